@@ -1,0 +1,148 @@
+// Package store is the contract between the engine and what keeps its events,
+// deliveries and attempts. One implementation per engine: pebblestore
+// (embedded), pgstore (shared). storetest holds them all to this contract.
+//
+// A row that cannot be made durable is never reported as made. Times that are
+// int64 count nanoseconds of wall time since 1970.
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+var (
+	// ErrNotFound: no such event, delivery, destination or settings; also what
+	// retention or erasure has taken.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: the change does not apply to the row as it stands.
+	ErrConflict = errors.New("conflict")
+	// ErrIdempotencyMismatch: the key is known with another body.
+	ErrIdempotencyMismatch = errors.New("idempotency key was used with another body")
+	// ErrFenced: the lease of this daemon is stale; another has adopted its work.
+	ErrFenced = errors.New("lease lost")
+	// ErrClosed: the store is closed, or closing.
+	ErrClosed = errors.New("store is closed")
+)
+
+// Unavailable says why nothing can be made durable now, and when to ask again.
+type Unavailable struct {
+	Reason string        // "disk reserve reached", "store stalled"
+	After  time.Duration // a sane wait before the next try
+}
+
+func (u *Unavailable) Error() string { return u.Reason }
+
+// Store is all of it. Consumers take the part they use.
+type Store interface {
+	Queue
+	Log
+	Registry
+	Keeper
+}
+
+// Queue is the way of a delivery: made by Append, offered by Due, ended or
+// rescheduled by Settle, changed by a person or by age with Move.
+type Queue interface {
+	// Append makes every event of batch durable together with its deliveries and
+	// counters: on return with a nil error they survive a power failure.
+	// Concurrent calls share a commit. Append sets ID (and Ordering where it is
+	// zero) of each event; acceptance never runs backward within a store,
+	// whatever the clock does. Outcome i belongs to batch[i]; events of one
+	// batch stand alone and the error is for all of them: *Unavailable,
+	// ErrFenced, ErrClosed. A context that ends early does not undo a commit
+	// that has begun: Append waits for it.
+	// An entry with a known idempotency key is not stored: its outcome names the
+	// first event once that is durable (one in flight is waited for).
+	Append(ctx context.Context, now time.Time, batch []*Entry) ([]Appended, error)
+
+	// Settle records what attempts came to. It may return before the outcomes
+	// are durable: they are within 100 ms, and at Close. A row that has another
+	// version than the outcome was made for was changed meanwhile: then the
+	// attempt is logged all the same, delivered wins over whatever the change
+	// was, and any other outcome leaves the change standing.
+	// Settled i belongs to outcomes[i]. Settling twice for one version counts
+	// once.
+	Settle(ctx context.Context, now time.Time, outcomes []Outcome) ([]Settled, error)
+
+	// Due reads what is pending in q with from <= (Due, ID) and Due <= until, in
+	// that order, at most limit items. next is the Due of the first pending item
+	// behind the last one read, be it beyond until or beyond limit; 0 if there is none.
+	Due(ctx context.Context, q QueueID, from Position, until int64, limit int) (items []Item, next int64, err error)
+
+	// Queues lists every queue that has something pending. Its cost grows with
+	// the number of queues, not of deliveries.
+	Queues(ctx context.Context) ([]QueueID, error)
+
+	// Move applies one change to the deliveries named; durable on return.
+	// Moved i belongs to ids[i], Err being ErrNotFound or ErrConflict where the
+	// change does not apply (cancelling what is delivered, say).
+	Move(ctx context.Context, now time.Time, c Change, ids []DeliveryID) ([]Moved, error)
+}
+
+// Log answers questions about what happened. No call of it runs on the way of
+// an event but Event, which reads the body of an attempt.
+type Log interface {
+	// Event returns the event with its body. day is where the body lies: the
+	// delivery's day. ErrNotFound also when the body was erased or has aged out.
+	Event(ctx context.Context, day event.Day, id event.ID) (*event.Event, error)
+	// EventRecord returns what is known of the event without its body.
+	EventRecord(ctx context.Context, id event.ID) (EventRecord, error)
+	// Delivery returns one delivery with its attempts, oldest first.
+	Delivery(ctx context.Context, id DeliveryID) (DeliveryRecord, []Attempt, error)
+	// Events and Deliveries list newest first. A scan is bounded: Next may come
+	// with few items or none; the last page has Next "".
+	Events(ctx context.Context, q EventQuery) (Page[EventRecord], error)
+	Deliveries(ctx context.Context, q DeliveryQuery) (Page[DeliveryRecord], error)
+	// Audit returns the counters of every destination since retention.attempts
+	// ago. deep recounts them from events and deliveries on one snapshot, calling
+	// progress now and then with the rows read so far.
+	Audit(ctx context.Context, deep bool, progress func(rows int64)) ([]AuditRow, error)
+}
+
+// Registry keeps what is small and must outlive the process. Everything it
+// returns from Put on is durable.
+type Registry interface {
+	// Register returns the ids of the destinations, making those that are new.
+	// Ids are persistent per (developer, name, kind) and never used again.
+	Register(ctx context.Context, keys []DestinationKey) ([]uint32, error)
+	// Destinations lists every destination ever registered.
+	Destinations(ctx context.Context) ([]Destination, error)
+	// SetState stores the state of a destination and the reason for it.
+	SetState(ctx context.Context, id uint32, s DestinationState) error
+	// PutSettings stores sealed settings under their hash; doing so again is
+	// free. Settings returns them or ErrNotFound.
+	PutSettings(ctx context.Context, hash uint64, sealed []byte) error
+	Settings(ctx context.Context, hash uint64) ([]byte, error)
+	// CollectSettings removes settings that no pending delivery needs, except those in keep.
+	CollectSettings(ctx context.Context, keep []uint64) (removed int, err error)
+	// Put, Get and Delete keep one value of a named subsystem (last good
+	// settings of a developer, progress of a replay).
+	Put(ctx context.Context, key string, value []byte) error
+	Get(ctx context.Context, key string) ([]byte, error)
+	Delete(ctx context.Context, key string) error
+}
+
+// Keeper is what operates a store.
+type Keeper interface {
+	// Counts returns the counters of one destination, O(1), from memory.
+	Counts(dest uint32) Counts
+	// Ready is nil while Append can work, else an *Unavailable. O(1).
+	Ready() error
+	// Stats returns figures for metrics, O(1).
+	Stats() Stats
+	// Retain removes what is older than r allows. First every pending delivery
+	// whose body goes becomes dead with the reason "expired", in chunks; expired
+	// (which may be nil) sees every chunk after it is durable.
+	Retain(ctx context.Context, now time.Time, r Retention, expired func([]Moved)) (RetainReport, error)
+	// Erase overwrites the bodies and names of a user of a developer, cancels the pending deliveries, and
+	// keeps a record of who asked and when. cancelled sees every chunk.
+	Erase(ctx context.Context, now time.Time, req Erasure, cancelled func([]Moved)) (ErasureReport, error)
+	// Backup writes a consistent copy that a store can be opened on to dir, which must not exist.
+	Backup(ctx context.Context, dir string) error
+	io.Closer
+}

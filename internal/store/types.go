@@ -1,0 +1,313 @@
+package store
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// State is where a delivery stands.
+type State uint8
+
+const (
+	Pending State = iota + 1
+	Delivered
+	Dead
+	Cancelled
+)
+
+var stateNames = [...]string{Pending: "pending", Delivered: "delivered", Dead: "dead", Cancelled: "cancelled"}
+
+func (s State) String() string { return stateNames[s] }
+
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// ParseState reads the name of a state.
+func ParseState(name string) (State, error) {
+	for s := Pending; s <= Cancelled; s++ {
+		if stateNames[s] == name {
+			return s, nil
+		}
+	}
+	return 0, fmt.Errorf("unknown state %q: want pending, delivered, dead or cancelled", name)
+}
+
+// DeliveryID names a delivery and where its row lies.
+type DeliveryID struct {
+	Day    event.Day // the day its body lies under: the event's own unless a replay carried it forward
+	Event  event.ID
+	Dest   uint32
+	Replay uint32 // 0: the delivery made when the event was accepted
+}
+
+// String returns {event}_{destination}, and for a replay {event}_{destination}_{replay}_{day}.
+func (id DeliveryID) String() string {
+	b := make([]byte, 0, 64)
+	b, _ = id.AppendText(b)
+	return string(b)
+}
+
+// AppendText appends the text of id to b.
+func (id DeliveryID) AppendText(b []byte) ([]byte, error) {
+	e, _ := id.Event.MarshalText()
+	b = append(append(b, e...), '_')
+	b = strconv.AppendUint(b, uint64(id.Dest), 10)
+	if id.Replay != 0 {
+		b = strconv.AppendUint(append(b, '_'), uint64(id.Replay), 10)
+		b = strconv.AppendUint(append(b, '_'), uint64(id.Day), 10)
+	}
+	return b, nil
+}
+
+func (id DeliveryID) MarshalText() ([]byte, error) { return id.AppendText(nil) }
+
+// ParseDeliveryID reads the text of a delivery id.
+func ParseDeliveryID(s string) (DeliveryID, error) {
+	bad := fmt.Errorf("%q is not a delivery id", s)
+	parts := strings.Split(s, "_")
+	if len(parts) != 2 && len(parts) != 4 {
+		return DeliveryID{}, bad
+	}
+	e, err := event.ParseID(parts[0])
+	if err != nil {
+		return DeliveryID{}, bad
+	}
+	var n [3]uint64
+	for i, bits := range []int{32, 32, 16}[:len(parts)-1] {
+		if n[i], err = strconv.ParseUint(parts[i+1], 10, bits); err != nil {
+			return DeliveryID{}, bad
+		}
+	}
+	id := DeliveryID{Day: e.Day(), Event: e, Dest: uint32(n[0])}
+	if len(parts) == 4 {
+		id.Replay, id.Day = uint32(n[1]), event.Day(n[2])
+	}
+	if id.String() != s {
+		return DeliveryID{}, bad
+	}
+	return id, nil
+}
+
+// QueueID names one queue of pending deliveries: those of a destination that go
+// out with whatever settings it has (Settings 0), or those frozen to the
+// settings with that hash.
+type QueueID struct {
+	Dest     uint32
+	Settings uint64
+}
+
+// Position is a place in a queue.
+type Position struct {
+	Due    int64
+	Event  event.ID
+	Replay uint32
+}
+
+// Item is a pending delivery as its queue offers it: all that an attempt needs but the body.
+type Item struct {
+	ID       DeliveryID
+	Queue    QueueID
+	Due      int64  // ns
+	Ordering int64  // ns; the event's ordering time
+	Size     uint32 // bytes of the body
+	Version  uint32 // of the row; an Outcome names it
+	Attempts uint16 // counted attempts of the present schedule
+}
+
+// Position returns where the item stands in its queue.
+func (i *Item) Position() Position { return Position{i.Due, i.ID.Event, i.ID.Replay} }
+
+// Entry is an event to append.
+type Entry struct {
+	Event          *event.Event
+	To             []uint32 // ids of the destinations that matched; may be empty: the event is kept all the same
+	IdempotencyKey string   // "" for none; the developer is its scope
+}
+
+// Appended is what came of an Entry.
+type Appended struct {
+	Items     []Item   // the deliveries made, due now
+	ID        event.ID // of the stored event, or of the first one with this key
+	Reference string   // likewise
+	Fanout    int      // likewise: how many deliveries it has
+	Duplicate bool     // nothing was stored: the key was known
+	Err       error    // ErrIdempotencyMismatch; then nothing was stored
+}
+
+// Outcome is what became of an Item.
+type Outcome struct {
+	Item     Item     // as it was offered
+	Attempt  *Attempt // to log; nil when nothing was tried
+	State    State    // from here on
+	Reason   string   // why it is dead or cancelled; else ""
+	Due      int64    // next, when pending
+	Settings uint64   // next queue's settings, when pending
+	Attempts uint16   // counted attempts from here on
+}
+
+// Settled is what Settle made of an Outcome.
+type Settled struct {
+	Item  Item  // the row as it stands now, when State is Pending
+	State State // as it stands now; 0 when the row is gone (retention)
+	Stale bool  // the row had been changed meanwhile
+}
+
+// Attempt is the record of one try.
+type Attempt struct {
+	At      int64         // ns, start
+	Took    time.Duration // whole milliseconds are shown
+	Class   string        // delivered, transient, throttled, rejected, misconfigured, interrupted, expired
+	Code    int           // what the far side answered with; 0 if nothing
+	Answer  string        // excerpt or error text, control bytes escaped, at most 1 KiB
+	Address string        // connected to
+	Counted bool          // used one attempt of the schedule
+}
+
+// Change is something that is done to a delivery from outside its schedule.
+type Change uint8
+
+const (
+	// Cancel: pending becomes cancelled.
+	Cancel Change = iota + 1
+	// Retry: any state becomes pending, due now, with current settings and a fresh schedule.
+	Retry
+	// Rebind: pending with frozen settings goes on with current settings, due as before.
+	Rebind
+	// Expire: pending becomes dead with the reason "expired".
+	Expire
+)
+
+// Moved is what Move made of a delivery.
+type Moved struct {
+	ID   DeliveryID
+	From State
+	To   State
+	Was  QueueID // where it was pending, if it was
+	Item Item    // as it is pending now, if it is
+	Err  error   // ErrNotFound, ErrConflict
+}
+
+// EventRecord is an event without its body.
+type EventRecord struct {
+	Event event.Event // Body is nil
+	Size  int         // bytes of the body
+	To    []uint32    // destinations it was accepted for
+	Gone  string      // "erased" or "expired" when there is no body any more
+}
+
+// DeliveryRecord is a delivery as the log shows it.
+type DeliveryRecord struct {
+	ID       DeliveryID
+	State    State
+	Reason   string
+	Due      int64 // ns, when pending
+	Settings uint64
+	Attempts uint16 // counted, of the present schedule
+	Changed  int64  // ns: when State, Due or Settings last changed
+}
+
+// EventQuery selects events. Zero fields select everything. Since and Until compare with the
+// time of acceptance, Since included, Until not.
+type EventQuery struct {
+	Developers []string // nil: all
+	Types      []string
+	User       string
+	Since      time.Time
+	Until      time.Time
+	Unmatched  bool // only those that matched no destination
+	Limit      int  // 1 to 1,000
+	Cursor     string
+}
+
+// DeliveryQuery selects deliveries; times as in EventQuery.
+type DeliveryQuery struct {
+	Dests  []uint32 // nil: all
+	States []State  // nil: all
+	Event  event.ID // zero: any
+	Since  time.Time
+	Until  time.Time
+	Limit  int // 1 to 1,000
+	Cursor string
+}
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items []T
+	Next  string // cursor of the next page; "" on the last
+}
+
+// ErrCursor: the cursor was not made by this list.
+var ErrCursor = fmt.Errorf("unreadable cursor: %w", ErrConflict)
+
+// Counts are the counters of one destination. Accepted = Delivered + Pending + Dead + Cancelled.
+type Counts struct {
+	Accepted     int64
+	Delivered    int64
+	Pending      int64
+	Dead         int64
+	Cancelled    int64
+	PendingBytes int64 // bodies of what is pending
+}
+
+// AuditRow is the counters of one destination since retention began, and, when deep, the same recounted.
+type AuditRow struct {
+	Dest      uint32
+	Counts    Counts
+	Recounted *Counts // nil unless deep
+}
+
+// DestinationKey is what a destination's id stands for.
+type DestinationKey struct{ Developer, Name, Kind string }
+
+// Destination is a registered destination.
+type Destination struct {
+	ID uint32
+	DestinationKey
+	State DestinationState
+}
+
+// DestinationState is the part of a destination's state that must outlive the
+// process: what a person or the engine decided. Disabled and removed follow from the settings.
+type DestinationState struct {
+	Paused   bool      // by a person
+	Held     bool      // by the engine
+	Reason   string    // of the pause or hold
+	Settings uint64    // hash of the settings that are held
+	Since    time.Time // of the pause or hold
+}
+
+// Retention says how long things are kept. Zero keeps for ever.
+type Retention struct {
+	Events      time.Duration // bodies, and with them pending deliveries
+	Attempts    time.Duration // events without bodies, deliveries, attempts, counters; never less than Events
+	Idempotency time.Duration
+}
+
+// RetainReport says what Retain did.
+type RetainReport struct {
+	Expired int // deliveries that became dead
+	Days    int // days of bodies or rows removed
+}
+
+// Erasure asks for the data of one user of one developer to be overwritten.
+type Erasure struct {
+	Developer string
+	User      string
+	By        string // the name of the token that asked
+}
+
+// ErasureReport says what Erase did.
+type ErasureReport struct {
+	Events    int
+	Cancelled int
+}
+
+// Stats are figures for metrics.
+type Stats struct {
+	Bytes    int64 // on disk, approximately
+	DiskFree int64 // of the file system the store lies on
+	Pending  int64
+}

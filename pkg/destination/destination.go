@@ -1,0 +1,140 @@
+// Package destination is the contract between the engine and the places it
+// delivers to. A destination makes one attempt and says how it went; queueing,
+// retries, timeouts, concurrency, metrics and logs belong to the engine.
+package destination
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// Destination delivers events to one configured place.
+type Destination interface {
+	// Send makes one attempt; nil means that the far side has the event. Any
+	// other error is classified by [ClassOf]. Send never retries, honours ctx
+	// (which carries the attempt's timeout), and may be called from several
+	// goroutines at once. A repeated Send of one Delivery.ID must not store
+	// twice wherever the far side can tell.
+	Send(ctx context.Context, d Delivery) (Receipt, error)
+	// Close releases connections. No Send is running when it is called.
+	Close() error
+}
+
+// Batcher is implemented by destinations that deliver several events in one
+// call faster than one by one. The engine collects only what is due already
+// and never waits for more.
+type Batcher interface {
+	// SendBatch makes one attempt of every delivery: one Result each, in order.
+	SendBatch(ctx context.Context, ds []Delivery) []Result
+	// MaxBatch is the largest number of deliveries in one call, at least 1.
+	MaxBatch() int
+}
+
+// Checker is implemented by destinations that can probe the far side without
+// leaving anything behind.
+type Checker interface {
+	Check(ctx context.Context) error
+}
+
+// Explainer is implemented by destinations that can show what Send would send.
+type Explainer interface {
+	// Explain returns what a Send of d, started now, would do. It sends nothing.
+	Explain(d Delivery) (Explanation, error)
+}
+
+// Explanation is one request that would be made.
+type Explanation struct {
+	Target  string      `json:"target"`            // URL, table, bucket or queue, free of secrets
+	Headers http.Header `json:"headers,omitempty"` // credentials redacted
+	Key     string      `json:"key,omitempty"`     // object or row that would be written
+	Body    string      `json:"body"`
+}
+
+// Delivery is one event on its way to one destination.
+type Delivery struct {
+	ID      string // the same on every attempt, unique per delivery: the trace id and the far side's idempotency key
+	Attempt int    // counts from 1 within the delivery's schedule
+	Event   *event.Event
+}
+
+// Receipt is what the far side answered; it is kept with the attempt.
+type Receipt struct {
+	Code    int    // HTTP status or the protocol's own code; 0 if there is none
+	Answer  string // an excerpt of at most 1 KiB, raw; free of our secrets
+	Address string // the address connected to, host:port; "" if unknown
+}
+
+// Result is the outcome of one delivery of a batch.
+type Result struct {
+	Receipt Receipt
+	Err     error
+}
+
+// DialFunc is net.Dialer.DialContext with the engine's guard.
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Deps is what the engine lends to every destination.
+type Deps struct {
+	Log       *slog.Logger
+	HTTP      *http.Client // shared and guarded; follows no redirects; its Transport is an *http.Transport, to Clone for TLS settings of one's own
+	Dial      DialFunc     // guarded; for protocols that are not HTTP
+	Brand     string       // prefix of headers and tables: "terra"
+	UserAgent string       // "Fantail/<version>"
+}
+
+// Opener builds a destination from settings that are already valid. It never
+// connects: a far side that is down must not delay a reload.
+type Opener func(Deps) (Destination, error)
+
+// Traits are the defaults of a kind for settings that belong to the engine.
+type Traits struct {
+	Frozen  bool          // retries keep the settings of their first attempt unless the destination says otherwise
+	Timeout time.Duration // of one attempt
+}
+
+// Definition is one kind of destination: its settings and how to open it.
+type Definition struct {
+	Kind   string
+	Traits Traits
+	bind   func(decode func(into any) error) (Opener, error)
+}
+
+// Bind decodes and validates the settings of one destination with decode, which
+// fills a pointer to the kind's settings. It opens nothing.
+func (d Definition) Bind(decode func(into any) error) (Opener, error) { return d.bind(decode) }
+
+// Define makes a Definition of a typed configuration and its constructor.
+func Define[C interface{ Validate() error }](kind string, traits Traits, defaults func() C, open func(C, Deps) (Destination, error)) Definition {
+	return Definition{Kind: kind, Traits: traits, bind: func(decode func(any) error) (Opener, error) {
+		cfg := defaults()
+		if err := decode(&cfg); err != nil {
+			return nil, err
+		}
+		if err := cfg.Validate(); err != nil {
+			return nil, err
+		}
+		return func(deps Deps) (Destination, error) { return open(cfg, deps) }, nil
+	}}
+}
+
+// Registry finds the Definition of a kind.
+type Registry map[string]Definition
+
+// NewRegistry builds a registry. It panics on a kind defined twice, which only
+// a mistake in the program can cause.
+func NewRegistry(defs ...Definition) Registry {
+	r := make(Registry, len(defs))
+	for _, d := range defs {
+		if _, twice := r[d.Kind]; twice {
+			panic(fmt.Sprintf("destination kind %q is defined twice", d.Kind))
+		}
+		r[d.Kind] = d
+	}
+	return r
+}

@@ -1,0 +1,59 @@
+package destination
+
+import (
+	"errors"
+	"time"
+)
+
+// Class says what a failed attempt means for what comes next.
+type Class int
+
+const (
+	// Transient: try again on the schedule. It is the zero value, so that an
+	// error nobody classified is retried and no event is lost to a missing case.
+	Transient Class = iota
+	// Throttled: try again on the schedule, no sooner than the far side asked.
+	Throttled
+	// Rejected: this event will never be accepted; the next one may be.
+	Rejected
+	// Misconfigured: every event would fail (bad credentials, missing bucket or
+	// rights). The destination is held until someone mends it.
+	Misconfigured
+)
+
+// String returns the label that the API, logs and metrics show.
+func (c Class) String() string {
+	return [...]string{"transient", "throttled", "rejected", "misconfigured"}[c]
+}
+
+// Fault is an error with a class. Its text is shown to the developer who owns
+// the destination: it must not hold secrets.
+type Fault struct {
+	Class      Class
+	RetryAfter time.Duration // only with Throttled; counted from the end of the attempt
+	Err        error
+}
+
+func (f *Fault) Error() string { return f.Err.Error() }
+func (f *Fault) Unwrap() error { return f.Err }
+
+// Reject says that this event will never be accepted.
+func Reject(err error) error { return &Fault{Class: Rejected, Err: err} }
+
+// Misconfigure says that every event would fail until the settings change.
+func Misconfigure(err error) error { return &Fault{Class: Misconfigured, Err: err} }
+
+// Throttle says that the far side asked to wait.
+func Throttle(err error, after time.Duration) error { return &Fault{Throttled, after, err} }
+
+// ErrEngine marks a fault of our own (our payload store is down): the attempt
+// is not counted and the far side is not blamed. Wrap it with %w.
+var ErrEngine = errors.New("engine fault")
+
+// ClassOf returns the class of err and, for Throttled, how long to wait.
+func ClassOf(err error) (Class, time.Duration) {
+	if f, ok := errors.AsType[*Fault](err); ok {
+		return f.Class, f.RetryAfter
+	}
+	return Transient, 0
+}
