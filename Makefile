@@ -5,8 +5,6 @@ SHELL := /bin/bash
 GO       ?= go
 BIN      := bin
 TOOLS    := $(CURDIR)/.tools
-VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  := -X main.version=$(VERSION)
 LINT     := $(TOOLS)/golangci-lint
 LINT_VERSION := v2.5.0
 FUZZTIME ?= 10s
@@ -23,7 +21,7 @@ setup: ## install what the tests need (Node packages of real webhook receivers),
 
 .PHONY: build
 build: ## build bin/fantail
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/fantail ./cmd/fantail
+	$(GO) build -trimpath -o $(BIN)/fantail ./cmd/fantail
 
 .PHONY: test
 test: setup ## install what is missing, then run every test
