@@ -4,29 +4,14 @@ package ingest
 
 import (
 	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
-
-// Routes says who exists and where events go. It is immutable; a reload swaps it whole.
-type Routes struct {
-	Developers map[string]*Developer
-}
-
-// Developer is what Accept needs of one developer.
-type Developer struct {
-	ID           string
-	Destinations []Route  // those in the settings, disabled ones too
-	All          []uint32 // every destination ever registered, for limits on what is pending
-}
-
-// Route is one destination that may match.
-type Route struct {
-	ID      uint32
-	Matches func(typ string) bool
-}
 
 // Request is one event as a producer hands it in.
 type Request struct {
@@ -46,16 +31,6 @@ type Result struct {
 	Err        error // *Refusal
 }
 
-// Refusal is an error with the API's code and HTTP status.
-type Refusal struct {
-	Status     int
-	Code       string
-	Message    string
-	RetryAfter time.Duration // with 429 and 503
-}
-
-func (r *Refusal) Error() string { return r.Message }
-
 // Limits of what is accepted; zero fields do not limit.
 type Limits struct {
 	Body    int64
@@ -72,13 +47,141 @@ type Store interface {
 }
 
 // Ingest accepts events.
-type Ingest struct{}
+type Ingest struct {
+	store  Store
+	offer  func(*event.Event, []store.Item)
+	limits Limits
+
+	swap   sync.Mutex // one SetRoutes at a time
+	routes atomic.Pointer[routes]
+}
 
 // New builds an Ingest with no routes: everything is refused until SetRoutes.
-func New(s Store, offer func(*event.Event, []store.Item), l Limits) *Ingest { panic("being written") }
+// offer must not block; it is called once per event that has deliveries.
+func New(s Store, offer func(*event.Event, []store.Item), l Limits) *Ingest {
+	return &Ingest{store: s, offer: offer, limits: l}
+}
 
-// SetRoutes swaps the routes for requests that begin from now on.
-func (in *Ingest) SetRoutes(r *Routes) { panic("being written") }
+// Ready is nil while Accept can work, else the *Refusal it would answer to
+// everything. It costs next to nothing: ask before reading a body.
+func (in *Ingest) Ready() error {
+	if refusal := in.closed(); refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
+func (in *Ingest) closed() *Refusal {
+	if err := in.store.Ready(); err != nil {
+		return unavailable(err)
+	}
+	if in.routes.Load() == nil {
+		return &Refusal{Status: 503, Code: "unavailable", Message: "starting", RetryAfter: time.Second}
+	}
+	return nil
+}
+
+// accepting is one event on its way through Accept. Event and entry share an
+// allocation; events of a batch do not, so that one that stays cached does not
+// keep the bodies of its neighbours alive.
+type accepting struct {
+	event event.Event
+	entry store.Entry
+}
 
 // Accept makes requests durable with one commit. Result i belongs to rs[i]; each stands alone.
-func (in *Ingest) Accept(ctx context.Context, rs []Request) []Result { panic("being written") }
+func (in *Ingest) Accept(ctx context.Context, rs []Request) []Result {
+	results := make([]Result, len(rs))
+	if refusal := in.closed(); refusal != nil {
+		for i := range results {
+			results[i].Err = refusal
+		}
+		return results
+	}
+	now := time.Now()
+	routes := in.routes.Load()
+	batch := make([]*store.Entry, 0, len(rs))
+	var loads []load
+	for i := range rs {
+		entry, refusal := in.prepare(routes, &rs[i], now, &loads)
+		if refusal != nil {
+			results[i].Err = refusal
+			continue
+		}
+		batch = append(batch, entry)
+	}
+	if len(batch) == 0 {
+		return results
+	}
+	appended, err := in.store.Append(ctx, now, batch)
+	if err != nil {
+		refusal := unavailable(err)
+		for i := range results {
+			if results[i].Err == nil {
+				results[i].Err = refusal
+			}
+		}
+		return results
+	}
+	next := 0
+	for i := range results {
+		if results[i].Err != nil {
+			continue
+		}
+		results[i] = in.finish(batch[next].Event, &appended[next])
+		next++
+	}
+	return results
+}
+
+// prepare checks r and finds where it goes.
+func (in *Ingest) prepare(routes *routes, r *Request, now time.Time, loads *[]load) (*store.Entry, *Refusal) {
+	if r.Developer == "" {
+		return nil, refuse(400, "missing_developer", "no developer is named")
+	}
+	dev := routes.developers[r.Developer]
+	if dev == nil {
+		return nil, refuse(404, "unknown_developer", "there is no such developer")
+	}
+	if refusal := in.checkFields(r); refusal != nil {
+		return nil, refusal
+	}
+	if wait := dev.bucket.take(now); wait > 0 {
+		return nil, limited(wait, "the developer hands in more events a second than are allowed")
+	}
+	envelope, err := event.Parse(r.Body)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	a := &accepting{event: event.Event{
+		Developer: dev.ID,
+		Reference: r.Reference,
+		Envelope:  envelope,
+		Body:      r.Body,
+	}}
+	if !r.Ordering.IsZero() {
+		a.event.Ordering = r.Ordering.UTC().Truncate(time.Microsecond)
+	}
+	if a.event.Reference == "" {
+		a.event.Reference = newReference()
+	}
+	a.entry = store.Entry{Event: &a.event, To: dev.match(envelope.Type), IdempotencyKey: r.IdempotencyKey}
+	if refusal := in.checkLoad(dev, len(a.entry.To), len(r.Body), loads); refusal != nil {
+		return nil, refusal
+	}
+	return &a.entry, nil
+}
+
+// finish offers what was stored and says what came of it.
+func (in *Ingest) finish(e *event.Event, a *store.Appended) Result {
+	if a.Err != nil {
+		if errors.Is(a.Err, store.ErrIdempotencyMismatch) {
+			return Result{Err: refuse(422, "idempotency_mismatch", "the idempotency key was used with another body")}
+		}
+		return Result{Err: unavailable(a.Err)}
+	}
+	if !a.Duplicate && len(a.Items) > 0 {
+		in.offer(e, a.Items)
+	}
+	return Result{ID: a.ID, Reference: a.Reference, Deliveries: a.Fanout, Duplicate: a.Duplicate}
+}

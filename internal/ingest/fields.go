@@ -1,0 +1,62 @@
+package ingest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+const (
+	maxReference      = 128 // CONTRACT 2
+	maxIdempotencyKey = 255
+)
+
+// The ordering time guards newer data against older. A time outside these
+// bounds is a producer's mistake of unit (seconds, microseconds), and once
+// stored it would win, or lose, against everything for ever.
+var (
+	minOrdering = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	maxOrdering = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// checkFields checks all that stands beside the body.
+func (in *Ingest) checkFields(r *Request) *Refusal {
+	if in.limits.Body > 0 && int64(len(r.Body)) > in.limits.Body {
+		return refuse(413, "too_large", fmt.Sprintf("the body has %d bytes, more than the %d that are allowed", len(r.Body), in.limits.Body))
+	}
+	if len(r.Reference) > maxReference || !visible(r.Reference) {
+		return refuse(400, "invalid_reference", fmt.Sprintf("the reference must be 1 to %d visible ASCII characters", maxReference))
+	}
+	if len(r.IdempotencyKey) > maxIdempotencyKey || !visible(r.IdempotencyKey) {
+		return refuse(400, "invalid_idempotency_key", fmt.Sprintf("the idempotency key must be 1 to %d visible ASCII characters", maxIdempotencyKey))
+	}
+	if !r.Ordering.IsZero() && (r.Ordering.Before(minOrdering) || !r.Ordering.Before(maxOrdering)) {
+		return refuse(400, "invalid_ordering_timestamp", "the ordering timestamp must be milliseconds since 1970, of a time from 2000 to 2199")
+	}
+	return nil
+}
+
+// visible tells whether s holds nothing but visible ASCII: no spaces, so that
+// it passes through any header unchanged.
+func visible(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// newReference returns a fresh UUID (version 4). It names a request and guards
+// nothing, so the runtime's own generator will do and costs no system call.
+func newReference() string {
+	var id event.ID
+	binary.LittleEndian.PutUint64(id[:8], rand.Uint64())
+	binary.LittleEndian.PutUint64(id[8:], rand.Uint64())
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
+}

@@ -1,0 +1,94 @@
+package ingest
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"time"
+)
+
+// bucket holds the tokens of one developer: one per event, refilled at rate,
+// at most one second's worth (and at least one event) saved up.
+type bucket struct {
+	rate  float64 // tokens a second
+	burst float64
+
+	mu     sync.Mutex
+	tokens float64
+	at     time.Time // when tokens was right
+}
+
+// newBucket returns a full bucket; nil, which limits nothing, when rate is 0.
+func newBucket(rate float64) *bucket {
+	if rate <= 0 {
+		return nil
+	}
+	burst := math.Max(1, rate)
+	return &bucket{rate: rate, burst: burst, tokens: burst}
+}
+
+// take takes a token, or returns how long to wait for one.
+func (b *bucket) take(now time.Time) time.Duration {
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if passed := now.Sub(b.at); passed > 0 {
+		b.tokens = math.Min(b.burst, b.tokens+passed.Seconds()*b.rate)
+		b.at = now
+	}
+	if b.tokens < 1 {
+		return time.Duration(math.Ceil((1 - b.tokens) / b.rate * float64(time.Second)))
+	}
+	b.tokens--
+	return 0
+}
+
+// backOff is what a producer is asked to wait when too much is pending: how
+// fast a backlog shrinks is not known, and asking again is cheap.
+const backOff = 10 * time.Second
+
+// load is what is pending for a developer, with what one Accept adds to it.
+type load struct {
+	dev     *developer
+	pending int64
+	bytes   int64
+}
+
+// checkLoad refuses an event whose deliveries would exceed what a developer
+// may have pending. Requests that run at the same time do not see each other:
+// the limit may be exceeded by what they carry. An event without deliveries
+// adds nothing and always passes.
+func (in *Ingest) checkLoad(dev *developer, deliveries, size int, loads *[]load) *Refusal {
+	if deliveries == 0 || in.limits.Pending <= 0 && in.limits.Bytes <= 0 {
+		return nil
+	}
+	l := in.loadOf(dev, loads)
+	pending, bytes := l.pending+int64(deliveries), l.bytes+int64(deliveries)*int64(size)
+	if in.limits.Pending > 0 && pending > in.limits.Pending {
+		return limited(backOff, fmt.Sprintf("the developer has %d deliveries pending; %d are allowed", l.pending, in.limits.Pending))
+	}
+	if in.limits.Bytes > 0 && bytes > in.limits.Bytes {
+		return limited(backOff, fmt.Sprintf("the developer has %d bytes pending; %d are allowed", l.bytes, in.limits.Bytes))
+	}
+	l.pending, l.bytes = pending, bytes
+	return nil
+}
+
+// loadOf finds or counts what is pending for dev.
+func (in *Ingest) loadOf(dev *developer, loads *[]load) *load {
+	for i := range *loads {
+		if (*loads)[i].dev == dev {
+			return &(*loads)[i]
+		}
+	}
+	l := load{dev: dev}
+	for _, id := range dev.All {
+		c := in.store.Counts(id)
+		l.pending += c.Pending
+		l.bytes += c.PendingBytes
+	}
+	*loads = append(*loads, l)
+	return &(*loads)[len(*loads)-1]
+}

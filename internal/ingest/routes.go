@@ -1,0 +1,62 @@
+package ingest
+
+// Routes says who exists and where events go. It is immutable; a reload swaps it whole.
+type Routes struct {
+	Developers map[string]*Developer
+}
+
+// Developer is what Accept needs of one developer.
+type Developer struct {
+	ID           string
+	Destinations []Route  // those in the settings, disabled ones too
+	All          []uint32 // every destination ever registered, for limits on what is pending
+}
+
+// Route is one destination that may match.
+type Route struct {
+	ID      uint32
+	Matches func(typ string) bool
+}
+
+// routes is Routes with what Accept keeps per developer.
+type routes struct {
+	developers map[string]*developer
+}
+
+type developer struct {
+	*Developer
+	bucket *bucket
+}
+
+// SetRoutes swaps the routes for requests that begin from now on. A developer
+// who stays keeps what he has used of his rate: a reload gives nothing away.
+func (in *Ingest) SetRoutes(r *Routes) {
+	in.swap.Lock()
+	defer in.swap.Unlock()
+	old := in.routes.Load()
+	next := &routes{developers: make(map[string]*developer, len(r.Developers))}
+	for id, d := range r.Developers {
+		dev := &developer{Developer: d}
+		if old != nil && old.developers[id] != nil {
+			dev.bucket = old.developers[id].bucket
+		} else {
+			dev.bucket = newBucket(in.limits.Rate)
+		}
+		next.developers[id] = dev
+	}
+	in.routes.Store(next)
+}
+
+// match returns the destinations that want events of that type.
+func (d *Developer) match(typ string) []uint32 {
+	if len(d.Destinations) == 0 {
+		return nil
+	}
+	to := make([]uint32, 0, len(d.Destinations))
+	for i := range d.Destinations {
+		if d.Destinations[i].Matches(typ) {
+			to = append(to, d.Destinations[i].ID)
+		}
+	}
+	return to
+}
