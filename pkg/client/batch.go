@@ -1,0 +1,110 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strconv"
+)
+
+// MaxBatch is how many lines the daemon takes in one batch.
+const MaxBatch = 1000
+
+// AppendLine appends r to b as one line of a batch. A body that spans several
+// lines cannot travel in a batch unchanged and is refused: Send it alone.
+func AppendLine(b []byte, r SendRequest) ([]byte, error) {
+	if bytes.ContainsAny(r.Body, "\r\n") {
+		return b, errors.New("the event's body spans several lines: it cannot go in a batch byte for byte")
+	}
+	b = append(b, '{')
+	for _, f := range [...]struct{ name, value string }{
+		{"dev_id", r.Developer}, {"reference", r.Reference}, {"idempotency_key", r.IdempotencyKey},
+	} {
+		if f.value != "" {
+			text, _ := json.Marshal(f.value) // a string always marshals
+			b = append(append(append(append(b, '"'), f.name...), '"', ':'), text...)
+			b = append(b, ',')
+		}
+	}
+	if !r.Ordering.IsZero() {
+		b = strconv.AppendInt(append(b, `"ordering_timestamp":`...), r.Ordering.UnixMilli(), 10)
+		b = append(b, ',')
+	}
+	b = append(append(b, `"event":`...), r.Body...)
+	return append(b, '}', '\n'), nil
+}
+
+// BatchResult is what became of one line.
+type BatchResult struct {
+	Line int // from 1
+	Accepted
+	Err *Error // nil when the event was accepted
+}
+
+// SendBatch hands in at most MaxBatch lines, each written by AppendLine or of
+// the same form, and yields one result for each line, in order, while the
+// daemon works. Every line stands alone. An error ends the sequence: lines that
+// had no result yet may or may not have been accepted, unless the error is an
+// *Error, which comes before any line was taken.
+//
+// A batch is tried once. To be sure of every line give each an idempotency key
+// and hand in again those without a result.
+func (c *Client) SendBatch(ctx context.Context, lines []byte) iter.Seq2[BatchResult, error] {
+	return func(yield func(BatchResult, error) bool) {
+		stopped := errors.New("stopped")
+		err := c.once(ctx, call{
+			method: http.MethodPost, path: "/v1/events/batch", body: lines,
+			header: http.Header{"Content-Type": {"application/x-ndjson"}},
+		}, func(res *http.Response) error {
+			in := bufio.NewReader(res.Body)
+			for {
+				r, err := readResult(in)
+				switch {
+				case err == io.EOF:
+					return nil
+				case err != nil:
+					return fmt.Errorf("read the results: %w", err)
+				case !yield(r, nil):
+					return stopped
+				}
+			}
+		})
+		if err != nil && err != stopped {
+			yield(BatchResult{}, err)
+		}
+	}
+}
+
+// readResult reads one line; io.EOF after the last whole one.
+func readResult(in *bufio.Reader) (BatchResult, error) {
+	line, err := in.ReadBytes('\n')
+	if err == io.EOF && len(line) > 0 {
+		return BatchResult{}, io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return BatchResult{}, err
+	}
+	var w struct {
+		Line   int `json:"line"`
+		Status int `json:"status"`
+		Accepted
+		Error *struct{ Code, Message string } `json:"error"`
+	}
+	if err := json.Unmarshal(line, &w); err != nil {
+		return BatchResult{}, fmt.Errorf("unreadable result: %w", err)
+	}
+	r := BatchResult{Line: w.Line, Accepted: w.Accepted}
+	if w.Status/100 != 2 {
+		r.Err = &Error{Status: w.Status}
+		if w.Error != nil {
+			r.Err.Code, r.Err.Message = w.Error.Code, w.Error.Message
+		}
+	}
+	return r, nil
+}

@@ -1,0 +1,99 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Retry makes a delivery in any state pending again, due now, with current
+// settings and a fresh schedule.
+func (c *Client) Retry(ctx context.Context, id string) error {
+	return c.act(ctx, "/v1/deliveries/"+segment(id)+"/retry", nil)
+}
+
+// Cancel ends a pending delivery.
+func (c *Client) Cancel(ctx context.Context, id string) error {
+	return c.act(ctx, "/v1/deliveries/"+segment(id)+"/cancel", nil)
+}
+
+// Selection says which deliveries RetryAll and CancelAll change. Times are as
+// in DeliveryFilter. A selection without any bound must say All.
+type Selection struct {
+	Developer   string
+	Destination string // name; needs Developer
+	State       string // "": the daemon's choice for the change
+	Event       string
+	Since       time.Time
+	Until       time.Time
+	All         bool
+	Rebind      bool // only RetryAll: pending deliveries keep their schedule and only take up current settings
+}
+
+// Changed counts what became of a Selection.
+type Changed struct {
+	Matched int `json:"matched"`
+	Changed int `json:"changed"`
+}
+
+// RetryAll retries every delivery selected. It works in chunks and calls
+// progress, which may be nil, after each with the sums so far. What was
+// changed before an error stays changed.
+func (c *Client) RetryAll(ctx context.Context, s Selection, progress func(Changed)) (Changed, error) {
+	return c.changeAll(ctx, "/v1/deliveries/retry", s, progress)
+}
+
+// CancelAll cancels every pending delivery selected; see RetryAll.
+func (c *Client) CancelAll(ctx context.Context, s Selection, progress func(Changed)) (Changed, error) {
+	return c.changeAll(ctx, "/v1/deliveries/cancel", s, progress)
+}
+
+func (c *Client) changeAll(ctx context.Context, path string, s Selection, progress func(Changed)) (Changed, error) {
+	var sum Changed
+	type request struct {
+		Developer   string    `json:"developer,omitempty"`
+		Destination string    `json:"destination,omitempty"`
+		State       string    `json:"state,omitempty"`
+		Event       string    `json:"event,omitempty"`
+		Since       time.Time `json:"since,omitzero"`
+		Until       time.Time `json:"until,omitzero"`
+		All         bool      `json:"all,omitempty"`
+		Rebind      bool      `json:"rebind,omitempty"`
+		Cursor      string    `json:"cursor,omitempty"`
+	}
+	r := request{s.Developer, s.Destination, s.State, s.Event, s.Since, s.Until, s.All, s.Rebind, ""}
+	for {
+		step, err := post(path, r)
+		if err != nil {
+			return sum, err
+		}
+		var answer struct {
+			Changed
+			Next string `json:"next"`
+		}
+		if err := c.fetch(ctx, step, &answer); err != nil {
+			return sum, err
+		}
+		sum.Matched += answer.Matched
+		sum.Changed += answer.Changed.Changed
+		if progress != nil {
+			progress(sum)
+		}
+		switch answer.Next {
+		case "":
+			return sum, nil
+		case r.Cursor:
+			return sum, errors.New("the change does not move on")
+		}
+		r.Cursor = answer.Next
+	}
+}
+
+// act makes a call whose answer says nothing new.
+func (c *Client) act(ctx context.Context, path string, body any) error {
+	r, err := post(path, body)
+	if err != nil {
+		return err
+	}
+	return c.once(ctx, r, nil)
+}

@@ -1,0 +1,143 @@
+// Package client is the Go client of Fantail's HTTP API.
+//
+//	c, err := client.New("http://127.0.0.1:8080", token, nil)
+//	accepted, err := c.Send(ctx, client.SendRequest{Developer: "acme", Body: body, IdempotencyKey: key})
+//
+// Every call takes a context and ends with it. Calls that may be repeated
+// without harm are: see [Client.Patience]. Refusals are a [*Error].
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// DefaultPatience is the Patience of a new Client.
+const DefaultPatience = 30 * time.Second
+
+// Client calls one daemon. Its methods may be called from several goroutines
+// at once; its fields are set before the first call.
+type Client struct {
+	// Patience is how long a call that is safe to repeat goes on after a 429,
+	// a 503 or a network fault, waiting as long as the daemon asks for. Safe
+	// are all reads, and events sent with an idempotency key. 0: one try.
+	Patience time.Duration
+
+	// Waiting, which may be nil, is told before each such wait what went wrong
+	// and how long the wait is.
+	Waiting func(err error, pause time.Duration)
+
+	// Brand is the prefix of the daemon's headers, its setting of that name.
+	Brand string
+
+	base  string
+	token string
+	http  *http.Client
+}
+
+// New returns a client of the daemon at baseURL, such as
+// "http://127.0.0.1:8080". token is the bearer token, "" for none. hc may be
+// nil; a Timeout of it cuts long answers such as a deep audit.
+func New(baseURL, token string, hc *http.Client) (*Client, error) {
+	u, err := url.Parse(baseURL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("the daemon's address %q is not of the form http://host:port or https://host:port", baseURL)
+	}
+	if u.User != nil {
+		return nil, errors.New("the daemon's address holds a user name: give the token apart")
+	}
+	if hc == nil {
+		hc = http.DefaultClient
+	}
+	return &Client{Patience: DefaultPatience, Brand: "terra", base: strings.TrimRight(u.String(), "/"), token: token, http: hc}, nil
+}
+
+// call is one request that can be made again as it is.
+type call struct {
+	method string
+	path   string // escaped
+	query  url.Values
+	header http.Header
+	body   []byte
+	safe   bool // repeating it does no harm
+}
+
+func get(path string, query url.Values) call {
+	return call{method: http.MethodGet, path: path, query: query, safe: true}
+}
+
+// post is a call with a JSON body; nil for none.
+func post(path string, body any) (call, error) {
+	c := call{method: http.MethodPost, path: path}
+	if body == nil {
+		return c, nil
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		return call{}, fmt.Errorf("encode the request: %w", err)
+	}
+	c.body, c.header = b, http.Header{"Content-Type": {"application/json"}}
+	return c, nil
+}
+
+// once makes the request one time and hands a 2xx answer to consume.
+func (c *Client) once(ctx context.Context, r call, consume func(*http.Response) error) error {
+	target := c.base + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
+	if err != nil {
+		return fmt.Errorf("build the request: %w", err)
+	}
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode/100 != 2 {
+		return readError(res)
+	}
+	if consume == nil {
+		_, err = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10))
+		return err
+	}
+	return consume(res)
+}
+
+// fetch decodes the JSON answer of r into out.
+func (c *Client) fetch(ctx context.Context, r call, out any) error {
+	return c.try(ctx, r, func(res *http.Response) error {
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			return fmt.Errorf("read the answer: %w", err)
+		}
+		if err := json.Unmarshal(b, out); err != nil {
+			return &Error{Status: res.StatusCode, Code: "unreadable_answer",
+				Message: fmt.Sprintf("the answer is not what the Fantail API sends; is %s the daemon? (%v)", c.base, err)}
+		}
+		return nil
+	})
+}
+
+// segment escapes one part of a path.
+func segment(s string) string {
+	if s == "." || s == ".." {
+		return strings.ReplaceAll(s, ".", "%2E")
+	}
+	return url.PathEscape(s)
+}

@@ -1,0 +1,55 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// Destination is one destination as the daemon runs it.
+type Destination struct {
+	Developer     string    `json:"developer"`
+	Name          string    `json:"name"`
+	Kind          string    `json:"kind"`
+	State         string    `json:"state"` // active, paused, disabled, held, removed
+	Reason        string    `json:"reason,omitempty"`
+	Since         time.Time `json:"since,omitzero"` // of the pause or hold
+	Pending       int64     `json:"pending"`
+	OldestPending time.Time `json:"oldest_pending,omitzero"` // acceptance of the oldest pending event
+	InFlight      int       `json:"in_flight"`
+	Breaker       string    `json:"breaker"` // closed, open
+}
+
+// Destinations lists all destinations that the token may see.
+func (c *Client) Destinations(ctx context.Context) iter.Seq2[Destination, error] {
+	return list[Destination](ctx, c, "/v1/destinations", nil, 0)
+}
+
+// Pause stops attempts of a destination until Resume. Deliveries go on being
+// made and wait.
+func (c *Client) Pause(ctx context.Context, developer, name, reason string) error {
+	return c.act(ctx, destinationPath(developer, name, "pause"), map[string]string{"reason": reason})
+}
+
+// Resume ends a pause, and a hold by the daemon.
+func (c *Client) Resume(ctx context.Context, developer, name string) error {
+	return c.act(ctx, destinationPath(developer, name, "resume"), nil)
+}
+
+// Rebind moves the pending deliveries of a destination that are frozen to older
+// settings to the current ones, and returns how many.
+func (c *Client) Rebind(ctx context.Context, developer, name string) (int, error) {
+	r, err := post(destinationPath(developer, name, "rebind"), nil)
+	if err != nil {
+		return 0, err
+	}
+	var answer struct {
+		Rebound int `json:"rebound"`
+	}
+	err = c.fetch(ctx, r, &answer)
+	return answer.Rebound, err
+}
+
+func destinationPath(developer, name, action string) string {
+	return "/v1/destinations/" + segment(developer) + "/" + segment(name) + "/" + action
+}

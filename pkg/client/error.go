@@ -1,0 +1,67 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Error is a refusal of the daemon.
+type Error struct {
+	Status     int           // HTTP status; in a batch that of one line
+	Code       string        // stable: "unknown_developer", "invalid_json"...; "" when the answer was not the API's
+	Message    string        // for people; text from the wire
+	RetryAfter time.Duration // what the daemon asked to wait; 0 when it did not
+}
+
+func (e *Error) Error() string {
+	if e.Code == "" {
+		return fmt.Sprintf("%d: %s", e.Status, e.Message)
+	}
+	return fmt.Sprintf("%s (%s)", e.Message, e.Code)
+}
+
+// Temporary tells whether the daemon asks to try again later: 429 and 503.
+func (e *Error) Temporary() bool {
+	return e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable
+}
+
+// IsNotFound tells whether err says that what was asked for does not exist.
+func IsNotFound(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Status == http.StatusNotFound
+}
+
+// readError makes an *Error of an answer that is not 2xx.
+func readError(res *http.Response) error {
+	e := &Error{Status: res.StatusCode, RetryAfter: retryAfter(res.Header.Get("Retry-After"))}
+	b, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	var body struct {
+		Error struct{ Code, Message string }
+	}
+	if json.Unmarshal(b, &body) == nil && body.Error.Code != "" {
+		e.Code, e.Message = body.Error.Code, body.Error.Message
+		return e
+	}
+	e.Message = strings.TrimSpace(string(b[:min(len(b), 200)]))
+	if e.Message == "" || strings.HasPrefix(e.Message, "<") {
+		e.Message = http.StatusText(res.StatusCode)
+	}
+	return e
+}
+
+// retryAfter reads both forms of the header; 0 when it cannot be read.
+func retryAfter(s string) time.Duration {
+	if n, err := strconv.Atoi(s); err == nil && n > 0 {
+		return time.Duration(min(n, 86400)) * time.Second
+	}
+	if t, err := http.ParseTime(s); err == nil {
+		return max(0, time.Until(t))
+	}
+	return 0
+}
