@@ -1,0 +1,277 @@
+package pebblestore
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+const (
+	// groupBytes is how much one commit may hold before callers wait for the
+	// next one; a single larger event goes alone.
+	groupBytes = 4 << 20
+	// hangAfter bounds how long a caller whose context has ended waits for a
+	// commit that the disk does not answer.
+	hangAfter = 30 * time.Second
+)
+
+// appender groups events of concurrent callers into commits: while one commit
+// waits for the disk, the next group fills.
+type appender struct {
+	mu   sync.Mutex
+	ids  idClock
+	open *group        // being filled; nil: none
+	room chan struct{} // closed when the open group is taken; nil: nobody waits
+	wake chan struct{} // tells commitLoop of an open group
+}
+
+// group is what one commit makes durable.
+type group struct {
+	writer
+	sum   deltas
+	bytes int64
+	done  chan struct{} // closed when fault is final
+	fault error
+}
+
+func (a *appender) init(rand func() uint64) {
+	a.ids.rand = rand
+	a.wake = make(chan struct{}, 1)
+}
+
+// take returns the open group, if any, for committing; who waited for room may go on.
+func (a *appender) take() *group {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	g := a.open
+	a.open = nil
+	if a.room != nil {
+		close(a.room)
+		a.room = nil
+	}
+	return g
+}
+
+// refuse gives up the open group: nothing of it was written.
+func (a *appender) refuse(err error) {
+	if g := a.take(); g != nil {
+		g.b.Close()
+		g.end(err)
+	}
+}
+
+func (g *group) end(err error) {
+	g.fault = err
+	close(g.done)
+}
+
+// Append makes the events durable: see store.Queue.
+func (s *Store) Append(ctx context.Context, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
+	if err := s.Ready(); err != nil {
+		return nil, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	out := make([]store.Appended, len(batch))
+	fresh := make([]fresh, 0, len(batch))
+	var keyed []int
+	for i, e := range batch {
+		if e.IdempotencyKey == "" {
+			fresh = appendFresh(fresh, i, e, nil)
+		} else {
+			keyed = append(keyed, i)
+		}
+	}
+	if len(keyed) > 0 {
+		return out, s.appendKeyed(ctx, now, batch, keyed, fresh, out)
+	}
+	return out, s.commit(ctx, now, fresh, out)
+}
+
+// fresh is an entry that is to be stored.
+type fresh struct {
+	at    int
+	entry *store.Entry
+	claim *claim // of its idempotency key, if it has one
+}
+
+func appendFresh(f []fresh, at int, e *store.Entry, c *claim) []fresh {
+	return append(f, fresh{at, e, c})
+}
+
+// commit adds the entries to the open group and waits until it is durable.
+func (s *Store) commit(ctx context.Context, now time.Time, entries []fresh, out []store.Appended) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	g, err := s.join(ctx, now, entries, out)
+	if err != nil {
+		return err
+	}
+	select {
+	case s.append.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-g.done:
+		return g.fault
+	case <-s.health.failed:
+		return s.failure()
+	case <-ctx.Done():
+	}
+	t := time.NewTimer(hangAfter)
+	defer t.Stop()
+	select {
+	case <-g.done:
+		return g.fault
+	case <-s.health.failed:
+		return s.failure()
+	case <-t.C:
+		return &store.Unavailable{Reason: "the disk does not answer: whether the event was stored is not known", After: hangAfter}
+	}
+}
+
+// join writes the entries into a group with room for them.
+func (s *Store) join(ctx context.Context, now time.Time, entries []fresh, out []store.Appended) (*group, error) {
+	a := &s.append
+	a.mu.Lock()
+	for a.open != nil && a.open.bytes >= groupBytes {
+		if a.room == nil {
+			a.room = make(chan struct{})
+		}
+		room := a.room
+		a.mu.Unlock()
+		select {
+		case <-room:
+		case <-s.health.failed:
+			return nil, s.failure()
+		case <-ctx.Done():
+			return nil, &store.Unavailable{Reason: "store busy: " + context.Cause(ctx).Error(), After: time.Second}
+		}
+		if err := s.Ready(); err != nil {
+			return nil, err
+		}
+		a.mu.Lock()
+	}
+	defer a.mu.Unlock()
+	if a.open == nil {
+		a.open = &group{writer: writer{b: s.db.NewBatch()}, sum: deltas{}, done: make(chan struct{})}
+	}
+	g := a.open
+	for i := range entries {
+		s.build(g, now, &entries[i], &out[entries[i].at])
+	}
+	return g, nil
+}
+
+// build writes one event with its deliveries into g. It runs under append.mu, so
+// that ids are committed in the order they are given out.
+func (s *Store) build(g *group, now time.Time, f *fresh, out *store.Appended) {
+	e := f.entry.Event
+	id, accepted := s.append.ids.next(now)
+	e.ID = id
+	if e.Ordering.IsZero() {
+		e.Ordering = accepted
+	}
+	to := f.entry.To
+	for i, dest := range to {
+		if slices.Contains(to[:i], dest) { // rare, and the counters would never balance again
+			to = distinct(to)
+			break
+		}
+	}
+	day := id.Day()
+	g.k, g.v = eventKey(g.k[:0], kindEvent, day, id), appendEvent(g.v[:0], e, len(e.Body), to, false)
+	g.set()
+	g.setBody(day, id, e.Body)
+	g.k, g.v = ownerKey(g.k[:0], day, e.Developer, id), g.v[:0]
+	g.set()
+	if e.UserID != "" {
+		g.k = userKey(g.k[:0], day, e.Developer, e.UserID, id)
+		g.set()
+	}
+	out.ID, out.Reference, out.Fanout = id, e.Reference, len(to)
+	if len(to) > 0 {
+		out.Items = make([]store.Item, len(to))
+	}
+	r := row{State: store.Pending, Version: 1, Size: uint32(len(e.Body)), Due: max(now.UnixNano(), 0),
+		Ordering: e.Ordering.UnixNano(), Changed: now.UnixNano()}
+	for i, dest := range to {
+		did := store.DeliveryID{Day: day, Event: id, Dest: dest}
+		out.Items[i] = r.item(did)
+		g.setRow(did, &r)
+		g.setDue(did, &r)
+		g.k, g.v = stateKey(g.k[:0], did, store.Pending), g.v[:0]
+		g.set()
+		c := g.sum.of(day, dest)
+		c[nAccepted]++
+		c.count(store.Pending, r.Size, 1)
+	}
+	if c := f.claim; c != nil {
+		c.first = first{id: id, reference: e.Reference, fanout: len(to)}
+		g.k, g.v = idemKey(g.k[:0], day, c.hash), appendIdem(g.v[:0], id, c.body)
+		g.set()
+	}
+	n := int64(len(e.Body)) + 256
+	g.bytes += n
+	s.health.since.Add(n)
+}
+
+func distinct(to []uint32) []uint32 {
+	seen := map[uint32]bool{}
+	out := make([]uint32, 0, len(to))
+	for _, dest := range to {
+		if !seen[dest] {
+			out = append(out, dest)
+		}
+		seen[dest] = true
+	}
+	return out
+}
+
+// commitLoop commits one group after the other until no caller is left to Close.
+func (s *Store) commitLoop() {
+	defer s.append.refuse(store.ErrClosed)
+	for {
+		select {
+		case <-s.append.wake:
+		case <-s.health.failed:
+			return
+		case <-s.quit:
+			return
+		}
+		s.commitOpen()
+	}
+}
+
+func (s *Store) commitOpen() {
+	g := s.append.take()
+	if g == nil {
+		return
+	}
+	start := time.Now()
+	mark := s.settled.Load()
+	s.counters.add(g.sum, 1)
+	g.sum.write(&g.writer)
+	err := g.err
+	if err == nil {
+		err = s.watch(func() error { return s.apply(g.b, pebble.Sync) })
+	}
+	if err != nil {
+		s.counters.add(g.sum, -1)
+	} else {
+		s.synced(mark)
+		g.b.Close() // after a failure Pebble may still hold it
+	}
+	if s.opts.OnCommit != nil && err == nil {
+		s.opts.OnCommit(time.Since(start))
+	}
+	g.end(err)
+}

@@ -1,0 +1,114 @@
+package pebblestore
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// changes collects changes of deliveries for one batch. It must be made and
+// committed under Store.change: rows are read in order to be overwritten.
+type changes struct {
+	writer
+	s    *Store
+	now  int64
+	rows map[store.DeliveryID]row // as the batch leaves them
+	sum  deltas
+}
+
+func (s *Store) begin(now time.Time) *changes {
+	return &changes{writer: writer{b: s.db.NewBatch()}, s: s, now: now.UnixNano(),
+		rows: map[store.DeliveryID]row{}, sum: deltas{}}
+}
+
+// row returns the delivery as it stands, behind the changes collected so far.
+func (c *changes) row(id store.DeliveryID) (row, bool, error) {
+	if r, ok := c.rows[id]; ok {
+		return r, true, nil
+	}
+	c.k = deliveryKey(c.k[:0], id)
+	return readDelivery(c.s.db, c.k)
+}
+
+func readDelivery(r pebble.Reader, key []byte) (row, bool, error) {
+	v, closer, err := r.Get(key)
+	if err == pebble.ErrNotFound {
+		return row{}, false, nil
+	}
+	if err != nil {
+		return row{}, false, fmt.Errorf("read delivery: %w", err)
+	}
+	defer closer.Close()
+	d, err := readRow(v)
+	if err != nil {
+		return row{}, false, fmt.Errorf("read delivery: %w", err)
+	}
+	return d, true, nil
+}
+
+// put turns old into r with the next version, and moves indexes and counters.
+//
+// Index keys are set once before they are deleted, so that SingleDelete, which
+// vanishes together with its Set at the first flush, is enough. A row that
+// keeps its place in its queue would set the same key again: that pair gets an
+// ordinary Delete in between, after which the key counts as new.
+func (c *changes) put(id store.DeliveryID, old row, r row) row {
+	r.Version = old.Version + 1
+	if r.State != old.State || r.Due != old.Due || r.Settings != old.Settings {
+		r.Changed = c.now
+	}
+	if r.State != store.Pending {
+		r.Due, r.Settings = 0, 0
+	}
+	stays := old.State == store.Pending && r.State == store.Pending && old.Due == r.Due && old.Settings == r.Settings
+	if old.State == store.Pending {
+		c.k = dueKey(c.k[:0], old.queue(id.Dest), store.Position{Due: old.Due, Event: id.Event, Replay: id.Replay})
+		if stays {
+			c.delete()
+		} else {
+			c.singleDelete()
+		}
+	}
+	if r.State == store.Pending {
+		c.setDue(id, &r)
+	}
+	if r.State != old.State {
+		c.k, c.v = stateKey(c.k[:0], id, old.State), c.v[:0]
+		c.singleDelete()
+		c.k = stateKey(c.k[:0], id, r.State)
+		c.set()
+		n := c.sum.of(id.Day, id.Dest)
+		n.count(old.State, old.Size, -1)
+		n.count(r.State, r.Size, 1)
+	}
+	c.setRow(id, &r)
+	c.rows[id] = r
+	return r
+}
+
+// attempt logs what was tried for version n.
+func (c *changes) attempt(id store.DeliveryID, n uint32, a *store.Attempt) {
+	c.k, c.v = attemptKey(c.k[:0], id, n), appendAttempt(c.v[:0], a)
+	c.set()
+}
+
+// commit makes the changes visible and counts them; it does not make them durable.
+func (c *changes) commit() error {
+	defer c.b.Close()
+	c.sum.write(&c.writer)
+	if c.err != nil {
+		return fmt.Errorf("change deliveries: %w", c.err)
+	}
+	if c.b.Empty() {
+		return c.s.failure()
+	}
+	if err := c.s.apply(c.b, pebble.NoSync); err != nil {
+		return err
+	}
+	c.s.counters.add(c.sum, 1)
+	c.s.settled.Add(1)
+	return nil
+}

@@ -1,0 +1,67 @@
+package pebblestore
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// format is the number of the layout of keys and values, and how to get there.
+// steps[n] brings a store from number n to n+1; it may be interrupted and begun
+// again.
+type format struct {
+	number uint64
+	steps  map[uint64]func(*Store) error
+}
+
+var theFormat = format{number: 1}
+
+// checkFormat refuses what is newer than this program and migrates what is
+// older, after a checkpoint beside the store.
+func (s *Store) checkFormat(f format) error {
+	v, err := s.get([]byte{kindFormat})
+	if err != nil {
+		return err
+	}
+	have, n := binary.Uvarint(v)
+	switch {
+	case v == nil && s.opts.ReadOnly:
+		return fmt.Errorf("it has no format number: not a store, or one that was never opened for writing")
+	case v == nil:
+		return s.setFormat(f.number)
+	case n != len(v):
+		return fmt.Errorf("format number: %w", errRow)
+	case have > f.number:
+		return fmt.Errorf("it has format %d and this program knows formats up to %d: run the newer program that wrote it", have, f.number)
+	case have == f.number:
+		return nil
+	case s.opts.ReadOnly:
+		return fmt.Errorf("it has the older format %d: open it for writing once to migrate it", have)
+	}
+	kept := fmt.Sprintf("%s.format-%d", s.dir, have)
+	if _, err := s.opts.FS.Stat(kept); err != nil {
+		if err := s.checkpoint(kept); err != nil {
+			return fmt.Errorf("checkpoint before migration: %w", err)
+		}
+	}
+	s.log.Warn("store: migrating to a newer format; the old one is kept", "from", have, "to", f.number, "kept", kept)
+	for ; have < f.number; have++ {
+		step := f.steps[have]
+		if step == nil {
+			return fmt.Errorf("nothing migrates format %d: use a program that does, or restore a backup", have)
+		}
+		if err := step(s); err != nil {
+			return fmt.Errorf("migrate format %d: %w", have, err)
+		}
+		if err := s.setFormat(have + 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) setFormat(n uint64) error {
+	return s.write(func(w *writer) {
+		w.k, w.v = []byte{kindFormat}, binary.AppendUvarint(nil, n)
+		w.set()
+	})
+}

@@ -1,0 +1,103 @@
+package pebblestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// Event returns the event with its body: see store.Log.
+func (s *Store) Event(_ context.Context, day event.Day, id event.ID) (*event.Event, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	v, err := s.get(eventKey(nil, kindBody, day, id))
+	if err != nil {
+		return nil, fmt.Errorf("read event %v: %w", id, err)
+	}
+	if v == nil {
+		return nil, store.ErrNotFound
+	}
+	body, err := readBody(v)
+	if err != nil {
+		return nil, fmt.Errorf("read event %v: %w", id, err)
+	}
+	// A body that a replay carried forward has its envelope beside it.
+	r, err := s.eventRecord(day, id)
+	if errors.Is(err, store.ErrNotFound) && day != id.Day() {
+		r, err = s.eventRecord(id.Day(), id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	e := r.Event
+	e.Body = body
+	return &e, nil
+}
+
+// EventRecord returns what is known of the event without its body.
+func (s *Store) EventRecord(_ context.Context, id event.ID) (store.EventRecord, error) {
+	if err := s.enter(); err != nil {
+		return store.EventRecord{}, err
+	}
+	defer s.leave()
+	return s.eventRecord(id.Day(), id)
+}
+
+func (s *Store) eventRecord(day event.Day, id event.ID) (store.EventRecord, error) {
+	return readEventRecord(s.db, day, id, event.Day(s.bodies.Load()))
+}
+
+// readEventRecord reads the event that lies under day; bodies is the first day
+// whose bodies are still there.
+func readEventRecord(db pebble.Reader, day event.Day, id event.ID, bodies event.Day) (store.EventRecord, error) {
+	v, c, err := db.Get(eventKey(nil, kindEvent, day, id))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return store.EventRecord{}, store.ErrNotFound
+	}
+	if err != nil {
+		return store.EventRecord{}, fmt.Errorf("read event %v: %w", id, err)
+	}
+	defer c.Close()
+	r, err := readEvent(id, v)
+	if err != nil {
+		return r, fmt.Errorf("read event %v: %w", id, err)
+	}
+	if r.Gone == "" && day < bodies {
+		r.Gone = "expired"
+	}
+	return r, nil
+}
+
+// Delivery returns one delivery with its attempts, oldest first.
+func (s *Store) Delivery(_ context.Context, id store.DeliveryID) (store.DeliveryRecord, []store.Attempt, error) {
+	if err := s.enter(); err != nil {
+		return store.DeliveryRecord{}, nil, err
+	}
+	defer s.leave()
+	r, ok, err := readDelivery(s.db, deliveryKey(nil, id))
+	if err == nil && !ok {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return store.DeliveryRecord{}, nil, err
+	}
+	var as []store.Attempt
+	lower := attemptKey(nil, id, 0)
+	upper := attemptKey(nil, id, 1<<32-1)
+	err = scan(s.db, lower, append(upper, 0), func(k, v []byte) (bool, error) {
+		a, err := readAttempt(v)
+		if err != nil {
+			return false, fmt.Errorf("read attempts of %v: %w", id, err)
+		}
+		as = append(as, a)
+		return true, nil
+	})
+	return r.record(id), as, err
+}

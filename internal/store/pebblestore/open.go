@@ -1,0 +1,249 @@
+// Package pebblestore is the embedded store: one Pebble database in one folder,
+// for one daemon.
+//
+// What a key looks like stands in keys.go, what a value looks like in rows.go.
+// Append makes a group of events durable with one synced commit (append.go).
+// Everything else that changes a delivery runs under one mutex, works on the
+// row as it stands, and moves row, indexes and counters in one batch
+// (change.go).
+package pebblestore
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// Options of a store. The zero value is a store on the local disk without a reserve.
+type Options struct {
+	FS         vfs.FS                 // nil: vfs.Default
+	Reserve    int64                  // bytes of free disk below which nothing is accepted
+	AcceptLoss bool                   // start behind proven corruption of the log, which is moved aside
+	ReadOnly   bool                   // nothing is written, not even to recover; changes fail
+	Log        *slog.Logger           // nil: slog.Default
+	OnCommit   func(time.Duration)    // sees how long each commit of Append took
+	Fatal      func(error)            // called once when nothing can be written any more: stop and exit non-zero
+	Rand       func() uint64          // random bits of event ids; nil: math/rand/v2
+	DiskFree   func() (uint64, error) // free bytes; nil: what FS says of the folder
+}
+
+// Store is a store.Store.
+type Store struct {
+	db   *pebble.DB
+	dir  string
+	opts Options
+	log  *slog.Logger
+	lock *pebble.Lock
+	fs   *fuse
+
+	// gate is held for reading by every call that uses db and for writing by Close.
+	gate    sync.RWMutex
+	closing chan struct{} // closed when Close begins: no new calls
+	quit    chan struct{} // closed when no call runs any more: goroutines end
+	closed  sync.Once
+	err     error // of Close
+	wg      sync.WaitGroup
+
+	health   health
+	counters counters
+	append   appender
+	idem     idempotency
+	change   sync.Mutex // serialises everything that reads a row in order to change it
+	registry registry
+	settled  atomic.Uint64 // commits that were not synced
+	durable  atomic.Uint64 // how many of them a synced commit has covered
+	dirty    chan struct{} // wakes the syncer
+	bodies   atomic.Uint32 // the first day whose bodies retention has left
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store in dir, making it if it is missing. The error says what
+// to do when the log is damaged, the store is in use, or newer than this program.
+func Open(dir string, o Options) (*Store, error) { return open(dir, o, theFormat) }
+
+func open(dir string, o Options, f format) (_ *Store, err error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Uint64
+	}
+	if o.Fatal == nil {
+		o.Fatal = func(error) {}
+	}
+	s := &Store{dir: dir, opts: o, log: o.Log, fs: newFuse(o.FS),
+		closing: make(chan struct{}), quit: make(chan struct{}), dirty: make(chan struct{}, 1)}
+	if o.DiskFree == nil {
+		s.opts.DiskFree = s.diskFree
+	}
+	s.append.init(o.Rand)
+	s.idem.flying = map[idemHash]*claim{}
+	s.health.init()
+	if s.lock, err = lock(o.FS, dir, o.ReadOnly); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			if s.db != nil {
+				err = errors.Join(err, s.db.Close())
+			}
+			s.lock.Close()
+		}
+	}()
+	if err := s.checkLogs(); err != nil {
+		return nil, err
+	}
+	if s.db, err = s.openDB(); err != nil {
+		s.db = nil
+		if pebble.IsCorruptionError(err) {
+			err = fmt.Errorf("%w: restore a backup with `fantail restore`", err)
+		}
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
+	}
+	for _, step := range []func() error{
+		func() error { return s.checkFormat(f) }, s.loadCounters, s.seedIDs, s.loadRegistry, s.loadIdempotency,
+	} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("open store %s: %w", dir, err)
+		}
+	}
+	if !o.ReadOnly {
+		s.wg.Go(s.commitLoop)
+		s.wg.Go(s.syncLoop)
+	}
+	return s, nil
+}
+
+// lock makes dir and takes its LOCK. A folder made here survives a power failure.
+func lock(fs vfs.FS, dir string, readOnly bool) (*pebble.Lock, error) {
+	if !readOnly {
+		if err := mkdir(fs, dir); err != nil {
+			return nil, fmt.Errorf("make store folder %s: %w", dir, err)
+		}
+	}
+	l, err := pebble.LockDirectory(dir, fs)
+	if err != nil {
+		return nil, fmt.Errorf("store %s is in use by another process, or its LOCK cannot be taken: %w", dir, err)
+	}
+	return l, nil
+}
+
+// mkdir makes dir and syncs every folder that got a new entry by it.
+func mkdir(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(dir); err == nil {
+		return nil
+	}
+	parent := fs.PathDir(dir)
+	if parent != dir {
+		if err := mkdir(fs, parent); err != nil {
+			return err
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(fs, parent)
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+const (
+	memTableSize = 32 << 20
+	cacheSize    = 64 << 20
+)
+
+func (s *Store) openDB() (*pebble.DB, error) {
+	o := &pebble.Options{
+		FS:                          s.fs,
+		Lock:                        s.lock,
+		ReadOnly:                    s.opts.ReadOnly,
+		Merger:                      countersMerger,
+		FormatMajorVersion:          pebble.FormatNewest,
+		CacheSize:                   cacheSize,
+		MemTableSize:                memTableSize,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       100,
+		LBaseMaxBytes:               64 << 20,
+		MaxOpenFiles:                1000,
+		Logger:                      &pebbleLog{s},
+		EventListener:               s.listener(),
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return pebble.Open(s.dir, o)
+}
+
+// enter begins a call that uses db; leave ends it.
+func (s *Store) enter() error {
+	select {
+	case <-s.closing:
+		return store.ErrClosed
+	default:
+	}
+	s.gate.RLock()
+	select {
+	case <-s.closing:
+		s.gate.RUnlock()
+		return store.ErrClosed
+	default:
+		return nil
+	}
+}
+
+func (s *Store) leave() { s.gate.RUnlock() }
+
+// Close makes everything durable and ends every goroutine. Calls that run are waited for.
+func (s *Store) Close() error {
+	s.closed.Do(func() {
+		close(s.closing)
+		s.gate.Lock()
+		defer s.gate.Unlock()
+		close(s.quit)
+		s.wg.Wait()
+		if s.failure() == nil && !s.opts.ReadOnly {
+			s.err = s.sync()
+		}
+		err := s.db.Close()
+		if f := s.failure(); f != nil {
+			err = f // what Pebble says after it follows from it
+		}
+		s.err = errors.Join(s.err, err, s.lock.Close())
+	})
+	return s.err
+}
+
+// get returns the value of key, nil if there is none.
+func (s *Store) get(key []byte) ([]byte, error) {
+	v, c, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return append(make([]byte, 0, len(v)), v...), nil
+}

@@ -1,0 +1,255 @@
+package pebblestore
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// Values begin with the version of their encoding, so that a field can be added
+// without rewriting what is stored. Readers trust nothing: a value that does
+// not read to its end is errRow, never a panic or a large allocation.
+const rowVersion = 1
+
+var errRow = errors.New("unreadable row")
+
+// row is the value of a delivery.
+type row struct {
+	State    store.State
+	Attempts uint16
+	Version  uint32
+	Size     uint32
+	Due      int64
+	Ordering int64
+	Changed  int64
+	Settings uint64
+	Reason   string
+}
+
+func (r *row) queue(dest uint32) store.QueueID {
+	return store.QueueID{Dest: dest, Settings: r.Settings}
+}
+
+func (r *row) item(id store.DeliveryID) store.Item {
+	return store.Item{ID: id, Queue: r.queue(id.Dest), Due: r.Due, Ordering: r.Ordering,
+		Size: r.Size, Version: r.Version, Attempts: r.Attempts}
+}
+
+func (r *row) record(id store.DeliveryID) store.DeliveryRecord {
+	d := store.DeliveryRecord{ID: id, State: r.State, Reason: r.Reason, Settings: r.Settings,
+		Attempts: r.Attempts, Changed: r.Changed}
+	if r.State == store.Pending {
+		d.Due = r.Due
+	}
+	return d
+}
+
+func appendRow(b []byte, r *row) []byte {
+	b = append(b, rowVersion, byte(r.State))
+	b = binary.AppendUvarint(b, uint64(r.Version))
+	b = binary.AppendUvarint(b, uint64(r.Attempts))
+	b = binary.AppendUvarint(b, uint64(r.Size))
+	b = be.AppendUint64(b, uint64(r.Due))
+	b = be.AppendUint64(b, uint64(r.Ordering))
+	b = be.AppendUint64(b, uint64(r.Changed))
+	b = binary.AppendUvarint(b, r.Settings)
+	return appendText(b, r.Reason)
+}
+
+func readRow(b []byte) (r row, err error) {
+	d := decoder{b: b}
+	d.version()
+	r.State = store.State(d.byte())
+	r.Version = uint32(d.uint(1<<32 - 1))
+	r.Attempts = uint16(d.uint(1<<16 - 1))
+	r.Size = uint32(d.uint(1<<32 - 1))
+	r.Due, r.Ordering, r.Changed = d.int64(), d.int64(), d.int64()
+	r.Settings = d.uint(1<<64 - 1)
+	r.Reason = d.text()
+	if r.State < store.Pending || r.State > store.Cancelled {
+		d.bad = true
+	}
+	return r, d.end()
+}
+
+// appendDue is the value of the pending index: what an Item needs beyond its key.
+func appendDue(b []byte, day event.Day, r *row) []byte {
+	b = append(b, rowVersion)
+	b = be.AppendUint16(b, uint16(day))
+	b = binary.AppendUvarint(b, uint64(r.Version))
+	b = binary.AppendUvarint(b, uint64(r.Attempts))
+	b = binary.AppendUvarint(b, uint64(r.Size))
+	return be.AppendUint64(b, uint64(r.Ordering))
+}
+
+func readDue(k, v []byte) (it store.Item, err error) {
+	q, p, ok := parseDueKey(k)
+	if !ok {
+		return it, errRow
+	}
+	d := decoder{b: v}
+	d.version()
+	it = store.Item{Queue: q, Due: p.Due}
+	it.ID = store.DeliveryID{Day: event.Day(d.uint16()), Event: p.Event, Dest: q.Dest, Replay: p.Replay}
+	it.Version = uint32(d.uint(1<<32 - 1))
+	it.Attempts = uint16(d.uint(1<<16 - 1))
+	it.Size = uint32(d.uint(1<<32 - 1))
+	it.Ordering = d.int64()
+	return it, d.end()
+}
+
+const (
+	flagVersioned = 1 << iota
+	flagErased
+)
+
+// appendEvent is the value of an event: everything but id and body.
+func appendEvent(b []byte, e *event.Event, size int, to []uint32, erased bool) []byte {
+	var flags byte
+	if e.Versioned {
+		flags |= flagVersioned
+	}
+	if erased {
+		flags |= flagErased
+	}
+	b = append(b, rowVersion, flags)
+	b = be.AppendUint64(b, uint64(e.Ordering.UnixMicro()))
+	b = binary.AppendUvarint(b, uint64(size))
+	for _, t := range [...]string{e.Developer, e.Reference, e.Type, e.Version, e.UserID} {
+		b = appendText(b, t)
+	}
+	b = binary.AppendUvarint(b, uint64(len(to)))
+	for _, dest := range to {
+		b = binary.AppendUvarint(b, uint64(dest))
+	}
+	return b
+}
+
+func readEvent(id event.ID, v []byte) (r store.EventRecord, err error) {
+	d := decoder{b: v}
+	d.version()
+	flags := d.byte()
+	r.Event.ID = id
+	r.Event.Versioned = flags&flagVersioned != 0
+	if flags&flagErased != 0 {
+		r.Gone = "erased"
+	}
+	r.Event.Ordering = time.UnixMicro(d.int64()).UTC()
+	r.Size = int(d.uint(1<<32 - 1))
+	for _, t := range [...]*string{&r.Event.Developer, &r.Event.Reference, &r.Event.Type, &r.Event.Version, &r.Event.UserID} {
+		*t = d.text()
+	}
+	n := d.uint(uint64(len(d.b)))
+	if n > 0 && !d.bad {
+		r.To = make([]uint32, n)
+		for i := range r.To {
+			r.To[i] = uint32(d.uint(1<<32 - 1))
+		}
+	}
+	return r, d.end()
+}
+
+func appendAttempt(b []byte, a *store.Attempt) []byte {
+	b = append(b, rowVersion, 0)
+	if a.Counted {
+		b[len(b)-1] = 1
+	}
+	b = be.AppendUint64(b, uint64(a.At))
+	b = binary.AppendVarint(b, int64(a.Took))
+	b = binary.AppendVarint(b, int64(a.Code))
+	for _, t := range [...]string{a.Class, a.Answer, a.Address} {
+		b = appendText(b, t)
+	}
+	return b
+}
+
+func readAttempt(v []byte) (a store.Attempt, err error) {
+	d := decoder{b: v}
+	d.version()
+	a.Counted = d.byte()&1 != 0
+	a.At, a.Took, a.Code = d.int64(), time.Duration(d.varint()), int(d.varint())
+	for _, t := range [...]*string{&a.Class, &a.Answer, &a.Address} {
+		*t = d.text()
+	}
+	return a, d.end()
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// decoder reads fields one after the other; the first that does not fit makes
+// all later ones zero and end fail.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) take(n int) []byte {
+	if d.bad || n > len(d.b) {
+		d.bad = true
+		return nil
+	}
+	p := d.b[:n]
+	d.b = d.b[n:]
+	return p
+}
+
+func (d *decoder) version() {
+	if d.byte() != rowVersion {
+		d.bad = true
+	}
+}
+
+func (d *decoder) byte() byte {
+	if p := d.take(1); p != nil {
+		return p[0]
+	}
+	return 0
+}
+
+func (d *decoder) uint16() uint16 {
+	if p := d.take(2); p != nil {
+		return be.Uint16(p)
+	}
+	return 0
+}
+
+func (d *decoder) int64() int64 {
+	if p := d.take(8); p != nil {
+		return int64(be.Uint64(p))
+	}
+	return 0
+}
+
+func (d *decoder) uint(most uint64) uint64 {
+	v, n := binary.Uvarint(d.b)
+	if d.bad || n <= 0 || v > most {
+		d.bad = true
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	if d.bad || n <= 0 {
+		d.bad = true
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) text() string { return string(d.take(int(d.uint(uint64(len(d.b)))))) }
+
+func (d *decoder) end() error {
+	if d.bad || len(d.b) != 0 {
+		return errRow
+	}
+	return nil
+}
