@@ -1,0 +1,80 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// Daemon is fantail.yaml with defaults filled in; docs/CONFIGURATION.md says
+// what each key means.
+type Daemon struct {
+	Brand         string
+	Listen        string
+	TLS           TLS
+	Tokens        []Token
+	DevelopersDir string // absolute
+	Store         Store
+	Payloads      Payloads
+	Retention     Retention
+	Egress        Egress
+	Ambient       []string // developer/destination
+	Limits        Limits
+	ShutdownGrace time.Duration
+	Dir           string // the folder of fantail.yaml: relative paths start there
+}
+
+// TLS names the API's certificate and its key, both absolute paths or both "".
+type TLS struct{ Cert, Key string }
+
+// Token is one bearer token of the API.
+type Token struct {
+	Name       string
+	Value      secret.Value
+	May        []string // ingest, read, operate
+	Developers []string // nil: all
+}
+
+// Store says where events are kept.
+type Store struct{ Pebble Pebble }
+
+// Pebble is the embedded store.
+type Pebble struct {
+	Dir     string // absolute
+	Reserve int64  // bytes of the disk kept free: below it nothing is accepted
+}
+
+// Payloads says where objects that destinations link to are kept. No kind of
+// this version makes links: the section is checked, so that a file written for
+// a later version is sound, and a note says that it has no effect.
+type Payloads struct {
+	Dir       string // absolute; "": none
+	PublicURL string // what links begin with
+	Listen    string // an address of their own for links; "": the API's
+}
+
+// Retention says how long things are kept; 0 is for ever.
+type Retention struct{ Events, Attempts, Payloads, Idempotency time.Duration }
+
+// Egress says where connections may go, and how they leave.
+type Egress struct {
+	Allow, Deny []netip.Prefix
+	Proxy       secret.Value // http://[user:password@]host:port; zero: none
+	Source      []netip.Addr
+}
+
+// Limits bound the whole daemon.
+type Limits struct {
+	Body          int64 // bytes
+	InFlight      int   // attempts
+	InFlightBytes int64 // of bodies in attempts
+	PerDeveloper  PerDeveloper
+}
+
+// PerDeveloper limits each developer; 0 means no limit.
+type PerDeveloper struct {
+	Rate    float64 // events a second
+	Pending int64   // deliveries
+	Bytes   int64   // of pending bodies
+}

@@ -1,0 +1,183 @@
+package config
+
+import (
+	"path/filepath"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// defaultKeyFile is the key of a daemon that names none.
+const defaultKeyFile = "fantail.key"
+
+// daemonFile is fantail.yaml as it is written.
+type daemonFile struct {
+	Brand         string         `yaml:"brand"`
+	Listen        string         `yaml:"listen"`
+	TLS           tlsFile        `yaml:"tls"`
+	Tokens        []tokenFile    `yaml:"tokens"`
+	Keys          []secret.Value `yaml:"keys"`
+	Developers    string         `yaml:"developers"`
+	Store         storeFile      `yaml:"store"`
+	Payloads      payloadsFile   `yaml:"payloads"`
+	Retention     retentionFile  `yaml:"retention"`
+	Idempotency   duration       `yaml:"idempotency"`
+	Egress        egressFile     `yaml:"egress"`
+	Ambient       []string       `yaml:"ambient"`
+	Limits        limitsFile     `yaml:"limits"`
+	ShutdownGrace duration       `yaml:"shutdown_grace"`
+}
+
+type tlsFile struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+type tokenFile struct {
+	Name       string       `yaml:"name"`
+	Value      secret.Value `yaml:"value"`
+	May        []string     `yaml:"may"`
+	Developers []string     `yaml:"developers"`
+}
+
+type storeFile struct {
+	Pebble   pebbleFile `yaml:"pebble"`
+	Postgres yaml.Node  `yaml:"postgres"` // of a later version
+}
+
+type pebbleFile struct {
+	Dir     string `yaml:"dir"`
+	Reserve size   `yaml:"reserve"`
+}
+
+type payloadsFile struct {
+	Dir payloadDirFile `yaml:"dir"`
+	S3  yaml.Node      `yaml:"s3"`  // of a later version
+	GCS yaml.Node      `yaml:"gcs"` // of a later version
+}
+
+type payloadDirFile struct {
+	Path      string `yaml:"path"`
+	PublicURL string `yaml:"public_url"`
+	Listen    string `yaml:"listen"`
+}
+
+type retentionFile struct {
+	Events   duration `yaml:"events"`
+	Attempts duration `yaml:"attempts"`
+	Payloads duration `yaml:"payloads"`
+}
+
+type egressFile struct {
+	Allow  []network    `yaml:"allow"`
+	Deny   []network    `yaml:"deny"`
+	Proxy  secret.Value `yaml:"proxy"`
+	Source []address    `yaml:"source"`
+}
+
+type limitsFile struct {
+	Body          size             `yaml:"body"`
+	InFlight      int              `yaml:"in_flight"`
+	InFlightBytes size             `yaml:"in_flight_bytes"`
+	PerDeveloper  perDeveloperFile `yaml:"per_developer"`
+}
+
+type perDeveloperFile struct {
+	Rate    rate  `yaml:"rate"`
+	Pending int64 `yaml:"pending"`
+	Bytes   size  `yaml:"bytes"`
+}
+
+// defaultDaemon is what keys that are left out mean. keys is set by readDaemon:
+// left out and empty differ.
+func defaultDaemon() daemonFile {
+	return daemonFile{
+		Brand:         "terra",
+		Listen:        "127.0.0.1:8080",
+		Developers:    "developers",
+		Store:         storeFile{Pebble: pebbleFile{Dir: "data/store", Reserve: 512 << 20}},
+		Retention:     retentionFile{Events: duration(168 * time.Hour), Attempts: duration(720 * time.Hour)},
+		Idempotency:   duration(48 * time.Hour),
+		Limits:        limitsFile{Body: 32 << 20, InFlight: 1024, InFlightBytes: 256 << 20},
+		ShutdownGrace: duration(25 * time.Second),
+	}
+}
+
+// daemon is fantail.yaml as it was read.
+type daemon struct {
+	file  daemonFile
+	doc   *document
+	notes []Fault
+	refs  map[string][]byte
+	dir   string
+}
+
+// readDaemon reads the text of fantail.yaml. What has faults keeps its default.
+func readDaemon(path string, raw []byte) *daemon {
+	dir, err := filepath.Abs(filepath.Dir(path))
+	d := &daemon{file: defaultDaemon(), doc: parseDocument(path, raw), dir: dir}
+	if err != nil {
+		d.doc.fault(0, "find the folder of the file: %v", bare(err))
+	}
+	if d.doc.root == nil {
+		return d
+	}
+	b := newBinder(d.doc, d.doc.root, "")
+	b.bind(d.doc.root, &d.file, "")
+	if _, found := find(d.doc.root, "keys"); found == nil {
+		d.file.Keys = []secret.Value{secret.New("${file:" + defaultKeyFile + "}")}
+	}
+	d.refs = b.resolve(d.doc.root, &d.file, "", d.lookup(b))
+	(&daemonRules{binder: b, daemon: d}).check()
+	return d
+}
+
+// note is about something that is allowed.
+func (d *daemon) note(path, message string) {
+	d.notes = append(d.notes, Fault{d.doc.file, lineOf(d.doc.root, path), path + ": " + message})
+}
+
+// settings returns what the rest of the program sees.
+func (d *daemon) settings() Daemon {
+	f := &d.file
+	s := Daemon{
+		Brand: f.Brand, Listen: f.Listen,
+		DevelopersDir: absolute(d.dir, f.Developers),
+		Store:         Store{Pebble{Dir: absolute(d.dir, f.Store.Pebble.Dir), Reserve: int64(f.Store.Pebble.Reserve)}},
+		Retention: Retention{
+			Events: time.Duration(f.Retention.Events), Attempts: time.Duration(f.Retention.Attempts),
+			Payloads: time.Duration(f.Retention.Payloads), Idempotency: time.Duration(f.Idempotency),
+		},
+		Egress:  Egress{Proxy: f.Egress.Proxy},
+		Ambient: f.Ambient,
+		Limits: Limits{
+			Body: int64(f.Limits.Body), InFlight: f.Limits.InFlight, InFlightBytes: int64(f.Limits.InFlightBytes),
+			PerDeveloper: PerDeveloper{
+				Rate: float64(f.Limits.PerDeveloper.Rate), Pending: f.Limits.PerDeveloper.Pending, Bytes: int64(f.Limits.PerDeveloper.Bytes),
+			},
+		},
+		ShutdownGrace: time.Duration(f.ShutdownGrace),
+		Dir:           d.dir,
+	}
+	if f.TLS.Cert != "" && f.TLS.Key != "" {
+		s.TLS = TLS{absolute(d.dir, f.TLS.Cert), absolute(d.dir, f.TLS.Key)}
+	}
+	if p := f.Payloads.Dir; p.Path != "" {
+		s.Payloads = Payloads{Dir: absolute(d.dir, p.Path), PublicURL: p.PublicURL, Listen: p.Listen}
+	}
+	for _, t := range f.Tokens {
+		s.Tokens = append(s.Tokens, Token(t))
+	}
+	for _, n := range f.Egress.Allow {
+		s.Egress.Allow = append(s.Egress.Allow, netipPrefix(n))
+	}
+	for _, n := range f.Egress.Deny {
+		s.Egress.Deny = append(s.Egress.Deny, netipPrefix(n))
+	}
+	for _, a := range f.Egress.Source {
+		s.Egress.Source = append(s.Egress.Source, netipAddr(a))
+	}
+	return s
+}

@@ -1,0 +1,196 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// daemonRules are what must hold in fantail.yaml beyond the types of its values.
+type daemonRules struct {
+	*binder
+	daemon *daemon
+}
+
+var (
+	brandName = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
+	plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+)
+
+// nameRule is for names that stand in headers, URLs, metrics, folders.
+const nameRule = "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit"
+
+func (r *daemonRules) check() {
+	f := &r.daemon.file
+	r.require("brand", brandName.MatchString(f.Brand), "must be 1 to 32 of a-z 0-9 and begin with a letter: it is part of names of headers and tables")
+	r.require("developers", f.Developers != "", "must name a folder")
+	if r.ok("tls") && (f.TLS.Cert == "") != (f.TLS.Key == "") {
+		r.at("tls", "cert and key go together: set both, or neither")
+	}
+	r.listen()
+	r.tokens()
+	r.keys()
+	r.store()
+	r.payloads()
+	r.retention()
+	r.egress()
+	r.ambient()
+	r.limits()
+	r.between("shutdown_grace", time.Duration(f.ShutdownGrace), 0, 10*time.Minute)
+}
+
+// require notes a fault unless ok holds or the value had one already.
+func (r *binder) require(path string, ok bool, message string) {
+	if !ok && r.ok(path) {
+		r.at(path, "%s", message)
+	}
+}
+
+// between notes a fault unless a duration lies in low..high.
+func (r *binder) between(path string, d, low, high time.Duration) {
+	if (d < low || d > high) && r.ok(path) {
+		r.at(path, "must be from %s to %s", short(low), short(high))
+	}
+}
+
+// short writes 168h rather than 168h0m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
+func (r *daemonRules) listen() {
+	if !r.ok("listen") {
+		return
+	}
+	f := &r.daemon.file
+	loopback, fault := judgeListen(f.Listen)
+	switch {
+	case fault != "":
+		r.at("listen", "%s", fault)
+	case loopback || !r.ok("tokens"):
+	case len(f.Tokens) == 0:
+		r.at("listen", "other machines can reach this address: list tokens, or listen on 127.0.0.1")
+	case f.TLS.Cert == "":
+		r.daemon.note("listen", "other machines can reach this address and tokens travel in clear: set tls, unless a proxy before it does")
+	}
+}
+
+// judgeListen tells whether only this machine reaches address, or what is wrong
+// with it. It asks no resolver: a name could mean anything tomorrow.
+func judgeListen(address string) (loopback bool, fault string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false, "must be address:port, as 127.0.0.1:8080 or [::1]:8080"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return false, "must end in a port from 0 to 65535 (0 takes a free one)"
+	}
+	if host == "localhost" {
+		return true, ""
+	}
+	if host == "" {
+		return false, ""
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return false, "must begin with an IP address or localhost: write 0.0.0.0 for every address of this machine"
+	}
+	return ip.Unmap().IsLoopback(), ""
+}
+
+func (r *daemonRules) store() {
+	f := &r.daemon.file.Store
+	if !f.Postgres.IsZero() {
+		r.at("store.postgres", "is not available in this version: use store.pebble")
+	}
+	r.require("store.pebble.dir", f.Pebble.Dir != "", "must name a folder")
+	r.require("store.pebble.reserve", f.Pebble.Reserve >= 1<<20, "must be at least 1MiB: without free space the store cannot even delete")
+}
+
+func (r *daemonRules) payloads() {
+	f := &r.daemon.file.Payloads
+	if !f.S3.IsZero() {
+		r.at("payloads.s3", "is not available in this version: use payloads.dir, or leave payloads out")
+	}
+	if !f.GCS.IsZero() {
+		r.at("payloads.gcs", "is not available in this version: use payloads.dir, or leave payloads out")
+	}
+	if _, found := find(r.root, "payloads.dir"); found == nil || !r.ok("payloads.dir") {
+		return
+	}
+	r.require("payloads.dir.path", f.Dir.Path != "", "must name a folder")
+	u, err := url.Parse(f.Dir.PublicURL)
+	r.require("payloads.dir.public_url", err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "",
+		"must be the http or https address that links begin with, as https://events.example.com")
+	if f.Dir.Listen != "" {
+		_, fault := judgeListen(f.Dir.Listen)
+		r.require("payloads.dir.listen", fault == "", fault)
+	}
+	r.daemon.note("payloads.dir", "has no effect in this version: none of its kinds makes links")
+}
+
+func (r *daemonRules) retention() {
+	f := &r.daemon.file
+	const day, ever = 24 * time.Hour, 100 * 365 * 24 * time.Hour
+	if f.Retention.Events != 0 {
+		r.between("retention.events", time.Duration(f.Retention.Events), day, ever)
+	}
+	if f.Retention.Attempts != 0 && (f.Retention.Events == 0 || f.Retention.Attempts < f.Retention.Events) && r.ok("retention.events") {
+		r.require("retention.attempts", false, "must be at least retention.events, or 0 for ever: an event would outlive the record of its deliveries")
+	}
+	if f.Retention.Payloads != 0 {
+		r.require("retention.payloads", time.Duration(f.Retention.Payloads) >= 7*day, "must be at least 168h, or 0 for ever: links live for 7 days")
+	}
+	r.between("idempotency", time.Duration(f.Idempotency), time.Hour, ever)
+}
+
+func (r *daemonRules) egress() {
+	f := &r.daemon.file.Egress
+	if !f.Proxy.IsZero() && r.ok("egress.proxy") {
+		u, err := url.Parse(f.Proxy.Reveal())
+		if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.Port() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+			r.at("egress.proxy", "must be http://host:port or http://user:password@host:port")
+		}
+	}
+	for i, a := range f.Source {
+		if slices.Contains(f.Source[:i], a) && r.ok("egress.source") {
+			r.at(index("egress.source", i), "is there twice: remove one")
+		}
+	}
+}
+
+func (r *daemonRules) ambient() {
+	for i, name := range r.daemon.file.Ambient {
+		developer, destination, ok := strings.Cut(name, "/")
+		path := index("ambient", i)
+		r.require(path, ok && plainName.MatchString(developer) && plainName.MatchString(destination), "must be developer/destination")
+		r.require(path, !slices.Contains(r.daemon.file.Ambient[:i], name), "is there twice: remove one")
+	}
+}
+
+func (r *daemonRules) limits() {
+	f := &r.daemon.file.Limits
+	r.require("limits.body", f.Body >= 1<<10 && f.Body <= 512<<20, "must be from 1KiB to 512MiB")
+	r.require("limits.in_flight", f.InFlight >= 1 && f.InFlight <= 1<<16, "must be from 1 to 65536")
+	if r.ok("limits.body") {
+		r.require("limits.in_flight_bytes", f.InFlightBytes >= f.Body, "must be at least limits.body: the largest body could never be sent")
+	}
+	r.require("limits.per_developer.pending", f.PerDeveloper.Pending >= 0, "must not be negative: 0 is no limit")
+}
+
+func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+
+func netipPrefix(n network) netip.Prefix { return netip.Prefix(n) }
+func netipAddr(a address) netip.Addr     { return netip.Addr(a) }

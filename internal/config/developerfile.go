@@ -1,0 +1,200 @@
+package config
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/seed-51f8da91/fantail/internal/keyring"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// developerFile is one file of the developers' folder, as it is written.
+type developerFile struct {
+	Developer    string      `yaml:"developer"`
+	Destinations []yaml.Node `yaml:"destinations"`
+}
+
+// destinationEntry is one of its destinations.
+type destinationEntry struct {
+	Name        string     `yaml:"name"`
+	Kind        string     `yaml:"kind"`
+	Events      []string   `yaml:"events"`
+	Enabled     *bool      `yaml:"enabled"`
+	MaxInFlight *int       `yaml:"max_in_flight"`
+	RateLimit   rate       `yaml:"rate_limit"`
+	Timeout     *duration  `yaml:"timeout"`
+	Retry       retryEntry `yaml:"retry"`
+	Settings    yaml.Node  `yaml:"settings"` // the kind's own
+}
+
+// Defaults and bounds of a destination.
+const (
+	defaultInFlight = 16
+	defaultTimeout  = 30 * time.Second // of a kind that names none
+	minTimeout      = 10 * time.Millisecond
+	maxTimeout      = time.Hour
+	maxPatterns     = 256
+)
+
+// rules is what developers' files are judged by.
+type rules struct {
+	kinds  destination.Registry
+	keys   *keyring.Ring
+	daemon Daemon
+	owners envOwners
+}
+
+// tenant is one developer's file on its way to a Developer.
+type tenant struct {
+	base string // of the file's name
+	doc  *document
+	file developerFile
+	id   string // as far as it can be read
+	sure bool   // the file says so
+	refs []map[string][]byte
+}
+
+// readTenant reads the text of one file as far as it stands alone.
+func readTenant(path, base string, raw []byte) *tenant {
+	t := &tenant{base: base, doc: parseDocument(path, raw)}
+	if t.doc.root == nil {
+		t.id = guessID(base, raw)
+		return t
+	}
+	b := newBinder(t.doc, t.doc.root, "")
+	b.bind(t.doc.root, &t.file, "")
+	b.require("developer", t.file.Developer != "", "is missing: every file names its developer")
+	b.require("developer", plainName.MatchString(t.file.Developer), nameRule)
+	t.id, t.sure = t.file.Developer, b.ok("developer")
+	if !t.sure {
+		t.id = guessID(base, nil)
+	}
+	return t
+}
+
+var idLine = regexp.MustCompile(`(?m)^developer:[ \t]*["']?([A-Za-z0-9][A-Za-z0-9._-]{0,63})["']?[ \t\r]*(?:#.*)?$`)
+
+// guessID finds out whose a file is that is not YAML, so that he can go on with
+// his last good settings: by the line that says so, else by the file's name.
+func guessID(base string, raw []byte) string {
+	if m := idLine.FindSubmatch(raw); m != nil {
+		return string(m[1])
+	}
+	stem := strings.TrimSuffix(strings.TrimSuffix(base, ".yaml"), ".yml")
+	if plainName.MatchString(stem) {
+		return stem
+	}
+	return base
+}
+
+// bind binds the destinations of the file; nil when it has faults.
+func (t *tenant) bind(r *rules) *Developer {
+	if t.doc.root == nil {
+		return nil
+	}
+	dev := &Developer{ID: t.id}
+	named := map[string]int{}
+	_, list := find(t.doc.root, "destinations")
+	if list != nil && list.Kind == yaml.SequenceNode {
+		for i, n := range list.Content {
+			if d := t.destination(r, i, n, named); d != nil {
+				dev.Destinations = append(dev.Destinations, d)
+			}
+		}
+	}
+	if len(t.doc.faults) > 0 {
+		return nil
+	}
+	return dev
+}
+
+func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int) *Destination {
+	label := "destination " + strconv.Itoa(i+1) + ": "
+	if _, name := child(n, "name"); name != nil && plainName.MatchString(name.Value) {
+		label = "destination " + name.Value + ": "
+	}
+	b := newBinder(t.doc, n, label)
+	var e destinationEntry
+	b.bind(n, &e, "")
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	b.require("name", e.Name != "", "is missing")
+	b.require("name", plainName.MatchString(e.Name), nameRule)
+	if line := named[e.Name]; line > 0 {
+		b.require("name", false, "another destination has this name: see line "+strconv.Itoa(line))
+	} else if e.Name != "" {
+		named[e.Name] = lineOf(n, "name")
+	}
+	def, known := r.kinds[e.Kind]
+	if !known && b.ok("kind") {
+		b.at("kind", "%s", unknownKind(e.Kind, r.kinds))
+	}
+	d := &Destination{
+		Developer: t.id, Name: e.Name, Kind: e.Kind, Events: e.Events,
+		Enabled:     e.Enabled == nil || *e.Enabled,
+		MaxInFlight: min(defaultInFlight, r.daemon.Limits.InFlight),
+		Rate:        float64(e.RateLimit),
+		Timeout:     def.Traits.Timeout,
+		Frozen:      def.Traits.Frozen,
+		Ambient:     slices.Contains(r.daemon.Ambient, t.id+"/"+e.Name),
+	}
+	if e.MaxInFlight != nil {
+		d.MaxInFlight = *e.MaxInFlight
+		b.require("max_in_flight", d.MaxInFlight >= 1 && d.MaxInFlight <= r.daemon.Limits.InFlight,
+			"must be from 1 to limits.in_flight of fantail.yaml, "+strconv.Itoa(r.daemon.Limits.InFlight))
+	}
+	if e.Timeout != nil {
+		d.Timeout = time.Duration(*e.Timeout)
+		b.between("timeout", d.Timeout, minTimeout, maxTimeout)
+	} else if d.Timeout == 0 {
+		d.Timeout = defaultTimeout
+	}
+	b.patterns(e.Events)
+	d.Schedule, d.Frozen = b.schedule(&e.Retry, d.Frozen, &r.daemon.Retention)
+	if !known {
+		return nil
+	}
+	_, settings := find(n, "settings")
+	if settings == nil {
+		settings = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: n.Line}
+	}
+	look := developerLookup(r.daemon.Dir, t.id, r.owners)
+	if !t.sure {
+		look = func(reference) ([]byte, error) { return nil, errNobody }
+	}
+	if d.Open, d.refs = b.settings(def, settings, look); d.Open == nil {
+		return nil
+	}
+	t.refs = append(t.refs, d.refs)
+	d.settings = treeOf(settings)
+	d.fingerprint(r.keys)
+	return d
+}
+
+func unknownKind(kind string, kinds destination.Registry) string {
+	if kind == "" {
+		return "is missing: " + suggest("", sortedKeys(kinds))
+	}
+	return "is not known: " + suggest(kind, sortedKeys(kinds))
+}
+
+// patterns checks the list of events.
+func (b *binder) patterns(events []string) {
+	if _, found := find(b.root, "events"); found == nil || !b.shape("events") {
+		return
+	}
+	b.require("events", len(events) > 0, "is empty: leave it out for all events, or set enabled: false")
+	b.require("events", len(events) <= maxPatterns, "has more than 256 entries: use patterns with *")
+	for i, p := range events {
+		path := index("events", i)
+		b.require(path, p != "" && len(p) <= 128 && !strings.ContainsFunc(p, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '$' }),
+			"must be a type of events, or a pattern with * as lab_report.*, without spaces and at most 128 bytes long")
+		b.require(path, !slices.Contains(events[:i], p), "is there twice: remove one")
+	}
+}

@@ -1,0 +1,136 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// maxSecret is the most that a file named by a reference may hold.
+const maxSecret = 64 << 10
+
+var (
+	errTooLarge   = errors.New("is too large")
+	errNotRegular = errors.New("is not a regular file")
+)
+
+// readFile reads a regular file of at most limit bytes. It never blocks on a pipe or a device.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, bare(err)
+	}
+	return readAll(f, limit)
+}
+
+func readAll(f *os.File, limit int64) ([]byte, error) {
+	defer f.Close() //nolint:errcheck // nothing was written
+	info, err := f.Stat()
+	if err != nil {
+		return nil, bare(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, bare(err)
+	}
+	if int64(len(b)) > limit {
+		return nil, errTooLarge
+	}
+	return b, nil
+}
+
+// bare takes the path out of an error: the message names it already, relative to the settings.
+func bare(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
+
+// operatorLookup resolves the references of fantail.yaml: any variable, and
+// any file, relative to the folder of fantail.yaml.
+func operatorLookup(dir string) lookup {
+	return func(r reference) ([]byte, error) {
+		if r.scheme == "env" {
+			return readEnv(r.name)
+		}
+		return secretText(r, func() ([]byte, error) { return readFile(absolute(dir, r.name), maxSecret) })
+	}
+}
+
+// developerLookup resolves the references of a developer's file: variables that
+// begin with his prefix and files of his folder. Anything else would let him
+// post the operator's secrets, or another developer's, to himself.
+func developerLookup(dir, developer string, owners envOwners) lookup {
+	return func(r reference) ([]byte, error) {
+		if r.scheme == "env" {
+			if err := owners.allow(developer, r.name); err != nil {
+				return nil, err
+			}
+			return readEnv(r.name)
+		}
+		folder := "secrets/" + developer
+		name, ok := strings.CutPrefix(r.name, folder+"/")
+		if !ok || !filepath.IsLocal(name) {
+			return nil, fmt.Errorf("file %s is not this developer's: a developer's file may name only files under %s/", r.name, folder)
+		}
+		return secretText(r, func() ([]byte, error) { return readInside(filepath.Join(dir, folder), name) })
+	}
+}
+
+// readInside reads a file that lies in dir; symbolic links out of it are refused.
+func readInside(dir, name string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer root.Close() //nolint:errcheck // nothing was written
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, bare(err)
+	}
+	return readAll(f, maxSecret)
+}
+
+// secretText reads the file a reference names, without the newline that editors and echo leave at its end.
+func secretText(r reference, read func() ([]byte, error)) ([]byte, error) {
+	b, err := read()
+	if err != nil {
+		return nil, fmt.Errorf("file %s: %w", r.name, err)
+	}
+	if line, ok := bytes.CutSuffix(b, []byte("\n")); ok {
+		b = bytes.TrimSuffix(line, []byte("\r"))
+	}
+	if len(b) == 0 {
+		return nil, fmt.Errorf("file %s is empty", r.name)
+	}
+	return b, nil
+}
+
+func readEnv(name string) ([]byte, error) {
+	v, ok := os.LookupEnv(name)
+	if !ok {
+		return nil, fmt.Errorf("environment variable %s is not set", name)
+	}
+	if v == "" {
+		return nil, fmt.Errorf("environment variable %s is empty", name)
+	}
+	return []byte(v), nil
+}
+
+// absolute returns path, starting at dir unless it is absolute.
+func absolute(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, path)
+}

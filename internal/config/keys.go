@@ -1,0 +1,134 @@
+package config
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/seed-51f8da91/fantail/internal/keyring"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// lookup resolves the references of fantail.yaml. The file of the first key may
+// be missing: serve makes it. Until then a key that lives as long as this
+// reading stands in for it, so that settings can be checked before the first start.
+func (d *daemon) lookup(b *binder) lookup {
+	look := operatorLookup(d.dir)
+	first := firstKey(&d.file)
+	return func(r reference) ([]byte, error) {
+		value, err := look(r)
+		if r != first || !errors.Is(err, fs.ErrNotExist) {
+			if err == nil && r == first {
+				d.noteMode(r)
+			}
+			return value, err
+		}
+		d.note("keys", fmt.Sprintf("file %s does not exist yet: serve makes it with a random key", r.name))
+		return newKey(), nil
+	}
+}
+
+// noteMode warns when others may read the key.
+func (d *daemon) noteMode(r reference) {
+	if info, err := os.Stat(absolute(d.dir, r.name)); r.scheme == "file" && err == nil && info.Mode().Perm()&0o077 != 0 {
+		d.note("keys", fmt.Sprintf("file %s can be read by other users of this machine: chmod 600", r.name))
+	}
+}
+
+// firstKey returns the reference that the first key is, if it is one.
+func firstKey(f *daemonFile) reference {
+	if len(f.Keys) == 0 {
+		return reference{}
+	}
+	ref, _, err := parseReference(f.Keys[0].Reveal())
+	if err != nil {
+		return reference{}
+	}
+	return ref
+}
+
+func newKey() []byte {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails
+	return base64.StdEncoding.AppendEncode(nil, b)
+}
+
+func (r *daemonRules) keys() {
+	keys := r.daemon.file.Keys
+	r.require("keys", len(keys) > 0, "must hold at least one key: leave it out for ${file:"+defaultKeyFile+"}")
+	if !r.shape("keys") {
+		return
+	}
+	for i, k := range keys {
+		path := index("keys", i)
+		r.require(path, len(k.Reveal()) >= keyring.MinKey, fmt.Sprintf("must have at least %d bytes: make one with `openssl rand -base64 32`", keyring.MinKey))
+		r.require(path, !slices.ContainsFunc(keys[:i], func(o secret.Value) bool { return o.Reveal() == k.Reveal() }), "is there twice: remove one")
+	}
+}
+
+// EnsureKeyFile makes the file of the first of the keys that the fantail.yaml
+// at path names, with a random key and mode 0600, when it does not exist, and
+// returns the paths of the files it made. Only the first key is made: a missing
+// old key cannot be made anew, Load reports it. A fantail.yaml with faults in its
+// keys is left to Load. It never changes a file that exists.
+func EnsureKeyFile(path string) (made []string, err error) {
+	raw, err := readFile(path, maxFile)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("find the folder of %s: %w", path, err)
+	}
+	doc := parseDocument(path, raw)
+	if doc.root == nil {
+		return nil, nil
+	}
+	name := defaultKeyFile
+	if _, keys := find(doc.root, "keys"); keys != nil {
+		_, first := find(keys, "[0]")
+		if first == nil {
+			return nil, nil
+		}
+		ref, _, err := parseReference(first.Value)
+		if err != nil || ref.scheme != "file" {
+			return nil, nil
+		}
+		name = ref.name
+	}
+	file := absolute(dir, name)
+	ok, err := writeNew(file, append(newKey(), '\n'))
+	if err != nil {
+		return nil, fmt.Errorf("make the key file %s: %w", file, bare(err))
+	}
+	if !ok {
+		return nil, nil
+	}
+	return []string{file}, nil
+}
+
+// writeNew writes a file that must survive a power failure, and is false when
+// there is one already.
+func writeNew(path string, text []byte) (made bool, err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return false, errors.Join(err, os.Remove(path))
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return false, err
+	}
+	return true, errors.Join(dir.Sync(), dir.Close())
+}

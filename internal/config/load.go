@@ -1,0 +1,195 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/seed-51f8da91/fantail/internal/keyring"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// Load reads path (fantail.yaml) and its developers' folder. With faults in
+// path the Snapshot is nil; with faults in developers' files only, it holds
+// the sound developers and names the others in Broken. The error is Faults, of
+// fantail.yaml first, then of the developers' files in the order of their names.
+// Load connects to nothing, resolves no names and writes nothing.
+func Load(path string, kinds destination.Registry) (*Snapshot, error) {
+	raw, err := readFile(path, maxFile)
+	if err != nil {
+		return nil, Faults{{File: path, Message: "cannot be read: " + err.Error()}}
+	}
+	d := readDaemon(path, raw)
+	if d.doc.root == nil {
+		return nil, Faults(d.doc.done())
+	}
+	snap := &Snapshot{
+		Daemon: d.settings(), Notes: sortFaults(d.notes),
+		Developers: map[string]*Developer{}, Broken: map[string][]Fault{},
+	}
+	id := newIdentity()
+	id.add(path, raw)
+	id.refs(d.refs)
+
+	tenants := d.tenants(id)
+	snap.Keys = d.ring()
+	r := &rules{kinds: kinds, keys: snap.Keys, daemon: snap.Daemon, owners: claim(tenants)}
+	var faults Faults
+	for _, t := range tenants {
+		if dev := t.bind(r); dev != nil {
+			snap.Developers[dev.ID] = dev
+		} else {
+			found := t.doc.done()
+			snap.Broken[t.id] = append(snap.Broken[t.id], found...)
+			faults = append(faults, found...)
+		}
+		for _, refs := range t.refs {
+			id.refs(refs)
+		}
+	}
+	if own := d.doc.done(); len(own) > 0 {
+		return nil, append(Faults(own), faults...)
+	}
+	snap.Identity = snap.Keys.Fingerprint(id.sum.Sum(nil))
+	snap.Notes = append(snap.Notes, d.strangers(snap)...)
+	if len(faults) > 0 {
+		return snap, faults
+	}
+	return snap, nil
+}
+
+// ring builds the keys; throw-away ones when there are faults, so that the
+// developers' files can be checked all the same.
+func (d *daemon) ring() *keyring.Ring {
+	if len(d.doc.faults) == 0 {
+		ring, err := keyring.New(d.file.Keys)
+		if err == nil {
+			return ring
+		}
+		d.doc.fault(lineOf(d.doc.root, "keys"), "keys: %v", err)
+	}
+	ring, err := keyring.New([]secret.Value{secret.New(string(newKey()))})
+	if err != nil {
+		panic(fmt.Sprintf("make a key: %v", err))
+	}
+	return ring
+}
+
+// tenants reads the developers' folder.
+func (d *daemon) tenants(id *identity) []*tenant {
+	dir := absolute(d.dir, d.file.Developers)
+	shown := filepath.Join(filepath.Dir(d.doc.file), d.file.Developers)
+	if filepath.IsAbs(d.file.Developers) {
+		shown = dir
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		d.doc.fault(lineOf(d.doc.root, "developers"), "developers: read folder %s: %v", shown, bare(err))
+		return nil
+	}
+	var all []*tenant
+	for _, e := range entries { // in the order of their names
+		if !isSettings(e) {
+			continue
+		}
+		raw, err := readFile(filepath.Join(dir, e.Name()), maxFile)
+		file := filepath.Join(shown, e.Name())
+		if err != nil {
+			t := &tenant{base: e.Name(), id: guessID(e.Name(), nil), doc: &document{file: file}}
+			t.doc.fault(0, "cannot be read: %v", err)
+			all = append(all, t)
+			continue
+		}
+		id.add(e.Name(), raw)
+		all = append(all, readTenant(file, e.Name(), raw))
+	}
+	return all
+}
+
+// isSettings leaves out what editors, file systems and mounted volumes put
+// beside the files (.acme.yaml.swp, .#acme.yaml, ..data).
+func isSettings(e fs.DirEntry) bool {
+	name := e.Name()
+	ext := filepath.Ext(name)
+	return (ext == ".yaml" || ext == ".yml") && !strings.HasPrefix(name, ".")
+}
+
+// claim notes developers that several files are about, and returns whose
+// which environment variables are. Ids that differ in case only count as the
+// same: some file systems would give them one folder of secrets.
+func claim(tenants []*tenant) envOwners {
+	files := map[string][]*tenant{}
+	for _, t := range tenants {
+		if t.sure {
+			files[strings.ToLower(t.id)] = append(files[strings.ToLower(t.id)], t)
+		}
+	}
+	owners := envOwners{}
+	for _, t := range tenants {
+		same := files[strings.ToLower(t.id)]
+		if !t.sure && len(same) > 0 {
+			t.id = t.base // the guess was wrong: another file is his
+		}
+		if !slices.ContainsFunc(owners[envPrefix(t.id)], func(o string) bool { return strings.EqualFold(o, t.id) }) {
+			owners.add(t.id)
+		}
+		if !t.sure || len(same) == 1 {
+			continue
+		}
+		var others []string
+		for _, o := range same {
+			if o != t {
+				others = append(others, filepath.Base(o.doc.file))
+			}
+		}
+		t.doc.fault(lineOf(t.doc.root, "developer"), "developer: %s is about the same developer (case does not tell ids apart): keep one file", strings.Join(others, ", "))
+	}
+	return owners
+}
+
+// strangers notes names in fantail.yaml that no file knows.
+func (d *daemon) strangers(snap *Snapshot) []Fault {
+	notes := &daemon{doc: d.doc}
+	exists := func(developer string) bool {
+		return snap.Developers[developer] != nil || snap.Broken[developer] != nil
+	}
+	for i, t := range d.file.Tokens {
+		for j, dev := range t.Developers {
+			if !exists(dev) {
+				notes.note(index(index("tokens", i)+".developers", j), "there is no developer "+dev)
+			}
+		}
+	}
+	for i, name := range d.file.Ambient {
+		developer, destination, _ := strings.Cut(name, "/")
+		if snap.Broken[developer] == nil && snap.Find(developer, destination) == nil {
+			notes.note(index("ambient", i), "there is no destination "+name)
+		}
+	}
+	return notes.notes
+}
+
+// identity gathers the text of everything that was read.
+type identity struct{ sum hash.Hash }
+
+func newIdentity() *identity { return &identity{sha256.New()} }
+
+func (id *identity) add(name string, text []byte) {
+	for _, part := range [][]byte{[]byte(name), text} {
+		_, _ = id.sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		_, _ = id.sum.Write(part)
+	}
+}
+
+func (id *identity) refs(refs map[string][]byte) {
+	for _, name := range sortedKeys(refs) {
+		id.add(name, refs[name])
+	}
+}

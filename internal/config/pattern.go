@@ -1,0 +1,28 @@
+package config
+
+import "strings"
+
+// matchPattern tells whether typ is what pattern says: the same text, with each
+// * standing for any text, dots included. It is linear in practice: the first
+// place where a part between two stars fits is always good enough.
+func matchPattern(pattern, typ string) bool {
+	head, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == typ
+	}
+	typ, ok := strings.CutPrefix(typ, head)
+	if !ok {
+		return false
+	}
+	for {
+		part, after, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(typ, part)
+		}
+		_, typ, ok = strings.Cut(typ, part)
+		if !ok {
+			return false
+		}
+		rest = after
+	}
+}

@@ -1,0 +1,106 @@
+package config
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/retry"
+)
+
+// retryEntry is a schedule, exponential or as a list.
+type retryEntry struct {
+	Initial  *duration   `yaml:"initial"`
+	Factor   *float64    `yaml:"factor"`
+	Retries  *int        `yaml:"retries"`
+	Waits    *[]duration `yaml:"waits"`
+	Jitter   *float64    `yaml:"jitter"`
+	Settings *string     `yaml:"settings"`
+}
+
+// The default schedule (CONTRACT 2) and the bounds of others. Between the last
+// retry and the end of retention lies retentionMargin, so that a delivery dies
+// of its schedule and not of age.
+const (
+	defaultInitial  = 30 * time.Second
+	defaultFactor   = 3
+	defaultRetries  = 8
+	defaultJitter   = 0.1
+	maxRetries      = 100
+	maxFactor       = 100
+	maxWait         = 720 * time.Hour
+	retentionMargin = 24 * time.Hour
+)
+
+// schedule returns the waits of e, and whether retries keep the settings of
+// their first attempt.
+func (b *binder) schedule(e *retryEntry, frozen bool, keep *Retention) (retry.Schedule, bool) {
+	if !b.ok("retry") {
+		return retry.Schedule{}, frozen
+	}
+	if e.Settings != nil {
+		frozen = *e.Settings == "frozen"
+		b.require("retry.settings", frozen || *e.Settings == "current", "must be frozen (retries keep the settings of the first attempt) or current")
+	}
+	jitter := valueOr(e.Jitter, defaultJitter)
+	b.require("retry.jitter", jitter >= 0 && jitter <= 0.5, "must be from 0 to 0.5: 0.1 spreads each wait by 10 % either way")
+	var s retry.Schedule
+	if e.Waits != nil {
+		s = b.list(e, jitter)
+	} else {
+		s = b.exponential(e, jitter)
+	}
+	if b.ok("retry") {
+		b.lasts(s, keep)
+	}
+	return s, frozen
+}
+
+func (b *binder) list(e *retryEntry, jitter float64) retry.Schedule {
+	b.require("retry", e.Initial == nil && e.Factor == nil && e.Retries == nil, "waits stands alone: remove initial, factor and retries, or remove waits")
+	waits := *e.Waits
+	b.require("retry.waits", len(waits) > 0, "is empty: for no retries write retries: 0")
+	b.require("retry.waits", len(waits) <= maxRetries, "has more than "+strconv.Itoa(maxRetries)+" entries")
+	s := retry.Schedule{Jitter: jitter}
+	for i, w := range waits {
+		b.between(index("retry.waits", i), time.Duration(w), time.Millisecond, maxWait)
+		s.Waits = append(s.Waits, time.Duration(w))
+	}
+	return s
+}
+
+func (b *binder) exponential(e *retryEntry, jitter float64) retry.Schedule {
+	initial := time.Duration(valueOr(e.Initial, duration(defaultInitial)))
+	factor := valueOr(e.Factor, defaultFactor)
+	retries := valueOr(e.Retries, defaultRetries)
+	b.between("retry.initial", initial, time.Millisecond, maxWait)
+	b.require("retry.factor", factor >= 1 && factor <= maxFactor, "must be from 1 to 100")
+	b.require("retry.retries", retries >= 0 && retries <= maxRetries, "must be from 0 to 100")
+	if !b.ok("retry") {
+		return retry.Schedule{}
+	}
+	s := retry.Exponential(initial, factor, retries, jitter)
+	if n := len(s.Waits); n > 0 && s.Waits[n-1] > maxWait {
+		b.at("retry", "the last wait is longer than %s: lower retries, factor or initial", short(maxWait))
+	}
+	return s
+}
+
+// lasts refuses a schedule that what the daemon keeps does not outlive.
+func (b *binder) lasts(s retry.Schedule, keep *Retention) {
+	horizon := s.Horizon()
+	if keep.Events != 0 && horizon+retentionMargin > keep.Events {
+		b.at("retry", "the schedule lasts %s; with the 24h to spare that it needs, that is longer than retention.events of fantail.yaml, %s: shorten it, or lengthen retention.events",
+			short(horizon.Round(time.Second)), short(keep.Events))
+	}
+	if horizon >= keep.Idempotency {
+		b.at("retry", "the schedule lasts %s, longer than idempotency of fantail.yaml, %s: shorten it, or lengthen idempotency",
+			short(horizon.Round(time.Second)), short(keep.Idempotency))
+	}
+}
+
+func valueOr[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}

@@ -1,0 +1,55 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// minToken is the least length of a token's value.
+const minToken = 16
+
+var scopes = []string{"ingest", "read", "operate"}
+
+// tokens checks the bearer tokens of the API.
+func (r *daemonRules) tokens() {
+	if !r.shape("tokens") {
+		return
+	}
+	all := r.daemon.file.Tokens
+	for i, t := range all {
+		at := func(key string) string { return index("tokens", i) + "." + key }
+		r.require(at("name"), plainName.MatchString(t.Name), nameRule)
+		r.require(at("name"), !slices.ContainsFunc(all[:i], func(o tokenFile) bool { return o.Name == t.Name }), "another token has this name: names tell tokens apart in the log")
+		switch value := t.Value.Reveal(); {
+		case len(value) < minToken:
+			r.require(at("value"), false, "must have at least 16 characters: make one with `openssl rand -hex 24`")
+		case strings.ContainsFunc(value, func(c rune) bool { return c <= ' ' || c > '~' }):
+			r.require(at("value"), false, "must be visible ASCII without spaces: it stands in a header")
+		default:
+			r.require(at("value"), !slices.ContainsFunc(all[:i], func(o tokenFile) bool { return o.Value.Reveal() == value }), "another token has this value: nobody could tell which one is used")
+		}
+		r.require(at("may"), len(t.May) > 0, "must list what the token may do: "+strings.Join(scopes, ", "))
+		for j, may := range t.May {
+			if !slices.Contains(scopes, may) {
+				r.at(index(at("may"), j), "is not known: %s", suggest(may, scopes))
+			} else if slices.Contains(t.May[:j], may) {
+				r.at(index(at("may"), j), "is there twice: remove one")
+			}
+		}
+		r.require(at("developers"), t.Developers == nil || len(t.Developers) > 0, "is empty: leave it out for all developers")
+		for j, id := range t.Developers {
+			r.require(index(at("developers"), j), plainName.MatchString(id), nameRule)
+			r.require(index(at("developers"), j), !slices.Contains(t.Developers[:j], id), "is there twice: remove one")
+		}
+	}
+}
+
+// shape tells whether the entries of a list were all read, so that the
+// positions in the list are those in the file.
+func (b *binder) shape(list string) bool {
+	_, n := find(b.root, list)
+	return n == nil || !slices.ContainsFunc(b.failed, func(f string) bool {
+		rest, ok := strings.CutPrefix(f, list)
+		return ok && !strings.Contains(rest, ".")
+	})
+}
