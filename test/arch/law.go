@@ -1,0 +1,57 @@
+// Package arch holds the import law of the project: who may import whom. Calls
+// go one way, and a kind of destination can be added, or taken out, without
+// touching anything else.
+package arch
+
+// law says which of our own packages a package may import, besides what lies
+// below it; naming a folder allows all of it. The rule of x is also that of x/y
+// unless x/y has its own. A package without a rule is refused, so that somebody
+// thinks about where a new one belongs.
+var law = map[string][]string{
+	".":                 {"internal/cli", "pkg"},
+	"cmd/fantail":       {".", "destinations/all"},
+	"pkg/event":         {"pkg/event"},
+	"pkg/secret":        {},
+	"pkg/signature":     {"pkg/secret"},
+	"pkg/destination":   {"pkg"},
+	"pkg/client":        {"pkg"},
+	"pkg/cloud":         {"pkg"},
+	"destinations":      {"pkg", "destinations/internal"},
+	"destinations/all":  {"pkg", "destinations"},
+	"internal/retry":    {},
+	"internal/keyring":  {"pkg/secret"},
+	"internal/netguard": {"pkg/destination"},
+	"internal/config":   {"pkg", "internal/retry", "internal/keyring"},
+	"internal/store":    {"pkg", "internal/store"},
+	"internal/payload":  {"pkg", "internal/payload", "internal/keyring"},
+	"internal/ingest":   {"pkg", "internal/config", "internal/store"},
+	"internal/delivery": {"pkg", "internal/config", "internal/store", "internal/retry"},
+	"internal/api":      {"pkg", "internal/config", "internal/store", "internal/delivery", "internal/ingest"},
+	"internal/console":  {"pkg"},
+	"internal/demo":     {"pkg", "internal/app", "internal/config"},
+	"internal/app":      {"pkg", "internal"},
+	"internal/cli":      {"pkg", "internal"},
+	"test":              {".", "pkg", "internal", "destinations", "test"},
+}
+
+// lawOfTests says what the tests of a package may import in addition: they may
+// build what they test out of the parts of their own side, and never cross over
+// to the other one.
+var lawOfTests = map[string][]string{
+	".":            {"pkg", "destinations"},
+	"cmd":          {"pkg", "destinations"},
+	"pkg":          {"pkg"},
+	"destinations": {"pkg", "destinations/internal"},
+	"internal":     {"pkg", "internal"},
+	"test":         {".", "pkg", "internal", "destinations", "test"},
+}
+
+// unique names packages that few others may import, whatever the law says of
+// those: app alone puts the parts together, and everybody else knows the store
+// by its interfaces. Tests are free.
+var unique = map[string][]string{
+	"internal/app":               {"internal/cli", "internal/demo"},
+	"internal/cli":               {"."},
+	"internal/store/pebblestore": {"internal/app", "internal/cli"},
+	"destinations/all":           {"cmd/fantail"},
+}
