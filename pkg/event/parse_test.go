@@ -174,18 +174,18 @@ func TestParseAcceptsTheLongestType(t *testing.T) {
 
 func TestParseBoundsDepthAndNotItsStack(t *testing.T) {
 	const limit = event.MaxDepth - 1 // the body is one
-	nest := func(open, end string, n int) string {
-		return `{"type":"x","a":` + strings.Repeat(open, n) + "1" + strings.Repeat(end, n) + `}`
-	}
-	for _, shape := range [][2]string{{"[", "]"}, {`{"a":`, "}"}, {`[0,{"a":[],"b":`, "}]"}} {
-		n := limit / strings.Count(strings.ReplaceAll(shape[0], "[]", ""), shape[0][:1])
-		if strings.Contains(shape[0], "[0") {
-			n = limit / 2
+	for _, shape := range []struct {
+		open, end string
+		levels    int
+	}{{"[", "]", 1}, {`{"a":`, "}", 1}, {`[0,{"a":[],"b":`, "}]", 2}} {
+		nest := func(n int) string {
+			return `{"type":"x","a":` + strings.Repeat(shape.open, n) + "1" + strings.Repeat(shape.end, n) + `}`
 		}
-		if _, err := event.Parse([]byte(nest(shape[0], shape[1], n))); err != nil {
-			t.Errorf("%d of %s: %v", n, shape[0], err)
+		n := limit / shape.levels
+		if _, err := event.Parse([]byte(nest(n))); err != nil {
+			t.Errorf("%d times %s: %v", n, shape.open, err)
 		}
-		refused(t, shape[0], nest(shape[0], shape[1], n+1), event.InvalidJSON)
+		refused(t, shape.open, nest(n+1), event.InvalidJSON)
 	}
 	refused(t, "in a user", `{"type":"x","user":{"a":`+strings.Repeat("[", limit)+strings.Repeat("]", limit)+`}}`, event.InvalidJSON)
 	refused(t, "in a user_id", `{"type":"x","user":{"user_id":`+strings.Repeat("[", limit)+strings.Repeat("]", limit)+`}}`, event.InvalidJSON)

@@ -38,15 +38,25 @@ func (s *scanner) fail(reason string) bool {
 	return false
 }
 
+func (s *scanner) failAt(i int, reason string) bool {
+	s.i = i
+	return s.fail(reason)
+}
+
+// space steps over white space. Most bodies are compact: the first look is
+// small enough to be inlined.
 func (s *scanner) space() {
-	for s.i < len(s.b) {
-		switch s.b[s.i] {
-		case ' ', '\n', '\r', '\t':
-			s.i++
-		default:
-			return
-		}
+	if s.i < len(s.b) && s.b[s.i] <= ' ' {
+		s.spaces()
 	}
+}
+
+func (s *scanner) spaces() {
+	b, i := s.b, s.i
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
+		i++
+	}
+	s.i = i
 }
 
 // take steps over c if it comes next.
@@ -120,8 +130,7 @@ func (s *scanner) string() (v value, ok bool) {
 			i += 8
 		}
 		if i == len(b) {
-			s.i = i
-			return v, s.fail("it ends inside a string")
+			return v, s.failAt(i, "it ends inside a string")
 		}
 		switch c := b[i]; {
 		case c == '"':
@@ -130,23 +139,22 @@ func (s *scanner) string() (v value, ok bool) {
 		case c == '\\':
 			n := escape(b[i:])
 			if n == 0 {
-				s.i = i
-				return v, s.fail("bad escape")
+				return v, s.failAt(i, "bad escape")
 			}
 			v.escaped = true
 			i += n
 		case c < 0x20:
-			s.i = i
-			return v, s.fail("control character in a string")
+			return v, s.failAt(i, "control character in a string")
 		case c < utf8.RuneSelf:
 			i++
 		default:
-			_, n := utf8.DecodeRune(b[i:])
-			if n == 1 {
-				s.i = i
-				return v, s.fail("invalid UTF-8")
+			for i < len(b) && b[i] >= utf8.RuneSelf { // they come in rows
+				_, n := utf8.DecodeRune(b[i:])
+				if n == 1 {
+					return v, s.failAt(i, "invalid UTF-8")
+				}
+				i += n
 			}
-			i += n
 		}
 	}
 }

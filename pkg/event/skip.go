@@ -102,32 +102,45 @@ func (s *scanner) literal(word string) bool {
 
 // number reads -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?
 func (s *scanner) number() bool {
-	minus := s.take('-')
-	if !s.take('0') && !s.digits() {
-		if minus {
-			return s.fail("want a digit")
+	b, i := s.b, s.i
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	start := i
+	if i < len(b) && b[i] == '0' {
+		i++
+	} else {
+		i = digits(b, i)
+	}
+	if i == start {
+		if start == s.i {
+			return s.fail("want a value")
 		}
-		return s.fail("want a value")
+		return s.failAt(i, "want a digit")
 	}
-	if s.take('.') && !s.digits() {
-		return s.fail("want a digit")
-	}
-	if s.take('e') || s.take('E') {
-		_ = s.take('+') || s.take('-')
-		if !s.digits() {
-			return s.fail("want a digit")
+	if i < len(b) && b[i] == '.' {
+		start = i + 1
+		if i = digits(b, start); i == start {
+			return s.failAt(i, "want a digit")
 		}
 	}
+	if i < len(b) && b[i]|0x20 == 'e' {
+		start = i + 1
+		if start < len(b) && (b[start] == '+' || b[start] == '-') {
+			start++
+		}
+		if i = digits(b, start); i == start {
+			return s.failAt(i, "want a digit")
+		}
+	}
+	s.i = i
 	return true
 }
 
-// digits steps over digits, at least one.
-func (s *scanner) digits() bool {
-	i := s.i
-	for i < len(s.b) && s.b[i]-'0' <= 9 {
+// digits returns where the digits from i on end.
+func digits(b []byte, i int) int {
+	for i < len(b) && b[i]-'0' <= 9 {
 		i++
 	}
-	took := i > s.i
-	s.i = i
-	return took
+	return i
 }
