@@ -36,6 +36,7 @@ type binder struct {
 	secrets map[*yaml.Node]bool // nodes that a secret.Value was filled from
 	opaque  []*yaml.Node        // nodes that a type reads by itself
 	failed  []string            // paths with faults
+	unread  []string            // those of them that have no value therefore
 }
 
 func newBinder(doc *document, root *yaml.Node, prefix string) *binder {
@@ -46,6 +47,7 @@ func newBinder(doc *document, root *yaml.Node, prefix string) *binder {
 func (b *binder) bind(n *yaml.Node, into any, path string) {
 	before := len(b.failed)
 	b.check(n, reflect.TypeOf(into).Elem(), path)
+	b.unread = slices.Clone(b.failed)
 	err := n.Load(into, yaml.WithKnownFields())
 	if err == nil || len(b.failed) > before {
 		return
@@ -75,6 +77,14 @@ func (b *binder) at(path, format string, args ...any) {
 // path: rules about a value that could not be read would only confuse.
 func (b *binder) ok(path string) bool {
 	return !slices.ContainsFunc(b.failed, func(f string) bool { return within(f, path) || within(path, f) })
+}
+
+// shape tells whether the entries of a list were all read, so that the
+// positions in the list are those in the file.
+func (b *binder) shape(list string) bool {
+	return !slices.ContainsFunc(b.unread, func(f string) bool {
+		return within(f, list) && !strings.Contains(f[len(list):], ".")
+	})
 }
 
 // within tells whether path is outer or lies below it.
@@ -176,7 +186,7 @@ func (b *binder) anyKeys(n *yaml.Node, t reflect.Type, path string) {
 }
 
 func (b *binder) scalar(n *yaml.Node, t reflect.Type, path string) {
-	if n.Kind == yaml.ScalarNode && (n.ShortTag() == nullTag || n.Load(reflect.New(t).Interface()) == nil) {
+	if n.Kind == yaml.ScalarNode && (isNull(n) || n.Load(reflect.New(t).Interface()) == nil) {
 		return // an empty value is a fault already
 	}
 	want := "a text"

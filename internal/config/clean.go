@@ -45,10 +45,10 @@ func (c *cleaner) clean(n *yaml.Node, depth int) {
 			child = c.resolve(child)
 			n.Content[i] = child
 		}
-		if n.Kind == yaml.MappingNode && i%2 == 1 && child.ShortTag() == nullTag && child.Kind == yaml.ScalarNode {
-			c.missing(n, n.Content[i-1])
+		if n.Kind == yaml.MappingNode && i%2 == 1 && isNull(child) {
+			c.doc.fault(n.Content[i-1].Line, "%s has no value: write one or remove the key", quoteKey(n.Content[i-1].Value))
 		}
-		if n.Kind == yaml.SequenceNode && child.ShortTag() == nullTag && child.Kind == yaml.ScalarNode {
+		if n.Kind == yaml.SequenceNode && isNull(child) {
 			c.doc.fault(child.Line, "an entry of a list is empty: write its value or remove it")
 		}
 		c.clean(child, depth+1)
@@ -68,6 +68,9 @@ func (c *cleaner) keys(n *yaml.Node) {
 		case key.Kind != yaml.ScalarNode:
 			c.doc.fault(key.Line, "a key must be a plain text: put quotes around a text that begins with {, [ or *")
 			continue
+		case n.Style&yaml.FlowStyle != 0 && isNull(n.Content[i+1]):
+			c.doc.fault(key.Line, "a key in {} has no value: put quotes around a text that begins with {") // unnamed: it may be a secret
+			continue
 		case seen[key.Value] > 0:
 			c.doc.fault(key.Line, "%s is there twice: line %d has it already; remove one", quoteKey(key.Value), seen[key.Value])
 			continue
@@ -76,16 +79,6 @@ func (c *cleaner) keys(n *yaml.Node) {
 		kept = append(kept, key, n.Content[i+1])
 	}
 	n.Content = kept
-}
-
-// missing notes a key without a value. In {flow} style the key may be a secret
-// that begins with { and lacks its quotes: then it is not named.
-func (c *cleaner) missing(in, key *yaml.Node) {
-	name := quoteKey(key.Value)
-	if in.Style&yaml.FlowStyle != 0 {
-		name = "a key in {}"
-	}
-	c.doc.fault(key.Line, "%s has no value: write one or remove the key", name)
 }
 
 // resolve returns a copy of what an alias stands for. That lies before the
@@ -121,6 +114,8 @@ func (c *cleaner) count(n *yaml.Node) bool {
 	}
 	return false
 }
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == nullTag }
 
 func plainTag(k yaml.Kind) string {
 	switch k {

@@ -143,9 +143,9 @@ func (r *daemonRules) payloads() {
 
 func (r *daemonRules) retention() {
 	f := &r.daemon.file
-	const day, ever = 24 * time.Hour, 100 * 365 * 24 * time.Hour
+	const day = 24 * time.Hour
 	if f.Retention.Events != 0 {
-		r.between("retention.events", time.Duration(f.Retention.Events), day, ever)
+		r.require("retention.events", time.Duration(f.Retention.Events) >= day, "must be at least 24h, or 0 for ever: it is kept by the day")
 	}
 	if f.Retention.Attempts != 0 && (f.Retention.Events == 0 || f.Retention.Attempts < f.Retention.Events) && r.ok("retention.events") {
 		r.require("retention.attempts", false, "must be at least retention.events, or 0 for ever: an event would outlive the record of its deliveries")
@@ -153,7 +153,7 @@ func (r *daemonRules) retention() {
 	if f.Retention.Payloads != 0 {
 		r.require("retention.payloads", time.Duration(f.Retention.Payloads) >= 7*day, "must be at least 168h, or 0 for ever: links live for 7 days")
 	}
-	r.between("idempotency", time.Duration(f.Idempotency), time.Hour, ever)
+	r.require("idempotency", time.Duration(f.Idempotency) >= time.Hour, "must be at least 1h")
 }
 
 func (r *daemonRules) egress() {

@@ -181,7 +181,7 @@ func unknownKind(kind string, kinds destination.Registry) string {
 	if kind == "" {
 		return "is missing: " + suggest("", sortedKeys(kinds))
 	}
-	return "is not known: " + suggest(kind, sortedKeys(kinds))
+	return "is no kind of destination: " + suggest(kind, sortedKeys(kinds))
 }
 
 // patterns checks the list of events.

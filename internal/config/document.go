@@ -78,7 +78,7 @@ func parseDocument(file string, raw []byte) *document {
 		d.syntax(err)
 	}
 	root := first.Content[0]
-	if root.Kind == yaml.ScalarNode && root.ShortTag() == nullTag {
+	if isNull(root) {
 		root = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: 1}
 	}
 	if root.Kind != yaml.MappingNode {

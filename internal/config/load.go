@@ -84,6 +84,9 @@ func (d *daemon) ring() *keyring.Ring {
 
 // tenants reads the developers' folder.
 func (d *daemon) tenants(id *identity) []*tenant {
+	if d.file.Developers == "" {
+		return nil // a fault already
+	}
 	dir := absolute(d.dir, d.file.Developers)
 	shown := filepath.Join(filepath.Dir(d.doc.file), d.file.Developers)
 	if filepath.IsAbs(d.file.Developers) {
@@ -96,7 +99,7 @@ func (d *daemon) tenants(id *identity) []*tenant {
 	}
 	var all []*tenant
 	for _, e := range entries { // in the order of their names
-		if !isSettings(e) {
+		if !isSettings(e) || filepath.Join(dir, e.Name()) == filepath.Join(d.dir, filepath.Base(d.doc.file)) {
 			continue
 		}
 		raw, err := readFile(filepath.Join(dir, e.Name()), maxFile)

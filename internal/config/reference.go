@@ -60,7 +60,7 @@ func parseReference(text string) (ref reference, literal string, err error) {
 // n at path, and returns what they stand for. Secrets with faults keep their text.
 func (b *binder) resolve(n *yaml.Node, into any, path string, look lookup) map[string][]byte {
 	refs := map[string][]byte{}
-	_ = walkSecrets(into, func(at string, v *secret.Value) error {
+	_ = secret.Walk(into, func(at string, v *secret.Value) error {
 		if v.IsZero() {
 			return nil
 		}
@@ -78,7 +78,7 @@ func (b *binder) resolve(n *yaml.Node, into any, path string, look lookup) map[s
 			return nil
 		}
 		if err != nil {
-			b.fault(secretNode(n, at, text), join(path, at), "%s", err.Error())
+			b.fault(secretNode(n, at, text), join(path, plainPath(at)), "%s", err.Error())
 			return nil
 		}
 		*v = secret.New(literal)
@@ -105,6 +105,16 @@ func secretNode(n *yaml.Node, path, text string) *yaml.Node {
 	}
 	return &yaml.Node{Line: line}
 }
+
+// plainPath leaves a path out that has more in it than names: a key may be a secret in the wrong place.
+func plainPath(path string) string {
+	if len(path) > 200 || strings.Trim(path, namesAndIndexes) != "" {
+		return "a key"
+	}
+	return path
+}
+
+const namesAndIndexes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.[]"
 
 // strayReferences notes references where they have no meaning: sent on as
 // text, they would look like a value that nobody wrote.

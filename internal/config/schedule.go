@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -9,12 +10,26 @@ import (
 
 // retryEntry is a schedule, exponential or as a list.
 type retryEntry struct {
-	Initial  *duration   `yaml:"initial"`
-	Factor   *float64    `yaml:"factor"`
-	Retries  *int        `yaml:"retries"`
-	Waits    *[]duration `yaml:"waits"`
-	Jitter   *float64    `yaml:"jitter"`
-	Settings *string     `yaml:"settings"`
+	Initial  *duration `yaml:"initial"`
+	Factor   *float64  `yaml:"factor"`
+	Retries  *int      `yaml:"retries"`
+	Waits    *[]wait   `yaml:"waits"`
+	Jitter   *float64  `yaml:"jitter"`
+	Settings *string   `yaml:"settings"`
+}
+
+// wait is one entry of a list.
+type wait duration
+
+func (w *wait) UnmarshalText(b []byte) error {
+	var d duration
+	if err := d.UnmarshalText(b); err != nil {
+		return err
+	}
+	if *w = wait(d); time.Duration(d) < minWait || time.Duration(d) > maxWait {
+		return errors.New("must be from " + short(minWait) + " to " + short(maxWait))
+	}
+	return nil
 }
 
 // The default schedule (CONTRACT 2) and the bounds of others. Between the last
@@ -27,6 +42,7 @@ const (
 	defaultJitter   = 0.1
 	maxRetries      = 100
 	maxFactor       = 100
+	minWait         = time.Millisecond
 	maxWait         = 720 * time.Hour
 	retentionMargin = 24 * time.Hour
 )
@@ -34,9 +50,6 @@ const (
 // schedule returns the waits of e, and whether retries keep the settings of
 // their first attempt.
 func (b *binder) schedule(e *retryEntry, frozen bool, keep *Retention) (retry.Schedule, bool) {
-	if !b.ok("retry") {
-		return retry.Schedule{}, frozen
-	}
 	if e.Settings != nil {
 		frozen = *e.Settings == "frozen"
 		b.require("retry.settings", frozen || *e.Settings == "current", "must be frozen (retries keep the settings of the first attempt) or current")
@@ -56,13 +69,14 @@ func (b *binder) schedule(e *retryEntry, frozen bool, keep *Retention) (retry.Sc
 }
 
 func (b *binder) list(e *retryEntry, jitter float64) retry.Schedule {
-	b.require("retry", e.Initial == nil && e.Factor == nil && e.Retries == nil, "waits stands alone: remove initial, factor and retries, or remove waits")
+	if e.Initial != nil || e.Factor != nil || e.Retries != nil {
+		b.at("retry", "waits stands alone: remove initial, factor and retries, or remove waits")
+	}
 	waits := *e.Waits
 	b.require("retry.waits", len(waits) > 0, "is empty: for no retries write retries: 0")
 	b.require("retry.waits", len(waits) <= maxRetries, "has more than "+strconv.Itoa(maxRetries)+" entries")
 	s := retry.Schedule{Jitter: jitter}
-	for i, w := range waits {
-		b.between(index("retry.waits", i), time.Duration(w), time.Millisecond, maxWait)
+	for _, w := range waits {
 		s.Waits = append(s.Waits, time.Duration(w))
 	}
 	return s
@@ -72,7 +86,7 @@ func (b *binder) exponential(e *retryEntry, jitter float64) retry.Schedule {
 	initial := time.Duration(valueOr(e.Initial, duration(defaultInitial)))
 	factor := valueOr(e.Factor, defaultFactor)
 	retries := valueOr(e.Retries, defaultRetries)
-	b.between("retry.initial", initial, time.Millisecond, maxWait)
+	b.between("retry.initial", initial, minWait, maxWait)
 	b.require("retry.factor", factor >= 1 && factor <= maxFactor, "must be from 1 to 100")
 	b.require("retry.retries", retries >= 0 && retries <= maxRetries, "must be from 0 to 100")
 	if !b.ok("retry") {

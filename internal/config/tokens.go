@@ -31,7 +31,7 @@ func (r *daemonRules) tokens() {
 		r.require(at("may"), len(t.May) > 0, "must list what the token may do: "+strings.Join(scopes, ", "))
 		for j, may := range t.May {
 			if !slices.Contains(scopes, may) {
-				r.at(index(at("may"), j), "is not known: %s", suggest(may, scopes))
+				r.at(index(at("may"), j), "is no right: %s", suggest(may, scopes))
 			} else if slices.Contains(t.May[:j], may) {
 				r.at(index(at("may"), j), "is there twice: remove one")
 			}
@@ -42,14 +42,4 @@ func (r *daemonRules) tokens() {
 			r.require(index(at("developers"), j), !slices.Contains(t.Developers[:j], id), "is there twice: remove one")
 		}
 	}
-}
-
-// shape tells whether the entries of a list were all read, so that the
-// positions in the list are those in the file.
-func (b *binder) shape(list string) bool {
-	_, n := find(b.root, list)
-	return n == nil || !slices.ContainsFunc(b.failed, func(f string) bool {
-		rest, ok := strings.CutPrefix(f, list)
-		return ok && !strings.Contains(rest, ".")
-	})
 }
