@@ -1,0 +1,66 @@
+package api
+
+import (
+	"strconv"
+
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+)
+
+// postEvent accepts one event.
+func (a *API) postEvent(c *call) error {
+	result, err := a.acceptOne(c)
+	if err != nil {
+		a.counts.turnedAway(err)
+		return err
+	}
+	a.counts.taken(result.Duplicate)
+	status := 202
+	if result.Duplicate {
+		status = 200
+	}
+	b := append(make([]byte, 0, 256), '{')
+	b = appendResult(b, &result)
+	c.send(status, asJSON, append(b, "}\n"...))
+	return nil
+}
+
+func (a *API) acceptOne(c *call) (result ingest.Result, err error) {
+	req, err := a.header.request(c.r, c.who)
+	if err != nil {
+		return result, err
+	}
+	if err := checkEncoding(c.r); err != nil {
+		return result, err
+	}
+	if err := a.Ingest.Ready(); err != nil {
+		return result, err
+	}
+	body, held, err := a.readBody(c)
+	defer held.release()
+	if err != nil {
+		return result, err
+	}
+	req.Body = body
+	result = a.Ingest.Accept(c.r.Context(), []ingest.Request{req})[0]
+	return result, result.Err
+}
+
+// appendResult appends the members of an answer. A reference is visible ASCII:
+// no more than quotes and backslashes need care.
+func appendResult(b []byte, r *ingest.Result) []byte {
+	b = append(b, `"id":"`...)
+	b = append(b, r.ID.String()...)
+	b = append(b, `","reference":"`...)
+	for i := range len(r.Reference) {
+		if r.Reference[i] == '"' || r.Reference[i] == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, r.Reference[i])
+	}
+	b = append(b, `","deliveries":`...)
+	b = strconv.AppendInt(b, int64(r.Deliveries), 10)
+	if r.Duplicate {
+		b = append(b, `,"duplicate":true`...)
+	}
+	return b
+}

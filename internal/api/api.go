@@ -1,0 +1,119 @@
+// Package api is the engine's HTTP API: it checks who asks, reads requests
+// within bounds of time and memory, and says in JSON what the engine answered.
+// openapi.yaml, which it serves, describes every call.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// Ingest accepts events.
+type Ingest interface {
+	Accept(ctx context.Context, rs []ingest.Request) []ingest.Result
+	// Ready is nil while Accept can work; asked before a body is read.
+	Ready() error
+}
+
+// Scheduler is what people do to deliveries and destinations.
+type Scheduler interface {
+	Status() []delivery.Status
+	Move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error)
+	Moved(ms []store.Moved)
+	Pause(ctx context.Context, dest uint32, reason string) error
+	Resume(ctx context.Context, dest uint32) error
+	Rebind(ctx context.Context, dest uint32) (int, error)
+}
+
+// Eraser erases the data of a user.
+type Eraser interface {
+	Erase(ctx context.Context, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (store.ErasureReport, error)
+}
+
+// Daemon is what the API asks of the daemon around it.
+type Daemon interface {
+	// Names returns the destinations ever registered, as they are now.
+	Names() *Names
+	// Reload reads the settings again. Its error is shown to who asked: all the faults.
+	Reload(ctx context.Context) error
+	// Backup writes a consistent copy of the store to dir, which must not exist.
+	Backup(ctx context.Context, dir string) error
+	// Health returns what keeps the daemon from working, and what is amiss
+	// while it works: broken developers' files, destinations that are held.
+	Health() (problems, warnings []string)
+}
+
+// Egress is where the daemon's connections come from.
+type Egress struct {
+	Source []string // addresses; empty: the system chooses
+	Proxy  bool
+}
+
+// Options build an API. All interfaces are required.
+type Options struct {
+	Ingest     Ingest
+	Scheduler  Scheduler
+	Store      store.Log
+	Eraser     Eraser
+	Daemon     Daemon
+	Metrics    http.Handler          // answers /metrics
+	Registerer prometheus.Registerer // nil: none
+	Log        *slog.Logger
+
+	Tokens  []Token // none: requests from this machine only, and Listen must be a loopback address
+	Listen  string  // host:port
+	Brand   string  // prefix of headers: "terra"
+	Version string
+	Egress  Egress
+
+	MaxBody int64 // bytes of one event, and of one batch
+	Memory  int64 // bytes of bodies held at a time; raised to what one body of MaxBody needs
+}
+
+// API answers HTTP requests. It bounds the time of reading a body and of
+// writing a long answer itself: the server around it needs ReadHeaderTimeout,
+// IdleTimeout and MaxHeaderBytes, and must have neither ReadTimeout nor
+// WriteTimeout, which know nothing of a body's size.
+type API struct {
+	Options
+	mux    *http.ServeMux
+	tokens atomic.Pointer[[]principal]
+	memory memory
+	counts counts
+	header headers
+	deep   sync.Mutex // one deep audit at a time
+}
+
+var _ http.Handler = (*API)(nil)
+
+// New builds an API. It starts nothing.
+func New(o Options) (*API, error) {
+	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Metrics == nil || o.Log == nil {
+		return nil, errors.New("build the API: a part is missing")
+	}
+	if o.Brand == "" || o.MaxBody <= 0 {
+		return nil, fmt.Errorf("build the API: brand %q, bodies of %d bytes", o.Brand, o.MaxBody)
+	}
+	a := &API{Options: o, memory: newMemory(o.MaxBody, o.Memory), header: newHeaders(o.Brand)}
+	if err := a.SetTokens(o.Tokens); err != nil {
+		return nil, fmt.Errorf("build the API: %w", err)
+	}
+	var err error
+	if a.counts, err = newCounts(o.Registerer); err != nil {
+		return nil, fmt.Errorf("build the API: %w", err)
+	}
+	a.mux = a.newMux()
+	return a, nil
+}

@@ -1,0 +1,186 @@
+package api
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// scope is what a token may do. operate includes read: who changes things has
+// to see them. ingest stands alone: a producer sees nothing of what happens.
+type scope uint8
+
+const (
+	anyone    scope = 0
+	canIngest scope = 1 << iota
+	canRead
+	canOperate
+)
+
+// Token is one bearer token. The API keeps its hash alone.
+type Token struct {
+	Name       string
+	Hash       [sha256.Size]byte
+	May        []string // ingest, read, operate
+	Developers []string // nil: all
+}
+
+// NewToken hashes value.
+func NewToken(name string, value secret.Value, may, developers []string) Token {
+	return Token{Name: name, Hash: sha256.Sum256([]byte(value.Reveal())), May: may, Developers: developers}
+}
+
+// principal is who makes a request.
+type principal struct {
+	name       string
+	hash       [sha256.Size]byte
+	may        scope
+	developers []string // sorted; nil: all
+}
+
+// local is who makes requests when there are no tokens.
+var local = principal{name: "local", may: canIngest | canRead | canOperate}
+
+// sees tells whether p has to do with that developer.
+func (p *principal) sees(developer string) bool {
+	if p.developers == nil {
+		return true
+	}
+	_, found := slices.BinarySearch(p.developers, developer)
+	return found
+}
+
+// SetTokens swaps the tokens for requests that begin from now on.
+func (a *API) SetTokens(tokens []Token) error {
+	if len(tokens) == 0 && !loopback(a.Listen) {
+		return fmt.Errorf("listening on %q needs tokens: without any, only a loopback address is safe", a.Listen)
+	}
+	ps := make([]principal, len(tokens))
+	for i, t := range tokens {
+		ps[i] = principal{name: t.Name, hash: t.Hash}
+		for _, may := range t.May {
+			switch may {
+			case "ingest":
+				ps[i].may |= canIngest
+			case "read":
+				ps[i].may |= canRead
+			case "operate":
+				ps[i].may |= canOperate | canRead
+			default:
+				return fmt.Errorf("token %q may %q: want ingest, read or operate", t.Name, may)
+			}
+		}
+		if t.Developers != nil {
+			ps[i].developers = append([]string{}, t.Developers...)
+			slices.Sort(ps[i].developers)
+		}
+	}
+	a.tokens.Store(&ps)
+	return nil
+}
+
+// admit finds out who makes the request and whether he may.
+func (a *API) admit(c *call, need scope) error {
+	who, err := a.identify(c.r)
+	if need == anyone {
+		if err == nil {
+			c.who = who
+		}
+		return nil
+	}
+	if err != nil {
+		if errors.Is(err, errNoToken) {
+			c.Header().Set("WWW-Authenticate", "Bearer")
+		}
+		return err
+	}
+	if who.may&need == 0 {
+		return refuse(403, "forbidden", fmt.Sprintf("the token %q may not do this", who.name))
+	}
+	c.who = who
+	return nil
+}
+
+var errNoToken = refuse(401, "unauthorized", "a valid bearer token is needed")
+
+// identify returns who makes the request.
+func (a *API) identify(r *http.Request) (*principal, error) {
+	tokens := *a.tokens.Load()
+	if len(tokens) == 0 {
+		return &local, fromHere(r)
+	}
+	header := r.Header["Authorization"]
+	if len(header) != 1 {
+		return nil, errNoToken
+	}
+	scheme, value, _ := strings.Cut(header[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || value == "" {
+		return nil, errNoToken
+	}
+	hash := sha256.Sum256([]byte(value))
+	var who *principal
+	for i := range tokens { // all of them: the time taken tells nothing
+		if subtle.ConstantTimeCompare(hash[:], tokens[i].hash[:]) == 1 {
+			who = &tokens[i]
+		}
+	}
+	if who == nil {
+		return nil, errNoToken
+	}
+	return who, nil
+}
+
+// fromHere tells whether a request without a token comes from this machine and
+// from no page of another site: a browser here can be made to send requests to
+// a loopback address, under a name that a hostile resolver points at it (the
+// Host gives it away) or straight from a foreign page (Origin and
+// Sec-Fetch-Site do).
+func fromHere(r *http.Request) error {
+	if !loopback(r.RemoteAddr) {
+		return refuse(403, "forbidden", "without tokens only this machine may ask")
+	}
+	if !loopback(r.Host) {
+		return refuse(403, "forbidden_host", "without tokens the Host must be a loopback address or localhost")
+	}
+	if site := r.Header.Values("Sec-Fetch-Site"); len(site) > 1 || len(site) == 1 && site[0] != "same-origin" && site[0] != "none" {
+		return refuse(403, "forbidden_origin", "pages of other sites may not ask")
+	}
+	if origin := r.Header.Values("Origin"); len(origin) > 1 || len(origin) == 1 && !sameOrigin(origin[0], r) {
+		return refuse(403, "forbidden_origin", "pages of other sites may not ask")
+	}
+	return nil
+}
+
+func sameOrigin(origin string, r *http.Request) bool {
+	u, err := url.Parse(origin)
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return err == nil && u.Scheme == scheme && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+}
+
+// loopback tells whether a host, with or without a port, is this machine by
+// its own word: no name but localhost, because any other is up to a resolver.
+func loopback(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	} else if inner, ok := strings.CutPrefix(hostport, "["); ok {
+		host = strings.TrimSuffix(inner, "]")
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Zone() == "" && addr.Unmap().IsLoopback()
+}

@@ -1,0 +1,236 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+)
+
+const (
+	maxLines   = 1000
+	chunkLines = 64      // committed together
+	chunkBytes = 1 << 20 // likewise: whichever comes first
+	// maxBatchTime is how long one batch may take, however steadily it comes.
+	maxBatchTime = 15 * time.Minute
+)
+
+// batch is one NDJSON request on its way: lines wait in a chunk until it is
+// full or the next line would have to be waited for, then they are committed
+// together and answered in order.
+type batch struct {
+	a    *API
+	c    *call
+	in   lines
+	held hold
+
+	requests []ingest.Request // of the chunk
+	waiting  []lineResult     // one per line of the chunk
+	bytes    int
+	out      []byte
+}
+
+// lineResult is a line of the chunk: refused, or the next of the requests.
+type lineResult struct {
+	line int
+	err  error
+}
+
+// postBatch accepts events line by line. It answers while it reads; what was
+// answered stands whatever happens to the rest.
+func (a *API) postBatch(c *call) error {
+	if err := checkEncoding(c.r); err != nil {
+		return err
+	}
+	if err := a.Ingest.Ready(); err != nil {
+		return err
+	}
+	b := &batch{a: a, c: c}
+	b.in = lines{in: &patient{c: c, until: time.Now().Add(maxBatchTime)}, limit: a.MaxBody, grow: b.grow}
+	charge := int64(2 * chunkBytes)
+	if n := c.r.ContentLength; n >= 0 {
+		charge = min(charge, 2*n)
+	}
+	var err error
+	if b.held, err = a.memory.take(c.r.Context(), min(charge, a.memory.large.size)); err != nil {
+		return err
+	}
+	defer func() { b.held.release() }()
+	// HTTP/2 needs no asking, and a test's recorder cannot.
+	_ = http.NewResponseController(c.ResponseWriter).EnableFullDuplex()
+	return b.run()
+}
+
+// patient reads the body of a request whose sender must go on sending.
+type patient struct {
+	c     *call
+	until time.Time
+}
+
+func (p *patient) Read(b []byte) (int, error) {
+	deadline := time.Now().Add(grace)
+	if p.until.Before(deadline) {
+		deadline = p.until
+	}
+	// Not every writer has deadlines (a test's recorder has none).
+	_ = http.NewResponseController(p.c.ResponseWriter).SetReadDeadline(deadline)
+	return p.c.r.Body.Read(b)
+}
+
+// grow charges a batch with a line that is larger than small. What it had is
+// given back first: batches that wait must not hold what others wait for.
+func (b *batch) grow(int) error {
+	if b.held.n == 2*b.a.MaxBody {
+		return nil
+	}
+	b.held.release()
+	var err error
+	b.held, err = takeFrom(b.c.r.Context(), b.a.memory.large, 2*b.a.MaxBody)
+	return err
+}
+
+func (b *batch) run() error {
+	for taken := 0; ; {
+		if !b.in.ready() || len(b.waiting) >= chunkLines || b.bytes >= chunkBytes {
+			if err := b.commit(); err != nil {
+				return err
+			}
+		}
+		line, err := b.in.next()
+		if errors.Is(err, io.EOF) {
+			b.c.mayTakeForever()
+			return b.end()
+		}
+		if err != nil {
+			return b.stop(err)
+		}
+		if blank(line) {
+			continue
+		}
+		if taken++; taken > maxLines {
+			return b.stop(refuse(413, "too_large", fmt.Sprintf("a batch may have %d lines; none is read from here on", maxLines)))
+		}
+		b.add(line)
+	}
+}
+
+func blank(line []byte) bool {
+	s := lineScanner{b: line}
+	s.space()
+	return s.i == len(line)
+}
+
+// add puts a line into the chunk.
+func (b *batch) add(line []byte) {
+	req, err := parseLine(line)
+	if err == nil && req.Developer != "" && !b.c.who.sees(req.Developer) {
+		err = notYours(b.c.who)
+	}
+	if err == nil {
+		b.requests = append(b.requests, req)
+		b.bytes += len(req.Body)
+	}
+	b.waiting = append(b.waiting, lineResult{b.in.number, err})
+}
+
+// commit makes the chunk durable and answers its lines.
+func (b *batch) commit() error {
+	if len(b.waiting) == 0 {
+		return nil
+	}
+	var results []ingest.Result
+	if len(b.requests) > 0 {
+		results = b.a.Ingest.Accept(b.c.r.Context(), b.requests)
+	}
+	for _, w := range b.waiting {
+		if w.err != nil {
+			b.refused(w.line, w.err)
+			continue
+		}
+		r := &results[0]
+		results = results[1:]
+		if r.Err != nil {
+			b.refused(w.line, r.Err)
+			continue
+		}
+		b.a.counts.taken(r.Duplicate)
+		status := int64(202)
+		if r.Duplicate {
+			status = 200
+		}
+		b.out = strconv.AppendInt(append(b.out, `{"line":`...), int64(w.line), 10)
+		b.out = strconv.AppendInt(append(b.out, `,"status":`...), status, 10)
+		b.out = append(appendResult(append(b.out, ','), r), "}\n"...)
+	}
+	clear(b.requests) // lets go of the bodies
+	b.requests, b.waiting, b.bytes = b.requests[:0], b.waiting[:0], 0
+	return b.flush()
+}
+
+// refused answers a line that is not accepted.
+func (b *batch) refused(line int, err error) {
+	b.a.counts.turnedAway(err)
+	r, message := b.a.explain(b.c, err)
+	text, _ := json.Marshal(struct {
+		Line   int         `json:"line"`
+		Status int         `json:"status"`
+		Error  problemText `json:"error"`
+	}{line, r.Status, problemText{r.Code, message}}) // numbers and texts always marshal
+	b.out = append(append(b.out, text...), '\n')
+}
+
+// flush sends the answers so far.
+func (b *batch) flush() error {
+	b.begin()
+	rc := http.NewResponseController(b.c.ResponseWriter)
+	_ = rc.SetWriteDeadline(time.Now().Add(grace))
+	_, err := b.c.Write(b.out)
+	b.out = b.out[:0]
+	if err == nil {
+		err = rc.Flush()
+	}
+	if err != nil {
+		return errGone
+	}
+	return nil
+}
+
+// errGone: the client does not read any more. There is nobody to tell.
+var errGone = refuse(400, "gone", "the client is gone")
+
+func (b *batch) begin() {
+	if !b.c.wrote {
+		b.c.Header()["Content-Type"] = []string{"application/x-ndjson"}
+		b.c.WriteHeader(200)
+	}
+}
+
+// end ends an answer that is complete.
+func (b *batch) end() error {
+	err := b.commit()
+	b.begin()
+	return err
+}
+
+// stop ends a batch before its last line: the line that could not be read says
+// why, and none follows.
+func (b *batch) stop(err error) error {
+	if commit := b.commit(); commit != nil {
+		return commit
+	}
+	if errors.Is(err, errTooMuch) {
+		err = b.a.tooLarge()
+	} else if _, known := errors.AsType[*ingest.Refusal](err); !known {
+		err = unread(b.c, err)
+		if !b.c.wrote {
+			return err
+		}
+	}
+	b.refused(b.in.number, err)
+	return b.flush()
+}

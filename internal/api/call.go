@@ -1,0 +1,202 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// call is one request with who made it. It is the http.ResponseWriter too and
+// knows whether an answer has begun.
+type call struct {
+	http.ResponseWriter
+	r     *http.Request
+	who   *principal
+	wrote bool
+}
+
+// Unwrap is for http.ResponseController.
+func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+func (c *call) WriteHeader(status int) {
+	c.wrote = true
+	c.ResponseWriter.WriteHeader(status)
+}
+
+func (c *call) Write(b []byte) (int, error) {
+	c.wrote = true
+	return c.ResponseWriter.Write(b)
+}
+
+const (
+	// grace is how long a client may take for what is small.
+	grace = 30 * time.Second
+	// minSpeed, in bytes a second, is what a client must manage for the rest.
+	minSpeed = 256 << 10
+)
+
+// patience is how long moving n bytes to or from a client may take.
+func patience(n int64) time.Duration {
+	return grace + time.Duration(float64(n)/minSpeed*float64(time.Second))
+}
+
+// send answers with b.
+func (c *call) send(status int, contentType []string, b []byte) {
+	// A small answer fits the socket's buffer and needs no deadline.
+	if len(b) > 32<<10 {
+		// Not every writer has deadlines (a test's recorder has none).
+		_ = http.NewResponseController(c.ResponseWriter).SetWriteDeadline(time.Now().Add(patience(int64(len(b)))))
+	}
+	h := c.Header()
+	h["Content-Type"] = contentType
+	if len(b) > 1<<10 {
+		h["Content-Length"] = []string{strconv.Itoa(len(b))} // the server adds it to what is short
+	}
+	c.WriteHeader(status)
+	_, _ = c.Write(b) // the client may have gone: there is nobody to tell
+}
+
+// json answers with v.
+func (c *call) json(status int, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	c.send(status, asJSON, append(b, '\n'))
+	return nil
+}
+
+// problem is the body of every error.
+type problem struct {
+	Error problemText `json:"error"`
+}
+
+type problemText struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func refuse(status int, code, message string) *ingest.Refusal {
+	return &ingest.Refusal{Status: status, Code: code, Message: message}
+}
+
+func notFound(message string) *ingest.Refusal { return refuse(404, "not_found", message) }
+
+// refusal translates whatever went wrong into an answer.
+func refusal(err error) *ingest.Refusal {
+	if r, ok := errors.AsType[*ingest.Refusal](err); ok {
+		return r
+	}
+	if u, ok := errors.AsType[*store.Unavailable](err); ok {
+		return &ingest.Refusal{Status: 503, Code: "unavailable", Message: u.Reason, RetryAfter: u.After, Cause: err}
+	}
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return notFound("there is no such thing, or it is gone")
+	case errors.Is(err, store.ErrCursor):
+		return refuse(400, "invalid_cursor", "the cursor was not made by this list")
+	case errors.Is(err, store.ErrConflict):
+		return refuse(409, "conflict", "the change does not apply to the state it is in")
+	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFenced), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return &ingest.Refusal{Status: 503, Code: "unavailable", Message: "the daemon cannot answer now", RetryAfter: time.Second, Cause: err}
+	}
+	return &ingest.Refusal{Status: 500, Code: "internal", Message: "internal error", Cause: err}
+}
+
+// unexpected tells whether a refusal hides something that an operator must
+// see. What the store says of itself is in readyz and the metrics already, and
+// a line per refused request would bury it.
+func unexpected(r *ingest.Refusal) bool {
+	if r.Status < 500 || r.Cause == nil {
+		return false
+	}
+	if _, ok := errors.AsType[*store.Unavailable](r.Cause); ok {
+		return false
+	}
+	for _, known := range []error{store.ErrClosed, store.ErrFenced, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(r.Cause, known) {
+			return false
+		}
+	}
+	return true
+}
+
+// explain returns the refusal that err comes to and the message to show. What
+// an operator must see goes to the log.
+func (a *API) explain(c *call, err error) (*ingest.Refusal, string) {
+	r := refusal(err)
+	if !unexpected(r) {
+		return r, r.Message
+	}
+	id := rand.Text()
+	a.Log.Error("request failed", "request", id, "method", c.r.Method, "path", c.r.URL.Path, "error", r.Cause)
+	return r, r.Message + "; the log has it under " + id
+}
+
+// fail answers with an error, unless an answer has begun.
+func (a *API) fail(c *call, err error) {
+	r, message := a.explain(c, err)
+	if c.wrote {
+		return
+	}
+	if r.RetryAfter > 0 {
+		c.Header().Set("Retry-After", seconds(r.RetryAfter))
+	}
+	_ = c.json(r.Status, problem{problemText{r.Code, message}}) // two strings always marshal
+}
+
+// seconds rounds up: a client that waits as told must not come too early.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+// rescue answers for a handler that panicked.
+func (a *API) rescue(c *call) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	id := rand.Text()
+	a.Log.Error("request panicked", "request", id, "method", c.r.Method, "path", c.r.URL.Path, "panic", v, slog.String("stack", string(debug.Stack())))
+	if c.wrote {
+		// Half an answer must not look like a whole one.
+		panic(http.ErrAbortHandler)
+	}
+	_ = c.json(500, problem{problemText{"internal", "internal error; the log has it under " + id}})
+}
+
+// decode reads a small JSON object strictly into v; an empty body leaves v as it is.
+func (c *call) decode(v any) error {
+	c.mayTake(0)
+	b, err := io.ReadAll(http.MaxBytesReader(c.ResponseWriter, c.r.Body, 64<<10))
+	if err != nil {
+		return unread(c, err)
+	}
+	c.mayTakeForever()
+	if len(b) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err = d.Decode(v); err == nil {
+		if _, more := d.Token(); errors.Is(more, io.EOF) {
+			return nil
+		}
+		err = errors.New("more after its end")
+	}
+	return refuse(400, "invalid_request", "the body is not the JSON object that is wanted: "+err.Error())
+}

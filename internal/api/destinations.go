@@ -1,0 +1,160 @@
+package api
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// destinationView is a destination as the API shows it.
+type destinationView struct {
+	Developer     string    `json:"developer"`
+	Name          string    `json:"name"`
+	Kind          string    `json:"kind"`
+	State         string    `json:"state"`
+	Reason        string    `json:"reason,omitempty"`
+	Since         time.Time `json:"since,omitzero"`
+	Pending       int64     `json:"pending"`
+	OldestPending time.Time `json:"oldest_pending,omitzero"`
+	InFlight      int       `json:"in_flight"`
+	Breaker       string    `json:"breaker"`
+}
+
+func viewDestination(s *delivery.Status) destinationView {
+	v := destinationView{
+		Developer: s.Key.Developer, Name: s.Key.Name, Kind: s.Key.Kind, State: s.State, Reason: s.Reason,
+		Since: s.Since, Pending: s.Pending, OldestPending: s.OldestPending, InFlight: s.InFlight, Breaker: s.Breaker,
+	}
+	if !v.Since.IsZero() {
+		v.Since = v.Since.UTC()
+	}
+	if !v.OldestPending.IsZero() {
+		v.OldestPending = v.OldestPending.UTC()
+	}
+	return v
+}
+
+// place is where a destination stands in the list.
+func place(s *delivery.Status) string {
+	return fmt.Sprintf("%s\x00%s\x00%010d", s.Key.Developer, s.Key.Name, s.ID)
+}
+
+// listDestinations lists by developer and name, which is what people look for.
+func (a *API) listDestinations(c *call) error {
+	q := c.query("developer", "state", "limit", "cursor")
+	limit := q.limit()
+	after, err := base64.RawURLEncoding.DecodeString(q.text("cursor"))
+	if err != nil {
+		return store.ErrCursor
+	}
+	if q.err != nil {
+		return q.err
+	}
+	developer, state := q.text("developer"), q.text("state")
+	all := a.Scheduler.Status()
+	all = slices.DeleteFunc(all, func(s delivery.Status) bool {
+		return !c.who.sees(s.Key.Developer) || developer != "" && s.Key.Developer != developer || state != "" && s.State != state ||
+			place(&s) <= string(after)
+	})
+	slices.SortFunc(all, func(a, b delivery.Status) int { return strings.Compare(place(&a), place(&b)) })
+	next := ""
+	if len(all) > limit {
+		all = all[:limit]
+		next = base64.RawURLEncoding.EncodeToString([]byte(place(&all[limit-1])))
+	}
+	return c.json(200, pageOf(all, next, viewDestination))
+}
+
+// destinationOf returns the destination that the path names. Of several kinds
+// that had the name it is the one in the settings; what was removed from them
+// altogether can be neither paused nor resumed.
+func (a *API) destinationOf(c *call) (delivery.Status, error) {
+	developer, name := c.r.PathValue("developer"), c.r.PathValue("destination")
+	if c.who.sees(developer) {
+		for _, s := range a.Scheduler.Status() {
+			if s.Key.Developer == developer && s.Key.Name == name && s.State != "removed" {
+				return s, nil
+			}
+		}
+	}
+	return delivery.Status{}, notFound("there is no such destination")
+}
+
+// pauseRequest is the optional body of a pause.
+type pauseRequest struct {
+	Reason string `json:"reason"`
+}
+
+const maxReason = 500
+
+func (a *API) pause(c *call) error {
+	var req pauseRequest
+	if err := c.decode(&req); err != nil {
+		return err
+	}
+	if len(req.Reason) > maxReason {
+		return refuse(400, "invalid_request", fmt.Sprintf("the reason has more than %d bytes", maxReason))
+	}
+	d, err := a.destinationOf(c)
+	if err != nil {
+		return err
+	}
+	if err := a.Scheduler.Pause(c.r.Context(), d.ID, cmp.Or(req.Reason, "paused by "+c.who.name)); err != nil {
+		return err
+	}
+	a.did(c, "destination paused", d.Key)
+	return a.showDestination(c)
+}
+
+func (a *API) resume(c *call) error {
+	if err := c.decode(&struct{}{}); err != nil {
+		return err
+	}
+	d, err := a.destinationOf(c)
+	if err != nil {
+		return err
+	}
+	if err := a.Scheduler.Resume(c.r.Context(), d.ID); err != nil {
+		return err
+	}
+	a.did(c, "destination resumed", d.Key)
+	return a.showDestination(c)
+}
+
+func (a *API) rebind(c *call) error {
+	if err := c.decode(&struct{}{}); err != nil {
+		return err
+	}
+	d, err := a.destinationOf(c)
+	if err != nil {
+		return err
+	}
+	n, err := a.Scheduler.Rebind(c.r.Context(), d.ID)
+	if err != nil {
+		return err
+	}
+	a.did(c, "deliveries rebound to current settings", d.Key)
+	return c.json(200, struct {
+		Rebound int `json:"rebound"`
+	}{n})
+}
+
+// showDestination answers with the destination as it stands now.
+func (a *API) showDestination(c *call) error {
+	d, err := a.destinationOf(c)
+	if err != nil {
+		return err
+	}
+	return c.json(200, viewDestination(&d))
+}
+
+// did logs what a person did to a destination.
+func (a *API) did(c *call, what string, key store.DestinationKey) {
+	a.Log.Info(what, "developer", key.Developer, "destination", key.Name, "by", c.who.name)
+}

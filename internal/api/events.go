@@ -1,0 +1,115 @@
+package api
+
+import (
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// eventView is an event as the API shows it.
+type eventView struct {
+	ID           event.ID  `json:"id"`
+	Developer    string    `json:"developer"`
+	Type         string    `json:"type"`
+	Version      string    `json:"version,omitempty"`
+	User         string    `json:"user,omitempty"`
+	Reference    string    `json:"reference"`
+	Accepted     time.Time `json:"accepted"`
+	Ordering     time.Time `json:"ordering"`
+	Size         int       `json:"size"`
+	Destinations []string  `json:"destinations"`
+	Deliveries   []string  `json:"deliveries"`
+	Gone         string    `json:"gone,omitempty"`
+}
+
+func viewEvent(names *Names) func(*store.EventRecord) eventView {
+	return func(r *store.EventRecord) eventView {
+		e := &r.Event
+		v := eventView{
+			ID: e.ID, Developer: e.Developer, Type: e.Type, Version: e.Version, User: e.UserID,
+			Reference: e.Reference, Accepted: e.ID.Time(), Ordering: e.Ordering.UTC(), Size: r.Size,
+			Destinations: make([]string, len(r.To)), Deliveries: make([]string, len(r.To)), Gone: r.Gone,
+		}
+		for i, dest := range r.To {
+			v.Destinations[i] = names.Key(dest).Name
+			v.Deliveries[i] = store.DeliveryID{Day: e.ID.Day(), Event: e.ID, Dest: dest}.String()
+		}
+		return v
+	}
+}
+
+func (a *API) listEvents(c *call) error {
+	q := c.query("developer", "type*", "user", "since", "until", "unmatched", "limit", "cursor")
+	eq := store.EventQuery{
+		Developers: c.who.developers,
+		Types:      q.values["type"],
+		User:       q.text("user"),
+		Since:      q.time("since"), Until: q.time("until"),
+		Unmatched: q.flag("unmatched"),
+		Limit:     q.limit(), Cursor: q.text("cursor"),
+	}
+	if q.err != nil {
+		return q.err
+	}
+	if developer := q.text("developer"); developer != "" {
+		if !c.who.sees(developer) {
+			return c.json(200, page[eventView]{Items: []eventView{}})
+		}
+		eq.Developers = []string{developer}
+	}
+	if eq.Developers != nil && len(eq.Developers) == 0 {
+		return c.json(200, page[eventView]{Items: []eventView{}}) // a store might take an empty list for none
+	}
+	found, err := a.Store.Events(c.r.Context(), eq)
+	if err != nil {
+		return err
+	}
+	return c.json(200, pageOf(found.Items, found.Next, viewEvent(a.Daemon.Names())))
+}
+
+// eventOf returns the event that the path names, if the caller may see it.
+func (a *API) eventOf(c *call) (store.EventRecord, error) {
+	id, err := event.ParseID(c.r.PathValue("id"))
+	if err != nil {
+		return store.EventRecord{}, notFound("there is no such event")
+	}
+	record, err := a.Store.EventRecord(c.r.Context(), id)
+	if err == nil && !c.who.sees(record.Event.Developer) {
+		err = store.ErrNotFound
+	}
+	return record, err
+}
+
+func (a *API) getEvent(c *call) error {
+	if q := c.query(); q.err != nil {
+		return q.err
+	}
+	record, err := a.eventOf(c)
+	if err != nil {
+		return err
+	}
+	return c.json(200, viewEvent(a.Daemon.Names())(&record))
+}
+
+// getBody answers with the bytes that were accepted.
+func (a *API) getBody(c *call) error {
+	record, err := a.eventOf(c)
+	if err != nil {
+		return err
+	}
+	if record.Gone != "" {
+		return refuse(410, "gone", "the body is "+record.Gone)
+	}
+	held, err := a.memory.take(c.r.Context(), int64(record.Size))
+	if err != nil {
+		return err
+	}
+	defer held.release()
+	e, err := a.Store.Event(c.r.Context(), record.Event.ID.Day(), record.Event.ID)
+	if err != nil {
+		return err
+	}
+	c.send(200, asJSON, e.Body)
+	return nil
+}

@@ -1,0 +1,70 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+)
+
+// headers are the names of what stands beside an event's body, in canonical form.
+type headers struct {
+	developer, reference, ordering, idempotency string
+}
+
+func newHeaders(brand string) headers {
+	return headers{
+		developer:   "Dev-Id",
+		reference:   http.CanonicalHeaderKey(brand + "-reference"),
+		ordering:    http.CanonicalHeaderKey(brand + "-ordering-timestamp"),
+		idempotency: "Idempotency-Key",
+	}
+}
+
+// request reads the headers of one event.
+func (h *headers) request(r *http.Request, who *principal) (req ingest.Request, err error) {
+	var ordering string
+	for _, f := range [...]struct {
+		name string
+		into *string
+	}{
+		{h.developer, &req.Developer}, {h.reference, &req.Reference}, {h.ordering, &ordering}, {h.idempotency, &req.IdempotencyKey},
+	} {
+		switch values := r.Header[f.name]; {
+		case len(values) > 1:
+			return req, refuse(400, "invalid_header", "the header "+f.name+" stands twice")
+		case len(values) == 1 && values[0] == "" && f.name == h.idempotency:
+			// Taken as none it would protect nobody, against the producer's word.
+			return req, refuse(400, "invalid_idempotency_key", "the idempotency key is empty")
+		case len(values) == 1:
+			*f.into = values[0]
+		}
+	}
+	if req.Developer == "" {
+		return req, refuse(400, "missing_developer", "the header dev-id must name the developer")
+	}
+	if !who.sees(req.Developer) {
+		return req, notYours(who)
+	}
+	if ordering != "" {
+		if req.Ordering, err = orderingTime(ordering); err != nil {
+			return req, err
+		}
+	}
+	return req, nil
+}
+
+// orderingTime reads milliseconds since 1970.
+func orderingTime(s string) (time.Time, error) {
+	ms, err := strconv.ParseUint(s, 10, 63)
+	if err != nil {
+		return time.Time{}, refuse(400, "invalid_ordering_timestamp", "the ordering timestamp must be a whole number of milliseconds since 1970")
+	}
+	return time.UnixMilli(int64(ms)), nil
+}
+
+// notYours is the same whether the developer exists or not.
+func notYours(who *principal) *ingest.Refusal {
+	return refuse(403, "forbidden_developer", "the token "+strconv.Quote(who.name)+" may not act for this developer")
+}

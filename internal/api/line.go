@@ -1,0 +1,197 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+)
+
+// parseLine reads one line of a batch. The event's bytes are copied out of the
+// line exactly as they stand in it; whether they are an event is not judged
+// here, only where they end.
+func parseLine(line []byte) (req ingest.Request, err error) {
+	s := lineScanner{b: line}
+	if !s.take('{') {
+		return req, badLine("it does not begin with {")
+	}
+	seen := make(map[string]bool, 5)
+	for first := true; ; first = false {
+		if s.take('}') {
+			break
+		}
+		if !first && !s.take(',') {
+			return req, badLine(fmt.Sprintf("want , or } at byte %d", s.i))
+		}
+		name, ok := s.text()
+		if !ok || !s.take(':') {
+			return req, badLine(fmt.Sprintf("want a member at byte %d", s.i))
+		}
+		if seen[name] {
+			return req, refuse(400, "duplicate_key", fmt.Sprintf("the line has %q twice", name))
+		}
+		seen[name] = true
+		if err := s.member(name, &req); err != nil {
+			return req, err
+		}
+	}
+	if s.space(); s.i < len(s.b) {
+		return req, badLine("more after its end")
+	}
+	if req.Body == nil {
+		return req, refuse(400, "missing_event", "the line has no event")
+	}
+	return req, nil
+}
+
+func badLine(why string) error {
+	return refuse(400, "invalid_json", "the line is not one JSON object: "+why)
+}
+
+// member reads the value of one member into req.
+func (s *lineScanner) member(name string, req *ingest.Request) (err error) {
+	s.space()
+	start := s.i
+	if !s.skip() {
+		return badLine(fmt.Sprintf("the value of %q does not end", name))
+	}
+	raw := s.b[start:s.i]
+	if name == "event" {
+		if raw[0] != '{' {
+			return refuse(400, "invalid_json", "the event is not a JSON object")
+		}
+		req.Body = append(make([]byte, 0, len(raw)), raw...)
+		return nil
+	}
+	null := string(raw) == "null"
+	switch name {
+	case "dev_id":
+		req.Developer, err = lineText(name, raw, null)
+	case "reference":
+		req.Reference, err = lineText(name, raw, null)
+	case "idempotency_key":
+		if req.IdempotencyKey, err = lineText(name, raw, null); err == nil && req.IdempotencyKey == "" && !null {
+			err = refuse(400, "invalid_idempotency_key", "the idempotency key is empty")
+		}
+	case "ordering_timestamp":
+		if !null {
+			req.Ordering, err = orderingTime(string(raw))
+		}
+	default:
+		err = refuse(400, "unknown_field", fmt.Sprintf("the line has %q: want dev_id, reference, ordering_timestamp, idempotency_key or event", name))
+	}
+	return err
+}
+
+// lineText decodes a string.
+func lineText(name string, raw []byte, null bool) (string, error) {
+	if null {
+		return "", nil
+	}
+	if raw[0] != '"' {
+		return "", refuse(400, "invalid_field", name+" is not a text")
+	}
+	text, ok := decodeText(raw)
+	if !ok {
+		return "", badLine(name + " is not a valid text")
+	}
+	return text, nil
+}
+
+// decodeText decodes raw, which begins and ends with a quote.
+func decodeText(raw []byte) (text string, ok bool) {
+	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return string(inner), true
+	}
+	err := json.Unmarshal(raw, &text)
+	return text, err == nil
+}
+
+// lineScanner finds where values end without judging what is in them.
+type lineScanner struct {
+	b []byte
+	i int
+}
+
+func (s *lineScanner) space() {
+	for s.i < len(s.b) && (s.b[s.i] == ' ' || s.b[s.i] == '\t' || s.b[s.i] == '\r') {
+		s.i++
+	}
+}
+
+// take passes c, and white space before it.
+func (s *lineScanner) take(c byte) bool {
+	if s.space(); s.i == len(s.b) || s.b[s.i] != c {
+		return false
+	}
+	s.i++
+	return true
+}
+
+// text reads a string.
+func (s *lineScanner) text() (string, bool) {
+	s.space()
+	start := s.i
+	if !s.quoted() {
+		return "", false
+	}
+	return decodeText(s.b[start:s.i])
+}
+
+// quoted passes a string.
+func (s *lineScanner) quoted() bool {
+	if s.i == len(s.b) || s.b[s.i] != '"' {
+		return false
+	}
+	for s.i++; s.i < len(s.b); s.i++ {
+		switch s.b[s.i] {
+		case '\\':
+			s.i++
+		case '"':
+			s.i++
+			return true
+		}
+	}
+	return false
+}
+
+// skip passes a value. Brackets are counted, not matched: what is unbalanced
+// inside an event is the event's fault and found when that is parsed.
+func (s *lineScanner) skip() bool {
+	if s.i == len(s.b) {
+		return false
+	}
+	switch s.b[s.i] {
+	case '"':
+		return s.quoted()
+	case '{', '[':
+		return s.nested()
+	}
+	start := s.i
+	for s.i < len(s.b) && bytes.IndexByte([]byte(" \t\r,]}"), s.b[s.i]) < 0 {
+		s.i++
+	}
+	return s.i > start
+}
+
+func (s *lineScanner) nested() bool {
+	for depth := 0; s.i < len(s.b); {
+		switch s.b[s.i] {
+		case '"':
+			if !s.quoted() {
+				return false
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		s.i++
+		if depth == 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,93 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// whole refuses callers who are limited to some developers what concerns the
+// whole daemon.
+func (c *call) whole() error {
+	if c.who.developers != nil {
+		return refuse(403, "forbidden", "this concerns every developer; the token is limited to some")
+	}
+	return nil
+}
+
+// erase erases the data of a user. Doing it again is harmless, and does what
+// was left when it was cut short.
+func (a *API) erase(c *call) error {
+	q := c.query("developer")
+	if q.err != nil {
+		return q.err
+	}
+	developer, user := q.text("developer"), c.r.PathValue("id")
+	if developer == "" {
+		return refuse(400, "missing_developer", "the parameter developer must name the developer whose user it is")
+	}
+	if !c.who.sees(developer) {
+		return notYours(c.who)
+	}
+	report, err := a.Eraser.Erase(c.r.Context(), time.Now(), store.Erasure{Developer: developer, User: user, By: c.who.name}, a.Scheduler.Moved)
+	if err != nil {
+		return err
+	}
+	// Whose data it was is in the store's record; a log is copied too widely.
+	a.Log.Info("a user's data was erased", "developer", developer, "by", c.who.name, "events", report.Events, "cancelled", report.Cancelled)
+	return c.json(200, struct {
+		Events    int `json:"events"`
+		Cancelled int `json:"cancelled"`
+	}{report.Events, report.Cancelled})
+}
+
+// reload reads the settings again: all of them, or none and every fault.
+func (a *API) reload(c *call) error {
+	if err := errors.Join(c.whole(), c.decode(&struct{}{})); err != nil {
+		return err
+	}
+	// Half done because a client hung up is worse than done unseen.
+	if err := a.Daemon.Reload(context.WithoutCancel(c.r.Context())); err != nil {
+		return refuse(422, "invalid_settings", err.Error())
+	}
+	a.Log.Info("settings reloaded", "by", c.who.name)
+	return c.json(200, struct {
+		Reloaded bool `json:"reloaded"`
+	}{true})
+}
+
+// backup writes a copy of the store on the daemon's machine.
+func (a *API) backup(c *call) error {
+	if err := c.whole(); err != nil {
+		return err
+	}
+	var req struct {
+		Dir string `json:"dir"`
+	}
+	if err := c.decode(&req); err != nil {
+		return err
+	}
+	if !filepath.IsAbs(req.Dir) {
+		return refuse(400, "invalid_request", "dir must be an absolute path on the daemon's machine")
+	}
+	began := time.Now()
+	switch err := a.Daemon.Backup(c.r.Context(), req.Dir); {
+	case errors.Is(err, fs.ErrExist):
+		return refuse(409, "conflict", "dir exists already: a backup never overwrites")
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
+		return &ingest.Refusal{Status: 422, Code: "invalid_dir", Message: "dir cannot be written: " + err.Error(), Cause: err}
+	case err != nil:
+		return err
+	}
+	took := time.Since(began)
+	a.Log.Info("backup written", "dir", req.Dir, "by", c.who.name, "took", took)
+	return c.json(200, struct {
+		Dir    string `json:"dir"`
+		Millis int64  `json:"ms"`
+	}{req.Dir, took.Milliseconds()})
+}

@@ -1,0 +1,115 @@
+package api
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+)
+
+const (
+	maxLimit     = 1000
+	defaultLimit = 100
+)
+
+// query is the query of a request, read strictly: a filter with a typing
+// error must not select everything.
+type query struct {
+	values url.Values
+	err    error // the first fault
+}
+
+// query reads the parameters of c. A name that ends in * may stand several times.
+func (c *call) query(known ...string) *query {
+	values, err := url.ParseQuery(c.r.URL.RawQuery)
+	q := &query{values: values}
+	if err != nil {
+		q.err = refuse(400, "invalid_parameter", "the query cannot be read: "+err.Error())
+	}
+	for name, given := range values {
+		switch {
+		case slices.Contains(known, name+"*"):
+		case !slices.Contains(known, name):
+			q.err = refuse(400, "invalid_parameter", fmt.Sprintf("unknown parameter %q: want %s", name, strings.ReplaceAll(strings.Join(known, ", "), "*", "")))
+		case len(given) > 1:
+			q.err = refuse(400, "invalid_parameter", fmt.Sprintf("the parameter %q stands twice", name))
+		}
+	}
+	return q
+}
+
+func (q *query) text(name string) string { return q.values.Get(name) }
+
+// fault remembers the first fault.
+func (q *query) fault(err *ingest.Refusal) {
+	if err != nil && q.err == nil {
+		q.err = err
+	}
+}
+
+func (q *query) time(name string) time.Time {
+	t, err := parseTime(name, q.text(name))
+	q.fault(err)
+	return t
+}
+
+func (q *query) flag(name string) bool {
+	v := q.text(name)
+	if v == "" {
+		return false
+	}
+	on, err := strconv.ParseBool(v)
+	if err != nil {
+		q.fault(refuse(400, "invalid_parameter", fmt.Sprintf("%s is true or false", name)))
+	}
+	return on
+}
+
+// limit is how many items a page may have.
+func (q *query) limit() int {
+	v := q.text("limit")
+	if v == "" {
+		return defaultLimit
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n > maxLimit {
+		q.fault(badLimit())
+	}
+	return n
+}
+
+func badLimit() *ingest.Refusal {
+	return refuse(400, "invalid_parameter", fmt.Sprintf("limit is a number from 1 to %d", maxLimit))
+}
+
+// parseTime reads RFC 3339; "" is the zero time.
+func parseTime(name, v string) (time.Time, *ingest.Refusal) {
+	if v == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, v)
+	if err != nil {
+		return time.Time{}, refuse(400, "invalid_parameter", fmt.Sprintf("%s is a time such as 2026-07-01T09:12:33Z (RFC 3339)", name))
+	}
+	return t, nil
+}
+
+// page is one page of a list. Next comes with few items or none when a scan
+// reached its bound; "" ends the list.
+type page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next"`
+}
+
+// pageOf translates the items of a page; a list without items is [] in JSON.
+func pageOf[T, V any](items []T, next string, view func(*T) V) page[V] {
+	p := page[V]{Items: make([]V, len(items)), Next: next}
+	for i := range items {
+		p.Items[i] = view(&items[i])
+	}
+	return p
+}
