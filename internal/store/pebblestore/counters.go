@@ -197,3 +197,14 @@ func scan(r pebble.Reader, lower, upper []byte, f func(k, v []byte) (bool, error
 	}
 	return it.Close()
 }
+
+// list returns every destination that has counters.
+func (c *counters) list() []uint32 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	ids := make([]uint32, 0, len(c.dests))
+	for id := range c.dests {
+		ids = append(ids, id)
+	}
+	return ids
+}

@@ -16,9 +16,10 @@ import (
 const (
 	// stallAfter is how long a commit may run before nothing more is accepted:
 	// a producer that is refused keeps its event, one that hangs may lose it.
-	stallAfter = 2 * time.Second
-	diskEvery  = time.Second // how old what is known of the free space may be
-	diskBytes  = 16 << 20    // or how much may have been accepted since
+	stallAfter  = 2 * time.Second
+	stallPebble = time.Second / 2 // how long Pebble may hold writes back, which is its way of evening them out
+	diskEvery   = time.Second     // how old what is known of the free space may be
+	diskBytes   = 16 << 20        // or how much may have been accepted since
 )
 
 // health decides about admission before a commit: once a commit has begun on a
@@ -29,7 +30,7 @@ type health struct {
 	once    sync.Once
 
 	slow    atomic.Int32 // commits that run longer than stallAfter
-	stall   atomic.Bool  // Pebble holds writes back
+	stall   atomic.Int64 // since when Pebble holds writes back, ns; 0: it does not
 	flush   atomic.Bool  // the last flush failed
 	free    atomic.Int64
 	checked atomic.Int64 // when free was read, ns
@@ -79,7 +80,7 @@ func (s *Store) Ready() error {
 		return &store.Unavailable{Reason: "store is open for reading only", After: time.Minute}
 	case s.health.slow.Load() > 0:
 		return &store.Unavailable{Reason: "store stalled: the disk does not answer", After: stallAfter}
-	case s.health.stall.Load():
+	case s.stalled():
 		return &store.Unavailable{Reason: "store stalled: the disk is slower than what is written", After: time.Second}
 	case s.health.flush.Load():
 		return &store.Unavailable{Reason: "store stalled: writing to the disk fails", After: 5 * time.Second}
@@ -88,6 +89,11 @@ func (s *Store) Ready() error {
 		return &store.Unavailable{Reason: "disk reserve reached", After: 10 * time.Second}
 	}
 	return nil
+}
+
+func (s *Store) stalled() bool {
+	since := s.health.stall.Load()
+	return since != 0 && time.Now().UnixNano()-since > int64(stallPebble)
 }
 
 // diskSpace returns the free bytes; one caller a second asks the file system.
@@ -218,8 +224,8 @@ func (s *Store) background(err error) {
 
 func (s *Store) listener() *pebble.EventListener {
 	l := &pebble.EventListener{
-		WriteStallBegin: func(pebble.WriteStallBeginInfo) { s.health.stall.Store(true) },
-		WriteStallEnd:   func() { s.health.stall.Store(false) },
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { s.health.stall.Store(time.Now().UnixNano()) },
+		WriteStallEnd:   func() { s.health.stall.Store(0) },
 		FlushEnd:        func(i pebble.FlushInfo) { s.health.flush.Store(i.Err != nil) },
 		BackgroundError: s.background,
 		DataCorruption: func(i pebble.DataCorruptionInfo) {

@@ -63,6 +63,7 @@ type Store struct {
 	settled  atomic.Uint64 // commits that were not synced
 	durable  atomic.Uint64 // how many of them a synced commit has covered
 	dirty    chan struct{} // wakes the syncer
+	purge    chan struct{} // wakes purgeLoop
 	bodies   atomic.Uint32 // the first day whose bodies retention has left
 }
 
@@ -86,7 +87,7 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 		o.Fatal = func(error) {}
 	}
 	s := &Store{dir: dir, opts: o, log: o.Log, fs: newFuse(o.FS),
-		closing: make(chan struct{}), quit: make(chan struct{}), dirty: make(chan struct{}, 1)}
+		closing: make(chan struct{}), quit: make(chan struct{}), dirty: make(chan struct{}, 1), purge: make(chan struct{}, 1)}
 	if o.DiskFree == nil {
 		s.opts.DiskFree = s.diskFree
 	}
@@ -107,12 +108,8 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 	if err := s.checkLogs(); err != nil {
 		return nil, err
 	}
-	if s.db, err = s.openDB(); err != nil {
-		s.db = nil
-		if pebble.IsCorruptionError(err) {
-			err = fmt.Errorf("%w: restore a backup with `fantail restore`", err)
-		}
-		return nil, fmt.Errorf("open store %s: %w", dir, err)
+	if err := s.openRecovering(); err != nil {
+		return nil, err
 	}
 	for _, step := range []func() error{
 		func() error { return s.checkFormat(f) }, s.loadCounters, s.seedIDs, s.loadRegistry, s.loadIdempotency,
@@ -124,6 +121,7 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 	if !o.ReadOnly {
 		s.wg.Go(s.commitLoop)
 		s.wg.Go(s.syncLoop)
+		s.wg.Go(s.purgeLoop)
 	}
 	return s, nil
 }

@@ -22,6 +22,7 @@ const (
 	regErasure     = 'e' // time: who had what erased
 	regNewest      = 'i' // the newest event id that retention took
 	regNext        = 'n' // the next destination id
+	regPurge       = 'p' // day: something of it was erased, its files are to be rewritten
 	regValue       = 'v' // text: values of subsystems
 )
 

@@ -1,0 +1,112 @@
+package pebblestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// Backup writes a copy of the store as it is now to dir, which must not exist.
+// On one file system it costs next to no space at first: files are linked.
+func (s *Store) Backup(_ context.Context, dir string) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if _, err := s.opts.FS.Stat(dir); err == nil {
+		return fmt.Errorf("back up to %s: it is there already: %w", dir, store.ErrConflict)
+	}
+	if err := s.checkpoint(dir); err != nil {
+		return fmt.Errorf("back up to %s: %w", dir, err)
+	}
+	return nil
+}
+
+func (s *Store) checkpoint(dir string) error {
+	if err := mkdir(s.opts.FS, s.opts.FS.PathDir(dir)); err != nil {
+		return err
+	}
+	return s.db.Checkpoint(dir, pebble.WithFlushedWAL())
+}
+
+// Restore copies a backup to dir, which must be missing or empty, and opens the
+// copy once to prove that it is a whole store of a format that is known here.
+// After an error dir is as it was.
+func Restore(backupDir, dir string) (err error) {
+	if names, err := os.ReadDir(dir); err == nil && len(names) > 0 {
+		return fmt.Errorf("restore to %s: it is not empty: %w", dir, store.ErrConflict)
+	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("restore: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(filepath.Clean(dir)), 0o700); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	part := filepath.Clean(dir) + ".restoring"
+	if err := os.Mkdir(part, 0o700); err != nil {
+		return fmt.Errorf("restore: %w (left by a restore that was interrupted? then remove it)", err)
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(part)
+		}
+	}()
+	names, err := os.ReadDir(backupDir)
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	manifest := false
+	for _, n := range names {
+		if n.IsDir() || n.Name() == "LOCK" {
+			continue
+		}
+		manifest = manifest || strings.HasPrefix(n.Name(), "MANIFEST-")
+		if err := copyFile(filepath.Join(backupDir, n.Name()), filepath.Join(part, n.Name())); err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+	}
+	if !manifest {
+		return fmt.Errorf("restore: %s is not a backup", backupDir)
+	}
+	s, err := Open(part, Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return fmt.Errorf("restore: the backup does not open: %w", err)
+	}
+	if err := s.Close(); err != nil {
+		return fmt.Errorf("restore: the backup does not open: %w", err)
+	}
+	if err := os.Rename(part, dir); err != nil { // takes the place of an empty folder
+		return fmt.Errorf("restore: %w", err)
+	}
+	d, err := os.Open(filepath.Dir(filepath.Clean(dir)))
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// copyFile copies, never links: a restored store must not share files with its backup.
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	return out.Sync()
+}

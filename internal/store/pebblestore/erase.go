@@ -1,0 +1,249 @@
+package pebblestore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// eraseChunk is how many events are erased under one lock.
+const eraseChunk = 64
+
+// Erase removes the bodies of a user's events, their names and the excerpts of
+// answers: see store.Keeper. What was erased is gone from every read on return;
+// the files that still hold it are rewritten in the background, at the next
+// start too if need be. Backups made before keep it.
+func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (store.ErasureReport, error) {
+	var rep store.ErasureReport
+	if err := s.enter(); err != nil {
+		return rep, err
+	}
+	defer s.leave()
+	days, err := s.days(kindUser)
+	if err != nil {
+		return rep, fmt.Errorf("erase: %w", err)
+	}
+	for _, day := range days {
+		if err := s.eraseDay(ctx, now, day, req, cancelled, &rep); err != nil {
+			return rep, fmt.Errorf("erase: %w", err)
+		}
+	}
+	// The record names the user by a hash: it proves what was done and to whom
+	// to those who know the name.
+	err = s.write(func(w *writer) {
+		user := hashText(req.Developer, req.User)
+		w.k = be.AppendUint64(registryKey(regErasure, ""), uint64(now.UnixNano()))
+		w.k = append(w.k, user[:8]...)
+		w.v = append(w.v[:0], rowVersion)
+		w.v = appendText(appendText(w.v, req.Developer), req.By)
+		w.v = append(w.v, user[:16]...)
+		w.v = binary.AppendUvarint(binary.AppendUvarint(w.v, uint64(rep.Events)), uint64(rep.Cancelled))
+		w.set()
+	})
+	if err != nil {
+		return rep, fmt.Errorf("record the erasure: %w", err)
+	}
+	s.log.Info("user's data erased", "developer", req.Developer, "by", req.By, "events", rep.Events, "cancelled", rep.Cancelled)
+	select {
+	case s.purge <- struct{}{}:
+	default:
+	}
+	return rep, nil
+}
+
+func (s *Store) eraseDay(ctx context.Context, now time.Time, day event.Day, req store.Erasure, cancelled func([]store.Moved), rep *store.ErasureReport) error {
+	prefix := userPrefix(nil, day, req.Developer, req.User)
+	end := after(bytes.Clone(prefix))
+	for from := prefix; ; {
+		var ids []event.ID
+		err := scan(s.db, from, end, func(k, _ []byte) (bool, error) {
+			if len(k) != lenUserKey {
+				return false, errRow
+			}
+			ids = append(ids, event.ID(k[len(prefix):]))
+			from = append(slices.Clone(k), 0)
+			return len(ids) < eraseChunk, nil
+		})
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		n, ms, err := s.eraseChunk(now, day, req, ids)
+		if err == nil {
+			err = s.sync()
+		}
+		if err != nil {
+			return err
+		}
+		rep.Events += n
+		rep.Cancelled += len(ms)
+		if cancelled != nil && len(ms) > 0 {
+			cancelled(ms)
+		}
+		select {
+		case <-s.closing:
+			return store.ErrClosed
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		default:
+		}
+	}
+}
+
+func (s *Store) eraseChunk(now time.Time, day event.Day, req store.Erasure, ids []event.ID) (int, []store.Moved, error) {
+	s.change.Lock()
+	defer s.change.Unlock()
+	days, err := s.days(kindDelivery)
+	if err != nil {
+		return 0, nil, err
+	}
+	// Replays carry copies forward; what matched nobody has no delivery on its own day.
+	days = append([]event.Day{day}, slices.DeleteFunc(days, func(d event.Day) bool { return d <= day })...)
+	c := s.begin(now)
+	var moved []store.Moved
+	n := 0
+	for _, id := range ids {
+		ok, ms, err := c.erase(days, id, req)
+		if err != nil {
+			c.b.Close()
+			return 0, nil, err
+		}
+		if ok {
+			n++
+		}
+		moved = append(moved, ms...)
+	}
+	return n, moved, c.commit()
+}
+
+// erase takes one event on days, the first of which is its own.
+func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool, []store.Moved, error) {
+	own := days[0]
+	c.k = userKey(c.k[:0], own, req.Developer, req.User, id)
+	c.delete()
+	r, err := c.s.eventRecord(own, id)
+	if err != nil {
+		if err == store.ErrNotFound { // retention was faster
+			err = nil
+		}
+		return false, nil, err
+	}
+	if r.Event.Developer != req.Developer || r.Event.UserID != req.User {
+		return false, nil, nil
+	}
+	var moved []store.Moved
+	for _, day := range days {
+		ms, err := c.cancel(day, id)
+		if err != nil {
+			return false, nil, err
+		}
+		moved = append(moved, ms...)
+		copied, err := c.s.get(eventKey(nil, kindEvent, day, id))
+		if err != nil {
+			return false, nil, err
+		}
+		if copied == nil {
+			continue
+		}
+		e, err := readEvent(id, copied)
+		if err != nil {
+			return false, nil, err
+		}
+		e.Event.Reference, e.Event.UserID = "", ""
+		c.k, c.v = eventKey(c.k[:0], kindEvent, day, id), appendEvent(c.v[:0], &e.Event, e.Size, e.To, true)
+		c.set()
+		c.k = eventKey(c.k[:0], kindBody, day, id)
+		c.delete()
+		c.k, c.v = append(registryKey(regPurge, ""), dayKey(nil, 0, day)[1:]...), c.v[:0]
+		c.set()
+	}
+	return true, moved, nil
+}
+
+// cancel ends what is pending of an event on a day and empties the excerpts of answers.
+func (c *changes) cancel(day event.Day, id event.ID) (moved []store.Moved, err error) {
+	prefix := eventKey(nil, kindDelivery, day, id)
+	err = scan(c.s.db, prefix, after(bytes.Clone(prefix)), func(k, v []byte) (bool, error) {
+		did, ok := parseDeliveryKey(k)
+		r, err := readRow(v)
+		if !ok || err != nil {
+			return false, errRow
+		}
+		if r.State == store.Pending {
+			m := store.Moved{}
+			if err := c.move(store.Cancel, reasonErased, did, &m); err != nil {
+				return false, err
+			}
+			moved = append(moved, m)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	prefix = eventKey(prefix[:0], kindAttempt, day, id)
+	return moved, scan(c.s.db, prefix, after(bytes.Clone(prefix)), func(k, v []byte) (bool, error) {
+		a, err := readAttempt(v)
+		if err != nil || a.Answer == "" {
+			return true, err
+		}
+		a.Answer = ""
+		c.k, c.v = append(c.k[:0], k...), appendAttempt(c.v[:0], &a)
+		c.set()
+		return true, nil
+	})
+}
+
+// purgeLoop rewrites the files of days that had something erased. A day stays
+// on the list until that is done.
+func (s *Store) purgeLoop() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.wg.Go(func() {
+		<-s.quit
+		cancel() // a compaction that runs
+	})
+	for {
+		if err := s.purgeDays(ctx); err != nil && ctx.Err() == nil {
+			s.background(fmt.Errorf("rewrite files after an erasure: %w", err))
+		}
+		select {
+		case <-s.purge:
+		case <-s.quit:
+			return
+		}
+	}
+}
+
+func (s *Store) purgeDays(ctx context.Context) error {
+	var days []event.Day
+	prefix := registryKey(regPurge, "")
+	err := scan(s.db, prefix, after(bytes.Clone(prefix)), func(k, _ []byte) (bool, error) {
+		if len(k) == len(prefix)+2 {
+			days = append(days, event.Day(be.Uint16(k[len(prefix):])))
+		}
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, day := range days {
+		for _, kind := range []byte{kindBody, kindEvent, kindAttempt, kindUser} {
+			if err := s.db.Compact(ctx, dayKey(nil, kind, day), after(dayKey(nil, kind, day)), false); err != nil {
+				return err
+			}
+		}
+		err := s.write(func(w *writer) {
+			w.k = append(registryKey(regPurge, ""), dayKey(nil, 0, day)[1:]...)
+			w.delete()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,261 @@
+package pebblestore
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// mostRanges bounds how many key ranges are merged into one list; more are
+// found by reading everything and leaving out the rest.
+const mostRanges = 64
+
+// Events lists events newest first: see store.Log.
+func (s *Store) Events(_ context.Context, q store.EventQuery) (store.Page[store.EventRecord], error) {
+	var page store.Page[store.EventRecord]
+	if err := s.enter(); err != nil {
+		return page, err
+	}
+	defer s.leave()
+	print := fingerprint("events", q.Developers, q.Types, q.User, q.Unmatched)
+	from, err := readCursor(print, q.Cursor)
+	if err != nil {
+		return page, err
+	}
+	src := byEvent(kindEvent, 1, wholeDay(kindEvent))
+	switch n := len(q.Developers); {
+	case n == 0 || n > mostRanges:
+	case q.User != "":
+		src = byEvent(kindUser, n, func(b []byte, day event.Day, i int) []byte {
+			return append(b, userPrefix(nil, day, q.Developers[i], q.User)...)
+		})
+	default:
+		src = byEvent(kindOwner, n, func(b []byte, day event.Day, i int) []byte {
+			return append(b, ownerPrefix(nil, day, q.Developers[i])...)
+		})
+	}
+	limit, bodies := pageLimit(q.Limit), event.Day(s.bodies.Load())
+	w := walk{source: src, from: from, since: q.Since, until: q.Until}
+	var last event.ID
+	full := position{}
+	stopped, more, err := w.run(s.db, func(day event.Day, p place, it *pebble.Iterator) (bool, error) {
+		id := p.event()
+		if id.Day() != day || id == last { // a copy that a replay carried forward; a developer named twice
+			return true, nil
+		}
+		last = id
+		var r store.EventRecord
+		var err error
+		if src.kind == kindEvent {
+			var v []byte
+			if v, err = it.ValueAndErr(); err == nil {
+				r, err = readEvent(id, v)
+			}
+			if err == nil && r.Gone == "" && day < bodies {
+				r.Gone = "expired"
+			}
+		} else {
+			r, err = readEventRecord(s.db, day, id, bodies)
+			if errors.Is(err, store.ErrNotFound) {
+				return true, nil
+			}
+		}
+		if err != nil {
+			return false, err
+		}
+		if !wantsEvent(&q, &r) {
+			return true, nil
+		}
+		if len(page.Items) == limit {
+			return false, nil
+		}
+		page.Items = append(page.Items, r)
+		full = position{day, p}
+		return true, nil
+	})
+	if err != nil {
+		return store.Page[store.EventRecord]{}, fmt.Errorf("list events: %w", err)
+	}
+	if more {
+		if len(page.Items) == limit {
+			stopped = full
+		}
+		page.Next = appendCursor(print, stopped)
+	}
+	return page, nil
+}
+
+func wantsEvent(q *store.EventQuery, r *store.EventRecord) bool {
+	return (len(q.Developers) == 0 || slices.Contains(q.Developers, r.Event.Developer)) &&
+		(len(q.Types) == 0 || slices.Contains(q.Types, r.Event.Type)) &&
+		(q.User == "" || q.User == r.Event.UserID) &&
+		(!q.Unmatched || len(r.To) == 0)
+}
+
+// Deliveries lists deliveries newest first: see store.Log.
+func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page[store.DeliveryRecord], error) {
+	var page store.Page[store.DeliveryRecord]
+	if err := s.enter(); err != nil {
+		return page, err
+	}
+	defer s.leave()
+	print := fingerprint("deliveries", q.Dests, q.States, q.Event)
+	from, err := readCursor(print, q.Cursor)
+	if err != nil {
+		return page, err
+	}
+	if !q.Event.IsZero() {
+		return s.deliveriesOf(&q, from, print)
+	}
+	src := allDeliveries()
+	if of := s.indexed(&q); of != nil {
+		src = byState(of)
+	}
+	limit := pageLimit(q.Limit)
+	w := walk{source: src, from: from, since: q.Since, until: q.Until}
+	full := position{}
+	stopped, more, err := w.run(s.db, func(day event.Day, p place, it *pebble.Iterator) (bool, error) {
+		id := p.delivery(day)
+		var r row
+		ok := true
+		var err error
+		if src.kind == kindDelivery {
+			if len(q.Dests) > 0 && !slices.Contains(q.Dests, id.Dest) {
+				return true, nil
+			}
+			var v []byte
+			if v, err = it.ValueAndErr(); err == nil {
+				r, err = readRow(v)
+			}
+		} else {
+			r, ok, err = readDelivery(s.db, deliveryKey(nil, id))
+		}
+		if err != nil {
+			return false, err
+		}
+		if !ok || !wantsState(&q, r.State) {
+			return true, nil
+		}
+		if len(page.Items) == limit {
+			return false, nil
+		}
+		if n := len(page.Items); n > 0 && page.Items[n-1].ID == id { // it moved to another state while we read
+			return true, nil
+		}
+		page.Items = append(page.Items, r.record(id))
+		full = position{day, p}
+		return true, nil
+	})
+	if err != nil {
+		return store.Page[store.DeliveryRecord]{}, fmt.Errorf("list deliveries: %w", err)
+	}
+	if more {
+		if len(page.Items) == limit {
+			stopped = full
+		}
+		page.Next = appendCursor(print, stopped)
+	}
+	return page, nil
+}
+
+func wantsState(q *store.DeliveryQuery, st store.State) bool {
+	return len(q.States) == 0 || slices.Contains(q.States, st)
+}
+
+// indexed returns the ranges of the state index that hold what q asks for, nil
+// when they are too many. Counters tell which are empty.
+func (s *Store) indexed(q *store.DeliveryQuery) []destState {
+	if len(q.Dests) == 0 && len(q.States) == 0 {
+		return nil
+	}
+	dests, states := q.Dests, q.States
+	if len(dests) == 0 {
+		dests = s.counters.list()
+	}
+	if len(states) == 0 {
+		states = []store.State{store.Pending, store.Delivered, store.Dead, store.Cancelled}
+	}
+	of := []destState{}
+	for _, dest := range dests {
+		n := s.counters.get(dest)
+		for _, st := range states {
+			at := destState{dest, st}
+			if st < store.Pending || st > store.Cancelled || n[stateCounter[st]] <= 0 || slices.Contains(of, at) {
+				continue
+			}
+			if of = append(of, at); len(of) > mostRanges {
+				return nil
+			}
+		}
+	}
+	return of
+}
+
+// deliveriesOf lists those of one event: its own day and those of replays.
+func (s *Store) deliveriesOf(q *store.DeliveryQuery, from position, print uint64) (page store.Page[store.DeliveryRecord], err error) {
+	if !q.Since.IsZero() && q.Event.Time().Before(q.Since) || !q.Until.IsZero() && !q.Event.Time().Before(q.Until) {
+		return page, nil
+	}
+	days, err := s.days(kindDelivery)
+	if err != nil {
+		return page, fmt.Errorf("list deliveries of %v: %w", q.Event, err)
+	}
+	for _, day := range days {
+		if day < q.Event.Day() {
+			continue
+		}
+		prefix := eventKey(nil, kindDelivery, day, q.Event)
+		err := scan(s.db, prefix, after(bytes.Clone(prefix)), func(k, v []byte) (bool, error) {
+			id, ok := parseDeliveryKey(k)
+			r, err := readRow(v)
+			if !ok || err != nil {
+				return false, errRow
+			}
+			p := placeOf(id.Event, id.Dest, id.Replay)
+			before := day < from.day || day == from.day && bytes.Compare(p[:], from.at[:]) < 0
+			if before && wantsState(q, r.State) && (len(q.Dests) == 0 || slices.Contains(q.Dests, id.Dest)) {
+				page.Items = append(page.Items, r.record(id))
+			}
+			return true, nil
+		})
+		if err != nil {
+			return page, fmt.Errorf("list deliveries of %v: %w", q.Event, err)
+		}
+	}
+	slices.SortFunc(page.Items, func(a, b store.DeliveryRecord) int {
+		return -cmp.Or(cmp.Compare(a.ID.Day, b.ID.Day), cmp.Compare(a.ID.Dest, b.ID.Dest), cmp.Compare(a.ID.Replay, b.ID.Replay))
+	})
+	if limit := pageLimit(q.Limit); len(page.Items) > limit {
+		page.Items = page.Items[:limit]
+		last := page.Items[limit-1].ID
+		page.Next = appendCursor(print, position{last.Day, placeOf(last.Event, last.Dest, last.Replay)})
+	}
+	return page, nil
+}
+
+// days lists the days that have rows of kind, oldest first, one seek each.
+func (s *Store) days(kind byte) ([]event.Day, error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
+	if err != nil {
+		return nil, err
+	}
+	var days []event.Day
+	for ok := it.First(); ok; {
+		if len(it.Key()) < 3 {
+			it.Close()
+			return nil, errRow
+		}
+		day := event.Day(be.Uint16(it.Key()[1:]))
+		days = append(days, day)
+		ok = it.SeekGE(after(dayKey(nil, kind, day)))
+	}
+	return days, it.Close()
+}
