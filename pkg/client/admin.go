@@ -2,9 +2,9 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // AuditRow says what became of all deliveries of one destination over the
@@ -12,6 +12,7 @@ import (
 type AuditRow struct {
 	Developer   string  `json:"developer"`
 	Destination string  `json:"destination"`
+	Kind        string  `json:"kind"`
 	Accepted    int64   `json:"accepted"`
 	Delivered   int64   `json:"delivered"`
 	Pending     int64   `json:"pending"`
@@ -69,12 +70,17 @@ func (c *Client) Backup(ctx context.Context, dir string) error {
 	return c.act(ctx, "/v1/backup", map[string]string{"dir": dir})
 }
 
-// Egress returns, as JSON, from which addresses the daemon connects to
-// destinations and which it may reach.
-func (c *Client) Egress(ctx context.Context) (json.RawMessage, error) {
-	var raw json.RawMessage
-	err := c.fetch(ctx, get("/v1/egress", nil), &raw)
-	return raw, err
+// Egress says where the daemon's connections to destinations come from.
+type Egress struct {
+	Source []string `json:"source"` // addresses; empty: the daemon's machine chooses
+	Proxy  bool     `json:"proxy"`
+}
+
+// Egress returns where the daemon's connections come from, for a firewall's rules.
+func (c *Client) Egress(ctx context.Context) (Egress, error) {
+	var e Egress
+	err := c.fetch(ctx, get("/v1/egress", nil), &e)
+	return e, err
 }
 
 // Healthy is nil when there is a daemon at the other end; one try, no token needed.
@@ -82,7 +88,29 @@ func (c *Client) Healthy(ctx context.Context) error {
 	return c.once(ctx, call{method: http.MethodGet, path: "/healthz"}, nil)
 }
 
-// Ready is nil when the daemon can take events.
+// Readiness says whether the daemon can take events.
+type Readiness struct {
+	Ready    bool     `json:"ready"`
+	Problems []string `json:"problems"` // why it cannot
+	Warnings []string `json:"warnings"` // what is amiss all the same; only for tokens that may read everything
+	Version  string   `json:"version"`  // likewise
+}
+
+// Readiness asks the daemon whether it can take events; one try. An error means
+// that there was no answer.
+func (c *Client) Readiness(ctx context.Context) (Readiness, error) {
+	var r Readiness
+	err := c.once(ctx, call{method: http.MethodGet, path: "/readyz", accept: http.StatusServiceUnavailable},
+		func(res *http.Response) error { return c.decode(res, &r) })
+	return r, err
+}
+
+// Ready is nil when the daemon can take events; one try. Otherwise the error
+// says why it cannot, an *Error with status 503, or why there was no answer.
 func (c *Client) Ready(ctx context.Context) error {
-	return c.once(ctx, call{method: http.MethodGet, path: "/readyz"}, nil) // 503 is the answer, not a reason to ask again
+	r, err := c.Readiness(ctx)
+	if err == nil && !r.Ready {
+		err = &Error{Status: http.StatusServiceUnavailable, Code: "not_ready", Message: strings.Join(r.Problems, "; ")}
+	}
+	return err
 }

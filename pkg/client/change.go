@@ -6,23 +6,44 @@ import (
 	"time"
 )
 
+// Moved is what became of one delivery.
+type Moved struct {
+	ID   string `json:"id"`
+	From string `json:"from"` // states
+	To   string `json:"to"`
+}
+
 // Retry makes a delivery in any state pending again, due now, with current
 // settings and a fresh schedule.
-func (c *Client) Retry(ctx context.Context, id string) error {
-	return c.act(ctx, "/v1/deliveries/"+segment(id)+"/retry", nil)
+func (c *Client) Retry(ctx context.Context, id string) (Moved, error) {
+	return c.move(ctx, id, "retry", nil)
+}
+
+// RebindOne lets a pending delivery keep its schedule but take up current settings.
+func (c *Client) RebindOne(ctx context.Context, id string) (Moved, error) {
+	return c.move(ctx, id, "retry", map[string]bool{"rebind": true})
 }
 
 // Cancel ends a pending delivery.
-func (c *Client) Cancel(ctx context.Context, id string) error {
-	return c.act(ctx, "/v1/deliveries/"+segment(id)+"/cancel", nil)
+func (c *Client) Cancel(ctx context.Context, id string) (Moved, error) {
+	return c.move(ctx, id, "cancel", nil)
+}
+
+func (c *Client) move(ctx context.Context, id, change string, body any) (Moved, error) {
+	var m Moved
+	r, err := post("/v1/deliveries/"+segment(id)+"/"+change, body)
+	if err == nil {
+		err = c.fetch(ctx, r, &m)
+	}
+	return m, err
 }
 
 // Selection says which deliveries RetryAll and CancelAll change. Times are as
-// in DeliveryFilter. A selection without any bound must say All.
+// in DeliveryFilter. Without Developer and Event it must say All.
 type Selection struct {
 	Developer   string
 	Destination string // name; needs Developer
-	State       string // "": the daemon's choice for the change
+	State       string // "": dead to retry, pending to cancel or rebind
 	Event       string
 	Since       time.Time
 	Until       time.Time

@@ -68,6 +68,7 @@ type call struct {
 	header http.Header
 	body   []byte
 	safe   bool // repeating it does no harm
+	accept int  // a status that is an answer too, besides 2xx
 }
 
 func get(path string, query url.Values) call {
@@ -109,7 +110,7 @@ func (c *Client) once(ctx context.Context, r call, consume func(*http.Response) 
 		return err
 	}
 	defer res.Body.Close()
-	if res.StatusCode/100 != 2 {
+	if res.StatusCode/100 != 2 && res.StatusCode != r.accept {
 		return readError(res)
 	}
 	if consume == nil {
@@ -121,17 +122,19 @@ func (c *Client) once(ctx context.Context, r call, consume func(*http.Response) 
 
 // fetch decodes the JSON answer of r into out.
 func (c *Client) fetch(ctx context.Context, r call, out any) error {
-	return c.try(ctx, r, func(res *http.Response) error {
-		b, err := io.ReadAll(res.Body)
-		if err != nil {
-			return fmt.Errorf("read the answer: %w", err)
-		}
-		if err := json.Unmarshal(b, out); err != nil {
-			return &Error{Status: res.StatusCode, Code: "unreadable_answer",
-				Message: fmt.Sprintf("the answer is not what the Fantail API sends; is %s the daemon? (%v)", c.base, err)}
-		}
-		return nil
-	})
+	return c.try(ctx, r, func(res *http.Response) error { return c.decode(res, out) })
+}
+
+func (c *Client) decode(res *http.Response, out any) error {
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return &Error{Status: res.StatusCode, Code: "unreadable_answer",
+			Message: fmt.Sprintf("the answer is not what the Fantail API sends; is %s the daemon? (%v)", c.base, err)}
+	}
+	return nil
 }
 
 // segment escapes one part of a path.

@@ -186,3 +186,39 @@ func TestChangesOverASelectionGoOnToTheEnd(t *testing.T) {
 		t.Error("a cursor that stands still makes no error")
 	}
 }
+
+func TestReadinessIsAnAnswerEvenWhenItIsNo(t *testing.T) {
+	c, _ := scripted(t, answer{status: 503, retryAfter: "1", body: `{"ready":false,"problems":["stopping"]}`}, answer{status: 200, body: `{"ready":true,"problems":[],"warnings":["w"],"version":"v1"}`},
+		answer{status: 503, body: "<html>"}, refused(404, "not_found"))
+	if r, err := c.Readiness(t.Context()); err != nil || r.Ready || !slices.Equal(r.Problems, []string{"stopping"}) {
+		t.Errorf("not ready: %+v, %v", r, err)
+	}
+	if r, err := c.Readiness(t.Context()); err != nil || !r.Ready || r.Version != "v1" || len(r.Warnings) != 1 {
+		t.Errorf("ready: %+v, %v", r, err)
+	}
+	for range 2 {
+		if r, err := c.Readiness(t.Context()); err == nil || r.Ready {
+			t.Errorf("no answer: %+v, %v", r, err)
+		}
+	}
+	c, _ = scripted(t, answer{status: 503, body: `{"ready":false,"problems":["stopping","disk"]}`}, ok(`{"ready":true,"problems":[]}`))
+	if err := c.Ready(t.Context()); err == nil || err.Error() != "stopping; disk (not_ready)" {
+		t.Errorf("not ready: %v", err)
+	}
+	if err := c.Ready(t.Context()); err != nil {
+		t.Errorf("ready: %v", err)
+	}
+}
+
+func TestOneDeliveryIsMoved(t *testing.T) {
+	c, s := scripted(t, ok(`{"id":"d","from":"dead","to":"pending"}`), ok(`{"id":"d","from":"pending","to":"pending"}`), refused(409, "conflict"))
+	if m, err := c.Retry(t.Context(), "d"); err != nil || m != (Moved{"d", "dead", "pending"}) {
+		t.Errorf("retry: %+v, %v", m, err)
+	}
+	if _, err := c.RebindOne(t.Context(), "d"); err != nil || s.asked[1].body != `{"rebind":true}` {
+		t.Errorf("rebind: asked %+v, %v", s.asked[1], err)
+	}
+	if _, err := c.Cancel(t.Context(), "d"); err == nil || s.asked[2].url != "http://daemon.example:8080/v1/deliveries/d/cancel" {
+		t.Errorf("cancel: asked %+v, %v", s.asked[2], err)
+	}
+}

@@ -13,9 +13,13 @@ type Delivery struct {
 	Event       string    `json:"event"`
 	Developer   string    `json:"developer"`
 	Destination string    `json:"destination"`
-	State       string    `json:"state"` // pending, delivered, dead, cancelled
-	Reason      string    `json:"reason,omitempty"`
-	Due         time.Time `json:"due,omitzero"` // of the next attempt, when pending
+	Kind        string    `json:"kind"`
+	State       string    `json:"state"`            // pending, delivered, dead, cancelled
+	Reason      string    `json:"reason,omitempty"` // why it is dead or cancelled
+	Due         time.Time `json:"due,omitzero"`     // of the next attempt, when pending
+	Changed     time.Time `json:"changed,omitzero"` // when its state or due last changed
+	Tried       int       `json:"tried"`            // attempts of the present schedule that count
+	Frozen      bool      `json:"frozen"`           // goes out with the settings of its first attempt
 	Attempts    []Attempt `json:"attempts,omitempty"`
 }
 
@@ -27,6 +31,7 @@ type Attempt struct {
 	Code    int       `json:"code"`  // what the far side answered with; 0 for nothing
 	Answer  string    `json:"answer,omitempty"`
 	Address string    `json:"address,omitempty"`
+	Counted bool      `json:"counted"` // used one attempt of the schedule
 }
 
 // DeliveryFilter selects deliveries; zero fields select everything. Since and

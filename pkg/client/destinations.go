@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"net/url"
 	"time"
 )
 
@@ -20,9 +21,11 @@ type Destination struct {
 	Breaker       string    `json:"breaker"` // closed, open
 }
 
-// Destinations lists all destinations that the token may see.
-func (c *Client) Destinations(ctx context.Context) iter.Seq2[Destination, error] {
-	return list[Destination](ctx, c, "/v1/destinations", nil, 0)
+// Destinations lists destinations by developer and name: those of one
+// developer, or "" for all; in one state, or "" for any.
+func (c *Client) Destinations(ctx context.Context, developer, state string) iter.Seq2[Destination, error] {
+	q := params{}.text("developer", developer).text("state", state)
+	return list[Destination](ctx, c, "/v1/destinations", url.Values(q), 0)
 }
 
 // Pause stops attempts of a destination until Resume. Deliveries go on being

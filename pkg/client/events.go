@@ -21,6 +21,7 @@ type Event struct {
 	Ordering     time.Time `json:"ordering"`
 	Size         int       `json:"size"`           // bytes of the body
 	Destinations []string  `json:"destinations"`   // names of those it was accepted for
+	Deliveries   []string  `json:"deliveries"`     // ids, in the same order
 	Gone         string    `json:"gone,omitempty"` // "erased" or "expired" when there is no body any more
 }
 

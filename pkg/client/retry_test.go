@@ -31,8 +31,8 @@ func TestWhatIsSafeIsTriedAgain(t *testing.T) {
 		{"an event without a key", []answer{busy}, send(""), 1, true, 0, 0},
 		{"an event without a key after a network fault", []answer{{err: errNetwork}}, send(""), 1, true, 0, 0},
 		{"an event with a key", []answer{busy, {err: errNetwork}, ok(`{"id":"x"}`)}, send("k"), 3, false, 7 * time.Second, 10 * time.Second},
-		{"a change", []answer{busy}, func(ctx context.Context, c *Client) error { return c.Retry(ctx, "x") }, 1, true, 0, 0},
-		{"a probe", []answer{busy}, func(ctx context.Context, c *Client) error { return c.Ready(ctx) }, 1, true, 0, 0},
+		{"a change", []answer{busy}, func(ctx context.Context, c *Client) error { _, err := c.Retry(ctx, "x"); return err }, 1, true, 0, 0},
+		{"a probe", []answer{busy}, func(ctx context.Context, c *Client) error { return c.Healthy(ctx) }, 1, true, 0, 0},
 		{"erasing", []answer{busy, ok(`{"events":1}`)}, erase, 2, false, 7 * time.Second, 8 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
