@@ -289,6 +289,19 @@ func TestInterleave(t *testing.T) {
 	}
 }
 
+func TestFamiliesTakeTurns(t *testing.T) {
+	dns := newNames(t, map[string][]string{"site.example": {"8.8.8.8 8.8.4.4 2606:4700::1 2606:4700::2"}})
+	got, err := newGuard(t, Config{Resolver: dns.resolver}).targets(t.Context(), "tcp", "site.example:443")
+	if err != nil || len(got) != 4 {
+		t.Fatal(got, err)
+	}
+	for i, a := range got[1:] {
+		if a.Addr().Is4() == got[i].Addr().Is4() {
+			t.Errorf("%v: one dead family would take two shares in a row", got)
+		}
+	}
+}
+
 func TestHostileNameServerIsBounded(t *testing.T) {
 	var many strings.Builder
 	for i := range 60 {

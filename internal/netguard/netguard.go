@@ -49,7 +49,7 @@ func New(c Config) (*Guard, error) {
 			case p.Addr().Is4In6():
 				faults = append(faults, fmt.Errorf("%s: %v: write the range as IPv4", key, p))
 			default:
-				out = append(out, p.Masked())
+				out = append(out, p)
 			}
 		}
 		return out

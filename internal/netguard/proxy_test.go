@@ -123,7 +123,7 @@ func TestProxyFailuresAreTransientAndTellNoSecrets(t *testing.T) {
 		{"unreachable", say("HTTP/1.1 502 Bad Gateway\r\n\r\n"), "it answered 502"},
 		{"informational", say("HTTP/1.1 100 Continue\r\n\r\n"), "it answered 100"},
 		{"no HTTP", say("SSH-2.0-hunter2\r\n\r\n"), "not HTTP"},
-		{"endless header", say("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*maxProxyAnswer)), "too long"},
+		{"endless header", say("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*maxProxyAnswer)), "its answer is too long"},
 		{"hangs up", func(c net.Conn) { http.ReadRequest(bufio.NewReader(c)) }, "not HTTP"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
