@@ -23,7 +23,15 @@ const (
 
 // String returns the label that the API, logs and metrics show.
 func (c Class) String() string {
-	return [...]string{"transient", "throttled", "rejected", "misconfigured"}[c]
+	switch c {
+	case Throttled:
+		return "throttled"
+	case Rejected:
+		return "rejected"
+	case Misconfigured:
+		return "misconfigured"
+	}
+	return "transient"
 }
 
 // Fault is an error with a class. Its text is shown to the developer who owns
@@ -34,8 +42,19 @@ type Fault struct {
 	Err        error
 }
 
-func (f *Fault) Error() string { return f.Err.Error() }
-func (f *Fault) Unwrap() error { return f.Err }
+func (f *Fault) Error() string {
+	if f == nil || f.Err == nil {
+		return "failed without a reason"
+	}
+	return f.Err.Error()
+}
+
+func (f *Fault) Unwrap() error {
+	if f == nil {
+		return nil
+	}
+	return f.Err
+}
 
 // Reject says that this event will never be accepted.
 func Reject(err error) error { return &Fault{Class: Rejected, Err: err} }
@@ -50,10 +69,19 @@ func Throttle(err error, after time.Duration) error { return &Fault{Throttled, a
 // is not counted and the far side is not blamed. Wrap it with %w.
 var ErrEngine = errors.New("engine fault")
 
-// ClassOf returns the class of err and, for Throttled, how long to wait.
+// ClassOf returns the class of err and, for Throttled, how long to wait, which
+// is never negative. A class that does not exist is Transient: kinds may come
+// from anybody, and a mistake of theirs must lose nothing.
 func ClassOf(err error) (Class, time.Duration) {
-	if f, ok := errors.AsType[*Fault](err); ok {
-		return f.Class, f.RetryAfter
+	f, ok := errors.AsType[*Fault](err)
+	if !ok || f == nil {
+		return Transient, 0
+	}
+	switch f.Class {
+	case Throttled:
+		return Throttled, max(f.RetryAfter, 0)
+	case Rejected, Misconfigured:
+		return f.Class, 0
 	}
 	return Transient, 0
 }
