@@ -5,6 +5,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
+
+// ErrShutdown is the cause that an attempt is cut with when the engine stops.
+var ErrShutdown = errors.New("the engine is stopping")
 
 // Settings is what an attempt is made with. The scheduler owns Destination from
 // the moment it is handed over and closes it when its last Send has ended.
@@ -48,9 +52,9 @@ type Store interface {
 
 // Limits bound the whole engine.
 type Limits struct {
-	InFlight   int   // attempts
+	InFlight   int   // attempts; 0: 1,024
 	Slow       int   // attempts older than max(1 s, 4 x median); 0: as InFlight
-	Bytes      int64 // of bodies in flight
+	Bytes      int64 // of bodies in flight, and as much again in slow attempts; 0: 256 MiB
 	CacheBytes int64 // of bodies kept for fan-out; 0: 32 MiB
 	Window     int   // positions over all windows; 0: 256 k
 }
@@ -66,9 +70,6 @@ type Options struct {
 	Chance  func() float64 // uniform in [0,1), for jitter; nil: math/rand/v2
 }
 
-// Flight remembers which deliveries are in flight over a crash of the process.
-type Flight struct{}
-
 // Status is one destination as the API shows it.
 type Status struct {
 	ID            uint32
@@ -82,44 +83,3 @@ type Status struct {
 	Breaker       string // closed, open
 	Settings      uint64
 }
-
-// Scheduler is the engine's heart; see DESIGN 6.
-type Scheduler struct{}
-
-// New builds a scheduler with no targets. It starts nothing.
-func New(o Options) *Scheduler { panic("being written") }
-
-// Apply makes targets the complete set of destinations. It never blocks on a far side.
-func (s *Scheduler) Apply(targets []Target) { panic("being written") }
-
-// Start finds what is pending in the store and begins to deliver. It returns once every queue is known.
-func (s *Scheduler) Start(ctx context.Context) error { panic("being written") }
-
-// Offer hands over deliveries that Append has just made durable. It never blocks.
-func (s *Scheduler) Offer(e *event.Event, items []store.Item) { panic("being written") }
-
-// Move applies a change to deliveries in the store and then in memory.
-func (s *Scheduler) Move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
-	panic("being written")
-}
-
-// Moved tells the scheduler of changes made in the store by retention or erasure.
-func (s *Scheduler) Moved(ms []store.Moved) { panic("being written") }
-
-// Pause stops attempts of a destination until Resume; durable on return. store.ErrNotFound if there is none such.
-func (s *Scheduler) Pause(ctx context.Context, dest uint32, reason string) error {
-	panic("being written")
-}
-
-// Resume ends a pause and a hold.
-func (s *Scheduler) Resume(ctx context.Context, dest uint32) error { panic("being written") }
-
-// Rebind moves every pending delivery with frozen settings to the current ones and returns how many.
-func (s *Scheduler) Rebind(ctx context.Context, dest uint32) (int, error) { panic("being written") }
-
-// Status lists every destination, O(destinations), without reading the store.
-func (s *Scheduler) Status() []Status { panic("being written") }
-
-// Stop starts no more attempts, lets those in flight end until ctx is done, then cuts them with
-// the cause ErrShutdown, settles everything and closes the destinations.
-func (s *Scheduler) Stop(ctx context.Context) { panic("being written") }

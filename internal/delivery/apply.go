@@ -1,0 +1,98 @@
+package delivery
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// Apply makes targets the complete set of destinations. It never blocks on a far side.
+func (s *Scheduler) Apply(targets []Target) {
+	now := s.lock()
+	defer s.unlock(now)
+	named := make(map[uint32]bool, len(targets))
+	for i := range targets {
+		named[targets[i].ID] = true
+		s.adopt(&targets[i])
+	}
+	for id, d := range s.dests {
+		if !named[id] && d.met {
+			s.adopt(&Target{ID: id, Key: d.key, Removed: true})
+		}
+	}
+	s.order = s.order[:0]
+	for _, d := range s.dests {
+		if d.met {
+			s.order = append(s.order, d)
+		}
+		s.considerAll(d, now)
+	}
+	slices.SortFunc(s.order, compareDests)
+}
+
+// adopt makes d what the target says.
+func (s *Scheduler) adopt(t *Target) {
+	d := s.dest(t.ID)
+	if !d.met {
+		d.met, d.state = true, t.State
+		s.name(d, t.Key)
+	}
+	was := d.current
+	d.disabled, d.removed, d.current = t.Disabled, t.Removed, nil
+	if c := t.Current; c != nil && !t.Removed {
+		d.max = max(1, c.MaxInFlight)
+		d.rate.limit(c.Rate)
+		l := d.lane(c.Hash)
+		d.current = l
+		if c.Destination != nil && (l.inst == nil || !same(l.inst.to, c.Destination)) {
+			s.retire(l.inst)
+			l.inst = open(c.Destination)
+		}
+		settings := *c
+		l.settings = &settings
+		if d.state.Held && d.state.Settings != c.Hash {
+			s.unhold(d, "its settings changed")
+		}
+	} else if c != nil && c.Destination != nil {
+		s.retire(open(c.Destination))
+	}
+	for _, q := range slices.Clone(d.queues) {
+		d.attach(q)
+		if q.lane == nil {
+			s.clock.dues.disarm(&q.timer)
+		}
+	}
+	for _, l := range slices.Clone(d.lanes) {
+		if !d.active() || l.probing() {
+			s.retreat(l)
+		}
+		s.tidyLane(l)
+	}
+	if d.current == nil {
+		for _, q := range d.queues {
+			s.forget(q)
+		}
+	}
+	if was != nil && was != d.current {
+		s.tidyLane(was)
+	}
+}
+
+// open wraps a destination that was handed over.
+func open(d destination.Destination) *instance {
+	i := &instance{to: d, most: 1}
+	if b, ok := d.(destination.Batcher); ok {
+		func() {
+			defer func() { _ = recover() }() // then it gets its deliveries one by one
+			i.most = max(1, min(b.MaxBatch(), windowSize))
+			i.batch = b
+		}()
+	}
+	return i
+}
+
+// same tells whether a and b are one destination; values that cannot be compared are not.
+func same(a, b destination.Destination) bool {
+	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
+}

@@ -1,0 +1,142 @@
+package delivery
+
+import (
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/retry"
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// ended is how an attempt came to its end.
+type ended uint8
+
+const (
+	accepted    ended = iota // Send returned nil
+	failed                   // Send returned an error: class tells which
+	timedOut                 // the attempt's time was up; class tells what Send made of it
+	panicked                 // Send did
+	crashed                  // the process died of it, tried alone
+	interrupted              // cut by shutdown or a lost lease
+	engineFault              // our own store or payload store
+	bodyGone                 // retention or erasure took the body
+)
+
+// ending is what came of one delivery in an attempt.
+type ending struct {
+	how     ended
+	class   destination.Class
+	after   time.Duration // with Throttled
+	code    int
+	answer  string // fit to show
+	address string
+	at      int64 // ns, start
+	took    time.Duration
+}
+
+// policy is what the settings of the attempt say.
+type policy struct {
+	schedule retry.Schedule
+	frozen   bool
+	hash     uint64
+	current  bool          // the destination still has these settings
+	probe    bool          // of a held destination
+	soon     time.Duration // wait after a fault of our own
+}
+
+// verdict is what an ending says of the destination.
+type verdict uint8
+
+const (
+	unchanged     verdict = iota
+	healthy               // it answered
+	failing               // it did not, or badly
+	throttling            // it asked to wait
+	misconfigured         // no event would get through
+	ailing                // our own fault
+)
+
+// decide is the outcome table: what becomes of the delivery, and what it says
+// of its destination. Pure; now is the end of the attempt, chance uniform in [0,1).
+func decide(item store.Item, e ending, p policy, now time.Time, chance float64) (store.Outcome, verdict) {
+	o := store.Outcome{
+		Item: item, State: store.Pending, Due: item.Due, Settings: item.Queue.Settings, Attempts: item.Attempts,
+		Attempt: &store.Attempt{At: e.at, Took: e.took, Code: e.code, Answer: e.answer, Address: e.address},
+	}
+	switch e.how {
+	case bodyGone:
+		o.Attempt, o.State, o.Reason, o.Due = nil, store.Dead, "expired", 0
+		return o, unchanged
+	case interrupted:
+		o.Attempt.Class = "interrupted"
+		return o, unchanged
+	case engineFault:
+		o.Attempt.Class = "interrupted"
+		o.Due = max(item.Due, now.Add(p.soon).UnixNano())
+		return o, ailing
+	case accepted:
+		o.Attempt.Class, o.Attempt.Counted = "delivered", true
+		o.State, o.Due, o.Attempts = store.Delivered, 0, item.Attempts+1
+		return o, healthy
+	case panicked, crashed:
+		e.class = destination.Transient
+	}
+
+	o.Attempt.Class = className(e.class)
+	switch e.class {
+	case destination.Rejected:
+		o.Attempt.Counted = true
+		o.State, o.Reason, o.Due, o.Attempts = store.Dead, reason("rejected", e.answer), 0, item.Attempts+1
+		return o, healthy
+	case destination.Misconfigured:
+		if !p.current {
+			// Nobody can mend settings that are gone.
+			o.Settings, o.Due = 0, now.UnixNano()
+			return o, unchanged
+		}
+		return o, misconfigured
+	}
+
+	// Transient and Throttled use up an attempt, unless the engine tried on its
+	// own account whether the hold is over.
+	says := failing
+	if e.class == destination.Throttled {
+		says = throttling
+	}
+	if p.probe {
+		return o, says
+	}
+	o.Attempt.Counted = true
+	o.Attempts = item.Attempts + 1
+	asked := time.Duration(0)
+	if e.class == destination.Throttled {
+		asked = min(max(e.after, 0), retry.MaxRetryAfter)
+	}
+	next, ok := p.schedule.Next(now, int(o.Attempts), asked, chance)
+	if !ok {
+		o.State, o.Reason, o.Due = store.Dead, "attempts used up", 0
+		return o, says
+	}
+	o.Due = next.UnixNano()
+	if p.frozen && o.Settings == 0 {
+		o.Settings = p.hash
+	}
+	return o, says
+}
+
+// className is the class as logs and metrics show it. What a destination made
+// up is Transient, like an error nobody classified.
+func className(c destination.Class) string {
+	switch c {
+	case destination.Throttled, destination.Rejected, destination.Misconfigured:
+		return c.String()
+	}
+	return destination.Transient.String()
+}
+
+func reason(what, answer string) string {
+	if answer == "" {
+		return what
+	}
+	return what + ": " + answer
+}

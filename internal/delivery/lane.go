@@ -1,0 +1,306 @@
+package delivery
+
+import (
+	"strings"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// developer owns destinations; the ring goes round developers first.
+type developer struct {
+	name     string
+	ready    [classes]lanes
+	links    [classes]link[developer]
+	inFlight int // attempts that hold a place of the in-flight budget
+	slow     int // places of the slow budget
+	stuck    int // attempts that are slow and found no place there
+}
+
+// dest is one destination.
+type dest struct {
+	id       uint32
+	key      store.DestinationKey
+	dev      *developer
+	kind     *kindMetrics
+	state    store.DestinationState
+	met      bool // state was taken over from a target
+	disabled bool
+	removed  bool
+
+	current *lane // nil: no settings
+	lanes   []*lane
+	queues  []*queue
+	max     int // attempts in flight of one lane
+	rate    bucket
+
+	flying int   // attempts in flight
+	bytes  int64 // of their bodies
+	slow   int   // places of the slow budget
+
+	eldest eldest
+	oldest int64 // ns of acceptance of the oldest pending delivery; 0: none known
+	kept   write // of state
+}
+
+// active tells whether attempts may start.
+func (d *dest) active() bool {
+	return !d.removed && !d.disabled && !d.state.Paused && d.current != nil
+}
+
+// lane serves the deliveries of one destination that go out with the same
+// settings. Breaker, concurrency, hold and slowness are its own, so that
+// retries to an old address never disturb the new one.
+type lane struct {
+	dest     *dest
+	hash     uint64
+	settings *Settings // nil: not thawed
+	inst     *instance
+	queues   []*queue
+	timer    alarm[*lane]
+
+	class   int8 // in the ring; none: not ready
+	links   link[lane]
+	parked  bool // ready but for bytes
+	first   *attempt
+	last    *attempt
+	flying  int
+	overAge int  // attempts in flight older than the threshold
+	hanging bool // one went over age and none has succeeded since
+	proven  bool // its last attempt succeeded
+
+	conc    concurrency
+	breaker breaker
+	hold    pacer
+	median  median
+	waitTo  int64 // mono: the far side asked to wait
+	ailing  pacer // after faults of our own
+	thaw    thawing
+}
+
+// probing: the engine only looks whether the far side is back.
+func (l *lane) probing() bool { return l.breaker.open || l.held() }
+
+func (l *lane) held() bool { return l.dest.state.Held && l == l.dest.current }
+
+// consider finds out whether an attempt of l may start now, which reads are due,
+// and when to ask again. It changes nothing else, so that calling it once too
+// often does no harm.
+func (s *Scheduler) consider(l *lane, now instant) {
+	if l == nil {
+		return
+	}
+	wake := l.slowAt()
+	ready := false
+	if s.phase != running || !l.dest.active() {
+		for _, q := range l.queues {
+			s.clock.dues.disarm(&q.timer)
+		}
+	} else {
+		probing, gate := l.probing(), l.gate(now)
+		waits, work, full := false, false, true
+		for _, q := range l.queues {
+			unread := q.next <= now.wall
+			if unread {
+				s.clock.dues.disarm(&q.timer)
+				switch {
+				case q.readAt > now.mono:
+					wake = min(wake, q.readAt)
+				case q.reading || q.listed:
+				case !probing:
+					if len(q.window) <= windowSize/2 {
+						s.list(q)
+					}
+				case gate <= now.mono && l.flying == 0 && len(q.window) == 0:
+					q.probe = true
+					s.list(q)
+				}
+			} else {
+				s.clock.dues.arm(&q.timer, q.next, q)
+			}
+			waits = waits || len(q.window) > 0
+			work = work || unread || len(q.window) > 0
+			full = full && !q.reading && (!unread || len(q.window) > 0)
+		}
+		if work && gate > now.mono {
+			wake = min(wake, gate)
+			l.dest.rate.awaited(now.mono)
+		}
+		// A probe takes the earliest due of all queues, so every one must have been read.
+		if waits && gate <= now.mono && (!probing || full) {
+			ready = s.thawed(l) && l.hasRoom(probing) && s.budget.share(l.dest, l.head().item.Size)
+		}
+	}
+	s.clock.gates.set(&l.timer, wake, l)
+	if l.parked {
+		if ready {
+			return
+		}
+		s.budget.unpark(l)
+	}
+	s.ring.set(l, ready)
+}
+
+func (s *Scheduler) considerAll(d *dest, now instant) {
+	for _, l := range d.lanes {
+		s.consider(l, now)
+	}
+}
+
+// gate returns before which moment of the monotonic clock no attempt may start.
+func (l *lane) gate(now instant) int64 {
+	gate := max(l.waitTo, l.ailing.at, l.dest.rate.at)
+	if l.breaker.open {
+		gate = max(gate, l.breaker.pace.at)
+	}
+	if l.held() {
+		gate = max(gate, l.hold.at)
+	}
+	if l.inst == nil {
+		gate = max(gate, l.thaw.pace.at)
+	}
+	return gate
+}
+
+// hasRoom tells whether one more attempt may run beside those in flight.
+func (l *lane) hasRoom(probing bool) bool {
+	if probing {
+		return l.flying == 0
+	}
+	return l.flying < min(l.conc.limit, l.dest.max) && (!l.hanging || l.overAge == 0)
+}
+
+// head returns the waiting delivery that is due first.
+func (l *lane) head() *job {
+	var first *job
+	for _, q := range l.queues {
+		if len(q.window) > 0 && (first == nil || below(q.window[0].item.Position(), first.item.Position())) {
+			first = q.window[0]
+		}
+	}
+	return first
+}
+
+// retreat empties the windows of a lane that stops or only probes.
+func (s *Scheduler) retreat(l *lane) {
+	for _, q := range l.queues {
+		s.forget(q)
+	}
+}
+
+// known returns the queue if memory knows it.
+func (s *Scheduler) known(id store.QueueID) *queue {
+	if d := s.dests[id.Dest]; d != nil {
+		for _, q := range d.queues {
+			if q.id == id {
+				return q
+			}
+		}
+	}
+	return nil
+}
+
+// queue returns the queue, making it and its destination when they are new.
+func (s *Scheduler) queue(id store.QueueID) *queue {
+	if q := s.known(id); q != nil {
+		return q
+	}
+	d := s.dest(id.Dest)
+	q := &queue{id: id, dest: d, next: never}
+	d.queues = append(d.queues, q)
+	d.attach(q)
+	return q
+}
+
+// attach gives q to the lane that serves it.
+func (d *dest) attach(q *queue) {
+	l := d.current
+	if q.id.Settings != 0 {
+		l = d.lane(q.id.Settings)
+	}
+	if l == q.lane {
+		return
+	}
+	if q.lane != nil {
+		q.lane.queues = without(q.lane.queues, q)
+	}
+	if q.lane = l; l != nil {
+		l.queues = append(l.queues, q)
+	}
+}
+
+// lane returns the lane of settings, making it when it is new.
+func (d *dest) lane(hash uint64) *lane {
+	for _, l := range d.lanes {
+		if l.hash == hash {
+			return l
+		}
+	}
+	l := &lane{dest: d, hash: hash, class: none, conc: concurrency{limit: 1}}
+	d.lanes = append(d.lanes, l)
+	return l
+}
+
+// dest returns the destination. One that no settings name is as good as removed.
+func (s *Scheduler) dest(id uint32) *dest {
+	d := s.dests[id]
+	if d == nil {
+		d = &dest{id: id, removed: true, max: 1}
+		s.name(d, store.DestinationKey{})
+		s.dests[id] = d
+	}
+	return d
+}
+
+func (s *Scheduler) name(d *dest, k store.DestinationKey) {
+	d.key = k
+	d.kind = s.metrics.kind(k.Kind)
+	if d.dev = s.developers[k.Developer]; d.dev == nil {
+		d.dev = &developer{name: k.Developer}
+		s.developers[k.Developer] = d.dev
+	}
+}
+
+func compareDests(a, b *dest) int {
+	if c := strings.Compare(a.key.Developer, b.key.Developer); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.key.Name, b.key.Name); c != 0 {
+		return c
+	}
+	return strings.Compare(a.key.Kind, b.key.Kind)
+}
+
+// tidyQueue lets go of a frozen queue that holds nothing, and of its lane with it.
+func (s *Scheduler) tidyQueue(q *queue) {
+	if q.id.Settings == 0 || q.next != never || q.jobs > 0 || q.reading || q.listed {
+		return
+	}
+	s.clock.dues.disarm(&q.timer)
+	q.dest.queues = without(q.dest.queues, q)
+	if l := q.lane; l != nil {
+		q.lane = nil
+		l.queues = without(l.queues, q)
+		s.tidyLane(l)
+	}
+}
+
+// tidyLane closes a lane that nothing needs any more.
+func (s *Scheduler) tidyLane(l *lane) {
+	if l == nil || l == l.dest.current || len(l.queues) > 0 || l.flying > 0 || l.thaw.running {
+		return
+	}
+	s.ring.set(l, false)
+	s.clock.gates.disarm(&l.timer)
+	l.dest.lanes = without(l.dest.lanes, l)
+	s.retire(l.inst)
+	l.inst = nil
+}
+
+func without[T comparable](list []T, x T) []T {
+	for i, y := range list {
+		if y == x {
+			return append(list[:i:i], list[i+1:]...)
+		}
+	}
+	return list
+}

@@ -1,0 +1,117 @@
+package delivery
+
+import (
+	"errors"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+const (
+	readers      = 4 // reads at once
+	readAgain    = 100 * time.Millisecond
+	readAgainMax = 30 * time.Second
+)
+
+// loader reads what is due from the store, first come first served.
+type loader struct {
+	queue     []*queue
+	active    int
+	positions int // in all windows
+	budget    int
+}
+
+// list asks for a read of q.
+func (s *Scheduler) list(q *queue) {
+	q.listed = true
+	s.loader.queue = append(s.loader.queue, q)
+	if s.loader.active < readers {
+		s.loader.active++
+		s.work.Go(s.read)
+	}
+}
+
+// read reads queues until none is listed.
+func (s *Scheduler) read() {
+	ld := &s.loader
+	now := s.lock()
+	for len(ld.queue) > 0 && s.phase == running {
+		q := ld.queue[0]
+		ld.queue[0] = nil
+		ld.queue = ld.queue[1:]
+		q.listed = false
+		if q.next > now.wall || q.lane == nil || !q.dest.active() || q.lane.probing() != q.probe {
+			q.probe = false
+			s.consider(q.lane, now)
+			s.tidyQueue(q)
+			continue
+		}
+		limit := windowSize - len(q.window)
+		if q.probe || ld.positions >= ld.budget {
+			limit = 1
+		}
+		if limit <= 0 {
+			continue // commits filled it; taking from it lists it again
+		}
+		q.reading = true
+		from := q.cursor
+		s.unlock(now)
+		items, next, err := s.store.Due(s.io, q.id, from, now.wall, limit)
+		now = s.lock()
+		q.reading = false
+		if err == nil {
+			q.waitRead, q.readAt = 0, 0
+			s.loaded(q, from, items, next, now)
+		} else {
+			q.waitRead = min(max(int64(readAgain), 2*q.waitRead), int64(readAgainMax))
+			q.readAt = now.mono + q.waitRead
+			if s.phase == running && !errors.Is(err, store.ErrClosed) {
+				s.log.Error("reading what is due failed; trying again", "error", err, "wait", time.Duration(q.waitRead))
+			}
+		}
+		q.lowered = false
+		probed := q.probe
+		q.probe = false
+		for _, j := range q.zombies {
+			s.drop(j)
+		}
+		q.zombies = nil
+		if l := q.lane; l == nil || !q.dest.active() || l.probing() != probed {
+			s.forget(q) // it was read for another mode
+		}
+		s.consider(q.lane, now)
+		s.tidyQueue(q)
+	}
+	ld.active--
+	s.unlock(now)
+}
+
+// loaded takes in a completed read. Commits since it began are kept: it may
+// not have seen them.
+func (s *Scheduler) loaded(q *queue, from store.Position, items []store.Item, next int64, now instant) {
+	if next == 0 {
+		next = never
+	}
+	q.cursor, q.next = from, next
+	if n := len(items); n > 0 {
+		last := items[n-1].Position()
+		q.cursor = after(last)
+		if q.highAt == 0 || below(q.high, last) {
+			q.high = last
+		}
+		q.highAt = now.mono + 1
+	}
+	if q.lowered {
+		if below(q.low, q.cursor) {
+			q.cursor = q.low
+		}
+		q.next = min(q.next, q.low.Due)
+	}
+	for i := range items {
+		if j := s.set[keyOf(q.id, items[i].ID)]; j != nil {
+			s.saw(j, &items[i], now)
+			continue
+		}
+		s.wait(q, &items[i])
+	}
+}

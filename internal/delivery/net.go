@@ -1,0 +1,154 @@
+package delivery
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// The safety net looks once a minute for what the scheduler has missed. It must
+// never find anything: every catch is a defect, counted and mended.
+const netRows = 16 // earliest rows of each queue that are compared with memory
+
+type net struct {
+	running  bool
+	suspects map[key]uint32 // version of rows that memory did not know at the last pass
+}
+
+// audit considers every lane again. What that starts had been forgotten.
+func (s *Scheduler) audit(now instant) {
+	for _, d := range s.dests {
+		for _, l := range d.lanes {
+			class, listed := l.class, l.listed()
+			s.consider(l, now)
+			if class == none && l.class != none || l.listed() > listed {
+				s.rescued("a lane", d)
+			}
+		}
+		for _, q := range d.queues {
+			if q.highAt > 0 && now.mono-q.highAt > int64(time.Minute) {
+				q.high, q.highAt = store.Position{}, 0
+			}
+		}
+	}
+	if !s.net.running {
+		s.net.running = true
+		s.work.Go(s.inspect)
+	}
+}
+
+func (s *Scheduler) rescued(what string, d *dest) {
+	s.metrics.rescued.Inc()
+	s.log.Error("the safety net found "+what+" that was forgotten", "developer", d.key.Developer, "destination", d.key.Name)
+}
+
+// listed counts the queues of l that wait for a read or are read.
+func (l *lane) listed() int {
+	n := 0
+	for _, q := range l.queues {
+		if q.listed || q.reading {
+			n++
+		}
+	}
+	return n
+}
+
+// inspect compares the earliest rows of every queue with memory, and learns
+// how old the oldest pending delivery of each destination is. A row that memory
+// does not know may have been made this instant: only the second time counts.
+func (s *Scheduler) inspect() {
+	suspects := make(map[key]uint32)
+	oldest := make(map[uint32]int64)
+	queues, err := s.store.Queues(s.io)
+	for i := 0; i < len(queues) && err == nil; i++ {
+		var items []store.Item
+		if items, _, err = s.store.Due(s.io, queues[i], store.Position{}, allTimes, netRows); err == nil {
+			s.compare(queues[i], items, suspects, oldest)
+		}
+	}
+	if err != nil && s.io.Err() == nil {
+		s.log.Error("the safety net could not read the store", "error", err)
+	}
+	now := s.lock()
+	defer s.unlock(now)
+	s.net.running = false
+	if err != nil {
+		return
+	}
+	s.net.suspects = suspects
+	for _, d := range s.dests {
+		d.oldest = oldest[d.id]
+		if first, ok := d.eldest.first(); ok && (d.oldest == 0 || first < d.oldest) {
+			d.oldest = first
+		}
+	}
+}
+
+func (s *Scheduler) compare(id store.QueueID, items []store.Item, suspects map[key]uint32, oldest map[uint32]int64) {
+	now := s.lock()
+	defer s.unlock(now)
+	q := s.known(id)
+	for i := range items {
+		it := &items[i]
+		born := it.ID.Event.Time().UnixNano()
+		if o := oldest[id.Dest]; o == 0 || born < o {
+			oldest[id.Dest] = born
+		}
+		k, p := keyOf(id, it.ID), it.Position()
+		if q != nil && (q.reading || s.set[k] != nil || !below(p, q.cursor) && it.Due >= q.next) {
+			continue
+		}
+		if v, again := s.net.suspects[k]; !again || v != it.Version {
+			suspects[k] = it.Version
+			continue
+		}
+		if q == nil {
+			q = s.queue(id)
+		}
+		s.rescued("a delivery", q.dest)
+		q.spill(p)
+	}
+	if q != nil {
+		s.consider(q.lane, now)
+		s.tidyQueue(q)
+	}
+}
+
+// eldest keeps the oldest deliveries of a destination that have failed and wait
+// for a later attempt; those that wait for their first stand at the head of the queue.
+type eldest struct{ ids []store.DeliveryID }
+
+const eldestMost = 16
+
+func compareAge(a, b store.DeliveryID) int {
+	if c := slices.Compare(a.Event[:], b.Event[:]); c != 0 {
+		return c
+	}
+	return int(a.Replay) - int(b.Replay)
+}
+
+func (e *eldest) add(id store.DeliveryID) {
+	i, there := slices.BinarySearchFunc(e.ids, id, compareAge)
+	if there || i == eldestMost {
+		return
+	}
+	e.ids = slices.Insert(e.ids, i, id)
+	e.ids = e.ids[:min(len(e.ids), eldestMost)]
+}
+
+func (e *eldest) remove(id store.DeliveryID) {
+	if len(e.ids) == 0 {
+		return
+	}
+	if i, there := slices.BinarySearchFunc(e.ids, id, compareAge); there {
+		e.ids = slices.Delete(e.ids, i, i+1)
+	}
+}
+
+func (e *eldest) first() (int64, bool) {
+	if len(e.ids) == 0 {
+		return 0, false
+	}
+	return e.ids[0].Event.Time().UnixNano(), true
+}

@@ -1,0 +1,280 @@
+package delivery
+
+import (
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// pump starts every attempt that may start. With keep it returns one of them
+// for the caller's goroutine instead of starting a new one.
+func (s *Scheduler) pump(now instant, keep bool) *attempt {
+	var mine *attempt
+	for s.phase == running && s.settler.unsettled < s.settler.bound {
+		if a := s.alone; a != nil {
+			if s.flying == 0 {
+				s.launch(a, now)
+				go s.fly(a)
+			}
+			break
+		}
+		l := s.turn()
+		if l == nil {
+			break
+		}
+		a := s.take(l, now)
+		if s.poison(a) {
+			s.alone = a
+			s.consider(l, now)
+			continue
+		}
+		s.launch(a, now)
+		s.consider(l, now)
+		if keep && mine == nil {
+			mine = a
+			continue
+		}
+		go s.fly(a)
+	}
+	return mine
+}
+
+// turn returns the next lane whose bytes fit too; those that do not fit wait in
+// line, the first of them with what it needs reserved.
+func (s *Scheduler) turn() *lane {
+	b := &s.budget
+	if len(b.parked) > 0 {
+		l := b.parked[0]
+		if b.admits(l.rank()) && !b.capped(l.dest.dev) && b.fits(l, int64(l.head().item.Size)) {
+			b.unpark(l)
+			return l
+		}
+	}
+	for {
+		l := s.ring.next(b)
+		if l == nil || b.fits(l, int64(l.head().item.Size)) {
+			return l
+		}
+		b.park(l)
+	}
+}
+
+// take makes an attempt of what waits in l: the delivery that is due first, and
+// for a batch what is due already behind it.
+func (s *Scheduler) take(l *lane, now instant) *attempt {
+	a := &attempt{lane: l, inst: l.inst, settings: l.settings, probe: l.held(), unproven: !l.proven}
+	a.jobs, a.legs = a.one[:0], a.oneLeg[:0]
+	d := l.dest
+	most := 1
+	if l.inst.batch != nil && !l.probing() && d.rate.every == 0 {
+		most = l.inst.most
+	}
+	for len(a.jobs) < most {
+		j := l.head()
+		if j == nil {
+			break
+		}
+		size := int64(j.item.Size)
+		suspect, charged := s.flight.suspect(j.item.ID)
+		if len(a.jobs) > 0 && (suspect || a.bytes+size > s.budget.maxBytes/16 || !s.budget.share(d, uint32(a.bytes+size)) || !s.budget.fits(l, a.bytes+size)) {
+			break
+		}
+		s.pop(j.q)
+		a.jobs = append(a.jobs, j)
+		a.legs = append(a.legs, leg{event: s.cache.get(&j.item, j.body), slot: noSlot})
+		s.cache.done(j)
+		a.bytes += size
+		a.crashes = charged
+		if suspect {
+			break
+		}
+	}
+	d.rate.take(now.mono)
+	l.flying++
+	d.flying++
+	a.inst.flying++
+	s.budget.start(a)
+	return a
+}
+
+// poison tells whether a must be tried with nothing else in flight.
+func (s *Scheduler) poison(a *attempt) bool {
+	if a.crashes {
+		return false
+	}
+	suspect, _ := s.flight.suspect(a.jobs[0].item.ID)
+	return suspect
+}
+
+// launch enters a in the lists of what runs.
+func (s *Scheduler) launch(a *attempt, now instant) {
+	s.flying++
+	a.began = now.mono
+	l := a.lane
+	if a.prev = l.last; l.last != nil {
+		l.last.next = a
+	} else {
+		l.first = a
+	}
+	l.last = a
+	if !a.crashes {
+		for i, j := range a.jobs {
+			a.legs[i].slot = s.flight.start(j.item.ID)
+		}
+	}
+	if a == s.alone {
+		s.consider(l, now)
+	}
+}
+
+// land takes in what came of an attempt and returns the next one to make.
+func (s *Scheduler) land(a *attempt) *attempt {
+	now := s.lock()
+	defer s.mu.Unlock()
+	s.unlaunch(a)
+	l := a.lane
+	if s.phase != stopped {
+		fell := false
+		for i, j := range a.jobs {
+			e := &a.legs[i]
+			if e.read && e.event != nil {
+				s.cache.read(e.event)
+			}
+			p := policy{
+				schedule: a.settings.Schedule, frozen: a.settings.Frozen && !a.unfrozen, hash: l.hash,
+				current: l == l.dest.current, probe: a.probe && l.held(), soon: l.ailing.after(now.mono),
+			}
+			o, v := decide(j.item, e.ending, p, now.time(), s.chance())
+			l.dest.kind.tried(&o, &e.ending, now)
+			s.conclude(a, j, v, &e.ending, fell, now)
+			fell = fell || v == failing || v == throttling
+			s.settle(j, o)
+		}
+	}
+	s.free(a.inst)
+	s.considerAll(l.dest, now)
+	s.tidyLane(l)
+	mine := s.pump(now, true)
+	s.arm(now)
+	return mine
+}
+
+// unlaunch takes a out of the lists of what runs and gives back what it held.
+func (s *Scheduler) unlaunch(a *attempt) {
+	l := a.lane
+	if a.prev != nil {
+		a.prev.next = a.next
+	} else {
+		l.first = a.next
+	}
+	if a.next != nil {
+		a.next.prev = a.prev
+	} else {
+		l.last = a.prev
+	}
+	a.prev, a.next = nil, nil
+	if s.flying--; s.flying == 0 && s.phase == stopping {
+		signal(s.landed)
+	}
+	if a == s.alone {
+		s.alone = nil
+	}
+	for i, j := range a.jobs {
+		s.flight.end(a.legs[i].slot, j.item.ID)
+	}
+	s.ground(a)
+}
+
+// ground gives back what an attempt was given when it was taken.
+func (s *Scheduler) ground(a *attempt) {
+	l := a.lane
+	l.flying--
+	l.dest.flying--
+	if a.overAge {
+		l.overAge--
+	}
+	s.budget.end(a)
+	a.inst.flying--
+}
+
+// conclude is what an ending does to the lane. Concurrency falls once for an
+// attempt, however many deliveries were in it.
+func (s *Scheduler) conclude(a *attempt, j *job, v verdict, e *ending, fell bool, now instant) {
+	l := a.lane
+	if v != unchanged && v != ailing {
+		l.ailing = pacer{}
+	}
+	switch v {
+	case healthy:
+		l.median.add(int64(e.took))
+		l.proven, l.hanging = true, false
+		if l.breaker.close() {
+			l.conc = concurrency{limit: 1}
+			s.log.Info("the destination is back", "developer", l.dest.key.Developer, "destination", l.dest.key.Name)
+		} else {
+			l.conc.rise(l.dest.max)
+		}
+		if a.probe && l.held() {
+			l.conc = concurrency{limit: 1}
+			s.unhold(l.dest, "a probe succeeded")
+		}
+	case failing:
+		l.proven = false
+		if !fell {
+			l.conc.fall()
+		}
+		switch {
+		case a.probe && l.held():
+			l.hold.next(now.mono, holdFirst, holdMost)
+		case l.breaker.fail(keyOf(j.q.id, j.item.ID), now.mono):
+			s.retreat(l)
+			s.log.Warn("the destination fails; it is tried now and then", "developer", l.dest.key.Developer, "destination", l.dest.key.Name, "answer", e.answer)
+		}
+	case throttling:
+		if !fell {
+			l.conc.fall()
+		}
+		l.waitTo = max(l.waitTo, now.mono+int64(wait(e)))
+		if a.probe && l.held() {
+			l.hold.next(now.mono, holdFirst, holdMost)
+		} else if l.breaker.open {
+			l.breaker.pace.next(now.mono, breakerFirst, breakerMost)
+		}
+	case misconfigured:
+		l.proven = false
+		s.holdBack(l, e.answer, now)
+	case ailing:
+		l.ailing.push(now.mono)
+	}
+}
+
+// free closes an instance that is retired when its last attempt has ended.
+func (s *Scheduler) free(i *instance) {
+	if i.retired && i.flying == 0 {
+		s.work.Go(func() { s.close(i.to) })
+	}
+}
+
+// retire lets an instance end its attempts and closes it.
+func (s *Scheduler) retire(i *instance) {
+	if i != nil && !i.retired {
+		i.retired = true
+		s.free(i)
+	}
+}
+
+func (s *Scheduler) close(d destination.Destination) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.panicked(v)
+		}
+	}()
+	if err := d.Close(); err != nil {
+		s.log.Warn("closing a destination failed", "error", err)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,249 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// never is a time that does not come.
+const never = math.MaxInt64
+
+// instant is one reading of both clocks. Due times are wall time, which may
+// step; every interval of our own is measured on the monotonic clock.
+type instant struct{ wall, mono int64 }
+
+func (n instant) time() time.Time { return time.Unix(0, n.wall) }
+
+type phase uint8
+
+const (
+	idle phase = iota
+	running
+	stopping
+	stopped
+)
+
+// Scheduler decides which delivery is attempted when. One mutex guards all of
+// its memory and is never held over a call of the store or a destination.
+// Every operation changes what it must, considers the lanes it touched, and
+// leaves through unlock, which starts what may start and sets the timer.
+type Scheduler struct {
+	store  Store
+	thaw   func(ctx context.Context, dest uint32, hash uint64) (*Settings, error)
+	log    *slog.Logger
+	chance func() float64
+	wall   func(time.Time) int64 // the wall clock in ns; tests step it
+	epoch  time.Time
+
+	mu         sync.Mutex
+	phase      phase
+	dests      map[uint32]*dest
+	order      []*dest // by developer and name
+	developers map[string]*developer
+	set        map[key]*job
+	ring       ring
+	clock      clock
+	budget     budget
+	cache      cache
+	loader     loader
+	settler    settler
+	keeper     keeper
+	net        net
+	flight     *Flight
+	alone      *attempt // waits for everything else to end, or runs while nothing else may
+	flying     int      // attempts that run
+	landed     chan struct{}
+
+	base    context.Context // of attempts; its cause tells why they were cut
+	cut     context.CancelCauseFunc
+	io      context.Context // of reads and writes of our own store
+	stopIO  context.CancelFunc
+	work    sync.WaitGroup // every goroutine but attempts
+	metrics *metrics
+}
+
+// New builds a scheduler with no targets. It starts nothing.
+func New(o Options) *Scheduler {
+	l := o.Limits
+	if l.InFlight <= 0 {
+		l.InFlight = 1024
+	}
+	if l.Slow <= 0 {
+		l.Slow = l.InFlight
+	}
+	if l.Bytes <= 0 {
+		l.Bytes = 256 << 20
+	}
+	if l.CacheBytes <= 0 {
+		l.CacheBytes = 32 << 20
+	}
+	if l.Window <= 0 {
+		l.Window = 256 << 10
+	}
+	s := &Scheduler{
+		store: o.Store, thaw: o.Thaw, log: o.Log, chance: o.Chance, flight: o.Flight,
+		wall:       func(t time.Time) int64 { return t.UnixNano() },
+		epoch:      time.Now(),
+		dests:      make(map[uint32]*dest),
+		developers: make(map[string]*developer),
+		set:        make(map[key]*job),
+		cache:      cache{max: l.CacheBytes, bodies: make(map[event.ID]*body)},
+		landed:     make(chan struct{}, 1),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.chance == nil {
+		s.chance = rand.Float64
+	}
+	if s.flight == nil {
+		s.flight = NewFlight(nil)
+	}
+	s.budget = newBudget(l)
+	s.loader = loader{budget: l.Window}
+	s.settler = settler{bound: max(4096, 4*l.InFlight), calm: make(chan struct{}, 1)}
+	s.clock.at = never
+	s.base, s.cut = context.WithCancelCause(context.Background())
+	s.io, s.stopIO = context.WithCancel(context.Background())
+	s.metrics = newMetrics(o.Metrics, s)
+	return s
+}
+
+func (s *Scheduler) now() instant {
+	t := time.Now()
+	return instant{wall: s.wall(t), mono: int64(t.Sub(s.epoch))}
+}
+
+// lock enters an operation and reads the clocks, in this order, so that time
+// never runs backward from one operation to the next.
+func (s *Scheduler) lock() instant {
+	s.mu.Lock()
+	return s.now()
+}
+
+// unlock leaves an operation.
+func (s *Scheduler) unlock(now instant) {
+	s.pump(now, false)
+	s.arm(now)
+	s.mu.Unlock()
+}
+
+// Start finds what is pending in the store and begins to deliver. It returns once every queue is known.
+func (s *Scheduler) Start(ctx context.Context) error {
+	queues, err := s.store.Queues(ctx)
+	if err != nil {
+		return err
+	}
+	now := s.lock()
+	defer s.unlock(now)
+	if s.phase != idle {
+		return nil
+	}
+	s.phase = running
+	s.flight.begin()
+	s.clock.minute = now.mono // the first pass of the safety net learns what is oldest
+	for _, id := range queues {
+		s.queue(id).spill(store.Position{}) // where it begins is not known: read from the start
+	}
+	for _, d := range s.dests {
+		s.considerAll(d, now)
+	}
+	return nil
+}
+
+// Offer hands over deliveries that Append has just made durable. It never blocks.
+func (s *Scheduler) Offer(e *event.Event, items []store.Item) {
+	if len(items) == 0 {
+		return
+	}
+	now := s.lock()
+	defer s.unlock(now)
+	var b *body
+	for i := range items {
+		q := s.queue(items[i].Queue)
+		if d := q.dest; d.oldest == 0 {
+			d.oldest = e.ID.Time().UnixNano()
+		}
+		j := s.commit(q, &items[i], now)
+		if j == nil {
+			continue
+		}
+		if b == nil {
+			b = s.cache.put(e)
+		}
+		j.body = b
+		b.refs++
+		s.consider(q.lane, now)
+	}
+}
+
+// Move applies a change to deliveries in the store and then in memory.
+func (s *Scheduler) Move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
+	// A change that was begun is waited for: memory must learn what came of it.
+	ms, err := s.store.Move(context.WithoutCancel(ctx), now, c, ids)
+	if err != nil {
+		return nil, err
+	}
+	s.Moved(ms)
+	return ms, nil
+}
+
+// Moved tells the scheduler of changes made in the store by retention or erasure.
+func (s *Scheduler) Moved(ms []store.Moved) {
+	now := s.lock()
+	defer s.unlock(now)
+	for i := range ms {
+		if ms[i].Err == nil {
+			s.moved(&ms[i], now)
+		}
+	}
+}
+
+func (s *Scheduler) moved(m *store.Moved, now instant) {
+	if m.From == store.Pending {
+		s.leave(m, now)
+	}
+	if m.To == store.Pending {
+		q := s.queue(m.Item.Queue)
+		s.commit(q, &m.Item, now)
+		s.consider(q.lane, now)
+		return
+	}
+	s.flight.forget(m.ID)
+	if d := s.dests[m.ID.Dest]; d != nil {
+		d.eldest.remove(m.ID)
+		if m.From != m.To {
+			d.kind.ended(m.To)
+		}
+	}
+}
+
+// leave takes a delivery out of the window it waits in, and keeps a read that
+// may have seen it there from bringing it back. In flight it stays: what its
+// settle returns tells how the row stands.
+func (s *Scheduler) leave(m *store.Moved, now instant) {
+	q := s.known(m.Was)
+	if q == nil {
+		return
+	}
+	j := s.set[keyOf(q.id, m.ID)]
+	switch {
+	case j == nil && q.reading:
+		j = &job{item: store.Item{ID: m.ID, Queue: m.Was, Version: m.Item.Version}, q: q}
+		s.enter(j, settled)
+		q.zombies = append(q.zombies, j)
+	case j != nil && j.state == waiting:
+		q.remove(j)
+		s.loader.positions--
+		s.release(j)
+		s.consider(q.lane, now)
+	}
+	s.tidyQueue(q)
+}

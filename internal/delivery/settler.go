@@ -1,0 +1,177 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// settleBatch is the most outcomes of one call of the store.
+const settleBatch = 1024
+
+// settler writes outcomes, all that are there at once, and never waits for
+// more. A place of the concurrency is free as soon as its attempt has ended;
+// what bounds memory when the store is slow is that no attempt starts while
+// bound outcomes are unsettled.
+type settler struct {
+	queue     []outcome
+	spare     []outcome
+	running   bool
+	unsettled int
+	bound     int
+	given     bool          // up: the store takes no more
+	calm      chan struct{} // signalled when everything is settled, or given up
+	barriers  []chan struct{}
+}
+
+type outcome struct {
+	job *job
+	store.Outcome
+}
+
+// settle queues an outcome.
+func (s *Scheduler) settle(j *job, o store.Outcome) {
+	t := &s.settler
+	t.queue = append(t.queue, outcome{j, o})
+	t.unsettled++
+	if !t.running {
+		t.running = true
+		s.work.Go(s.settleAll)
+	}
+}
+
+// settleAll settles until nothing is left.
+func (s *Scheduler) settleAll() {
+	t := &s.settler
+	var outcomes []store.Outcome
+	for {
+		s.mu.Lock()
+		batch := t.queue
+		if len(batch) == 0 || s.phase == stopped {
+			t.running = false
+			for _, c := range t.barriers {
+				close(c)
+			}
+			t.barriers = nil
+			signal(t.calm)
+			s.mu.Unlock()
+			return
+		}
+		t.queue, t.spare = t.spare[:0], nil
+		s.mu.Unlock()
+
+		for part := batch; len(part) > 0; {
+			n := min(len(part), settleBatch)
+			outcomes = outcomes[:0]
+			for i := range part[:n] {
+				outcomes = append(outcomes, part[i].Outcome)
+			}
+			done, ok := s.write(outcomes)
+			if !ok {
+				s.abandon()
+				return
+			}
+			s.settled(part[:n], done)
+			part = part[n:]
+		}
+		clear(batch)
+		clear(outcomes)
+		s.mu.Lock()
+		t.spare = batch
+		for _, c := range t.barriers {
+			close(c)
+		}
+		t.barriers = nil
+		s.mu.Unlock()
+	}
+}
+
+// write calls the store until it takes the outcomes; false when it never will.
+func (s *Scheduler) write(outcomes []store.Outcome) ([]store.Settled, bool) {
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		done, err := s.store.Settle(s.io, s.now().time(), outcomes)
+		switch {
+		case err == nil:
+			return done, true
+		case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFenced):
+			// The deliveries stand as they were before: they will be tried again.
+			s.log.Error("outcomes of attempts cannot be recorded any more", "error", err, "outcomes", len(outcomes))
+			s.halt(err)
+			return nil, false
+		case s.io.Err() != nil:
+			return nil, false
+		}
+		s.log.Error("recording outcomes of attempts failed; trying again", "error", err, "outcomes", len(outcomes), "wait", wait)
+		if !pause(s.io, wait) {
+			return nil, false
+		}
+	}
+}
+
+// abandon gives the settler up: it stays marked as running, so that none starts again.
+func (s *Scheduler) abandon() {
+	s.mu.Lock()
+	s.settler.given = true
+	for _, c := range s.settler.barriers {
+		close(c)
+	}
+	s.settler.barriers = nil
+	signal(s.settler.calm)
+	s.mu.Unlock()
+}
+
+// halt ends all attempts when the store is not ours any more.
+func (s *Scheduler) halt(cause error) {
+	s.mu.Lock()
+	if s.phase == running {
+		s.phase = stopping
+	}
+	s.mu.Unlock()
+	s.cut(cause)
+}
+
+// settled takes in what the store made of outcomes.
+func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
+	now := s.lock()
+	defer s.unlock(now)
+	s.settler.unsettled -= len(batch)
+	for i := range batch {
+		j, r := batch[i].job, &done[i]
+		q := j.q
+		d := q.dest
+		id := j.item.ID
+		s.flight.charged(id, r.State)
+		s.release(j)
+		if r.State == store.Pending {
+			to := s.queue(r.Item.Queue)
+			s.commit(to, &r.Item, now)
+			if r.Item.Attempts > 0 {
+				d.eldest.add(id)
+			}
+			if to != q {
+				s.consider(to.lane, now)
+			}
+		} else {
+			d.eldest.remove(id)
+			if !r.Stale || r.State == store.Delivered && batch[i].State == store.Delivered {
+				d.kind.ended(r.State)
+			}
+		}
+		s.consider(q.lane, now)
+		s.tidyQueue(q)
+	}
+}
+
+// pause waits; false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

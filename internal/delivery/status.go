@@ -1,0 +1,41 @@
+package delivery
+
+import "time"
+
+// Status lists every destination, O(destinations), without reading the store.
+func (s *Scheduler) Status() []Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]Status, 0, len(s.order))
+	for _, d := range s.order {
+		st := Status{
+			ID: d.id, Key: d.key, State: d.stateName(), Reason: d.state.Reason, Since: d.state.Since,
+			Pending: s.store.Counts(d.id).Pending, InFlight: d.flying, Breaker: "closed",
+		}
+		if l := d.current; l != nil {
+			st.Settings = l.hash
+			if l.breaker.open {
+				st.Breaker = "open"
+			}
+		}
+		if st.Pending > 0 && d.oldest > 0 {
+			st.OldestPending = time.Unix(0, d.oldest).UTC()
+		}
+		list = append(list, st)
+	}
+	return list
+}
+
+func (d *dest) stateName() string {
+	switch {
+	case d.removed:
+		return "removed"
+	case d.disabled:
+		return "disabled"
+	case d.state.Paused:
+		return "paused"
+	case d.state.Held:
+		return "held"
+	}
+	return "active"
+}

@@ -1,0 +1,94 @@
+package delivery
+
+import (
+	"context"
+	"time"
+)
+
+// overtime is how long Stop waits for what should end at once: attempts that
+// were cut, and outcomes that are being written.
+const overtime = 5 * time.Second
+
+// Stop starts no more attempts, lets those in flight end until ctx is done, then cuts them with
+// the cause ErrShutdown, settles everything and closes the destinations.
+func (s *Scheduler) Stop(ctx context.Context) {
+	s.mu.Lock()
+	if s.phase == stopped {
+		s.mu.Unlock()
+		return
+	}
+	s.phase = stopping
+	if s.clock.timer != nil {
+		s.clock.timer.Stop()
+	}
+	if a := s.alone; a != nil && a.prev == nil && a != a.lane.first {
+		s.alone = nil // it was never launched
+		s.ground(a)
+	}
+	flying := s.flying
+	s.mu.Unlock()
+
+	if flying > 0 && !until(ctx.Done(), s.landed, s.grounded) {
+		s.cut(ErrShutdown)
+		late := time.NewTimer(overtime)
+		defer late.Stop()
+		if !until(late.C, s.landed, s.grounded) {
+			s.log.Error("attempts that were cut do not end; their deliveries will be tried again", "attempts", s.inFlight())
+		}
+	}
+	s.cut(ErrShutdown)
+	late := time.NewTimer(overtime)
+	defer late.Stop()
+	if !until(late.C, s.settler.calm, s.calm) {
+		s.log.Error("outcomes could not be recorded; their deliveries will be tried again")
+	}
+
+	s.mu.Lock()
+	s.phase = stopped
+	for _, d := range s.dests {
+		for _, l := range d.lanes {
+			s.ring.set(l, false)
+			s.retire(l.inst)
+		}
+	}
+	s.mu.Unlock()
+	s.stopIO()
+	closed := make(chan struct{})
+	go func() {
+		s.work.Wait()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(overtime):
+		s.log.Error("destinations do not close; they are left alone")
+	}
+	s.flight.clear()
+}
+
+// until waits for done to hold, asking again at every signal; false when end came first.
+func until[T any](end <-chan T, signal <-chan struct{}, done func() bool) bool {
+	for !done() {
+		select {
+		case <-signal:
+		case <-end:
+			return done()
+		}
+	}
+	return true
+}
+
+func (s *Scheduler) grounded() bool { return s.inFlight() == 0 }
+
+func (s *Scheduler) inFlight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flying
+}
+
+// calm tells whether everything that has ended is settled, or never will be.
+func (s *Scheduler) calm() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settler.given || !s.settler.running && len(s.settler.queue) == 0
+}

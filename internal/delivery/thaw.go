@@ -1,0 +1,175 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+const (
+	thawFirst = time.Second
+	thawMost  = time.Minute
+	rebindRun = 500       // deliveries of one change
+	allTimes  = never - 1 // every due time there can be
+)
+
+// thawing is how far the settings of a lane are from being open.
+type thawing struct {
+	running bool
+	pace    pacer
+}
+
+// thawed tells whether the settings of l are open. If not it has them opened,
+// which takes reads and so is done aside.
+func (s *Scheduler) thawed(l *lane) bool {
+	if l.inst != nil {
+		return true
+	}
+	if !l.thaw.running {
+		l.thaw.running = true
+		s.work.Go(func() { s.openLane(l) })
+	}
+	return false
+}
+
+func (s *Scheduler) openLane(l *lane) {
+	settings, err := s.callThaw(l.dest.id, l.hash)
+	var rebound bool
+	if errors.Is(err, store.ErrNotFound) {
+		rebound = true
+		s.log.Warn("frozen settings are gone; their deliveries go out with current ones", "destination", l.dest.id)
+		_, err = s.rebindQueue(s.io, store.QueueID{Dest: l.dest.id, Settings: l.hash})
+	}
+	now := s.lock()
+	defer s.unlock(now)
+	l.thaw.running = false
+	switch {
+	case err != nil:
+		l.thaw.pace.next(now.mono, thawFirst, thawMost)
+		if s.io.Err() == nil {
+			s.log.Error("opening frozen settings failed; their deliveries wait", "destination", l.dest.id, "error", err)
+		}
+	case rebound:
+		if l == l.dest.current { // nothing opens them; only a reload can help
+			l.thaw.pace.next(now.mono, thawFirst, thawMost)
+		}
+	case l.inst != nil || s.phase != running:
+		s.retire(open(settings.Destination)) // a reload was faster
+	default:
+		l.settings, l.inst, l.thaw.pace = settings, open(settings.Destination), pacer{}
+	}
+	s.consider(l, now)
+	s.tidyLane(l)
+}
+
+func (s *Scheduler) callThaw(dest uint32, hash uint64) (settings *Settings, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.panicked(v)
+			err = errors.New("opening the destination panicked")
+		}
+	}()
+	if s.thaw == nil {
+		return nil, store.ErrNotFound
+	}
+	settings, err = s.thaw(s.io, dest, hash)
+	if err == nil && (settings == nil || settings.Destination == nil) {
+		err = errors.New("no destination was opened")
+	}
+	return settings, err
+}
+
+// Rebind moves every pending delivery with frozen settings to the current ones and returns how many.
+func (s *Scheduler) Rebind(ctx context.Context, dest uint32) (int, error) {
+	barrier, err := s.unfreeze(dest)
+	if err != nil {
+		return 0, err
+	}
+	// Outcomes that were on their way to the store may freeze more behind the first pass.
+	sum := 0
+	for range 2 {
+		queues, err := s.store.Queues(ctx)
+		if err != nil {
+			return sum, fmt.Errorf("listing queues: %w", err)
+		}
+		for _, q := range queues {
+			if q.Dest != dest || q.Settings == 0 {
+				continue
+			}
+			n, err := s.rebindQueue(ctx, q)
+			if sum += n; err != nil {
+				return sum, err
+			}
+		}
+		select {
+		case <-barrier:
+		case <-ctx.Done():
+			return sum, context.Cause(ctx)
+		}
+	}
+	return sum, nil
+}
+
+// unfreeze keeps attempts in flight, and outcomes not yet written, from
+// freezing their deliveries. What it returns is closed once every outcome that
+// was being written is.
+func (s *Scheduler) unfreeze(dest uint32) (<-chan struct{}, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.dests[dest]
+	if d == nil || !d.met {
+		return nil, store.ErrNotFound
+	}
+	for _, l := range d.lanes {
+		if l == d.current {
+			continue
+		}
+		for a := l.first; a != nil; a = a.next {
+			a.unfrozen = true
+		}
+	}
+	t := &s.settler
+	for i := range t.queue {
+		if o := &t.queue[i]; o.job.q.dest == d && o.job.item.Queue.Settings == 0 {
+			o.Settings = 0
+		}
+	}
+	barrier := make(chan struct{})
+	if t.running && !t.given {
+		t.barriers = append(t.barriers, barrier)
+	} else {
+		close(barrier)
+	}
+	return barrier, nil
+}
+
+// rebindQueue moves everything pending in a queue to the current settings.
+func (s *Scheduler) rebindQueue(ctx context.Context, id store.QueueID) (int, error) {
+	sum := 0
+	for from := (store.Position{}); ; {
+		items, _, err := s.store.Due(ctx, id, from, allTimes, rebindRun)
+		if err != nil {
+			return sum, fmt.Errorf("reading what is frozen: %w", err)
+		}
+		if len(items) == 0 {
+			return sum, nil
+		}
+		ids := make([]store.DeliveryID, len(items))
+		for i := range items {
+			ids[i] = items[i].ID
+		}
+		ms, err := s.Move(ctx, s.now().time(), store.Rebind, ids)
+		if err != nil {
+			return sum, fmt.Errorf("rebinding: %w", err)
+		}
+		for i := range ms {
+			if ms[i].Err == nil {
+				sum++
+			}
+		}
+		from = after(items[len(items)-1].Position())
+	}
+}

@@ -1,0 +1,202 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// errTimeout is the cause of a context whose attempt took too long.
+var errTimeout = errors.New("the attempt's time is up")
+
+// instance is an open destination and how many attempts use it.
+type instance struct {
+	to      destination.Destination
+	batch   destination.Batcher // nil: one by one
+	most    int                 // deliveries of a batch
+	flying  int
+	retired bool
+}
+
+// attempt is one call of a destination: one delivery, or a batch.
+type attempt struct {
+	lane     *lane
+	inst     *instance
+	settings *Settings
+	jobs     []*job
+	legs     []leg
+	one      [1]*job
+	oneLeg   [1]leg
+	began    int64 // mono
+	bytes    int64
+	probe    bool // of a held destination
+	unfrozen bool // its deliveries were rebound meanwhile
+	crashes  bool // it killed the process when tried alone: charged, not tried
+	unproven bool // of a lane that had to prove itself
+	overAge  bool
+	slow     bool // has a place in the slow budget
+	surplus  bool // beside another of its destination
+	stuck    bool // found no place there
+	prev     *attempt
+	next     *attempt
+}
+
+// leg is one delivery of an attempt.
+type leg struct {
+	event  *event.Event
+	read   bool // from the store
+	slot   int  // of the flight record
+	ending ending
+}
+
+// fly runs attempts until there is nothing to start at once.
+func (s *Scheduler) fly(a *attempt) {
+	for a != nil {
+		s.try(a)
+		a = s.land(a)
+	}
+}
+
+// try makes the attempt. It holds no lock.
+func (s *Scheduler) try(a *attempt) {
+	start := time.Now()
+	at := s.wall(start)
+	for i := range a.legs {
+		a.legs[i].ending.at = at
+	}
+	if a.crashes {
+		a.legs[0].ending = ending{how: crashed, at: at, answer: "the process died during this attempt, with nothing else in flight"}
+		return
+	}
+	for i, j := range a.jobs {
+		if a.legs[i].event == nil {
+			a.legs[i].event, a.legs[i].ending = s.fetch(&j.item, at)
+			a.legs[i].read = true
+		}
+	}
+	timeout := a.settings.Timeout
+	if timeout <= 0 {
+		timeout = 30 * time.Second
+	}
+	if len(a.jobs) == 1 {
+		if a.legs[0].event == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeoutCause(s.base, timeout, errTimeout)
+		r, err, ok := s.send(ctx, a.inst.to, letter(a.jobs[0], a.legs[0].event))
+		a.legs[0].ending = judge(ctx, r, err, ok, timeout)
+		cancel()
+		a.legs[0].ending.at, a.legs[0].ending.took = at, time.Since(start)
+		return
+	}
+	letters := make([]destination.Delivery, 0, len(a.jobs))
+	for i, j := range a.jobs {
+		if e := a.legs[i].event; e != nil {
+			letters = append(letters, letter(j, e))
+		}
+	}
+	if len(letters) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(s.base, timeout, errTimeout)
+	results, ok := s.sendBatch(ctx, a.inst.batch, letters)
+	took, n := time.Since(start), 0
+	for i := range a.legs {
+		if a.legs[i].event == nil {
+			continue
+		}
+		r := destination.Result{Err: errors.New("the destination gave no result for this delivery")}
+		if n < len(results) {
+			r = results[n]
+		}
+		n++
+		a.legs[i].ending = judge(ctx, r.Receipt, r.Err, ok, timeout)
+		a.legs[i].ending.at, a.legs[i].ending.took = at, took
+	}
+	cancel()
+}
+
+func letter(j *job, e *event.Event) destination.Delivery {
+	return destination.Delivery{ID: j.item.ID.String(), Attempt: int(j.item.Attempts) + 1, Event: e}
+}
+
+// fetch reads the body of a delivery.
+func (s *Scheduler) fetch(item *store.Item, at int64) (*event.Event, ending) {
+	e, err := s.store.Event(s.base, item.ID.Day, item.ID.Event)
+	switch {
+	case err == nil:
+		return e, ending{}
+	case errors.Is(err, store.ErrNotFound):
+		return nil, ending{how: bodyGone, at: at}
+	case s.base.Err() != nil:
+		return nil, ending{how: interrupted, at: at}
+	}
+	s.log.Error("reading an event's body failed; its delivery waits", "error", err)
+	return nil, ending{how: engineFault, at: at, answer: "the engine could not read the event's body"}
+}
+
+// send calls Send; ok is false when it panicked. The text of a panic may hold
+// anything, secrets too, so that only its type and stack are logged.
+func (s *Scheduler) send(ctx context.Context, to destination.Destination, d destination.Delivery) (r destination.Receipt, err error, ok bool) {
+	defer func() {
+		if !ok {
+			s.panicked(recover())
+		}
+	}()
+	r, err = to.Send(ctx, d)
+	return r, err, true
+}
+
+func (s *Scheduler) sendBatch(ctx context.Context, to destination.Batcher, ds []destination.Delivery) (rs []destination.Result, ok bool) {
+	defer func() {
+		if !ok {
+			s.panicked(recover())
+		}
+	}()
+	return to.SendBatch(ctx, ds), true
+}
+
+func (s *Scheduler) panicked(v any) {
+	s.log.Error("a destination panicked", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+}
+
+// judge makes an ending of what Send returned.
+func judge(ctx context.Context, r destination.Receipt, err error, ok bool, timeout time.Duration) (e ending) {
+	e.code, e.address = r.Code, showable(r.Address)
+	if !ok {
+		e.how, e.answer = panicked, "destination panicked"
+		return e
+	}
+	e.answer = showable(r.Answer)
+	if err == nil {
+		return e
+	}
+	defer func() {
+		if recover() != nil { // an Error or Unwrap method that is broken
+			e.how, e.class, e.answer = failed, destination.Transient, "unreadable error"
+		}
+	}()
+	e.how = failed
+	e.class, e.after = destination.ClassOf(err)
+	text := err.Error()
+	if e.class == destination.Transient {
+		switch cause := context.Cause(ctx); {
+		case errors.Is(err, destination.ErrEngine):
+			e.how = engineFault
+		case cause == errTimeout:
+			e.how, text = timedOut, fmt.Sprintf("no answer within %v: %s", timeout, text)
+		case cause != nil:
+			e.how, text = interrupted, cause.Error()
+		}
+	}
+	if e.answer == "" || e.how != failed {
+		e.answer = showable(text)
+	}
+	return e
+}
