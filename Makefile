@@ -6,7 +6,7 @@ GO       ?= go
 BIN      := bin
 TOOLS    := $(CURDIR)/.tools
 LINT     := $(TOOLS)/golangci-lint
-LINT_VERSION := v2.5.0
+LINT_VERSION := v2.15.0
 FUZZTIME ?= 10s
 # Packages whose concurrency is ours; -race costs most where test servers are linked in.
 RACE     := ./internal/... ./pkg/... ./destinations/...

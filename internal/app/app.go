@@ -1,0 +1,188 @@
+// Package app puts the daemon together: it builds everything before anything
+// runs, serves, reloads all or nothing, and takes apart in reverse order.
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-51f8da91/fantail/internal/api"
+	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/keyring"
+	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// Options say what daemon to build.
+type Options struct {
+	Config     string // path of fantail.yaml
+	Kinds      destination.Registry
+	Log        *slog.Logger
+	Version    string
+	AcceptLoss bool // open a store whose log is damaged, losing what cannot be read
+}
+
+// App is one running daemon.
+type App struct {
+	config  string
+	kinds   destination.Registry
+	log     *slog.Logger
+	version string
+
+	store     *pebblestore.Store
+	scheduler *delivery.Scheduler
+	ingest    *ingest.Ingest
+	client    *http.Client
+	dial      destination.DialFunc
+	metrics   *prometheus.Registry
+	server    *http.Server
+	listener  net.Listener
+	broken    *prometheus.GaugeVec
+	brand     string
+	api       *api.API
+	cert      atomic.Pointer[tls.Certificate]
+
+	reloading sync.Mutex
+	current   atomic.Pointer[state]
+	stopping  atomic.Bool
+	fatal     chan error // the store can write no more
+	teardown  []step
+}
+
+// state is what a reload swaps.
+type state struct {
+	snapshot *config.Snapshot
+	keys     *keyring.Ring
+	problems []string // developers running on their last good settings, or on none
+	names    *api.Names
+}
+
+// step is one named part of the teardown.
+type step struct {
+	name string
+	stop func(ctx context.Context) error
+}
+
+// New builds the daemon and binds its listener, but accepts and delivers
+// nothing before Run. After an error everything is closed again.
+func New(ctx context.Context, o Options) (_ *App, err error) {
+	snapshot, loadErr := config.Load(o.Config, o.Kinds)
+	if snapshot == nil {
+		return nil, loadErr
+	}
+	a := &App{
+		config: o.Config, kinds: o.Kinds, log: o.Log, version: o.Version,
+		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1),
+	}
+	defer func() {
+		if err != nil {
+			a.close(context.WithoutCancel(ctx))
+		}
+	}()
+	for _, build := range []func(context.Context, *config.Daemon, Options) error{
+		a.openStore, a.openEgress, a.buildEngine,
+	} {
+		if err := build(ctx, &snapshot.Daemon, o); err != nil {
+			return nil, err
+		}
+	}
+	a.observe()
+	if err := a.start(ctx, snapshot); err != nil {
+		return nil, err
+	}
+	if err := a.listen(ctx, &snapshot.Daemon); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Addr returns the address that the API listens on.
+func (a *App) Addr() string { return a.listener.Addr().String() }
+
+// URL returns where the API is.
+func (a *App) URL() string {
+	if a.server.TLSConfig != nil {
+		return "https://" + a.Addr()
+	}
+	return "http://" + a.Addr()
+}
+
+// Run delivers and serves until ctx ends, then stops within the grace of the
+// settings: no attempt is burned and nothing accepted is lost. It returns an
+// error when the daemon could not go on.
+func (a *App) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := a.scheduler.Start(ctx); err != nil {
+		a.close(context.WithoutCancel(ctx))
+		return fmt.Errorf("start delivering: %w", err)
+	}
+	var background sync.WaitGroup
+	background.Go(func() { a.keep(ctx) })
+	served := make(chan error, 1)
+	go func() { served <- a.serve() }()
+	a.log.Info("fantail is ready", "version", a.version, "api", a.URL())
+
+	var failure error
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping: no new events are accepted, attempts under way may end")
+	case failure = <-a.fatal:
+		// Nothing can be written any more: do not wait for what cannot end.
+		a.log.Error("the store failed and the daemon ends", "err", failure)
+		a.server.Close()
+		return fmt.Errorf("the store can write no more: %w", failure)
+	case failure = <-served:
+		failure = fmt.Errorf("serve the API: %w", failure)
+	}
+	a.stopping.Store(true)
+	cancel(nil)
+	background.Wait()
+	grace, done := context.WithTimeout(context.WithoutCancel(ctx), a.current.Load().snapshot.Daemon.ShutdownGrace)
+	defer done()
+	return errors.Join(failure, a.close(grace))
+}
+
+func (a *App) serve() error {
+	var err error
+	if a.server.TLSConfig != nil {
+		err = a.server.ServeTLS(a.listener, "", "")
+	} else {
+		err = a.server.Serve(a.listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// onStop adds a step to the teardown, which runs last in, first out.
+func (a *App) onStop(name string, stop func(ctx context.Context) error) {
+	a.teardown = append(a.teardown, step{name, stop})
+}
+
+func (a *App) close(ctx context.Context) error {
+	var errs []error
+	for i := len(a.teardown) - 1; i >= 0; i-- {
+		s := a.teardown[i]
+		began := time.Now()
+		if err := s.stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
+		}
+		a.log.Debug("stopped", "part", s.name, "took", time.Since(began))
+	}
+	a.teardown = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,289 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/seed-51f8da91/fantail/internal/api"
+	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/keyring"
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// Labels bind what is sealed to its use.
+const (
+	sealSettings  = "settings"
+	sealDeveloper = "developer"
+)
+
+// start applies the first reading of the settings. A developer whose file is
+// faulty goes on with his last good settings, or, when there are none, has his
+// events kept without a destination: nothing that others sent him is lost.
+func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	var problems []string
+	broken := make(map[string]bool, len(snap.Broken))
+	for id, faults := range snap.Broken {
+		for _, f := range faults {
+			a.log.Error("settings of a developer are faulty", "developer", id, "fault", f.Error())
+		}
+		last, err := a.lastGood(ctx, snap.Keys, id)
+		switch {
+		case err == nil:
+			snap.Developers[id] = last
+			problems = append(problems, fmt.Sprintf("developer %s: faulty settings, running on the last good ones: %s", id, faults[0].Error()))
+		case errors.Is(err, store.ErrNotFound):
+			snap.Developers[id] = &config.Developer{ID: id}
+			problems = append(problems, fmt.Sprintf("developer %s: faulty settings, events are kept without a destination: %s", id, faults[0].Error()))
+		default:
+			return fmt.Errorf("read the last good settings of developer %s: %w", id, err)
+		}
+		broken[id] = true
+	}
+	return a.apply(ctx, snap, broken, problems)
+}
+
+// Reload reads the settings again and swaps them in whole, or changes nothing
+// and returns every fault (config.Faults).
+func (a *App) Reload(ctx context.Context) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	snap, err := config.Load(a.config, a.kinds)
+	if err != nil {
+		return err
+	}
+	if err := a.loadCertificate(&snap.Daemon); err != nil {
+		return err
+	}
+	for _, key := range needRestart(&a.current.Load().snapshot.Daemon, &snap.Daemon) {
+		a.log.Warn("a changed setting takes effect at the next start", "setting", key)
+	}
+	if err := a.apply(ctx, snap, nil, nil); err != nil {
+		return err
+	}
+	a.log.Info("settings reloaded", "developers", len(snap.Developers))
+	return nil
+}
+
+// apply does everything that can fail before it touches what runs.
+func (a *App) apply(ctx context.Context, snap *config.Snapshot, broken map[string]bool, problems []string) (err error) {
+	keys, wanted := entries(snap)
+	ids, err := a.store.Register(ctx, keys)
+	if err != nil {
+		return fmt.Errorf("register destinations: %w", err)
+	}
+	registered, err := a.store.Destinations(ctx)
+	if err != nil {
+		return fmt.Errorf("list destinations: %w", err)
+	}
+
+	opened := make([]*delivery.Settings, len(wanted))
+	defer func() {
+		if err != nil {
+			closeAll(opened)
+		}
+	}()
+	running := a.running()
+	var faults []error
+	for i, d := range wanted {
+		opened[i] = settingsOf(d)
+		if running[ids[i]] == d.Hash {
+			continue // the scheduler has it open already
+		}
+		if opened[i].Destination, err = d.Open(a.deps(d)); err != nil {
+			faults = append(faults, fmt.Errorf("open %s/%s: %w", d.Developer, d.Name, err))
+		}
+	}
+	if err = errors.Join(faults...); err != nil {
+		return err
+	}
+	if err = a.remember(ctx, snap, wanted, broken); err != nil {
+		return err
+	}
+
+	if err = a.api.SetTokens(tokens(&snap.Daemon)); err != nil {
+		return err
+	}
+	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, names: api.NewNames(registered)}
+	byID := make(map[uint32]int, len(ids))
+	for i, id := range ids {
+		byID[id] = i
+	}
+	targets := make([]delivery.Target, len(registered))
+	for n, r := range registered {
+		targets[n] = delivery.Target{ID: r.ID, Key: r.DestinationKey, State: r.State}
+		if i, ok := byID[r.ID]; ok {
+			targets[n].Current, targets[n].Disabled = opened[i], !wanted[i].Enabled
+		} else {
+			targets[n].Removed = true
+		}
+	}
+	a.scheduler.Apply(targets)
+	a.ingest.SetRoutes(routes(snap, registered, wanted, ids))
+	a.current.Store(next)
+	a.broken.Reset()
+	for id := range broken {
+		a.broken.WithLabelValues(id).Set(1)
+	}
+	return nil
+}
+
+// entries lists every destination of the settings with its key, in one order.
+func entries(snap *config.Snapshot) (keys []store.DestinationKey, wanted []*config.Destination) {
+	for _, dev := range snap.Developers {
+		for _, d := range dev.Destinations {
+			keys = append(keys, store.DestinationKey{Developer: d.Developer, Name: d.Name, Kind: d.Kind})
+			wanted = append(wanted, d)
+		}
+	}
+	return keys, wanted
+}
+
+// running returns the fingerprint of what each destination runs on now.
+func (a *App) running() map[uint32]uint64 {
+	cur := a.current.Load()
+	if cur == nil {
+		return nil
+	}
+	running := make(map[uint32]uint64)
+	for _, dev := range cur.snapshot.Developers {
+		for _, d := range dev.Destinations {
+			if id, ok := cur.names.ID(store.DestinationKey{Developer: d.Developer, Name: d.Name, Kind: d.Kind}); ok {
+				running[id] = d.Hash
+			}
+		}
+	}
+	return running
+}
+
+func settingsOf(d *config.Destination) *delivery.Settings {
+	return &delivery.Settings{
+		Hash: d.Hash, Schedule: d.Schedule, Timeout: d.Timeout, Frozen: d.Frozen, MaxInFlight: d.MaxInFlight, Rate: d.Rate,
+	}
+}
+
+func (a *App) deps(d *config.Destination) destination.Deps {
+	return destination.Deps{
+		Log:  a.log.With("developer", d.Developer, "destination", d.Name),
+		HTTP: a.client, Dial: a.dial, Brand: a.brand, UserAgent: "Fantail/" + a.version,
+	}
+}
+
+func closeAll(opened []*delivery.Settings) {
+	for _, s := range opened {
+		if s != nil && s.Destination != nil {
+			s.Destination.Close()
+		}
+	}
+}
+
+// remember stores, sealed, what must outlive the process: the settings that a
+// delivery may be frozen to, before any attempt uses them, and each sound
+// developer's last good settings.
+func (a *App) remember(ctx context.Context, snap *config.Snapshot, wanted []*config.Destination, broken map[string]bool) error {
+	var writes []func() error
+	for _, d := range wanted {
+		if d.Frozen {
+			writes = append(writes, func() error {
+				if _, err := a.store.Settings(ctx, d.Hash); err == nil {
+					return nil
+				}
+				return a.store.PutSettings(ctx, d.Hash, snap.Keys.Seal(sealSettings, d.Freeze()))
+			})
+		}
+	}
+	for id, dev := range snap.Developers {
+		if !broken[id] {
+			writes = append(writes, func() error { return a.keepDeveloper(ctx, snap.Keys, dev) })
+		}
+	}
+	return together(64, writes)
+}
+
+// keepDeveloper stores dev as the last good settings unless they are stored
+// already: fingerprint, then the sealed text.
+func (a *App) keepDeveloper(ctx context.Context, keys *keyring.Ring, dev *config.Developer) error {
+	clear := dev.Freeze()
+	value := binary.BigEndian.AppendUint64(nil, keys.Fingerprint(clear))
+	if old, err := a.store.Get(ctx, developerKey(dev.ID)); err == nil && bytes.HasPrefix(old, value) {
+		return nil
+	}
+	return a.store.Put(ctx, developerKey(dev.ID), append(value, keys.Seal(sealDeveloper, clear)...))
+}
+
+func (a *App) lastGood(ctx context.Context, keys *keyring.Ring, id string) (*config.Developer, error) {
+	value, err := a.store.Get(ctx, developerKey(id))
+	if err != nil {
+		return nil, err
+	}
+	clear, err := keys.Open(sealDeveloper, value[min(8, len(value)):])
+	if err != nil {
+		return nil, err
+	}
+	return config.ThawDeveloper(clear, a.kinds, keys)
+}
+
+func developerKey(id string) string { return "developer/" + id }
+
+// thaw opens settings that deliveries are frozen to.
+func (a *App) thaw(ctx context.Context, dest uint32, hash uint64) (*delivery.Settings, error) {
+	sealed, err := a.store.Settings(ctx, hash)
+	if err != nil {
+		return nil, err
+	}
+	keys := a.current.Load().keys
+	clear, err := keys.Open(sealSettings, sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open frozen settings of destination %d: %w", dest, err)
+	}
+	d, err := config.Thaw(clear, a.kinds, keys)
+	if err != nil {
+		return nil, fmt.Errorf("read frozen settings of destination %d: %w", dest, err)
+	}
+	s := settingsOf(d)
+	s.Hash = hash // the key that made the fingerprint may have been rotated out since
+	s.Destination, err = d.Open(a.deps(d))
+	return s, err
+}
+
+// routes builds what ingest matches against.
+func routes(snap *config.Snapshot, registered []store.Destination, wanted []*config.Destination, ids []uint32) *ingest.Routes {
+	r := &ingest.Routes{Developers: make(map[string]*ingest.Developer, len(snap.Developers))}
+	for id := range snap.Developers {
+		r.Developers[id] = &ingest.Developer{ID: id}
+	}
+	for _, d := range registered {
+		if dev := r.Developers[d.Developer]; dev != nil {
+			dev.All = append(dev.All, d.ID)
+		}
+	}
+	for i, d := range wanted {
+		dev := r.Developers[d.Developer]
+		dev.Destinations = append(dev.Destinations, ingest.Route{ID: ids[i], Matches: d.Matches})
+	}
+	return r
+}
+
+// together runs the writes at most n at a time, so that they share commits.
+func together(n int, writes []func() error) error {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, n)
+	errs := make([]error, len(writes))
+	for i, write := range writes {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = write()
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

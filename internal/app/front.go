@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/seed-51f8da91/fantail/internal/api"
+	"github.com/seed-51f8da91/fantail/internal/config"
+)
+
+func (a *App) buildAPI(d *config.Daemon) error {
+	var err error
+	a.api, err = api.New(api.Options{
+		Ingest: a.ingest, Scheduler: a.scheduler, Store: a.store, Eraser: a.store, Daemon: a,
+		Metrics:    promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}),
+		Registerer: a.metrics, Log: a.log,
+		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
+		MaxBody: d.Limits.Body, Memory: d.Limits.InFlightBytes,
+	})
+	return err
+}
+
+func tokens(d *config.Daemon) []api.Token {
+	var ts []api.Token
+	for _, t := range d.Tokens {
+		ts = append(ts, api.NewToken(t.Name, t.Value, t.May, t.Developers))
+	}
+	return ts
+}
+
+func egress(d *config.Daemon) api.Egress {
+	e := api.Egress{Proxy: !d.Egress.Proxy.IsZero()}
+	for _, addr := range d.Egress.Source {
+		e.Source = append(e.Source, addr.String())
+	}
+	return e
+}
+
+// Names returns the destinations ever registered.
+func (a *App) Names() *api.Names { return a.current.Load().names }
+
+// Backup writes a consistent copy of the store to dir.
+func (a *App) Backup(ctx context.Context, dir string) error { return a.store.Backup(ctx, dir) }
+
+// Health returns why the daemon cannot take events now, and what someone should
+// look at all the same.
+func (a *App) Health() (problems, warnings []string) {
+	cur := a.current.Load()
+	warnings = append(warnings, cur.problems...)
+	if a.stopping.Load() {
+		problems = append(problems, "stopping")
+	}
+	if err := a.store.Ready(); err != nil {
+		problems = append(problems, err.Error())
+	}
+	held := 0
+	for _, s := range a.scheduler.Status() {
+		if s.State == "held" {
+			held++
+		}
+	}
+	if held > 0 {
+		warnings = append(warnings, fmt.Sprintf("%d destinations are held: see `fantail destinations`", held))
+	}
+	return problems, warnings
+}
+
+// serverLog passes on what net/http has to say, which is mostly the noise of
+// scanners, as debug lines.
+func serverLog(l *slog.Logger) *log.Logger { return log.New(lineLog{l}, "", 0) }
+
+type lineLog struct{ *slog.Logger }
+
+var _ io.Writer = lineLog{}
+
+func (l lineLog) Write(b []byte) (int, error) {
+	l.Debug("http server", "says", strings.TrimSpace(string(b)))
+	return len(b), nil
+}

@@ -1,0 +1,55 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// keepEvery is how often retention runs. Days are its unit, so an hour is fine
+// enough, and what one run removes stays small.
+const keepEvery = time.Hour
+
+// keep applies retention and collects settings nobody needs, until ctx ends.
+func (a *App) keep(ctx context.Context) {
+	timer := time.NewTimer(keepEvery)
+	defer timer.Stop()
+	for {
+		a.retain(ctx)
+		timer.Reset(keepEvery)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *App) retain(ctx context.Context) {
+	cur := a.current.Load()
+	r := cur.snapshot.Daemon.Retention
+	report, err := a.store.Retain(ctx, time.Now(), store.Retention{
+		Events: r.Events, Attempts: r.Attempts, Idempotency: r.Idempotency,
+	}, a.scheduler.Moved)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		a.log.Error("retention did not end; it is tried again in an hour", "err", err)
+	case report.Expired > 0:
+		a.log.Warn("pending deliveries outlived retention.events and are dead", "deliveries", report.Expired)
+	}
+	if _, err := a.store.CollectSettings(ctx, hashes(cur)); err != nil && ctx.Err() == nil {
+		a.log.Error("settings that nobody needs were not removed", "err", err)
+	}
+}
+
+// hashes lists what is current: it must be there when a delivery is frozen to it.
+func hashes(cur *state) []uint64 {
+	var keep []uint64
+	for _, dev := range cur.snapshot.Developers {
+		for _, d := range dev.Destinations {
+			keep = append(keep, d.Hash)
+		}
+	}
+	return keep
+}

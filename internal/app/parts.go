@@ -1,0 +1,134 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/netguard"
+	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+)
+
+func (a *App) openStore(_ context.Context, d *config.Daemon, o Options) error {
+	commit := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "fantail_store_commit_seconds", Help: "How long a durable commit took.",
+		Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
+	})
+	a.metrics.MustRegister(commit)
+	if err := os.MkdirAll(d.Store.Pebble.Dir, 0o700); err != nil {
+		return fmt.Errorf("make the folder of the store: %w", err)
+	}
+	var err error
+	a.store, err = pebblestore.Open(d.Store.Pebble.Dir, pebblestore.Options{
+		Reserve: d.Store.Pebble.Reserve, AcceptLoss: o.AcceptLoss, Log: a.log,
+		OnCommit: func(took time.Duration) { commit.Observe(took.Seconds()) },
+		Fatal: func(err error) {
+			select {
+			case a.fatal <- err:
+			default: // the first reason is the one that counts
+			}
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("open the store in %s: %w", d.Store.Pebble.Dir, err)
+	}
+	a.onStop("store", func(context.Context) error { return a.store.Close() })
+	return nil
+}
+
+func (a *App) openEgress(_ context.Context, d *config.Daemon, _ Options) error {
+	guard, err := netguard.New(netguard.Config{
+		Allow: d.Egress.Allow, Deny: d.Egress.Deny, Proxy: d.Egress.Proxy.Reveal(), Source: d.Egress.Source,
+	})
+	if err != nil {
+		return fmt.Errorf("egress: %w", err)
+	}
+	a.dial, a.client = guard.DialContext, guard.Client(d.Limits.InFlight)
+	a.onStop("connections", func(context.Context) error { a.client.CloseIdleConnections(); return nil })
+	return nil
+}
+
+func (a *App) buildEngine(_ context.Context, d *config.Daemon, _ Options) error {
+	// The flight record lies beside the store: it must survive a crash of the
+	// process, not of the machine.
+	flight, err := delivery.OpenFlight(filepath.Join(d.Store.Pebble.Dir, "flight"), 2*d.Limits.InFlight)
+	if err != nil {
+		return fmt.Errorf("open the flight record: %w", err)
+	}
+	a.onStop("flight record", func(context.Context) error { return flight.Close() })
+	a.brand = d.Brand
+	a.scheduler = delivery.New(delivery.Options{
+		Store: a.store, Thaw: a.thaw, Flight: flight, Log: a.log, Metrics: a.metrics,
+		Limits: delivery.Limits{InFlight: d.Limits.InFlight, Bytes: d.Limits.InFlightBytes},
+	})
+	a.onStop("scheduler", func(ctx context.Context) error { a.scheduler.Stop(ctx); return nil })
+	a.ingest = ingest.New(a.store, a.scheduler.Offer, ingest.Limits{
+		Body: d.Limits.Body, Rate: d.Limits.PerDeveloper.Rate, Pending: d.Limits.PerDeveloper.Pending, Bytes: d.Limits.PerDeveloper.Bytes,
+	})
+	return a.buildAPI(d)
+}
+
+// listen binds the API's address, so that a taken port is found before anything runs.
+func (a *App) listen(ctx context.Context, d *config.Daemon) error {
+	if err := a.loadCertificate(d); err != nil {
+		return err
+	}
+	a.server = &http.Server{
+		Handler:           a.api,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          serverLog(a.log),
+	}
+	if d.TLS.Cert != "" {
+		a.server.TLSConfig = &tls.Config{
+			MinVersion:     tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.cert.Load(), nil },
+		}
+	}
+	var err error
+	if a.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", d.Listen); err != nil {
+		return fmt.Errorf("listen on %s (setting `listen`): %w", d.Listen, err)
+	}
+	a.onStop("API", func(ctx context.Context) error {
+		err := a.server.Shutdown(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			a.log.Warn("requests were cut: they did not end within shutdown_grace")
+			err = a.server.Close()
+		}
+		return errors.Join(err, ignoreClosed(a.listener.Close()))
+	})
+	return nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// loadCertificate reads the API's certificate, at the start and at every
+// reload: a renewed one is used without a restart.
+func (a *App) loadCertificate(d *config.Daemon) error {
+	if d.TLS.Cert == "" {
+		return nil
+	}
+	cert, err := tls.LoadX509KeyPair(d.TLS.Cert, d.TLS.Key)
+	if err != nil {
+		return fmt.Errorf("read tls.cert and tls.key: %w", err)
+	}
+	a.cert.Store(&cert)
+	return nil
+}

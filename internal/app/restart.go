@@ -1,0 +1,30 @@
+package app
+
+import (
+	"reflect"
+
+	"github.com/seed-51f8da91/fantail/internal/config"
+)
+
+// needRestart lists the settings of the daemon that differ and are built into
+// what runs: connections, the store, the listener. Everything else follows a reload.
+func needRestart(old, next *config.Daemon) []string {
+	var keys []string
+	for _, s := range []struct {
+		key       string
+		old, next any
+	}{
+		{"brand", old.Brand, next.Brand},
+		{"listen", old.Listen, next.Listen},
+		{"tls", old.TLS.Cert != "", next.TLS.Cert != ""}, // renewed files are read again
+		{"store", old.Store, next.Store},
+		{"egress.proxy", old.Egress.Proxy.Reveal(), next.Egress.Proxy.Reveal()},
+		{"egress", [3]any{old.Egress.Allow, old.Egress.Deny, old.Egress.Source}, [3]any{next.Egress.Allow, next.Egress.Deny, next.Egress.Source}},
+		{"limits", old.Limits, next.Limits},
+	} {
+		if !reflect.DeepEqual(s.old, s.next) {
+			keys = append(keys, s.key)
+		}
+	}
+	return keys
+}
