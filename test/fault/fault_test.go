@@ -1,0 +1,166 @@
+// Package fault runs the real binary and treats it badly.
+package fault
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/client"
+)
+
+var binary string // of the daemon, built once
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "fantail-fault-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "fantail")
+		build := exec.Command("go", "build", "-o", binary, "../../cmd/fantail")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the daemon: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// daemon is one process of the real binary.
+type daemon struct {
+	*client.Client
+	cmd  *exec.Cmd
+	log  bytes.Buffer
+	done chan struct{} // closed when the process has ended
+	err  error         // of the process, once done
+}
+
+// start runs `fantail serve` in dir and waits until it is ready.
+func start(t *testing.T, dir, listen string) *daemon {
+	t.Helper()
+	d := &daemon{done: make(chan struct{})}
+	d.cmd = exec.Command(binary, "serve", "--config", filepath.Join(dir, "fantail.yaml"))
+	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { d.err = d.cmd.Wait(); close(d.done) }()
+	t.Cleanup(d.kill)
+	var err error
+	if d.Client, err = client.New("http://"+listen, "", &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}); err != nil {
+		t.Fatal(err)
+	}
+	d.Patience = 0
+	limit := time.Now().Add(20 * time.Second)
+	for d.Ready(t.Context()) != nil {
+		select {
+		case <-d.done:
+			t.Fatalf("the daemon ended: %v\n%s", d.err, &d.log)
+		case <-time.After(5 * time.Millisecond):
+		}
+		if time.Now().After(limit) {
+			d.kill()
+			t.Fatalf("the daemon is not ready after 20 s\n%s", &d.log)
+		}
+	}
+	return d
+}
+
+// kill ends the process as a crash would.
+func (d *daemon) kill() {
+	d.cmd.Process.Kill()
+	<-d.done
+}
+
+// stop ends the process as an operator would.
+func (d *daemon) stop(t *testing.T) {
+	t.Helper()
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-d.done:
+	case <-time.After(40 * time.Second):
+		d.kill()
+		t.Fatalf("the daemon did not stop on SIGTERM\n%s", &d.log)
+	}
+	var exit *exec.ExitError
+	if errors.As(d.err, &exit) {
+		t.Fatalf("the daemon stopped with %v\n%s", d.err, &d.log)
+	}
+}
+
+// settled waits until nothing is pending and returns the audit, recounted.
+func (d *daemon) settled(t *testing.T) client.AuditRow {
+	t.Helper()
+	limit := time.Now().Add(time.Minute)
+	for {
+		rows, err := d.Audit(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var pending int64
+		for _, r := range rows {
+			pending += r.Pending
+		}
+		if pending == 0 {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("%d deliveries are pending after a minute\n%s", pending, &d.log)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	rows, err := d.Audit(t.Context(), true)
+	if err != nil || len(rows) == 0 {
+		t.Fatalf("audit: %v %v", rows, err)
+	}
+	for _, r := range rows {
+		if !r.Balanced {
+			t.Errorf("the audit does not balance: %+v", r)
+		}
+	}
+	return rows[0]
+}
+
+// settings writes a daemon with one developer, acme, whose destinations are urls.
+func settings(t *testing.T, dir string, urls ...string) (listen string) {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen = l.Addr().String()
+	l.Close()
+	dev := "developer: acme\ndestinations:\n"
+	for i, url := range urls {
+		dev += fmt.Sprintf("  - name: d%d\n    kind: webhook\n    retry: { waits: [100ms, 200ms, 1s, 5s, 10s], jitter: 0 }\n    settings: { url: %q, secret: a-secret-of-acme, allow_http: true }\n", i, url)
+	}
+	for name, text := range map[string]string{
+		"fantail.yaml":         fmt.Sprintf("listen: %s\nstore: { pebble: { dir: store } }\negress: { allow: [127.0.0.0/8] }\nshutdown_grace: 5s\n", listen),
+		"developers/acme.yaml": dev,
+	} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return listen
+}
+
+func drain(r *http.Request) bool {
+	_, err := io.Copy(io.Discard, r.Body)
+	return err == nil
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is a child that we started and end by its pid.
+type process struct {
+	*exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+	err bytes.Buffer
+}
+
+func startProcess(name string, args ...string) (*process, error) {
+	p := &process{Cmd: exec.Command(name, args...)}
+	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.Stderr = &p.err
+	var err error
+	if p.in, err = p.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p.out = bufio.NewReaderSize(out, 1<<20)
+	return p, p.Start()
+}
+
+// end closes standard input, asks to stop, and after a while kills.
+func (p *process) end() error {
+	p.in.Close()
+	p.Process.Signal(syscall.SIGTERM)
+	kill := time.AfterFunc(40*time.Second, func() { p.Process.Kill() })
+	defer kill.Stop()
+	io.Copy(io.Discard, p.out)
+	err := p.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && p.err.Len() > 0 {
+		return fmt.Errorf("%w: %s", err, lastLines(p.err.String(), 5))
+	}
+	return err
+}
+
+func lastLines(s string, n int) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// cpu returns how long the process has run on a processor.
+func (p *process) cpu() (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	// Behind the name in parentheses: state is field 3, utime 14, stime 15, in 1/100 s.
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	user, _ := strconv.ParseInt(f[11], 10, 64)
+	system, _ := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond, nil
+}
+
+// peakRSS returns the most memory the process has held, in bytes.
+func (p *process) peakRSS() (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseInt(strings.Fields(v)[0], 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, errors.New("no VmHWM in /proc")
+}
+
+// load runs t in a loader process of its own and returns what it saw, and the CPU it took.
+func load(ctx context.Context, t task) ([]sending, time.Duration, error) {
+	args := []string{"loader", "-url", t.URL, "-direct=" + strconv.FormatBool(t.Direct), "-developers", strconv.Itoa(t.Developers),
+		"-conns", strconv.Itoa(t.Conns), "-rate", strconv.FormatFloat(t.Rate, 'f', -1, 64), "-for", t.For.String(),
+		"-count", strconv.Itoa(t.Count), "-first", strconv.Itoa(t.First), "-size", strconv.Itoa(t.Size)}
+	p, err := startProcess(os.Args[0], args...)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer context.AfterFunc(ctx, func() { p.Process.Kill() })()
+	var all []sending
+	for {
+		var s sending
+		if _, err := fmt.Fscan(p.out, &s.n, &s.start, &s.acked, &s.status); err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, 0, fmt.Errorf("read what the loader saw: %w", err)
+		}
+		all = append(all, s)
+	}
+	if err := p.end(); err != nil {
+		return nil, 0, fmt.Errorf("loader: %w", err)
+	}
+	return all, p.ProcessState.UserTime() + p.ProcessState.SystemTime(), nil
+}
