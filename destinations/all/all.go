@@ -1,0 +1,14 @@
+// Package all lists every kind of destination that ships with the engine.
+package all
+
+import (
+	"github.com/seed-51f8da91/fantail/destinations/webhook"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// Destinations returns the registry. A new kind adds one line here.
+func Destinations() destination.Registry {
+	return destination.NewRegistry(
+		webhook.Definition(),
+	)
+}

@@ -1,0 +1,201 @@
+// Package webhook delivers events as signed HTTP POST requests.
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+var (
+	_ destination.Destination = (*webhook)(nil)
+	_ destination.Explainer   = (*webhook)(nil)
+)
+
+type webhook struct {
+	request *http.Request // what all attempts have in common
+	header  http.Header   // likewise; its values are shared by all attempts and written by none
+	redact  []string      // canonical names of headers whose values nobody may see
+	names   headerNames
+	signer  signer
+	scrub   scrubber
+	hold    bool // 410 holds the destination
+
+	client *http.Client
+	own    *http.Transport // with TLS settings of our own; nil when the engine's is used
+}
+
+// headerNames are those of the brand, in canonical form.
+type headerNames struct{ reference, trace, ordering string }
+
+func open(c Config, deps destination.Deps) (destination.Destination, error) {
+	u, err := parseURL(c.URL, c.AllowHTTP)
+	if err != nil {
+		return nil, fmt.Errorf("url: %w", err)
+	}
+	for name := range c.Headers {
+		if ofBrand(http.CanonicalHeaderKey(name), deps.Brand) {
+			return nil, fmt.Errorf("headers.%s: is set by the engine", name)
+		}
+	}
+	s, err := newSigner(c, deps.Brand)
+	if err != nil {
+		return nil, fmt.Errorf("secret: %w", err)
+	}
+	w := &webhook{
+		request: &http.Request{
+			Method: http.MethodPost, URL: u, Host: u.Host,
+			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		},
+		header: http.Header{},
+		names: headerNames{
+			reference: http.CanonicalHeaderKey(deps.Brand + "-reference"),
+			trace:     http.CanonicalHeaderKey("x-" + deps.Brand + "-trace-id"),
+			ordering:  http.CanonicalHeaderKey("x-" + deps.Brand + "-ordering-timestamp"),
+		},
+		signer: s,
+		redact: s.names(),
+		scrub:  newScrubber(secretsOf(c, u)...),
+		hold:   c.HoldOn410,
+		client: deps.HTTP,
+	}
+	for name, value := range c.Headers {
+		set(w.header, name, value.Reveal())
+		w.redact = append(w.redact, http.CanonicalHeaderKey(name))
+	}
+	if c.Auth.used() {
+		set(w.header, "Authorization", c.Auth.header())
+		w.redact = append(w.redact, "Authorization")
+	}
+	set(w.header, "Content-Type", "application/json")
+	set(w.header, "User-Agent", deps.UserAgent)
+	set(w.header, "Hook-Type", "WEBHOOK")
+	if c.TLS.used() {
+		if w.own, err = ownTransport(c.TLS, deps.HTTP); err != nil {
+			return nil, err
+		}
+		client := *deps.HTTP
+		client.Transport = w.own
+		w.client = &client
+	}
+	return w, nil
+}
+
+// ownTransport is the engine's with other TLS settings and connections of its own.
+func ownTransport(t TLS, shared *http.Client) (*http.Transport, error) {
+	cfg, faults := t.config()
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	tr, ok := shared.Transport.(*http.Transport)
+	if !ok {
+		return nil, fmt.Errorf("tls: the engine's transport is a %T, which cannot be cloned", shared.Transport)
+	}
+	tr = tr.Clone()
+	tr.TLSClientConfig = cfg
+	return tr, nil
+}
+
+func (a Auth) header() string {
+	if a.Basic != nil {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(a.Basic.User+":"+a.Basic.Password.Reveal()))
+	}
+	return "Bearer " + a.Bearer.Reveal()
+}
+
+// secretsOf lists every text of the settings that no answer may bring into the log.
+func secretsOf(c Config, u *url.URL) []string {
+	all := []string{c.Secret.Reveal(), c.NextSecret.Reveal(), c.Auth.Bearer.Reveal(), u.RawQuery}
+	for _, s := range all[:2] { // Standard Webhooks keys work without their prefix, too
+		if _, key, ok := strings.Cut(s, "_"); ok && c.Signing == signingStandard {
+			all = append(all, key)
+		}
+	}
+	if c.Auth.Basic != nil {
+		all = append(all, c.Auth.Basic.Password.Reveal(), strings.TrimPrefix(c.Auth.header(), "Basic "))
+	}
+	for _, v := range c.Headers {
+		all = append(all, v.Reveal())
+	}
+	for _, values := range u.Query() {
+		all = append(all, values...)
+	}
+	return all
+}
+
+// headersOf builds the headers of an attempt at the time at.
+func (w *webhook) headersOf(d destination.Delivery, at time.Time) http.Header {
+	h := maps.Clone(w.header)
+	own := [...]string{d.Event.Reference, d.ID, strconv.FormatInt(d.Event.Ordering.UnixMilli(), 10), d.Event.Developer}
+	h[w.names.reference] = own[0:1:1]
+	h[w.names.trace] = own[1:2:2]
+	h[w.names.ordering] = own[2:3:3]
+	h["Dev-Id"] = own[3:4:4]
+	w.signer.sign(h, d.ID, at, d.Event.Body)
+	return h
+}
+
+// Send makes one attempt, signed anew. What the answer's body says never
+// changes the outcome: the status has decided it.
+func (w *webhook) Send(ctx context.Context, d destination.Delivery) (destination.Receipt, error) {
+	var x exchange
+	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(ctx, x.trace()))
+	defer cancel()
+	req := w.request.WithContext(ctx)
+	req.Header = w.headersOf(d, time.Now())
+	body(req, d.Event)
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return destination.Receipt{Address: x.remote()}, w.failure(ctx, err)
+	}
+	answer := w.answer(resp, cancel)
+	return destination.Receipt{Code: resp.StatusCode, Answer: answer, Address: x.remote()}, w.classify(resp, time.Now())
+}
+
+// body gives req the event's bytes. GetBody lets net/http begin anew on a
+// fresh connection when a kept one turns out to be closed before anything of
+// the request was written; nothing that may have arrived is ever sent again.
+func body(req *http.Request, e *event.Event) {
+	reader := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(e.Body)), nil }
+	req.Body, _ = reader()
+	req.GetBody = reader
+	req.ContentLength = int64(len(e.Body))
+}
+
+// Explain shows the request that Send would make now. Credentials are
+// redacted, and so is the signature: for five minutes it would let whoever
+// reads it pose as the engine with a body of his own.
+func (w *webhook) Explain(d destination.Delivery) (destination.Explanation, error) {
+	h := w.headersOf(d, time.Now())
+	for _, name := range w.redact {
+		h[name] = []string{secret.Redacted}
+	}
+	u := *w.request.URL
+	if u.RawQuery != "" {
+		u.RawQuery = "redacted"
+	}
+	return destination.Explanation{Target: u.String(), Headers: h, Body: string(d.Event.Body)}, nil
+}
+
+// Close ends the idle connections of a transport of our own. The engine's
+// connections serve other destinations, too.
+func (w *webhook) Close() error {
+	if w.own != nil {
+		w.own.CloseIdleConnections()
+	}
+	return nil
+}
