@@ -46,7 +46,7 @@ func (r *daemonRules) check() {
 
 // require notes a fault unless ok holds or the value had one already.
 func (r *binder) require(path string, ok bool, message string) {
-	if !ok && r.ok(path) {
+	if !ok && !r.doc.full && r.ok(path) {
 		r.at(path, "%s", message)
 	}
 }
@@ -157,6 +157,7 @@ func (r *daemonRules) retention() {
 }
 
 func (r *daemonRules) egress() {
+	const maxSources = 256
 	f := &r.daemon.file.Egress
 	if !f.Proxy.IsZero() && r.ok("egress.proxy") {
 		u, err := url.Parse(f.Proxy.Reveal())
@@ -164,7 +165,8 @@ func (r *daemonRules) egress() {
 			r.at("egress.proxy", "must be http://host:port or http://user:password@host:port")
 		}
 	}
-	for i, a := range f.Source {
+	r.require("egress.source", len(f.Source) <= maxSources, "has more than 256 addresses")
+	for i, a := range f.Source[:min(len(f.Source), maxSources)] {
 		if slices.Contains(f.Source[:i], a) && r.ok("egress.source") {
 			r.at(index("egress.source", i), "is there twice: remove one")
 		}
@@ -172,11 +174,13 @@ func (r *daemonRules) egress() {
 }
 
 func (r *daemonRules) ambient() {
+	seen := make(map[string]bool, len(r.daemon.file.Ambient))
 	for i, name := range r.daemon.file.Ambient {
 		developer, destination, ok := strings.Cut(name, "/")
 		path := index("ambient", i)
 		r.require(path, ok && plainName.MatchString(developer) && plainName.MatchString(destination), "must be developer/destination")
-		r.require(path, !slices.Contains(r.daemon.file.Ambient[:i], name), "is there twice: remove one")
+		r.require(path, !seen[name], "is there twice: remove one")
+		seen[name] = true
 	}
 }
 

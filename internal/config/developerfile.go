@@ -102,6 +102,9 @@ func (t *tenant) bind(r *rules) *Developer {
 	_, list := find(t.doc.root, "destinations")
 	if list != nil && list.Kind == yaml.SequenceNode {
 		for i, n := range list.Content {
+			if t.doc.full {
+				break
+			}
 			if d := t.destination(r, i, n, named); d != nil {
 				dev.Destinations = append(dev.Destinations, d)
 			}
@@ -190,7 +193,10 @@ func (b *binder) patterns(events []string) {
 		return
 	}
 	b.require("events", len(events) > 0, "is empty: leave it out for all events, or set enabled: false")
-	b.require("events", len(events) <= maxPatterns, "has more than 256 entries: use patterns with *")
+	if len(events) > maxPatterns {
+		b.at("events", "has more than %d entries: use patterns with *", maxPatterns)
+		return
+	}
 	for i, p := range events {
 		path := index("events", i)
 		b.require(path, p != "" && len(p) <= 128 && !strings.ContainsFunc(p, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '$' }),

@@ -21,16 +21,16 @@ const (
 
 // document is one file of settings as a tree without aliases, and what is wrong with it.
 type document struct {
-	file    string
-	root    *yaml.Node // a mapping; nil when the text is not YAML
-	faults  []Fault
-	dropped int
+	file   string
+	root   *yaml.Node // a mapping; nil when the text is not YAML
+	faults []Fault
+	full   bool // there are more faults than are kept: what would only find more may stop
 }
 
 // fault notes something that is wrong.
 func (d *document) fault(line int, format string, args ...any) {
 	if len(d.faults) == maxFaults {
-		d.dropped++
+		d.full = true
 		return
 	}
 	d.faults = append(d.faults, Fault{d.file, line, fmt.Sprintf(format, args...)})
@@ -39,8 +39,8 @@ func (d *document) fault(line int, format string, args ...any) {
 // done returns the faults in the order of the lines.
 func (d *document) done() []Fault {
 	fs := sortFaults(d.faults)
-	if d.dropped > 0 {
-		fs = append(fs, Fault{d.file, fs[len(fs)-1].Line, fmt.Sprintf("and %d faults more: mend these first", d.dropped)})
+	if d.full {
+		fs = append(fs, Fault{d.file, fs[len(fs)-1].Line, "and more faults: mend these first"})
 	}
 	return fs
 }

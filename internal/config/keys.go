@@ -59,9 +59,11 @@ func newKey() []byte {
 }
 
 func (r *daemonRules) keys() {
+	const maxKeys = 16
 	keys := r.daemon.file.Keys
 	r.require("keys", len(keys) > 0, "must hold at least one key: leave it out for ${file:"+defaultKeyFile+"}")
-	if !r.shape("keys") {
+	r.require("keys", len(keys) <= maxKeys, fmt.Sprintf("has more than %d entries", maxKeys))
+	if !r.shape("keys") || len(keys) > maxKeys {
 		return
 	}
 	for i, k := range keys {

@@ -61,7 +61,7 @@ func parseReference(text string) (ref reference, literal string, err error) {
 func (b *binder) resolve(n *yaml.Node, into any, path string, look lookup) map[string][]byte {
 	refs := map[string][]byte{}
 	_ = secret.Walk(into, func(at string, v *secret.Value) error {
-		if v.IsZero() {
+		if v.IsZero() || b.doc.full {
 			return nil
 		}
 		text := v.Reveal()

@@ -5,8 +5,10 @@ import (
 	"strings"
 )
 
-// minToken is the least length of a token's value.
-const minToken = 16
+const (
+	minToken  = 16 // characters of a token's value
+	maxTokens = 1000
+)
 
 var scopes = []string{"ingest", "read", "operate"}
 
@@ -16,6 +18,10 @@ func (r *daemonRules) tokens() {
 		return
 	}
 	all := r.daemon.file.Tokens
+	if len(all) > maxTokens {
+		r.at("tokens", "has more than %d entries", maxTokens)
+		return
+	}
 	for i, t := range all {
 		at := func(key string) string { return index("tokens", i) + "." + key }
 		r.require(at("name"), plainName.MatchString(t.Name), nameRule)
