@@ -2,8 +2,9 @@ package delivery
 
 // The ring holds the lanes that can start an attempt. It goes round developers
 // first and round their lanes then, once for each class. A lane with nothing in
-// flight outranks one with something; of equals, one whose last attempt
-// succeeded outranks one that has to prove itself, since that one may hang.
+// flight outranks one with something. Those whose last attempt succeeded and
+// those that have to prove themselves, who may hang, are kept apart so that the
+// budget can refuse the latter; whose developer was served longer ago comes first.
 const (
 	freshProven int8 = iota
 	freshUnproven
@@ -15,6 +16,7 @@ const (
 
 type ring struct {
 	turns [classes]turns
+	count uint64 // turns taken
 }
 
 // link is the place of an element in a list.
@@ -123,23 +125,39 @@ func (t *turns) remove(d *developer, class int8) {
 }
 
 // next takes the lane whose turn it is out of the ring; nil if the budget
-// admits none. The developer goes to the back of his class.
+// admits none. Its developer goes to the back.
 func (r *ring) next(b *budget) *lane {
-	for class := range int8(classes) {
-		if !b.admits(class) {
+	for rank := int8(0); rank < classes; rank += 2 {
+		d, class := r.front(rank, b), rank
+		if e := r.front(rank+1, b); d == nil || e != nil && e.served < d.served {
+			d, class = e, rank+1
+		}
+		if d == nil {
 			continue
 		}
-		t := &r.turns[class]
-		for d := t.first; d != nil; d = d.links[class].next {
-			if b.capped(d) {
-				continue // at most two developers can be
+		r.count++
+		d.served = r.count
+		for c := range int8(classes) {
+			if d.links[c].in {
+				r.turns[c].remove(d, c)
+				r.turns[c].push(d, c)
 			}
-			l := d.ready[class].first
-			t.remove(d, class)
-			t.push(d, class)
-			r.remove(l)
-			return l
 		}
+		l := d.ready[class].first
+		r.remove(l)
+		return l
 	}
 	return nil
+}
+
+// front returns the developer of a class whose turn it is.
+func (r *ring) front(class int8, b *budget) *developer {
+	if !b.admits(class) {
+		return nil
+	}
+	d := r.turns[class].first
+	for d != nil && b.capped(d) { // at most two developers can be
+		d = d.links[class].next
+	}
+	return d
 }

@@ -189,10 +189,27 @@ func (s *Scheduler) Move(ctx context.Context, now time.Time, c store.Change, ids
 	// A change that was begun is waited for: memory must learn what came of it.
 	ms, err := s.store.Move(context.WithoutCancel(ctx), now, c, ids)
 	if err != nil {
+		s.doubt(ids)
 		return nil, err
 	}
 	s.Moved(ms)
 	return ms, nil
+}
+
+// doubt has the queues of deliveries read anew: a change failed half-way, and
+// some of them may be pending again.
+func (s *Scheduler) doubt(ids []store.DeliveryID) {
+	now := s.lock()
+	defer s.unlock(now)
+	done := make(map[uint32]bool)
+	for _, id := range ids {
+		if !done[id.Dest] {
+			done[id.Dest] = true
+			q := s.queue(store.QueueID{Dest: id.Dest})
+			q.spill(store.Position{})
+			s.consider(q.lane, now)
+		}
+	}
 }
 
 // Moved tells the scheduler of changes made in the store by retention or erasure.

@@ -1,0 +1,156 @@
+package delivery
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/retry"
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// TestOutcomeTable is the outcome table: every ending, with every kind of
+// settings it can end under.
+func TestOutcomeTable(t *testing.T) {
+	const (
+		hash   = 77
+		frozen = 66 // of a delivery that is frozen already
+	)
+	now := time.Unix(1_800_000_000, 0)
+	due := now.Add(-time.Minute).UnixNano()
+	plan := retry.Schedule{Waits: []time.Duration{time.Minute, time.Hour}}
+	in := func(d time.Duration) int64 { return now.Add(d).UnixNano() }
+
+	endings := []struct {
+		name string
+		e    ending
+		want func(item store.Item, p policy) result
+	}{
+		{"nil", ending{how: accepted}, func(it store.Item, _ policy) result {
+			return result{store.Delivered, 0, it.Attempts + 1, true, "delivered", healthy}
+		}},
+		{"transient", ending{how: failed}, transient(plan, now, failing)},
+		{"unclassified", ending{how: failed, class: destination.Class(99)}, transient(plan, now, failing)},
+		{"timeout", ending{how: timedOut}, transient(plan, now, failing)},
+		{"panic", ending{how: panicked}, transient(plan, now, failing)},
+		{"crash alone", ending{how: crashed}, transient(plan, now, failing)},
+		{"throttled less than the schedule", ending{how: failed, class: destination.Throttled, after: time.Second},
+			named(transient(plan, now, throttling), "throttled")},
+		{"throttled for less than nothing", ending{how: failed, class: destination.Throttled, after: -time.Hour},
+			named(transient(plan, now, throttling), "throttled")},
+		{"throttled more than the schedule", ending{how: failed, class: destination.Throttled, after: 5 * time.Hour},
+			named(asked(transient(plan, now, throttling), in(5*time.Hour)), "throttled")},
+		{"throttled for a year", ending{how: failed, class: destination.Throttled, after: 365 * 24 * time.Hour},
+			named(asked(transient(plan, now, throttling), in(24*time.Hour)), "throttled")},
+		{"rejected", ending{how: failed, class: destination.Rejected, answer: "no such column"}, func(it store.Item, _ policy) result {
+			return result{store.Dead, 0, it.Attempts + 1, true, "rejected", healthy}
+		}},
+		{"misconfigured", ending{how: failed, class: destination.Misconfigured}, func(it store.Item, p policy) result {
+			if p.current {
+				return result{store.Pending, due, it.Attempts, false, "misconfigured", misconfigured}
+			}
+			return result{store.Pending, in(0), it.Attempts, false, "misconfigured", unchanged}
+		}},
+		{"shutdown", ending{how: interrupted}, func(it store.Item, _ policy) result {
+			return result{store.Pending, due, it.Attempts, false, "interrupted", unchanged}
+		}},
+		{"our own fault", ending{how: engineFault}, func(it store.Item, p policy) result {
+			return result{store.Pending, in(p.soon), it.Attempts, false, "interrupted", ailing}
+		}},
+		{"no body", ending{how: bodyGone}, func(it store.Item, _ policy) result {
+			return result{store.Dead, 0, it.Attempts, false, "", unchanged}
+		}},
+	}
+	for _, tt := range endings {
+		for mask := range 16 {
+			p := policy{schedule: plan, hash: hash, frozen: mask&1 != 0, current: mask&2 != 0, probe: mask&4 != 0, soon: 3 * time.Second}
+			queue := store.QueueID{Dest: 1}
+			if mask&8 != 0 {
+				queue.Settings = frozen
+			}
+			for attempts := range uint16(4) {
+				it := store.Item{Queue: queue, Due: due, Attempts: attempts, Version: 5}
+				name := fmt.Sprintf("%s/frozen=%t,current=%t,probe=%t,queue=%d,attempts=%d", tt.name, p.frozen, p.current, p.probe, queue.Settings, attempts)
+				want := tt.want(it, p)
+				tt.e.at, tt.e.took, tt.e.code, tt.e.address = 9, time.Second, 503, "192.0.2.1:443"
+				o, v := decide(it, tt.e, p, now, 0.5)
+				got := result{o.State, o.Due, o.Attempts, false, "", v}
+				if a := o.Attempt; a != nil {
+					got.counted, got.class = a.Counted, a.Class
+					if a.At != 9 || a.Took != time.Second || a.Code != 503 || a.Address != "192.0.2.1:443" || a.Answer != tt.e.answer {
+						t.Errorf("%s: attempt %+v", name, a)
+					}
+				}
+				if got != want {
+					t.Errorf("%s: got %+v, want %+v", name, got, want)
+				}
+				if o.Item != it {
+					t.Errorf("%s: the item is not as it was offered", name)
+				}
+				settings := queue.Settings
+				switch {
+				case o.State != store.Pending:
+					settings = o.Settings
+				case tt.name == "misconfigured" && !p.current:
+					settings = 0
+				case got.counted && p.frozen && settings == 0:
+					settings = hash
+				}
+				if o.Settings != settings {
+					t.Errorf("%s: goes on with settings %d, want %d", name, o.Settings, settings)
+				}
+				if (o.State == store.Dead) != (o.Reason != "") {
+					t.Errorf("%s: %v because of %q", name, o.State, o.Reason)
+				}
+			}
+		}
+	}
+}
+
+// result is what one row of the table promises.
+type result struct {
+	state    store.State
+	due      int64
+	attempts uint16
+	counted  bool
+	class    string // "": no attempt is logged
+	verdict  verdict
+}
+
+// transient: the schedule's next time, dead when it is used up, nothing counted in a probe.
+func transient(plan retry.Schedule, now time.Time, v verdict) func(store.Item, policy) result {
+	return func(it store.Item, p policy) result {
+		r := result{store.Pending, it.Due, it.Attempts, false, "transient", v}
+		if p.probe {
+			return r
+		}
+		r.counted = true
+		r.attempts++
+		if int(it.Attempts) >= len(plan.Waits) {
+			r.state, r.due = store.Dead, 0
+			return r
+		}
+		r.due = now.Add(plan.Waits[it.Attempts]).UnixNano()
+		return r
+	}
+}
+
+// asked lengthens the wait to what the far side asked for.
+func asked(f func(store.Item, policy) result, due int64) func(store.Item, policy) result {
+	return func(it store.Item, p policy) result {
+		r := f(it, p)
+		if r.counted && r.state == store.Pending {
+			r.due = max(r.due, due)
+		}
+		return r
+	}
+}
+
+func named(f func(store.Item, policy) result, class string) func(store.Item, policy) result {
+	return func(it store.Item, p policy) result {
+		r := f(it, p)
+		r.class = class
+		return r
+	}
+}

@@ -1,0 +1,362 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/seed-51f8da91/fantail/internal/retry"
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// hit is one attempt as the far side saw it.
+type hit struct {
+	at      time.Duration // since the rig began
+	id      string
+	attempt int
+	name    string // of the instance
+}
+
+// far is a destination whose answers a test decides.
+type far struct {
+	name   string
+	rig    *rig
+	answer func(ctx context.Context, d destination.Delivery) error // nil: accepts
+
+	mu      sync.Mutex
+	hits    []hit
+	open    int // Sends running
+	most    int
+	closed  int
+	overlap map[string]int
+	twice   []string // deliveries that were tried twice at once
+}
+
+func (f *far) Send(ctx context.Context, d destination.Delivery) (destination.Receipt, error) {
+	f.mu.Lock()
+	f.hits = append(f.hits, hit{f.rig.since(), d.ID, d.Attempt, f.name})
+	f.open++
+	f.most = max(f.most, f.open)
+	if f.overlap == nil {
+		f.overlap = make(map[string]int)
+	}
+	if f.overlap[d.ID]++; f.overlap[d.ID] > 1 {
+		f.twice = append(f.twice, d.ID)
+	}
+	if f.closed > 0 {
+		f.rig.t.Errorf("%s: Send after Close", f.name)
+	}
+	answer := f.answer
+	f.mu.Unlock()
+	defer func() {
+		f.mu.Lock()
+		f.open--
+		f.overlap[d.ID]--
+		f.mu.Unlock()
+	}()
+	if answer == nil {
+		return destination.Receipt{Code: 200}, nil
+	}
+	return destination.Receipt{Code: 200}, answer(ctx, d)
+}
+
+func (f *far) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open > 0 {
+		f.rig.t.Errorf("%s: Close while %d Sends run", f.name, f.open)
+	}
+	f.closed++
+	return nil
+}
+
+func (f *far) set(answer func(context.Context, destination.Delivery) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answer = answer
+}
+
+func (f *far) seen() []hit {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]hit(nil), f.hits...)
+}
+
+func (f *far) running() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open
+}
+
+func hang(ctx context.Context, _ destination.Delivery) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func fails(context.Context, destination.Delivery) error { return errors.New("503") }
+
+func takes(d time.Duration) func(context.Context, destination.Delivery) error {
+	return func(ctx context.Context, _ destination.Delivery) error {
+		select {
+		case <-time.After(d):
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// rig is a scheduler on a real store in memory.
+type rig struct {
+	t       testing.TB
+	fs      vfs.FS
+	store   *pebblestore.Store
+	s       *Scheduler
+	began   time.Time
+	mem     []byte // of the flight record
+	limits  Limits
+	targets map[uint32]*Target
+	frozen  map[uint64]func() *Settings
+	thaws   int
+	skew    time.Duration // of the wall clock
+	log     *strings.Builder
+	wrap    func(Store) Store
+	users   int
+}
+
+func newRig(t testing.TB) *rig {
+	r := &rig{t: t, fs: vfs.NewMem(), began: time.Now(), targets: map[uint32]*Target{}, frozen: map[uint64]func() *Settings{}, log: &strings.Builder{}}
+	r.open()
+	return r
+}
+
+func (r *rig) since() time.Duration { return time.Since(r.began) }
+
+// now is the wall clock, which tests step.
+func (r *rig) now() time.Time { return time.Now().Add(r.skew) }
+
+func (r *rig) open() {
+	r.t.Helper()
+	var err error
+	r.store, err = pebblestore.Open("db", pebblestore.Options{FS: r.fs, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+type locked struct {
+	mu sync.Mutex
+	b  *strings.Builder
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// start builds a scheduler with the targets there are and starts it.
+func (r *rig) start() {
+	r.t.Helper()
+	r.build()
+	r.apply()
+	if err := r.s.Start(context.Background()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) build() {
+	var st Store = r.store
+	if r.wrap != nil {
+		st = r.wrap(st)
+	}
+	var fl *Flight
+	if r.mem != nil {
+		fl = NewFlight(r.mem)
+	}
+	r.s = New(Options{
+		Store: st, Limits: r.limits, Flight: fl, Metrics: prometheus.NewRegistry(), Chance: func() float64 { return 0.5 },
+		Log: slog.New(slog.NewTextHandler(&locked{b: r.log}, nil)),
+		Thaw: func(_ context.Context, _ uint32, hash uint64) (*Settings, error) {
+			r.thaws++
+			if f := r.frozen[hash]; f != nil {
+				return f(), nil
+			}
+			return nil, store.ErrNotFound
+		},
+	})
+	r.s.wall = func(t time.Time) int64 { return t.Add(r.skew).UnixNano() }
+}
+
+// add registers a destination that answers with a far of its own.
+func (r *rig) add(developer, name string, change ...func(*Settings)) (uint32, *far) {
+	r.t.Helper()
+	key := store.DestinationKey{Developer: developer, Name: name, Kind: "fake"}
+	ids, err := r.store.Register(context.Background(), []store.DestinationKey{key})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	f := &far{name: name, rig: r}
+	st := &Settings{
+		Hash: uint64(ids[0])<<8 | 1, Destination: f, Timeout: 30 * time.Second, MaxInFlight: 16,
+		Schedule: retry.Exponential(30*time.Second, 3, 8, 0),
+	}
+	for _, c := range change {
+		c(st)
+	}
+	r.targets[ids[0]] = &Target{ID: ids[0], Key: key, Current: st}
+	return ids[0], f
+}
+
+func (r *rig) apply() {
+	var ts []Target
+	for _, t := range r.targets {
+		c := *t
+		ts = append(ts, c)
+	}
+	r.s.Apply(ts)
+}
+
+// reload gives a destination other settings.
+func (r *rig) reload(id uint32, name string, change func(*Settings)) *far {
+	old := r.targets[id].Current
+	f := &far{name: name, rig: r}
+	st := *old
+	st.Hash++
+	st.Destination = f
+	if change != nil {
+		change(&st)
+	}
+	r.targets[id].Current = &st
+	r.apply()
+	return f
+}
+
+// accept takes one event for each destination named and offers it.
+func (r *rig) accept(to ...uint32) []store.Item {
+	r.t.Helper()
+	return r.acceptBody([]byte(`{"type":"test"}`), to...)
+}
+
+func (r *rig) acceptBody(body []byte, to ...uint32) []store.Item {
+	r.t.Helper()
+	r.users++
+	e := &event.Event{Developer: "dev", Reference: "ref", Envelope: event.Envelope{Type: "test", UserID: fmt.Sprint("user", r.users)}, Body: body}
+	done, err := r.store.Append(context.Background(), r.now(), []*store.Entry{{Event: e, To: to}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if done[0].Err != nil {
+		r.t.Fatal(done[0].Err)
+	}
+	r.s.Offer(e, done[0].Items)
+	return done[0].Items
+}
+
+// stop stops the scheduler and checks what must hold at every end.
+func (r *rig) stop() {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r.s.Stop(ctx)
+	if n := value(r.s.metrics.rescued); n != 0 {
+		r.t.Errorf("the safety net found %v things that were forgotten\n%s", n, r.log)
+	}
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	b := &r.s.budget
+	if b.inFlight != 0 || b.slow != 0 || b.bytes != 0 || b.slowBytes != 0 || b.unproven != 0 || b.surplus != 0 || len(b.stuck) != 0 {
+		r.t.Errorf("the budget does not balance: %+v", b)
+	}
+	if r.s.cache.bytes < 0 || len(r.s.cache.bodies) == 0 && r.s.cache.bytes != 0 {
+		r.t.Errorf("the cache does not balance: %d bytes", r.s.cache.bytes)
+	}
+}
+
+func (r *rig) close() {
+	r.t.Helper()
+	r.stop()
+	if err := r.store.Close(); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// crash ends the process without any farewell: nothing more reaches the store.
+func (r *rig) crash() {
+	mem := append([]byte(nil), r.mem...)
+	if err := r.store.Close(); err != nil {
+		r.t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r.s.Stop(ctx)
+	copy(r.mem, mem)
+}
+
+func (r *rig) record(it store.Item) (store.DeliveryRecord, []store.Attempt) {
+	r.t.Helper()
+	d, as, err := r.store.Delivery(context.Background(), it.ID)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return d, as
+}
+
+func (r *rig) wantState(it store.Item, want store.State) {
+	r.t.Helper()
+	if d, _ := r.record(it); d.State != want {
+		r.t.Errorf("delivery %v is %v (%q), want %v", it.ID, d.State, d.Reason, want)
+	}
+}
+
+func (r *rig) status(id uint32) Status {
+	for _, st := range r.s.Status() {
+		if st.ID == id {
+			return st
+		}
+	}
+	r.t.Fatalf("no status of destination %d", id)
+	return Status{}
+}
+
+func (r *rig) move(c store.Change, it store.Item) store.Moved {
+	r.t.Helper()
+	ms, err := r.s.Move(context.Background(), r.now(), c, []store.DeliveryID{it.ID})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return ms[0]
+}
+
+// settleDown lets everything happen that happens without time passing.
+func settleDown() { synctest.Wait() }
+
+func at(hits []hit) []time.Duration {
+	var ds []time.Duration
+	for _, h := range hits {
+		ds = append(ds, h.at)
+	}
+	return ds
+}
+
+// value reads a counter.
+func value(c prometheus.Metric) float64 {
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		return -1
+	}
+	return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+}
