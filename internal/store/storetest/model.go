@@ -1,0 +1,301 @@
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// model is the contract in its plainest form: maps behind a mutex, every answer
+// a scan of all there is. Random work on a store is done to a model too.
+type model struct {
+	mu       sync.Mutex
+	closed   bool
+	accepted time.Time // of the newest event
+	newest   event.ID
+	events   map[event.ID]*modelEvent
+	rows     map[store.DeliveryID]*modelRow
+	keys     map[modelKey]modelFirst
+	version  uint32
+
+	dests    []store.Destination
+	settings map[uint64][]byte
+	values   map[string][]byte
+	erasures []store.Erasure
+
+	backups map[string]*model
+	stalled time.Time
+	gate    chan struct{} // closed when commits may end; nil: they may
+}
+
+var _ store.Store = (*model)(nil)
+
+type modelEvent struct {
+	event.Event
+	size   int
+	to     []uint32
+	gone   string
+	erased bool
+}
+
+type modelRow struct {
+	store.Item // as its queue offers it while it is pending
+	state      store.State
+	reason     string
+	changed    int64
+	attempts   []store.Attempt
+}
+
+type modelKey struct{ developer, key string }
+
+type modelFirst struct {
+	day  event.Day
+	body [32]byte
+	store.Appended
+}
+
+func newModel() *model {
+	return &model{
+		events: map[event.ID]*modelEvent{}, rows: map[store.DeliveryID]*modelRow{}, keys: map[modelKey]modelFirst{},
+		settings: map[uint64][]byte{}, values: map[string][]byte{}, backups: map[string]*model{},
+	}
+}
+
+// lock takes the mutex, or says why not.
+func (m *model) lock() error {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return store.ErrClosed
+	}
+	return nil
+}
+
+// commit gives the mutex back and waits while nothing can be made durable.
+func (m *model) commit() {
+	gate := m.gate
+	m.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+}
+
+func (m *model) Append(ctx context.Context, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
+	if err := m.lock(); err != nil {
+		return nil, err
+	}
+	if m.hangs() {
+		m.mu.Unlock()
+		return nil, &store.Unavailable{Reason: "store stalled", After: time.Second}
+	}
+	defer m.commit()
+	out := make([]store.Appended, len(batch))
+	for i, e := range batch {
+		out[i] = m.accept(now, e)
+	}
+	return out, nil
+}
+
+func (m *model) hangs() bool { return m.gate != nil && time.Since(m.stalled) > 2*time.Second }
+
+func (m *model) accept(now time.Time, e *store.Entry) store.Appended {
+	if a, ok := m.known(e); ok {
+		return a
+	}
+	at := now.UTC().Truncate(time.Microsecond)
+	if at.Before(m.accepted) {
+		at = m.accepted
+	}
+	m.accepted = at
+	order := uint16(0)
+	if ms := at.Truncate(time.Millisecond); !ms.After(m.newest.Time()) {
+		if order = m.newest.Order() + 1; order > 0xfff {
+			order, m.accepted = 0, m.newest.Time().Add(time.Millisecond)
+		} else {
+			m.accepted = later(at, m.newest.Time())
+		}
+		at = m.accepted
+	}
+	e.Event.ID = event.NewID(at, order, rand.Uint64())
+	if e.Event.Ordering.IsZero() {
+		e.Event.Ordering = at
+	}
+	return m.keep(now, e)
+}
+
+// known answers an entry whose key was used before.
+func (m *model) known(e *store.Entry) (store.Appended, bool) {
+	first, ok := m.keys[modelKey{e.Event.Developer, e.IdempotencyKey}]
+	switch {
+	case !ok || e.IdempotencyKey == "":
+		return store.Appended{}, false
+	case first.body != sha256.Sum256(e.Event.Body):
+		return store.Appended{Err: store.ErrIdempotencyMismatch}, true
+	}
+	return store.Appended{ID: first.ID, Reference: first.Reference, Fanout: first.Fanout, Duplicate: true}, true
+}
+
+// keep stores an entry whose event has its id and ordering time.
+func (m *model) keep(now time.Time, e *store.Entry) store.Appended {
+	ev := &modelEvent{Event: *e.Event, size: len(e.Event.Body), to: slices.Clone(e.To)}
+	m.events[ev.ID] = ev
+	if newer(ev.ID, m.newest) {
+		m.newest = ev.ID
+	}
+	a := store.Appended{ID: ev.ID, Reference: ev.Reference, Fanout: len(e.To)}
+	for _, d := range e.To {
+		m.version++
+		it := store.Item{
+			ID:    store.DeliveryID{Day: ev.ID.Day(), Event: ev.ID, Dest: d},
+			Queue: store.QueueID{Dest: d}, Due: now.UnixNano(), Ordering: ev.Ordering.UnixNano(),
+			Size: uint32(ev.size), Version: m.version,
+		}
+		m.rows[it.ID] = &modelRow{Item: it, state: store.Pending, changed: now.UnixNano()}
+		a.Items = append(a.Items, it)
+	}
+	if e.IdempotencyKey != "" {
+		m.keys[modelKey{ev.Developer, e.IdempotencyKey}] = modelFirst{day: event.DayOf(now), body: sha256.Sum256(ev.Body), Appended: a}
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func (m *model) Settle(ctx context.Context, now time.Time, outcomes []store.Outcome) ([]store.Settled, error) {
+	if err := m.lock(); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	out := make([]store.Settled, len(outcomes))
+	for i := range outcomes {
+		out[i] = m.outcome(now, &outcomes[i])
+	}
+	return out, nil
+}
+
+func (m *model) outcome(now time.Time, o *store.Outcome) store.Settled {
+	row := m.rows[o.Item.ID]
+	if row == nil {
+		return store.Settled{Stale: true}
+	}
+	stale := row.Version != o.Item.Version
+	if o.Attempt != nil {
+		row.attempts = append(row.attempts, *o.Attempt)
+	}
+	if !stale || o.State == store.Delivered && row.state != store.Delivered {
+		row.state, row.reason, row.changed = o.State, o.Reason, now.UnixNano()
+		row.Item.Attempts = o.Attempts
+		if o.State == store.Pending {
+			row.Due, row.Queue.Settings = o.Due, o.Settings
+		}
+		m.version++
+		row.Version = m.version
+	}
+	s := store.Settled{State: row.state, Stale: stale}
+	if row.state == store.Pending {
+		s.Item = row.Item
+	}
+	return s
+}
+
+func (m *model) Due(ctx context.Context, q store.QueueID, from store.Position, until int64, limit int) ([]store.Item, int64, error) {
+	if err := m.lock(); err != nil {
+		return nil, 0, err
+	}
+	defer m.mu.Unlock()
+	var all, out []store.Item
+	for _, row := range m.rows {
+		if row.state == store.Pending && row.Queue == q && comparePositions(from, row.Position()) <= 0 {
+			all = append(all, row.Item)
+		}
+	}
+	slices.SortFunc(all, func(a, b store.Item) int { return comparePositions(a.Position(), b.Position()) })
+	for _, it := range all {
+		if it.Due > until || len(out) == limit {
+			return out, it.Due, nil
+		}
+		out = append(out, it)
+	}
+	return out, 0, nil
+}
+
+func comparePositions(a, b store.Position) int {
+	return cmp.Or(cmp.Compare(a.Due, b.Due), slices.Compare(a.Event[:], b.Event[:]), cmp.Compare(a.Replay, b.Replay))
+}
+
+func (m *model) Queues(ctx context.Context) ([]store.QueueID, error) {
+	if err := m.lock(); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	seen := map[store.QueueID]bool{}
+	var out []store.QueueID
+	for _, row := range m.rows {
+		if row.state == store.Pending && !seen[row.Queue] {
+			seen[row.Queue] = true
+			out = append(out, row.Queue)
+		}
+	}
+	return out, nil
+}
+
+func (m *model) Move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
+	if err := m.lock(); err != nil {
+		return nil, err
+	}
+	defer m.commit()
+	out := make([]store.Moved, len(ids))
+	for i, id := range ids {
+		out[i] = m.change(now, c, id)
+	}
+	return out, nil
+}
+
+func (m *model) change(now time.Time, c store.Change, id store.DeliveryID) store.Moved {
+	row := m.rows[id]
+	if row == nil {
+		return store.Moved{ID: id, Err: store.ErrNotFound}
+	}
+	out := store.Moved{ID: id, From: row.state, To: row.state}
+	switch {
+	case c == store.Retry && m.events[id.Event].gone != "":
+		out.Err = store.ErrNotFound
+		return out
+	case c != store.Retry && row.state != store.Pending, c == store.Rebind && row.Queue.Settings == 0:
+		out.Err = store.ErrConflict
+		return out
+	}
+	if row.state == store.Pending {
+		out.Was = row.Queue
+	}
+	switch c {
+	case store.Cancel:
+		row.state, row.reason = store.Cancelled, "cancelled"
+	case store.Expire:
+		row.state, row.reason = store.Dead, "expired"
+		row.attempts = append(row.attempts, store.Attempt{At: now.UnixNano(), Class: "expired"})
+	case store.Retry:
+		row.state, row.reason = store.Pending, ""
+		row.Due, row.Queue.Settings, row.Item.Attempts = now.UnixNano(), 0, 0
+	case store.Rebind:
+		row.Queue.Settings = 0
+	}
+	m.version++
+	row.Version, row.changed = m.version, now.UnixNano()
+	if out.To = row.state; row.state == store.Pending {
+		out.Item = row.Item
+	}
+	return out
+}

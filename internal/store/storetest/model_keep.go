@@ -1,0 +1,254 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+func (m *model) Register(ctx context.Context, keys []store.DestinationKey) ([]uint32, error) {
+	if err := m.lock(); err != nil {
+		return nil, err
+	}
+	defer m.commit()
+	ids := make([]uint32, len(keys))
+	for i, k := range keys {
+		at := slices.IndexFunc(m.dests, func(d store.Destination) bool { return d.DestinationKey == k })
+		if at < 0 {
+			at = len(m.dests)
+			m.dests = append(m.dests, store.Destination{ID: uint32(at) + 1, DestinationKey: k})
+		}
+		ids[i] = m.dests[at].ID
+	}
+	return ids, nil
+}
+
+func (m *model) Destinations(ctx context.Context) ([]store.Destination, error) {
+	if err := m.lock(); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	return slices.Clone(m.dests), nil
+}
+
+func (m *model) SetState(ctx context.Context, id uint32, s store.DestinationState) error {
+	if err := m.lock(); err != nil {
+		return err
+	}
+	defer m.commit()
+	if id == 0 || int(id) > len(m.dests) {
+		return store.ErrNotFound
+	}
+	m.dests[id-1].State = s
+	return nil
+}
+
+func (m *model) PutSettings(ctx context.Context, hash uint64, sealed []byte) error {
+	if err := m.lock(); err != nil {
+		return err
+	}
+	defer m.commit()
+	m.settings[hash] = bytes.Clone(sealed)
+	return nil
+}
+
+func (m *model) Settings(ctx context.Context, hash uint64) ([]byte, error) {
+	if err := m.lock(); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	return find(m.settings, hash)
+}
+
+func find[K comparable](values map[K][]byte, key K) ([]byte, error) {
+	v, ok := values[key]
+	if !ok {
+		return nil, store.ErrNotFound
+	}
+	return bytes.Clone(v), nil
+}
+
+func (m *model) CollectSettings(ctx context.Context, keep []uint64) (int, error) {
+	if err := m.lock(); err != nil {
+		return 0, err
+	}
+	defer m.mu.Unlock()
+	needed := map[uint64]bool{}
+	for _, row := range m.rows {
+		needed[row.Queue.Settings] = needed[row.Queue.Settings] || row.state == store.Pending
+	}
+	before := len(m.settings)
+	maps.DeleteFunc(m.settings, func(hash uint64, _ []byte) bool { return !needed[hash] && !slices.Contains(keep, hash) })
+	return before - len(m.settings), nil
+}
+
+func (m *model) Put(ctx context.Context, key string, value []byte) error {
+	if err := m.lock(); err != nil {
+		return err
+	}
+	defer m.commit()
+	m.values[key] = bytes.Clone(value)
+	return nil
+}
+
+func (m *model) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := m.lock(); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	return find(m.values, key)
+}
+
+func (m *model) Delete(ctx context.Context, key string) error {
+	if err := m.lock(); err != nil {
+		return err
+	}
+	defer m.commit()
+	delete(m.values, key)
+	return nil
+}
+
+func (m *model) Counts(dest uint32) store.Counts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.count()[dest]
+}
+
+func (m *model) Ready() error {
+	if err := m.lock(); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	if m.hangs() {
+		return &store.Unavailable{Reason: "store stalled", After: time.Second}
+	}
+	return nil
+}
+
+func (m *model) Stats() store.Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := store.Stats{Bytes: 1, DiskFree: 1}
+	for _, c := range m.count() {
+		s.Pending += c.Pending
+	}
+	return s
+}
+
+// Retain takes whole days, as soon as their last instant is too old.
+func (m *model) Retain(ctx context.Context, now time.Time, r store.Retention, expired func([]store.Moved)) (store.RetainReport, error) {
+	if err := m.lock(); err != nil {
+		return store.RetainReport{}, err
+	}
+	defer m.mu.Unlock()
+	var rep store.RetainReport
+	old := func(d event.Day, keep time.Duration) bool { return keep > 0 && d < event.DayOf(now.Add(-keep)) }
+	rep.Expired = m.end(now, store.Expire, expired, func(id store.DeliveryID) bool { return old(id.Day, r.Events) })
+	days := map[event.Day]bool{}
+	for id, e := range m.events {
+		if old(id.Day(), r.Events) && e.gone == "" {
+			e.gone, e.Body, days[id.Day()] = "expired", nil, true
+		}
+		if old(id.Day(), r.Attempts) {
+			delete(m.events, id)
+			maps.DeleteFunc(m.rows, func(d store.DeliveryID, _ *modelRow) bool { return d.Event == id })
+			days[id.Day()] = true
+		}
+	}
+	maps.DeleteFunc(m.keys, func(_ modelKey, f modelFirst) bool { return old(f.day, r.Idempotency) })
+	rep.Days = len(days)
+	return rep, nil
+}
+
+// end changes every pending delivery that is meant, and shows them to seen in chunks.
+func (m *model) end(now time.Time, c store.Change, seen func([]store.Moved), meant func(store.DeliveryID) bool) int {
+	var all []store.Moved
+	for id, row := range m.rows {
+		if row.state == store.Pending && meant(id) {
+			all = append(all, m.change(now, c, id))
+		}
+	}
+	for chunk := range slices.Chunk(all, 100) {
+		if seen != nil {
+			m.mu.Unlock()
+			seen(chunk)
+			m.mu.Lock()
+		}
+	}
+	return len(all)
+}
+
+func (m *model) Erase(ctx context.Context, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (store.ErasureReport, error) {
+	if err := m.lock(); err != nil {
+		return store.ErasureReport{}, err
+	}
+	defer m.mu.Unlock()
+	var rep store.ErasureReport
+	whose := func(e *modelEvent) bool {
+		return e.gone != "erased" && e.Developer == req.Developer && e.UserID == req.User
+	}
+	rep.Cancelled = m.end(now, store.Cancel, cancelled, func(id store.DeliveryID) bool { return whose(m.events[id.Event]) })
+	for _, e := range m.events {
+		if whose(e) {
+			e.UserID, e.Reference, e.Body, e.gone = "", "", nil, "erased"
+			rep.Events++
+			m.forgetAnswers(e)
+		}
+	}
+	m.erasures = append(m.erasures, req)
+	return rep, nil
+}
+
+// forgetAnswers empties what the far side said, which may quote the body.
+func (m *model) forgetAnswers(e *modelEvent) {
+	for _, d := range e.to {
+		as := m.rows[store.DeliveryID{Day: e.ID.Day(), Event: e.ID, Dest: d}].attempts
+		for i := range as {
+			as[i].Answer = ""
+		}
+	}
+}
+
+func (m *model) Backup(ctx context.Context, dir string) error {
+	if err := m.lock(); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	if m.backups[dir] != nil {
+		return fmt.Errorf("backup to %s: %w", dir, fs.ErrExist)
+	}
+	m.backups[dir] = m.clone()
+	return nil
+}
+
+// clone copies m as it stands, open.
+func (m *model) clone() *model {
+	c := newModel()
+	c.accepted, c.newest, c.version = m.accepted, m.newest, m.version
+	for id, e := range m.events {
+		again := *e
+		c.events[id] = &again
+	}
+	for id, row := range m.rows {
+		again := *row
+		again.attempts = slices.Clone(row.attempts)
+		c.rows[id] = &again
+	}
+	c.keys, c.settings, c.values = maps.Clone(m.keys), maps.Clone(m.settings), maps.Clone(m.values)
+	c.dests, c.erasures, c.backups = slices.Clone(m.dests), slices.Clone(m.erasures), m.backups
+	return c
+}
+
+func (m *model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	return nil
+}

@@ -1,0 +1,173 @@
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+func (m *model) Event(ctx context.Context, day event.Day, id event.ID) (*event.Event, error) {
+	if err := m.lock(); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	e := m.events[id]
+	if e == nil || e.gone != "" || day != id.Day() {
+		return nil, store.ErrNotFound
+	}
+	full := e.Event
+	return &full, nil
+}
+
+func (e *modelEvent) record() store.EventRecord {
+	rec := store.EventRecord{Event: e.Event, Size: e.size, To: slices.Clone(e.to), Gone: e.gone}
+	rec.Event.Body = nil
+	return rec
+}
+
+func (m *model) EventRecord(ctx context.Context, id event.ID) (store.EventRecord, error) {
+	if err := m.lock(); err != nil {
+		return store.EventRecord{}, err
+	}
+	defer m.mu.Unlock()
+	e := m.events[id]
+	if e == nil {
+		return store.EventRecord{}, store.ErrNotFound
+	}
+	return e.record(), nil
+}
+
+func (row *modelRow) record() store.DeliveryRecord {
+	d := store.DeliveryRecord{ID: row.ID, State: row.state, Reason: row.reason, Attempts: row.Item.Attempts, Changed: row.changed}
+	if row.state == store.Pending {
+		d.Due, d.Settings = row.Due, row.Queue.Settings
+	}
+	return d
+}
+
+func (m *model) Delivery(ctx context.Context, id store.DeliveryID) (store.DeliveryRecord, []store.Attempt, error) {
+	if err := m.lock(); err != nil {
+		return store.DeliveryRecord{}, nil, err
+	}
+	defer m.mu.Unlock()
+	row := m.rows[id]
+	if row == nil {
+		return store.DeliveryRecord{}, nil, store.ErrNotFound
+	}
+	as := slices.Clone(row.attempts)
+	slices.SortStableFunc(as, func(a, b store.Attempt) int { return int(a.At - b.At) })
+	return row.record(), as, nil
+}
+
+func (m *model) Events(ctx context.Context, q store.EventQuery) (store.Page[store.EventRecord], error) {
+	if err := m.lock(); err != nil {
+		return store.Page[store.EventRecord]{}, err
+	}
+	defer m.mu.Unlock()
+	var all []store.EventRecord
+	for id, e := range m.events {
+		if oneOf(q.Developers, e.Developer) && oneOf(q.Types, e.Type) && (q.User == "" || q.User == e.UserID) &&
+			within(id, q.Since, q.Until) && !(q.Unmatched && len(e.to) > 0) {
+			all = append(all, e.record())
+		}
+	}
+	slices.SortFunc(all, func(a, b store.EventRecord) int { return slices.Compare(b.Event.ID[:], a.Event.ID[:]) })
+	after, err := event.ParseID(strings.TrimPrefix(q.Cursor, "e"))
+	if q.Cursor != "" && (err != nil || q.Cursor[0] != 'e') {
+		return store.Page[store.EventRecord]{}, store.ErrCursor
+	}
+	behind := func(e store.EventRecord) bool { return q.Cursor == "" || newer(after, e.Event.ID) }
+	return cut(all, behind, q.Limit, func(e store.EventRecord) string { return "e" + e.Event.ID.String() })
+}
+
+func (m *model) Deliveries(ctx context.Context, q store.DeliveryQuery) (store.Page[store.DeliveryRecord], error) {
+	if err := m.lock(); err != nil {
+		return store.Page[store.DeliveryRecord]{}, err
+	}
+	defer m.mu.Unlock()
+	var all []store.DeliveryRecord
+	for id, row := range m.rows {
+		if oneOf(q.Dests, id.Dest) && oneOf(q.States, row.state) && (q.Event.IsZero() || q.Event == id.Event) && within(id.Event, q.Since, q.Until) {
+			all = append(all, row.record())
+		}
+	}
+	slices.SortFunc(all, func(a, b store.DeliveryRecord) int { return compareListed(a.ID, b.ID) })
+	after, err := store.ParseDeliveryID(strings.TrimPrefix(q.Cursor, "d"))
+	if q.Cursor != "" && (err != nil || q.Cursor[0] != 'd') {
+		return store.Page[store.DeliveryRecord]{}, store.ErrCursor
+	}
+	behind := func(d store.DeliveryRecord) bool { return q.Cursor == "" || compareListed(d.ID, after) > 0 }
+	return cut(all, behind, q.Limit, func(d store.DeliveryRecord) string { return "d" + d.ID.String() })
+}
+
+func oneOf[T comparable](list []T, x T) bool { return list == nil || slices.Contains(list, x) }
+
+func within(id event.ID, since, until time.Time) bool {
+	at := id.Time()
+	return (since.IsZero() || !at.Before(since)) && (until.IsZero() || at.Before(until))
+}
+
+// compareListed is the order of the list: newest event first, then by destination.
+func compareListed(a, b store.DeliveryID) int {
+	return cmp.Or(slices.Compare(b.Event[:], a.Event[:]), cmp.Compare(a.Dest, b.Dest))
+}
+
+// cut takes the page that begins behind the cursor. A cursor names the last item of the page before.
+func cut[T any](all []T, behind func(T) bool, limit int, name func(T) string) (store.Page[T], error) {
+	if i := slices.IndexFunc(all, behind); i >= 0 {
+		all = all[i:]
+	} else {
+		all = nil
+	}
+	if limit = min(max(limit, 1), 1000); len(all) <= limit {
+		return store.Page[T]{Items: all}, nil
+	}
+	return store.Page[T]{Items: all[:limit], Next: name(all[limit-1])}, nil
+}
+
+func (m *model) Audit(ctx context.Context, deep bool, progress func(int64)) ([]store.AuditRow, error) {
+	if err := m.lock(); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	counts := m.count()
+	var out []store.AuditRow
+	for _, d := range m.dests {
+		row := store.AuditRow{Dest: d.ID, Counts: counts[d.ID]}
+		if deep {
+			again := counts[d.ID]
+			row.Recounted = &again
+		}
+		out = append(out, row)
+	}
+	if deep {
+		progress(int64(len(m.rows)))
+	}
+	return out, nil
+}
+
+func (m *model) count() map[uint32]store.Counts {
+	counts := map[uint32]store.Counts{}
+	for id, row := range m.rows {
+		c := counts[id.Dest]
+		c.Accepted++
+		switch row.state {
+		case store.Pending:
+			c.Pending++
+			c.PendingBytes += int64(row.Size)
+		case store.Delivered:
+			c.Delivered++
+		case store.Dead:
+			c.Dead++
+		case store.Cancelled:
+			c.Cancelled++
+		}
+		counts[id.Dest] = c
+	}
+	return counts
+}
