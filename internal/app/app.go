@@ -78,6 +78,13 @@ type step struct {
 // New builds the daemon and binds its listener, but accepts and delivers
 // nothing before Run. After an error everything is closed again.
 func New(ctx context.Context, o Options) (_ *App, err error) {
+	made, err := config.EnsureKeyFile(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range made {
+		o.Log.Warn("made a new key, which seals stored settings: keep a copy where you keep secrets", "file", file)
+	}
 	snapshot, loadErr := config.Load(o.Config, o.Kinds)
 	if snapshot == nil {
 		return nil, loadErr

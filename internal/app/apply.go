@@ -44,7 +44,8 @@ func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
 			snap.Developers[id] = &config.Developer{ID: id}
 			problems = append(problems, fmt.Sprintf("developer %s: faulty settings, events are kept without a destination: %s", id, faults[0].Error()))
 		default:
-			return fmt.Errorf("read the last good settings of developer %s: %w", id, err)
+			snap.Developers[id] = &config.Developer{ID: id}
+			problems = append(problems, fmt.Sprintf("developer %s: faulty settings, and the last good ones cannot be read (%v); events are kept without a destination: %s", id, err, faults[0].Error()))
 		}
 		broken[id] = true
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-51f8da91/fantail/internal/app"
-	"github.com/seed-51f8da91/fantail/internal/config"
 )
 
 func newServe(e *env) *cobra.Command {
@@ -38,13 +37,6 @@ SIGHUP reads the settings again, all or nothing, as does "fantail reload".`,
 			log, err := e.logger(level, format)
 			if err != nil {
 				return err
-			}
-			made, err := config.EnsureKeyFile(path)
-			if err != nil {
-				return err
-			}
-			for _, file := range made {
-				log.Warn("made a new key, which seals stored settings: keep a copy where you keep secrets", "file", file)
 			}
 			if profile != "" {
 				stop, err := serveProfiles(cmd.Context(), profile, log)

@@ -3,11 +3,14 @@ package config
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v4"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -25,6 +28,9 @@ type fakeConfig struct {
 	Port       int                     `yaml:"port"`
 	Hosts      []string                `yaml:"hosts"`
 	Mode       fakeMode                `yaml:"mode"`
+	At         time.Time               `yaml:"at"`
+	From       netip.Addr              `yaml:"from"`
+	Odd        fakeOdd                 `yaml:"odd"`
 }
 
 type fakeAuth struct {
@@ -39,6 +45,17 @@ func (m *fakeMode) UnmarshalText(b []byte) error {
 	if *m = fakeMode(b); *m != "fast" && *m != "safe" {
 		return errors.New("must be fast or safe")
 	}
+	return nil
+}
+
+// fakeOdd reads its own YAML.
+type fakeOdd struct{ Secret secret.Value }
+
+func (o *fakeOdd) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind != yaml.ScalarNode || n.Value == "odd" {
+		return errors.New("must be even")
+	}
+	o.Secret = secret.New(n.Value)
 	return nil
 }
 

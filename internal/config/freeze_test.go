@@ -32,6 +32,9 @@ destinations:
       allow_http: yes
       wait: 90s
       hosts: [a, "1", "null", "~"]
+      at: 2026-07-01T09:12:33.5Z
+      from: 192.0.2.1
+      odd: "${env:FANTAIL_DEV_ACME_SECRET}"
   - name: db
     kind: postgres
     retry: { retries: 0 }
@@ -58,7 +61,7 @@ func TestThawNeedsNothingElse(t *testing.T) {
 	}
 	same(t, thawed, was.Destinations[0])
 	if got := opened(t, thawed); got.Secret.Reveal() != "s3cret" || got.Headers["X-Key"].Reveal() != binary ||
-		got.NextSecret.Reveal() != "literal ${x} 'quoted' \u2028\ttext" || got.Headers["X-Number"].Reveal() != "007" || got.Auth.User != "123" || got.Port != 8443 || !got.AllowHTTP {
+		got.NextSecret.Reveal() != "literal ${x} 'quoted' \u2028\ttext" || got.Headers["X-Number"].Reveal() != "007" || got.Auth.User != "123" || got.Port != 8443 || got.Odd.Secret.Reveal() != "s3cret" || got.At.IsZero() || !got.AllowHTTP {
 		t.Errorf("settings: %+v", got)
 	}
 
@@ -88,7 +91,7 @@ func same(t *testing.T, got, want *Destination) {
 }
 
 func reveal(c fakeConfig) []any {
-	return []any{c.URL, c.Secret.Reveal(), c.NextSecret.Reveal(), c.AllowHTTP, c.Wait, c.Port, c.Hosts, c.Mode}
+	return []any{c.URL, c.Secret.Reveal(), c.NextSecret.Reveal(), c.AllowHTTP, c.Wait, c.Port, c.Hosts, c.Mode, c.At, c.From, c.Odd.Secret.Reveal()}
 }
 
 func TestThawRefusesWhatItCannotRead(t *testing.T) {

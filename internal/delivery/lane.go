@@ -12,9 +12,9 @@ type developer struct {
 	ready    [classes]lanes
 	links    [classes]link[developer]
 	served   uint64 // turn
-	inFlight int // attempts that hold a place of the in-flight budget
-	slow     int // places of the slow budget
-	stuck    int // attempts that are slow and found no place there
+	inFlight int    // attempts that hold a place of the in-flight budget
+	slow     int    // places of the slow budget
+	stuck    int    // attempts that are slow and found no place there
 }
 
 // dest is one destination.

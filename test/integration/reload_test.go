@@ -60,7 +60,7 @@ func TestFaultyDeveloperStartsOnLastGoodSettings(t *testing.T) {
 	if kept.Deliveries != 0 {
 		t.Errorf("an event of a developer without settings has %d deliveries", kept.Deliveries)
 	}
-	problems, warnings := d.app.Ready()
+	problems, warnings := d.app.Health()
 	if all := strings.Join(warnings, "\n"); len(problems) > 0 || !strings.Contains(all, "acme") || !strings.Contains(all, "newco") {
 		t.Errorf("problems %v, warnings %v: want no problem and a warning of acme and of newco", problems, warnings)
 	}

@@ -188,7 +188,15 @@ func (s *Store) build(g *group, now time.Time, f *fresh, out *store.Appended) {
 		}
 	}
 	day := id.Day()
-	g.k, g.v = eventKey(g.k[:0], kindEvent, day, id), appendEvent(g.v[:0], e, len(e.Body), to, false)
+	ev := eventRow{EventRecord: store.EventRecord{Event: *e, Size: len(e.Body), To: to}}
+	if c := f.claim; c != nil {
+		ev.key = &c.hash
+		c.first = first{id: id, reference: e.Reference, fanout: len(to)}
+		s.idem.stored(day)
+		g.k, g.v = idemKey(g.k[:0], day, c.hash), appendIdem(g.v[:0], &c.first, c.body)
+		g.set()
+	}
+	g.k, g.v = eventKey(g.k[:0], kindEvent, day, id), appendEvent(g.v[:0], &ev)
 	g.set()
 	g.setBody(day, id, e.Body)
 	g.k, g.v = ownerKey(g.k[:0], day, e.Developer, id), g.v[:0]
@@ -213,11 +221,6 @@ func (s *Store) build(g *group, now time.Time, f *fresh, out *store.Appended) {
 		c := g.sum.of(day, dest)
 		c[nAccepted]++
 		c.count(store.Pending, r.Size, 1)
-	}
-	if c := f.claim; c != nil {
-		c.first = first{id: id, reference: e.Reference, fanout: len(to)}
-		g.k, g.v = idemKey(g.k[:0], day, c.hash), appendIdem(g.v[:0], id, c.body)
-		g.set()
 	}
 	n := int64(len(e.Body)) + 256
 	g.bytes += n

@@ -154,15 +154,38 @@ func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool,
 		if err != nil {
 			return false, nil, err
 		}
-		e.Event.Reference, e.Event.UserID = "", ""
-		c.k, c.v = eventKey(c.k[:0], kindEvent, day, id), appendEvent(c.v[:0], &e.Event, e.Size, e.To, true)
+		e.Event.Reference, e.Event.UserID, e.Gone = "", "", "erased"
+		c.k, c.v = eventKey(c.k[:0], kindEvent, day, id), appendEvent(c.v[:0], &e)
 		c.set()
+		if e.key != nil {
+			if err := c.eraseKey(day, *e.key); err != nil {
+				return false, nil, err
+			}
+		}
 		c.k = eventKey(c.k[:0], kindBody, day, id)
 		c.delete()
 		c.k, c.v = append(registryKey(regPurge, ""), dayKey(nil, 0, day)[1:]...), c.v[:0]
 		c.set()
 	}
 	return true, moved, nil
+}
+
+// eraseKey takes the reference out of an idempotency key, which goes on to
+// refuse duplicates.
+func (c *changes) eraseKey(day event.Day, h idemHash) error {
+	k := idemKey(nil, day, h)
+	v, err := c.s.get(k)
+	if err != nil || v == nil {
+		return err
+	}
+	f, body, err := readIdem(v)
+	if err != nil {
+		return err
+	}
+	f.reference = ""
+	c.k, c.v = append(c.k[:0], k...), appendIdem(c.v[:0], &f, body)
+	c.set()
+	return nil
 }
 
 // cancel ends what is pending of an event on a day and empties the excerpts of answers.

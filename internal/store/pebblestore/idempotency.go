@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -48,15 +49,21 @@ func newClaim(e *store.Entry) *claim {
 	return &claim{hash: idemHash(h[:16]), body: bodyHash(b[:16]), done: make(chan struct{})}
 }
 
-func appendIdem(b []byte, id event.ID, body bodyHash) []byte {
-	return append(append(append(b, rowVersion), id[:]...), body[:]...)
+// appendIdem is the value of a key. It holds all that a duplicate is told: a key
+// may outlive its event.
+func appendIdem(b []byte, f *first, body bodyHash) []byte {
+	b = append(append(append(b, rowVersion), f.id[:]...), body[:]...)
+	return appendText(binary.AppendUvarint(b, uint64(f.fanout)), f.reference)
 }
 
-func readIdem(v []byte) (id event.ID, body bodyHash, err error) {
-	if len(v) != 1+16+16 || v[0] != rowVersion {
-		return id, body, errRow
-	}
-	return event.ID(v[1:]), bodyHash(v[17:]), nil
+func readIdem(v []byte) (f first, body bodyHash, err error) {
+	d := decoder{b: v}
+	d.version()
+	copy(f.id[:], d.take(16))
+	copy(body[:], d.take(16))
+	f.fanout = int(d.uint(1<<31 - 1))
+	f.reference = d.text()
+	return f, body, d.end()
 }
 
 // wait is an entry whose key another one holds.
@@ -163,20 +170,23 @@ func (s *Store) lookup(now time.Time, c *claim) (*claim, error) {
 		if v == nil {
 			continue
 		}
-		id, body, err := readIdem(v)
+		f, body, err := readIdem(v)
 		if err != nil {
 			return nil, fmt.Errorf("look up idempotency key: %w", err)
 		}
-		r, err := s.eventRecord(event.Day(day), id)
-		if err != nil {
-			if err == store.ErrNotFound { // outlived by its key: the key is free again
-				return nil, nil
-			}
-			return nil, err
-		}
-		return &claim{body: body, first: first{id: id, reference: r.Event.Reference, fanout: len(r.To)}}, nil
+		return &claim{body: body, first: f}, nil
 	}
 	return nil, nil
+}
+
+// stored notes that a key lies under day.
+func (x *idempotency) stored(day event.Day) {
+	for {
+		old := x.oldest.Load()
+		if uint32(day) >= old || x.oldest.CompareAndSwap(old, uint32(day)) {
+			return
+		}
+	}
 }
 
 // loadIdempotency finds the oldest day with a key.

@@ -47,22 +47,23 @@ func (s *Store) EventRecord(_ context.Context, id event.ID) (store.EventRecord, 
 		return store.EventRecord{}, err
 	}
 	defer s.leave()
-	return s.eventRecord(id.Day(), id)
+	r, err := s.eventRecord(id.Day(), id)
+	return r.EventRecord, err
 }
 
-func (s *Store) eventRecord(day event.Day, id event.ID) (store.EventRecord, error) {
+func (s *Store) eventRecord(day event.Day, id event.ID) (eventRow, error) {
 	return readEventRecord(s.db, day, id, event.Day(s.bodies.Load()))
 }
 
 // readEventRecord reads the event that lies under day; bodies is the first day
 // whose bodies are still there.
-func readEventRecord(db pebble.Reader, day event.Day, id event.ID, bodies event.Day) (store.EventRecord, error) {
+func readEventRecord(db pebble.Reader, day event.Day, id event.ID, bodies event.Day) (eventRow, error) {
 	v, c, err := db.Get(eventKey(nil, kindEvent, day, id))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return store.EventRecord{}, store.ErrNotFound
+		return eventRow{}, store.ErrNotFound
 	}
 	if err != nil {
-		return store.EventRecord{}, fmt.Errorf("read event %v: %w", id, err)
+		return eventRow{}, fmt.Errorf("read event %v: %w", id, err)
 	}
 	defer c.Close()
 	r, err := readEvent(id, v)

@@ -104,31 +104,43 @@ func readDue(k, v []byte) (it store.Item, err error) {
 const (
 	flagVersioned = 1 << iota
 	flagErased
+	flagKey
 )
 
-// appendEvent is the value of an event: everything but id and body.
-func appendEvent(b []byte, e *event.Event, size int, to []uint32, erased bool) []byte {
+// eventRow is the value of an event: everything but id and body.
+type eventRow struct {
+	store.EventRecord
+	key *idemHash // of its idempotency key, if it came with one
+}
+
+func appendEvent(b []byte, r *eventRow) []byte {
 	var flags byte
-	if e.Versioned {
+	if r.Event.Versioned {
 		flags |= flagVersioned
 	}
-	if erased {
+	if r.Gone != "" {
 		flags |= flagErased
 	}
+	if r.key != nil {
+		flags |= flagKey
+	}
 	b = append(b, rowVersion, flags)
-	b = be.AppendUint64(b, uint64(e.Ordering.UnixMicro()))
-	b = binary.AppendUvarint(b, uint64(size))
-	for _, t := range [...]string{e.Developer, e.Reference, e.Type, e.Version, e.UserID} {
+	if r.key != nil {
+		b = append(b, r.key[:]...)
+	}
+	b = be.AppendUint64(b, uint64(r.Event.Ordering.UnixMicro()))
+	b = binary.AppendUvarint(b, uint64(r.Size))
+	for _, t := range [...]string{r.Event.Developer, r.Event.Reference, r.Event.Type, r.Event.Version, r.Event.UserID} {
 		b = appendText(b, t)
 	}
-	b = binary.AppendUvarint(b, uint64(len(to)))
-	for _, dest := range to {
+	b = binary.AppendUvarint(b, uint64(len(r.To)))
+	for _, dest := range r.To {
 		b = binary.AppendUvarint(b, uint64(dest))
 	}
 	return b
 }
 
-func readEvent(id event.ID, v []byte) (r store.EventRecord, err error) {
+func readEvent(id event.ID, v []byte) (r eventRow, err error) {
 	d := decoder{b: v}
 	d.version()
 	flags := d.byte()
@@ -136,6 +148,10 @@ func readEvent(id event.ID, v []byte) (r store.EventRecord, err error) {
 	r.Event.Versioned = flags&flagVersioned != 0
 	if flags&flagErased != 0 {
 		r.Gone = "erased"
+	}
+	if flags&flagKey != 0 {
+		r.key = new(idemHash)
+		copy(r.key[:], d.take(16))
 	}
 	r.Event.Ordering = time.UnixMicro(d.int64()).UTC()
 	r.Size = int(d.uint(1<<32 - 1))

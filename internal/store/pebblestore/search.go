@@ -52,7 +52,7 @@ func (s *Store) Events(_ context.Context, q store.EventQuery) (store.Page[store.
 			return true, nil
 		}
 		last = id
-		var r store.EventRecord
+		var r eventRow
 		var err error
 		if src.kind == kindEvent {
 			var v []byte
@@ -71,13 +71,13 @@ func (s *Store) Events(_ context.Context, q store.EventQuery) (store.Page[store.
 		if err != nil {
 			return false, err
 		}
-		if !wantsEvent(&q, &r) {
+		if !wantsEvent(&q, &r.EventRecord) {
 			return true, nil
 		}
 		if len(page.Items) == limit {
 			return false, nil
 		}
-		page.Items = append(page.Items, r)
+		page.Items = append(page.Items, r.EventRecord)
 		full = position{day, p}
 		return true, nil
 	})

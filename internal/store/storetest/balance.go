@@ -91,7 +91,7 @@ func (r *rig) audited(want map[uint32]store.Counts) {
 			}
 		}
 		for _, d := range dests {
-			if !seen[d.ID] {
+			if !seen[d.ID] && want[d.ID] != (store.Counts{}) {
 				r.Errorf("audit leaves out destination %d", d.ID)
 			}
 		}

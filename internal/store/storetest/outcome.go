@@ -6,11 +6,11 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// attempt makes the record of a try that began now.
+// attempt makes the record of a try that has just ended.
 func (r *rig) attempt(class string, code int, counted bool) *store.Attempt {
 	r.n++
 	return &store.Attempt{
-		At: r.now.UnixNano() + int64(r.n), Took: 37 * time.Millisecond, Class: class, Code: code,
+		At: r.now.Add(-time.Second).UnixNano() + int64(r.n), Took: 37 * time.Millisecond, Class: class, Code: code,
 		Answer: "answer", Address: "192.0.2.1:443", Counted: counted,
 	}
 }
