@@ -14,11 +14,11 @@ func (s *Scheduler) Apply(targets []Target) {
 	named := make(map[uint32]bool, len(targets))
 	for i := range targets {
 		named[targets[i].ID] = true
-		s.adopt(&targets[i])
+		s.adopt(&targets[i], now)
 	}
 	for id, d := range s.dests {
 		if !named[id] && d.met {
-			s.adopt(&Target{ID: id, Key: d.key, Removed: true})
+			s.adopt(&Target{ID: id, Key: d.key, Removed: true}, now)
 		}
 	}
 	s.order = s.order[:0]
@@ -32,7 +32,7 @@ func (s *Scheduler) Apply(targets []Target) {
 }
 
 // adopt makes d what the target says.
-func (s *Scheduler) adopt(t *Target) {
+func (s *Scheduler) adopt(t *Target, now instant) {
 	d := s.dest(t.ID)
 	if !d.met {
 		d.met, d.state = true, t.State
@@ -53,6 +53,8 @@ func (s *Scheduler) adopt(t *Target) {
 		l.settings = &settings
 		if d.state.Held && d.state.Settings != c.Hash {
 			s.unhold(d, "its settings changed")
+		} else if d.state.Held && l.hold.wait == 0 {
+			l.hold.next(now.mono, holdFirst, holdMost) // held by the process before this one
 		}
 	} else if c != nil && c.Destination != nil {
 		s.retire(open(c.Destination))

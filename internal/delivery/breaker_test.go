@@ -1,0 +1,139 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/retry"
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// TestBreakerOpens: at least 20 consecutive failures of at least 5 deliveries
+// over at least a minute, and not one of them less.
+func TestBreakerOpens(t *testing.T) {
+	k := func(i int) key { return key{event: event.ID{byte(i)}} }
+	tests := []struct {
+		name       string
+		failures   int
+		deliveries int
+		span       time.Duration
+		success    int // after so many failures; 0: none
+		open       bool
+	}{
+		{"enough of everything", 20, 5, time.Minute, 0, true},
+		{"a failure short", 19, 5, time.Hour, 0, false},
+		{"a delivery short", 100, 4, time.Hour, 0, false},
+		{"a moment short", 100, 50, time.Minute - 1, 0, false},
+		{"a success between", 30, 6, time.Hour, 15, false},
+		{"enough after a success", 39, 6, time.Hour, 19, true},
+	}
+	for _, tt := range tests {
+		var b breaker
+		opened := 0
+		for i := range tt.failures {
+			if tt.success > 0 && i == tt.success {
+				b.close()
+			}
+			if b.fail(k(i%tt.deliveries), int64(tt.span)*int64(i)/int64(tt.failures-1)) {
+				opened++
+			}
+		}
+		if b.open != tt.open || opened > 1 {
+			t.Errorf("%s: open %t, opened %d times", tt.name, b.open, opened)
+		}
+	}
+}
+
+func TestOpenBreakerTriesTheEarliestDueNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		waits := make([]time.Duration, 200)
+		for i := range waits {
+			waits[i] = 20 * time.Second
+		}
+		id, f := r.add("acme", "a", func(s *Settings) { s.Schedule = retry.Schedule{Waits: waits} })
+		f.answer = fails
+		r.start()
+		defer r.close()
+		var items []store.Item
+		for range 30 {
+			items = append(items, r.accept(id)...)
+			time.Sleep(time.Second)
+		}
+		for r.status(id).Breaker == "closed" {
+			time.Sleep(time.Second)
+			if r.since() > time.Hour {
+				t.Fatal("the breaker never opened")
+			}
+		}
+		if s := r.since(); s < time.Minute || s > 3*time.Minute {
+			t.Errorf("opened after %v", s)
+		}
+		// From now on every attempt is that of the delivery that is due first.
+		n := len(f.seen())
+		f.set(func(_ context.Context, d destination.Delivery) error {
+			first, when := "", int64(never)
+			for _, it := range items {
+				rec, _ := r.record(it)
+				if rec.Due < when {
+					first, when = it.ID.String(), rec.Due
+				}
+			}
+			if d.ID != first {
+				t.Errorf("tried %s, due first is %s", d.ID, first)
+			}
+			if when > r.now().UnixNano() {
+				t.Errorf("tried %v before its due", time.Duration(when-r.now().UnixNano()))
+			}
+			return errors.New("still down")
+		})
+		time.Sleep(20 * time.Minute)
+		hits := f.seen()[n:]
+		gap := time.Duration(0)
+		for i := 1; i < len(hits); i++ {
+			d := hits[i].at - hits[i-1].at
+			if d < min(gap, time.Minute) || d > 61*time.Second {
+				t.Errorf("attempt %d after %v, the one before after %v", i, d, gap)
+			}
+			gap = d
+		}
+		if gap != time.Minute || len(hits) < 20 || len(hits) > 30 {
+			t.Errorf("%d attempts in 20 m, the last %v after the one before", len(hits), gap)
+		}
+		if st := r.status(id); st.Breaker != "open" || st.Pending != 30 {
+			t.Errorf("%+v", st)
+		}
+		if n := r.s.loader.positions; n != 0 {
+			t.Errorf("%d positions in memory behind an open breaker", n)
+		}
+		f.set(takes(time.Second))
+		time.Sleep(2 * time.Minute)
+		if st := r.status(id); st.Breaker != "closed" || st.Pending != 0 {
+			t.Errorf("after it came back: %+v", st)
+		}
+	})
+}
+
+func TestThrottlingOpensNoBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, f := r.add("acme", "a")
+		f.answer = func(context.Context, destination.Delivery) error {
+			return destination.Throttle(errors.New("slow down"), time.Second)
+		}
+		r.start()
+		defer r.close()
+		for range 60 {
+			r.accept(id)
+		}
+		time.Sleep(30 * time.Minute)
+		if st := r.status(id); st.Breaker != "closed" {
+			t.Errorf("%+v", st)
+		}
+	})
+}
