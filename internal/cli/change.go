@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-51f8da91/fantail/pkg/client"
+)
+
+// change is what retry and cancel have in common: ids, or a selection.
+type change struct {
+	env         *env
+	did, asking string // "retried", "retry"
+
+	selection   client.Selection
+	within      interval
+	yes, dryRun bool
+
+	one func(ctx context.Context, c *client.Client, id string) (client.Moved, error)
+	all func(ctx context.Context, c *client.Client, progress func(client.Changed)) (client.Changed, error)
+}
+
+func (ch *change) flags(cmd *cobra.Command) {
+	f, s := cmd.Flags(), &ch.selection
+	f.StringVar(&s.Developer, "developer", "", "deliveries of this developer")
+	f.StringVar(&s.Destination, "destination", "", "deliveries to this destination of the developer")
+	f.StringVar(&s.Event, "event", "", "deliveries of the event with this ID")
+	f.BoolVar(&s.All, "all", false, "deliveries of all developers")
+	ch.within.flags(cmd, "of events accepted")
+	f.BoolVarP(&ch.yes, "yes", "y", false, "do not ask before changing many deliveries")
+	f.BoolVar(&ch.dryRun, "dry-run", false, "only count what would be changed")
+}
+
+func (ch *change) run(cmd *cobra.Command, ids []string) error {
+	c, err := ch.env.client()
+	if err != nil {
+		return err
+	}
+	if len(ids) > 0 {
+		if err := alone(cmd); err != nil {
+			return err
+		}
+		return ch.each(cmd.Context(), c, ids)
+	}
+	if err := ch.check(); err != nil {
+		return err
+	}
+	if ch.dryRun {
+		return ch.count(cmd.Context(), c)
+	}
+	if !ch.confirmed() {
+		return errors.New("nothing was changed")
+	}
+	return ch.whole(cmd.Context(), c)
+}
+
+func (ch *change) check() (err error) {
+	s := &ch.selection
+	if s.Since, s.Until, err = ch.within.read(ch.env.now()); err != nil {
+		return err
+	}
+	if s.Destination != "" && s.Developer == "" {
+		return usagef("--destination needs --developer: names are each developer's own")
+	}
+	if s.Developer == "" && s.Event == "" && !s.All {
+		return usagef("say which deliveries: their IDs, or --developer or --event, or --all for those of all developers")
+	}
+	return nil
+}
+
+// each changes deliveries one by one and goes on after a refusal.
+func (ch *change) each(ctx context.Context, c *client.Client, ids []string) error {
+	failed := 0
+	for _, id := range ids {
+		moved, err := ch.one(ctx, c, id)
+		if err != nil && (len(ids) == 1 || ctx.Err() != nil) {
+			return err
+		}
+		if err != nil {
+			failed++
+			fmt.Fprintf(ch.env.err, "%s: %s\n", clean(id), lines(ch.env.advise(err)))
+			continue
+		}
+		if ch.env.json {
+			if err := ch.env.printJSON(moved); err != nil {
+				return err
+			}
+		} else {
+			fmt.Fprintf(ch.env.out, "%s %s (was %s)\n", clean(id), ch.did, clean(moved.From))
+		}
+	}
+	if failed > 0 {
+		return errSilent
+	}
+	return nil
+}
+
+// whole changes everything selected.
+func (ch *change) whole(ctx context.Context, c *client.Client) error {
+	line := ch.env.progress()
+	sum, err := ch.all(ctx, c, func(sum client.Changed) { line.show("%s %d...", ch.did, sum.Changed) })
+	line.clear()
+	if ch.env.json {
+		if jsonErr := ch.env.printJSON(sum); jsonErr != nil {
+			return jsonErr
+		}
+	} else {
+		text := fmt.Sprintf("%s %s", ch.did, count(sum.Changed, "delivery"))
+		if rest := sum.Matched - sum.Changed; rest > 0 {
+			text += fmt.Sprintf("; %d had changed meanwhile or needed nothing", rest)
+		}
+		fmt.Fprintln(ch.env.out, text)
+	}
+	return err
+}
+
+// count lists what the selection covers.
+func (ch *change) count(ctx context.Context, c *client.Client) error {
+	s, n, line := ch.selection, 0, ch.env.progress()
+	var failure error
+	for _, err := range c.Deliveries(ctx, client.DeliveryFilter{
+		Developer: s.Developer, Destination: s.Destination, States: []string{s.State}, Event: s.Event, Since: s.Since, Until: s.Until,
+	}) {
+		if failure = err; err != nil {
+			break
+		}
+		n++
+		line.show("counting: %d", n)
+	}
+	line.clear()
+	if failure != nil {
+		return failure
+	}
+	if ch.env.json {
+		return ch.env.printJSON(client.Changed{Matched: n})
+	}
+	fmt.Fprintf(ch.env.out, "%s %s would be %s\n", count(n, s.State+" delivery"), ch.where(), ch.did)
+	return nil
+}
+
+// confirmed asks where somebody is there to answer.
+func (ch *change) confirmed() bool {
+	if ch.yes || !ch.env.inTerminal || !ch.env.errTerminal {
+		return true
+	}
+	return ch.env.confirm(fmt.Sprintf("%s every %s delivery %s?", ch.asking, ch.selection.State, clean(ch.where())))
+}
+
+// where says which deliveries are selected.
+func (ch *change) where() string {
+	s := ch.selection
+	text := "of all developers"
+	if s.Destination != "" {
+		text = "to " + s.Developer + "/" + s.Destination
+	} else if s.Developer != "" {
+		text = "of " + s.Developer
+	}
+	if s.Event != "" {
+		text += ", of event " + s.Event
+	}
+	if !s.Since.IsZero() {
+		text += ", accepted since " + ch.env.moment(s.Since)
+	}
+	if !s.Until.IsZero() {
+		text += ", accepted before " + ch.env.moment(s.Until)
+	}
+	return text
+}

@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-51f8da91/fantail/pkg/client"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+const defaultServer = "http://127.0.0.1:8080"
+
+// env is what a command works with: the streams, the global flags and the kinds of this binary.
+type env struct {
+	in       io.Reader
+	out, err io.Writer
+	kinds    destination.Registry
+
+	inTerminal, outTerminal, errTerminal bool
+
+	now       func() time.Time
+	pause     func(context.Context, time.Duration) bool // waits; false when the context ended first
+	lookup    func(string) string                       // of the environment
+	transport *http.Transport
+
+	server, token, tokenFile string
+	json                     bool
+}
+
+func newEnv(in io.Reader, out, err io.Writer, kinds destination.Registry) *env {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	return &env{
+		in: in, out: out, err: err, kinds: kinds,
+		inTerminal: isTerminal(in), outTerminal: isTerminal(out), errTerminal: isTerminal(err),
+		now: time.Now, pause: pause, lookup: os.Getenv, transport: transport,
+	}
+}
+
+// isTerminal tells whether somebody may be looking at stream.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}
+
+func (e *env) closeIdle() { e.transport.CloseIdleConnections() }
+
+// address returns where the daemon is.
+func (e *env) address() string {
+	for _, s := range []string{e.server, e.lookup("FANTAIL_SERVER")} {
+		if s != "" {
+			return s
+		}
+	}
+	return defaultServer
+}
+
+// client returns a client of the daemon that the flags and the environment name.
+func (e *env) client() (*client.Client, error) {
+	token, err := e.bearer()
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(e.address(), token, &http.Client{Transport: e.transport})
+	if err != nil {
+		return nil, usagef("%w: see --server and FANTAIL_SERVER", err)
+	}
+	c.Patience = 0 // a person waits: better to hear at once that nobody is there
+	return c, nil
+}
+
+func (e *env) bearer() (string, error) {
+	if e.token != "" && e.tokenFile != "" {
+		return "", usagef("give --token or --token-file, not both")
+	}
+	if e.tokenFile == "" {
+		if e.token != "" {
+			return e.token, nil
+		}
+		return e.lookup("FANTAIL_TOKEN"), nil
+	}
+	b, err := os.ReadFile(e.tokenFile)
+	if err != nil {
+		return "", fmt.Errorf("read --token-file: %w", err)
+	}
+	token := strings.TrimSpace(string(b))
+	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", fmt.Errorf("--token-file %s does not hold one token on one line", e.tokenFile)
+	}
+	return token, nil
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// errSilent fails a command that has already said what is wrong.
+var errSilent = errors.New("failed")
+
+// report prints what went wrong and returns the exit code.
+func (e *env) report(ctx context.Context, cmd *cobra.Command, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		fmt.Fprintln(e.err, "fantail: interrupted")
+		return exitFailed
+	}
+	_, wrong := errors.AsType[usageError](err)
+	if _, began := errors.AsType[failure](err); began && !wrong {
+		if !errors.Is(err, errSilent) {
+			fmt.Fprintf(e.err, "fantail: %s\n", lines(e.advise(err)))
+		}
+		return exitFailed
+	}
+	fmt.Fprintf(e.err, "fantail: %s\nSee %q.\n", lines(err.Error()), cmd.CommandPath()+" --help")
+	return exitUsage
+}

@@ -1,0 +1,23 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-51f8da91/fantail/pkg/client"
+)
+
+func newResume(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "resume DEVELOPER/DESTINATION",
+		Short: "Send to a paused or held destination again",
+		Long: `Ends a pause by a person, or a hold by the daemon. What waited goes out, oldest
+first, at the pace that the destination can take.`,
+		Example: `  fantail resume acme/app`,
+		Args:    cobra.ExactArgs(1),
+		RunE: e.onDestination(func(ctx context.Context, c *client.Client, developer, name string) (string, error) {
+			return "resumed", c.Resume(ctx, developer, name)
+		}),
+	}
+}

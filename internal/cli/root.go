@@ -1,0 +1,134 @@
+// Package cli is the command line: one file for each subcommand. Commands that
+// ask or tell the daemon go through pkg/client; those that need no daemon say
+// so in their help.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// Exit codes of [Run].
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Run runs the command line args, without the program's name, until it is done
+// or ctx ends, and returns the exit code: 0 well, 1 failed, 2 wrong usage.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, kinds destination.Registry) int {
+	return newEnv(stdin, stdout, stderr, kinds).run(ctx, args)
+}
+
+func (e *env) run(ctx context.Context, args []string) int {
+	root := newRoot(e)
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	e.closeIdle()
+	return e.report(ctx, cmd, err)
+}
+
+func newRoot(e *env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "fantail",
+		Short: "Deliver every event to every destination, and lose none",
+		Long: `Fantail takes health-data events and delivers each one to every destination
+that its developer configured. It accepts an event only once it is safely on
+disk, keeps trying for just over a day, and can show at any moment where every
+event went.
+
+The daemon is "fantail serve". Every other command that asks it or tells it
+something finds it with --server and shows its token with --token-file.`,
+		Example: `  fantail demo                                  see it work in a minute
+  fantail serve --config fantail.yaml           run the daemon
+  fantail send --developer acme event.json      hand in an event
+  fantail deliveries --developer acme           see where events went
+  fantail destinations                          see who is well and who is not`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return unknownCommand(cmd, args[0])
+		},
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(e.in)
+	root.SetOut(e.out)
+	root.SetErr(e.err)
+	root.SuggestionsMinimumDistance = 2
+	f := root.PersistentFlags()
+	f.StringVar(&e.server, "server", "", "address of the daemon (default $FANTAIL_SERVER, else "+defaultServer+")")
+	f.StringVar(&e.token, "token", "", "token for the daemon's API (default $FANTAIL_TOKEN); others on this machine can see it, so prefer --token-file")
+	f.StringVar(&e.tokenFile, "token-file", "", "file that holds the token")
+	f.BoolVar(&e.json, "json", false, "print JSON: one object, or one line for each item of a list")
+	e.addCommands(root)
+	markFailures(root)
+	return root
+}
+
+func (e *env) addCommands(root *cobra.Command) {
+	root.AddGroup(
+		&cobra.Group{ID: "run", Title: "Run the daemon:"},
+		&cobra.Group{ID: "events", Title: "Events and deliveries:"},
+		&cobra.Group{ID: "destinations", Title: "Destinations and settings:"},
+		&cobra.Group{ID: "store", Title: "Looking after the store:"},
+	)
+	for _, g := range []struct {
+		id       string
+		commands []*cobra.Command
+	}{
+		{"run", []*cobra.Command{newServe(e), newDemo(e)}},
+		{"events", []*cobra.Command{newSend(e), newEvents(e), newDeliveries(e), newRetry(e), newCancel(e)}},
+		{"destinations", []*cobra.Command{newDestinations(e), newPause(e), newResume(e), newRebind(e), newReload(e), newValidate(e), newExplain(e)}},
+		{"store", []*cobra.Command{newAudit(e), newErase(e), newBackup(e), newRestore(e)}},
+		{"", []*cobra.Command{newVersion(e)}},
+	} {
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+}
+
+func unknownCommand(cmd *cobra.Command, name string) error {
+	text := fmt.Sprintf("there is no command %q", name)
+	if s := cmd.SuggestionsFor(name); len(s) > 0 {
+		text += "; did you mean " + strings.Join(s, " or ") + "?"
+	}
+	return errors.New(text)
+}
+
+// failure marks an error of a command that had begun its work. What cobra
+// finds before that is wrong usage.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+// usageError is wrong usage that only the command itself can see.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func markFailures(c *cobra.Command) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			if err := run(cmd, args); err != nil {
+				return failure{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		markFailures(sub)
+	}
+}
