@@ -131,7 +131,7 @@ type Entry struct {
 type Appended struct {
 	Items     []Item   // the deliveries made, due now
 	ID        event.ID // of the stored event, or of the first one with this key
-	Reference string   // likewise
+	Reference string   // likewise; "" once that event was erased
 	Fanout    int      // likewise: how many deliveries it has
 	Duplicate bool     // nothing was stored: the key was known
 	Err       error    // ErrIdempotencyMismatch; then nothing was stored

@@ -15,7 +15,7 @@ import (
 // progressRows is how many rows a deep audit reads between two reports.
 const progressRows = 1 << 14
 
-// Audit returns the counters of every destination that has any: see store.Log.
+// Audit returns the counters of every destination registered: see store.Log.
 func (s *Store) Audit(ctx context.Context, deep bool, progress func(rows int64)) ([]store.AuditRow, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
@@ -50,6 +50,11 @@ func (s *Store) Audit(ctx context.Context, deep bool, progress func(rows int64))
 			return nil, fmt.Errorf("audit: %w", err)
 		}
 	}
+	s.registry.mu.Lock()
+	for dest := range s.registry.dests {
+		of(sums, dest)
+	}
+	s.registry.mu.Unlock()
 	for dest := range found { // what was never counted is a finding too
 		of(sums, dest)
 	}

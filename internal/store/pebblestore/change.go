@@ -91,7 +91,7 @@ func (c *changes) put(id store.DeliveryID, old row, r row) row {
 
 // attempt logs what was tried for version n.
 func (c *changes) attempt(id store.DeliveryID, n uint32, a *store.Attempt) {
-	c.k, c.v = attemptKey(c.k[:0], id, n), appendAttempt(c.v[:0], a)
+	c.k, c.v = attemptKey(c.k[:0], id, n, a.At), appendAttempt(c.v[:0], a)
 	c.set()
 }
 

@@ -226,7 +226,10 @@ func (s *Store) listener() *pebble.EventListener {
 	l := &pebble.EventListener{
 		WriteStallBegin: func(pebble.WriteStallBeginInfo) { s.health.stall.Store(time.Now().UnixNano()) },
 		WriteStallEnd:   func() { s.health.stall.Store(0) },
-		FlushEnd:        func(i pebble.FlushInfo) { s.health.flush.Store(i.Err != nil) },
+		FlushEnd: func(i pebble.FlushInfo) {
+			// A flush that leaves nothing over reports an error too, and does not export it.
+			s.health.flush.Store(i.Err != nil && !errors.Is(i.Err, pebble.ErrCancelledCompaction) && i.Err.Error() != "pebble: empty table")
+		},
 		BackgroundError: s.background,
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
 			s.background(errors.New(i.String()))

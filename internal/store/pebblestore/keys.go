@@ -12,7 +12,7 @@ import (
 // that retention is one range deletion per kind and whole files fall away.
 // Numbers are big-endian: bytes sort as numbers do.
 const (
-	kindAttempt  = 'a' // day event dest replay n
+	kindAttempt  = 'a' // day event dest replay version start
 	kindCounters = 'c' // day dest
 	kindDue      = 'd' // dest settings due event replay: what is pending, for Due and Queues alone
 	kindEvent    = 'e' // day event: all but the body
@@ -30,7 +30,6 @@ const (
 const (
 	lenEventKey    = 1 + 2 + 16
 	lenDeliveryKey = lenEventKey + 8
-	lenAttemptKey  = lenDeliveryKey + 4
 	lenCountersKey = 1 + 2 + 4
 	lenStateKey    = 1 + 2 + 4 + 1 + 16 + 4
 	lenDueKey      = 1 + 4 + 8 + 8 + 16 + 4
@@ -65,12 +64,12 @@ func parseDeliveryKey(k []byte) (id store.DeliveryID, ok bool) {
 	return id, true
 }
 
-// attemptKey names the attempt made for version n of the row: a second outcome
-// for one version lands on the first instead of beside it.
-func attemptKey(b []byte, id store.DeliveryID, n uint32) []byte {
-	at := len(b)
-	b = be.AppendUint32(deliveryKey(b, id), n)
-	b[at] = kindAttempt
+// attemptKey names the attempt that began at at for version n of the row: the
+// same attempt settled twice lands on itself, another one beside it.
+func attemptKey(b []byte, id store.DeliveryID, n uint32, at int64) []byte {
+	i := len(b)
+	b = be.AppendUint64(be.AppendUint32(deliveryKey(b, id), n), uint64(at))
+	b[i] = kindAttempt
 	return b
 }
 

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -90,9 +91,9 @@ func (s *Store) Delivery(_ context.Context, id store.DeliveryID) (store.Delivery
 		return store.DeliveryRecord{}, nil, err
 	}
 	var as []store.Attempt
-	lower := attemptKey(nil, id, 0)
-	upper := attemptKey(nil, id, 1<<32-1)
-	err = scan(s.db, lower, append(upper, 0), func(k, v []byte) (bool, error) {
+	prefix := deliveryKey(nil, id)
+	prefix[0] = kindAttempt
+	err = scan(s.db, prefix, after(bytes.Clone(prefix)), func(k, v []byte) (bool, error) {
 		a, err := readAttempt(v)
 		if err != nil {
 			return false, fmt.Errorf("read attempts of %v: %w", id, err)

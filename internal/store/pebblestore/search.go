@@ -30,6 +30,9 @@ func (s *Store) Events(_ context.Context, q store.EventQuery) (store.Page[store.
 	if err != nil {
 		return page, err
 	}
+	if q.Developers != nil && len(q.Developers) == 0 || q.Types != nil && len(q.Types) == 0 {
+		return page, nil
+	}
 	src := byEvent(kindEvent, 1, wholeDay(kindEvent))
 	switch n := len(q.Developers); {
 	case n == 0 || n > mostRanges:
@@ -111,6 +114,9 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 	from, err := readCursor(print, q.Cursor)
 	if err != nil {
 		return page, err
+	}
+	if q.Dests != nil && len(q.Dests) == 0 || q.States != nil && len(q.States) == 0 {
+		return page, nil
 	}
 	if !q.Event.IsZero() {
 		return s.deliveriesOf(&q, from, print)

@@ -1,0 +1,87 @@
+package pebblestore
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// faultFS makes syncs of the log fail or wait.
+type faultFS struct {
+	vfs.FS
+	mu    sync.Mutex
+	block chan struct{} // syncs wait for it; nil: they do not
+	fail  error
+}
+
+var errDisk = errors.New("the disk is on fire")
+
+func (f *faultFS) stall() (release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := make(chan struct{})
+	f.block = c
+	return sync.OnceFunc(func() {
+		f.mu.Lock()
+		f.block = nil
+		f.mu.Unlock()
+		close(c)
+	})
+}
+
+func (f *faultFS) break_(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = err
+}
+
+func (f *faultFS) fault() error {
+	f.mu.Lock()
+	block, err := f.block, f.fail
+	f.mu.Unlock()
+	if block != nil {
+		<-block
+	}
+	return err
+}
+
+func (f *faultFS) wrap(file vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &faultFile{file, f}, nil
+}
+
+func (f *faultFS) Create(n string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.wrap(f.FS.Create(n, c))
+}
+
+func (f *faultFS) ReuseForWrite(a, b string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.wrap(f.FS.ReuseForWrite(a, b, c))
+}
+
+func (f *faultFS) OpenReadWrite(n string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	return f.wrap(f.FS.OpenReadWrite(n, c, o...))
+}
+
+func (f *faultFS) Unwrap() vfs.FS { return f.FS }
+
+type faultFile struct {
+	vfs.File
+	fs *faultFS
+}
+
+func (f *faultFile) Sync() error {
+	if err := f.fs.fault(); err != nil {
+		return err
+	}
+	return f.File.Sync()
+}
+
+func (f *faultFile) SyncData() error {
+	if err := f.fs.fault(); err != nil {
+		return err
+	}
+	return f.File.SyncData()
+}
