@@ -38,6 +38,11 @@ func (h *home) Write(b []byte) (int, error) {
 
 func newHome(t *testing.T) *home {
 	h := &home{t: t, dir: t.TempDir()}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the daemon's log:\n%s", &h.log)
+		}
+	})
 	h.write("fantail.yaml", `
 listen: 127.0.0.1:0
 store: { pebble: { dir: store } }
