@@ -12,6 +12,7 @@ func ageingCases() []scenario {
 	return []scenario{
 		{"day by day", 0, ageDayByDay},
 		{"nothing is retried without its body", 0, ageRetry},
+		{"nothing is retried while its body goes", 0, ageRetryRace},
 		{"a retried delivery expires too", 0, ageRetried},
 		{"after a clock that stepped back", 0, ageClock},
 		{"while everything goes on", 0, ageBusy},
@@ -61,6 +62,39 @@ func ageRetry(r *rig) {
 	}
 	r.counts(d, store.Counts{Accepted: 3, Delivered: 1, Dead: 2})
 	r.queues()
+}
+
+// ageRetryRace retries by hand what retention is taking at that moment.
+func ageRetryRace(r *rig) {
+	d := r.dest()
+	r.now = midnight(r.now)
+	for range 40 {
+		items := r.posts(4, d)
+		var ids []store.DeliveryID
+		var outcomes []store.Outcome
+		for _, it := range items {
+			outcomes, ids = append(outcomes, r.delivered(it)), append(ids, it.ID)
+		}
+		r.settle(outcomes...)
+		r.now = midnight(r.now).Add(2 * day)
+		r.all(2, func(side int) error {
+			if side == 0 {
+				_, err := r.s.Retain(r.ctx, r.now, store.Retention{Events: day, Attempts: 300 * day}, nil)
+				return err
+			}
+			for i := range ids {
+				if _, err := r.s.Move(r.ctx, r.now, store.Retry, ids[i:i+1]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, it := range items {
+			if rec, _ := r.delivery(it.ID); rec.State == store.Pending {
+				r.hasBody(it.ID, int64(it.Size))
+			}
+		}
+	}
 }
 
 func ageRetried(r *rig) {

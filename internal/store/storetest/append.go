@@ -20,6 +20,7 @@ func appendCases() []scenario {
 		{"ordering of the producer is kept", 0, orderingKept},
 		{"ordering is the time of acceptance", 0, orderingDerived},
 		{"fan-out", 0, fanOut},
+		{"a destination named twice", 0, namedTwice},
 		{"items are what Due offers", 0, itemsMatchDue},
 		{"outcomes belong to entries", 0, outcomesInOrder},
 		{"equal entries are events of their own", 0, equalEntries},
@@ -190,6 +191,18 @@ func fanOut(r *rig) {
 	}
 }
 
+func namedTwice(r *rig) {
+	a, b := r.dest(), r.dest()
+	out := r.append(r.entry(a, b, a))[0]
+	if out.Fanout != 2 || len(out.Items) != 2 {
+		r.Errorf("fan-out %d with %d items, want one for each of two destinations", out.Fanout, len(out.Items))
+	}
+	if got := r.record(out.ID).To; !slices.Equal(sorted(got), []uint32{a, b}) {
+		r.Errorf("the record lists %v", got)
+	}
+	r.counts(a, store.Counts{Accepted: 1, Pending: 1})
+}
+
 func itemsMatchDue(r *rig) {
 	to := r.dests(3)
 	r.advance(1_234_567)
@@ -283,7 +296,8 @@ func appendContext(r *rig) {
 		}()
 		cancel()
 		err := <-done
-		if err != nil && !errors.Is(err, context.Canceled) {
+		var u *store.Unavailable
+		if err != nil && !errors.Is(err, context.Canceled) && !errors.As(err, &u) {
 			r.Errorf("append with a cancelled context: %v", err)
 		}
 		stored[e.Event.UserID] = err == nil

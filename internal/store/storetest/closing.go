@@ -14,6 +14,7 @@ func closingCases() []scenario {
 		{"a closed store says so", 0, closedSays},
 		{"closing while events arrive", 0, closeWhileAppending},
 		{"closing while attempts end", 0, closeWhileSettling},
+		{"closing while it retains and erases", 0, closeWhileRetaining},
 		{"outcomes are durable when it is closed", 0, closeAfterSettle},
 		{"open, work and close, many times", 0, closeAgain},
 		{"a store at work is ready", 0, readyAtWork},
@@ -165,6 +166,45 @@ func closeWhileSettling(r *rig) {
 			r.stands(it.ID, store.Delivered)
 		}
 	}
+}
+
+// closeWhileRetaining: long work ends early, without harm, and goes on another time.
+func closeWhileRetaining(r *rig) {
+	d := r.dest()
+	for i := range 4 {
+		batch := make([]*store.Entry, 700)
+		for j := range batch {
+			batch[j] = r.of("acme", []string{"ann", "bob"}[i%2], d)
+		}
+		r.append(batch...)
+	}
+	r.now = midnight(r.now).Add(3 * day)
+	keep := store.Retention{Events: day, Attempts: 30 * day}
+	s := r.s
+	seen := make(chan struct{}, 1000)
+	first := func([]store.Moved) { seen <- struct{}{} }
+	done := make(chan error, 2)
+	go func() {
+		_, err := s.Retain(r.ctx, r.now, keep, first)
+		done <- err
+	}()
+	go func() {
+		_, err := s.Erase(r.ctx, r.now, store.Erasure{Developer: "acme", User: "ann", By: "x"}, first)
+		done <- err
+	}()
+	<-seen
+	r.must("close", s.Close())
+	for range 2 {
+		if err := <-done; err != nil {
+			r.wants("retain or erase while closing", err, store.ErrClosed)
+		}
+	}
+	r.reopen()
+	r.balanced()
+	r.erase("acme", "ann")
+	r.retain(keep)
+	c := r.s.Counts(d)
+	r.counts(d, store.Counts{Accepted: 2800, Dead: c.Dead, Cancelled: 2800 - c.Dead})
 }
 
 func closeAfterSettle(r *rig) {

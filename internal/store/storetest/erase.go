@@ -21,6 +21,7 @@ func eraseCases() []scenario {
 		{"twice, and somebody unknown", 0, eraseTwice},
 		{"comes in chunks", 0, eraseChunks},
 		{"what has expired", 0, eraseExpired},
+		{"keys go on refusing duplicates", 0, eraseKeyed},
 		{"events that come later stay", 0, eraseLater},
 		{"while events arrive", 0, eraseBusy},
 		{"survives a power failure", needCrash, eraseDurable},
@@ -48,7 +49,7 @@ func (r *rig) erased(id event.ID, user string) {
 	_, err := r.s.Event(r.ctx, id.Day(), id)
 	r.wants("an erased body", err, store.ErrNotFound)
 	rec := r.record(id)
-	if rec.Gone != "erased" || strings.Contains(rec.Event.UserID, user) {
+	if rec.Gone != "erased" || strings.Contains(rec.Event.UserID, user) || rec.Event.Reference != "" {
 		r.Errorf("the record of an erased event: %+v", rec)
 	}
 }
@@ -207,6 +208,24 @@ func eraseExpired(r *rig) {
 	if rec := r.record(later); rec.Gone == "" || strings.Contains(rec.Event.UserID, "bob") {
 		r.Errorf("the name came back when the body aged out: %+v", rec)
 	}
+}
+
+// eraseKeyed: a producer that sends again what was erased does not bring it back.
+func eraseKeyed(r *rig) {
+	d := r.dest()
+	e := r.of("acme", "ann", d)
+	e.IdempotencyKey = "k"
+	first := r.append(e)[0]
+	r.erase("acme", "ann")
+	first.Reference = "" // which may name the user
+	for range 2 {
+		again := r.of("acme", "ann", d)
+		again.IdempotencyKey, again.Event.Body = "k", e.Event.Body
+		r.duplicates(again, first)
+		r.reopen()
+	}
+	r.erased(first.ID, "ann")
+	r.counts(d, store.Counts{Accepted: 1, Cancelled: 1})
 }
 
 func eraseLater(r *rig) {

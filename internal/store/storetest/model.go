@@ -144,13 +144,18 @@ func (m *model) known(e *store.Entry) (store.Appended, bool) {
 
 // keep stores an entry whose event has its id and ordering time.
 func (m *model) keep(now time.Time, e *store.Entry) store.Appended {
-	ev := &modelEvent{Event: *e.Event, size: len(e.Event.Body), to: slices.Clone(e.To)}
+	ev := &modelEvent{Event: *e.Event, size: len(e.Event.Body)}
+	for _, d := range e.To {
+		if !slices.Contains(ev.to, d) {
+			ev.to = append(ev.to, d)
+		}
+	}
 	m.events[ev.ID] = ev
 	if newer(ev.ID, m.newest) {
 		m.newest = ev.ID
 	}
-	a := store.Appended{ID: ev.ID, Reference: ev.Reference, Fanout: len(e.To)}
-	for _, d := range e.To {
+	a := store.Appended{ID: ev.ID, Reference: ev.Reference, Fanout: len(ev.to)}
+	for _, d := range ev.to {
 		m.version++
 		it := store.Item{
 			ID:    store.DeliveryID{Day: ev.ID.Day(), Event: ev.ID, Dest: d},

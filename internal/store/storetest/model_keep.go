@@ -199,15 +199,22 @@ func (m *model) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 		if whose(e) {
 			e.UserID, e.Reference, e.Body, e.gone = "", "", nil, "erased"
 			rep.Events++
-			m.forgetAnswers(e)
+			m.forget(e)
 		}
 	}
 	m.erasures = append(m.erasures, req)
 	return rep, nil
 }
 
-// forgetAnswers empties what the far side said, which may quote the body.
-func (m *model) forgetAnswers(e *modelEvent) {
+// forget empties what the far side said, which may quote the body, and the
+// reference that an idempotency key keeps, which may name the user.
+func (m *model) forget(e *modelEvent) {
+	for k, first := range m.keys {
+		if first.ID == e.ID {
+			first.Reference = ""
+			m.keys[k] = first
+		}
+	}
 	for _, d := range e.to {
 		as := m.rows[store.DeliveryID{Day: e.ID.Day(), Event: e.ID, Dest: d}].attempts
 		for i := range as {
