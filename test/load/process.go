@@ -39,10 +39,15 @@ func startProcess(name string, args ...string) (*process, error) {
 	return p, p.Start()
 }
 
-// end closes standard input, asks to stop, and after a while kills.
+// stop asks the process to stop as an operator would, and waits for it.
+func (p *process) stop() error {
+	p.Process.Signal(syscall.SIGTERM)
+	return p.end()
+}
+
+// end closes standard input, which ends a sink or a loader, waits, and after a while kills.
 func (p *process) end() error {
 	p.in.Close()
-	p.Process.Signal(syscall.SIGTERM)
 	kill := time.AfterFunc(40*time.Second, func() { p.Process.Kill() })
 	defer kill.Stop()
 	io.Copy(io.Discard, p.out)

@@ -114,7 +114,7 @@ func (s *scenario) once(ctx context.Context) (r result, err error) {
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, daemon.end()) }()
+	defer func() { err = errors.Join(err, daemon.stop()) }()
 
 	t := task{URL: api + "/v1/events", Developers: 1, Conns: s.Conns, Rate: s.Rate, Size: s.Size, For: s.Warm}
 	warm, _, err := load(ctx, t)
@@ -190,7 +190,7 @@ func (s *scenario) startDaemon(dir, far string) (*process, string, error) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return nil, "", fmt.Errorf("the daemon did not get ready: %w", p.end())
+	return nil, "", fmt.Errorf("the daemon did not get ready: %w", p.stop())
 }
 
 // drained waits until the sink has n arrivals.
