@@ -59,15 +59,16 @@ type lane struct {
 	queues   []*queue
 	timer    alarm[*lane]
 
-	class   int8 // in the ring; none: not ready
-	links   link[lane]
-	parked  bool // ready but for bytes
-	first   *attempt
-	last    *attempt
-	flying  int
-	overAge int  // attempts in flight older than the threshold
-	hanging bool // one went over age and none has succeeded since
-	proven  bool // its last attempt succeeded
+	class     int8 // in the ring; none: not ready
+	links     link[lane]
+	parked    bool // ready but for bytes
+	first     *attempt
+	last      *attempt
+	flying    int
+	unsettled int  // outcomes that may bring deliveries back
+	overAge   int  // attempts in flight older than the threshold
+	hanging   bool // one went over age and none has succeeded since
+	proven    bool // its last attempt succeeded
 
 	conc    concurrency
 	breaker breaker
@@ -287,7 +288,7 @@ func (s *Scheduler) tidyQueue(q *queue) {
 
 // tidyLane closes a lane that nothing needs any more.
 func (s *Scheduler) tidyLane(l *lane) {
-	if l == nil || l == l.dest.current || len(l.queues) > 0 || l.flying > 0 || l.thaw.running {
+	if l == nil || l == l.dest.current || len(l.queues) > 0 || l.flying > 0 || l.unsettled > 0 || l.thaw.running {
 		return
 	}
 	s.ring.set(l, false)

@@ -146,7 +146,7 @@ func (s *Scheduler) land(a *attempt) *attempt {
 			l.dest.kind.tried(&o, &e.ending, now)
 			s.conclude(a, j, v, &e.ending, fell, now)
 			fell = fell || v == failing || v == throttling
-			s.settle(j, o)
+			s.settle(j, l, o)
 		}
 	}
 	s.free(a.inst)

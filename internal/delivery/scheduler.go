@@ -171,15 +171,13 @@ func (s *Scheduler) Offer(e *event.Event, items []store.Item) {
 		if d := q.dest; d.oldest == 0 {
 			d.oldest = e.ID.Time().UnixNano()
 		}
-		j := s.commit(q, &items[i], now)
-		if j == nil {
-			continue
+		if j := s.commit(q, &items[i], now); j != nil {
+			if b == nil {
+				b = s.cache.put(e)
+			}
+			j.body = b
+			b.refs++
 		}
-		if b == nil {
-			b = s.cache.put(e)
-		}
-		j.body = b
-		b.refs++
 		s.consider(q.lane, now)
 	}
 }

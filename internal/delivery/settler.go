@@ -27,14 +27,16 @@ type settler struct {
 }
 
 type outcome struct {
-	job *job
+	job  *job
+	lane *lane
 	store.Outcome
 }
 
 // settle queues an outcome.
-func (s *Scheduler) settle(j *job, o store.Outcome) {
+func (s *Scheduler) settle(j *job, l *lane, o store.Outcome) {
 	t := &s.settler
-	t.queue = append(t.queue, outcome{j, o})
+	t.queue = append(t.queue, outcome{j, l, o})
+	l.unsettled++
 	t.unsettled++
 	if !t.running {
 		t.running = true
@@ -161,6 +163,9 @@ func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
 		}
 		s.consider(q.lane, now)
 		s.tidyQueue(q)
+		l := batch[i].lane
+		l.unsettled--
+		s.tidyLane(l)
 	}
 }
 
