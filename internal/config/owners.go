@@ -36,7 +36,7 @@ func (o envOwners) allow(developer, name string) error {
 			name, strings.Join(o[own], " and "), own, developer)
 	}
 	for i := len(own); i < len(name); i++ {
-		if false {
+		if name[i] == '_' && len(o[name[:i+1]]) > 0 {
 			return fmt.Errorf("environment variable %s belongs to developer %s, whose variables begin with %s: choose another name",
 				name, strings.Join(o[name[:i+1]], " and "), name[:i+1])
 		}
