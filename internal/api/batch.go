@@ -63,7 +63,11 @@ func (a *API) postBatch(c *call) error {
 	defer func() { b.held.release() }()
 	// HTTP/2 needs no asking, and a test's recorder cannot.
 	_ = http.NewResponseController(c.ResponseWriter).EnableFullDuplex()
-	return b.run()
+	err = b.run()
+	if err != nil {
+		c.hangUp()
+	}
+	return err
 }
 
 // patient reads the body of a request whose sender must go on sending.
@@ -73,12 +77,7 @@ type patient struct {
 }
 
 func (p *patient) Read(b []byte) (int, error) {
-	deadline := time.Now().Add(grace)
-	if p.until.Before(deadline) {
-		deadline = p.until
-	}
-	// Not every writer has deadlines (a test's recorder has none).
-	_ = http.NewResponseController(p.c.ResponseWriter).SetReadDeadline(deadline)
+	p.c.mayTakeFor(min(grace, time.Until(p.until)))
 	return p.c.r.Body.Read(b)
 }
 
@@ -231,6 +230,7 @@ func (b *batch) stop(err error) error {
 			return err
 		}
 	}
+	b.c.hangUp()
 	b.refused(b.in.number, err)
 	return b.flush()
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
@@ -96,15 +97,32 @@ func (a *API) grow(c *call, body []byte, h *hold) ([]byte, error) {
 }
 
 // mayTake gives the client as long as n bytes may take.
-func (c *call) mayTake(n int64) {
+func (c *call) mayTake(n int64) { c.mayTakeFor(patience(n)) }
+
+// mayTakeFor gives the client d to send its body.
+func (c *call) mayTakeFor(d time.Duration) {
 	// Not every writer has deadlines (a test's recorder has none).
-	_ = http.NewResponseController(c.ResponseWriter).SetReadDeadline(time.Now().Add(patience(n)))
+	_ = http.NewResponseController(c.ResponseWriter).SetReadDeadline(time.Now().Add(d))
 }
 
 // mayTakeForever ends what mayTake began. Without it the server, which goes on
 // reading to see whether the client hangs up, would take a long commit for that.
 func (c *call) mayTakeForever() {
 	_ = http.NewResponseController(c.ResponseWriter).SetReadDeadline(time.Time{})
+}
+
+// drain is how long the server, which reads what is left of a small body before
+// it sends an answer that did not need it, may wait for that.
+const drain = time.Second
+
+// hangUp makes the server close the connection after this answer, slowly
+// enough for the client to read it. It is for answers that began before the
+// body was read: the server would take what is left of it for the next request.
+func (c *call) hangUp() {
+	c.mayTakeFor(drain)
+	// This is how net/http itself learns of a body that is too large, and the
+	// only way to tell it once the headers are sent.
+	_, _ = http.MaxBytesReader(c.ResponseWriter, io.NopCloser(strings.NewReader("x")), 0).Read(make([]byte, 1))
 }
 
 // unread says why a body could not be read; nothing of it is kept. Nobody is

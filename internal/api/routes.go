@@ -90,6 +90,9 @@ func (a *API) at(e endpoint, allow string) http.Handler {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{ResponseWriter: w, r: r}
 	defer a.rescue(c)
+	if r.ContentLength != 0 {
+		c.mayTakeFor(drain)
+	}
 	h := w.Header()
 	h["X-Content-Type-Options"] = nosniff
 	h["Cache-Control"] = noStore

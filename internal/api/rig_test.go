@@ -1,0 +1,301 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// rig is an API over a real store and a real listener. acme has the
+// destinations app (everything) and night (sleep); initech has crm (sleep).
+type rig struct {
+	t      testing.TB
+	store  *pebblestore.Store
+	ingest *ingest.Ingest
+	sched  *scheduler
+	daemon *daemon
+	api    *API
+	server *httptest.Server
+	client *http.Client
+	log    *buffer
+	closed chan net.Conn // connections as the server closes them
+}
+
+// setup says how a rig differs from the usual.
+type setup struct {
+	ingest  Ingest // nil: over the store
+	tokens  []Token
+	maxBody int64 // 0: 1 MiB
+	memory  int64
+	limits  ingest.Limits
+	egress  Egress
+	free    func() (uint64, error)
+	reserve int64
+}
+
+func newRig(t testing.TB, s setup) *rig {
+	t.Helper()
+	r := &rig{t: t, log: &buffer{}, closed: make(chan net.Conn, 1000)}
+	logger := slog.New(slog.NewTextHandler(r.log, nil))
+	var err error
+	if r.store, err = pebblestore.Open("store", pebblestore.Options{FS: vfs.NewMem(), Log: logger, DiskFree: s.free, Reserve: s.reserve}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	keys := []store.DestinationKey{
+		{Developer: "acme", Name: "app", Kind: "webhook"},
+		{Developer: "acme", Name: "night", Kind: "webhook"},
+		{Developer: "initech", Name: "crm", Kind: "webhook"},
+	}
+	ids, err := r.store.Register(t.Context(), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registered, err := r.store.Destinations(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.sched = &scheduler{store: r.store}
+	for i, key := range keys {
+		r.sched.all = append(r.sched.all, delivery.Status{ID: ids[i], Key: key, State: "active", Breaker: "closed"})
+	}
+	if s.maxBody == 0 {
+		s.maxBody = 1 << 20
+	}
+	s.limits.Body = s.maxBody
+	r.ingest = ingest.New(r.store, func(*event.Event, []store.Item) {}, s.limits)
+	every := func(string) bool { return true }
+	sleep := func(typ string) bool { return typ == "sleep" }
+	r.ingest.SetRoutes(&ingest.Routes{Developers: map[string]*ingest.Developer{
+		"acme":    {ID: "acme", Destinations: []ingest.Route{{ID: ids[0], Matches: every}, {ID: ids[1], Matches: sleep}}, All: ids[:2]},
+		"initech": {ID: "initech", Destinations: []ingest.Route{{ID: ids[2], Matches: sleep}}, All: ids[2:]},
+	}})
+	if s.ingest == nil {
+		s.ingest = r.ingest
+	}
+	r.daemon = &daemon{names: NewNames(registered), store: r.store}
+	registry := prometheus.NewRegistry()
+	r.api, err = New(Options{
+		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Eraser: r.store, Daemon: r.daemon,
+		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,
+		Tokens: s.tokens, Listen: "127.0.0.1:0", Brand: "terra", Version: "1.2.3", Egress: s.egress,
+		MaxBody: s.maxBody, Memory: s.memory,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.serve()
+	return r
+}
+
+func (r *rig) serve() {
+	r.server = httptest.NewUnstartedServer(r.api)
+	r.server.Config.ReadHeaderTimeout = 10 * time.Second
+	r.server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(r.log, nil), slog.LevelWarn)
+	r.server.Config.ConnState = func(c net.Conn, s http.ConnState) {
+		if s == http.StateClosed {
+			r.closed <- c
+		}
+	}
+	r.server.Start()
+	r.t.Cleanup(r.server.Close)
+	desc, err := loadDescription()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.client = &http.Client{
+		Transport:     &recorder{r.t, desc, r.server.Client().Transport},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// answer is what the API said.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// code returns the error's code.
+func (a answer) code() string {
+	var p problem
+	_ = json.Unmarshal(a.body, &p)
+	return p.Error.Code
+}
+
+func (a answer) String() string { return fmt.Sprintf("%d %.300s", a.status, a.body) }
+
+// into decodes the answer.
+func (a answer) into(t testing.TB, v any) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(a.body))
+	if err := d.Decode(v); err != nil {
+		t.Fatalf("decode %s: %v", a, err)
+	}
+}
+
+// do makes a request; headers are "name: value".
+func (r *rig) do(method, path, body string, headers ...string) answer {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.server.URL+path, strings.NewReader(body))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if name == "Host" {
+			req.Host = value
+			continue
+		}
+		req.Header[http.CanonicalHeaderKey(name)] = append(req.Header[http.CanonicalHeaderKey(name)], value)
+	}
+	res, err := r.client.Do(req)
+	if err != nil {
+		r.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		r.t.Fatalf("%s %s: read the answer: %v", method, path, err)
+	}
+	return answer{res.StatusCode, res.Header, b}
+}
+
+// post hands in an event of acme and returns its id.
+func (r *rig) post(body string, headers ...string) string {
+	r.t.Helper()
+	a := r.do("POST", "/v1/events", body, append([]string{"dev-id: acme"}, headers...)...)
+	var v struct{ ID string }
+	if a.into(r.t, &v); a.status != 202 {
+		r.t.Fatalf("post an event: %s", a)
+	}
+	return v.ID
+}
+
+// stored counts the events in the store.
+func (r *rig) stored() int {
+	r.t.Helper()
+	page, err := r.store.Events(r.t.Context(), store.EventQuery{Limit: 1000})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return len(page.Items)
+}
+
+func token(name, may string, developers ...string) Token {
+	return NewToken(name, secret.New("secret-of-"+name), strings.Fields(may), developers)
+}
+
+func bearer(name string) string { return "Authorization: Bearer secret-of-" + name }
+
+// scheduler stands for the real one: it keeps states and passes moves on.
+type scheduler struct {
+	store *pebblestore.Store
+	mu    sync.Mutex
+	all   []delivery.Status
+	moved int
+}
+
+var _ Scheduler = (*scheduler)(nil)
+
+func (s *scheduler) Status() []delivery.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]delivery.Status{}, s.all...)
+}
+
+func (s *scheduler) Move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
+	return s.store.Move(ctx, now, c, ids)
+}
+
+func (s *scheduler) Moved(ms []store.Moved) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moved += len(ms)
+}
+
+func (s *scheduler) set(id uint32, change func(*delivery.Status)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.all {
+		if s.all[i].ID == id {
+			change(&s.all[i])
+			return nil
+		}
+	}
+	return store.ErrNotFound
+}
+
+func (s *scheduler) Pause(_ context.Context, dest uint32, reason string) error {
+	return s.set(dest, func(d *delivery.Status) { d.State, d.Reason, d.Since = "paused", reason, time.Now() })
+}
+
+func (s *scheduler) Resume(_ context.Context, dest uint32) error {
+	return s.set(dest, func(d *delivery.Status) { d.State, d.Reason, d.Since = "active", "", time.Time{} })
+}
+
+func (s *scheduler) Rebind(_ context.Context, dest uint32) (int, error) { return int(dest) + 40, nil }
+
+// daemon stands for the rest.
+type daemon struct {
+	names              *Names
+	store              *pebblestore.Store
+	reload             error
+	backup             error
+	problems, warnings []string
+}
+
+var _ Daemon = (*daemon)(nil)
+
+func (d *daemon) Names() *Names                { return d.names }
+func (d *daemon) Reload(context.Context) error { return d.reload }
+func (d *daemon) Backup(ctx context.Context, dir string) error {
+	if d.backup != nil {
+		return d.backup
+	}
+	return d.store.Backup(ctx, dir)
+}
+func (d *daemon) Health() (problems, warnings []string) { return d.problems, d.warnings }
+
+// buffer is a log that can be read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
