@@ -99,13 +99,16 @@ type trial struct {
 	terminal bool
 	env      map[string]string
 	kinds    destination.Registry
+	now      func() time.Time // nil: testNow
 }
 
 func (tr trial) run(t *testing.T, args ...string) result {
 	t.Helper()
 	var out, err bytes.Buffer
 	e := newEnv(strings.NewReader(tr.in), &out, &err, tr.kinds)
-	e.now = func() time.Time { return testNow }
+	if e.now = tr.now; e.now == nil {
+		e.now = func() time.Time { return testNow }
+	}
 	e.pause = func(context.Context, time.Duration) bool { return true }
 	e.lookup = func(name string) string { return tr.env[name] }
 	e.inTerminal, e.outTerminal, e.errTerminal = tr.terminal, tr.terminal, tr.terminal
