@@ -8,30 +8,35 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// modelHarness opens the reference model. A power failure takes nothing from it, which the contract allows.
-func modelHarness() Harness {
-	clone := func(t testing.TB, s store.Store) store.Store {
-		m := s.(*model)
+// self finds the model inside a store that wraps one.
+func (m *model) self() *model { return m }
+
+func modelOf(s store.Store) *model { return s.(interface{ self() *model }).self() }
+
+// modelHarness opens the reference model, wrapped. A power failure takes nothing
+// from it, which the contract allows.
+func modelHarness(wrap func(*model) store.Store) Harness {
+	again := func(s store.Store) store.Store {
+		m := modelOf(s)
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		return m.clone()
+		return wrap(m.clone())
 	}
 	n := 0
 	return Harness{
-		Open: func(testing.TB) store.Store { return newModel() },
-		Reopen: func(t testing.TB, s store.Store) store.Store {
-			again := clone(t, s)
+		Open: func(testing.TB) store.Store { return wrap(newModel()) },
+		Reopen: func(_ testing.TB, s store.Store) store.Store {
 			s.Close()
-			return again
+			return again(s)
 		},
-		Crash: clone,
+		Crash: func(_ testing.TB, s store.Store) store.Store { return again(s) },
 		BackupDir: func(testing.TB, store.Store) string {
 			n++
 			return fmt.Sprint("backup-", n)
 		},
-		Restore: func(t testing.TB, s store.Store, dir string) store.Store { return clone(t, s.(*model).backups[dir]) },
-		Stall: func(t testing.TB, s store.Store) func() {
-			m := s.(*model)
+		Restore: func(_ testing.TB, s store.Store, dir string) store.Store { return wrap(modelOf(s).backups[dir]) },
+		Stall: func(_ testing.TB, s store.Store) func() {
+			m := modelOf(s)
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.gate, m.stalled = make(chan struct{}), time.Now()
@@ -46,4 +51,6 @@ func modelHarness() Harness {
 	}
 }
 
-func TestModelConforms(t *testing.T) { Run(t, modelHarness()) }
+func TestModelConforms(t *testing.T) {
+	Run(t, modelHarness(func(m *model) store.Store { return m }))
+}
