@@ -74,7 +74,7 @@ func (e *env) listDeliveries(ctx context.Context, c *client.Client, f client.Del
 	return printList(e, c.Deliveries(ctx, f), limit,
 		[]string{"ACCEPTED", "ID", "DESTINATION", "STATE", "TRIED", "NEXT ATTEMPT"},
 		func(d client.Delivery) []string {
-			return []string{e.moment(acceptance(d.Event)), d.ID, d.Developer + "/" + d.Destination, state(d), fmt.Sprint(d.Tried), e.moment(d.Due)}
+			return []string{e.moment(acceptance(d.Event)), d.ID, d.Developer + "/" + d.Destination, state(d), fmt.Sprint(d.Tried), or(e.next(d), "-")}
 		}, none)
 }
 
@@ -102,16 +102,13 @@ func (e *env) showDelivery(ctx context.Context, c *client.Client, id string) err
 	if e.json {
 		return e.printJSON(d)
 	}
-	next, since := "", ""
-	if !d.Due.IsZero() {
-		next = e.moment(d.Due)
-	}
+	since := ""
 	if !d.Changed.IsZero() {
 		since = e.moment(d.Changed)
 	}
 	if err := e.facts(
 		[2]string{"delivery", d.ID}, [2]string{"event", d.Event}, [2]string{"destination", fmt.Sprintf("%s/%s (%s)", d.Developer, d.Destination, d.Kind)},
-		[2]string{"state", state(d)}, [2]string{"changed", since}, [2]string{"next attempt", next}, [2]string{"settings", settingsFact(d)},
+		[2]string{"state", state(d)}, [2]string{"changed", since}, [2]string{"next attempt", e.next(d)}, [2]string{"settings", settingsFact(d)},
 	); err != nil {
 		return err
 	}
@@ -139,6 +136,17 @@ func (e *env) showDelivery(ctx context.Context, c *client.Client, id string) err
 	}
 	_, err = fmt.Fprintln(e.out, "* does not count: it used up no attempt of the schedule")
 	return err
+}
+
+// next says when a pending delivery is tried; "" for any other.
+func (e *env) next(d client.Delivery) string {
+	switch {
+	case d.Due.IsZero():
+		return ""
+	case d.Due.After(e.now()):
+		return e.moment(d.Due)
+	}
+	return "due now" // under way, or its destination is not ready for it
 }
 
 // settingsFact says with which settings a pending delivery goes out.

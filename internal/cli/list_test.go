@@ -45,10 +45,12 @@ func TestALongListSaysThatThereIsMore(t *testing.T) {
 	if r.code != 0 || strings.Count(r.out, "\n") != 3 || strings.Count(r.out, "{") != 3 {
 		t.Errorf("%+v", r)
 	}
-	f = newFake(t, map[string]http.HandlerFunc{"GET /v1/deliveries": say(`{"items":[` + oneDelivery + `}],"next":""}`)})
+	f = newFake(t, map[string]http.HandlerFunc{"GET /v1/deliveries": say(`{"items":[` + oneDelivery + `},
+		{"id":"d2","event":"x","developer":"acme","destination":"app","state":"pending","due":"2026-07-01T11:00:00Z"}],"next":""}`)})
 	f.run(t, "deliveries", "--developer", "acme", "--destination", "app", "--state", "dead,pending").want(t, 0,
 		`ACCEPTED                       ID                                      DESTINATION  STATE    TRIED  NEXT ATTEMPT
 2026-07-01 11:57:00Z (3m ago)  `+eventID+`_3  acme/app     pending  2      2026-07-01 12:01:30Z (in 1m30s)
+-                              d2                                      acme/app     pending  0      due now
 `, "")
 	if got := f.requests()[0].what; got != "GET /v1/deliveries?destination=app&developer=acme&limit=51&state=dead&state=pending" {
 		t.Errorf("asked %s", got)
