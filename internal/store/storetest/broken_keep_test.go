@@ -53,7 +53,7 @@ func brokenKeepers() []mutant {
 			return &broken{model: m, collect: func(m *model, _ []uint64) (int, error) { return 0, nil }}
 		}},
 
-		{rule: "bodies go and deliveries stay pending", caught: "retain/what is pending expires first", breaks: retains(func(m *model, now time.Time, r store.Retention, expired func([]store.Moved)) (store.RetainReport, error) {
+		{rule: "bodies go and deliveries stay pending", caught: "expiry/comes before the body goes", breaks: retains(func(m *model, now time.Time, r store.Retention, expired func([]store.Moved)) (store.RetainReport, error) {
 			rows := map[store.DeliveryID]*modelRow{}
 			for id, row := range m.rows {
 				again := *row
@@ -63,10 +63,10 @@ func brokenKeepers() []mutant {
 			m.rows = rows
 			return rep, err
 		})},
-		{rule: "nobody hears of what expired", caught: "retain/what is pending expires first", breaks: retains(func(m *model, now time.Time, r store.Retention, _ func([]store.Moved)) (store.RetainReport, error) {
+		{rule: "nobody hears of what expired", caught: "expiry/comes before the body goes", breaks: retains(func(m *model, now time.Time, r store.Retention, _ func([]store.Moved)) (store.RetainReport, error) {
 			return m.Retain(bg, now, r, nil)
 		})},
-		{rule: "expiry is one chunk", caught: "retain/expiry comes in chunks", breaks: retains(func(m *model, now time.Time, r store.Retention, expired func([]store.Moved)) (store.RetainReport, error) {
+		{rule: "expiry is one chunk", caught: "expiry/comes in chunks", breaks: retains(func(m *model, now time.Time, r store.Retention, expired func([]store.Moved)) (store.RetainReport, error) {
 			var all []store.Moved
 			rep, err := m.Retain(bg, now, r, func(ms []store.Moved) { all = append(all, ms...) })
 			if expired != nil && len(all) > 0 {
@@ -98,7 +98,7 @@ func brokenKeepers() []mutant {
 			}
 			return m.Move(bg, now, c, ids)
 		})},
-		{rule: "expiry is not durable when it is seen", caught: "retain/a chunk that was seen is durable", breaks: whole, harness: crashes(func(m *model) {
+		{rule: "expiry is not durable when it is seen", caught: "expiry/a chunk that was seen is durable", breaks: whole, harness: crashes(func(m *model) {
 			for _, row := range m.rows {
 				if row.reason == "expired" {
 					row.state, row.reason = store.Pending, ""

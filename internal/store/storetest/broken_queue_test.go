@@ -89,7 +89,7 @@ func crashes(f func(m *model)) func(*Harness) {
 
 func brokenQueues() []mutant {
 	return []mutant{
-		{rule: "ids follow the clock", caught: "append/a clock that steps back", breaks: appends(func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
+		{rule: "ids follow the clock", caught: "clock/steps back", breaks: appends(func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
 			m.newest, m.accepted = event.ID{}, time.Time{}
 			return m.Append(bg, now, batch)
 		})},
@@ -99,8 +99,8 @@ func brokenQueues() []mutant {
 			}
 			return m.Append(bg, now, batch)
 		})},
-		{rule: "the newest id is forgotten", caught: "append/a clock that steps back while closed", breaks: whole, harness: reopens(func(m *model) { m.newest, m.accepted = event.ID{}, time.Time{} })},
-		{rule: "the producer's ordering is overwritten", caught: "append/ordering of the producer is kept", breaks: appends(func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
+		{rule: "the newest id is forgotten", caught: "clock/steps back while closed", breaks: whole, harness: reopens(func(m *model) { m.newest, m.accepted = event.ID{}, time.Time{} })},
+		{rule: "the producer's ordering is overwritten", caught: "clock/ordering of the producer is kept", breaks: appends(func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
 			for _, e := range batch {
 				e.Event.Ordering = time.Time{}
 			}

@@ -24,6 +24,7 @@ func eraseCases() []scenario {
 		{"keys go on refusing duplicates", 0, eraseKeyed},
 		{"events that come later stay", 0, eraseLater},
 		{"while events arrive", 0, eraseBusy},
+		{"while it is retried", 0, eraseRetryRace},
 		{"survives a power failure", needCrash, eraseDurable},
 	}
 }
@@ -273,6 +274,38 @@ func eraseBusy(r *rig) {
 		r.Errorf("%d events are found under the name", len(got))
 	}
 	r.counts(d, store.Counts{Accepted: 600, Cancelled: 600})
+}
+
+// eraseRetryRace retries by hand what is being erased at that moment.
+func eraseRetryRace(r *rig) {
+	d := r.dest()
+	for n := range 30 {
+		user := fmt.Sprint("user-", n, "-")
+		var ids []store.DeliveryID
+		for i := range 4 {
+			it := r.append(r.of("acme", user, d))[0].Items[0]
+			if ids = append(ids, it.ID); i%2 == 0 {
+				r.settle(r.delivered(it))
+			}
+		}
+		r.all(2, func(side int) error {
+			if side == 0 {
+				_, err := r.s.Erase(r.ctx, r.now, store.Erasure{Developer: "acme", User: user, By: "x"}, nil)
+				return err
+			}
+			for i := range ids {
+				if _, err := r.s.Move(r.ctx, r.now, store.Retry, ids[i:i+1]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, id := range ids {
+			if rec, _ := r.delivery(id); rec.State == store.Pending {
+				r.Errorf("what was erased is pending: %+v", rec)
+			}
+		}
+	}
 }
 
 func eraseDurable(r *rig) {

@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -17,6 +19,7 @@ func settleCases() []scenario {
 		{"twice counts once", 0, settleTwice},
 		{"twice in one batch", 0, settleTwiceInBatch},
 		{"out of order", 0, settleOutOfOrder},
+		{"reasons and counts are kept", 0, settleExtremes},
 		{"of nothing known", 0, settleUnknown},
 		{"of nothing", 0, func(r *rig) { r.settle() }},
 		{"survives a reopen", 0, settleReopen},
@@ -124,6 +127,31 @@ func settleSchedule(r *rig) {
 	}
 	r.counts(d, store.Counts{Accepted: 1, Dead: 1})
 	r.queues()
+}
+
+func settleExtremes(r *rig) {
+	d := r.dest()
+	want := map[store.DeliveryID]store.Outcome{}
+	for i, reason := range []string{"", "x", "a\x00b|c", "\u4e16\u754c \"quoted\"", strings.Repeat("r", 5000), "\xff"} {
+		o := r.rejected(r.post(d)[0])
+		o.Reason, o.Attempts = reason, uint16(math.MaxUint16-i)
+		if i%2 == 1 {
+			o.State = store.Cancelled
+		}
+		want[o.Item.ID] = o
+		r.settle(o)
+	}
+	o := r.failed(r.post(d)[0], time.Hour, math.MaxUint64)
+	o.Attempts = math.MaxUint16
+	want[o.Item.ID] = o
+	r.settle(o)
+	r.reopen()
+	for id, o := range want {
+		got, _ := r.delivery(id)
+		if got.State != o.State || got.Reason != o.Reason || got.Attempts != o.Attempts || got.Due != o.Due || got.Settings != o.Settings {
+			r.Errorf("delivery is %+v, want %+v", got, o)
+		}
+	}
 }
 
 func settleBatch(r *rig) {

@@ -74,6 +74,7 @@ type topic struct {
 func topics(h Harness) []topic {
 	all := []topic{
 		{"append", appendCases()},
+		{"clock", clockCases()},
 		{"body", bodyCases()},
 		{"idempotency", idempotencyCases()},
 		{"due", dueCases()},
@@ -87,6 +88,7 @@ func topics(h Harness) []topic {
 		{"registry", registryCases()},
 		{"settings", settingsCases()},
 		{"retain", retainCases()},
+		{"expiry", expiryCases()},
 		{"ageing", ageingCases()},
 		{"erase", eraseCases()},
 		{"backup", backupCases()},
