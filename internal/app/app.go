@@ -49,6 +49,7 @@ type App struct {
 	metrics   *prometheus.Registry
 	server    *http.Server
 	listener  net.Listener
+	scheme    string // of the API's address
 	broken    *prometheus.GaugeVec
 	brand     string
 	api       *api.API
@@ -119,12 +120,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 func (a *App) Addr() string { return a.listener.Addr().String() }
 
 // URL returns where the API is.
-func (a *App) URL() string {
-	if a.server.TLSConfig != nil {
-		return "https://" + a.Addr()
-	}
-	return "http://" + a.Addr()
-}
+func (a *App) URL() string { return a.scheme + "://" + a.Addr() }
 
 // Run delivers and serves until ctx ends, then stops within the grace of the
 // settings: no attempt is burned and nothing accepted is lost. It returns an
@@ -164,7 +160,7 @@ func (a *App) Run(ctx context.Context) error {
 
 func (a *App) serve() error {
 	var err error
-	if a.server.TLSConfig != nil {
+	if a.scheme == "https" {
 		err = a.server.ServeTLS(a.listener, "", "")
 	} else {
 		err = a.server.Serve(a.listener)

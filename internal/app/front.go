@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"log/slog"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
 func (a *App) buildAPI(d *config.Daemon) error {
@@ -46,7 +49,13 @@ func egress(d *config.Daemon) api.Egress {
 func (a *App) Names() *api.Names { return a.current.Load().names }
 
 // Backup writes a consistent copy of the store to dir.
-func (a *App) Backup(ctx context.Context, dir string) error { return a.store.Backup(ctx, dir) }
+func (a *App) Backup(ctx context.Context, dir string) error {
+	err := a.store.Backup(ctx, dir)
+	if errors.Is(err, store.ErrConflict) {
+		return fmt.Errorf("%s: %w", dir, fs.ErrExist)
+	}
+	return err
+}
 
 // Health returns why the daemon cannot take events now, and what someone should
 // look at all the same.

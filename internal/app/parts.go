@@ -91,7 +91,9 @@ func (a *App) listen(ctx context.Context, d *config.Daemon) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          serverLog(a.log),
 	}
+	a.scheme = "http"
 	if d.TLS.Cert != "" {
+		a.scheme = "https"
 		a.server.TLSConfig = &tls.Config{
 			MinVersion:     tls.VersionTLS12,
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.cert.Load(), nil },
