@@ -109,7 +109,7 @@ func (s *Scheduler) consider(l *lane, now instant) {
 					wake = min(wake, q.readAt)
 				case q.reading || q.listed:
 				case !probing:
-					if len(q.window) <= windowSize/2 {
+					if n := len(q.window); n == 0 || n <= windowSize/2 && s.loader.positions < s.loader.budget {
 						s.list(q)
 					}
 				case gate <= now.mono && l.flying == 0 && len(q.window) == 0:

@@ -27,9 +27,7 @@ func TestThreePhases(t *testing.T) {
 		run := func(d time.Duration) (least, most, last int) {
 			least = 1 << 30
 			for range int(d / (500 * time.Millisecond)) {
-				for range 80 { // 160 a second, as much as 16 in flight can take
-					r.accept(id)
-				}
+				r.acceptMany(80, id) // 160 a second, as much as 16 in flight can take
 				time.Sleep(450 * time.Millisecond)
 				settleDown()
 				n := f.running()
@@ -89,17 +87,13 @@ func TestHangingDelaysNobody(t *testing.T) {
 		g.answer = takes(10 * time.Millisecond)
 		r.start()
 		defer r.close()
-		for range 40 { // everybody proves itself and reaches full concurrency
-			r.accept(bad...)
-		}
+		r.acceptMany(40, bad...) // everybody proves itself and reaches full concurrency
 		r.accept(good)
 		time.Sleep(time.Minute)
 		for _, f := range fars {
 			f.set(hang)
 		}
-		for range 30 {
-			r.accept(bad...)
-		}
+		r.acceptMany(30, bad...)
 		settleDown()
 		if n := r.s.inFlight(); n != 1024 {
 			t.Errorf("%d hang, want all 1024 places taken at first", n)

@@ -46,12 +46,9 @@ func (s *Scheduler) read() {
 			s.tidyQueue(q)
 			continue
 		}
-		limit := windowSize - len(q.window)
-		if q.probe || ld.positions >= ld.budget {
+		limit := max(1, min(windowSize-len(q.window), ld.budget-ld.positions))
+		if q.probe {
 			limit = 1
-		}
-		if limit <= 0 {
-			continue // commits filled it; taking from it lists it again
 		}
 		q.reading = true
 		from := q.cursor

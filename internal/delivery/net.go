@@ -20,9 +20,10 @@ type net struct {
 func (s *Scheduler) audit(now instant) {
 	for _, d := range s.dests {
 		for _, l := range d.lanes {
-			class, listed := l.class, l.listed()
+			class, listed, head := l.class, l.listed(), l.head()
 			s.consider(l, now)
-			if class == none && l.class != none || l.listed() > listed {
+			// A read ahead may be listed because other windows made room.
+			if class == none && l.class != none || head == nil && l.listed() > listed {
 				s.rescued("a lane", d)
 			}
 		}

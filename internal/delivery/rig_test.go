@@ -266,6 +266,26 @@ func (r *rig) acceptBody(body []byte, to ...uint32) []store.Item {
 	return done[0].Items
 }
 
+// acceptMany takes n events with one commit.
+func (r *rig) acceptMany(n int, to ...uint32) (items []store.Item) {
+	r.t.Helper()
+	batch := make([]*store.Entry, n)
+	for i := range batch {
+		batch[i] = &store.Entry{To: to, Event: &event.Event{
+			Developer: "dev", Reference: "ref", Envelope: event.Envelope{Type: "test"}, Body: []byte(`{"type":"test"}`),
+		}}
+	}
+	done, err := r.store.Append(context.Background(), r.now(), batch)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for i := range done {
+		r.s.Offer(batch[i].Event, done[i].Items)
+		items = append(items, done[i].Items...)
+	}
+	return items
+}
+
 // stop stops the scheduler and checks what must hold at every end.
 func (r *rig) stop() {
 	r.t.Helper()

@@ -1,0 +1,111 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// bulk is a far that takes several deliveries in one call.
+type bulk struct {
+	*far
+	sizes []int
+	most  int
+	each  func(i int, d destination.Delivery) error
+	short bool // gives a result less than it should
+}
+
+func (b *bulk) MaxBatch() int { return b.most }
+
+func (b *bulk) SendBatch(ctx context.Context, ds []destination.Delivery) []destination.Result {
+	b.sizes = append(b.sizes, len(ds))
+	rs := make([]destination.Result, len(ds))
+	for i, d := range ds {
+		if b.each != nil {
+			rs[i].Err = b.each(i, d)
+		}
+	}
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+	}
+	if b.short {
+		rs = rs[:len(rs)-1]
+	}
+	return rs
+}
+
+func (r *rig) bulk(most int) (uint32, *bulk) {
+	b := &bulk{most: most}
+	id, f := r.add("acme", "bulk", func(s *Settings) { s.Destination = b })
+	b.far = f
+	f.answer = takes(time.Second)
+	return id, b
+}
+
+func TestBatchTakesWhatIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, b := r.bulk(10)
+		r.start()
+		defer r.close()
+		var items []store.Item
+		for range 35 {
+			items = append(items, r.accept(id)...)
+		}
+		time.Sleep(time.Minute)
+		sum := len(b.seen())
+		for _, n := range b.sizes {
+			if sum += n; n > 10 {
+				t.Errorf("a batch of %d", n)
+			}
+		}
+		if sum != 35 || len(b.sizes) > 6 {
+			t.Errorf("single %d, batches %v", len(b.seen()), b.sizes)
+		}
+		for _, it := range items {
+			r.wantState(it, store.Delivered)
+		}
+	})
+}
+
+func TestEachOfABatchSettlesOnItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, b := r.bulk(64)
+		b.each = func(i int, _ destination.Delivery) error {
+			switch i % 4 {
+			case 1:
+				return errors.New("busy")
+			case 2:
+				return destination.Reject(errors.New("bad row"))
+			}
+			return nil
+		}
+		b.short = true
+		r.start()
+		defer r.close()
+		var items []store.Item
+		for range 41 {
+			items = append(items, r.accept(id)...)
+		}
+		time.Sleep(3 * time.Second)
+		settleDown()
+		count := map[string]int{}
+		for _, it := range items[1:] {
+			d, as := r.record(it)
+			if len(as) > 0 {
+				count[fmt.Sprint(d.State, " ", as[0].Class)]++
+			}
+		}
+		if count["pending transient"] != 11 || count["dead rejected"] != 10 || count["delivered delivered"] != 19 {
+			t.Errorf("%v; batches %v", count, b.sizes)
+		}
+	})
+}

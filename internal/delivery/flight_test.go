@@ -1,0 +1,257 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/retry"
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+func flightID(n byte) store.DeliveryID {
+	return store.DeliveryID{Day: 20_000, Event: event.ID{n}, Dest: 7, Replay: uint32(n)}
+}
+
+func TestFlightOverCrashes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "flight")
+	open := func() *Flight {
+		t.Helper()
+		f, err := OpenFlight(path, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.begin()
+		return f
+	}
+	poison, bystander := flightID(1), flightID(2)
+	for crash := range aloneAfter {
+		f := open()
+		if alone, _ := f.suspect(poison); alone {
+			t.Errorf("tried alone after %d crashes", crash)
+		}
+		f.start(poison)
+		if crash != 1 {
+			f.start(bystander) // not in flight at the second crash
+		}
+		f.end(f.start(flightID(3)), flightID(3))
+		f.Close() // without clear, as a crash leaves it
+	}
+	f := open()
+	for id, want := range map[store.DeliveryID]bool{poison: true, bystander: false, flightID(3): false} {
+		if alone, charge := f.suspect(id); alone != want || charge {
+			t.Errorf("%v: alone %t, charge %t", id.Event[0], alone, charge)
+		}
+	}
+	f.Close()
+	f = open() // crashed before it came to its turn: it is still remembered
+	if alone, charge := f.suspect(poison); !alone || charge {
+		t.Error("forgotten while it waited")
+	}
+	f.start(poison)
+	f.Close()
+	f = open()
+	if _, charge := f.suspect(poison); !charge {
+		t.Error("a crash while it was tried alone is not its own")
+	}
+	f.charged(poison, store.Pending)
+	f.Close()
+	f = open()
+	if alone, charge := f.suspect(poison); !alone || charge {
+		t.Errorf("after the charge: alone %t, charge %t", alone, charge)
+	}
+	f.end(f.start(poison), poison) // it ended without killing anybody
+	f.Close()
+	f = open()
+	if alone, _ := f.suspect(poison); alone {
+		t.Error("suspected though it ended well")
+	}
+	f.start(poison)
+	f.clear()
+	f.Close()
+	if f = open(); len(f.suspects) != 0 {
+		t.Error("a clean stop leaves suspects")
+	}
+	f.Close()
+}
+
+// TestFlightGarbage: what cannot be read is no record, and never a fault.
+func TestFlightGarbage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "flight")
+	f, err := OpenFlight(path, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.begin()
+	for n := range byte(4) {
+		f.start(flightID(n + 1))
+	}
+	if i := f.start(flightID(9)); i != noSlot {
+		t.Errorf("slot %d where there are 4", i)
+	}
+	f.end(noSlot, flightID(9))
+	f.Close()
+	if f.start(flightID(1)) != noSlot {
+		t.Error("a slot after Close")
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(NewFlight(good).suspects); n != 4 {
+		t.Fatalf("%d suspects, want 4", n)
+	}
+	for bit := range slotEnd * 8 {
+		torn := append([]byte(nil), good...)
+		torn[bit/8] ^= 1 << (bit % 8)
+		if n := len(NewFlight(torn).suspects); n != 3 {
+			t.Errorf("bit %d flipped: %d suspects, want the other 3", bit, n)
+		}
+	}
+	for n := range len(good) {
+		NewFlight(append([]byte(nil), good[:n]...)).begin()
+		NewFlight(append([]byte(strings.Repeat("\xff", n)), good...)).begin()
+	}
+}
+
+// TestPoison: a delivery that kills the process is found, tried alone, charged
+// with its crashes, and dead at the end of its schedule; all others get through.
+func TestPoison(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.mem = make([]byte, 64*slotSize)
+		plan := func(s *Settings) { s.Schedule = retry.Schedule{Waits: []time.Duration{time.Minute, time.Minute}} }
+		a, fa := r.add("acme", "a", plan)
+		b, fb := r.add("acme", "b", plan)
+		crashed := make(chan struct{}, 1)
+		poison := ""
+		beside := 0
+		answer := func(ctx context.Context, d destination.Delivery) error {
+			if d.ID != poison {
+				return takes(time.Second)(ctx, d)
+			}
+			beside = r.s.inFlight() - 1
+			crashed <- struct{}{}
+			return hang(ctx, d)
+		}
+		var items []store.Item
+		install := func() {
+			fa, fb = &far{name: "a", rig: r, answer: answer}, &far{name: "b", rig: r, answer: answer}
+			r.targets[a].Current.Destination, r.targets[b].Current.Destination = fa, fb
+		}
+		install()
+		r.start()
+		for range 20 {
+			items = append(items, r.accept(a, b)...)
+		}
+		poison = items[4].ID.String()
+		crashes := 0
+		for {
+			select {
+			case <-crashed:
+			case <-time.After(time.Hour):
+				d, as := r.record(items[4])
+				if d.State != store.Dead || d.Reason != "attempts used up" || d.Attempts != 3 {
+					t.Errorf("%+v", d)
+				}
+				for _, at := range as {
+					if at.Counted && !strings.Contains(at.Answer, "the process died") {
+						t.Errorf("%+v", at)
+					}
+				}
+				for i, it := range items {
+					if i != 4 {
+						r.wantState(it, store.Delivered)
+					}
+				}
+				if crashes != 6 { // three to be suspected, one for each attempt
+					t.Errorf("%d crashes", crashes)
+				}
+				r.close()
+				return
+			}
+			settleDown()
+			if crashes++; crashes > aloneAfter && beside != 0 {
+				t.Errorf("crash %d: %d attempts beside it", crashes, beside)
+			}
+			r.crash()
+			install()
+			r.open()
+			r.start()
+		}
+	})
+}
+
+func TestAnswersAreFitToShow(t *testing.T) {
+	long := strings.Repeat("é", 600)
+	tests := []struct{ in, want string }{
+		{"plain", "plain"},
+		{"", ""},
+		{"a\x00b\x1b[31m\x7f", `a\x00b\x1b[31m\x7f`},
+		{"line\r\n\tnext", `line\r\n\tnext`},
+		{"\xff\xc3(", `\xff\xc3(`},
+		{"\u009b31m", `\u009b31m`},
+		{"a\u202eb\u2066c\u200fd\u2028e", `a\u202eb\u2066c\u200fd\u2028e`},
+		{"naïve 漢字 🙂", "naïve 漢字 🙂"},
+		{"\ufffd", "\ufffd"},
+		{long, long[:1024]},
+		{"x" + long, ("x" + long)[:1023]},
+		{strings.Repeat("a", 1023) + "\x00", strings.Repeat("a", 1023)},
+	}
+	for _, tt := range tests {
+		if got := showable(tt.in); got != tt.want {
+			t.Errorf("showable(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+// brokenError is an error whose methods panic.
+type brokenError struct{}
+
+func (brokenError) Error() string { panic("hunter2") }
+
+func TestJudge(t *testing.T) {
+	cut := func(cause error) context.Context {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(cause)
+		return ctx
+	}
+	live := context.Background()
+	no := errors.New("refused")
+	tests := []struct {
+		name   string
+		ctx    context.Context
+		r      destination.Receipt
+		err    error
+		how    ended
+		class  destination.Class
+		answer string
+	}{
+		{"accepted", live, destination.Receipt{Answer: "ok\n"}, nil, accepted, 0, `ok\n`},
+		{"accepted though cut", cut(ErrShutdown), destination.Receipt{}, nil, accepted, 0, ""},
+		{"failed", live, destination.Receipt{}, no, failed, destination.Transient, "refused"},
+		{"failed with an answer", live, destination.Receipt{Answer: "busy"}, no, failed, destination.Transient, "busy"},
+		{"failed with a broken error", live, destination.Receipt{}, brokenError{}, failed, destination.Transient, "unreadable error"},
+		{"timed out", cut(errTimeout), destination.Receipt{}, no, timedOut, destination.Transient, "no answer within 1s: refused"},
+		{"cut", cut(ErrShutdown), destination.Receipt{}, no, interrupted, destination.Transient, ErrShutdown.Error()},
+		{"lease lost", cut(store.ErrFenced), destination.Receipt{}, no, interrupted, destination.Transient, store.ErrFenced.Error()},
+		{"rejected though cut", cut(ErrShutdown), destination.Receipt{}, destination.Reject(no), failed, destination.Rejected, "refused"},
+		{"our fault", live, destination.Receipt{}, errors.Join(no, destination.ErrEngine), engineFault, destination.Transient, `refused\nengine fault`},
+	}
+	for _, tt := range tests {
+		e := judge(tt.ctx, tt.r, tt.err, true, time.Second)
+		if e.how != tt.how || e.class != tt.class || e.answer != tt.answer {
+			t.Errorf("%s: %+v", tt.name, e)
+		}
+	}
+	if e := judge(live, destination.Receipt{}, nil, false, time.Second); e.how != panicked {
+		t.Errorf("%+v", e)
+	}
+}

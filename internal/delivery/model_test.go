@@ -1,0 +1,358 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/retry"
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// model drives a scheduler with random operations from a seed, and accounts
+// for every delivery in the end.
+type model struct {
+	*rig
+	rand    *rand.Rand
+	ids     []uint32
+	names   map[uint32]string
+	mood    map[uint32]int
+	opened  []*far
+	all     []store.Item
+	crashes bool // and faults of the store: deliveries may arrive twice
+	steps   bool // of the wall clock
+	faults  time.Duration
+	byHand  map[string]bool
+
+	mu       sync.Mutex
+	flying   map[string]int
+	accepted map[string]int
+}
+
+const (
+	healthyMood = iota
+	failingMood
+	hangingMood
+	misconfiguredMood
+	throttlingMood
+	mixedMood
+	panickingMood
+	ailingMood
+	moods
+)
+
+func (m *model) answer(id uint32) func(context.Context, destination.Delivery) error {
+	return func(ctx context.Context, d destination.Delivery) (err error) {
+		m.mu.Lock()
+		if m.flying[d.ID]++; m.flying[d.ID] > 1 {
+			m.t.Errorf("%s is tried twice at once", d.ID)
+		}
+		mood, chance, took := m.mood[id], m.rand.IntN(10), time.Duration(m.rand.IntN(3000))*time.Millisecond
+		m.mu.Unlock()
+		defer func() {
+			m.mu.Lock()
+			m.flying[d.ID]--
+			if err == nil && mood != panickingMood {
+				m.accepted[d.ID]++
+			}
+			m.mu.Unlock()
+		}()
+		m.notBeforeDue(d)
+		if mood == mixedMood {
+			mood = []int{healthyMood, healthyMood, healthyMood, failingMood, throttlingMood, ailingMood, healthyMood, failingMood, healthyMood, hangingMood}[chance]
+		}
+		switch mood {
+		case hangingMood:
+			return hang(ctx, d)
+		case panickingMood:
+			panic("mood")
+		}
+		if err := takes(took)(ctx, d); err != nil {
+			return err
+		}
+		switch mood {
+		case failingMood:
+			if chance == 0 {
+				return destination.Reject(errors.New("never"))
+			}
+			return errors.New("no")
+		case misconfiguredMood:
+			return destination.Misconfigure(errors.New("no rights"))
+		case throttlingMood:
+			return destination.Throttle(errors.New("busy"), time.Duration(chance)*10*time.Second)
+		case ailingMood:
+			return fmt.Errorf("payloads: %w", destination.ErrEngine)
+		}
+		return nil
+	}
+}
+
+// notBeforeDue: nothing is tried before its due.
+func (m *model) notBeforeDue(d destination.Delivery) {
+	if m.steps {
+		return
+	}
+	id, err := store.ParseDeliveryID(d.ID)
+	if err != nil {
+		m.t.Error(err)
+		return
+	}
+	rec, _, err := m.store.Delivery(context.Background(), id)
+	if err == nil && rec.State == store.Pending && rec.Due > m.now().UnixNano() {
+		m.t.Errorf("%s tried %v before its due", d.ID, time.Duration(rec.Due-m.now().UnixNano()))
+	}
+}
+
+func (m *model) settings(id, version uint32) *Settings {
+	f := &far{name: fmt.Sprintf("%s.%d", m.names[id], version), rig: m.rig, answer: m.answer(id)}
+	m.opened = append(m.opened, f)
+	return &Settings{
+		Hash: uint64(id)<<32 | uint64(version), Destination: f, Timeout: 10 * time.Second, MaxInFlight: 1 << (id % 4),
+		Frozen: id%2 == 0, Schedule: retry.Schedule{Waits: []time.Duration{5 * time.Second, 20 * time.Second, time.Minute, 3 * time.Minute}, Jitter: 0.1},
+	}
+}
+
+func (m *model) reloadTo(id uint32, version uint32) {
+	m.targets[id].Current = m.settings(id, version)
+	m.targets[id].Removed = false
+	for v := range version + 1 { // of older ones too
+		hash := uint64(id)<<32 | uint64(v)
+		m.frozen[hash] = func() *Settings { return m.settings(id, v) }
+	}
+}
+
+func (m *model) applyOnce() {
+	m.apply()
+	for _, t := range m.targets {
+		if t.Current != nil {
+			c := *t.Current
+			c.Destination = nil // the scheduler has it
+			t.Current = &c
+		}
+	}
+}
+
+func (m *model) boot() {
+	m.build()
+	dests, err := m.store.Destinations(context.Background())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, d := range dests {
+		t := m.targets[d.ID]
+		t.State = d.State
+		if !t.Removed {
+			t.Current = m.settings(d.ID, uint32(t.Current.Hash))
+		}
+	}
+	m.applyOnce()
+	if err := m.s.Start(context.Background()); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *model) some() store.Item { return m.all[m.rand.IntN(len(m.all))] }
+
+func (m *model) step() {
+	ctx := context.Background()
+	id := m.ids[m.rand.IntN(len(m.ids))]
+	t := m.targets[id]
+	switch n := m.rand.IntN(100); {
+	case n < 40:
+		for range 1 + m.rand.IntN(12)*m.rand.IntN(6) {
+			var to []uint32
+			for _, id := range m.ids {
+				if m.rand.IntN(3) == 0 {
+					to = append(to, id)
+				}
+			}
+			m.all = append(m.all, m.acceptMany(1+m.rand.IntN(3), to...)...)
+		}
+	case n < 55:
+		time.Sleep(time.Duration(m.rand.IntN(60_000)) * time.Millisecond)
+	case n < 57:
+		time.Sleep(time.Duration(m.rand.IntN(60)) * time.Minute)
+	case n < 67:
+		m.mu.Lock()
+		m.mood[id] = m.rand.IntN(moods)
+		m.mu.Unlock()
+	case n < 70:
+		if err := m.s.Pause(ctx, id, "by hand"); err != nil && m.faults == 0 {
+			m.t.Error(err)
+		}
+	case n < 75:
+		if err := m.s.Resume(ctx, id); err != nil && m.faults == 0 {
+			m.t.Error(err)
+		}
+	case n < 80 && !t.Removed:
+		m.reloadTo(id, uint32(t.Current.Hash)+1)
+		m.applyOnce()
+	case n < 82 && !t.Removed:
+		m.reloadTo(id, max(1, uint32(t.Current.Hash))-1)
+		m.applyOnce()
+	case n < 84:
+		t.Disabled = !t.Disabled
+		m.applyOnce()
+	case n < 86:
+		if t.Removed {
+			m.reloadTo(id, 1)
+		} else {
+			t.Removed, t.Current = true, nil
+		}
+		m.applyOnce()
+	case n < 88:
+		if _, err := m.s.Rebind(ctx, id); err != nil && m.faults == 0 {
+			m.t.Error(err)
+		}
+	case n < 90:
+		delete(m.frozen, uint64(id)<<32|uint64(m.rand.IntN(3)))
+	case n < 94 && len(m.all) > 0:
+		for range m.rand.IntN(50) {
+			m.move(store.Cancel, m.some())
+		}
+	case n < 97 && len(m.all) > 0:
+		for range m.rand.IntN(50) {
+			it := m.some()
+			m.byHand[it.ID.String()] = true
+			m.move(store.Retry, it)
+		}
+	case n < 98:
+		m.stop()
+		m.boot()
+	case n < 99 && m.crashes:
+		m.crash()
+		m.open()
+		m.boot()
+	case n < 100 && m.steps:
+		m.s.mu.Lock()
+		m.skew += time.Duration(m.rand.IntN(7200)-3600) * time.Second
+		m.s.mu.Unlock()
+	}
+	if m.crashes && m.rand.IntN(50) == 0 {
+		m.faults = m.since() + time.Duration(m.rand.IntN(120))*time.Second
+	}
+}
+
+func (m *model) fault() error {
+	if m.faults > m.since() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.rand.IntN(2) == 0 {
+			return errors.New("disk")
+		}
+	}
+	return nil
+}
+
+func TestRandomOperations(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { runModel(t, seed) })
+		})
+	}
+}
+
+func runModel(t *testing.T, seed uint64) {
+	m := &model{
+		rig: newRig(t), rand: rand.New(rand.NewPCG(seed, 1)), names: map[uint32]string{}, mood: map[uint32]int{},
+		crashes: seed%3 == 1, steps: seed%3 == 2, byHand: map[string]bool{}, flying: map[string]int{}, accepted: map[string]int{},
+	}
+	m.mem = make([]byte, 64*slotSize)
+	m.limits = Limits{InFlight: 8, Slow: 4, Bytes: 2000, CacheBytes: 1000, Window: 200}
+	if m.crashes {
+		m.wrap = func(s Store) Store {
+			return &faulty{Store: s, settle: m.fault, due: m.fault, body: m.fault, state: m.fault}
+		}
+	}
+	for i := range 6 {
+		id, _ := m.add(fmt.Sprint("dev", i%3), fmt.Sprint("d", i))
+		m.ids, m.names[id] = append(m.ids, id), fmt.Sprint("d", i)
+		m.reloadTo(id, 1)
+	}
+	m.boot()
+	for range 200 {
+		m.step()
+	}
+	// Everything is well again: everything pending goes out.
+	m.faults = 0
+	for _, id := range m.ids {
+		m.mu.Lock()
+		m.mood[id] = healthyMood
+		m.mu.Unlock()
+		if m.targets[id].Removed {
+			m.reloadTo(id, 1)
+		}
+		m.targets[id].Disabled = false
+	}
+	m.applyOnce()
+	for _, id := range m.ids {
+		if err := m.s.Resume(context.Background(), id); err != nil {
+			t.Error(err)
+		}
+	}
+	time.Sleep(8 * time.Hour)
+	m.account()
+	m.close()
+	for _, f := range m.opened {
+		if len(f.hits) > 0 && f.closed != 1 {
+			t.Errorf("%s was closed %d times", f.name, f.closed)
+		}
+	}
+	if t.Failed() {
+		t.Log(m.log.String()[max(0, m.log.Len()-4000):])
+	}
+}
+
+func (m *model) account() {
+	m.t.Helper()
+	states := map[store.State]int{}
+	for _, it := range m.all {
+		d, as := m.record(it)
+		states[d.State]++
+		id := it.ID.String()
+		counted := 0
+		for _, a := range as {
+			if a.Counted {
+				counted++
+			}
+		}
+		switch {
+		case d.State == store.Pending:
+			m.t.Errorf("%s is still pending, due %v, settings %x, %d attempts", id, time.Unix(0, d.Due).Sub(m.began), d.Settings, d.Attempts)
+		case d.State == store.Delivered && m.accepted[id] == 0:
+			m.t.Errorf("%s is delivered, which the far side does not know", id)
+		case d.State == store.Delivered && m.accepted[id] > 1 && !m.crashes && !m.byHand[id]:
+			m.t.Errorf("%s arrived %d times", id, m.accepted[id])
+		case d.State != store.Delivered && m.accepted[id] > 0 && !m.crashes && !m.byHand[id]:
+			m.t.Errorf("%s arrived and is %v", id, d.State)
+		case d.State == store.Dead && !m.byHand[id] && (counted == 0 || counted > 5):
+			m.t.Errorf("%s is dead after %d counted attempts: %q", id, counted, d.Reason)
+		}
+	}
+	rows, err := m.store.Audit(context.Background(), true, nil)
+	if err != nil {
+		m.t.Error(err)
+	}
+	for _, row := range rows {
+		if c := row.Counts; c != *row.Recounted || c.Accepted != c.Delivered+c.Dead+c.Cancelled+c.Pending {
+			m.t.Errorf("%d: %+v, recounted %+v", row.Dest, c, *row.Recounted)
+		}
+	}
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	if n := len(m.s.set); n != 0 || m.s.loader.positions != 0 {
+		m.t.Errorf("%d deliveries, %d positions in memory", n, m.s.loader.positions)
+	}
+	for _, d := range m.s.dests {
+		if len(d.lanes) != 1 || len(d.queues) > 1 {
+			m.t.Errorf("%d lanes, %d queues of %s", len(d.lanes), len(d.queues), d.key.Name)
+		}
+	}
+	m.t.Logf("%d deliveries: %v", len(m.all), states)
+}
