@@ -22,8 +22,8 @@ type scrubber struct {
 }
 
 // newScrubber knows every form in which an answer may repeat a text.
-func newScrubber(texts ...string) scrubber {
-	var s scrubber
+func newScrubber(texts ...string) *scrubber {
+	s := &scrubber{}
 	for _, t := range texts {
 		quoted, _ := json.Marshal(t)
 		for _, form := range []string{t, strings.Trim(string(quoted), `"`), url.QueryEscape(t), url.PathEscape(t), html.EscapeString(t)} {
@@ -39,13 +39,10 @@ func newScrubber(texts ...string) scrubber {
 	return s
 }
 
-// all takes the secrets out of text.
-func (s scrubber) all(text string) string { return s.excerpt(text, len(text)) }
-
 // excerpt returns at most size bytes for the first size bytes of read, without
 // secrets. To recognise one that the cut would go through, read must go on for
 // s.longest bytes, where there are as many.
-func (s scrubber) excerpt(read string, size int) string {
+func (s *scrubber) excerpt(read string, size int) string {
 	if !slices.ContainsFunc(s.texts, func(t string) bool { return strings.Contains(read, t) }) {
 		return read[:min(len(read), size)]
 	}

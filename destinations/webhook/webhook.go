@@ -27,12 +27,13 @@ var (
 )
 
 type webhook struct {
-	request *http.Request // what all attempts have in common
-	header  http.Header   // likewise; its values are shared by all attempts and written by none
-	redact  []string      // canonical names of headers whose values nobody may see
+	// request is what all attempts have in common, headers included, whose
+	// values they share and none writes to.
+	request *http.Request
+	redact  []string // canonical names of headers whose values nobody may see
 	names   headerNames
 	signer  signer
-	scrub   scrubber
+	scrub   *scrubber
 	hold    bool // 410 holds the destination
 
 	client *http.Client
@@ -60,8 +61,8 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 		request: &http.Request{
 			Method: http.MethodPost, URL: u, Host: u.Host,
 			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Header: http.Header{},
 		},
-		header: http.Header{},
 		names: headerNames{
 			reference: http.CanonicalHeaderKey(deps.Brand + "-reference"),
 			trace:     http.CanonicalHeaderKey("x-" + deps.Brand + "-trace-id"),
@@ -73,17 +74,18 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 		hold:   c.HoldOn410,
 		client: deps.HTTP,
 	}
+	common := w.request.Header
 	for name, value := range c.Headers {
-		set(w.header, name, value.Reveal())
+		set(common, name, value.Reveal())
 		w.redact = append(w.redact, http.CanonicalHeaderKey(name))
 	}
 	if c.Auth.used() {
-		set(w.header, "Authorization", c.Auth.header())
+		set(common, "Authorization", c.Auth.header())
 		w.redact = append(w.redact, "Authorization")
 	}
-	set(w.header, "Content-Type", "application/json")
-	set(w.header, "User-Agent", deps.UserAgent)
-	set(w.header, "Hook-Type", "WEBHOOK")
+	set(common, "Content-Type", "application/json")
+	set(common, "User-Agent", deps.UserAgent)
+	set(common, "Hook-Type", "WEBHOOK")
 	if c.TLS.used() {
 		if w.own, err = ownTransport(c.TLS, deps.HTTP); err != nil {
 			return nil, err
@@ -139,7 +141,7 @@ func secretsOf(c Config, u *url.URL) []string {
 
 // headersOf builds the headers of an attempt at the time at.
 func (w *webhook) headersOf(d destination.Delivery, at time.Time) http.Header {
-	h := maps.Clone(w.header)
+	h := maps.Clone(w.request.Header)
 	own := [...]string{d.Event.Reference, d.ID, strconv.FormatInt(d.Event.Ordering.UnixMilli(), 10), d.Event.Developer}
 	h[w.names.reference] = own[0:1:1]
 	h[w.names.trace] = own[1:2:2]
@@ -190,6 +192,11 @@ func (w *webhook) Explain(d destination.Delivery) (destination.Explanation, erro
 	}
 	return destination.Explanation{Target: u.String(), Headers: h, Body: string(d.Event.Body)}, nil
 }
+
+// String says where the webhook leads, without path and query. Together with
+// GoString it keeps credentials out of every print of a webhook.
+func (w *webhook) String() string   { return "webhook to " + w.request.URL.Host }
+func (w *webhook) GoString() string { return w.String() }
 
 // Close ends the idle connections of a transport of our own. The engine's
 // connections serve other destinations, too.

@@ -185,7 +185,8 @@ func (b *bench) untilHeld() {
 	}
 }
 
-// hidesSecrets tries every failure, and prints the destination itself.
+// hidesSecrets tries every failure, and prints the destination itself, which
+// String and GoString keep short.
 func hidesSecrets(b *bench) {
 	d := b.open()
 	b.wantHidden("the destination", d)

@@ -81,6 +81,7 @@ type Failure struct {
 	Class  destination.Class
 	Wait   time.Duration // of Throttled
 	Engine bool          // it wraps destination.ErrEngine
+	Breaks bool          // the connection does not outlive it
 }
 
 // Run runs every case against a far side of its own.

@@ -126,6 +126,9 @@ func reusesConnections(b *bench) {
 	for n := range 10 {
 		b.send(d, plain(b.TB, n))
 		for i, f := range b.kind.Failures {
+			if f.Breaks {
+				continue
+			}
 			b.far.Break(b.TB, f)
 			_, _ = d.Send(b.ctx(), plain(b.TB, 100*n+50+i))
 			b.far.Mend(b.TB)
