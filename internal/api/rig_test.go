@@ -299,3 +299,9 @@ func (b *buffer) String() string {
 	defer b.mu.Unlock()
 	return b.b.String()
 }
+
+// noLog is a store.Log and an Eraser for tests that never ask.
+type noLog struct {
+	store.Log
+	Eraser
+}
