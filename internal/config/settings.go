@@ -18,7 +18,7 @@ var engineKeys = []string{"events", "enabled", "max_in_flight", "rate_limit", "t
 func (b *binder) settings(def destination.Definition, n *yaml.Node, look lookup) (destination.Opener, map[string][]byte) {
 	before := len(b.failed)
 	var refs map[string][]byte
-	b.moved = engineKeys
+	b.moved, b.opaque = engineKeys, nil // as a whole the settings were opaque to the engine
 	open, err := def.Bind(func(into any) error {
 		b.bind(n, into, "settings")
 		refs = b.resolve(n, into, "settings", look)
