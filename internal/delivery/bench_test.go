@@ -2,8 +2,11 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,6 +43,15 @@ func (c *costless) Settle(_ context.Context, _ time.Time, outcomes []store.Outco
 
 func (c *costless) Counts(uint32) store.Counts { return store.Counts{} }
 
+// cpuTime is what the process has used: other processes do not disturb it much.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // noop accepts everything at once.
 type noop struct{}
 
@@ -70,6 +82,7 @@ func BenchmarkDeliver(b *testing.B) {
 	body := make([]byte, 2048)
 	b.ReportAllocs()
 	b.ResetTimer()
+	cpu := cpuTime()
 	for i := range n {
 		now := time.Now()
 		e := &event.Event{ID: event.NewID(now, uint16(i), uint64(i)), Body: body}
@@ -85,5 +98,83 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 	<-c.done
 	b.StopTimer()
+	b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
+	s.Stop(context.Background())
+}
+
+// one is a store in which every queue has one delivery that is due.
+type one struct{ costless }
+
+func (o *one) Due(_ context.Context, q store.QueueID, _ store.Position, until int64, _ int) ([]store.Item, int64, error) {
+	return []store.Item{{ID: store.DeliveryID{Dest: q.Dest}, Queue: q, Due: 1, Version: 1}}, 1, nil
+}
+
+func (o *one) Event(_ context.Context, _ event.Day, id event.ID) (*event.Event, error) {
+	return &event.Event{ID: id, Body: []byte("{}")}, nil
+}
+
+func (o *one) Settle(_ context.Context, _ time.Time, outcomes []store.Outcome) ([]store.Settled, error) {
+	out := make([]store.Settled, len(outcomes))
+	for i := range outcomes {
+		out[i] = store.Settled{State: store.Pending, Item: outcomes[i].Item}
+		out[i].Item.Due = 1
+	}
+	if o.settled.Add(int64(len(outcomes))) == o.want {
+		o.done <- struct{}{}
+	}
+	return out, nil
+}
+
+type dead struct{ noop }
+
+func (dead) Send(context.Context, destination.Delivery) (destination.Receipt, error) {
+	return destination.Receipt{}, errors.New("connection refused")
+}
+
+// BenchmarkDeadDestination measures one look of an open breaker, of 10,000 that
+// look once a minute: timer, read, attempt, settle.
+func BenchmarkDeadDestination(b *testing.B) {
+	const n = 10_000
+	o := &one{costless{done: make(chan struct{}, 1)}}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	s := New(Options{Store: o})
+	var ts []Target
+	for i := uint32(1); i <= n; i++ {
+		ts = append(ts, Target{ID: i, Key: store.DestinationKey{Developer: fmt.Sprint(i / 8), Name: fmt.Sprint(i), Kind: "dead"},
+			Current: &Settings{Hash: uint64(i), Destination: dead{}, Timeout: 30 * time.Second, MaxInFlight: 16, Schedule: retry.Schedule{Waits: make([]time.Duration, 60000)}}})
+	}
+	s.Apply(ts)
+	if err := s.Start(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	s.mu.Lock()
+	s.net.running = true // it would read 10,000 queues meanwhile
+	for _, d := range s.dests {
+		l := d.current
+		l.breaker.open = true
+		l.breaker.pace = pacer{wait: breakerMost, at: s.now().mono + int64(time.Hour)}
+		s.queue(store.QueueID{Dest: d.id}).spill(store.Position{})
+		s.consider(l, s.now())
+	}
+	s.mu.Unlock()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportAllocs()
+	b.ResetTimer()
+	cpu, looks := cpuTime(), 0
+	for range b.N {
+		o.want = o.settled.Load() + n
+		s.mu.Lock()
+		s.epoch = s.epoch.Add(-2 * time.Hour)
+		s.mu.Unlock()
+		s.tick()
+		<-o.done
+		looks += n
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(cpuTime()-cpu)/float64(looks), "cpu-ns/look")
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "B/destination")
 	s.Stop(context.Background())
 }

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,73 +51,86 @@ func TestBreakerOpens(t *testing.T) {
 }
 
 func TestOpenBreakerTriesTheEarliestDueNowAndThen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		waits := make([]time.Duration, 200)
-		for i := range waits {
-			waits[i] = 20 * time.Second
-		}
-		id, f := r.add("acme", "a", func(s *Settings) { s.Schedule = retry.Schedule{Waits: waits} })
-		f.answer = fails
-		r.start()
-		defer r.close()
-		var items []store.Item
-		for range 30 {
-			items = append(items, r.accept(id)...)
-			time.Sleep(time.Second)
-		}
-		for r.status(id).Breaker == "closed" {
-			time.Sleep(time.Second)
-			if r.since() > time.Hour {
-				t.Fatal("the breaker never opened")
-			}
-		}
-		if s := r.since(); s < time.Minute || s > 3*time.Minute {
-			t.Errorf("opened after %v", s)
-		}
-		// From now on every attempt is that of the delivery that is due first.
-		n := len(f.seen())
-		f.set(func(_ context.Context, d destination.Delivery) error {
-			first, when := "", int64(never)
-			for _, it := range items {
-				rec, _ := r.record(it)
-				if rec.Due < when {
-					first, when = it.ID.String(), rec.Due
-				}
-			}
-			if d.ID != first {
-				t.Errorf("tried %s, due first is %s", d.ID, first)
-			}
-			if when > r.now().UnixNano() {
-				t.Errorf("tried %v before its due", time.Duration(when-r.now().UnixNano()))
-			}
-			return errors.New("still down")
+	for _, frozen := range []bool{false, true} { // then what failed lies in a queue of its own
+		t.Run(fmt.Sprint("frozen=", frozen), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { openBreaker(t, frozen) })
 		})
-		time.Sleep(20 * time.Minute)
-		hits := f.seen()[n:]
-		gap := time.Duration(0)
-		for i := 1; i < len(hits); i++ {
-			d := hits[i].at - hits[i-1].at
-			if d < min(gap, time.Minute) || d > 61*time.Second {
-				t.Errorf("attempt %d after %v, the one before after %v", i, d, gap)
+	}
+}
+
+func openBreaker(t *testing.T, frozen bool) {
+	r := newRig(t)
+	waits := make([]time.Duration, 200)
+	for i := range waits {
+		waits[i] = 20 * time.Second
+	}
+	id, f := r.add("acme", "a", func(s *Settings) { s.Schedule, s.Frozen = retry.Schedule{Waits: waits}, frozen })
+	f.answer = fails
+	r.start()
+	defer r.close()
+	var items []store.Item
+	for range 30 {
+		items = append(items, r.accept(id)...)
+		time.Sleep(time.Second)
+	}
+	for r.status(id).Breaker == "closed" {
+		time.Sleep(time.Second)
+		if r.since() > time.Hour {
+			t.Fatal("the breaker never opened")
+		}
+	}
+	if s := r.since(); s < time.Minute || s > 3*time.Minute {
+		t.Errorf("opened after %v", s)
+	}
+	// From now on every attempt is that of the delivery that is due first.
+	n := len(f.seen())
+	f.set(func(_ context.Context, d destination.Delivery) error {
+		first, when := "", int64(never)
+		for _, it := range items {
+			rec, _ := r.record(it)
+			if rec.Due < when {
+				first, when = it.ID.String(), rec.Due
 			}
-			gap = d
 		}
-		if gap != time.Minute || len(hits) < 20 || len(hits) > 30 {
-			t.Errorf("%d attempts in 20 m, the last %v after the one before", len(hits), gap)
+		if d.ID != first {
+			t.Errorf("tried %s, due first is %s", d.ID, first)
 		}
-		if st := r.status(id); st.Breaker != "open" || st.Pending != 30 {
-			t.Errorf("%+v", st)
+		if when > r.now().UnixNano() {
+			t.Errorf("tried %v before its due", time.Duration(when-r.now().UnixNano()))
 		}
-		if n := r.s.loader.positions; n != 0 {
-			t.Errorf("%d positions in memory behind an open breaker", n)
-		}
-		f.set(takes(time.Second))
-		time.Sleep(2 * time.Minute)
-		if st := r.status(id); st.Breaker != "closed" || st.Pending != 0 {
-			t.Errorf("after it came back: %+v", st)
-		}
+		return errors.New("still down")
 	})
+	time.Sleep(20 * time.Minute)
+	hits := f.seen()[n:]
+	gap := time.Duration(0)
+	for i := 1; i < len(hits); i++ {
+		d := hits[i].at - hits[i-1].at
+		if d < min(gap, time.Minute) || d > 61*time.Second {
+			t.Errorf("attempt %d after %v, the one before after %v", i, d, gap)
+		}
+		gap = d
+	}
+	fresh := r.accept(id) // it waits for its turn
+	items = append(items, fresh...)
+	time.Sleep(5 * time.Minute)
+	settleDown()
+	if d, _ := r.record(fresh[0]); d.Attempts != 0 {
+		t.Errorf("a new delivery had %d attempts before those that are due for longer", d.Attempts)
+	}
+	if gap != time.Minute || len(hits) < 20 || len(hits) > 30 {
+		t.Errorf("%d attempts in 20 m, the last %v after the one before", len(hits), gap)
+	}
+	if st := r.status(id); st.Breaker != "open" || st.Pending != 31 {
+		t.Errorf("%+v", st)
+	}
+	if n := r.s.loader.positions; n != 0 {
+		t.Errorf("%d positions in memory behind an open breaker", n)
+	}
+	f.set(takes(time.Second))
+	time.Sleep(2 * time.Minute)
+	if st := r.status(id); st.Breaker != "closed" || st.Pending != 0 {
+		t.Errorf("after it came back: %+v", st)
+	}
 }
 
 func TestThrottlingOpensNoBreaker(t *testing.T) {

@@ -87,6 +87,9 @@ func (s *Scheduler) take(l *lane, now instant) *attempt {
 			break
 		}
 	}
+	if l.probing() {
+		s.retreat(l) // by the next probe another may be due first
+	}
 	d.rate.take(now.mono)
 	l.flying++
 	d.flying++

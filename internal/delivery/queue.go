@@ -3,6 +3,7 @@ package delivery
 import (
 	"bytes"
 	"cmp"
+	"slices"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -174,10 +175,9 @@ func (s *Scheduler) enter(j *job, state jobState) {
 // pop takes the first delivery out of the window.
 func (s *Scheduler) pop(q *queue) *job {
 	j := q.window[0]
-	q.window[0] = nil
-	if q.window = q.window[1:]; len(q.window) == 0 {
-		q.window = nil
-	}
+	n := copy(q.window, q.window[1:]) // at most 64 pointers, and no garbage
+	q.window[n] = nil
+	q.window = q.window[:n]
 	s.loader.positions--
 	j.state = taken
 	return j
@@ -187,7 +187,7 @@ func (s *Scheduler) pop(q *queue) *job {
 func (q *queue) remove(j *job) {
 	for i, w := range q.window {
 		if w == j {
-			q.window = append(q.window[:i:i], q.window[i+1:]...)
+			q.window = slices.Delete(q.window, i, i+1)
 			return
 		}
 	}

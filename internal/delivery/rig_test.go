@@ -253,6 +253,21 @@ func (r *rig) accept(to ...uint32) []store.Item {
 
 func (r *rig) acceptBody(body []byte, to ...uint32) []store.Item {
 	r.t.Helper()
+	return r.acceptWith(body, to).items
+}
+
+type accepting struct {
+	event *event.Event
+	items []store.Item
+}
+
+func (r *rig) acceptEvent(to ...uint32) accepting {
+	r.t.Helper()
+	return r.acceptWith([]byte(`{"type":"test"}`), to)
+}
+
+func (r *rig) acceptWith(body []byte, to []uint32) accepting {
+	r.t.Helper()
 	r.users++
 	e := &event.Event{Developer: "dev", Reference: "ref", Envelope: event.Envelope{Type: "test", UserID: fmt.Sprint("user", r.users)}, Body: body}
 	done, err := r.store.Append(context.Background(), r.now(), []*store.Entry{{Event: e, To: to}})
@@ -263,7 +278,7 @@ func (r *rig) acceptBody(body []byte, to ...uint32) []store.Item {
 		r.t.Fatal(done[0].Err)
 	}
 	r.s.Offer(e, done[0].Items)
-	return done[0].Items
+	return accepting{e, done[0].Items}
 }
 
 // acceptMany takes n events with one commit.
