@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
 	"os"
 	"time"
 
@@ -30,10 +29,14 @@ const (
 )
 
 // exchange notes which connection an attempt used.
-type exchange struct{ conn net.Conn }
+type exchange struct {
+	conn  net.Conn
+	hooks httptrace.ClientTrace
+}
 
 func (x *exchange) trace() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { x.conn = i.Conn }}
+	x.hooks.GotConn = func(i httptrace.GotConnInfo) { x.conn = i.Conn }
+	return &x.hooks
 }
 
 func (x *exchange) remote() string {
@@ -93,12 +96,8 @@ func (w *webhook) failure(ctx context.Context, err error) error {
 	if f, ok := errors.AsType[*destination.Fault](err); ok {
 		return f
 	}
-	why := err
-	if e, ok := errors.AsType[*url.Error](why); ok {
-		why = e.Err
-	}
-	text := why.Error()
-	if e, ok := errors.AsType[*net.OpError](why); ok && e.Op != "dial" {
+	text := err.Error()
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op != "dial" {
 		text = e.Op + ": " + e.Err.Error() // the library's text has our own address in it
 		if s, ok := errors.AsType[*os.SyscallError](e.Err); ok {
 			text = e.Op + ": " + s.Err.Error()

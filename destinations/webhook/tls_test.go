@@ -103,7 +103,7 @@ func TestTLSFaultsAreTransient(t *testing.T) {
 		r := newReceiver(t, false)
 		r.config = func(c *Config) { c.URL = strings.Replace(c.URL, "http", "https", 1) }
 		_, err := opened(t, r).Send(t.Context(), delivery(t, 1))
-		wantTransient(t, err, "HTTP response to HTTPS client")
+		wantTransient(t, err, "does not look like a TLS handshake")
 	})
 }
 

@@ -36,8 +36,10 @@ type webhook struct {
 	scrub   *scrubber
 	hold    bool // 410 holds the destination
 
-	client *http.Client
-	own    *http.Transport // with TLS settings of our own; nil when the engine's is used
+	// transport makes one request and follows nothing, where a client would
+	// read the Location of a redirect even to refuse it.
+	transport http.RoundTripper
+	own       *http.Transport // transport when it has TLS settings of our own, else nil
 }
 
 // headerNames are those of the brand, in canonical form.
@@ -68,11 +70,11 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 			trace:     http.CanonicalHeaderKey("x-" + deps.Brand + "-trace-id"),
 			ordering:  http.CanonicalHeaderKey("x-" + deps.Brand + "-ordering-timestamp"),
 		},
-		signer: s,
-		redact: s.names(),
-		scrub:  newScrubber(secretsOf(c, u)...),
-		hold:   c.HoldOn410,
-		client: deps.HTTP,
+		signer:    s,
+		redact:    s.names(),
+		scrub:     newScrubber(secretsOf(c, u)...),
+		hold:      c.HoldOn410,
+		transport: deps.HTTP.Transport,
 	}
 	common := w.request.Header
 	for name, value := range c.Headers {
@@ -86,13 +88,19 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	set(common, "Content-Type", "application/json")
 	set(common, "User-Agent", deps.UserAgent)
 	set(common, "Hook-Type", "WEBHOOK")
+	// Each attempt fills these in. Here they keep a place, so that the clone
+	// that it makes is large enough.
+	for _, name := range append(s.names(), w.names.reference, w.names.trace, w.names.ordering, "Dev-Id") {
+		common[name] = nil
+	}
 	if c.TLS.used() {
 		if w.own, err = ownTransport(c.TLS, deps.HTTP); err != nil {
 			return nil, err
 		}
-		client := *deps.HTTP
-		client.Transport = w.own
-		w.client = &client
+		w.transport = w.own
+	}
+	if w.transport == nil {
+		return nil, errors.New("the engine lends no transport, and net/http's own has no guard")
 	}
 	return w, nil
 }
@@ -160,7 +168,7 @@ func (w *webhook) Send(ctx context.Context, d destination.Delivery) (destination
 	req := w.request.WithContext(ctx)
 	req.Header = w.headersOf(d, time.Now())
 	body(req, d.Event)
-	resp, err := w.client.Do(req)
+	resp, err := w.transport.RoundTrip(req)
 	if err != nil {
 		return destination.Receipt{Address: x.remote()}, w.failure(ctx, err)
 	}

@@ -1,0 +1,306 @@
+package webhook
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// listenRaw serves connections with serve, which may speak any nonsense, and
+// returns the address.
+func listenRaw(tb testing.TB, serve func(in *bufio.Reader, out io.Writer)) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer c.Close()
+				serve(bufio.NewReader(c), c)
+			})
+		}
+	})
+	tb.Cleanup(func() { l.Close(); all.Wait() })
+	return l.Addr().String()
+}
+
+// after reads a whole request and then answers with text.
+func after(text string) func(*bufio.Reader, io.Writer) {
+	return func(in *bufio.Reader, out io.Writer) {
+		req, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		io.Copy(io.Discard, req.Body)
+		io.WriteString(out, text)
+	}
+}
+
+func openAt(tb testing.TB, address string) *webhook {
+	c := settings()
+	c.URL, c.AllowHTTP = "http://"+address+"/hook?token="+testQuery, true
+	return openWith(tb, c, plainDeps(tb))
+}
+
+// TestEveryStatusHasItsClass is the table of outcomes, whole.
+func TestEveryStatusHasItsClass(t *testing.T) {
+	for _, hold := range []bool{false, true} {
+		for _, retryAfter := range []string{"", "120"} {
+			w := &webhook{hold: hold}
+			for code := 200; code <= 599; code++ {
+				h := http.Header{}
+				if retryAfter != "" {
+					h.Set("Retry-After", retryAfter)
+				}
+				err := w.classify(&http.Response{StatusCode: code, Header: h}, time.Now())
+				if (err == nil) != (code < 300) {
+					t.Fatalf("%d: %v", code, err)
+				}
+				if err == nil {
+					continue
+				}
+				want, wantWait := destination.Transient, time.Duration(0)
+				switch {
+				case (code == 429 || code == 503) && retryAfter != "":
+					want, wantWait = destination.Throttled, 2*time.Minute
+				case code == 410 && hold:
+					want = destination.Misconfigured
+				}
+				if class, wait := destination.ClassOf(err); class != want || wait != wantWait {
+					t.Errorf("%d, hold_on_410 %v, Retry-After %q: %v, %v; want %v, %v", code, hold, retryAfter, class, wait, want, wantWait)
+				}
+				if !strings.Contains(err.Error(), fmt.Sprint("answered ", code)) {
+					t.Errorf("%d: %q does not say so", code, err)
+				}
+			}
+		}
+	}
+}
+
+func TestStrangeAnswers(t *testing.T) {
+	for _, c := range []struct {
+		name, answer string
+		want         string // "": delivered
+		code         int
+	}{
+		{"continue, then success", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", 200},
+		{"early hints, then success", "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", "", 202},
+		{"other protocol", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "answered 101", 101},
+		{"HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\nbye", "", 200},
+		{"body shorter than announced", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", "", 200},
+		{"body broken off", "HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", "answered 500 Internal Server Error", 500},
+		{"redirect without a location", "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n", "redirects are not followed", 302},
+		{"redirect to nonsense", "HTTP/1.1 307 Found\r\nLocation: ::::\r\nContent-Length: 0\r\n\r\n", "redirects are not followed", 307},
+		{"unknown status", "HTTP/1.1 799 Whatever\r\nContent-Length: 0\r\n\r\n", "answered 799", 799},
+		{"status of two digits", "HTTP/1.1 20 OK\r\n\r\n", "malformed HTTP", 0},
+		{"no HTTP", "hello\r\n\r\n", "malformed HTTP", 0},
+		{"nothing", "", "EOF", 0},
+		{"header without end", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20), "header", 0},
+		{"endless line", strings.Repeat("x", 1<<20), "", -1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := openAt(t, listenRaw(t, after(c.answer)))
+			r, err := w.Send(t.Context(), delivery(t, 1))
+			if c.want == "" && c.code > 0 {
+				if err != nil || r.Code != c.code {
+					t.Errorf("%+v, %v; want delivered with %d", r, err, c.code)
+				}
+				return
+			}
+			wantTransient(t, err, c.want)
+			if c.code >= 0 && r.Code != c.code || r.Address == "" {
+				t.Errorf("the receipt is %+v, want code %d and the address", r, c.code)
+			}
+			if len(err.Error()) > maxErrorText+100 {
+				t.Errorf("the error has %d bytes", len(err.Error()))
+			}
+		})
+	}
+}
+
+func TestNoRedirectIsFollowed(t *testing.T) {
+	var followed bool
+	victim := listenRaw(t, func(in *bufio.Reader, out io.Writer) {
+		followed = true
+	})
+	for _, code := range []int{300, 301, 302, 303, 304, 305, 307, 308} {
+		w := openAt(t, listenRaw(t, after(fmt.Sprintf("HTTP/1.1 %d R\r\nLocation: http://%s/latest/meta-data/\r\nContent-Length: 0\r\n\r\n", code, victim))))
+		r, err := w.Send(t.Context(), delivery(t, 1))
+		wantTransient(t, err, "redirects are not followed")
+		if r.Code != code {
+			t.Errorf("the receipt says %d, want %d", r.Code, code)
+		}
+	}
+	if followed {
+		t.Error("a redirect was followed")
+	}
+}
+
+func TestNothingThereIsTransient(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	r, err := openAt(t, l.Addr().String()).Send(t.Context(), delivery(t, 1))
+	wantTransient(t, err, "post to "+l.Addr().String(), "connection refused")
+	if r != (destination.Receipt{}) {
+		t.Errorf("the receipt is %+v, want an empty one", r)
+	}
+}
+
+// TestGuardsRefusalPassesAsItIs: no attempt was made, so the engine holds the destination.
+func TestGuardsRefusalPassesAsItIs(t *testing.T) {
+	refusal := destination.Misconfigure(errors.New("connections to 10.0.0.1 are refused"))
+	engine := fmt.Errorf("no descriptors: %w", destination.ErrEngine)
+	for _, want := range []error{refusal, engine} {
+		deps := plainDeps(t)
+		deps.HTTP.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, want }
+		_, err := openWith(t, settings(), deps).Send(t.Context(), delivery(t, 1))
+		if !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+		class, _ := destination.ClassOf(err)
+		if wantClass, _ := destination.ClassOf(want); class != wantClass {
+			t.Errorf("%v is %v, want %v", err, class, wantClass)
+		}
+		if want == engine && !errors.Is(err, destination.ErrEngine) {
+			t.Errorf("%v is no fault of the engine's any more", err)
+		}
+	}
+}
+
+// inFakeTime runs a webhook in a bubble, with a far side at the other end of a pipe.
+func inFakeTime(t *testing.T, serve func(in *bufio.Reader, out net.Conn), test func(*testing.T, *webhook)) {
+	synctest.Test(t, func(t *testing.T) {
+		deps := plainDeps(t)
+		tr := deps.HTTP.Transport.(*http.Transport)
+		tr.DialContext = func(context.Context, string, string) (net.Conn, error) {
+			mine, far := net.Pipe()
+			go func() {
+				defer far.Close()
+				serve(bufio.NewReader(far), far)
+			}()
+			return mine, nil
+		}
+		c := settings()
+		c.URL, c.AllowHTTP = "http://acme.example/hook", true
+		c.Auth.Bearer = secret.New(testToken)
+		test(t, openWith(t, c, deps))
+		tr.CloseIdleConnections()
+		synctest.Wait()
+	})
+}
+
+// until reads a request, answers with text, and then holds the line until it is closed.
+func hold(text string) func(*bufio.Reader, net.Conn) {
+	return func(in *bufio.Reader, out net.Conn) {
+		after(text)(in, out)
+		io.Copy(io.Discard, in)
+	}
+}
+
+func TestSilenceEndsWithTheAttemptsTime(t *testing.T) {
+	for name, answer := range map[string]string{
+		"nothing":         "",
+		"half a status":   "HTTP/1.1 2",
+		"half the header": "HTTP/1.1 200 OK\r\nContent-Le",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inFakeTime(t, hold(answer), func(t *testing.T, w *webhook) {
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				defer cancel()
+				start := time.Now()
+				_, err := w.Send(ctx, delivery(t, 1))
+				wantTransient(t, err, "post to acme.example: no answer in time")
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%v is not the deadline's", err)
+				}
+				if took := time.Since(start); took != 30*time.Second {
+					t.Errorf("it took %v, want 30s", took)
+				}
+			})
+		})
+	}
+}
+
+func TestCancelledAttemptSaysSo(t *testing.T) {
+	inFakeTime(t, hold(""), func(t *testing.T, w *webhook) {
+		cause := errors.New("shutting down")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(cause) })
+		_, err := w.Send(ctx, delivery(t, 1))
+		wantTransient(t, err, "the attempt was cancelled")
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%v is not the cancellation's", err)
+		}
+	})
+}
+
+// TestBodyThatHangsDoesNotHoldTheOutcome: the status has decided it.
+func TestBodyThatHangsDoesNotHoldTheOutcome(t *testing.T) {
+	for _, c := range []struct{ name, answer, excerpt string }{
+		{"before the first byte", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", ""},
+		{"in the middle", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "half"},
+		{"in a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "half"},
+		{"after the excerpt", "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + strings.Repeat("x", 3000), strings.Repeat("x", excerptSize)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inFakeTime(t, hold(c.answer), func(t *testing.T, w *webhook) {
+				start := time.Now()
+				r, err := w.Send(t.Context(), delivery(t, 1))
+				if err != nil || r.Code != 200 || r.Answer != c.excerpt {
+					t.Errorf("%+v, %v; want delivered", r, err)
+				}
+				if took := time.Since(start); took != answerWait {
+					t.Errorf("it took %v, want %v", took, answerWait)
+				}
+			})
+		})
+	}
+}
+
+// TestAnswerWithoutEndIsCutOff: what the far side sends beyond is not waited for.
+func TestAnswerWithoutEndIsCutOff(t *testing.T) {
+	var sent int
+	endless := func(in *bufio.Reader, out net.Conn) {
+		after("HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n")(in, out)
+		chunk := "1000\r\n" + strings.Repeat("x", 4096) + "\r\n"
+		for {
+			if _, err := io.WriteString(out, chunk); err != nil {
+				return
+			}
+			sent += 4096
+		}
+	}
+	inFakeTime(t, endless, func(t *testing.T, w *webhook) {
+		r, err := w.Send(t.Context(), delivery(t, 1))
+		wantTransient(t, err, "answered 500")
+		if len(r.Answer) != excerptSize {
+			t.Errorf("the excerpt has %d bytes, want %d", len(r.Answer), excerptSize)
+		}
+		synctest.Wait()
+		if sent > drainSize+excerptSize+16<<10 {
+			t.Errorf("%d bytes were taken", sent)
+		}
+	})
+}

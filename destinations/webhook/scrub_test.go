@@ -1,0 +1,59 @@
+package webhook
+
+import (
+	"html"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestScrub(t *testing.T) {
+	s := newScrubber("hunter2", "hunter2-long", "a<b>&\"c\"", "abc", "", `back\slash`)
+	for _, c := range []struct {
+		name, read string
+		size       int
+		want       string
+	}{
+		{"nothing in it", "all is well", 100, "all is well"},
+		{"empty", "", 100, ""},
+		{"cut", "all is well", 3, "all"},
+		{"a secret", "token hunter2!", 100, "token [redacted]!"},
+		{"twice", "hunter2hunter2", 100, "[redacted][redacted]"},
+		{"the longer of two", "hunter2-long", 100, "[redacted]"},
+		{"hidden in itself", "hunhunter2ter2", 100, "hun[redacted]ter2"},
+		{"as a query", url.QueryEscape(`a<b>&"c"`), 100, "[redacted]"},
+		{"as a path", url.PathEscape(`a<b>&"c"`), 100, "[redacted]"},
+		{"as HTML", html.EscapeString(`a<b>&"c"`), 100, "[redacted]"},
+		{"as JSON", `{"k":"back\\slash"}`, 100, `{"k":"[redacted]"}`},
+		{"as JSON with markup escaped", `"a\u003cb\u003e\u0026\"c\""`, 100, `"[redacted]"`},
+		{"too short to matter", "abc", 100, "abc"},
+		{"the cut goes through it", "1234hunter2 and so on", 6, "1234[r"},
+		{"it begins at the cut", "1234hunter2", 4, "1234"},
+		{"it shrinks what comes before the cut", "hunter2-longhunter2", 13, "[redacted][re"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := s.excerpt(c.read, c.size); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func FuzzScrub(f *testing.F) {
+	f.Add("hunter2", "xxhunter2xx", 5)
+	f.Add("a<b>c", "a&lt;b&gt;c a%3Cb%3Ec", 12)
+	f.Add("aaaa", "aaaaaaaaa", 3)
+	f.Fuzz(func(t *testing.T, secret, text string, size int) {
+		size &= 0xfff
+		s := newScrubber(secret)
+		// Whatever the answer, it is read as far as answer reads it.
+		read := text[:min(len(text), size+s.longest)]
+		got := s.excerpt(read, size)
+		if len(got) > size {
+			t.Errorf("%d bytes, want at most %d", len(got), size)
+		}
+		if len(secret) >= minScrub && !strings.Contains("[redacted]", secret) && strings.Contains(strings.ReplaceAll(got, "[redacted]", "\x00"), secret) {
+			t.Errorf("%q shows %q", got, secret)
+		}
+	})
+}
