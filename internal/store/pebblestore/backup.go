@@ -83,7 +83,10 @@ func Restore(backupDir, dir string) (err error) {
 	if err := s.Close(); err != nil {
 		return fmt.Errorf("restore: the backup does not open: %w", err)
 	}
-	if err := os.Rename(part, dir); err != nil { // takes the place of an empty folder
+	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) { // it is empty
+		return fmt.Errorf("restore: %w", err)
+	}
+	if err := os.Rename(part, dir); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
 	d, err := os.Open(filepath.Dir(filepath.Clean(dir)))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,10 +19,29 @@ var ctx = context.Background()
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
+// misuse fails the test when Pebble finds that a single deletion met anything
+// but exactly one set, and logs nothing else.
+type misuse struct {
+	slog.Handler
+	t testing.TB
+}
+
+func (m misuse) Enabled(context.Context, slog.Level) bool { return true }
+
+func (m misuse) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if strings.Contains(a.Value.String(), "misuse") {
+			m.t.Errorf("%s: %v", r.Message, a)
+		}
+		return true
+	})
+	return nil
+}
+
 func mustOpen(t testing.TB, dir string, o Options) *Store {
 	t.Helper()
 	if o.Log == nil {
-		o.Log = quiet()
+		o.Log = slog.New(misuse{slog.DiscardHandler, t})
 	}
 	s, err := Open(dir, o)
 	if err != nil {

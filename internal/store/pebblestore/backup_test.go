@@ -1,0 +1,109 @@
+package pebblestore
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// TestBackupUnderLoad: a copy taken while events arrive and are delivered opens,
+// balances, and holds all that was acknowledged before.
+func TestBackupUnderLoad(t *testing.T) {
+	root := t.TempDir()
+	s := mustOpen(t, filepath.Join(root, "db"), Options{})
+	before := mustAppend(t, s, time.Now(), entry("acme", "u", "before", 1, 2))[0]
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				out, err := s.Append(ctx, time.Now(), []*store.Entry{entry("acme", "u", "during", 1, 2, 3)})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := s.Settle(ctx, time.Now(), []store.Outcome{delivered(out[0].Items[0])}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	copied := filepath.Join(root, "backups", "one")
+	err := s.Backup(ctx, copied)
+	close(stop)
+	wg.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Backup(ctx, copied); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("over an existing folder: %v", err)
+	}
+	restored := filepath.Join(root, "restored")
+	if err := os.Mkdir(restored, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Restore(copied, restored); err != nil {
+		t.Fatal(err)
+	}
+	r := mustOpen(t, restored, Options{})
+	if e, err := r.Event(ctx, before.ID.Day(), before.ID); err != nil || string(e.Body) != "before" {
+		t.Errorf("%+v %v", e, err)
+	}
+	mustBalance(t, r)
+	mustAppend(t, r, time.Now(), entry("acme", "u", "after", 1))
+	r.Close()
+	if err := Restore(copied, filepath.Join(root, "again")); err != nil {
+		t.Errorf("the backup was changed by its restored copy: %v", err)
+	}
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	root := t.TempDir()
+	s := mustOpen(t, filepath.Join(root, "db"), Options{})
+	mustAppend(t, s, day0, entry("acme", "u", "{}", 1))
+	good := filepath.Join(root, "good")
+	if err := s.Backup(ctx, good); err != nil {
+		t.Fatal(err)
+	}
+	full := filepath.Join(root, "full")
+	empty := filepath.Join(root, "empty")
+	damaged := filepath.Join(root, "damaged")
+	for _, err := range []error{os.Mkdir(full, 0o700), os.WriteFile(filepath.Join(full, "x"), nil, 0o600), os.Mkdir(empty, 0o700),
+		os.CopyFS(damaged, os.DirFS(good))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	names, _ := filepath.Glob(filepath.Join(damaged, "MANIFEST-*"))
+	if len(names) != 1 {
+		t.Fatal(names)
+	}
+	if err := os.Truncate(names[0], 20); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ from, to string }{
+		"to a folder in use":  {good, full},
+		"from nothing":        {filepath.Join(root, "none"), filepath.Join(root, "to")},
+		"from something else": {empty, filepath.Join(root, "to")},
+		"from a damaged copy": {damaged, filepath.Join(root, "to")},
+	} {
+		if err := Restore(c.from, c.to); err == nil {
+			t.Errorf("%s: restored", name)
+		}
+	}
+	for _, left := range []string{"to", "to.restoring", "full.restoring"} {
+		if _, err := os.Stat(filepath.Join(root, left)); err == nil {
+			t.Errorf("%s was left behind", left)
+		}
+	}
+}
