@@ -29,6 +29,7 @@ const (
 func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
+	a.note(snap)
 	var problems []string
 	broken := make(map[string]bool, len(snap.Broken))
 	for id, faults := range snap.Broken {
@@ -64,6 +65,7 @@ func (a *App) Reload(ctx context.Context) error {
 	if err := a.loadCertificate(&snap.Daemon); err != nil {
 		return err
 	}
+	a.note(snap)
 	for _, key := range needRestart(&a.current.Load().snapshot.Daemon, &snap.Daemon) {
 		a.log.Warn("a changed setting takes effect at the next start", "setting", key)
 	}
@@ -72,6 +74,13 @@ func (a *App) Reload(ctx context.Context) error {
 	}
 	a.log.Info("settings reloaded", "developers", len(snap.Developers))
 	return nil
+}
+
+// note logs what is allowed in the settings but worth saying.
+func (a *App) note(snap *config.Snapshot) {
+	for _, n := range snap.Notes {
+		a.log.Warn("settings", "note", n.Error())
+	}
 }
 
 // apply does everything that can fail before it touches what runs.
