@@ -43,20 +43,35 @@ func attemptFields(r *rig) {
 	}
 }
 
-// attemptsOldestFirst logs one that began first and ended last.
+// attemptsOldestFirst logs attempts in an order that is neither that of their
+// beginning nor that of the changes between them.
 func attemptsOldestFirst(r *rig) {
 	d := r.dest()
-	old := r.post(d)[0]
-	slow := r.delivered(old)
+	first := r.post(d)[0]
+	slow := r.delivered(first)
 	r.advance(time.Second)
-	fresh := r.move(store.Retry, old.ID)[0].Item
+	second := r.move(store.Retry, first.ID)[0].Item
 	r.advance(time.Second)
-	quick := r.failed(fresh, time.Minute, 0)
+	quick := r.failed(second, time.Minute, 0)
 	r.settle(quick)
-	r.advance(time.Minute)
+	r.advance(time.Second)
+	third := r.move(store.Retry, first.ID)[0].Item
+	r.advance(time.Second)
+	now := r.rejected(third)
+	r.settle(now)
 	r.settle(slow)
-	if _, got := r.delivery(old.ID); !slices.Equal(got, []store.Attempt{*slow.Attempt, *quick.Attempt}) {
-		r.Errorf("attempts %+v, want that of %d first", got, slow.Attempt.At)
+	if _, got := r.delivery(first.ID); !slices.Equal(got, []store.Attempt{*slow.Attempt, *quick.Attempt, *now.Attempt}) {
+		r.Errorf("attempts %+v, want those of %d, %d, %d", got, slow.Attempt.At, quick.Attempt.At, now.Attempt.At)
+	}
+
+	other := r.post(d)[0]
+	fresh := r.move(store.Retry, other.ID)[0].Item
+	began := r.failed(fresh, time.Minute, 0)
+	r.advance(time.Second)
+	overtaken := r.rejected(other) // still in somebody's window when it was retried, and begun after that
+	r.settle(overtaken, began)
+	if _, got := r.delivery(other.ID); !slices.Equal(got, []store.Attempt{*began.Attempt, *overtaken.Attempt}) {
+		r.Errorf("attempts %+v, want that of %d first", got, began.Attempt.At)
 	}
 }
 

@@ -39,7 +39,9 @@ func (r *rig) dump(s store.Store, versions bool) []string {
 			r.Errorf("delivery is listed as %+v and read as %+v", d, got)
 		}
 		line("delivery %s", deliveryText(d).text())
-		slices.SortStableFunc(as, func(a, b store.Attempt) int { return cmp.Compare(a.At, b.At) })
+		if !slices.IsSortedFunc(as, byAge) {
+			r.Errorf("attempts of %v are not listed oldest first: %+v", d.ID, as)
+		}
 		for i, a := range as {
 			line("delivery %v attempt %d: %+v", d.ID, i, a)
 		}
@@ -65,6 +67,8 @@ func (r *rig) dump(s store.Store, versions bool) []string {
 	slices.Sort(lines)
 	return lines
 }
+
+func byAge(a, b store.Attempt) int { return cmp.Compare(a.At, b.At) }
 
 type deliveryText store.DeliveryRecord
 

@@ -60,7 +60,7 @@ func (m *model) Delivery(ctx context.Context, id store.DeliveryID) (store.Delive
 		return store.DeliveryRecord{}, nil, store.ErrNotFound
 	}
 	as := slices.Clone(row.attempts)
-	slices.SortStableFunc(as, func(a, b store.Attempt) int { return int(a.At - b.At) })
+	slices.SortStableFunc(as, byAge)
 	return row.record(), as, nil
 }
 
