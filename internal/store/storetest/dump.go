@@ -41,6 +41,7 @@ func (r *rig) dump(s store.Store, versions bool) []string {
 		line("delivery %s", deliveryText(d).text())
 		if !slices.IsSortedFunc(as, byAge) {
 			r.Errorf("attempts of %v are not listed oldest first: %+v", d.ID, as)
+			slices.SortStableFunc(as, byAge)
 		}
 		for i, a := range as {
 			line("delivery %v attempt %d: %+v", d.ID, i, a)
