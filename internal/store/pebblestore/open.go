@@ -180,7 +180,7 @@ func (s *Store) openDB() (*pebble.DB, error) {
 		CacheSize:                   cacheSize,
 		MemTableSize:                memTableSize,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       100,
 		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                1000,

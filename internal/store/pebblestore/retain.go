@@ -57,7 +57,10 @@ func (s *Store) retainBodies(ctx context.Context, now time.Time, kept event.Day,
 		if err != nil {
 			return err
 		}
+		// A change that looked before holds the lock until it is visible to what follows.
+		s.change.Lock()
 		s.bodies.Store(uint32(kept))
+		s.change.Unlock()
 	}
 	days, err := s.days(kindState)
 	if err != nil {

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	walkTime = 40 * time.Millisecond // what one page may take
-	walkRows = 100_000               // or read
+	walkTime  = 30 * time.Millisecond // what one page may take, of the 50 that are promised
+	walkRows  = 100_000               // or read
+	readAhead = 16                    // rows of each range, when several are merged
 )
 
 // place is where a row stands in its day: event, destination, replay. Its bytes
@@ -86,15 +87,32 @@ func (w *walk) run(db pebble.Reader, visit func(day event.Day, p place, it *pebb
 	}
 	defer it.Close()
 	end := budget{start: time.Now()}
-	heads := make([]place, w.ranges)
-	live := make([]bool, w.ranges)
+	rs := make([]ahead, w.ranges)
 	var key, prefix []byte
-	// seek moves range i to its last row before p.
-	seek := func(day event.Day, i int, p place) error {
+	// fill reads range i on from its last row before p.
+	fill := func(day event.Day, i int, p place) error {
+		r := &rs[i]
+		r.next, r.end = r.next[:0], false
 		prefix = w.prefix(prefix[:0], day, i)
 		key = w.below(append(key[:0], prefix...), i, p)
-		live[i] = it.SeekLT(key) && bytes.HasPrefix(it.Key(), prefix)
-		return w.head(it, i, len(prefix), lowest, heads, live)
+		for ok := it.SeekLT(key); ; ok = it.Prev() {
+			if !ok || !bytes.HasPrefix(it.Key(), prefix) {
+				r.end = true
+				return it.Error()
+			}
+			p, ok := w.place(i, it.Key()[len(prefix):])
+			if !ok {
+				return errRow
+			}
+			if bytes.Compare(p[:], lowest[:]) < 0 {
+				r.end = true
+				return nil
+			}
+			// A single range is read where the iterator stands: its values are wanted too.
+			if r.next = append(r.next, p); len(r.next) == readAhead || w.ranges == 1 {
+				return nil
+			}
+		}
 	}
 	for pos := w.from; ; {
 		// The day to read is the newest one that has anything.
@@ -112,33 +130,30 @@ func (w *walk) run(db pebble.Reader, visit func(day event.Day, p place, it *pebb
 			pos.at = highest
 		}
 		for i := range w.ranges {
-			if err := seek(pos.day, i, pos.at); err != nil {
+			if err := fill(pos.day, i, pos.at); err != nil {
 				return position{}, false, err
 			}
 		}
 		for {
-			i := newestHead(heads, live)
+			i := newestOf(rs)
 			if i < 0 {
 				break
 			}
-			if w.ranges > 1 { // the iterator stands somewhere else
-				key = w.below(append(key[:0], w.prefix(prefix[:0], pos.day, i)...), i, heads[i])
-			}
-			p := heads[i]
+			p := rs[i].next[0]
 			more, err := visit(pos.day, p, it)
 			if err != nil || !more {
 				return pos, true, err
 			}
 			pos.at = p
-			if w.ranges == 1 {
-				prefix = w.prefix(prefix[:0], pos.day, 0)
-				live[0] = it.Prev() && bytes.HasPrefix(it.Key(), prefix)
-				err = w.head(it, 0, len(prefix), lowest, heads, live)
-			} else {
-				err = seek(pos.day, i, p)
-			}
-			if err != nil {
-				return position{}, false, err
+			if rs[i].next = rs[i].next[1:]; len(rs[i].next) == 0 && !rs[i].end {
+				if w.ranges > 1 {
+					err = fill(pos.day, i, p)
+				} else {
+					err = w.step(it, &rs[0], len(prefix), lowest)
+				}
+				if err != nil {
+					return position{}, false, err
+				}
 			}
 			if end.spent() {
 				return pos, true, nil
@@ -157,23 +172,35 @@ func (w *walk) run(db pebble.Reader, visit func(day event.Day, p place, it *pebb
 	}
 }
 
-// head reads the place that range i stands at.
-func (w *walk) head(it *pebble.Iterator, i, prefix int, lowest place, heads []place, live []bool) error {
-	if !live[i] {
-		return nil
+// ahead is what was read of one range and not visited yet.
+type ahead struct {
+	next []place
+	end  bool // nothing follows
+}
+
+// step moves the only range to its next row.
+func (w *walk) step(it *pebble.Iterator, r *ahead, prefix int, lowest place) error {
+	before := bytes.Clone(it.Key()[:prefix])
+	r.next = r.next[:0]
+	if !it.Prev() || !bytes.HasPrefix(it.Key(), before) {
+		r.end = true
+		return it.Error()
 	}
-	p, ok := w.place(i, it.Key()[prefix:])
+	p, ok := w.place(0, it.Key()[prefix:])
 	if !ok {
 		return errRow
 	}
-	heads[i], live[i] = p, bytes.Compare(p[:], lowest[:]) >= 0
+	if r.end = bytes.Compare(p[:], lowest[:]) < 0; !r.end {
+		r.next = append(r.next, p)
+	}
 	return nil
 }
 
-func newestHead(heads []place, live []bool) int {
+// newestOf returns the range whose next row comes first in the list, -1 if none has any.
+func newestOf(rs []ahead) int {
 	best := -1
-	for i := range heads {
-		if live[i] && (best < 0 || bytes.Compare(heads[i][:], heads[best][:]) > 0) {
+	for i := range rs {
+		if len(rs[i].next) > 0 && (best < 0 || bytes.Compare(rs[i].next[0][:], rs[best].next[0][:]) > 0) {
 			best = i
 		}
 	}
@@ -188,7 +215,7 @@ type budget struct {
 
 func (b *budget) spent() bool {
 	b.rows++
-	return b.rows >= walkRows || b.rows%16 == 0 && time.Since(b.start) >= walkTime
+	return b.rows >= walkRows || b.rows%8 == 0 && time.Since(b.start) >= walkTime
 }
 
 // byEvent reads tails that are an event id alone.
