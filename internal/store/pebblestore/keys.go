@@ -12,7 +12,7 @@ import (
 // that retention is one range deletion per kind and whole files fall away.
 // Numbers are big-endian: bytes sort as numbers do.
 const (
-	kindAttempt  = 'a' // day event dest replay version start
+	kindAttempt  = 'a' // day event dest replay start version
 	kindCounters = 'c' // day dest
 	kindDue      = 'd' // dest settings due event replay: what is pending, for Due and Queues alone
 	kindEvent    = 'e' // day event: all but the body
@@ -64,11 +64,11 @@ func parseDeliveryKey(k []byte) (id store.DeliveryID, ok bool) {
 	return id, true
 }
 
-// attemptKey names the attempt that began at at for version n of the row: the
-// same attempt settled twice lands on itself, another one beside it.
+// attemptKey names the attempt that began at at for version n of the row, oldest
+// first: the same attempt settled twice lands on itself, another one beside it.
 func attemptKey(b []byte, id store.DeliveryID, n uint32, at int64) []byte {
 	i := len(b)
-	b = be.AppendUint64(be.AppendUint32(deliveryKey(b, id), n), uint64(at))
+	b = be.AppendUint32(be.AppendUint64(deliveryKey(b, id), uint64(max(at, 0))), n)
 	b[i] = kindAttempt
 	return b
 }
