@@ -49,7 +49,7 @@ func (x *exchange) remote() string {
 // answer reads what the log keeps and a little more, then closes the body.
 func (w *webhook) answer(resp *http.Response, cancel context.CancelFunc) string {
 	defer resp.Body.Close()
-	if resp.ContentLength == 0 || resp.StatusCode == http.StatusSwitchingProtocols {
+	if resp.ContentLength == 0 {
 		return ""
 	}
 	stop := time.AfterFunc(answerWait, cancel)

@@ -211,7 +211,7 @@ func inFakeTime(t *testing.T, serve func(in *bufio.Reader, out net.Conn), test f
 	})
 }
 
-// until reads a request, answers with text, and then holds the line until it is closed.
+// hold reads a request, answers with text, and then holds the line until it is closed.
 func hold(text string) func(*bufio.Reader, net.Conn) {
 	return func(in *bufio.Reader, out net.Conn) {
 		after(text)(in, out)
@@ -227,7 +227,7 @@ func TestSilenceEndsWithTheAttemptsTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inFakeTime(t, hold(answer), func(t *testing.T, w *webhook) {
-				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				ctx, cancel := context.WithTimeoutCause(t.Context(), 30*time.Second, errors.New("the attempt's time is up"))
 				defer cancel()
 				start := time.Now()
 				_, err := w.Send(ctx, delivery(t, 1))
@@ -303,4 +303,89 @@ func TestAnswerWithoutEndIsCutOff(t *testing.T) {
 			t.Errorf("%d bytes were taken", sent)
 		}
 	})
+}
+
+// TestUpgradeIsNotReadFrom: what follows it is another protocol, without end,
+// and no context ends the reading.
+func TestUpgradeIsNotReadFrom(t *testing.T) {
+	inFakeTime(t, hold("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), func(t *testing.T, w *webhook) {
+		start := time.Now()
+		_, err := w.Send(t.Context(), delivery(t, 1))
+		wantTransient(t, err, "answered 101")
+		if took := time.Since(start); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// deaf is a kept connection that turns out to be closed at the first byte of
+// the second request.
+type deaf struct {
+	net.Conn
+	armed *bool
+}
+
+func (d deaf) Write(b []byte) (int, error) {
+	if *d.armed {
+		return 0, errors.New("write: broken pipe")
+	}
+	return d.Conn.Write(b)
+}
+
+// TestStaleConnectionIsReplaced: nothing of the request was written, so that
+// it can begin anew with its whole body.
+func TestStaleConnectionIsReplaced(t *testing.T) {
+	r := newReceiver(t, false)
+	deps := plainDeps(t)
+	var armed bool
+	var dialled int
+	deps.HTTP.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, network, address)
+		if dialled++; dialled == 1 {
+			return deaf{c, &armed}, err
+		}
+		return c, err
+	}
+	w := openWith(t, r.settings(), deps)
+	if _, err := w.Send(t.Context(), delivery(t, 1)); err != nil {
+		t.Fatal(err)
+	}
+	armed = true
+	if _, err := w.Send(t.Context(), delivery(t, 2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, body := r.last(t); string(body) != string(delivery(t, 2).Event.Body) || r.count(t) != 2 || dialled != 2 {
+		t.Errorf("%d requests over %d connections, the last with %q", r.count(t), dialled, body)
+	}
+}
+
+// TestExcerptNeverEndsInsideASecret: what follows the cut is read, too, to
+// recognise a secret that the cut goes through.
+func TestExcerptNeverEndsInsideASecret(t *testing.T) {
+	r := newReceiver(t, false)
+	r.config = func(c *Config) {
+		c.Auth.Bearer = secret.New(testToken)
+		c.Headers = map[string]secret.Value{"X-Custom": secret.New(testHeader)}
+	}
+	r.set("500 with an echo at the cut")
+	receipt, _ := opened(t, r).Send(t.Context(), delivery(t, 1))
+	if want := strings.Repeat("x", excerptSize-5) + "[reda"; receipt.Answer != want {
+		t.Errorf("the excerpt ends with %q, want %q", receipt.Answer[excerptSize-20:], want[excerptSize-20:])
+	}
+}
+
+func TestEveryPartOfTheQueryIsASecret(t *testing.T) {
+	for _, query := range []string{"hunter2", "a=hunter2", "a=b&c=hunter2", "a=hun%74er2", "hunter2=x"} {
+		c := settings()
+		c.URL += "?" + query
+		u, err := parseURL(c.URL, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newScrubber(secretsOf(c, u)...)
+		if got := s.excerpt("cannot POST /hook?"+query, 1000); strings.Contains(got, "hun") {
+			t.Errorf("%q shows the query", got)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -33,6 +34,7 @@ const (
 type receiver struct {
 	*httptest.Server
 	config func(*Config) // of the destination that Open opens; nil: as it is
+	ended  chan struct{} // one for each connection that ended, while there is room
 
 	mu       sync.Mutex
 	broken   string
@@ -44,9 +46,14 @@ type receiver struct {
 // newReceiver starts a receiver; secure means TLS with HTTP/2, where it wants to see client's certificate.
 func newReceiver(tb testing.TB, secure bool) *receiver {
 	tb.Helper()
-	r := &receiver{got: map[string][]byte{}}
+	r := &receiver{got: map[string][]byte{}, ended: make(chan struct{}, 100)}
 	r.Server = httptest.NewUnstartedServer(r)
 	r.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are what tests are about
+	r.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateClosed && len(r.ended) < cap(r.ended) {
+			r.ended <- struct{}{}
+		}
+	}
 	if secure {
 		r.EnableHTTP2 = true
 		r.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
@@ -84,7 +91,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		req.Header.Write(w)
 	case "500 with an echo at the cut":
 		w.WriteHeader(500)
-		io.WriteString(w, strings.Repeat("x", excerptSize-5)+req.Header.Get("Authorization"))
+		io.WriteString(w, strings.Repeat("x", excerptSize-5)+strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer "))
 		io.WriteString(w, strings.Repeat("x", excerptSize-5)+req.Header.Get("X-Custom"))
 	case "500 with 5 KiB":
 		w.WriteHeader(500)
@@ -93,7 +100,8 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(500)
 		io.WriteString(w, strings.Repeat("x", 1<<20))
 	case "garbage with an echo":
-		r.raw(w, "SMTP "+strings.ReplaceAll(fmt.Sprint(req.Header, req.URL), "\r\n", " ")+"\r\n\r\n")
+		// Without a space the whole line comes back in net/http's error.
+		r.raw(w, strings.ReplaceAll(fmt.Sprint(req.URL, req.Header), " ", "_")+"\r\n\r\n")
 	case "200 with half a header":
 		r.raw(w, "HTTP/1.1 200 OK\r\nX-Half: "+req.Header.Get("Authorization"))
 	case "hang up":

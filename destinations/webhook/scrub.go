@@ -26,7 +26,7 @@ func newScrubber(texts ...string) *scrubber {
 	s := &scrubber{}
 	for _, t := range texts {
 		quoted, _ := json.Marshal(t)
-		for _, form := range []string{t, string(quoted[1:len(quoted)-1]), url.QueryEscape(t), url.PathEscape(t), html.EscapeString(t)} {
+		for _, form := range []string{t, string(quoted[1 : len(quoted)-1]), url.QueryEscape(t), url.PathEscape(t), html.EscapeString(t)} {
 			if len(form) >= minScrub && !slices.Contains(s.texts, form) {
 				s.texts = append(s.texts, form)
 			}

@@ -157,12 +157,6 @@ func TestConnectionsAreKept(t *testing.T) {
 func TestCloseEndsOwnConnectionsOnly(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		r := newReceiver(t, secure)
-		ended := make(chan struct{}, 10)
-		r.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-			if s == http.StateClosed {
-				ended <- struct{}{}
-			}
-		}
 		deps := plainDeps(t)
 		first, second := r.Open(t, deps), r.Open(t, deps)
 		for _, d := range []destination.Destination{first, second} {
@@ -173,7 +167,7 @@ func TestCloseEndsOwnConnectionsOnly(t *testing.T) {
 		first.Close()
 		if secure {
 			select {
-			case <-ended:
+			case <-r.ended:
 			case <-time.After(5 * time.Second):
 				t.Error("its own connection outlives the webhook")
 			}

@@ -39,7 +39,7 @@ type webhook struct {
 	// transport makes one request and follows nothing, where a client would
 	// read the Location of a redirect even to refuse it.
 	transport http.RoundTripper
-	own       *http.Transport // transport when it has TLS settings of our own, else nil
+	own       *ownTransport // transport when it has TLS settings of its own, else nil
 }
 
 // headerNames are those of the brand, in canonical form.
@@ -94,7 +94,7 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 		common[name] = nil
 	}
 	if c.TLS.used() {
-		if w.own, err = ownTransport(c.TLS, deps.HTTP); err != nil {
+		if w.own, err = newOwnTransport(c.TLS, deps.HTTP.Transport); err != nil {
 			return nil, err
 		}
 		w.transport = w.own
@@ -103,21 +103,6 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 		return nil, errors.New("the engine lends no transport, and net/http's own has no guard")
 	}
 	return w, nil
-}
-
-// ownTransport is the engine's with other TLS settings and connections of its own.
-func ownTransport(t TLS, shared *http.Client) (*http.Transport, error) {
-	cfg, faults := t.config()
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
-	}
-	tr, ok := shared.Transport.(*http.Transport)
-	if !ok {
-		return nil, fmt.Errorf("tls: the engine's transport is a %T, which cannot be cloned", shared.Transport)
-	}
-	tr = tr.Clone()
-	tr.TLSClientConfig = cfg
-	return tr, nil
 }
 
 func (a Auth) header() string {
@@ -206,11 +191,11 @@ func (w *webhook) Explain(d destination.Delivery) (destination.Explanation, erro
 func (w *webhook) String() string   { return "webhook to " + w.request.URL.Host }
 func (w *webhook) GoString() string { return w.String() }
 
-// Close ends the idle connections of a transport of our own. The engine's
-// connections serve other destinations, too.
+// Close ends the connections of a transport of our own. The engine's serve
+// other destinations, too.
 func (w *webhook) Close() error {
 	if w.own != nil {
-		w.own.CloseIdleConnections()
+		w.own.Close()
 	}
 	return nil
 }
