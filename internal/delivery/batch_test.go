@@ -24,7 +24,9 @@ type bulk struct {
 func (b *bulk) MaxBatch() int { return b.most }
 
 func (b *bulk) SendBatch(ctx context.Context, ds []destination.Delivery) []destination.Result {
+	b.mu.Lock()
 	b.sizes = append(b.sizes, len(ds))
+	b.mu.Unlock()
 	rs := make([]destination.Result, len(ds))
 	for i, d := range ds {
 		if b.each != nil {

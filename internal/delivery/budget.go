@@ -54,9 +54,7 @@ func (b *budget) share(d *dest, size uint32) bool {
 func (b *budget) fits(l *lane, size int64) bool {
 	need := b.bytes + b.cost(size)
 	if len(b.parked) > 0 && b.parked[0] != l {
-		if h := b.parked[0].head(); h != nil {
-			need += b.cost(int64(h.item.Size))
-		}
+		need += b.cost(b.parked[0].need())
 	}
 	return need <= b.maxBytes
 }

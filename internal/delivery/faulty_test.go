@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,10 +92,10 @@ func TestSettleIsTriedForEver(t *testing.T) {
 func TestLeaseLostEndsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		lost := false
+		var lost atomic.Bool
 		r.wrap = func(s Store) Store {
 			return &faulty{Store: s, settle: func() error {
-				if lost {
+				if lost.Load() {
 					return store.ErrFenced
 				}
 				return nil
@@ -106,7 +107,7 @@ func TestLeaseLostEndsEverything(t *testing.T) {
 		r.start()
 		it := r.accept(b)
 		settleDown()
-		lost = true
+		lost.Store(true)
 		r.accept(a)
 		settleDown()
 		if fb.running() != 0 {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,13 +132,13 @@ func TestPoison(t *testing.T) {
 		a, fa := r.add("acme", "a", plan)
 		b, fb := r.add("acme", "b", plan)
 		crashed := make(chan struct{}, 1)
-		poison := ""
-		beside := 0
+		var poison atomic.Pointer[string]
+		var beside atomic.Int32
 		answer := func(ctx context.Context, d destination.Delivery) error {
-			if d.ID != poison {
+			if p := poison.Load(); p == nil || d.ID != *p {
 				return takes(time.Second)(ctx, d)
 			}
-			beside = r.s.inFlight() - 1
+			beside.Store(int32(r.s.inFlight() - 1))
 			crashed <- struct{}{}
 			return hang(ctx, d)
 		}
@@ -151,7 +152,8 @@ func TestPoison(t *testing.T) {
 		for range 20 {
 			items = append(items, r.accept(a, b)...)
 		}
-		poison = items[4].ID.String()
+		bad := items[4].ID.String()
+		poison.Store(&bad)
 		crashes := 0
 		for {
 			select {
@@ -178,8 +180,8 @@ func TestPoison(t *testing.T) {
 				return
 			}
 			settleDown()
-			if crashes++; crashes > aloneAfter && beside != 0 {
-				t.Errorf("crash %d: %d attempts beside it", crashes, beside)
+			if crashes++; crashes > aloneAfter && beside.Load() != 0 {
+				t.Errorf("crash %d: %d attempts beside it", crashes, beside.Load())
 			}
 			r.crash()
 			install()

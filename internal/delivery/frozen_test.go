@@ -39,7 +39,7 @@ func TestFrozenRetriesKeepTheirSettingsOverReloadAndRestart(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		next := r.reload(id, "new", func(s *Settings) { s.Schedule = retry.Schedule{} })
 		settleDown()
-		if old.closed != 0 {
+		if old.closes() != 0 {
 			t.Error("the old instance was closed though a delivery needs it")
 		}
 		fresh := r.accept(id)
@@ -49,8 +49,8 @@ func TestFrozenRetriesKeepTheirSettingsOverReloadAndRestart(t *testing.T) {
 			t.Errorf("attempts by %v", got)
 		}
 		r.stop()
-		if old.closed != 1 || next.closed != 1 {
-			t.Errorf("closed %d and %d times", old.closed, next.closed)
+		if old.closes() != 1 || next.closes() != 1 {
+			t.Errorf("closed %d and %d times", old.closes(), next.closes())
 		}
 
 		thawed := &far{name: "thawed", rig: r}
@@ -63,13 +63,13 @@ func TestFrozenRetriesKeepTheirSettingsOverReloadAndRestart(t *testing.T) {
 		r.start()
 		defer r.close()
 		time.Sleep(time.Hour)
-		if got := at(thawed.seen()); !slices.Equal(got, []time.Duration{2 * time.Minute}) || len(next.seen()) != 0 || r.thaws != 1 {
-			t.Errorf("thawed %d times, attempts at %v; current settings made %v", r.thaws, got, next.seen())
+		if got := at(thawed.seen()); !slices.Equal(got, []time.Duration{2 * time.Minute}) || len(next.seen()) != 0 || r.thaws.Load() != 1 {
+			t.Errorf("thawed %d times, attempts at %v; current settings made %v", r.thaws.Load(), got, next.seen())
 		}
 		if d, as := r.record(it[0]); d.State != store.Delivered || len(as) != 3 {
 			t.Errorf("%+v, %d attempts", d, len(as))
 		}
-		if thawed.closed != 1 {
+		if thawed.closes() != 1 {
 			t.Error("the thawed instance stays open though nothing needs it")
 		}
 	})
@@ -104,8 +104,8 @@ func TestFirstFailureInFlightOverReload(t *testing.T) {
 			if got := names(old, next); !slices.Equal(got, want) {
 				t.Errorf("attempts by %v, want %v", got, want)
 			}
-			if old.closed != 1 {
-				t.Errorf("the old instance was closed %d times", old.closed)
+			if old.closes() != 1 {
+				t.Errorf("the old instance was closed %d times", old.closes())
 			}
 		})
 	}
@@ -265,8 +265,8 @@ func TestCurrentSettingsAreThoseOfTheMoment(t *testing.T) {
 		settleDown()
 		next := r.reload(id, "new", nil)
 		settleDown()
-		if old.closed != 1 {
-			t.Errorf("the old instance was closed %d times", old.closed)
+		if old.closes() != 1 {
+			t.Errorf("the old instance was closed %d times", old.closes())
 		}
 		time.Sleep(time.Minute)
 		r.wantState(it[0], store.Delivered)
@@ -287,12 +287,12 @@ func TestReloadLetsSendsEnd(t *testing.T) {
 		settleDown()
 		r.reload(id, "new", nil)
 		time.Sleep(5 * time.Second)
-		if old.closed != 0 {
+		if old.closes() != 0 {
 			t.Error("closed while a Send runs")
 		}
 		time.Sleep(6 * time.Second)
-		if old.closed != 1 {
-			t.Errorf("closed %d times", old.closed)
+		if old.closes() != 1 {
+			t.Errorf("closed %d times", old.closes())
 		}
 		r.wantState(it[0], store.Delivered)
 	})

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,10 +153,11 @@ func TestHoldEndsByHandAndByReload(t *testing.T) {
 func TestHoldIsStoredHoweverLongItTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		broken := true
+		var broken atomic.Bool
+		broken.Store(true)
 		r.wrap = func(s Store) Store {
 			return &faulty{Store: s, state: func() error {
-				if broken {
+				if broken.Load() {
 					return errors.New("disk")
 				}
 				return nil
@@ -171,7 +173,7 @@ func TestHoldIsStoredHoweverLongItTakes(t *testing.T) {
 			t.Error("a pause that is not durable was reported as made")
 		}
 		time.Sleep(time.Hour)
-		broken = false
+		broken.Store(false)
 		time.Sleep(time.Minute)
 		ds, _ := r.store.Destinations(context.Background())
 		if st := ds[0].State; !st.Paused || !st.Held || st.Reason != "by hand" {

@@ -292,6 +292,7 @@ func (s *Scheduler) tidyLane(l *lane) {
 		return
 	}
 	s.ring.set(l, false)
+	s.budget.unpark(l)
 	s.clock.gates.disarm(&l.timer)
 	l.dest.lanes = without(l.dest.lanes, l)
 	s.retire(l.inst)

@@ -61,11 +61,11 @@ func TestThreePhases(t *testing.T) {
 		if st := r.status(id); st.Pending != 0 {
 			t.Errorf("%d still pending", st.Pending)
 		}
-		if f.most > 16 {
-			t.Errorf("%d in flight, more than max_in_flight", f.most)
+		if f.peak() > 16 {
+			t.Errorf("%d in flight, more than max_in_flight", f.peak())
 		}
-		if len(f.twice) > 0 {
-			t.Errorf("tried twice at once: %v", f.twice)
+		if len(f.doubled()) > 0 {
+			t.Errorf("tried twice at once: %v", f.doubled())
 		}
 	})
 }
@@ -226,8 +226,8 @@ func TestOneBodyInSixteen(t *testing.T) {
 			r.acceptBody(body, id)
 		}
 		time.Sleep(time.Minute)
-		if f.most != 3 { // a sixteenth is 10,000
-			t.Errorf("%d bodies of 3 kB in flight, want 3", f.most)
+		if f.peak() != 3 { // a sixteenth is 10,000
+			t.Errorf("%d bodies of 3 kB in flight, want 3", f.peak())
 		}
 		huge := append([]byte(nil), body...)
 		for len(huge) < 200_000 {
@@ -281,8 +281,8 @@ func TestMaxInFlight(t *testing.T) {
 			r.accept(id)
 		}
 		time.Sleep(10 * time.Second)
-		if f.most != 5 {
-			t.Errorf("%d in flight, want 5", f.most)
+		if f.peak() != 5 {
+			t.Errorf("%d in flight, want 5", f.peak())
 		}
 		r.targets[id].Current.Destination, r.targets[id].Current.MaxInFlight = nil, 2
 		r.apply()
@@ -291,7 +291,7 @@ func TestMaxInFlight(t *testing.T) {
 			t.Errorf("%d in flight after the limit was lowered to 2", n)
 		}
 		time.Sleep(time.Minute)
-		if f.closed != 0 {
+		if f.closes() != 0 {
 			t.Error("the destination was closed though its settings are the same")
 		}
 	})

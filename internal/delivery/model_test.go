@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,15 +20,16 @@ import (
 // for every delivery in the end.
 type model struct {
 	*rig
-	rand    *rand.Rand
+	rand    *rand.Rand // of the operations
+	luck    *rand.Rand // of the far sides and the disk, under mu
 	ids     []uint32
 	names   map[uint32]string
 	mood    map[uint32]int
 	opened  []*far
 	all     []store.Item
-	crashes bool // and faults of the store: deliveries may arrive twice
-	steps   bool // of the wall clock
-	faults  time.Duration
+	crashes bool         // and faults of the store: deliveries may arrive twice
+	steps   bool         // of the wall clock
+	faults  atomic.Int64 // until when
 	byHand  map[string]bool
 
 	mu       sync.Mutex
@@ -53,7 +55,7 @@ func (m *model) answer(id uint32) func(context.Context, destination.Delivery) er
 		if m.flying[d.ID]++; m.flying[d.ID] > 1 {
 			m.t.Errorf("%s is tried twice at once", d.ID)
 		}
-		mood, chance, took := m.mood[id], m.rand.IntN(10), time.Duration(m.rand.IntN(3000))*time.Millisecond
+		mood, chance, took := m.mood[id], m.luck.IntN(10), time.Duration(m.luck.IntN(3000))*time.Millisecond
 		m.mu.Unlock()
 		defer func() {
 			m.mu.Lock()
@@ -111,7 +113,9 @@ func (m *model) notBeforeDue(d destination.Delivery) {
 
 func (m *model) settings(id, version uint32) *Settings {
 	f := &far{name: fmt.Sprintf("%s.%d", m.names[id], version), rig: m.rig, answer: m.answer(id)}
+	m.rig.mu.Lock()
 	m.opened = append(m.opened, f)
+	m.rig.mu.Unlock()
 	return &Settings{
 		Hash: uint64(id)<<32 | uint64(version), Destination: f, Timeout: 10 * time.Second, MaxInFlight: 1 << (id % 4),
 		Frozen: id%2 == 0, Schedule: retry.Schedule{Waits: []time.Duration{5 * time.Second, 20 * time.Second, time.Minute, 3 * time.Minute}, Jitter: 0.1},
@@ -123,7 +127,9 @@ func (m *model) reloadTo(id uint32, version uint32) {
 	m.targets[id].Removed = false
 	for v := range version + 1 { // of older ones too
 		hash := uint64(id)<<32 | uint64(v)
+		m.rig.mu.Lock()
 		m.frozen[hash] = func() *Settings { return m.settings(id, v) }
+		m.rig.mu.Unlock()
 	}
 }
 
@@ -172,7 +178,7 @@ func (m *model) step() {
 					to = append(to, id)
 				}
 			}
-			m.all = append(m.all, m.acceptMany(1+m.rand.IntN(3), to...)...)
+			m.all = append(m.all, m.acceptSized(1+m.rand.IntN(3), 2+m.rand.IntN(1000)*m.rand.IntN(3), to...)...)
 		}
 	case n < 55:
 		time.Sleep(time.Duration(m.rand.IntN(60_000)) * time.Millisecond)
@@ -183,11 +189,11 @@ func (m *model) step() {
 		m.mood[id] = m.rand.IntN(moods)
 		m.mu.Unlock()
 	case n < 70:
-		if err := m.s.Pause(ctx, id, "by hand"); err != nil && m.faults == 0 {
+		if err := m.s.Pause(ctx, id, "by hand"); err != nil && m.faults.Load() == 0 {
 			m.t.Error(err)
 		}
 	case n < 75:
-		if err := m.s.Resume(ctx, id); err != nil && m.faults == 0 {
+		if err := m.s.Resume(ctx, id); err != nil && m.faults.Load() == 0 {
 			m.t.Error(err)
 		}
 	case n < 80 && !t.Removed:
@@ -207,11 +213,13 @@ func (m *model) step() {
 		}
 		m.applyOnce()
 	case n < 88:
-		if _, err := m.s.Rebind(ctx, id); err != nil && m.faults == 0 {
+		if _, err := m.s.Rebind(ctx, id); err != nil && m.faults.Load() == 0 {
 			m.t.Error(err)
 		}
 	case n < 90:
+		m.rig.mu.Lock()
 		delete(m.frozen, uint64(id)<<32|uint64(m.rand.IntN(3)))
+		m.rig.mu.Unlock()
 	case n < 94 && len(m.all) > 0:
 		for range m.rand.IntN(50) {
 			m.move(store.Cancel, m.some())
@@ -230,20 +238,18 @@ func (m *model) step() {
 		m.open()
 		m.boot()
 	case n < 100 && m.steps:
-		m.s.mu.Lock()
-		m.skew += time.Duration(m.rand.IntN(7200)-3600) * time.Second
-		m.s.mu.Unlock()
+		m.skew.Add(int64(m.rand.IntN(7200)-3600) * int64(time.Second))
 	}
 	if m.crashes && m.rand.IntN(50) == 0 {
-		m.faults = m.since() + time.Duration(m.rand.IntN(120))*time.Second
+		m.faults.Store(int64(m.since()) + int64(m.rand.IntN(120))*int64(time.Second))
 	}
 }
 
 func (m *model) fault() error {
-	if m.faults > m.since() {
+	if m.faults.Load() > int64(m.since()) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if m.rand.IntN(2) == 0 {
+		if m.luck.IntN(2) == 0 {
 			return errors.New("disk")
 		}
 	}
@@ -260,11 +266,11 @@ func TestRandomOperations(t *testing.T) {
 
 func runModel(t *testing.T, seed uint64) {
 	m := &model{
-		rig: newRig(t), rand: rand.New(rand.NewPCG(seed, 1)), names: map[uint32]string{}, mood: map[uint32]int{},
+		rig: newRig(t), rand: rand.New(rand.NewPCG(seed, 1)), luck: rand.New(rand.NewPCG(seed, 2)), names: map[uint32]string{}, mood: map[uint32]int{},
 		crashes: seed%3 == 1, steps: seed%3 == 2, byHand: map[string]bool{}, flying: map[string]int{}, accepted: map[string]int{},
 	}
 	m.mem = make([]byte, 64*slotSize)
-	m.limits = Limits{InFlight: 8, Slow: 4, Bytes: 2000, CacheBytes: 1000, Window: 200}
+	m.limits = Limits{InFlight: 8, Slow: 4, Bytes: 3000, CacheBytes: 2000, Window: 200}
 	if m.crashes {
 		m.wrap = func(s Store) Store {
 			return &faulty{Store: s, settle: m.fault, due: m.fault, body: m.fault, state: m.fault}
@@ -280,7 +286,7 @@ func runModel(t *testing.T, seed uint64) {
 		m.step()
 	}
 	// Everything is well again: everything pending goes out.
-	m.faults = 0
+	m.faults.Store(0)
 	for _, id := range m.ids {
 		m.mu.Lock()
 		m.mood[id] = healthyMood
@@ -300,8 +306,8 @@ func runModel(t *testing.T, seed uint64) {
 	m.account()
 	m.close()
 	for _, f := range m.opened {
-		if len(f.hits) > 0 && f.closed != 1 {
-			t.Errorf("%s was closed %d times", f.name, f.closed)
+		if len(f.seen()) > 0 && f.closes() != 1 {
+			t.Errorf("%s was closed %d times", f.name, f.closes())
 		}
 	}
 	if t.Failed() {

@@ -21,6 +21,10 @@ func (s *Scheduler) pump(now instant, keep bool) *attempt {
 			break
 		}
 		a := s.take(l, now)
+		if a == nil {
+			s.consider(l, now)
+			continue
+		}
 		if s.poison(a) {
 			s.alone = a
 			s.consider(l, now)
@@ -43,22 +47,30 @@ func (s *Scheduler) turn() *lane {
 	b := &s.budget
 	if len(b.parked) > 0 {
 		l := b.parked[0]
-		if b.admits(l.rank()) && !b.capped(l.dest.dev) && b.fits(l, int64(l.head().item.Size)) {
+		if b.admits(l.rank()) && !b.capped(l.dest.dev) && b.fits(l, l.need()) {
 			b.unpark(l)
 			return l
 		}
 	}
 	for {
 		l := s.ring.next(b)
-		if l == nil || b.fits(l, int64(l.head().item.Size)) {
+		if l == nil || b.fits(l, l.need()) {
 			return l
 		}
 		b.park(l)
 	}
 }
 
+// need is how many bytes the next attempt of l takes at least.
+func (l *lane) need() int64 {
+	if j := l.head(); j != nil {
+		return int64(j.item.Size)
+	}
+	return 0
+}
+
 // take makes an attempt of what waits in l: the delivery that is due first, and
-// for a batch what is due already behind it.
+// for a batch what is due already behind it. nil if nothing waits after all.
 func (s *Scheduler) take(l *lane, now instant) *attempt {
 	a := &attempt{lane: l, inst: l.inst, settings: l.settings, probe: l.held(), unproven: !l.proven}
 	a.jobs, a.legs = a.one[:0], a.oneLeg[:0]
@@ -86,6 +98,9 @@ func (s *Scheduler) take(l *lane, now instant) *attempt {
 		if suspect {
 			break
 		}
+	}
+	if len(a.jobs) == 0 {
+		return nil
 	}
 	if l.probing() {
 		s.retreat(l) // by the next probe another may be due first

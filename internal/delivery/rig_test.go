@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,6 +96,24 @@ func (f *far) seen() []hit {
 	return append([]hit(nil), f.hits...)
 }
 
+func (f *far) closes() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.closed
+}
+
+func (f *far) peak() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.most
+}
+
+func (f *far) doubled() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.twice...)
+}
+
 func (f *far) running() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -129,9 +148,10 @@ type rig struct {
 	mem     []byte // of the flight record
 	limits  Limits
 	targets map[uint32]*Target
-	frozen  map[uint64]func() *Settings
-	thaws   int
-	skew    time.Duration // of the wall clock
+	mu      sync.Mutex
+	frozen  map[uint64]func() *Settings // under mu
+	thaws   atomic.Int32
+	skew    atomic.Int64 // ns of the wall clock
 	log     *strings.Builder
 	wrap    func(Store) Store
 	users   int
@@ -146,7 +166,7 @@ func newRig(t testing.TB) *rig {
 func (r *rig) since() time.Duration { return time.Since(r.began) }
 
 // now is the wall clock, which tests step.
-func (r *rig) now() time.Time { return time.Now().Add(r.skew) }
+func (r *rig) now() time.Time { return time.Now().Add(time.Duration(r.skew.Load())) }
 
 func (r *rig) open() {
 	r.t.Helper()
@@ -191,14 +211,17 @@ func (r *rig) build() {
 		Store: st, Limits: r.limits, Flight: fl, Metrics: prometheus.NewRegistry(), Chance: func() float64 { return 0.5 },
 		Log: slog.New(slog.NewTextHandler(&locked{b: r.log}, nil)),
 		Thaw: func(_ context.Context, _ uint32, hash uint64) (*Settings, error) {
-			r.thaws++
-			if f := r.frozen[hash]; f != nil {
+			r.thaws.Add(1)
+			r.mu.Lock()
+			f := r.frozen[hash]
+			r.mu.Unlock()
+			if f != nil {
 				return f(), nil
 			}
 			return nil, store.ErrNotFound
 		},
 	})
-	r.s.wall = func(t time.Time) int64 { return t.Add(r.skew).UnixNano() }
+	r.s.wall = func(t time.Time) int64 { return t.UnixNano() + r.skew.Load() }
 }
 
 // add registers a destination that answers with a far of its own.
@@ -284,10 +307,16 @@ func (r *rig) acceptWith(body []byte, to []uint32) accepting {
 // acceptMany takes n events with one commit.
 func (r *rig) acceptMany(n int, to ...uint32) (items []store.Item) {
 	r.t.Helper()
+	return r.acceptSized(n, 15, to...)
+}
+
+// acceptSized takes n events with bodies of that size.
+func (r *rig) acceptSized(n, size int, to ...uint32) (items []store.Item) {
+	r.t.Helper()
 	batch := make([]*store.Entry, n)
 	for i := range batch {
 		batch[i] = &store.Entry{To: to, Event: &event.Event{
-			Developer: "dev", Reference: "ref", Envelope: event.Envelope{Type: "test"}, Body: []byte(`{"type":"test"}`),
+			Developer: "dev", Reference: "ref", Envelope: event.Envelope{Type: "test"}, Body: []byte(fmt.Sprintf("{%*s}", size-2, "")),
 		}}
 	}
 	done, err := r.store.Append(context.Background(), r.now(), batch)

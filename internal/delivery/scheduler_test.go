@@ -80,8 +80,8 @@ func TestShutdownBurnsNoAttempt(t *testing.T) {
 		if d.State != store.Pending || d.Attempts != 0 || d.Due != it[0].Due || len(as) != 1 || as[0].Class != "interrupted" || as[0].Counted {
 			t.Errorf("%+v %+v", d, as)
 		}
-		if f.closed != 1 {
-			t.Errorf("closed %d times", f.closed)
+		if f.closes() != 1 {
+			t.Errorf("closed %d times", f.closes())
 		}
 		f2 := &far{name: "again", rig: r}
 		r.targets[id].Current.Destination = f2
@@ -244,7 +244,7 @@ func TestDisabledAndRemovedKeepTheirDeliveries(t *testing.T) {
 				t.Fatalf("%d attempts", n)
 			}
 			r.targets[id] = &before
-			if f.closed > 0 {
+			if f.closes() > 0 {
 				f = &far{name: "again", rig: r}
 				before.Current.Destination = f
 			}
@@ -276,13 +276,13 @@ func TestStopDoesNotWaitForTheDeaf(t *testing.T) {
 		if took := r.since() - began; took > time.Second+2*overtime {
 			t.Errorf("stopping took %v", took)
 		}
-		if f.closed != 0 {
+		if f.closes() != 0 {
 			t.Error("closed while a Send runs")
 		}
 		release <- nil
 		settleDown()
-		if f.closed != 1 {
-			t.Errorf("closed %d times after its Send ended", f.closed)
+		if f.closes() != 1 {
+			t.Errorf("closed %d times after its Send ended", f.closes())
 		}
 		r.wantState(it[0], store.Pending)
 		r.store.Close()
@@ -297,8 +297,8 @@ func TestUnusedSchedulerStops(t *testing.T) {
 		r.build()
 		r.apply()
 		r.close()
-		if f.closed != 1 {
-			t.Errorf("closed %d times", f.closed)
+		if f.closes() != 1 {
+			t.Errorf("closed %d times", f.closes())
 		}
 	})
 }

@@ -135,11 +135,7 @@ func TestClockSteps(t *testing.T) {
 		f.answer = fails
 		r.start()
 		defer r.close()
-		step := func(d time.Duration) {
-			r.s.mu.Lock()
-			r.skew += d
-			r.s.mu.Unlock()
-		}
+		step := func(d time.Duration) { r.skew.Add(int64(d)) }
 		r.accept(id)
 		time.Sleep(170 * time.Second) // tried at 0, 30 s, 2 m; due at 6 m 30 s
 		step(time.Hour)
