@@ -8,8 +8,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
-	"net"
-	"net/http"
 	"net/http/httptrace"
 	"strings"
 	"testing"
