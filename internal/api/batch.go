@@ -102,7 +102,6 @@ func (b *batch) run() error {
 		}
 		line, err := b.in.next()
 		if errors.Is(err, io.EOF) {
-			b.c.mayTakeForever()
 			return b.end()
 		}
 		if err != nil {

@@ -46,7 +46,6 @@ func (a *API) readBody(c *call) ([]byte, hold, error) {
 	if _, err := io.ReadFull(c.r.Body, body); err != nil {
 		return nil, h, unread(c, err)
 	}
-	c.mayTakeForever()
 	return body, h, nil
 }
 
@@ -74,7 +73,6 @@ func (a *API) readUnknown(c *call) ([]byte, hold, error) {
 			return nil, h, unread(c, err)
 		}
 	}
-	c.mayTakeForever()
 	if cap(body) > len(body)+len(body)/4 {
 		body = bytes.Clone(body) // it may be kept for long
 	}
@@ -96,19 +94,14 @@ func (a *API) grow(c *call, body []byte, h *hold) ([]byte, error) {
 	return append(make([]byte, 0, max(size, int64(len(body)+1))), body...), nil
 }
 
-// mayTake gives the client as long as n bytes may take.
+// mayTake gives the client as long as n bytes may take. The server ends it
+// itself when the body has been read.
 func (c *call) mayTake(n int64) { c.mayTakeFor(patience(n)) }
 
 // mayTakeFor gives the client d to send its body.
 func (c *call) mayTakeFor(d time.Duration) {
 	// Not every writer has deadlines (a test's recorder has none).
 	_ = http.NewResponseController(c.ResponseWriter).SetReadDeadline(time.Now().Add(d))
-}
-
-// mayTakeForever ends what mayTake began. Without it the server, which goes on
-// reading to see whether the client hangs up, would take a long commit for that.
-func (c *call) mayTakeForever() {
-	_ = http.NewResponseController(c.ResponseWriter).SetReadDeadline(time.Time{})
 }
 
 // drain is how long the server, which reads what is left of a small body before

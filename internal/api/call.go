@@ -150,15 +150,16 @@ func (a *API) fail(c *call, err error) {
 	if c.wrote {
 		return
 	}
-	if r.RetryAfter > 0 {
+	if r.Status == 429 || r.Status == 503 {
 		c.Header().Set("Retry-After", seconds(r.RetryAfter))
 	}
 	_ = c.json(r.Status, problem{problemText{r.Code, message}}) // two strings always marshal
 }
 
-// seconds rounds up: a client that waits as told must not come too early.
+// seconds rounds up, and never says none: a client that waits as told must not
+// come too early, and not at once.
 func seconds(d time.Duration) string {
-	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+	return strconv.FormatInt(int64((max(d, 1)+time.Second-1)/time.Second), 10)
 }
 
 // rescue answers for a handler that panicked.
@@ -186,7 +187,6 @@ func (c *call) decode(v any) error {
 	if err != nil {
 		return unread(c, err)
 	}
-	c.mayTakeForever()
 	if len(b) == 0 {
 		return nil
 	}

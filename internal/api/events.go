@@ -101,7 +101,8 @@ func (a *API) getBody(c *call) error {
 	if record.Gone != "" {
 		return refuse(410, "gone", "the body is "+record.Gone)
 	}
-	held, err := a.memory.take(c.r.Context(), int64(record.Size))
+	// A body may be older than a limit that was lowered since.
+	held, err := a.memory.take(c.r.Context(), min(int64(record.Size), a.memory.large.size))
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func parseLine(line []byte) (req ingest.Request, err error) {
 	if !s.take('{') {
 		return req, badLine("it does not begin with {")
 	}
-	seen := make(map[string]bool, 5)
+	var seen members
 	for first := true; ; first = false {
 		if s.take('}') {
 			break
@@ -28,11 +28,7 @@ func parseLine(line []byte) (req ingest.Request, err error) {
 		if !ok || !s.take(':') {
 			return req, badLine(fmt.Sprintf("want a member at byte %d", s.i))
 		}
-		if seen[name] {
-			return req, refuse(400, "duplicate_key", fmt.Sprintf("the line has %q twice", name))
-		}
-		seen[name] = true
-		if err := s.member(name, &req); err != nil {
+		if err := s.member(name, &req, &seen); err != nil {
 			return req, err
 		}
 	}
@@ -49,63 +45,78 @@ func badLine(why string) error {
 	return refuse(400, "invalid_json", "the line is not one JSON object: "+why)
 }
 
+// members are those a line has had.
+type members struct {
+	developer, reference, ordering, key, event bool
+}
+
 // member reads the value of one member into req.
-func (s *lineScanner) member(name string, req *ingest.Request) (err error) {
+func (s *lineScanner) member(name []byte, req *ingest.Request, had *members) (err error) {
 	s.space()
 	start := s.i
 	if !s.skip() {
 		return badLine(fmt.Sprintf("the value of %q does not end", name))
 	}
 	raw := s.b[start:s.i]
-	if name == "event" {
-		if raw[0] != '{' {
-			return refuse(400, "invalid_json", "the event is not a JSON object")
-		}
-		req.Body = append(make([]byte, 0, len(raw)), raw...)
-		return nil
-	}
 	null := string(raw) == "null"
-	switch name {
+	var seen *bool
+	switch string(name) {
 	case "dev_id":
+		seen = &had.developer
 		req.Developer, err = lineText(name, raw, null)
 	case "reference":
+		seen = &had.reference
 		req.Reference, err = lineText(name, raw, null)
 	case "idempotency_key":
+		seen = &had.key
 		if req.IdempotencyKey, err = lineText(name, raw, null); err == nil && req.IdempotencyKey == "" && !null {
 			err = refuse(400, "invalid_idempotency_key", "the idempotency key is empty")
 		}
 	case "ordering_timestamp":
+		seen = &had.ordering
 		if !null {
 			req.Ordering, err = orderingTime(string(raw))
 		}
+	case "event":
+		seen = &had.event
+		if raw[0] != '{' {
+			return refuse(400, "invalid_json", "the event is not a JSON object")
+		}
+		req.Body = append(make([]byte, 0, len(raw)), raw...)
 	default:
-		err = refuse(400, "unknown_field", fmt.Sprintf("the line has %q: want dev_id, reference, ordering_timestamp, idempotency_key or event", name))
+		return refuse(400, "unknown_field", fmt.Sprintf("the line has %q: want dev_id, reference, ordering_timestamp, idempotency_key or event", name))
 	}
+	if *seen {
+		return refuse(400, "duplicate_key", fmt.Sprintf("the line has %q twice", name))
+	}
+	*seen = true
 	return err
 }
 
 // lineText decodes a string.
-func lineText(name string, raw []byte, null bool) (string, error) {
+func lineText(name, raw []byte, null bool) (string, error) {
 	if null {
 		return "", nil
 	}
 	if raw[0] != '"' {
-		return "", refuse(400, "invalid_field", name+" is not a text")
+		return "", refuse(400, "invalid_field", fmt.Sprintf("%s is not a text", name))
 	}
 	text, ok := decodeText(raw)
 	if !ok {
-		return "", badLine(name + " is not a valid text")
+		return "", badLine(fmt.Sprintf("%s is not a valid text", name))
 	}
-	return text, nil
+	return string(text), nil
 }
 
 // decodeText decodes raw, which begins and ends with a quote.
-func decodeText(raw []byte) (text string, ok bool) {
-	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner), true
+func decodeText(raw []byte) ([]byte, bool) {
+	inner := raw[1 : len(raw)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return inner, true
 	}
+	var text string
 	err := json.Unmarshal(raw, &text)
-	return text, err == nil
+	return []byte(text), err == nil
 }
 
 // lineScanner finds where values end without judging what is in them.
@@ -130,11 +141,11 @@ func (s *lineScanner) take(c byte) bool {
 }
 
 // text reads a string.
-func (s *lineScanner) text() (string, bool) {
+func (s *lineScanner) text() ([]byte, bool) {
 	s.space()
 	start := s.i
 	if !s.quoted() {
-		return "", false
+		return nil, false
 	}
 	return decodeText(s.b[start:s.i])
 }

@@ -55,7 +55,7 @@ func (a *API) reload(c *call) error {
 	if err := a.Daemon.Reload(context.WithoutCancel(c.r.Context())); err != nil {
 		return refuse(422, "invalid_settings", err.Error())
 	}
-	a.Log.Info("settings reloaded", "by", c.who.name)
+	a.Log.Info("settings were reloaded over the API", "by", c.who.name)
 	return c.json(200, struct {
 		Reloaded bool `json:"reloaded"`
 	}{true})

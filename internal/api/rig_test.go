@@ -198,13 +198,19 @@ func (r *rig) post(body string, headers ...string) string {
 }
 
 // stored counts the events in the store.
-func (r *rig) stored() int {
+func (r *rig) stored() (n int) {
 	r.t.Helper()
-	page, err := r.store.Events(r.t.Context(), store.EventQuery{Limit: 1000})
-	if err != nil {
-		r.t.Fatal(err)
+	q := store.EventQuery{Limit: 1000}
+	for {
+		page, err := r.store.Events(r.t.Context(), q)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		n += len(page.Items)
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return n
+		}
 	}
-	return len(page.Items)
 }
 
 func token(name, may string, developers ...string) Token {
