@@ -43,6 +43,7 @@ func TestFailingSync(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		synctest.Wait()
 		disk.break_(nil) // the next sync would succeed and hide the loss
 		if n := fatal.Load(); n != 1 || failed.Load() != 32 {
 			t.Errorf("fatal called %d times, %d of 32 refused", n, failed.Load())
@@ -72,6 +73,37 @@ func TestFailingSync(t *testing.T) {
 			t.Errorf("acknowledged before: %v", err)
 		}
 		mustBalance(t, again)
+	})
+}
+
+// TestFailingManifest: after a failure elsewhere than in the log nothing more is
+// written either, because nobody knows which files count.
+func TestFailingManifest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewCrashableMem()
+		disk := &faultFS{FS: mem, only: "MANIFEST"}
+		fatal := make(chan error, 9)
+		s := mustOpen(t, "db", Options{FS: disk, Fatal: func(err error) { fatal <- err }})
+		first := mustAppend(t, s, day0, entry("acme", "u", "{}", 1))[0]
+		disk.break_(errDisk)
+		s.db.AsyncFlush()
+		if err := <-fatal; !strings.Contains(err.Error(), "MANIFEST") {
+			t.Errorf("fatal: %v", err)
+		}
+		disk.break_(nil)
+		if _, err := s.fs.Create("db/x", vfs.WriteCategoryUnspecified); err == nil {
+			t.Error("files can still be written")
+		}
+		if _, err := s.Append(ctx, day0, []*store.Entry{entry("acme", "u", "{}", 1)}); !unavailable(err) {
+			t.Errorf("append: %v", err)
+		}
+		if err := s.Close(); !unavailable(err) || len(fatal) > 0 {
+			t.Errorf("close: %v; fatal called %d times more", err, len(fatal))
+		}
+		again := mustOpen(t, "db", Options{FS: mem.CrashClone(vfs.CrashCloneCfg{})})
+		if _, err := again.Event(ctx, first.ID.Day(), first.ID); err != nil {
+			t.Errorf("acknowledged before: %v", err)
+		}
 	})
 }
 

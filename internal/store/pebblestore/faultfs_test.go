@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -13,6 +14,7 @@ type faultFS struct {
 	mu    sync.Mutex
 	block chan struct{} // syncs wait for it; nil: they do not
 	fail  error
+	only  string // of files with this in their name; "": all
 }
 
 var errDisk = errors.New("the disk is on fire")
@@ -36,9 +38,12 @@ func (f *faultFS) break_(err error) {
 	f.fail = err
 }
 
-func (f *faultFS) fault() error {
+func (f *faultFS) fault(name string) error {
 	f.mu.Lock()
 	block, err := f.block, f.fail
+	if !strings.Contains(name, f.only) {
+		err = nil
+	}
 	f.mu.Unlock()
 	if block != nil {
 		<-block
@@ -46,41 +51,44 @@ func (f *faultFS) fault() error {
 	return err
 }
 
-func (f *faultFS) wrap(file vfs.File, err error) (vfs.File, error) {
-	if err != nil {
-		return nil, err
+func (f *faultFS) wrap(name string) func(vfs.File, error) (vfs.File, error) {
+	return func(file vfs.File, err error) (vfs.File, error) {
+		if err != nil {
+			return nil, err
+		}
+		return &faultFile{file, f, name}, nil
 	}
-	return &faultFile{file, f}, nil
 }
 
 func (f *faultFS) Create(n string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.wrap(f.FS.Create(n, c))
+	return f.wrap(n)(f.FS.Create(n, c))
 }
 
 func (f *faultFS) ReuseForWrite(a, b string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.wrap(f.FS.ReuseForWrite(a, b, c))
+	return f.wrap(b)(f.FS.ReuseForWrite(a, b, c))
 }
 
 func (f *faultFS) OpenReadWrite(n string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
-	return f.wrap(f.FS.OpenReadWrite(n, c, o...))
+	return f.wrap(n)(f.FS.OpenReadWrite(n, c, o...))
 }
 
 func (f *faultFS) Unwrap() vfs.FS { return f.FS }
 
 type faultFile struct {
 	vfs.File
-	fs *faultFS
+	fs   *faultFS
+	name string
 }
 
 func (f *faultFile) Sync() error {
-	if err := f.fs.fault(); err != nil {
+	if err := f.fs.fault(f.name); err != nil {
 		return err
 	}
 	return f.File.Sync()
 }
 
 func (f *faultFile) SyncData() error {
-	if err := f.fs.fault(); err != nil {
+	if err := f.fs.fault(f.name); err != nil {
 		return err
 	}
 	return f.File.SyncData()

@@ -53,7 +53,7 @@ func (s *Store) fail(cause error) {
 		s.health.failure.Store(&cause)
 		close(s.health.failed)
 		s.log.Error("store failed: nothing can be written any more", "error", cause)
-		s.opts.Fatal(cause)
+		go s.opts.Fatal(cause) // Pebble calls with its locks held
 	})
 }
 
