@@ -111,7 +111,6 @@ func openBreaker(t *testing.T, frozen bool) {
 		gap = d
 	}
 	fresh := r.accept(id) // it waits for its turn
-	items = append(items, fresh...)
 	time.Sleep(5 * time.Minute)
 	settleDown()
 	if d, _ := r.record(fresh[0]); d.Attempts != 0 {
@@ -123,7 +122,7 @@ func openBreaker(t *testing.T, frozen bool) {
 	if st := r.status(id); st.Breaker != "open" || st.Pending != 31 {
 		t.Errorf("%+v", st)
 	}
-	if n := r.s.loader.positions; n != 0 {
+	if n := r.positions(); n != 0 {
 		t.Errorf("%d positions in memory behind an open breaker", n)
 	}
 	f.set(takes(time.Second))

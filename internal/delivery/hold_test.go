@@ -53,7 +53,7 @@ func TestHoldProbesAndResumes(t *testing.T) {
 		if d, _ := r.record(first[0]); d.Attempts != 0 || d.Due != first[0].Due {
 			t.Errorf("%+v", d)
 		}
-		if n := r.s.loader.positions; n != 0 {
+		if n := r.positions(); n != 0 {
 			t.Errorf("%d positions in memory of a held destination", n)
 		}
 		f.set(nil)

@@ -350,6 +350,13 @@ func (r *rig) stop() {
 	}
 }
 
+// positions is how many deliveries wait in windows.
+func (r *rig) positions() int {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	return r.s.loader.positions
+}
+
 func (r *rig) close() {
 	r.t.Helper()
 	r.stop()
