@@ -27,7 +27,13 @@ func (s *Store) checkFormat(f format) error {
 	case v == nil && s.opts.ReadOnly:
 		return fmt.Errorf("it has no format number: not a store, or one that was never opened for writing")
 	case v == nil:
-		return s.setFormat(f.number)
+		if err := s.setFormat(f.number); err != nil {
+			return err
+		}
+		// Pebble begins the log of a new store before it settles on its format
+		// version: chunks of that log do not say what was synced, and damage in
+		// it could not be told from a torn tail. A flush begins the next log.
+		return s.db.Flush()
 	case n != len(v):
 		return fmt.Errorf("format number: %w", errRow)
 	case have > f.number:

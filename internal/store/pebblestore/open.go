@@ -35,6 +35,9 @@ type Options struct {
 	Fatal      func(error)            // called once when nothing can be written any more: stop and exit non-zero
 	Rand       func() uint64          // random bits of event ids; nil: math/rand/v2
 	DiskFree   func() (uint64, error) // free bytes; nil: what FS says of the folder
+	// Compactions schedules Pebble's compactions. Nil: Pebble's own scheduler,
+	// which wakes ten times a second: in simulated time that is all a test does.
+	Compactions pebble.CompactionScheduler
 }
 
 // Store is a store.Store.
@@ -105,10 +108,11 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 			s.lock.Close()
 		}
 	}()
-	if err := s.checkLogs(); err != nil {
+	damaged, proven, err := s.checkLogs()
+	if err != nil {
 		return nil, err
 	}
-	if err := s.openRecovering(); err != nil {
+	if err := s.openRecovering(damaged, proven); err != nil {
 		return nil, err
 	}
 	for _, step := range []func() error{
@@ -188,6 +192,7 @@ func (s *Store) openDB() (*pebble.DB, error) {
 		EventListener:               s.listener(),
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}
+	o.Experimental.CompactionScheduler = s.opts.Compactions
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}

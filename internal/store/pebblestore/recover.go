@@ -103,27 +103,33 @@ func newestIn(batch []byte) (newest time.Time) {
 	}
 }
 
-// checkLogs warns once when the last log has no clean end.
-func (s *Store) checkLogs() error {
+// checkLogs warns once when the last log has no clean end, and returns its
+// number when that end is not where the last sync was: proof of damage that
+// Pebble, which looks for it in later blocks only, would take for a torn tail.
+func (s *Store) checkLogs() (damaged wal.NumWAL, proven bool, err error) {
 	ls, err := s.logs()
 	if err != nil {
 		if s.opts.ReadOnly {
-			return fmt.Errorf("open store: %w", err)
+			return 0, false, fmt.Errorf("open store: %w", err)
 		}
-		return fmt.Errorf("open store %s: %w", s.dir, err)
+		return 0, false, fmt.Errorf("open store %s: %w", s.dir, err)
 	}
 	if len(ls) == 0 {
-		return nil
+		return 0, false, nil
 	}
 	last := &ls[len(ls)-1]
 	if err := s.readLog(last); err != nil {
-		return fmt.Errorf("open store %s: read log: %w", s.dir, err)
+		return 0, false, fmt.Errorf("open store %s: read log: %w", s.dir, err)
 	}
 	if errors.Is(last.err, record.ErrUnexpectedEOF) {
+		proven, err := s.syncedBehind(last)
+		if err != nil || proven {
+			return last.number, proven, err
+		}
 		s.log.Warn("store: the log has no clean end: the last run was killed or lost power. What was acknowledged is there; the outcomes of its last 100 ms may be tried again",
 			"log", last.name, "whole", last.good)
 	}
-	return nil
+	return 0, false, nil
 }
 
 var replaying = regexp.MustCompile(`replaying wal (\d+)`)
@@ -146,14 +152,16 @@ func damagedLog(err error) (wal.NumWAL, bool) {
 // were written after it are moved aside, and the whole records before the damage
 // are kept. Later logs are not replayed behind a gap: outcomes without their
 // events and counters without their deliveries would come of it.
-func (s *Store) openRecovering() error {
-	var err error
-	if s.db, err = s.openDB(); err == nil {
-		return nil
+func (s *Store) openRecovering(number wal.NumWAL, proven bool) error {
+	err := errDamage
+	if !proven {
+		if s.db, err = s.openDB(); err == nil {
+			return nil
+		}
+		s.db = nil
+		number, proven = damagedLog(err)
 	}
-	s.db = nil
-	number, ok := damagedLog(err)
-	if !ok {
+	if !proven {
 		if pebble.IsCorruptionError(err) {
 			return fmt.Errorf("open store %s: %w: its files are damaged: restore a backup with `fantail restore`", s.dir, err)
 		}
