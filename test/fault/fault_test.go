@@ -49,10 +49,10 @@ type daemon struct {
 }
 
 // start runs `fantail serve` in dir and waits until it is ready.
-func start(t *testing.T, dir, listen string) *daemon {
+func start(t *testing.T, dir, listen string, flags ...string) *daemon {
 	t.Helper()
 	d := &daemon{done: make(chan struct{})}
-	d.cmd = exec.Command(binary, "serve", "--config", filepath.Join(dir, "fantail.yaml"))
+	d.cmd = exec.Command(binary, append([]string{"serve", "--config", filepath.Join(dir, "fantail.yaml")}, flags...)...)
 	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := d.cmd.Start(); err != nil {
@@ -78,6 +78,14 @@ func start(t *testing.T, dir, listen string) *daemon {
 		}
 	}
 	return d
+}
+
+// run runs a command that is expected to end by itself.
+func run(args ...string) (output string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, binary, args...).CombinedOutput()
+	return string(out), err
 }
 
 // kill ends the process as a crash would.
