@@ -39,7 +39,6 @@ func (a *API) erase(c *call) error {
 		return err
 	}
 	// Whose data it was is in the store's record; a log is copied too widely.
-	a.Log.Info("a user's data was erased", "developer", developer, "by", c.who.name, "events", report.Events, "cancelled", report.Cancelled)
 	return c.json(200, struct {
 		Events    int `json:"events"`
 		Cancelled int `json:"cancelled"`
