@@ -227,6 +227,7 @@ func appendContextCommitting(r *rig) {
 	select {
 	case err := <-done:
 		r.Errorf("append returned %v before its commit ended", err)
+		done <- err
 	default:
 	}
 	release()

@@ -11,6 +11,7 @@ func clockCases() []scenario {
 	return []scenario{
 		{"steps back", 0, clockStepsBack},
 		{"steps back while closed", 0, clockStepsBackClosed},
+		{"steps back when nothing is left", 0, clockStepsBackEmpty},
 		{"ordering of the producer is kept", 0, orderingKept},
 		{"ordering is the time of acceptance", 0, orderingDerived},
 	}
@@ -61,6 +62,22 @@ func clockStepsBackClosed(r *rig) {
 	second := r.accepted(d, first)
 	r.reopen()
 	r.accepted(d, second)
+}
+
+// clockStepsBackEmpty: the newest id outlives its event.
+func clockStepsBackEmpty(r *rig) {
+	d := r.dest()
+	last := r.accepted(d, nil)
+	for range 3 {
+		r.now = midnight(start).Add(3 * day)
+		r.retain(store.Retention{Events: day, Attempts: day})
+		if n := len(r.events(r.s, store.EventQuery{})); n != 0 {
+			r.Fatalf("%d events are left", n)
+		}
+		r.reopen()
+		r.now = start.Add(-time.Hour)
+		last = r.accepted(d, last)
+	}
 }
 
 func orderingKept(r *rig) {
