@@ -15,6 +15,7 @@ func dueCases() []scenario {
 		{"queues do not leak into each other", 0, dueApart},
 		{"an unknown queue is empty", 0, dueEmpty},
 		{"follows every change", 0, dueFollows},
+		{"places left and taken again", 0, duePlaces},
 		{"far times", 0, dueFar},
 		{"a long queue", 0, dueLong},
 		{"queues are those with something pending", 0, queuesNonEmpty},
@@ -177,6 +178,44 @@ func dueFollows(r *rig) {
 	expect("rebound", q, warm)
 	r.reopen()
 	expect("reopened", q, warm)
+}
+
+// duePlaces moves deliveries between few places, with the store opened anew in
+// between at every point: no place may keep a ghost, and none may be lost.
+func duePlaces(r *rig) {
+	d := r.dest()
+	at := r.now
+	items := r.posts(27, d)
+	for step := range 4 {
+		for i, it := range items {
+			o := r.interrupted(it)
+			place := i
+			for range step {
+				place /= 3
+			}
+			o.Due, o.Settings = at.Add(time.Duration(place%3%2)*time.Second).UnixNano(), uint64(place%3/2)
+			items[i] = r.settle(o)[0].Item
+			if (i+step)%9 == 0 {
+				r.reopen()
+			}
+		}
+		r.balanced()
+	}
+	for i, it := range items {
+		switch i % 3 {
+		case 0:
+			r.settle(r.delivered(it))
+		case 1:
+			r.move(store.Cancel, it.ID)
+			r.move(store.Retry, it.ID)
+			r.move(store.Expire, it.ID)
+		case 2:
+			r.settle(r.rejected(r.move(store.Retry, it.ID)[0].Item))
+		}
+	}
+	r.queues()
+	r.reopen()
+	r.queues()
 }
 
 func dueFar(r *rig) {
