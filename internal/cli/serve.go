@@ -112,7 +112,7 @@ func serveProfiles(ctx context.Context, addr string, log *slog.Logger) (stop fun
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go server.Serve(l)
+	go server.Serve(l) //nolint:errcheck // it always ends with ErrServerClosed, by stop
 	log.Info("profiles are served", "url", "http://"+l.Addr().String()+"/debug/pprof/")
 	return func() { server.Close() }, nil
 }

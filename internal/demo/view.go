@@ -19,7 +19,7 @@ func watch(ctx context.Context, api *client.Client, o Options, c *cast) error {
 	defer tick.Stop()
 	shown := ""
 	for {
-		picture, pending, err := draw(ctx, api, c, time.Since(began))
+		picture, pending, err := draw(ctx, api, c)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func watch(ctx context.Context, api *client.Client, o Options, c *cast) error {
 }
 
 // draw renders the audit as it stands, one line per destination.
-func draw(ctx context.Context, api *client.Client, c *cast, since time.Duration) (picture string, pending int64, err error) {
+func draw(ctx context.Context, api *client.Client, c *cast) (picture string, pending int64, err error) {
 	rows, err := api.Audit(ctx, false)
 	if err != nil {
 		return "", 0, err

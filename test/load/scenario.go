@@ -138,7 +138,7 @@ func (s *scenario) once(ctx context.Context) (r result, err error) {
 	if err := s.drained(ctx, far, (count(warm)+count(sent))*s.Fanout); err != nil {
 		return r, err
 	}
-	took := lastAck(sent, began)
+	took := time.Since(began)
 	after, err := daemon.cpu()
 	if err != nil {
 		return r, err
@@ -148,10 +148,6 @@ func (s *scenario) once(ctx context.Context) (r result, err error) {
 		return r, err
 	}
 	return r, s.judge(&r, far, append(warm, sent...), sent, took, after-before)
-}
-
-func lastAck(sent []sending, began time.Time) time.Duration {
-	return time.Since(began)
 }
 
 // startDaemon writes settings and starts the real binary on them.

@@ -40,15 +40,6 @@ type sink struct {
 	released chan struct{}
 }
 
-// tally is what a sink says after a run.
-type tally struct {
-	Arrivals   int              `json:"arrivals"`
-	Duplicates int              `json:"duplicates"`
-	Wrong      int              `json:"wrong"` // body or signature
-	First      map[int][]int64  `json:"-"`
-	At         map[string]int64 `json:"at"` // "dest/number" to ns of the first arrival
-}
-
 // runSink serves until its standard input closes. It prints its address first.
 func runSink(in io.Reader, out io.Writer, size int, secret string) error {
 	s := &sink{bodies: newBodies(size), secret: secret, summer: summer{maphash.MakeSeed()}, hang: map[int]bool{}, released: make(chan struct{})}
