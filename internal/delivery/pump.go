@@ -27,11 +27,11 @@ func (s *Scheduler) pump(now instant, keep bool) *attempt {
 		}
 		if s.poison(a) {
 			s.alone = a
-			s.consider(l, now)
+			s.considerAll(l.dest, now)
 			continue
 		}
 		s.launch(a, now)
-		s.consider(l, now)
+		s.considerAll(l.dest, now) // its lanes share its rate and its bytes
 		if keep && mine == nil {
 			mine = a
 			continue
