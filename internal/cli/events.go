@@ -37,7 +37,7 @@ Bodies are kept for retention.events, everything else for retention.attempts.`,
 				return err
 			}
 			if len(args) == 1 {
-				if err := alone(cmd, "body"); err != nil {
+				if err := alone(cmd); err != nil {
 					return err
 				}
 				return e.showEvent(cmd.Context(), c, args[0], body)
@@ -127,7 +127,7 @@ func bodyFact(ev client.Event) string {
 }
 
 // alone refuses filters beside an ID.
-func alone(cmd *cobra.Command, except ...string) error {
+func alone(cmd *cobra.Command) error {
 	for _, name := range []string{"developer", "destination", "type", "user", "state", "event", "since", "until", "unmatched", "limit", "all"} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
 			return usagef("--%s selects from a list: leave it out when you name an ID", name)

@@ -129,7 +129,7 @@ func readDaemon(path string, raw []byte) *daemon {
 	if _, found := find(d.doc.root, "keys"); found == nil {
 		d.file.Keys = []secret.Value{secret.New("${file:" + defaultKeyFile + "}")}
 	}
-	d.refs = b.resolve(d.doc.root, &d.file, "", d.lookup(b))
+	d.refs = b.resolve(d.doc.root, &d.file, "", d.lookup())
 	(&daemonRules{binder: b, daemon: d}).check()
 	return d
 }

@@ -17,7 +17,7 @@ import (
 // lookup resolves the references of fantail.yaml. The file of the first key may
 // be missing: serve makes it. Until then a key that lives as long as this
 // reading stands in for it, so that settings can be checked before the first start.
-func (d *daemon) lookup(b *binder) lookup {
+func (d *daemon) lookup() lookup {
 	look := operatorLookup(d.dir)
 	first := firstKey(&d.file)
 	return func(r reference) ([]byte, error) {
