@@ -55,7 +55,9 @@ type Queue interface {
 	// whatever the clock does. Outcome i belongs to batch[i]; events of one
 	// batch stand alone and the error is for all of them: *Unavailable,
 	// ErrFenced, ErrClosed. A context that ends early does not undo a commit
-	// that has begun: Append waits for it.
+	// that has begun: Append waits for it, or, when the disk does not answer for long,
+	// says with *Unavailable that it is not known. A delivery may be offered by Due
+	// while its commit still waits for the disk; it is not reported as made before.
 	// An entry with a known idempotency key is not stored: its outcome names the
 	// first event once that is durable (one in flight is waited for).
 	Append(ctx context.Context, now time.Time, batch []*Entry) ([]Appended, error)
@@ -66,7 +68,7 @@ type Queue interface {
 	// attempt is logged all the same, delivered wins over whatever the change
 	// was, and any other outcome leaves the change standing.
 	// Settled i belongs to outcomes[i]. Settling twice for one version counts
-	// once.
+	// once, and the log holds at least the attempt of the outcome that stands.
 	Settle(ctx context.Context, now time.Time, outcomes []Outcome) ([]Settled, error)
 
 	// Due reads what is pending in q with from <= (Due, ID) and Due <= until, in
@@ -139,8 +141,9 @@ type Keeper interface {
 	// whose body goes becomes dead with the reason "expired", in chunks; expired
 	// (which may be nil) sees every chunk after it is durable.
 	Retain(ctx context.Context, now time.Time, r Retention, expired func([]Moved)) (RetainReport, error)
-	// Erase overwrites the bodies and names of a user of a developer, cancels the pending deliveries, and
-	// keeps a record of who asked and when. cancelled sees every chunk.
+	// Erase overwrites the bodies and names of a user of a developer, references and
+	// answers with them, cancels the pending deliveries, and keeps a record of who
+	// asked and when. cancelled sees every chunk.
 	Erase(ctx context.Context, now time.Time, req Erasure, cancelled func([]Moved)) (ErasureReport, error)
 	// Backup writes a consistent copy that a store can be opened on to dir, which must not exist.
 	Backup(ctx context.Context, dir string) error

@@ -21,7 +21,12 @@ const (
 
 var stateNames = [...]string{Pending: "pending", Delivered: "delivered", Dead: "dead", Cancelled: "cancelled"}
 
-func (s State) String() string { return stateNames[s] }
+func (s State) String() string {
+	if int(s) >= len(stateNames) || s == 0 {
+		return fmt.Sprintf("state %d", uint8(s)) // a damaged row
+	}
+	return stateNames[s]
+}
 
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
@@ -123,7 +128,7 @@ func (i *Item) Position() Position { return Position{i.Due, i.ID.Event, i.ID.Rep
 // Entry is an event to append.
 type Entry struct {
 	Event          *event.Event
-	To             []uint32 // ids of the destinations that matched; may be empty: the event is kept all the same
+	To             []uint32 // ids of the destinations that matched, one named twice counts once; may be empty: the event is kept all the same
 	IdempotencyKey string   // "" for none; the developer is its scope
 }
 
@@ -172,11 +177,14 @@ type Change uint8
 const (
 	// Cancel: pending becomes cancelled.
 	Cancel Change = iota + 1
-	// Retry: any state becomes pending, due now, with current settings and a fresh schedule.
+	// Retry: any state becomes pending, due now, with current settings and a fresh
+	// schedule; refused when the body is gone.
 	Retry
-	// Rebind: pending with frozen settings goes on with current settings, due as before.
+	// Rebind: pending with frozen settings goes on with current settings, due and
+	// attempts as before; ErrConflict when nothing is frozen.
 	Rebind
-	// Expire: pending becomes dead with the reason "expired".
+	// Expire: pending becomes dead with the reason "expired"; an uncounted attempt of
+	// the class "expired" says so in the log.
 	Expire
 )
 
