@@ -27,8 +27,10 @@ type model struct {
 	mood    map[uint32]int
 	opened  []*far
 	all     []store.Item
-	crashes bool         // and faults of the store: deliveries may arrive twice
-	steps   bool         // of the wall clock
+	crashes bool // and faults of the store: deliveries may arrive twice
+	steps   bool // of the wall clock
+	slow    bool // the store answers late, offers come late, changes run beside each other
+	aside   sync.WaitGroup
 	faults  atomic.Int64 // until when
 	byHand  map[string]bool
 
@@ -178,7 +180,7 @@ func (m *model) step() {
 					to = append(to, id)
 				}
 			}
-			m.all = append(m.all, m.acceptSized(1+m.rand.IntN(3), 2+m.rand.IntN(1000)*m.rand.IntN(3), to...)...)
+			m.all = append(m.all, m.take(1+m.rand.IntN(3), 2+m.rand.IntN(1000)*m.rand.IntN(3), to...)...)
 		}
 	case n < 55:
 		time.Sleep(time.Duration(m.rand.IntN(60_000)) * time.Millisecond)
@@ -222,18 +224,20 @@ func (m *model) step() {
 		m.rig.mu.Unlock()
 	case n < 94 && len(m.all) > 0:
 		for range m.rand.IntN(50) {
-			m.move(store.Cancel, m.some())
+			m.change(store.Cancel, m.some())
 		}
 	case n < 97 && len(m.all) > 0:
 		for range m.rand.IntN(50) {
 			it := m.some()
 			m.byHand[it.ID.String()] = true
-			m.move(store.Retry, it)
+			m.change(store.Retry, it)
 		}
 	case n < 98:
+		m.aside.Wait()
 		m.stop()
 		m.boot()
 	case n < 99 && m.crashes:
+		m.aside.Wait()
 		m.crash()
 		m.open()
 		m.boot()
@@ -256,8 +260,67 @@ func (m *model) fault() error {
 	return nil
 }
 
+// take accepts events; the offer comes late if the model is slow.
+func (m *model) take(n, size int, to ...uint32) []store.Item {
+	if !m.slow {
+		return m.acceptSized(n, size, to...)
+	}
+	s := m.s
+	m.s = New(Options{Store: m.store}) // takes no offers
+	m.offered = nil
+	items := m.acceptSized(n, size, to...)
+	m.s = s
+	offers := m.offered
+	m.aside.Go(func() {
+		m.nap()
+		for _, o := range offers {
+			s.Offer(o.event, o.items)
+		}
+	})
+	return items
+}
+
+func (m *model) change(c store.Change, it store.Item) {
+	if !m.slow {
+		m.move(c, it)
+		return
+	}
+	m.aside.Go(func() {
+		m.nap()
+		m.move(c, it)
+	})
+}
+
+func (m *model) nap() {
+	m.mu.Lock()
+	d := time.Duration(m.luck.IntN(4)*m.luck.IntN(200)) * time.Millisecond
+	m.mu.Unlock()
+	time.Sleep(d)
+}
+
+// sluggish is a store whose answers come late: what memory learns is old.
+type sluggish struct {
+	Store
+	nap func()
+}
+
+func (s *sluggish) Due(ctx context.Context, q store.QueueID, from store.Position, until int64, limit int) ([]store.Item, int64, error) {
+	defer s.nap()
+	return s.Store.Due(ctx, q, from, until, limit)
+}
+
+func (s *sluggish) Settle(ctx context.Context, now time.Time, o []store.Outcome) ([]store.Settled, error) {
+	defer s.nap()
+	return s.Store.Settle(ctx, now, o)
+}
+
+func (s *sluggish) Move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
+	defer s.nap()
+	return s.Store.Move(ctx, now, c, ids)
+}
+
 func TestRandomOperations(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { runModel(t, seed) })
 		})
@@ -267,10 +330,13 @@ func TestRandomOperations(t *testing.T) {
 func runModel(t *testing.T, seed uint64) {
 	m := &model{
 		rig: newRig(t), rand: rand.New(rand.NewPCG(seed, 1)), luck: rand.New(rand.NewPCG(seed, 2)), names: map[uint32]string{}, mood: map[uint32]int{},
-		crashes: seed%3 == 1, steps: seed%3 == 2, byHand: map[string]bool{}, flying: map[string]int{}, accepted: map[string]int{},
+		crashes: seed%4 == 1, steps: seed%4 == 2, slow: seed%4 >= 3, byHand: map[string]bool{}, flying: map[string]int{}, accepted: map[string]int{},
 	}
 	m.mem = make([]byte, 64*slotSize)
 	m.limits = Limits{InFlight: 8, Slow: 4, Bytes: 3000, CacheBytes: 2000, Window: 200}
+	if m.slow {
+		m.wrap = func(s Store) Store { return &sluggish{Store: s, nap: m.nap} }
+	}
 	if m.crashes {
 		m.wrap = func(s Store) Store {
 			return &faulty{Store: s, settle: m.fault, due: m.fault, body: m.fault, state: m.fault}
@@ -285,6 +351,7 @@ func runModel(t *testing.T, seed uint64) {
 	for range 200 {
 		m.step()
 	}
+	m.aside.Wait()
 	// Everything is well again: everything pending goes out.
 	m.faults.Store(0)
 	for _, id := range m.ids {

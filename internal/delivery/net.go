@@ -14,6 +14,7 @@ const netRows = 16 // earliest rows of each queue that are compared with memory
 type net struct {
 	running  bool
 	suspects map[key]uint32 // version of rows that memory did not know at the last pass
+	left     map[key]bool   // what memory let go while the queue being compared was read; nil: none is
 }
 
 // audit considers every lane again. What that starts had been forgotten.
@@ -64,6 +65,9 @@ func (s *Scheduler) inspect() {
 	queues, err := s.store.Queues(s.io)
 	for i := 0; i < len(queues) && err == nil; i++ {
 		var items []store.Item
+		s.mu.Lock()
+		s.net.left = make(map[key]bool)
+		s.mu.Unlock()
 		if items, _, err = s.store.Due(s.io, queues[i], store.Position{}, allTimes, netRows); err == nil {
 			s.compare(queues[i], items, suspects, oldest)
 		}
@@ -73,7 +77,7 @@ func (s *Scheduler) inspect() {
 	}
 	now := s.lock()
 	defer s.unlock(now)
-	s.net.running = false
+	s.net.running, s.net.left = false, nil
 	if err != nil {
 		return
 	}
@@ -89,6 +93,7 @@ func (s *Scheduler) inspect() {
 func (s *Scheduler) compare(id store.QueueID, items []store.Item, suspects map[key]uint32, oldest map[uint32]int64) {
 	now := s.lock()
 	defer s.unlock(now)
+	defer func() { s.net.left = nil }()
 	q := s.known(id)
 	for i := range items {
 		it := &items[i]
@@ -97,7 +102,7 @@ func (s *Scheduler) compare(id store.QueueID, items []store.Item, suspects map[k
 			oldest[id.Dest] = born
 		}
 		k, p := keyOf(id, it.ID), it.Position()
-		if q != nil && (q.reading || s.set[k] != nil || !below(p, q.cursor) && it.Due >= q.next) {
+		if q != nil && (q.reading || s.set[k] != nil || s.net.left[k] || !below(p, q.cursor) && it.Due >= q.next) {
 			continue
 		}
 		if v, again := s.net.suspects[k]; !again || v != it.Version {

@@ -217,7 +217,11 @@ func (s *Scheduler) release(j *job) {
 // drop takes j out of the set.
 func (s *Scheduler) drop(j *job) {
 	s.cache.done(j)
-	delete(s.set, keyOf(j.q.id, j.item.ID))
+	k := keyOf(j.q.id, j.item.ID)
+	delete(s.set, k)
+	if s.net.left != nil {
+		s.net.left[k] = true
+	}
 	j.q.jobs--
 	if j.again {
 		j.q.spill(j.redo)

@@ -155,6 +155,7 @@ type rig struct {
 	log     *strings.Builder
 	wrap    func(Store) Store
 	users   int
+	offered []accepting
 }
 
 func newRig(t testing.TB) *rig {
@@ -325,6 +326,7 @@ func (r *rig) acceptSized(n, size int, to ...uint32) (items []store.Item) {
 	}
 	for i := range done {
 		r.s.Offer(batch[i].Event, done[i].Items)
+		r.offered = append(r.offered, accepting{batch[i].Event, done[i].Items})
 		items = append(items, done[i].Items...)
 	}
 	return items

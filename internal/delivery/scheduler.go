@@ -248,6 +248,9 @@ func (s *Scheduler) leave(m *store.Moved, now instant) {
 	if q == nil {
 		return
 	}
+	if s.net.left != nil {
+		s.net.left[keyOf(q.id, m.ID)] = true
+	}
 	j := s.set[keyOf(q.id, m.ID)]
 	switch {
 	case j == nil && q.reading:
