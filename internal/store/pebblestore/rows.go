@@ -147,7 +147,7 @@ func readEvent(id event.ID, v []byte) (r eventRow, err error) {
 	r.Event.ID = id
 	r.Event.Versioned = flags&flagVersioned != 0
 	if flags&flagErased != 0 {
-		r.Gone = "erased"
+		r.Gone = reasonErased
 	}
 	if flags&flagKey != 0 {
 		r.key = new(idemHash)

@@ -58,10 +58,17 @@ func (c *changes) settle(o *store.Outcome, out *store.Settled) error {
 		out.Stale = true
 		return nil
 	}
-	if o.Attempt != nil {
-		c.attempt(id, o.Item.Version, o.Attempt)
-	}
 	out.Stale = r.Version != o.Item.Version || r.State != store.Pending
+	if a := o.Attempt; a != nil {
+		if out.Stale && a.Answer != "" {
+			if e, err := c.s.eventRecord(id.Day, id.Event); err == nil && e.Gone == reasonErased {
+				mute := *a
+				mute.Answer = "" // it may quote what was erased while the attempt was in flight
+				a = &mute
+			}
+		}
+		c.attempt(id, o.Item.Version, a)
+	}
 	switch next := r; {
 	case !out.Stale:
 		next.State, next.Reason, next.Attempts = o.State, o.Reason, o.Attempts

@@ -155,6 +155,11 @@ func eraseInFlight(r *rig) {
 	}
 	r.counts(d, store.Counts{Accepted: 2, Delivered: 1, Cancelled: 1})
 	r.erased(a.ID.Event, "ann")
+	for _, it := range []store.Item{a, b} {
+		if _, tries := r.delivery(it.ID); len(tries) != 1 || tries[0].Answer != "" {
+			r.Errorf("attempts that ended after the erasure: %+v, want one without an answer, which may quote the body", tries)
+		}
+	}
 }
 
 func eraseTwice(r *rig) {

@@ -39,10 +39,9 @@ var _ store.Store = (*model)(nil)
 
 type modelEvent struct {
 	event.Event
-	size   int
-	to     []uint32
-	gone   string
-	erased bool
+	size int
+	to   []uint32
+	gone string
 }
 
 type modelRow struct {
@@ -197,7 +196,11 @@ func (m *model) outcome(now time.Time, o *store.Outcome) store.Settled {
 	}
 	stale := row.Version != o.Item.Version
 	if o.Attempt != nil {
-		row.attempts = append(row.attempts, *o.Attempt)
+		a := *o.Attempt
+		if m.events[o.Item.ID.Event].gone == "erased" {
+			a.Answer = ""
+		}
+		row.attempts = append(row.attempts, a)
 	}
 	if !stale || o.State == store.Delivered && row.state != store.Delivered {
 		row.state, row.reason, row.changed = o.State, o.Reason, now.UnixNano()
