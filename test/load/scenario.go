@@ -28,6 +28,8 @@ type scenario struct {
 	Fanout  int
 	Rate    float64
 	Profile string
+
+	profiles string // where the daemon serves profiles
 }
 
 const secret = "the-secret-of-the-load-test"
@@ -124,7 +126,7 @@ func (s *scenario) once(ctx context.Context) (r result, err error) {
 	if err := s.drained(ctx, far, count(warm)*s.Fanout); err != nil {
 		return r, err
 	}
-	stopProfile := s.profile(ctx, api)
+	profiled := s.profile(ctx)
 	before, err := daemon.cpu()
 	if err != nil {
 		return r, err
@@ -143,7 +145,9 @@ func (s *scenario) once(ctx context.Context) (r result, err error) {
 	if err != nil {
 		return r, err
 	}
-	stopProfile()
+	if err := <-profiled; err != nil {
+		return r, err
+	}
 	if r.RSS, err = daemon.peakRSS(); err != nil {
 		return r, err
 	}
@@ -171,7 +175,14 @@ func (s *scenario) startDaemon(dir, far string) (*process, string, error) {
 			return nil, "", err
 		}
 	}
-	p, err := startProcess(s.Binary, "serve", "--config", filepath.Join(dir, "fantail.yaml"))
+	args := []string{"serve", "--config", filepath.Join(dir, "fantail.yaml")}
+	if s.Profile != "" {
+		if s.profiles, err = freePort(); err != nil {
+			return nil, "", err
+		}
+		args = append(args, "--pprof", s.profiles)
+	}
+	p, err := startProcess(s.Binary, args...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -301,8 +312,32 @@ func quantiles(d []time.Duration) [2]time.Duration {
 }
 
 // profile records the daemon's CPU while it is measured, if asked to.
-func (s *scenario) profile(ctx context.Context, api string) (stop func()) {
-	return func() {}
+func (s *scenario) profile(ctx context.Context) (done chan error) {
+	done = make(chan error, 1)
+	if s.Profile == "" {
+		close(done)
+		return done
+	}
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.profiles, max(1, int(s.For.Seconds())))
+	go func() { done <- save(ctx, url, s.Profile) }()
+	return done
+}
+
+func save(ctx context.Context, url, file string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, b, 0o600)
 }
 
 func post0(url string) error {
