@@ -1,0 +1,232 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// naps is a store whose answers a test delays.
+type naps struct {
+	Store
+	mu          sync.Mutex
+	due, settle time.Duration
+}
+
+func (n *naps) set(due, settle time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.due, n.settle = due, settle
+}
+
+func (n *naps) get() (due, settle time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.due, n.settle
+}
+
+func (n *naps) Due(ctx context.Context, q store.QueueID, from store.Position, until int64, limit int) ([]store.Item, int64, error) {
+	items, next, err := n.Store.Due(ctx, q, from, until, limit)
+	d, _ := n.get()
+	time.Sleep(d)
+	return items, next, err
+}
+
+func (n *naps) Settle(ctx context.Context, now time.Time, o []store.Outcome) ([]store.Settled, error) {
+	done, err := n.Store.Settle(ctx, now, o)
+	_, d := n.get()
+	time.Sleep(d)
+	return done, err
+}
+
+func (r *rig) naps() *naps {
+	n := &naps{}
+	r.wrap = func(s Store) Store { n.Store = s; return n }
+	return n
+}
+
+// TestChangeOvertakesASettle: memory learns of a retry before it learns of the
+// failure that the store recorded before it.
+func TestChangeOvertakesASettle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		n := r.naps()
+		id, f := r.add("acme", "a")
+		f.answer = fails
+		r.start()
+		defer r.close()
+		n.set(0, 10*time.Second)
+		it := r.accept(id)
+		settleDown()
+		f.set(nil)
+		n.set(0, 0)
+		if m := r.move(store.Retry, it[0]); m.Item.Version != 3 {
+			t.Fatalf("%+v", m)
+		}
+		settleDown()
+		if len(f.seen()) != 1 {
+			t.Error("tried again before its settle is through")
+		}
+		time.Sleep(10 * time.Second)
+		settleDown()
+		r.wantState(it[0], store.Delivered)
+		if hits := f.seen(); len(hits) != 2 || hits[1].at != 10*time.Second {
+			t.Errorf("%v", hits)
+		}
+	})
+}
+
+// TestSettledWhileARead runs that began before: it must not bring the delivery back.
+func TestSettledWhileARead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		n := r.naps()
+		id, f := r.add("acme", "a", func(s *Settings) { s.MaxInFlight = 1 })
+		f.answer = takes(time.Second)
+		r.start()
+		defer r.close()
+		var items []store.Item
+		items = append(items, r.accept(id)...)
+		n.set(10*time.Second, 0)
+		r.s.mu.Lock()
+		r.s.queue(items[0].Queue).spill(store.Position{}) // a read from the start, which sees the first in flight
+		r.s.mu.Unlock()
+		items = append(items, r.accept(id)...)
+		time.Sleep(time.Minute)
+		if got := f.seen(); len(got) != 2 {
+			t.Errorf("%d attempts of 2 deliveries", len(got))
+		}
+		for _, it := range items {
+			r.wantState(it, store.Delivered)
+		}
+	})
+}
+
+// TestCancelledWhileARead that saw it pending runs.
+func TestCancelledWhileARead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		n := r.naps()
+		id, f := r.add("acme", "a")
+		r.start()
+		defer r.close()
+		settleDown()
+		n.set(10*time.Second, 0)
+		r.s.mu.Lock()
+		r.s.queue(store.QueueID{Dest: id}).spill(store.Position{})
+		r.s.mu.Unlock()
+		it := r.accept(id)
+		time.Sleep(5 * time.Second)
+		r.move(store.Cancel, it[0])
+		time.Sleep(time.Minute)
+		if len(f.seen()) != 0 {
+			t.Error("a cancelled delivery was tried")
+		}
+		r.wantState(it[0], store.Cancelled)
+	})
+}
+
+// TestPausedWhileARead runs: what it brings stays on disk.
+func TestPausedWhileARead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		n := r.naps()
+		id, f := r.add("acme", "a", func(s *Settings) { s.MaxInFlight = 1 })
+		f.answer = takes(time.Second)
+		r.start()
+		defer r.close()
+		items := r.acceptMany(200, id)
+		n.set(10*time.Second, 0)
+		time.Sleep(time.Minute)
+		if err := r.s.Pause(context.Background(), id, "now"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if p := r.positions(); p != 0 {
+			t.Errorf("%d positions in memory of a paused destination", p)
+		}
+		if err := r.s.Resume(context.Background(), id); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		for _, it := range items {
+			r.wantState(it, store.Delivered)
+		}
+		if len(f.seen()) != 200 {
+			t.Errorf("%d attempts of 200", len(f.seen()))
+		}
+	})
+}
+
+// TestNothingJoinsWhatHangs: beside attempts over age none starts until one succeeds.
+func TestNothingJoinsWhatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, f := r.add("acme", "a")
+		f.answer = takes(10 * time.Millisecond)
+		r.start()
+		defer r.close()
+		r.acceptMany(100, id) // up to 16 at once
+		time.Sleep(time.Minute)
+		f.set(takes(5 * time.Second))
+		r.acceptMany(4, id)
+		time.Sleep(2 * time.Second)
+		r.acceptMany(4, id)
+		settleDown()
+		if n := f.running(); n != 4 {
+			t.Errorf("%d in flight, want the 4 that are over age", n)
+		}
+		time.Sleep(3 * time.Second)
+		settleDown()
+		if n := f.running(); n != 4 {
+			t.Errorf("%d in flight after a success, want the other 4", n)
+		}
+	})
+}
+
+// TestOneDeveloperLeavesRoom: he fills every place with endpoints that worked
+// until now; when all hang, half of the places come free for others.
+func TestOneDeveloperLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.limits = Limits{InFlight: 16, Slow: 16}
+		good, g := r.add("healthy", "good")
+		var bad []uint32
+		var fars []*far
+		for i := range 60 {
+			id, f := r.add("big", fmt.Sprint("bad", i))
+			bad, fars = append(bad, id), append(fars, f)
+		}
+		r.start()
+		defer r.close()
+		r.accept(bad...)
+		r.accept(good)
+		time.Sleep(time.Second)
+		for _, f := range fars {
+			f.set(hang)
+		}
+		r.acceptMany(10, bad...)
+		time.Sleep(3 * time.Second)
+		settleDown()
+		r.s.mu.Lock()
+		dev := r.s.developers["big"]
+		if dev.slow != 8 || dev.inFlight != 8 {
+			t.Errorf("%d slow, %d in flight, want half of 16 each", dev.slow, dev.inFlight)
+		}
+		r.s.mu.Unlock()
+		for range 20 {
+			began := r.since()
+			r.accept(good)
+			settleDown()
+			if hits := g.seen(); hits[len(hits)-1].at != began {
+				t.Fatalf("tried at %v, accepted at %v", hits[len(hits)-1].at, began)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
