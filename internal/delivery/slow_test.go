@@ -142,7 +142,10 @@ func TestPausedWhileARead(t *testing.T) {
 		defer r.close()
 		items := r.acceptMany(200, id)
 		n.set(10*time.Second, 0)
-		time.Sleep(time.Minute)
+		time.Sleep(35 * time.Second) // half of the window is gone: it is read again
+		if q := r.s.known(items[0].Queue); !q.reading {
+			t.Fatal("no read is running")
+		}
 		if err := r.s.Pause(context.Background(), id, "now"); err != nil {
 			t.Fatal(err)
 		}
@@ -228,5 +231,75 @@ func TestOneDeveloperLeavesRoom(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
+	})
+}
+
+// TestSecondPlacesLeaveFirstPlaces: those who hang with many take no more than
+// half of the slow budget with them, so that others find a first place there.
+func TestSecondPlacesLeaveFirstPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.limits = Limits{InFlight: 32, Slow: 16}
+		var ids []uint32
+		var fars []*far
+		for i := range 8 {
+			id, f := r.add(fmt.Sprint("dev", i), "a", func(s *Settings) { s.MaxInFlight = 8 })
+			f.answer = takes(10 * time.Millisecond)
+			ids, fars = append(ids, id), append(fars, f)
+		}
+		r.start()
+		defer r.close()
+		r.acceptMany(50, ids...)
+		time.Sleep(time.Minute)
+		for _, f := range fars {
+			f.set(hang)
+		}
+		r.acceptMany(8, ids[:2]...)
+		time.Sleep(2 * time.Second)
+		r.accept(ids[2:]...)
+		time.Sleep(2 * time.Second)
+		settleDown()
+		r.s.mu.Lock()
+		defer r.s.mu.Unlock()
+		if b := &r.s.budget; b.surplus != 8 || b.slow != 16 {
+			t.Errorf("%d slow, %d of them beside others, want 16 and 8", b.slow, b.surplus)
+		}
+		for _, id := range ids {
+			if r.s.dests[id].slow == 0 {
+				t.Errorf("destination %d hangs without a place in the slow budget", id)
+			}
+		}
+	})
+}
+
+// TestStuckMovesWhenThereIsRoom: a place in the slow budget that comes free goes to who waits for one.
+func TestStuckMovesWhenThereIsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.limits = Limits{InFlight: 8, Slow: 2}
+		var ids []uint32
+		for i := range 3 {
+			id, f := r.add(fmt.Sprint("dev", i), "a")
+			f.answer = takes(time.Duration(5+5*i) * time.Second)
+			ids = append(ids, id)
+		}
+		r.start()
+		defer r.close()
+		r.accept(ids...)
+		want := func(slow, inFlight int) {
+			t.Helper()
+			settleDown()
+			r.s.mu.Lock()
+			defer r.s.mu.Unlock()
+			if b := &r.s.budget; b.slow != slow || b.inFlight != inFlight {
+				t.Errorf("%v: %d slow, %d in flight, want %d and %d", r.since(), b.slow, b.inFlight, slow, inFlight)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		want(2, 1)
+		time.Sleep(4 * time.Second)
+		want(2, 0)
+		time.Sleep(time.Minute)
+		want(0, 0)
 	})
 }
