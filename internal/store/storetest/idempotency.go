@@ -227,10 +227,11 @@ func keyDurable(r *rig) {
 		for c := range entries {
 			entries[c] = r.keyed(key, "body", d)
 		}
+		s := r.s // a crash puts another in its place
 		var wg sync.WaitGroup
 		for _, e := range entries {
 			wg.Go(func() {
-				if out, err := r.s.Append(r.ctx, r.now, []*store.Entry{e}); err == nil && out[0].Duplicate {
+				if out, err := s.Append(r.ctx, r.now, []*store.Entry{e}); err == nil && out[0].Duplicate {
 					duplicate <- out[0]
 				}
 			})
