@@ -13,7 +13,7 @@ RACE     := ./internal/... ./pkg/... ./destinations/...
 
 .PHONY: help
 help: ## show this
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## install what the tests need (Node packages of real webhook receivers), or say exactly what is missing
@@ -36,11 +36,33 @@ race: ## run the unit tests under the race detector
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; done; done
 
 .PHONY: bench
 bench: ## run every benchmark once
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fault
+fault: ## kill the real binary twenty times under load, fill its disk, damage its log
+	FANTAIL_KILLS=20 $(GO) test -count=1 -v ./test/fault ./test/integration -run 'Kill|Damaged|Stop|Hangup|FullDisk'
+
+SEEDS ?= 1000
+.PHONY: simulate
+simulate: ## the whole engine in fake time, SEEDS (1000) random scenarios
+	$(GO) test ./test/simulation -run TestSeeds -seeds=$(SEEDS) -timeout 24h
+
+.PHONY: mutants
+mutants: ## break rules of the engine on purpose: each must be noticed
+	test/simulation/mutants/run
+
+.PHONY: load
+load: build ## measure throughput and latency on this machine, beside a bare client
+	$(GO) build -o $(BIN)/load ./test/load
+	@mkdir -p data/load
+	$(BIN)/load -fantail $(BIN)/fantail -dir data/load -fanout 3 -size 2048
+	$(BIN)/load -fantail $(BIN)/fantail -dir data/load -fanout 1 -size 2048
+	$(BIN)/load -fantail $(BIN)/fantail -dir data/load -fanout 3 -size 65536
+	$(BIN)/load -fantail $(BIN)/fantail -dir data/load -fanout 1 -rate 100
 
 .PHONY: fmt
 fmt: ## format the code
@@ -59,8 +81,12 @@ demo: ## the main job on real input, in about ten seconds
 	$(GO) run ./cmd/fantail demo
 
 .PHONY: up
-up: build ## run the daemon on configs/fantail.yaml, in the foreground
-	FANTAIL_DEV_ACME_SECRET=$${FANTAIL_DEV_ACME_SECRET:-change-me-acme-secret} $(BIN)/fantail serve --config configs/fantail.yaml
+up: build ## run the daemon on configs/fantail.yaml, in the foreground, with made-up secrets
+	@mkdir -p -m 700 configs/secrets/acme; [ -e configs/secrets/acme/lab.key ] || echo made-up-secret-of-lab > configs/secrets/acme/lab.key
+	FANTAIL_DEV_ACME_SECRET=$${FANTAIL_DEV_ACME_SECRET:-made-up-secret-of-acme} \
+	FANTAIL_DEV_GLOBEX_SECRET=$${FANTAIL_DEV_GLOBEX_SECRET:-made-up-secret-of-globex} \
+	FANTAIL_DEV_GLOBEX_LEGACY_SECRET=$${FANTAIL_DEV_GLOBEX_LEGACY_SECRET:-made-up-secret-of-legacy} \
+	$(BIN)/fantail serve --config configs/fantail.yaml
 
 .PHONY: clean
 clean: ## remove what was built
