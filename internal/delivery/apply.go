@@ -33,7 +33,7 @@ func (s *Scheduler) Apply(targets []Target) {
 
 // adopt makes d what the target says.
 func (s *Scheduler) adopt(t *Target, now instant) {
-	d := s.dest(t.ID)
+	d := s.dest(t.ID, t.Key)
 	if !d.met {
 		d.met, d.state = true, t.State
 		s.name(d, t.Key)

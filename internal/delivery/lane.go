@@ -206,7 +206,7 @@ func (s *Scheduler) queue(id store.QueueID) *queue {
 	if q := s.known(id); q != nil {
 		return q
 	}
-	d := s.dest(id.Dest)
+	d := s.dest(id.Dest, store.DestinationKey{})
 	q := &queue{id: id, dest: d, next: never}
 	d.queues = append(d.queues, q)
 	d.attach(q)
@@ -242,12 +242,13 @@ func (d *dest) lane(hash uint64) *lane {
 	return l
 }
 
-// dest returns the destination. One that no settings name is as good as removed.
-func (s *Scheduler) dest(id uint32) *dest {
+// dest returns the destination, which is called k when it is new. One that no
+// settings name is as good as removed.
+func (s *Scheduler) dest(id uint32, k store.DestinationKey) *dest {
 	d := s.dests[id]
 	if d == nil {
 		d = &dest{id: id, removed: true, max: 1}
-		s.name(d, store.DestinationKey{})
+		s.name(d, k)
 		s.dests[id] = d
 	}
 	return d
