@@ -46,8 +46,12 @@ func readBuild() build {
 	if !ok {
 		return b
 	}
-	if info.Main.Version != "" {
-		b.Version = info.Main.Version
+	switch v := info.Main.Version; v {
+	case "":
+	case "(devel)":
+		b.Version = "dev" // it stands in a User-Agent, where parentheses mean a comment
+	default:
+		b.Version = v
 	}
 	for _, s := range info.Settings {
 		switch s.Key {
