@@ -77,7 +77,7 @@ $(LINT):
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
 .PHONY: demo
-demo: ## the main job on real input, in about ten seconds
+demo: ## the main job on real input, in a few seconds
 	$(GO) run ./cmd/fantail demo
 
 .PHONY: up

@@ -10,7 +10,7 @@ func newDemo(e *env) *cobra.Command {
 	var keep, corrupt bool
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "Show the main job on real input, in about ten seconds",
+		Short: "Show the main job on real input, in a few seconds",
 		Long: `Starts the daemon on its embedded store in a temporary folder, with two sample
 developers and four local webhook receivers: two are healthy, one fails twice
 and then recovers, one hangs for ever. Sends every sample event to both

@@ -47,7 +47,7 @@ event went.
 
 The daemon is "fantail serve". Every other command that asks it or tells it
 something finds it with --server and shows its token with --token-file.`,
-		Example: `  fantail demo                                  see it work in a minute
+		Example: `  fantail demo                                  see it work, in a few seconds
   fantail serve --config fantail.yaml           run the daemon
   fantail send --developer acme event.json      hand in an event
   fantail deliveries --developer acme           see where events went
