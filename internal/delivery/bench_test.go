@@ -141,9 +141,10 @@ func BenchmarkDeadDestination(b *testing.B) {
 	runtime.ReadMemStats(&before)
 	s := New(Options{Store: o})
 	var ts []Target
+	plan := retry.Schedule{Waits: make([]time.Duration, 60_000)}
 	for i := uint32(1); i <= n; i++ {
 		ts = append(ts, Target{ID: i, Key: store.DestinationKey{Developer: fmt.Sprint(i / 8), Name: fmt.Sprint(i), Kind: "dead"},
-			Current: &Settings{Hash: uint64(i), Destination: dead{}, Timeout: 30 * time.Second, MaxInFlight: 16, Schedule: retry.Schedule{Waits: make([]time.Duration, 60000)}}})
+			Current: &Settings{Hash: uint64(i), Destination: dead{}, Timeout: 30 * time.Second, MaxInFlight: 16, Schedule: plan}})
 	}
 	s.Apply(ts)
 	if err := s.Start(context.Background()); err != nil {

@@ -132,6 +132,33 @@ func openBreaker(t *testing.T, frozen bool) {
 	}
 }
 
+// TestOpenBreakerKeepsNothing in memory of a backlog, and loses nothing of it.
+func TestOpenBreakerKeepsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, f := r.add("acme", "a")
+		f.answer = func(ctx context.Context, d destination.Delivery) error {
+			takes(4*time.Second)(ctx, d)
+			return errors.New("no")
+		}
+		r.start()
+		defer r.close()
+		r.acceptMany(300, id)
+		for r.status(id).Breaker == "closed" {
+			time.Sleep(time.Second)
+		}
+		settleDown()
+		if n := r.positions(); n != 0 {
+			t.Errorf("%d positions in memory", n)
+		}
+		f.set(nil)
+		time.Sleep(time.Hour)
+		if c := r.store.Counts(id); c.Delivered != 300 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
 func TestThrottlingOpensNoBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 // naps is a store whose answers a test delays.
@@ -176,18 +178,24 @@ func TestNothingJoinsWhatHangs(t *testing.T) {
 		defer r.close()
 		r.acceptMany(100, id) // up to 16 at once
 		time.Sleep(time.Minute)
-		f.set(takes(5 * time.Second))
+		var calls atomic.Int32
+		f.set(func(ctx context.Context, d destination.Delivery) error {
+			if calls.Add(1) == 1 {
+				return takes(4*time.Second)(ctx, d)
+			}
+			return takes(20*time.Second)(ctx, d)
+		})
 		r.acceptMany(4, id)
-		time.Sleep(2 * time.Second)
+		time.Sleep(3 * time.Second)
 		r.acceptMany(4, id)
 		settleDown()
 		if n := f.running(); n != 4 {
 			t.Errorf("%d in flight, want the 4 that are over age", n)
 		}
-		time.Sleep(3 * time.Second)
+		time.Sleep(time.Second)
 		settleDown()
-		if n := f.running(); n != 4 {
-			t.Errorf("%d in flight after a success, want the other 4", n)
+		if n := f.running(); n != 7 {
+			t.Errorf("%d in flight after a success, want the other 4 beside the 3 that are over age", n)
 		}
 	})
 }
@@ -301,5 +309,36 @@ func TestStuckMovesWhenThereIsRoom(t *testing.T) {
 		want(2, 0)
 		time.Sleep(time.Minute)
 		want(0, 0)
+	})
+}
+
+// TestLargeBodyGetsItsTurn though small ones come without end.
+func TestLargeBodyGetsItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.limits = Limits{Bytes: 1600}
+		var small []uint32
+		for i := range 40 {
+			id, f := r.add(fmt.Sprint("dev", i), "small")
+			f.answer = takes(time.Duration(900+i) * time.Millisecond)
+			small = append(small, id)
+		}
+		big, fb := r.add("big", "big")
+		r.start()
+		defer r.close()
+		for range 10 {
+			r.acceptSized(2, 90, small...)
+			time.Sleep(500 * time.Millisecond)
+		}
+		r.acceptSized(1, 1500, big)
+		began := r.since()
+		for range 20 {
+			r.acceptSized(2, 90, small...)
+			time.Sleep(500 * time.Millisecond)
+		}
+		if hits := fb.seen(); len(hits) != 1 || hits[0].at-began > 4*time.Second {
+			t.Errorf("offered at %v, tried %v", began, hits)
+		}
+		time.Sleep(5 * time.Minute)
 	})
 }
