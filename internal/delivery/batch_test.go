@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,6 +109,54 @@ func TestEachOfABatchSettlesOnItsOwn(t *testing.T) {
 		}
 		if count["pending transient"] != 11 || count["dead rejected"] != 10 || count["delivered delivered"] != 19 {
 			t.Errorf("%v; batches %v", count, b.sizes)
+		}
+	})
+}
+
+// TestSuspectIsInNoBatch: it is tried alone, and whoever else is in its batch would not be.
+func TestSuspectIsInNoBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.mem = make([]byte, 16*slotSize)
+		id, _ := r.bulk(64)
+		r.targets[id].Disabled = true
+		r.start()
+		items := r.acceptMany(20, id)
+		r.stop()
+		for range aloneAfter {
+			f := NewFlight(r.mem)
+			f.begin()
+			f.start(items[10].ID)
+		}
+		b := &bulk{most: 64, far: &far{name: "bulk", rig: r, answer: takes(time.Second)}}
+		var mu sync.Mutex
+		beside := 0
+		b.far.set(func(ctx context.Context, d destination.Delivery) error {
+			if d.ID == items[10].ID.String() {
+				mu.Lock()
+				beside = r.s.inFlight()
+				mu.Unlock()
+			}
+			return takes(time.Second)(ctx, d)
+		})
+		b.each = func(_ int, d destination.Delivery) error {
+			if d.ID == items[10].ID.String() {
+				t.Error("the suspect is in a batch")
+			}
+			return nil
+		}
+		r.targets[id].Current.Destination = b
+		r.targets[id].Disabled = false
+		r.start()
+		defer r.close()
+		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		if beside != 1 {
+			t.Errorf("%d attempts in flight while the suspect was tried, want it alone", beside)
+		}
+		for _, it := range items {
+			r.wantState(it, store.Delivered)
 		}
 	})
 }
