@@ -5,7 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -47,6 +50,17 @@ func (c Config) Validate() error {
 	at("tls.server_name", checkServerName(c.TLS.ServerName))
 	_, errs := c.TLS.config()
 	return errors.Join(append(faults, errs...)...)
+}
+
+// ValidateBrand refuses headers that are the engine's under that brand.
+func (c Config) ValidateBrand(brand string) error {
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		if ofBrand(http.CanonicalHeaderKey(name), brand) {
+			faults = append(faults, fmt.Errorf("headers.%s: is set by the engine", name))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // parseURL reads the address to post to. Its errors never show the text.

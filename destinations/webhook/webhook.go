@@ -24,6 +24,7 @@ import (
 var (
 	_ destination.Destination = (*webhook)(nil)
 	_ destination.Explainer   = (*webhook)(nil)
+	_ destination.Branded     = Config{}
 )
 
 type webhook struct {
@@ -50,10 +51,8 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	if err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
-	for name := range c.Headers {
-		if ofBrand(http.CanonicalHeaderKey(name), deps.Brand) {
-			return nil, fmt.Errorf("headers.%s: is set by the engine", name)
-		}
+	if err := c.ValidateBrand(deps.Brand); err != nil {
+		return nil, err
 	}
 	s, err := newSigner(c, deps.Brand)
 	if err != nil {

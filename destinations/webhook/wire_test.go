@@ -199,6 +199,15 @@ func TestBrandNamesTheHeaders(t *testing.T) {
 	if _, err := opener(plainDepsOf(t, "acme-health")); err == nil {
 		t.Error("a header of the brand may be set")
 	}
+	if err := c.ValidateBrand("acme-health"); err == nil || err.Error() != "headers.x-acme-health-anything: is set by the engine" {
+		t.Errorf("validated as: %v", err)
+	}
+	if err := c.ValidateBrand("acme"); err == nil {
+		t.Error("x-acme-... may be set under the brand acme")
+	}
+	if err := c.ValidateBrand("terra"); err != nil {
+		t.Errorf("under another brand: %v", err)
+	}
 }
 
 func TestRotationFollowsTheAttemptsTime(t *testing.T) {

@@ -171,7 +171,7 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 	if !t.sure {
 		look = func(reference) ([]byte, error) { return nil, errNobody }
 	}
-	if d.Open, d.refs = b.settings(def, settings, look); d.Open == nil {
+	if d.Open, d.refs = b.settings(def, r.daemon.Brand, settings, look); d.Open == nil {
 		return nil
 	}
 	t.refs = append(t.refs, d.refs)

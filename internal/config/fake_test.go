@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -44,6 +45,14 @@ type fakeMode string
 func (m *fakeMode) UnmarshalText(b []byte) error {
 	if *m = fakeMode(b); *m != "fast" && *m != "safe" {
 		return errors.New("must be fast or safe")
+	}
+	return nil
+}
+
+// ValidateBrand refuses a header of the brand.
+func (c fakeConfig) ValidateBrand(brand string) error {
+	if _, ok := c.Headers[brand]; ok {
+		return fmt.Errorf("headers.%s: is set by the engine", brand)
 	}
 	return nil
 }

@@ -68,6 +68,25 @@ func TestFaultyDeveloperLeavesOthersAlone(t *testing.T) {
 	}
 }
 
+func TestWhatTheBrandForbidsIsAFaultOfTheFile(t *testing.T) {
+	files := map[string]string{"developers/acme.yaml": "developer: acme\ndestinations:\n  - name: app\n    kind: webhook\n    settings:\n" +
+		"      secret: s3cret\n      headers:\n        zephyr: x\n"}
+	_, err := Load(folder(t, files), kinds())
+	if err == nil || strings.Contains(err.Error(), "zephyr") {
+		t.Fatalf("under another brand: %v", err)
+	}
+	path := folder(t, files)
+	write(t, filepath.Dir(path), "fantail.yaml", "brand: zephyr\n")
+	snap, err := Load(path, kinds())
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 2 || len(snap.Broken["acme"]) != 2 {
+		t.Fatalf("faults: %v", err)
+	}
+	if f := faults[1]; f.Line != 8 || !strings.Contains(f.Message, "headers.zephyr: is set by the engine") {
+		t.Errorf("fault: %v", f)
+	}
+}
+
 func TestWrongGuessDoesNotShadowADeveloper(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3cret")
 	snap, err := Load(folder(t, map[string]string{

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"regexp"
 
 	"go.yaml.in/yaml/v4"
@@ -14,16 +15,21 @@ var engineKeys = []string{"events", "enabled", "max_in_flight", "rate_limit", "t
 // settings binds the settings of the kind, n, and returns how to open the
 // destination and what the references stood for; nil when there are faults.
 // The kind validates even what was read in part, so that everything that is
-// wrong is told at once.
-func (b *binder) settings(def destination.Definition, n *yaml.Node, look lookup) (destination.Opener, map[string][]byte) {
+// wrong is told at once. An empty brand is not asked about.
+func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node, look lookup) (destination.Opener, map[string][]byte) {
 	before := len(b.failed)
 	var refs map[string][]byte
 	b.moved, b.opaque = engineKeys, nil // as a whole the settings were opaque to the engine
+	var branded error
 	open, err := def.Bind(func(into any) error {
 		b.bind(n, into, "settings")
 		refs = b.resolve(n, into, "settings", look)
+		if c, ok := into.(destination.Branded); ok && brand != "" {
+			branded = c.ValidateBrand(brand)
+		}
 		return nil
 	})
+	err = errors.Join(err, branded)
 	if err != nil {
 		b.kindFaults(n, err)
 	}

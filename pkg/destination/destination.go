@@ -98,6 +98,11 @@ type Traits struct {
 	Timeout time.Duration // of one attempt
 }
 
+// Branded is what a kind's settings implement that are sound or not by the
+// operator's brand. ValidateBrand speaks as Validate does and is asked besides
+// it, so that no developer's file is found faulty only when it is opened.
+type Branded interface{ ValidateBrand(brand string) error }
+
 // Definition is one kind of destination: its settings and how to open it.
 type Definition struct {
 	Kind   string
