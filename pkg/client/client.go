@@ -105,6 +105,9 @@ func (c *Client) once(ctx context.Context, r call, consume func(*http.Response) 
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
+	if err := sendable(req.Header); err != nil {
+		return err
+	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		return err
@@ -118,6 +121,25 @@ func (c *Client) once(ctx context.Context, r call, consume func(*http.Response) 
 		return err
 	}
 	return consume(res)
+}
+
+// errUnsendable is a fault of the caller, which no patience mends. net/http finds
+// it too, but its error looks like one of the network.
+var errUnsendable = errors.New("cannot stand in a header")
+
+func sendable(h http.Header) error {
+	for name, values := range h {
+		if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }) {
+			return fmt.Errorf("the name %q %w", name, errUnsendable)
+		}
+		for _, v := range values {
+			// The value may be the token.
+			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return fmt.Errorf("a control character, such as a line's end, %w: %s has one", errUnsendable, name)
+			}
+		}
+	}
+	return nil
 }
 
 // fetch decodes the JSON answer of r into out.

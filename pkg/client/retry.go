@@ -19,7 +19,7 @@ func (c *Client) try(ctx context.Context, r call, consume func(*http.Response) e
 	began, wait := time.Now(), firstWait
 	for {
 		err := c.once(ctx, r, consume)
-		if err == nil || !r.safe || ctx.Err() != nil {
+		if err == nil || !r.safe || ctx.Err() != nil || errors.Is(err, errUnsendable) {
 			return err
 		}
 		pause := wait/2 + rand.N(wait)

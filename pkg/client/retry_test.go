@@ -31,6 +31,7 @@ func TestWhatIsSafeIsTriedAgain(t *testing.T) {
 		{"an event without a key", []answer{busy}, send(""), 1, true, 0, 0},
 		{"an event without a key after a network fault", []answer{{err: errNetwork}}, send(""), 1, true, 0, 0},
 		{"an event with a key", []answer{busy, {err: errNetwork}, ok(`{"id":"x"}`)}, send("k"), 3, false, 7 * time.Second, 10 * time.Second},
+		{"a reference with a line's end", nil, unsendable, 0, true, 0, 0},
 		{"a change", []answer{busy}, func(ctx context.Context, c *Client) error { _, err := c.Retry(ctx, "x"); return err }, 1, true, 0, 0},
 		{"a probe", []answer{busy}, func(ctx context.Context, c *Client) error { return c.Healthy(ctx) }, 1, true, 0, 0},
 		{"erasing", []answer{busy, ok(`{"events":1}`)}, erase, 2, false, 7 * time.Second, 8 * time.Second},
@@ -52,6 +53,11 @@ func TestWhatIsSafeIsTriedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+func unsendable(ctx context.Context, c *Client) error {
+	_, err := c.Send(ctx, SendRequest{Developer: "acme", Reference: "a\r\nx: b", IdempotencyKey: "k", Body: []byte("{}")})
+	return err
 }
 
 func read(ctx context.Context, c *Client) error {
