@@ -27,8 +27,7 @@ func (a *App) keep(ctx context.Context) {
 }
 
 func (a *App) retain(ctx context.Context) {
-	cur := a.current.Load()
-	r := cur.snapshot.Daemon.Retention
+	r := a.current.Load().snapshot.Daemon.Retention
 	report, err := a.store.Retain(ctx, time.Now(), store.Retention{
 		Events: r.Events, Attempts: r.Attempts, Idempotency: r.Idempotency,
 	}, a.scheduler.Moved)
@@ -38,9 +37,19 @@ func (a *App) retain(ctx context.Context) {
 	case report.Expired > 0:
 		a.log.Warn("pending deliveries outlived retention.events and are dead", "deliveries", report.Expired)
 	}
-	if _, err := a.store.CollectSettings(ctx, hashes(cur)); err != nil && ctx.Err() == nil {
+	if err := a.collect(ctx); err != nil && ctx.Err() == nil {
 		a.log.Error("settings that nobody needs were not removed", "err", err)
 	}
+}
+
+// collect removes settings that nobody needs. A reload stores its settings
+// before they are current: it must not run meanwhile, or they would be removed
+// and what is frozen to them rebound.
+func (a *App) collect(ctx context.Context) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	_, err := a.store.CollectSettings(ctx, hashes(a.current.Load()))
+	return err
 }
 
 // hashes lists what is current: it must be there when a delivery is frozen to it.
