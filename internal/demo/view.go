@@ -82,7 +82,10 @@ func report(ctx context.Context, api *client.Client, out io.Writer, c *cast) err
 		fault := judge(r, p)
 		verdict := "adds up"
 		if fault != nil {
-			verdict = "DOES NOT ADD UP"
+			verdict = "WRONG, see below"
+			if !r.Balanced {
+				verdict = "DOES NOT ADD UP"
+			}
 			faults = append(faults, fmt.Errorf("%s: %w", p.id(), fault))
 		}
 		fmt.Fprintf(out, "  %-14s accepted %d = delivered %d + pending %d + dead %d + cancelled %d: %s\n",
