@@ -13,6 +13,24 @@ import (
 
 // TestBackupUnderLoad: a copy taken while events arrive and are delivered opens,
 // balances, and holds all that was acknowledged before.
+func TestABackupIsItsOwnersAlone(t *testing.T) {
+	root := t.TempDir()
+	s := mustOpen(t, filepath.Join(root, "db"), Options{})
+	dir := filepath.Join(root, "backups", "one")
+	if err := s.Backup(ctx, dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{filepath.Join(root, "db"), filepath.Dir(dir), dir} {
+		info, err := os.Stat(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode := info.Mode().Perm(); mode != 0o700 {
+			t.Errorf("%s has mode %o, want 700: it holds bodies", d, mode)
+		}
+	}
+}
+
 func TestBackupUnderLoad(t *testing.T) {
 	root := t.TempDir()
 	s := mustOpen(t, filepath.Join(root, "db"), Options{})

@@ -86,11 +86,13 @@ func (f *fuse) RemoveAll(name string) error {
 	return f.FS.RemoveAll(name)
 }
 
+// MkdirAll keeps folders from everybody else, whatever Pebble asks for: its files
+// hold bodies and are readable, those of a backup too.
 func (f *fuse) MkdirAll(dir string, perm os.FileMode) error {
 	if err := f.err(); err != nil {
 		return err
 	}
-	return f.FS.MkdirAll(dir, perm)
+	return f.FS.MkdirAll(dir, perm&0o700)
 }
 
 func (f *fuse) Unwrap() vfs.FS { return f.FS }
