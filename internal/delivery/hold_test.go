@@ -25,14 +25,14 @@ func TestHoldProbesAndResumes(t *testing.T) {
 		f.answer = misconfigures
 		r.start()
 		defer r.close()
-		first := r.accept(id)
+		first := r.acceptMany(50, id)
 		settleDown()
-		var later []store.Item
-		for range 100 {
-			later = append(later, r.accept(id)...)
+		if n := r.positions(); n != 0 {
+			t.Errorf("%d positions in memory of a held destination", n)
 		}
+		r.acceptMany(100, id)
 		settleDown()
-		if st := r.status(id); st.State != "held" || st.Reason != "no such bucket" || st.Pending != 101 {
+		if st := r.status(id); st.State != "held" || st.Reason != "no such bucket" || st.Pending != 150 {
 			t.Fatalf("%+v", st)
 		}
 		time.Sleep(10 * time.Hour)
