@@ -129,6 +129,9 @@ func (d *drawing) events() {
 func (d *drawing) operations() {
 	s := d.s
 	dest := func() int { return d.IntN(len(s.Dests)) }
+	if d.chance(0.7) {
+		d.reloads() // first, so that other things happen around them
+	}
 	if d.chance(0.6) {
 		for range 1 + d.IntN(6) {
 			a := Action{At: d.soon(), Verb: Pause, Dest: dest()}
@@ -148,11 +151,8 @@ func (d *drawing) operations() {
 			d.add(a)
 		}
 	}
-	if d.chance(0.7) {
-		d.reloads()
-	}
-	if d.chance(0.3) {
-		for range 1 + d.IntN(4) {
+	if d.chance(0.4) {
+		for range 1 + d.IntN(6) {
 			d.add(Action{At: d.soon(), Verb: Rebind, Dest: dest()})
 		}
 	}
@@ -183,6 +183,7 @@ func (d *drawing) reloads() {
 	}
 	sortTimes(at)
 	for _, t := range at {
+		d.bursts = append(d.bursts, t)
 		a := Action{At: t, Verb: Reload, Setups: map[int]Setup{}}
 		for range 1 + d.IntN(3) {
 			i := d.IntN(len(d.setups))

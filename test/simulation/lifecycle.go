@@ -25,6 +25,9 @@ func (m *Model) apply(p *process, setups map[int]Setup, which []int, ids []uint3
 		m.touchDest(d, now)
 		was := d.current()
 		if d.setup.Rate != s.Rate {
+			if n := len(d.starts); n > 0 && s.Rate > 0 {
+				d.spaced = d.starts[n-1] + d.every() // the last attempt was made at the old rate
+			}
 			d.starts = nil
 		}
 		d.setup, d.met = s, true
@@ -70,7 +73,7 @@ func (m *Model) up(p *process) {
 func (m *Model) begin(p *process) {
 	m.process = p
 	for _, d := range m.dests {
-		d.lanes, d.seen, d.starts = map[uint64]*lane{}, map[uint64]bool{}, nil
+		d.lanes, d.seen, d.starts, d.spaced = map[uint64]*lane{}, map[uint64]bool{}, nil, 0
 		d.waiting = map[*parcel]bool{}
 		d.asking, d.rebinds = false, 0
 		for _, e := range d.all {

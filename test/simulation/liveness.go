@@ -26,8 +26,10 @@ const lateMost = time.Millisecond
 // late returns how late an attempt may be in this run.
 func (m *Model) late() time.Duration {
 	switch {
-	case m.sc.tight() || m.sc.Faults > 0: // waits for places, or for the store to work again
-		return -1
+	case m.sc.tight(): // it may wait for places that others hang on to, until their timeouts
+		return time.Hour
+	case m.sc.Faults > 0: // it may wait until the store works again
+		return 5 * time.Minute
 	case m.sc.Lag > 0:
 		return lateMost + 12*m.sc.Lag
 	}
@@ -39,11 +41,9 @@ func (m *Model) late() time.Duration {
 func (m *Model) touch(l *lane, now int64) {
 	since := l.since
 	l.since = now
-	if late := m.late(); late >= 0 {
-		if d, from := m.idle(l, since, now, int64(late)); d != nil {
-			m.faultLocked(d, "was eligible from %s and had not been tried by %s (lane: %d in flight, concurrency %d of %d%s)",
-				clock(from), clock(now), len(l.flying), l.limit, l.dest.setup.Max, l.mood())
-		}
+	if d, from := m.idle(l, since, now, int64(m.late())); d != nil {
+		m.faultLocked(d, "was eligible from %s and had not been tried by %s (lane: %d in flight, concurrency %d of %d%s)",
+			clock(from), clock(now), len(l.flying), l.limit, l.dest.setup.Max, l.mood())
 	}
 }
 
@@ -75,8 +75,10 @@ func (m *Model) idle(l *lane, since, now, late int64) (*parcel, int64) {
 			to = min(to, c.start+int64(time.Second))
 		}
 	}
-	if every := d.every(); every > 0 && len(d.starts) > 0 {
-		from = max(from, d.starts[len(d.starts)-1]+every)
+	if every := d.every(); every > 0 {
+		if from = max(from, d.spaced); len(d.starts) > 0 {
+			from = max(from, d.starts[len(d.starts)-1]+every)
+		}
 	}
 	if to-from <= late {
 		return nil, 0

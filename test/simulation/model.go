@@ -75,6 +75,7 @@ type dest struct {
 	waiting map[*parcel]bool
 	all     []*parcel
 	starts  []int64 // of attempts, since the rate was set
+	spaced  int64   // when the rate before allows the next one
 	notes   []note
 }
 
