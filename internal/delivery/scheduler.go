@@ -226,8 +226,13 @@ func (s *Scheduler) moved(m *store.Moved, now instant) {
 		s.leave(m, now)
 	}
 	if m.To == store.Pending {
+		// Its outcome may have overtaken this answer: the row itself tells, not m.
 		q := s.queue(m.Item.Queue)
-		s.commit(q, &m.Item, now)
+		if j := s.set[keyOf(q.id, m.ID)]; j != nil {
+			s.saw(j, &m.Item, now)
+		} else {
+			q.spill(m.Item.Position())
+		}
 		s.consider(q.lane, now)
 		return
 	}
