@@ -46,8 +46,9 @@ type Eraser interface {
 type Daemon interface {
 	// Names returns the destinations ever registered, as they are now.
 	Names() *Names
-	// Reload reads the settings again. Its error is shown to who asked: all the faults.
-	Reload(ctx context.Context) error
+	// Reload reads the settings again and returns which of them wait for the next
+	// start. Its error is shown to who asked: all the faults.
+	Reload(ctx context.Context) (waiting []string, err error)
 	// Backup writes a consistent copy of the store to dir, which must not exist.
 	Backup(ctx context.Context, dir string) error
 	// Health returns what keeps the daemon from working, and what is amiss

@@ -124,7 +124,8 @@ func TestClientAndAPIAgree(t *testing.T) {
 	if ready, err := c.Readiness(ctx); err != nil || !ready.Ready || len(ready.Warnings) != 1 || ready.Version != "1.2.3" {
 		t.Errorf("readiness: %+v, %v", ready, err)
 	}
-	if err := errors.Join(c.Reload(ctx), c.Backup(ctx, "/copy"), c.Healthy(ctx), c.Ready(ctx), egress); err != nil {
+	_, reload := c.Reload(ctx)
+	if err := errors.Join(reload, c.Backup(ctx, "/copy"), c.Healthy(ctx), c.Ready(ctx), egress); err != nil {
 		t.Error(err)
 	}
 }

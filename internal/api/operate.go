@@ -51,13 +51,15 @@ func (a *API) reload(c *call) error {
 		return err
 	}
 	// Half done because a client hung up is worse than done unseen.
-	if err := a.Daemon.Reload(context.WithoutCancel(c.r.Context())); err != nil {
+	waiting, err := a.Daemon.Reload(context.WithoutCancel(c.r.Context()))
+	if err != nil {
 		return refuse(422, "invalid_settings", err.Error())
 	}
 	a.Log.Info("settings were reloaded over the API", "by", c.who.name)
 	return c.json(200, struct {
-		Reloaded bool `json:"reloaded"`
-	}{true})
+		Reloaded bool     `json:"reloaded"`
+		Waiting  []string `json:"at_next_start,omitempty"`
+	}{true, waiting})
 }
 
 // backup writes a copy of the store on the daemon's machine.

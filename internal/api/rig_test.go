@@ -272,14 +272,15 @@ type daemon struct {
 	names              *Names
 	store              *pebblestore.Store
 	reload             error
+	waiting            []string
 	backup             error
 	problems, warnings []string
 }
 
 var _ Daemon = (*daemon)(nil)
 
-func (d *daemon) Names() *Names                { return d.names }
-func (d *daemon) Reload(context.Context) error { return d.reload }
+func (d *daemon) Names() *Names                            { return d.names }
+func (d *daemon) Reload(context.Context) ([]string, error) { return d.waiting, d.reload }
 func (d *daemon) Backup(ctx context.Context, dir string) error {
 	if d.backup != nil {
 		return d.backup

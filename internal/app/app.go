@@ -55,6 +55,7 @@ type App struct {
 	api       *api.API
 	cert      atomic.Pointer[tls.Certificate]
 
+	started   *config.Daemon // what is built in until the next start
 	reloading sync.Mutex
 	current   atomic.Pointer[state]
 	stopping  atomic.Bool
@@ -79,12 +80,8 @@ type step struct {
 // New builds the daemon and binds its listener, but accepts and delivers
 // nothing before Run. After an error everything is closed again.
 func New(ctx context.Context, o Options) (_ *App, err error) {
-	made, err := config.EnsureKeyFile(o.Config)
-	if err != nil {
+	if err := ensureKey(o.Config, o.Kinds, o.Log); err != nil {
 		return nil, err
-	}
-	for _, file := range made {
-		o.Log.Warn("made a new key, which seals stored settings: keep a copy where you keep secrets", "file", file)
 	}
 	snapshot, loadErr := config.Load(o.Config, o.Kinds)
 	if snapshot == nil {
@@ -92,7 +89,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a := &App{
 		config: o.Config, kinds: o.Kinds, log: o.Log, version: o.Version,
-		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1),
+		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), started: &snapshot.Daemon,
 	}
 	defer func() {
 		if err != nil {

@@ -54,26 +54,28 @@ func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
 }
 
 // Reload reads the settings again and swaps them in whole, or changes nothing
-// and returns every fault (config.Faults).
-func (a *App) Reload(ctx context.Context) error {
+// and returns every fault (config.Faults). waiting names what was built in at
+// the start and differs now.
+func (a *App) Reload(ctx context.Context) (waiting []string, err error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	snap, err := config.Load(a.config, a.kinds)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := a.loadCertificate(&snap.Daemon); err != nil {
-		return err
+		return nil, err
 	}
 	a.note(snap)
-	for _, key := range needRestart(&a.current.Load().snapshot.Daemon, &snap.Daemon) {
+	if err := a.apply(ctx, snap, nil, nil); err != nil {
+		return nil, err
+	}
+	waiting = needRestart(a.started, &snap.Daemon)
+	for _, key := range waiting {
 		a.log.Warn("a changed setting takes effect at the next start", "setting", key)
 	}
-	if err := a.apply(ctx, snap, nil, nil); err != nil {
-		return err
-	}
 	a.log.Info("settings reloaded", "developers", len(snap.Developers))
-	return nil
+	return waiting, nil
 }
 
 // note logs what is allowed in the settings but worth saying.

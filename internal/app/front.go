@@ -62,6 +62,9 @@ func (a *App) Backup(ctx context.Context, dir string) error {
 func (a *App) Health() (problems, warnings []string) {
 	cur := a.current.Load()
 	warnings = append(warnings, cur.problems...)
+	for _, key := range needRestart(a.started, &cur.snapshot.Daemon) {
+		warnings = append(warnings, "the setting "+key+" was changed and takes effect at the next start")
+	}
 	if a.stopping.Load() {
 		problems = append(problems, "stopping")
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -24,11 +25,19 @@ disturbed, and destinations that did not change are left alone.
 			if err != nil {
 				return err
 			}
-			if err := c.Reload(cmd.Context()); err != nil {
+			waiting, err := c.Reload(cmd.Context())
+			if err != nil {
 				return err
 			}
 			if e.json {
-				return e.printJSON(map[string]string{"result": "reloaded"})
+				return e.printJSON(struct {
+					Result  string   `json:"result"`
+					Waiting []string `json:"at_next_start,omitempty"`
+				}{"reloaded", waiting})
+			}
+			if len(waiting) > 0 {
+				_, err = fmt.Fprintf(e.out, "The settings were reloaded, but these take effect at the next start: %s.\n", clean(strings.Join(waiting, ", ")))
+				return err
 			}
 			_, err = fmt.Fprintln(e.out, "The settings were reloaded.")
 			return err

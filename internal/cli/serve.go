@@ -88,7 +88,7 @@ func reloadOnHangup(ctx context.Context, a *app.App, log *slog.Logger) {
 	for {
 		select {
 		case <-hangup:
-			if err := a.Reload(ctx); err != nil {
+			if _, err := a.Reload(ctx); err != nil {
 				log.Error("the settings were not reloaded; the daemon goes on with the old ones", "err", err)
 			}
 		case <-ctx.Done():

@@ -28,7 +28,7 @@ func (in *Ingest) checkFields(r *Request) *Refusal {
 		return refuse(413, "too_large", fmt.Sprintf("the body has %d bytes, more than the %d that are allowed", len(r.Body), in.limits.Body))
 	}
 	if len(r.Reference) > maxReference || !visible(r.Reference) {
-		return refuse(400, "invalid_reference", fmt.Sprintf("the reference must be 1 to %d visible ASCII characters", maxReference))
+		r.Reference = "" // the event matters more than its label: it gets a fresh UUID, which the answer tells
 	}
 	if len(r.IdempotencyKey) > maxIdempotencyKey || !visible(r.IdempotencyKey) {
 		return refuse(400, "invalid_idempotency_key", fmt.Sprintf("the idempotency key must be 1 to %d visible ASCII characters", maxIdempotencyKey))

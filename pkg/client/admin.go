@@ -61,8 +61,19 @@ func (c *Client) Erase(ctx context.Context, developer, user string) (Erased, err
 }
 
 // Reload makes the daemon read its settings again: all of them or, when
-// anything is wrong, none; the *Error then lists every fault.
-func (c *Client) Reload(ctx context.Context) error { return c.act(ctx, "/v1/reload", nil) }
+// anything is wrong, none; the *Error then lists every fault. waiting names
+// changed settings of the daemon that take effect at its next start.
+func (c *Client) Reload(ctx context.Context) (waiting []string, err error) {
+	r, err := post("/v1/reload", nil)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Waiting []string `json:"at_next_start"`
+	}
+	err = c.fetch(ctx, r, &answer)
+	return answer.Waiting, err
+}
 
 // Backup makes the daemon write a consistent copy of its store to dir, an
 // absolute path on the daemon's machine that does not exist yet.

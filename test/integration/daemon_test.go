@@ -71,12 +71,16 @@ type daemon struct {
 	stop func() error // ends it; safe to call twice
 }
 
-func (h *home) start() *daemon {
-	h.t.Helper()
-	a, err := app.New(h.t.Context(), app.Options{
+func (h *home) open() (*app.App, error) {
+	return app.New(h.t.Context(), app.Options{
 		Config: filepath.Join(h.dir, "fantail.yaml"), Kinds: all.Destinations(), Version: "test",
 		Log: slog.New(slog.NewTextHandler(h, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
+}
+
+func (h *home) start() *daemon {
+	h.t.Helper()
+	a, err := h.open()
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestFrozenRetryOutlivesReloadAndRestart(t *testing.T) {
 					t.Fatal(err)
 				}
 				d = h.start()
-			} else if err := d.app.Reload(t.Context()); err != nil {
+			} else if _, err := d.app.Reload(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			d.send(t, "acme", []byte(`{"type":"sleep","n":2}`))

@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -15,7 +17,7 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 
 	h.write("developers/acme.yaml", webhook("acme", moved.URL, "a-secret-of-acme", ""))
 	h.write("developers/globex.yaml", webhook("globex", old.URL, "a-secret-of-globex", "retires: 3\n    timeout: soon"))
-	err := d.app.Reload(t.Context())
+	_, err := d.app.Reload(t.Context())
 	if err == nil {
 		t.Fatal("a reload of faulty settings succeeded")
 	}
@@ -31,7 +33,7 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 	}
 
 	h.write("developers/globex.yaml", webhook("globex", old.URL, "a-secret-of-globex", ""))
-	if err := d.app.Reload(t.Context()); err != nil {
+	if _, err := d.app.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	d.send(t, "acme", []byte(`{"type":"x"}`))
@@ -64,4 +66,51 @@ func TestFaultyDeveloperStartsOnLastGoodSettings(t *testing.T) {
 	if all := strings.Join(warnings, "\n"); len(problems) > 0 || !strings.Contains(all, "acme") || !strings.Contains(all, "newco") {
 		t.Errorf("problems %v, warnings %v: want no problem and a warning of acme and of newco", problems, warnings)
 	}
+}
+
+// What is built in at the start is named, not silently left as it was.
+func TestReloadNamesWhatWaitsForTheNextStart(t *testing.T) {
+	h := newHome(t)
+	h.write("developers/acme.yaml", webhook("acme", "http://127.0.0.1:9/", "a-secret-of-acme", ""))
+	d := h.start()
+	h.write("fantail.yaml", `
+listen: 127.0.0.1:0
+store: { pebble: { dir: store } }
+egress: { allow: [127.0.0.0/8], deny: [192.0.2.0/24] }
+shutdown_grace: 2s
+`)
+	for range 2 { // it waits until then, however often one reloads
+		waiting, err := d.Reload(t.Context())
+		if err != nil || len(waiting) != 1 || waiting[0] != "egress" {
+			t.Errorf("waiting %v, error %v; want egress", waiting, err)
+		}
+	}
+	if _, warnings := d.app.Health(); !strings.Contains(strings.Join(warnings, "\n"), "egress") {
+		t.Errorf("warnings %v do not name egress", warnings)
+	}
+}
+
+// A store whose key is gone is not opened under a new one.
+func TestMissingKeyIsNotMadeAnew(t *testing.T) {
+	h := newHome(t)
+	h.write("developers/acme.yaml", webhook("acme", "http://127.0.0.1:9/", "a-secret-of-acme", ""))
+	if err := h.start().stop(); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(h.dir, "fantail.key")
+	text, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.open(); err == nil || !strings.Contains(err.Error(), "put it back") {
+		t.Fatalf("a daemon without its key: %v", err)
+	}
+	if _, err := os.Stat(key); !os.IsNotExist(err) {
+		t.Errorf("a new key was left behind: %v", err)
+	}
+	h.write("fantail.key", string(text))
+	h.start()
 }
