@@ -93,10 +93,7 @@ func (s *Scheduler) loaded(q *queue, from store.Position, items []store.Item, ne
 	if n := len(items); n > 0 {
 		last := items[n-1].Position()
 		q.cursor = after(last)
-		if q.highAt == 0 || below(q.high, last) {
-			q.high = last
-		}
-		q.highAt = now.mono + 1
+		q.raise(last, now)
 	}
 	if q.lowered {
 		if below(q.low, q.cursor) {

@@ -32,8 +32,9 @@ type queue struct {
 	timer   alarm[*queue]
 	zombies []*job // settled, kept in the set until the read that may have seen them ends
 
-	// high is the highest position that any read of the last minutes returned. What
-	// is offered below it may have been read, attempted and settled already.
+	// high is the highest position that any read of the last minutes returned, or
+	// up to which a change found something gone from memory. What is offered below
+	// it may have been read, attempted and settled, or cancelled, already.
 	high   store.Position
 	highAt int64
 
@@ -101,6 +102,14 @@ func after(p store.Position) store.Position {
 		p.Due++
 	}
 	return p
+}
+
+// raise moves high up to p and keeps it for another while.
+func (q *queue) raise(p store.Position, now instant) {
+	if q.highAt == 0 || below(q.high, p) {
+		q.high = p
+	}
+	q.highAt = now.mono + 1
 }
 
 // spill leaves a pending row at p to the disk.

@@ -257,6 +257,10 @@ func (s *Scheduler) leave(m *store.Moved, now instant) {
 		s.net.left[keyOf(q.id, m.ID)] = true
 	}
 	j := s.set[keyOf(q.id, m.ID)]
+	if j == nil {
+		// Its Offer may still be on its way, with the row as it was before.
+		q.raise(store.Position{Due: now.wall + 1}, now)
+	}
 	switch {
 	case j == nil && q.reading:
 		j = &job{item: store.Item{ID: m.ID, Queue: m.Was, Version: m.Item.Version}, q: q}
