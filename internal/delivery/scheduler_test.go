@@ -375,3 +375,29 @@ func TestLateOffer(t *testing.T) {
 		}
 	})
 }
+
+// An Offer that comes after its delivery was cancelled sends nothing.
+func TestLateOfferBehindACancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, f := r.add("acme", "a")
+		r.start()
+		defer r.close()
+		r.accept(id)
+		settleDown()
+		s := r.s
+		r.s = New(Options{Store: r.store}) // takes the offer that is late
+		late := r.acceptEvent(id)
+		r.s = s
+		ms, err := s.Move(t.Context(), time.Now(), store.Cancel, []store.DeliveryID{late.items[0].ID})
+		if err != nil || ms[0].Err != nil {
+			t.Fatal(err, ms)
+		}
+		s.Offer(late.event, late.items)
+		settleDown()
+		if n := len(f.seen()); n != 1 {
+			t.Errorf("%d attempts, want that of the first delivery alone", n)
+		}
+		r.wantState(late.items[0], store.Cancelled)
+	})
+}
