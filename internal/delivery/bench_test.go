@@ -22,6 +22,7 @@ type costless struct {
 	settled atomic.Int64
 	want    int64
 	done    chan struct{}
+	some    chan struct{} // signalled when something was settled
 }
 
 func (c *costless) Queues(context.Context) ([]store.QueueID, error) { return nil, nil }
@@ -38,6 +39,7 @@ func (c *costless) Settle(_ context.Context, _ time.Time, outcomes []store.Outco
 	if c.settled.Add(int64(len(outcomes))) == c.want {
 		close(c.done)
 	}
+	signal(c.some)
 	return out, nil
 }
 
@@ -63,11 +65,11 @@ func (noop) Close() error { return nil }
 // BenchmarkDeliver measures scheduler and worker of one delivery, with a
 // destination and a store that cost nothing, fan-out 4.
 func BenchmarkDeliver(b *testing.B) {
-	const fan = 4
-	c := &costless{done: make(chan struct{})}
+	const fan, dests = 4, 640
+	c := &costless{done: make(chan struct{}), some: make(chan struct{}, 1)}
 	s := New(Options{Store: c})
 	var ts []Target
-	for i := uint32(1); i <= 64; i++ {
+	for i := uint32(1); i <= dests; i++ {
 		ts = append(ts, Target{
 			ID: i, Key: store.DestinationKey{Developer: fmt.Sprint(i / 8), Name: fmt.Sprint(i), Kind: "noop"},
 			Current: &Settings{Hash: uint64(i), Destination: noop{}, Timeout: 30 * time.Second, MaxInFlight: 16, Schedule: retry.Exponential(30*time.Second, 3, 8, 0.1)},
@@ -88,12 +90,12 @@ func BenchmarkDeliver(b *testing.B) {
 		e := &event.Event{ID: event.NewID(now, uint16(i), uint64(i)), Body: body}
 		items := make([]store.Item, fan)
 		for k := range items {
-			dest := uint32(1 + (i*fan+k)%64)
+			dest := uint32(1 + (i*fan+k)%dests)
 			items[k] = store.Item{ID: store.DeliveryID{Day: e.ID.Day(), Event: e.ID, Dest: dest}, Queue: store.QueueID{Dest: dest}, Due: now.UnixNano(), Size: 2048, Version: 1}
 		}
 		s.Offer(e, items)
-		for int64(i*fan)-c.settled.Load() > 2048 { // as a producer would be held back
-			time.Sleep(10 * time.Microsecond)
+		for int64(i*fan)-c.settled.Load() > 2048 { // as a producer would be held back; far from spilling a queue, which this store would lose
+			<-c.some
 		}
 	}
 	<-c.done
