@@ -57,6 +57,9 @@ func (a *API) listDestinations(c *call) error {
 		return q.err
 	}
 	developer, state := q.text("developer"), q.text("state")
+	if state != "" && !slices.Contains([]string{"active", "paused", "disabled", "held", "removed"}, state) {
+		return refuse(400, "invalid_parameter", fmt.Sprintf("unknown state %q: want active, paused, disabled, held or removed", state))
+	}
 	all := a.Scheduler.Status()
 	all = slices.DeleteFunc(all, func(s delivery.Status) bool {
 		return !c.who.sees(s.Key.Developer) || developer != "" && s.Key.Developer != developer || state != "" && s.State != state ||

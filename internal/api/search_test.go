@@ -102,6 +102,7 @@ func TestListsRefuseWhatTheyDoNotKnow(t *testing.T) {
 		"/v1/deliveries?cursor=%F0%9F%98%80":      "invalid_cursor",
 		"/v1/destinations?cursor=!":               "invalid_cursor",
 		"/v1/destinations?name=app":               "invalid_parameter",
+		"/v1/destinations?state=lost":             "invalid_parameter",
 		"/v1/audit?deep=often":                    "invalid_parameter",
 		"/v1/audit?since=2026-01-01T00:00:00Z":    "invalid_parameter",
 		"/v1/deliveries/x?y=z":                    "invalid_parameter",
