@@ -2,10 +2,8 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -294,111 +292,5 @@ func TestMaxInFlight(t *testing.T) {
 		if f.closes() != 0 {
 			t.Error("the destination was closed though its settings are the same")
 		}
-	})
-}
-
-func TestThrottledWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		id, f := r.add("acme", "a")
-		f.answer = func(context.Context, destination.Delivery) error {
-			return destination.Throttle(errors.New("429"), 10*time.Minute)
-		}
-		r.start()
-		defer r.close()
-		it := r.accept(id)
-		settleDown()
-		f.set(nil)
-		for range 30 {
-			r.accept(id)
-		}
-		time.Sleep(time.Hour)
-		hits := f.seen()
-		if len(hits) != 32 || hits[1].at != 10*time.Minute {
-			t.Errorf("%d attempts, the second at %v, want all but the first from 10 m on", len(hits), hits[1].at)
-		}
-		if d, as := r.record(it[0]); d.State != store.Delivered || len(as) != 2 || as[0].Class != "throttled" || !as[0].Counted {
-			t.Errorf("%+v %+v", d, as)
-		}
-	})
-}
-
-// TestPanicIsAFailure: the text of a panic may be a secret.
-func TestPanicIsAFailure(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		id, f := r.add("acme", "a")
-		f.answer = func(context.Context, destination.Delivery) error { panic("hunter2") }
-		r.start()
-		defer r.close()
-		it := r.accept(id)
-		settleDown()
-		f.set(nil)
-		d, as := r.record(it[0])
-		if d.State != store.Pending || d.Attempts != 1 || len(as) != 1 || as[0].Answer != "destination panicked" || as[0].Class != "transient" {
-			t.Errorf("%+v %+v", d, as)
-		}
-		if log := r.log.String(); !strings.Contains(log, "panicked") || strings.Contains(log, "hunter2") {
-			t.Errorf("log: %s", log)
-		}
-		time.Sleep(time.Minute)
-		r.wantState(it[0], store.Delivered)
-	})
-}
-
-func TestTimeoutIsAFailure(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		id, f := r.add("acme", "a")
-		f.answer = hang
-		r.start()
-		defer r.close()
-		it := r.accept(id)
-		time.Sleep(31 * time.Second)
-		if d, as := r.record(it[0]); d.Attempts != 1 || as[0].Took != 30*time.Second || !strings.Contains(as[0].Answer, "no answer within 30s") {
-			t.Errorf("%+v %+v", d, as)
-		}
-	})
-}
-
-func TestRejectedIsDead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		id, f := r.add("acme", "a")
-		f.answer = func(context.Context, destination.Delivery) error {
-			return destination.Reject(errors.New("user_id too long\x1b[31m"))
-		}
-		r.start()
-		defer r.close()
-		it := r.accept(id)
-		settleDown()
-		if d, _ := r.record(it[0]); d.State != store.Dead || d.Reason != `rejected: user_id too long\x1b[31m` {
-			t.Errorf("%+v", d)
-		}
-	})
-}
-
-func TestEngineFaultBlamesNobody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		id, f := r.add("acme", "a")
-		f.answer = func(context.Context, destination.Delivery) error {
-			return fmt.Errorf("put: %w", destination.ErrEngine)
-		}
-		r.start()
-		defer r.close()
-		it := r.accept(id)
-		time.Sleep(10 * time.Minute)
-		hits := f.seen()
-		if n := len(hits); n < 10 || n > 20 {
-			t.Errorf("%d attempts in 10 m", n)
-		}
-		d, _ := r.record(it[0])
-		if d.State != store.Pending || d.Attempts != 0 || hits[len(hits)-1].attempt != 1 {
-			t.Errorf("%+v", d)
-		}
-		f.set(nil)
-		time.Sleep(time.Minute)
-		r.wantState(it[0], store.Delivered)
 	})
 }
