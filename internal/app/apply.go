@@ -63,12 +63,16 @@ func (a *App) Reload(ctx context.Context) (waiting []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.loadCertificate(&snap.Daemon); err != nil {
+	cert, err := readCertificate(&snap.Daemon)
+	if err != nil {
 		return nil, err
 	}
 	a.note(snap)
 	if err := a.apply(ctx, snap, nil, nil); err != nil {
 		return nil, err
+	}
+	if cert != nil {
+		a.cert.Store(cert)
 	}
 	waiting = needRestart(a.started, &snap.Daemon)
 	for _, key := range waiting {

@@ -81,9 +81,11 @@ func (a *App) buildEngine(_ context.Context, d *config.Daemon, _ Options) error 
 
 // listen binds the API's address, so that a taken port is found before anything runs.
 func (a *App) listen(ctx context.Context, d *config.Daemon) error {
-	if err := a.loadCertificate(d); err != nil {
+	cert, err := readCertificate(d)
+	if err != nil {
 		return err
 	}
+	a.cert.Store(cert)
 	a.server = &http.Server{
 		Handler:           a.api,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -99,7 +101,6 @@ func (a *App) listen(ctx context.Context, d *config.Daemon) error {
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.cert.Load(), nil },
 		}
 	}
-	var err error
 	if a.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", d.Listen); err != nil {
 		return fmt.Errorf("listen on %s (setting `listen`): %w", d.Listen, err)
 	}
@@ -121,16 +122,15 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// loadCertificate reads the API's certificate, at the start and at every
-// reload: a renewed one is used without a restart.
-func (a *App) loadCertificate(d *config.Daemon) error {
+// readCertificate reads the API's certificate, at the start and at every
+// reload, so that a renewed one is used without a restart; nil without TLS.
+func readCertificate(d *config.Daemon) (*tls.Certificate, error) {
 	if d.TLS.Cert == "" {
-		return nil
+		return nil, nil
 	}
 	cert, err := tls.LoadX509KeyPair(d.TLS.Cert, d.TLS.Key)
 	if err != nil {
-		return fmt.Errorf("read tls.cert and tls.key: %w", err)
+		return nil, fmt.Errorf("read tls.cert and tls.key: %w", err)
 	}
-	a.cert.Store(&cert)
-	return nil
+	return &cert, nil
 }
