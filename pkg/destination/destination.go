@@ -84,6 +84,10 @@ type Deps struct {
 	Log       *slog.Logger
 	HTTP      *http.Client // shared and guarded; follows no redirects; its Transport is an *http.Transport, to Clone for TLS settings of one's own
 	Dial      DialFunc     // guarded; for protocols that are not HTTP
+	Payloads  PayloadStore // the operator's; for kinds that link to payloads
+	Catalogue *event.Catalogue
+	Ambient   bool         // may use the operator's own cloud credentials
+	Metadata  *http.Client // the only way to the metadata service of a cloud, for ambient credentials; nil unless Ambient
 	Brand     string       // prefix of headers and tables: "terra"
 	UserAgent string       // "Fantail/<version>"
 }

@@ -1,0 +1,29 @@
+package destination
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// PayloadStore keeps what destinations link to instead of carrying it: the
+// operator's object store, or a bucket of the destination's own. Errors of the
+// operator's wrap [ErrEngine]; those of a destination's own bucket are
+// classified like every other.
+type PayloadStore interface {
+	// Put stores p of developer. Keys are immutable: what is there already for
+	// p.ID counts as done, so that a large event makes progress over attempts.
+	Put(ctx context.Context, developer string, p event.Payload) error
+	// Link returns a presigned GET of the payload id of developer. It does not
+	// ask whether the payload is there.
+	Link(ctx context.Context, developer, id string, ttl time.Duration) (Link, error)
+}
+
+// Link is a URL that needs no other credential until Expires, which is the
+// sooner of what was asked for, the remaining life of the credentials that
+// signed it, and that of the payload.
+type Link struct {
+	URL     string
+	Expires time.Time
+}
