@@ -107,6 +107,11 @@ type Traits struct {
 // it, so that no developer's file is found faulty only when it is opened.
 type Branded interface{ ValidateBrand(brand string) error }
 
+// Ambienter is what a kind's settings implement that may name no credentials of
+// their own and then use the operator's, which only fantail.yaml can permit
+// (`ambient`).
+type Ambienter interface{ NeedsAmbient() bool }
+
 // Definition is one kind of destination: its settings and how to open it.
 type Definition struct {
 	Kind   string
