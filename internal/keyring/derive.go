@@ -24,6 +24,11 @@ func derive(text string) (*key, error) {
 		return nil, err
 	}
 	k.print = &print
+	sign, err := expand(text, "fantail sign v1", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	k.sign = &sign
 	seal, err := expand(text, "fantail seal v1", 32)
 	if err != nil {
 		return nil, err

@@ -1,5 +1,5 @@
-// Package keyring seals what the engine stores of its settings (AES-256-GCM)
-// and fingerprints settings, under keys derived from the operator's `keys`.
+// Package keyring seals what the engine stores of its settings (AES-256-GCM),
+// fingerprints settings and signs links (HMAC-SHA256), under keys derived from the operator's `keys`.
 package keyring
 
 import (
@@ -33,8 +33,8 @@ const (
 	headerSize = 1 + idSize
 )
 
-// Ring holds the operator's keys: the first seals, all open, the last
-// fingerprints, so that a key put in front changes no fingerprint. It is safe
+// Ring holds the operator's keys: the first seals and signs, all open and
+// verify, the last fingerprints, so that a key put in front changes no fingerprint. It is safe
 // for concurrent use. No print of it shows a key.
 type Ring struct {
 	keys []*key
@@ -115,4 +115,5 @@ type key struct {
 	id    [idSize]byte
 	aead  cipher.AEAD // takes no nonce and makes a random one: well below 2^32 settings are ever sealed under one key
 	print *[]byte
+	sign  *[]byte
 }

@@ -190,7 +190,7 @@ func TestRingShowsNoKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, raw := range [][]byte{[]byte(text), *k.print} {
+		for _, raw := range [][]byte{[]byte(text), *k.print, *k.sign} {
 			for _, shown := range forms(raw) {
 				if strings.Contains(out.String(), shown) {
 					t.Errorf("%q shows in\n%s", shown, out.String())

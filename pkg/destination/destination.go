@@ -100,6 +100,7 @@ type Opener func(Deps) (Destination, error)
 type Traits struct {
 	Frozen  bool          // retries keep the settings of their first attempt unless the destination says otherwise
 	Timeout time.Duration // of one attempt
+	Links   bool          // links to payloads in Deps.Payloads, which then is not nil: see [PayloadOwner]
 }
 
 // Branded is what a kind's settings implement that are sound or not by the
@@ -111,6 +112,11 @@ type Branded interface{ ValidateBrand(brand string) error }
 // their own and then use the operator's, which only fantail.yaml can permit
 // (`ambient`).
 type Ambienter interface{ NeedsAmbient() bool }
+
+// PayloadOwner is what the settings of a kind with Traits.Links implement that
+// may name a bucket of their own, so that the operator's payload store is not
+// needed and Deps.Payloads may be nil.
+type PayloadOwner interface{ OwnPayloads() bool }
 
 // Definition is one kind of destination: its settings and how to open it.
 type Definition struct {
