@@ -1,82 +1,127 @@
 package event
 
 import (
-	"time"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // Catalogue says which types are data, and where their items, times and
 // identities lie. It is configuration: the engine itself is agnostic to types.
-type Catalogue struct{ types map[string]DataType }
+// It never changes and may be used from several goroutines at once.
+type Catalogue struct{ types map[string]*dataType }
 
 // DataType is where a data type keeps what keys and rows are made of. Paths
-// are member names joined with dots, below an item; the value must be a text.
+// are member names joined with dots, below an item. Where several are given, the
+// first counts that leads to a text that is not empty, or to a number; where a
+// name stands twice in an object, the last one counts.
 type DataType struct {
-	Data     string   // the member of the body that holds the data: an array of items or an object
-	Start    []string // the start of the period; the first path that has a text counts
-	End      []string
-	Identity []string // what tells an item from all others of its user and type; none: the user
-	// DayIdentity takes only the date of the identity, the part before a T, as written.
-	DayIdentity bool
+	Data     string   `yaml:"data"`     // the member of the body that holds the data: an array of items, or an object, which then is the only item
+	Start    []string `yaml:"start"`    // the start of the period
+	End      []string `yaml:"end"`      // its end
+	Identity []string `yaml:"identity"` // what tells an item from all others of its user and type; none: the user, if the event has no other items
+	// DayIdentity takes only the date of the identity, the part before a T, as
+	// written: a day is the same day however its start is refined.
+	DayIdentity bool `yaml:"day_identity"`
 	// EventIdentity: the identity paths are below the body instead of an item.
-	EventIdentity bool
+	EventIdentity bool `yaml:"event_identity"`
 }
 
-// DefaultCatalogue returns the data types of the contract.
-func DefaultCatalogue() *Catalogue { panic("being written") }
+// DefaultCatalogue returns the data types that public documentation of the data
+// contract knows.
+func DefaultCatalogue() *Catalogue { return compile(defaultTypes()) }
 
 // NewCatalogue returns the default catalogue with types laid over it; a type
-// whose DataType has no Data is not data.
-func NewCatalogue(types map[string]DataType) (*Catalogue, error) { panic("being written") }
+// whose DataType is empty is not data.
+func NewCatalogue(types map[string]DataType) (*Catalogue, error) {
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		if err := types[name].validate(); err != nil {
+			return nil, fmt.Errorf("data type %q: %w", name, err)
+		}
+	}
+	all := defaultTypes()
+	maps.Copy(all, types)
+	return compile(all), nil
+}
 
 // IsData tells whether typ is a data type.
-func (c *Catalogue) IsData(typ string) bool { panic("being written") }
+func (c *Catalogue) IsData(typ string) bool { return c.types[typ] != nil }
 
-// Payload is what object storage holds of an event: all of it or one item.
-type Payload struct {
-	ID   string // {event id}, or {event id}-{index} of one item of several; unique for ever
-	Body []byte // shares memory with the event's body where the bytes are equal; nobody may write to it
-
-	// What follows is empty where the type is no data type or the text is missing.
-	Start, End string // of the period, as written
-	Summary    string // the item's metadata.summary_id
-
-	// Identity tells this item from all others of its user and type, and is the
-	// same in an updated event. Where it is missing: the event's id and the
-	// item's index. Never empty.
-	Identity string
+func defaultTypes() map[string]DataType {
+	start, end := []string{"metadata.start_time"}, []string{"metadata.end_time"}
+	summarised := DataType{Data: "data", Start: start, End: end, Identity: []string{"metadata.summary_id"}}
+	daily := DataType{Data: "data", Start: start, End: end, Identity: start, DayIdentity: true}
+	report := DataType{Data: "data", Identity: []string{"event_id"}, EventIdentity: true}
+	return map[string]DataType{
+		"activity":           summarised,
+		"sleep":              summarised,
+		"health_observation": summarised,
+		"body":               daily,
+		"daily":              daily,
+		"nutrition":          daily,
+		"menstruation":       daily,
+		"hormone":            {Data: "data", Start: []string{"timestamp"}, Identity: []string{"timestamp"}},
+		"planned_workout": {Data: "data", Start: []string{"planned_date"},
+			Identity: []string{"details.metadata.id", "planned_workout_id"}},
+		"athlete":              {Data: "athlete"},
+		"lab_report.completed": report,
+		"lab_report.failed":    report,
+	}
 }
 
-// Payloads splits e: one payload for each item of a data event, in order, whose
-// body is the event's with the array holding that one item, all other bytes
-// unchanged. An event with one item, none, or items that are no objects, and
-// every event that is not data, is one payload with its exact body.
-func (c *Catalogue) Payloads(e *Event) []Payload { panic("being written") }
-
-// Whole returns e as one payload, whatever is in it.
-func (c *Catalogue) Whole(e *Event) Payload { panic("being written") }
-
-// Item returns the body of a payload as `content: item` stores it: the item
-// with the event's user in it. ok is false where the payload is no single item.
-func (c *Catalogue) Item(e *Event, p Payload) (body []byte, ok bool) { panic("being written") }
-
-// Generated is when the producer says that e was made: creation_timestamp or
-// occurred_at of the body, else the ordering time.
-func (e *Event) Generated() time.Time { panic("being written") }
-
-// ReadTime reads a time of a body: RFC 3339 with up to 9 fraction digits, a
-// space for the T, or a date; without an offset it is UTC.
-func ReadTime(text string) (t time.Time, ok bool) { panic("being written") }
-
-// User is a user object of a body; "" where a text is null or missing.
-type User struct{ ID, Reference, Scopes, Provider string }
-
-// Users are the user objects of a body; those that are missing have no ID.
-type Users struct {
-	User, Old, New User
-	// Succeeded is the top-level status of an auth event: neither "error" nor
-	// "failed", in any case of letters.
-	Succeeded bool
+// dataType is a DataType with its paths as trees and slots of what they find.
+type dataType struct {
+	top, item            paths
+	data, user           int   // slots of top
+	summary              int   // slot of item
+	start, end, identity []int // slots of item; of top for the identity of the event
+	day, ofEvent, ofUser bool  // what the identity is
 }
 
-// Users reads the user objects of e.
-func (e *Event) Users() Users { panic("being written") }
+// maxPath is how many names a path may have: each is a level of recursion.
+const maxPath = 16
+
+func (d DataType) validate() error {
+	paths := slices.Concat(d.Start, d.End, d.Identity)
+	switch {
+	case d.Data == "" && (len(paths) > 0 || d.DayIdentity || d.EventIdentity):
+		return errors.New("data is missing: name the member of the body that holds the items")
+	case d.EventIdentity && len(d.Identity) == 0:
+		return errors.New("event_identity without identity: name the member of the body that is the identity")
+	}
+	for _, path := range paths {
+		names := strings.Split(path, ".")
+		if slices.Contains(names, "") {
+			return fmt.Errorf("the path %q has an empty name", path)
+		}
+		if len(names) > maxPath {
+			return fmt.Errorf("the path %q has more than %d names", path, maxPath)
+		}
+	}
+	return nil
+}
+
+func compile(types map[string]DataType) *Catalogue {
+	c := &Catalogue{types: make(map[string]*dataType, len(types))}
+	for name, d := range types {
+		if d.Data != "" {
+			c.types[name] = d.compile()
+		}
+	}
+	return c
+}
+
+func (d DataType) compile() *dataType {
+	t := &dataType{day: d.DayIdentity, ofEvent: d.EventIdentity, ofUser: len(d.Identity) == 0}
+	t.data, t.user = t.top.add(d.Data), t.top.add("user")
+	t.summary = t.item.add("metadata", "summary_id")
+	t.start, t.end = t.item.addAll(d.Start), t.item.addAll(d.End)
+	if d.EventIdentity {
+		t.identity = t.top.addAll(d.Identity)
+	} else {
+		t.identity = t.item.addAll(d.Identity)
+	}
+	return t
+}

@@ -1,0 +1,177 @@
+package event
+
+import (
+	"iter"
+	"strconv"
+)
+
+// Payload is what object storage holds of an event: all of it or one item.
+type Payload struct {
+	ID    string // {event id}, or {event id}-{index} of one item of several; unique for ever
+	Index int    // of the item, from 0; 0 where the payload is the whole event
+	Body  []byte // shares memory with the event's body where the bytes are equal; nobody may write to it
+
+	// What follows is empty where the type is no data type, the payload is no
+	// single item, or the text is missing. Any length and any characters may come.
+	Start, End string // of the period, as written
+	Summary    string // the item's metadata.summary_id
+
+	// Identity tells this item from all others of its user and type, and is the
+	// same in an updated event. Where it is missing: {event id}-{index}. Never
+	// empty; any length and any characters may come.
+	Identity string
+}
+
+// Payloads splits e: one payload for each item of a data event, in order, whose
+// body is the event's with the array holding that one item, all other bytes
+// unchanged. An event with one item, none, or any that is no object, and every
+// event that is not data, is one payload with its exact body.
+//
+// It is an iterator because all bodies together may be far larger than the
+// event: each carries all that stands around the items (10,000 items in 32 MiB
+// half of which does: 160 GiB). Each is built when its turn comes, so that
+// memory holds those that the caller keeps; what the caller keeps of many
+// payloads should be without Body. The sequence may be ranged over again.
+func (c *Catalogue) Payloads(e *Event) iter.Seq[Payload] {
+	return func(yield func(Payload) bool) {
+		t := c.types[e.Type]
+		if t == nil {
+			yield(bare(e))
+			return
+		}
+		s := scanner{b: e.Body}
+		top, ok := s.body(&t.top)
+		if !ok {
+			yield(bare(e))
+			return
+		}
+		items := s.items(top[t.data])
+		if items.n < 2 || !items.objects {
+			yield(s.whole(e, t, top, items))
+			return
+		}
+		s.split(e, t, items, yield)
+	}
+}
+
+// Whole returns e as one payload with its exact body, whatever is in it. Only
+// of an event with one item it says more than Identity.
+func (c *Catalogue) Whole(e *Event) Payload {
+	t := c.types[e.Type]
+	if t == nil {
+		return bare(e)
+	}
+	s := scanner{b: e.Body}
+	top, ok := s.body(&t.top)
+	if !ok {
+		return bare(e)
+	}
+	return s.whole(e, t, top, s.items(top[t.data]))
+}
+
+// bare is the payload of an event of which nothing is known.
+func bare(e *Event) Payload {
+	id := e.ID.String()
+	return Payload{ID: id, Body: e.Body, Identity: id + "-0"}
+}
+
+// whole is e as one payload.
+func (s *scanner) whole(e *Event, t *dataType, top []value, items items) Payload {
+	p := bare(e)
+	if items.n == 1 && items.objects {
+		found := make([]value, t.item.slots)
+		s.i = items.start
+		s.describe(&p, t, found)
+	}
+	switch {
+	case t.ofUser:
+		p.Identity = t.identify(e.UserID, p.Identity)
+	case t.ofEvent:
+		p.Identity = t.identify(s.first(top, t.identity), p.Identity)
+	}
+	return p
+}
+
+// items is where the items of an event are.
+type items struct {
+	start, end int // of the first, of the last
+	n          int
+	objects    bool // all of them are
+}
+
+// items finds the items of data: the elements of an array, or an object.
+func (s *scanner) items(data value) (found items) {
+	if data.kind != nested {
+		return found
+	}
+	if s.b[data.start] == '{' {
+		return items{data.start, data.end, 1, true}
+	}
+	s.i = data.start + 1
+	for found.objects = true; ; found.n++ {
+		if more, ok := s.element(found.n == 0); !ok || !more {
+			return found
+		}
+		s.space()
+		if found.n == 0 {
+			found.start = s.i
+		}
+		found.objects = found.objects && s.b[s.i] == '{'
+		if !s.skip(2) {
+			return items{} // cannot be: s has been over it
+		}
+		found.end = s.i
+	}
+}
+
+// split yields a payload for each of items.
+func (s *scanner) split(e *Event, t *dataType, items items, yield func(Payload) bool) {
+	id := e.ID.String()
+	head, tail := e.Body[:items.start], e.Body[items.end:]
+	found := make([]value, t.item.slots)
+	s.i = items.start
+	for i := range items.n {
+		if i > 0 {
+			s.element(false)
+			s.space()
+		}
+		itemID := id + "-" + strconv.Itoa(i)
+		p := Payload{ID: itemID, Index: i, Identity: itemID}
+		start := s.i
+		if !s.describe(&p, t, found) {
+			return // cannot be: s has been over it
+		}
+		item := e.Body[start:s.i]
+		p.Body = make([]byte, 0, len(head)+len(item)+len(tail))
+		p.Body = append(append(append(p.Body, head...), item...), tail...)
+		if !yield(p) {
+			return
+		}
+	}
+}
+
+// describe reads the item that comes next into p. Found is room for what the
+// paths lead to.
+func (s *scanner) describe(p *Payload, t *dataType, found []value) bool {
+	clear(found)
+	if !s.pick(&t.item.root, 2, found) {
+		return false
+	}
+	p.Start, p.End = s.first(found, t.start), s.first(found, t.end)
+	p.Summary = s.plain(found[t.summary])
+	if !t.ofEvent {
+		p.Identity = t.identify(s.first(found, t.identity), p.Identity)
+	}
+	return true
+}
+
+// identify returns the identity that text is, or otherwise if it is empty.
+func (t *dataType) identify(text, otherwise string) string {
+	if t.day && len(text) > 10 && (text[10] == 'T' || text[10] == 't' || text[10] == ' ') {
+		text = text[:10]
+	}
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
