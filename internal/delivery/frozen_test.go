@@ -225,6 +225,61 @@ func TestMisconfiguredUnderOldSettings(t *testing.T) {
 	})
 }
 
+// TestRetryByHandBesideAFrozenAttempt: what is in flight with old settings is not
+// started with current ones beside it.
+func TestRetryByHandBesideAFrozenAttempt(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		answer func(context.Context, destination.Delivery) error
+		want   []string
+	}{
+		{"that succeeds", nil, []string{"old", "old"}},
+		{"that fails", fails, []string{"old", "old", "new"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				id, old := r.add("acme", "old", frozen)
+				old.answer = fails
+				r.start()
+				defer r.close()
+				it := r.accept(id)
+				settleDown()
+				next := r.reload(id, "new", nil)
+				release := make(chan struct{})
+				old.set(func(ctx context.Context, d destination.Delivery) error {
+					<-release
+					if test.answer != nil {
+						return test.answer(ctx, d)
+					}
+					return nil
+				})
+				time.Sleep(35 * time.Second) // tried at 30 s
+				if m := r.move(store.Retry, it[0]); m.Item.Queue.Settings != 0 || old.running() != 1 {
+					t.Fatalf("%+v, %d in flight", m, old.running())
+				}
+				settleDown()
+				if len(next.seen()) != 0 {
+					t.Error("tried beside the attempt in flight")
+				}
+				time.Sleep(5 * time.Second)
+				close(release)
+				settleDown()
+				r.wantState(it[0], store.Delivered)
+				if got := names(old, next); !slices.Equal(got, test.want) {
+					t.Errorf("attempts by %v, want %v", got, test.want)
+				}
+				if hits := next.seen(); len(hits) > 0 && hits[0].at != 40*time.Second {
+					t.Errorf("%v, want it at once when the attempt has ended", hits)
+				}
+				if old.closes() != 1 {
+					t.Errorf("the old instance was closed %d times", old.closes())
+				}
+			})
+		})
+	}
+}
+
 // TestOldSettingsDisturbNobody: breaker, hold and slowness are those of the settings.
 func TestOldSettingsDisturbNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -268,6 +268,34 @@ func TestRateLimitIsExact(t *testing.T) {
 	})
 }
 
+// TestRateLimitIsOneForAllLanes: retries with old settings and what goes out with
+// current ones are due in one instant, and share the rate of their destination.
+func TestRateLimitIsOneForAllLanes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, old := r.add("acme", "old", frozen, func(s *Settings) { s.Rate = 1 })
+		old.answer = fails
+		r.start()
+		defer r.close()
+		r.acceptMany(5, id) // retries are due from 30 s on, one a second
+		time.Sleep(20 * time.Second)
+		old.set(nil)
+		next := r.reload(id, "new", nil)
+		r.acceptMany(20, id)
+		time.Sleep(time.Minute)
+		hits := slices.Concat(old.seen(), next.seen())
+		slices.SortFunc(hits, func(a, b hit) int { return int(a.at - b.at) })
+		if len(old.seen()) != 10 || len(next.seen()) != 20 {
+			t.Errorf("%d attempts with old settings, %d with current ones", len(old.seen()), len(next.seen()))
+		}
+		for i := 1; i < len(hits); i++ {
+			if hits[i].at-hits[i-1].at < time.Second {
+				t.Errorf("attempts at %v and %v, one a second is the rate", hits[i-1].at, hits[i].at)
+			}
+		}
+	})
+}
+
 func TestMaxInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

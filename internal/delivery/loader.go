@@ -70,13 +70,15 @@ func (s *Scheduler) read() {
 		probed := q.probe
 		q.probe = false
 		for _, j := range q.zombies {
-			s.drop(j)
+			if j.reads--; j.reads == 0 {
+				s.drop(j)
+			}
 		}
 		q.zombies = nil
 		if l := q.lane; l == nil || !q.dest.active() || l.probing() != probed {
 			s.forget(q) // it was read for another mode
 		}
-		s.consider(q.lane, now)
+		s.considerAll(q.dest, now) // what was seen may lie in another queue by now
 		s.tidyQueue(q)
 	}
 	ld.active--
@@ -102,7 +104,7 @@ func (s *Scheduler) loaded(q *queue, from store.Position, items []store.Item, ne
 		q.next = min(q.next, q.low.Due)
 	}
 	for i := range items {
-		if j := s.set[keyOf(q.id, items[i].ID)]; j != nil {
+		if j := s.set[keyOf(items[i].ID)]; j != nil {
 			s.saw(j, &items[i], now)
 			continue
 		}

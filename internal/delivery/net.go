@@ -101,7 +101,7 @@ func (s *Scheduler) compare(id store.QueueID, items []store.Item, suspects map[k
 		if o := oldest[id.Dest]; o == 0 || born < o {
 			oldest[id.Dest] = born
 		}
-		k, p := keyOf(id, it.ID), it.Position()
+		k, p := keyOf(it.ID), it.Position()
 		if q != nil && (q.reading || s.set[k] != nil || s.net.left[k] || !below(p, q.cursor) && it.Due >= q.next) {
 			continue
 		}

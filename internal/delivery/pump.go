@@ -242,7 +242,7 @@ func (s *Scheduler) conclude(a *attempt, j *job, v verdict, e *ending, fell bool
 		switch {
 		case a.probe && l.held():
 			l.hold.next(now.mono, holdFirst, holdMost)
-		case l.breaker.fail(keyOf(j.q.id, j.item.ID), now.mono):
+		case l.breaker.fail(keyOf(j.item.ID), now.mono):
 			s.retreat(l)
 			s.log.Warn("the destination fails; it is tried now and then", "developer", l.dest.key.Developer, "destination", l.dest.key.Name, "answer", e.answer)
 		}

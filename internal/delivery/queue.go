@@ -30,7 +30,7 @@ type queue struct {
 	cursor  store.Position
 	next    int64 // ns of wall time; never: nothing is unread
 	timer   alarm[*queue]
-	zombies []*job // settled, kept in the set until the read that may have seen them ends
+	zombies []*job // settled, of any queue of dest, kept in the set until the read of this one ends
 
 	// high is the highest position that any read of the last minutes returned, or
 	// up to which a change found something gone from memory. What is offered below
@@ -47,25 +47,22 @@ type queue struct {
 	readAt   int64 // mono: not before
 }
 
-// key names a delivery in the set: by queue, since a delivery that changes its
-// queue is gone from the old one before the new one offers it.
+// key names a delivery in the set. Its queue is no part of it: a delivery that
+// changes its queue while it is in flight must not be started from the new one.
 type key struct {
-	event    event.ID
-	replay   uint32
-	dest     uint32
-	settings uint64
+	event  event.ID
+	replay uint32
+	dest   uint32
 }
 
-func keyOf(q store.QueueID, id store.DeliveryID) key {
-	return key{id.Event, id.Replay, q.Dest, q.Settings}
-}
+func keyOf(id store.DeliveryID) key { return key{id.Event, id.Replay, id.Dest} }
 
 type jobState uint8
 
 const (
 	waiting jobState = iota // in its window
 	taken                   // in flight, or ended and not settled
-	settled                 // a read begun before its settle is still running
+	settled                 // reads begun before its settle are still running
 )
 
 // job is a delivery in the set.
@@ -73,9 +70,9 @@ type job struct {
 	item  store.Item
 	q     *queue
 	state jobState
-	again bool           // the row was seen in a newer version while the job could not change
-	redo  store.Position // where, lowest
-	body  *body          // kept for fan-out; nil: read it
+	redo  *store.Item // the newest version of the row that was seen while the job could not change; nil: none
+	reads int         // that keep it in the set when it is settled
+	body  *body       // kept for fan-out; nil: read it
 }
 
 // comparePositions orders positions as the store does.
@@ -127,31 +124,30 @@ func (q *queue) spill(p store.Position) {
 	}
 }
 
-// saw notes that the row of j stands in the store as item says.
+// saw notes that the row of j stands in the store as item says, perhaps in
+// another queue of its destination: the caller considers all lanes.
 func (s *Scheduler) saw(j *job, item *store.Item, now instant) {
 	if item.Version <= j.item.Version {
 		return
 	}
-	p := item.Position()
 	switch {
 	case j.state != waiting:
-		if !j.again || below(p, j.redo) {
-			j.again, j.redo = true, p
+		if j.redo == nil || j.redo.Version < item.Version {
+			seen := *item
+			j.redo = &seen
 		}
-	case item.Due <= now.wall:
+	case item.Queue == j.q.id && item.Due <= now.wall:
 		j.item = *item
 	default:
-		j.q.remove(j)
-		s.loader.positions--
-		s.drop(j)
-		j.q.spill(p)
+		s.unwait(j)
+		s.queue(item.Queue).spill(item.Position())
 	}
 }
 
 // commit takes a row that the store has just made pending, or due at another
 // time, in queue q. It returns the job if memory keeps it; else the disk has it.
 func (s *Scheduler) commit(q *queue, item *store.Item, now instant) *job {
-	if j := s.set[keyOf(q.id, item.ID)]; j != nil {
+	if j := s.set[keyOf(item.ID)]; j != nil {
 		s.saw(j, item, now)
 		return nil
 	}
@@ -177,7 +173,7 @@ func (s *Scheduler) wait(q *queue, item *store.Item) *job {
 
 func (s *Scheduler) enter(j *job, state jobState) {
 	j.state = state
-	s.set[keyOf(j.q.id, j.item.ID)] = j
+	s.set[keyOf(j.item.ID)] = j
 	j.q.jobs++
 }
 
@@ -192,14 +188,13 @@ func (s *Scheduler) pop(q *queue) *job {
 	return j
 }
 
-// remove takes j out of the window.
-func (q *queue) remove(j *job) {
-	for i, w := range q.window {
-		if w == j {
-			q.window = slices.Delete(q.window, i, i+1)
-			return
-		}
+// unwait takes j out of the window: its row is not what it was.
+func (s *Scheduler) unwait(j *job) {
+	if i := slices.Index(j.q.window, j); i >= 0 {
+		j.q.window = slices.Delete(j.q.window, i, i+1)
+		s.loader.positions--
 	}
+	s.release(j)
 }
 
 // forget empties the window: the disk has what was in it.
@@ -213,26 +208,32 @@ func (s *Scheduler) forget(q *queue) {
 }
 
 // release takes j out of the set once the store has what became of it, but not
-// before a read that began earlier and may return the row as it was has ended.
+// before every read that began earlier has ended: it may return the row as it
+// was, in the queue of j or in one to which a change moved it meanwhile.
 func (s *Scheduler) release(j *job) {
-	if j.q.reading {
-		j.state = settled
-		j.q.zombies = append(j.q.zombies, j)
-		return
+	listed := j.reads > 0
+	j.state = settled
+	for _, q := range j.q.dest.queues {
+		if q.reading && !(listed && slices.Contains(q.zombies, j)) {
+			q.zombies = append(q.zombies, j)
+			j.reads++
+		}
 	}
-	s.drop(j)
+	if j.reads == 0 {
+		s.drop(j)
+	}
 }
 
 // drop takes j out of the set.
 func (s *Scheduler) drop(j *job) {
 	s.cache.done(j)
-	k := keyOf(j.q.id, j.item.ID)
+	k := keyOf(j.item.ID)
 	delete(s.set, k)
 	if s.net.left != nil {
 		s.net.left[k] = true
 	}
 	j.q.jobs--
-	if j.again {
-		j.q.spill(j.redo)
+	if j.redo != nil {
+		s.queue(j.redo.Queue).spill(j.redo.Position())
 	}
 }

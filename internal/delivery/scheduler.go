@@ -228,12 +228,12 @@ func (s *Scheduler) moved(m *store.Moved, now instant) {
 	if m.To == store.Pending {
 		// Its outcome may have overtaken this answer: the row itself tells, not m.
 		q := s.queue(m.Item.Queue)
-		if j := s.set[keyOf(q.id, m.ID)]; j != nil {
+		if j := s.set[keyOf(m.ID)]; j != nil {
 			s.saw(j, &m.Item, now)
 		} else {
 			q.spill(m.Item.Position())
 		}
-		s.consider(q.lane, now)
+		s.considerAll(q.dest, now)
 		return
 	}
 	s.flight.forget(m.ID)
@@ -245,32 +245,34 @@ func (s *Scheduler) moved(m *store.Moved, now instant) {
 	}
 }
 
-// leave takes a delivery out of the window it waits in, and keeps a read that
-// may have seen it there from bringing it back. In flight it stays: what its
+// leave takes a delivery out of the window it waits in, and keeps reads that
+// may have seen it as it was from bringing it back. In flight it stays: what its
 // settle returns tells how the row stands.
 func (s *Scheduler) leave(m *store.Moved, now instant) {
 	q := s.known(m.Was)
 	if q == nil {
 		return
 	}
+	k := keyOf(m.ID)
 	if s.net.left != nil {
-		s.net.left[keyOf(q.id, m.ID)] = true
+		s.net.left[k] = true
 	}
-	j := s.set[keyOf(q.id, m.ID)]
-	if j == nil {
+	switch j := s.set[k]; {
+	case j == nil:
 		// Its Offer may still be on its way, with the row as it was before.
 		q.raise(store.Position{Due: now.wall + 1}, now)
-	}
-	switch {
-	case j == nil && q.reading:
 		j = &job{item: store.Item{ID: m.ID, Queue: m.Was, Version: m.Item.Version}, q: q}
 		s.enter(j, settled)
-		q.zombies = append(q.zombies, j)
-	case j != nil && j.state == waiting:
-		q.remove(j)
-		s.loader.positions--
 		s.release(j)
-		s.consider(q.lane, now)
+	case j.state == settled:
+		s.release(j)
+	case j.state == waiting && m.To != store.Pending:
+		// A change made after this one may have brought it back already: the row tells.
+		j.q.spill(j.item.Position())
+		s.unwait(j)
+	case j.state == waiting && j.item.Version < m.Item.Version:
+		s.unwait(j)
 	}
+	s.considerAll(q.dest, now)
 	s.tidyQueue(q)
 }

@@ -147,13 +147,9 @@ func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
 		s.flight.charged(id, r.State)
 		s.release(j)
 		if r.State == store.Pending {
-			to := s.queue(r.Item.Queue)
-			s.commit(to, &r.Item, now)
+			s.commit(s.queue(r.Item.Queue), &r.Item, now)
 			if r.Item.Attempts > 0 {
 				d.eldest.add(id)
-			}
-			if to != q {
-				s.consider(to.lane, now)
 			}
 		} else {
 			d.eldest.remove(id)
@@ -161,7 +157,7 @@ func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
 				d.kind.ended(r.State)
 			}
 		}
-		s.consider(q.lane, now)
+		s.considerAll(d, now)
 		s.tidyQueue(q)
 		l := batch[i].lane
 		l.unsettled--
