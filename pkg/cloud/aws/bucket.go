@@ -1,0 +1,176 @@
+package aws
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// BucketSettings are one bucket and the account to use it with; kinds and the
+// operator's payload store inline them.
+type BucketSettings struct {
+	Bucket    string `yaml:"bucket"`
+	Prefix    string `yaml:"prefix"`     // of every key, without a slash at its ends
+	PathStyle *bool  `yaml:"path_style"` // the bucket in the path instead of in the host's name; left out: with an endpoint
+	Settings  `yaml:",inline"`
+}
+
+var (
+	bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	prefixForm = regexp.MustCompile(`^[\w!.*'()=+-]+(/[\w!.*'()=+-]+)*$`)
+)
+
+// Validate reports every fault at once, as Settings.Validate does.
+func (s BucketSettings) Validate() error {
+	faults := []error{ValidateBucket(s.Bucket)}
+	if s.Prefix != "" && (len(s.Prefix) > 512 || !prefixForm.MatchString(s.Prefix) || strings.Contains("/"+s.Prefix+"/", "/../") || strings.Contains("/"+s.Prefix+"/", "/./")) {
+		faults = append(faults, errors.New("prefix: must be a folder such as fantail/payloads: letters, digits and !-_.*'()=+, no slash at its ends"))
+	}
+	return errors.Join(append(faults, s.Settings.Validate())...)
+}
+
+// ValidateBucket judges the name of a bucket by the rules of S3.
+func ValidateBucket(name string) error {
+	switch {
+	case name == "":
+		return errors.New("bucket: is required")
+	case strings.HasPrefix(name, "arn:"):
+		return errors.New("bucket: must be a name: of an access point, its alias")
+	case !bucketForm.MatchString(name) || strings.Contains(name, ".."):
+		return errors.New("bucket: is not the name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens")
+	case strings.HasSuffix(name, "--x-s3"):
+		return errors.New("bucket: must not be a directory bucket, which S3 does not address like others")
+	}
+	return nil
+}
+
+// maxLink is the longest life that SigV4 allows for a presigned URL.
+const maxLink = 7 * 24 * time.Hour
+
+// Bucket keeps payloads in a bucket, under keys that never change:
+// [prefix/]{day}/{developer}/{payload id}.json.
+type Bucket struct {
+	session *Session
+	name    string
+	prefix  string
+	client  *s3.Client
+	presign *s3.PresignClient
+}
+
+var _ destination.PayloadStore = (*Bucket)(nil)
+
+// OpenBucket opens a payload store; it never connects. Its errors are classified
+// as those of a destination's own bucket.
+func OpenBucket(s BucketSettings, deps destination.Deps) (*Bucket, error) {
+	session, err := Open(s.Settings, deps)
+	if err != nil {
+		return nil, err
+	}
+	client := session.S3(s.PathStyle)
+	prefix := s.Prefix
+	if prefix != "" {
+		prefix += "/"
+	}
+	return &Bucket{session, s.Bucket, prefix, client, s3.NewPresignClient(client)}, nil
+}
+
+// S3 returns a client of S3. pathStyle nil: with an endpoint of one's own.
+func (s *Session) S3(pathStyle *bool) *s3.Client {
+	return s3.NewFromConfig(s.Config, func(o *s3.Options) {
+		o.UsePathStyle = s.settings.Endpoint != ""
+		if pathStyle != nil {
+			o.UsePathStyle = *pathStyle
+		}
+		o.DisableLogOutputChecksumValidationSkipped = true
+	})
+}
+
+// Close ends what fetches credentials.
+func (b *Bucket) Close() error { return b.session.Close() }
+
+// String and GoString keep credentials out of every print of a bucket.
+func (b *Bucket) String() string   { return "bucket " + b.name + " at " + b.session.String() }
+func (b *Bucket) GoString() string { return b.String() }
+
+// Put stores p, but where its key is taken: what is there is the same payload.
+func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) error {
+	key, err := b.key(developer, p.ID)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(p.Body)
+	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &b.name, Key: &key, Body: bytes.NewReader(p.Body),
+		ContentType: ptr("application/json"), IfNoneMatch: ptr("*"),
+		ChecksumSHA256: ptr(base64.StdEncoding.EncodeToString(sum[:])),
+	}, SHA256(sum))
+	if Status(err) == http.StatusPreconditionFailed {
+		return nil
+	}
+	return b.session.Classify("store payload "+p.ID+" in bucket "+b.name, err)
+}
+
+// Link presigns a GET. Its life is the shortest of ttl, the 7 days that SigV4
+// allows, and what is left of the credentials, in whole seconds.
+func (b *Bucket) Link(ctx context.Context, developer, id string, ttl time.Duration) (destination.Link, error) {
+	key, err := b.key(developer, id)
+	if err != nil {
+		return destination.Link{}, err
+	}
+	what := "sign a link to payload " + id
+	end, err := b.session.Expires(ctx)
+	if err != nil {
+		return destination.Link{}, b.session.Classify(what, err)
+	}
+	now := time.Now().UTC().Truncate(time.Second) // as X-Amz-Date has it, or a second sooner
+	life := min(ttl, maxLink)
+	if !end.IsZero() {
+		life = min(life, end.Sub(now))
+	}
+	life = life.Truncate(time.Second)
+	if life <= 0 {
+		return destination.Link{}, fmt.Errorf("%s: the credentials have expired", what)
+	}
+	signed, err := b.presign.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key}, s3.WithPresignExpires(life))
+	if err != nil {
+		return destination.Link{}, b.session.Classify(what, err)
+	}
+	return destination.Link{URL: signed.URL, Expires: now.Add(life)}, nil
+}
+
+// key is where a payload lies. It may hold nothing that leads elsewhere.
+func (b *Bucket) key(developer, id string) (string, error) {
+	e, rest, err := splitPayloadID(id)
+	if err != nil {
+		return "", err
+	}
+	if developer == "" || developer == "." || developer == ".." || strings.ContainsAny(developer, "/\\%") {
+		return "", fmt.Errorf("developer %q cannot be part of a key", developer)
+	}
+	return b.prefix + e.Day().Start().Format(time.DateOnly) + "/" + developer + "/" + e.String() + rest + ".json", nil
+}
+
+var indexForm = regexp.MustCompile(`^-\d{1,10}$`)
+
+func splitPayloadID(id string) (event.ID, string, error) {
+	e, err := event.ParseID(id[:min(36, len(id))])
+	rest := id[min(36, len(id)):]
+	if err != nil || rest != "" && !indexForm.MatchString(rest) {
+		return event.ID{}, "", fmt.Errorf("%q is not the id of a payload: want an event's id, and -{index} of one item of several", id)
+	}
+	return e, rest, nil
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,90 @@
+package aws
+
+import "github.com/seed-51f8da91/fantail/pkg/destination"
+
+// meaning is what a code of a service says about the next attempt.
+type meaning struct {
+	class  destination.Class
+	advice string // what to do about it
+}
+
+const (
+	badKey    = "the credentials are refused: see that access_key_id and secret_access_key belong together and are active"
+	oldKey    = "the credentials have expired: put fresh ones into the settings, or use role_arn"
+	badTime   = "our clock, or theirs, is wrong: the operator sets the machine's time"
+	elsewhere = "region is wrong: set it to that of the bucket"
+)
+
+// meanings are the codes that S3, SQS, STS and what speaks like them answer
+// with, from their API references' lists of common errors. What is missing is
+// judged by its HTTP status.
+var meanings = map[string]meaning{
+	"AccessDenied":                {destination.Misconfigured, "the credentials lack the right"},
+	"AccessDeniedException":       {destination.Misconfigured, "the credentials lack the right"},
+	"AllAccessDisabled":           {destination.Misconfigured, "the account or bucket is closed"},
+	"AccountProblem":              {destination.Misconfigured, "something is wrong with the AWS account"},
+	"NotSignedUp":                 {destination.Misconfigured, "the AWS account is not signed up for the service"},
+	"OptInRequired":               {destination.Misconfigured, "the AWS account is not signed up for the service"},
+	"InvalidAccessKeyId":          {destination.Misconfigured, badKey},
+	"InvalidClientTokenId":        {destination.Misconfigured, badKey},
+	"UnrecognizedClientException": {destination.Misconfigured, badKey},
+	"SignatureDoesNotMatch":       {destination.Misconfigured, badKey},
+	"InvalidSignatureException":   {destination.Misconfigured, badKey},
+	"IncompleteSignature":         {destination.Misconfigured, badKey},
+	"MissingAuthenticationToken":  {destination.Misconfigured, badKey},
+	"InvalidSecurity":             {destination.Misconfigured, badKey},
+	"InvalidToken":                {destination.Misconfigured, "the session_token is refused"},
+	"ExpiredToken":                {destination.Misconfigured, oldKey},
+	"ExpiredTokenException":       {destination.Misconfigured, oldKey},
+	"TokenRefreshRequired":        {destination.Misconfigured, oldKey},
+	"RequestTimeTooSkewed":        {destination.Misconfigured, badTime},
+	"RequestExpired":              {destination.Misconfigured, badTime},
+	"RequestInTheFuture":          {destination.Misconfigured, badTime},
+
+	"NoSuchBucket":                       {destination.Misconfigured, "the bucket does not exist: create it, or mend bucket, region or endpoint"},
+	"InvalidBucketName":                  {destination.Misconfigured, "mend bucket"},
+	"PermanentRedirect":                  {destination.Misconfigured, elsewhere},
+	"AuthorizationHeaderMalformed":       {destination.Misconfigured, elsewhere},
+	"IllegalLocationConstraintException": {destination.Misconfigured, elsewhere},
+	"MethodNotAllowed":                   {destination.Misconfigured, "the endpoint takes no such request: mend endpoint, bucket or path_style"},
+
+	"Throttling":                             {destination.Throttled, ""},
+	"ThrottlingException":                    {destination.Throttled, ""},
+	"ThrottledException":                     {destination.Throttled, ""},
+	"RequestThrottled":                       {destination.Throttled, ""},
+	"RequestThrottledException":              {destination.Throttled, ""},
+	"RequestLimitExceeded":                   {destination.Throttled, ""},
+	"TooManyRequests":                        {destination.Throttled, ""},
+	"TooManyRequestsException":               {destination.Throttled, ""},
+	"BandwidthLimitExceeded":                 {destination.Throttled, ""},
+	"ProvisionedThroughputExceededException": {destination.Throttled, ""},
+	"SlowDown":                               {destination.Throttled, ""},
+
+	"EntityTooLarge":     {destination.Rejected, ""},
+	"KeyTooLongError":    {destination.Rejected, ""},
+	"MetadataTooLarge":   {destination.Rejected, ""},
+	"RequestTimeout":     {destination.Transient, ""},
+	"OperationAborted":   {destination.Transient, ""},
+	"TemporaryRedirect":  {destination.Transient, ""},
+	"ServiceUnavailable": {destination.Transient, ""},
+	"InternalError":      {destination.Transient, ""},
+	"InternalFailure":    {destination.Transient, ""},
+}
+
+// classOfStatus judges an answer without a code that we know, as those to HEAD
+// are, which have no body. asked: it says when to come again.
+func classOfStatus(status int, asked bool) destination.Class {
+	switch status {
+	case 301, 308, 401, 403, 405:
+		return destination.Misconfigured
+	case 413:
+		return destination.Rejected
+	case 429:
+		return destination.Throttled
+	case 503:
+		if asked {
+			return destination.Throttled
+		}
+	}
+	return destination.Transient
+}

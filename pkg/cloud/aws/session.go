@@ -1,0 +1,133 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// Session is an opened account. Its methods may be called from several
+// goroutines at once.
+type Session struct {
+	// Config makes clients of services, as in sqs.NewFromConfig(s.Config): one
+	// attempt per call, over the engine's connections, as the engine's user agent.
+	Config sdk.Config
+
+	settings Settings
+	creds    *credentialSource
+}
+
+// Open prepares the use of an account. It never connects and reads nothing of
+// the operator's environment: that waits for the first use of his credentials,
+// which is refused unless deps.Ambient.
+func Open(s Settings, deps destination.Deps) (*Session, error) {
+	if deps.HTTP == nil || deps.HTTP.Transport == nil {
+		return nil, errors.New("the engine lends no transport, and net/http's own has no guard")
+	}
+	if s.NeedsAmbient() && !deps.Ambient {
+		return nil, errors.New("access_key_id: is required: without it the operator's own credentials would be used, which he has to permit (ambient in fantail.yaml)")
+	}
+	cfg := sdk.Config{
+		Region:     s.Region,
+		HTTPClient: &transport{deps.HTTP.Transport, deps.UserAgent},
+		// One attempt is one attempt: the engine counts, spaces and logs them.
+		Retryer: func() sdk.Retryer { return sdk.NopRetryer{} },
+		// What is sent has a checksum of ours where the service knows them, and
+		// providers beside AWS know few.
+		RequestChecksumCalculation: sdk.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation: sdk.ResponseChecksumValidationWhenRequired,
+	}
+	if cfg.Region == "" {
+		cfg.Region = defaultRegion
+	}
+	creds := newCredentialSource(s, deps, cfg)
+	cfg.Credentials = creds
+	if s.Endpoint != "" {
+		cfg.BaseEndpoint = &s.Endpoint
+	}
+	return &Session{cfg, s, creds}, nil
+}
+
+// Close ends what fetches credentials.
+func (s *Session) Close() error {
+	s.creds.close()
+	return nil
+}
+
+// Expires returns when the credentials in use end, fetching them if need be;
+// the zero time if they do not end or nobody can tell.
+func (s *Session) Expires(ctx context.Context) (time.Time, error) { return s.creds.expires(ctx) }
+
+// String and GoString keep credentials out of every print of a session.
+func (s *Session) String() string {
+	if s.settings.Endpoint != "" {
+		return fmt.Sprintf("%s in region %s", s.settings.Endpoint, s.Config.Region)
+	}
+	return "AWS in region " + s.Config.Region
+}
+func (s *Session) GoString() string { return s.String() }
+
+// transport makes one request over the engine's connections and follows nothing.
+type transport struct {
+	via   http.RoundTripper
+	agent string
+}
+
+// maxAnswer bounds answers: they hold at most a list, and a hostile one must
+// not fill the memory.
+const maxAnswer = 4 << 20
+
+func (t *transport) Do(req *http.Request) (*http.Response, error) {
+	req.Header.Set("User-Agent", t.agent) // the SDK's tells every endpoint about this machine
+	resp, err := t.via.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &bounded{resp.Body, io.LimitReader(resp.Body, maxAnswer)}
+	return resp, nil
+}
+
+type bounded struct {
+	io.Closer
+	io.Reader
+}
+
+// Call notes what the requests of one attempt came across.
+type Call struct {
+	session *Session
+	hooks   httptrace.ClientTrace
+
+	mu      sync.Mutex
+	address string
+}
+
+// Begin returns a context for the requests of one attempt and what notes them.
+func (s *Session) Begin(ctx context.Context) (context.Context, *Call) {
+	c := &Call{session: s}
+	c.hooks.GotConn = func(i httptrace.GotConnInfo) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.address = i.Conn.RemoteAddr().String()
+	}
+	return httptrace.WithClientTrace(ctx, &c.hooks), c
+}
+
+// Receipt is that of an attempt whose last request ended with err, which may
+// be nil: then the kind fills in the answer.
+func (c *Call) Receipt(err error) destination.Receipt {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		return destination.Receipt{Code: http.StatusOK, Address: c.address}
+	}
+	return destination.Receipt{Code: Status(err), Answer: c.session.excerpt(err, maxExcerpt), Address: c.address}
+}
