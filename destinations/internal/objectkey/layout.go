@@ -1,0 +1,215 @@
+package objectkey
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// DefaultLayout is the contract's: what has no value, the version or the user,
+// goes with the / or - behind it.
+const DefaultLayout = "{version}/{type}/{user_id}-{start}.json"
+
+// Settings are the settings that kinds of object storage share; embed them with
+// yaml:",inline".
+type Settings struct {
+	// Layout is the key of an object, with these variables:
+	//
+	//	{version}       of the event; else DefaultVersion
+	//	{type}          of the event
+	//	{user_id}       of the event
+	//	{start}         of the period, where the event is data and it can be read; else {generated}
+	//	{generated}     creation_timestamp or occurred_at of the event, else its ordering time
+	//	{id}            of the payload: the event's id, and the item's index if the event has several
+	//	{summary_id}    of the item; else {id}
+	//	{provider}      of the user
+	//	{reference_id}  of the user
+	//
+	// A variable without a value goes together with a - or _ right behind it, and
+	// a folder without a name is left out.
+	Layout         string `yaml:"layout"`
+	DefaultVersion string `yaml:"default_version"` // of events without a version; none by default
+}
+
+// Defaults returns the settings that reproduce the contract.
+func Defaults() Settings { return Settings{Layout: DefaultLayout} }
+
+// Validate says what is wrong with the settings.
+func (s Settings) Validate() error {
+	_, err := s.Compile()
+	return err
+}
+
+// Layout is a layout that was found sound.
+type Layout struct {
+	folders        [][]part // the last is the object's name
+	extension      string   // behind the name
+	defaultVersion string
+}
+
+// part is a literal text or a variable.
+type part struct {
+	text string
+	v    variable
+}
+
+type variable int
+
+const (
+	literal variable = iota
+	version
+	typ
+	userID
+	start
+	generated
+	id
+	summaryID
+	provider
+	referenceID
+)
+
+var variables = [...]string{"", "version", "type", "user_id", "start", "generated", "id", "summary_id", "provider", "reference_id"}
+
+// Compile reads the layout.
+func (s Settings) Compile() (*Layout, error) {
+	l := &Layout{defaultVersion: s.DefaultVersion}
+	if err := l.read(s.Layout); err != nil {
+		return nil, fmt.Errorf("layout: %w", err)
+	}
+	return l, nil
+}
+
+func (l *Layout) read(layout string) error {
+	if !utf8.ValidString(layout) || strings.ContainsFunc(layout, unicode.IsControl) || strings.Contains(layout, `\`) {
+		return errors.New("control characters, invalid UTF-8 and backslashes cannot be part of a key")
+	}
+	if strings.HasPrefix(layout, ".well-known/acme-challenge") {
+		return errors.New("GCS takes no keys below .well-known/acme-challenge")
+	}
+	for folder := range strings.SplitSeq(layout, "/") {
+		parts, err := split(folder)
+		if err != nil {
+			return err
+		}
+		l.folders = append(l.folders, parts)
+	}
+	if !l.distinct() {
+		return errors.New("one of {start}, {generated}, {id} and {summary_id} is needed, or every event would go to one key")
+	}
+	l.cutExtension()
+	if n := l.longest(); n > MaxKey {
+		return fmt.Errorf("keys could have %d bytes, which is over the limit of %d: use fewer variables", n, MaxKey)
+	}
+	return nil
+}
+
+// split reads the parts of one folder's name.
+func split(folder string) (parts []part, err error) {
+	for rest := folder; rest != ""; {
+		text, behind, found := strings.Cut(rest, "{")
+		if strings.Contains(text, "}") {
+			return nil, fmt.Errorf("} without { in %q", folder)
+		}
+		if text != "" {
+			parts = append(parts, part{text: text})
+		}
+		if !found {
+			break
+		}
+		name, behind, found := strings.Cut(behind, "}")
+		if !found {
+			return nil, fmt.Errorf("{ without } in %q", folder)
+		}
+		v := slices.Index(variables[:], name)
+		if v <= 0 {
+			return nil, fmt.Errorf("{%s} is no variable: use {%s}", name, strings.Join(variables[1:], "}, {"))
+		}
+		parts = append(parts, part{v: variable(v)})
+		rest = behind
+	}
+	// Without its variables, which may be empty, the rest must be no special name.
+	var literals string
+	for _, p := range parts {
+		literals += p.text
+	}
+	switch literals {
+	case "":
+		if len(parts) == 0 {
+			return nil, errors.New("a folder without a name: / stands at the beginning, at the end or twice")
+		}
+	case ".", "..":
+		return nil, fmt.Errorf("%q could become the folder %s", folder, literals)
+	}
+	return parts, nil
+}
+
+// distinct tells whether different events get different keys, most of the time.
+// The rest is for suffixes.
+func (l *Layout) distinct() bool {
+	for _, parts := range l.folders {
+		for _, p := range parts {
+			switch p.v {
+			case start, generated, id, summaryID:
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// cutExtension takes the extension off the name, so that suffixes go before it.
+func (l *Layout) cutExtension() {
+	name := l.folders[len(l.folders)-1]
+	last := &name[len(name)-1]
+	if dot := strings.LastIndexByte(last.text, '.'); dot >= 0 && (dot > 0 || len(name) > 1) {
+		last.text, l.extension = last.text[:dot], last.text[dot:]
+	}
+}
+
+// longest returns how long a key can become.
+func (l *Layout) longest() int {
+	n := len(l.folders) - 1 + len("-") + 64 + len(l.extension)
+	for _, parts := range l.folders {
+		for _, p := range parts {
+			switch p.v {
+			case literal:
+				n += len(p.text)
+			case start, generated:
+				n += len(second)
+			default:
+				n += maxValue
+			}
+		}
+	}
+	return n
+}
+
+// expand returns the key in two parts, between which a suffix may stand.
+func (l *Layout) expand(value func(variable) string) (stem, extension string) {
+	var names []string
+	for _, parts := range l.folders {
+		if name := expandName(parts, value); name != "" {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, "/"), l.extension
+}
+
+func expandName(parts []part, value func(variable) string) string {
+	var name strings.Builder
+	missing := false
+	for _, p := range parts {
+		text := p.text
+		if p.v != literal {
+			text = value(p.v)
+			missing = text == ""
+		} else if missing {
+			text, missing = strings.TrimPrefix(strings.TrimPrefix(text, "-"), "_"), false
+		}
+		name.WriteString(text)
+	}
+	return name.String()
+}
