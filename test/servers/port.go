@@ -1,0 +1,44 @@
+package servers
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+)
+
+// port is a loopback port that no other process gets: a socket is bound to it
+// that never listens. With SO_REUSEADDR on both, which every server here sets,
+// Linux lets the server bind and listen beside it, while the kernel gives the
+// port to nobody who asks for any. So there is no gap between choosing a port
+// and using it.
+type port struct {
+	number int
+	fd     int
+}
+
+func reserve() (port, error) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return port{}, fmt.Errorf("reserve a port: %w", os.NewSyscallError("socket", err))
+	}
+	err = os.NewSyscallError("setsockopt", syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
+	if err == nil {
+		err = os.NewSyscallError("bind", syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	}
+	var name syscall.Sockaddr
+	if err == nil {
+		name, err = syscall.Getsockname(fd)
+	}
+	if err != nil {
+		syscall.Close(fd)
+		return port{}, fmt.Errorf("reserve a port: %w", err)
+	}
+	return port{name.(*syscall.SockaddrInet4).Port, fd}, nil
+}
+
+// release gives the port back. A server that may be started again keeps it.
+func (p port) release() { syscall.Close(p.fd) }
+
+func (p port) addr() string   { return "127.0.0.1:" + p.String() }
+func (p port) String() string { return strconv.Itoa(p.number) }

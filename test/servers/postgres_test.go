@@ -1,0 +1,34 @@
+package servers_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/seed-51f8da91/fantail/test/servers"
+)
+
+func TestPostgresGivesEachTestItsDatabase(t *testing.T) {
+	a, b := servers.StartPostgres(t), servers.StartPostgres(t)
+	for _, p := range []servers.Postgres{a, b} {
+		c, err := pgx.Connect(t.Context(), p.DSN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(t.Context())
+		if _, err := c.Exec(t.Context(), "CREATE TABLE t (a TEXT)"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestPostgresChecksPasswords(t *testing.T) {
+	p := servers.StartPostgres(t)
+	_, err := pgx.Connect(t.Context(), strings.Replace(p.DSN, "secret-of-postgres", "wrong", 1))
+	if pe, ok := errors.AsType[*pgconn.PgError](err); !ok || pe.Code != "28P01" {
+		t.Errorf("a wrong password: %v", err)
+	}
+}
