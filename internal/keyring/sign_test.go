@@ -36,13 +36,13 @@ func TestVerifyRefusesWhatWasChanged(t *testing.T) {
 		label, message string
 		signature      []byte
 	}{
-		"another label":                 {"links", "message", good},
-		"a byte moved to the label":     {"linkm", "essage", good},
-		"another message":               {"link", "massage", good},
-		"a signature cut short":         {"link", "message", good[:16]},
-		"no signature":                  {"link", "message", nil},
-		"a signature with a byte more":  {"link", "message", append(bytes.Clone(good), 0)},
-		"no label":                      {"", "message", good},
+		"another label":                {"links", "message", good},
+		"a byte moved to the label":    {"linkm", "essage", good},
+		"another message":              {"link", "massage", good},
+		"a signature cut short":        {"link", "message", good[:16]},
+		"no signature":                 {"link", "message", nil},
+		"a signature with a byte more": {"link", "message", append(bytes.Clone(good), 0)},
+		"no label":                     {"", "message", good},
 	} {
 		if r.Verify(c.label, []byte(c.message), c.signature) {
 			t.Errorf("%s verifies", name)
