@@ -1,0 +1,78 @@
+package gcp
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+const (
+	// maxAnswer bounds what is read of any answer. The largest sound one is an
+	// object's description, whose metadata has at most 8 KiB.
+	maxAnswer = 256 << 10
+	// excerptSize is what the log keeps of an answer.
+	excerptSize = 1 << 10
+)
+
+// exchange is one request and what came back. The status is that of the HTTP
+// answer: the library believes the code that an error's body claims.
+type exchange struct {
+	code    int // 0: no answer
+	header  http.Header
+	body    []byte
+	address string   // connected to; "" if unknown
+	secrets []string // sent with the request; nothing that is shown repeats them
+}
+
+// do makes the request, once, and reads the answer. It follows nothing.
+func (x *exchange) do(transport http.RoundTripper, req *http.Request) error {
+	resp, err := x.roundTrip(transport, req)
+	if err == nil {
+		resp.Body.Close()
+	}
+	return err
+}
+
+// roundTrip is do for a caller who reads the answer himself, from memory.
+func (x *exchange) roundTrip(transport http.RoundTripper, req *http.Request) (*http.Response, error) {
+	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { x.address = i.Conn.RemoteAddr().String() }}
+	resp, err := transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	resp.Body.Close()
+	if err != nil && resp.StatusCode < 300 { // of a failure the status says enough
+		return nil, err
+	}
+	x.code, x.header, x.body = resp.StatusCode, resp.Header, body
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, nil
+}
+
+// receipt is what the log keeps. The description of an object that was written
+// says nothing that the request did not.
+func (x *exchange) receipt() destination.Receipt {
+	r := destination.Receipt{Code: x.code, Address: x.address}
+	if x.code >= 300 {
+		r.Answer = x.clean(string(x.body), excerptSize)
+	}
+	return r
+}
+
+// clean takes our secrets out of what the far side says, which may repeat the
+// request, and cuts it.
+func (x *exchange) clean(text string, size int) string {
+	for _, s := range x.secrets {
+		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
+			text = strings.ReplaceAll(text, form, secret.Redacted)
+		}
+	}
+	return text[:min(len(text), size)]
+}
