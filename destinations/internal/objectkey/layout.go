@@ -47,7 +47,7 @@ func (s Settings) Validate() error {
 type Layout struct {
 	folders        [][]part // the last is the object's name
 	extension      string   // behind the name
-	defaultVersion string
+	defaultVersion string   // as it stands in keys
 }
 
 // part is a literal text or a variable.
@@ -75,7 +75,7 @@ var variables = [...]string{"", "version", "type", "user_id", "start", "generate
 
 // Compile reads the layout.
 func (s Settings) Compile() (*Layout, error) {
-	l := &Layout{defaultVersion: s.DefaultVersion}
+	l := &Layout{defaultVersion: safe(s.DefaultVersion)}
 	if err := l.read(s.Layout); err != nil {
 		return nil, fmt.Errorf("layout: %w", err)
 	}
@@ -85,6 +85,9 @@ func (s Settings) Compile() (*Layout, error) {
 func (l *Layout) read(layout string) error {
 	if !utf8.ValidString(layout) || strings.ContainsFunc(layout, unicode.IsControl) || strings.Contains(layout, `\`) {
 		return errors.New("control characters, invalid UTF-8 and backslashes cannot be part of a key")
+	}
+	if layout == "" {
+		return errors.New("is empty: the default is " + DefaultLayout)
 	}
 	if strings.HasPrefix(layout, ".well-known/acme-challenge") {
 		return errors.New("GCS takes no keys below .well-known/acme-challenge")
@@ -96,7 +99,7 @@ func (l *Layout) read(layout string) error {
 		}
 		l.folders = append(l.folders, parts)
 	}
-	if !l.distinct() {
+	if !slices.ContainsFunc(slices.Concat(l.folders...), func(p part) bool { return p.v.distinct() }) {
 		return errors.New("one of {start}, {generated}, {id} and {summary_id} is needed, or every event would go to one key")
 	}
 	l.cutExtension()
@@ -130,41 +133,42 @@ func split(folder string) (parts []part, err error) {
 		parts = append(parts, part{v: variable(v)})
 		rest = behind
 	}
-	// Without its variables, which may be empty, the rest must be no special name.
-	var literals string
-	for _, p := range parts {
-		literals += p.text
-	}
-	switch literals {
-	case "":
-		if len(parts) == 0 {
-			return nil, errors.New("a folder without a name: / stands at the beginning, at the end or twice")
-		}
-	case ".", "..":
-		return nil, fmt.Errorf("%q could become the folder %s", folder, literals)
-	}
-	return parts, nil
+	return parts, special(parts)
 }
 
-// distinct tells whether different events get different keys, most of the time.
-// The rest is for suffixes.
-func (l *Layout) distinct() bool {
-	for _, parts := range l.folders {
-		for _, p := range parts {
-			switch p.v {
-			case start, generated, id, summaryID:
-				return true
-			}
+// special says whether the name could be none, or one that means another folder:
+// when all variables that may have no value have none.
+func special(parts []part) error {
+	var name string
+	for _, p := range parts {
+		if p.v.always() {
+			return nil
 		}
+		name += p.text
 	}
-	return false
+	switch {
+	case len(parts) == 0:
+		return errors.New("a folder without a name: / stands at the beginning, at the end or twice")
+	case name == "." || name == "..":
+		return fmt.Errorf("a name that could become %s, which is another folder", name)
+	}
+	return nil
+}
+
+// always tells whether v has a value in every event.
+func (v variable) always() bool { return v == typ || v.distinct() }
+
+// distinct tells whether v differs from event to event, most of the time: the
+// rest is for suffixes.
+func (v variable) distinct() bool {
+	return v == start || v == generated || v == id || v == summaryID
 }
 
 // cutExtension takes the extension off the name, so that suffixes go before it.
 func (l *Layout) cutExtension() {
 	name := l.folders[len(l.folders)-1]
 	last := &name[len(name)-1]
-	if dot := strings.LastIndexByte(last.text, '.'); dot >= 0 && (dot > 0 || len(name) > 1) {
+	if dot := strings.IndexByte(last.text, '.'); dot >= 0 && (dot > 0 || len(name) > 1) {
 		last.text, l.extension = last.text[:dot], last.text[dot:]
 	}
 }

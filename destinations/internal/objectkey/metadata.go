@@ -1,8 +1,10 @@
 package objectkey
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -12,11 +14,11 @@ import (
 
 // Names of the metadata that every object carries.
 const (
-	MetaType      = "fantail-type"      // of the event
-	MetaUser      = "fantail-user"      // of the event; left out where there is none
-	MetaIdentity  = "fantail-identity"  // what tells the item from all others of its user and type
-	MetaOrdering  = "fantail-ordering"  // time, RFC 3339, UTC, microseconds
-	MetaEvent     = "fantail-event-id"  //
+	MetaType      = "fantail-type"     // of the event
+	MetaUser      = "fantail-user"     // of the event; left out where there is none
+	MetaIdentity  = "fantail-identity" // what tells the item from all others of its user and type
+	MetaOrdering  = "fantail-ordering" // time, RFC 3339, UTC, microseconds
+	MetaEvent     = "fantail-event-id"
 	MetaIndex     = "fantail-index"     // of the item
 	MetaReference = "fantail-reference" // terra-reference of the event
 	MetaSHA256    = "fantail-sha256"    // of the body before any compression, hexadecimal
@@ -28,20 +30,27 @@ const (
 // of what S3 would take for the encoding of RFC 2047.
 type Metadata map[string]string
 
-func metadata(e *event.Event, p event.Payload) Metadata {
-	sum := sha256.Sum256(p.Body)
+// common returns what is the same for all payloads of e.
+func common(e *event.Event) Metadata {
 	m := Metadata{
 		MetaType:      headerSafe(e.Type),
-		MetaIdentity:  headerSafe(p.Identity),
 		MetaOrdering:  e.Ordering.UTC().Format("2006-01-02T15:04:05.000000Z"),
 		MetaEvent:     e.ID.String(),
-		MetaIndex:     strconv.Itoa(p.Index),
 		MetaReference: headerSafe(e.Reference),
-		MetaSHA256:    hex.EncodeToString(sum[:]),
 	}
-	if e.UserID != "" {
+	if e.UserID != "" { // an empty header gets lost on the way
 		m[MetaUser] = headerSafe(e.UserID)
 	}
+	return m
+}
+
+// with returns m with what p adds.
+func (m Metadata) with(p event.Payload) Metadata {
+	m = maps.Clone(m)
+	sum := sha256.Sum256(p.Body)
+	m[MetaIdentity] = headerSafe(p.Identity)
+	m[MetaIndex] = strconv.Itoa(p.Index)
+	m[MetaSHA256] = hex.EncodeToString(sum[:])
 	return m
 }
 
@@ -106,7 +115,7 @@ func (a age) compare(b age) int {
 	if c := strings.Compare(string(a.event[:]), string(b.event[:])); c != 0 {
 		return c
 	}
-	return a.index - b.index
+	return cmp.Compare(a.index, b.index)
 }
 
 // lower returns m with its names in lower case: some servers, and net/http,

@@ -7,7 +7,6 @@ package objectkey
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"sync"
 
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -28,44 +27,50 @@ type Object struct {
 // Names names the objects of one event. It may be used from several goroutines
 // at once.
 type Names struct {
-	layout    *Layout
-	event     *event.Event
-	generated func() string
-	user      func() event.User
+	layout             *Layout
+	version, typ, user string   // as they stand in keys
+	meta               Metadata // what is the same for all payloads
+	generated          func() string
+	subject            func() (provider, reference string)
 }
 
-// Of returns the names of the objects of e. What the layout needs of the body
-// is read at most once for all payloads.
+// Of returns the names of the objects of e. What is long and the same for all
+// payloads is read and hashed at most once.
 func (l *Layout) Of(e *event.Event) *Names {
-	return &Names{
-		layout: l, event: e,
+	n := &Names{
+		layout: l, version: l.defaultVersion, typ: safe(e.Type), user: safe(e.UserID), meta: common(e),
 		generated: sync.OnceValue(func() string { return e.Generated().UTC().Format(second) }),
-		user:      sync.OnceValue(func() event.User { return e.Users().Subject() }),
+		subject: sync.OnceValues(func() (provider, reference string) {
+			u := e.Users().Subject()
+			return safe(u.Provider), safe(u.Reference)
+		}),
 	}
+	if e.Versioned {
+		n.version = safe(e.Version)
+	}
+	return n
 }
 
 // Object returns where p goes, a payload of the event. p.Body is what is
 // stored, before any compression.
 func (n *Names) Object(p event.Payload) Object {
-	e := n.event
-	short, long := suffixes(e, p.Identity)
 	stem, extension := n.layout.expand(func(v variable) string { return n.value(v, p) })
-	o := Object{Meta: metadata(e, p)}
-	if e.UserID != "" {
-		o.Keys = append(o.Keys, stem+extension)
+	short, long := n.suffixes(p.Identity)
+	keys := []string{stem + extension, stem + "-" + short + extension, stem + "-" + long + extension}
+	if n.user == "" {
+		keys = keys[1:]
 	}
-	o.Keys = append(o.Keys, stem+"-"+short+extension, stem+"-"+long+extension)
-	return o
+	return Object{Keys: keys, Meta: n.meta.with(p)}
 }
 
 // suffixes returns what tells keys of different identities apart: the short one
 // is the contract's, of the identity alone. Where a layout leaves out the type or
 // the user, equal identities of different users meet under it, and 12 digits can
 // be forged to meet: the long one tells all of that apart.
-func suffixes(e *event.Event, identity string) (short, long string) {
+func (n *Names) suffixes(identity string) (short, long string) {
 	sum := sha256.Sum256([]byte(identity))
 	short = hex.EncodeToString(sum[:6])
-	sum = sha256.Sum256(fmt.Appendf(nil, "%d:%s%d:%s%s", len(e.Type), e.Type, len(e.UserID), e.UserID, identity))
+	sum = sha256.Sum256([]byte(n.meta[MetaType] + " " + n.meta[MetaUser] + " " + identity))
 	return short, hex.EncodeToString(sum[:])
 }
 
@@ -75,14 +80,11 @@ const second = "2006-01-02T15:04:05Z"
 func (n *Names) value(v variable, p event.Payload) string {
 	switch v {
 	case version:
-		if n.event.Versioned {
-			return safe(n.event.Version)
-		}
-		return safe(n.layout.defaultVersion)
+		return n.version
 	case typ:
-		return safe(n.event.Type)
+		return n.typ
 	case userID:
-		return safe(n.event.UserID)
+		return n.user
 	case start:
 		if t, ok := event.ReadTime(p.Start); ok {
 			return t.Format(second)
@@ -98,8 +100,10 @@ func (n *Names) value(v variable, p event.Payload) string {
 		}
 		return safe(p.Summary)
 	case provider:
-		return safe(n.user().Provider)
+		name, _ := n.subject()
+		return name
 	default:
-		return safe(n.user().Reference)
+		_, name := n.subject()
+		return name
 	}
 }
