@@ -68,6 +68,10 @@ type Options struct {
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 	Chance  func() float64 // uniform in [0,1), for jitter; nil: math/rand/v2
+
+	// Wall is what the wall clock shows, in ns, at a reading of time.Now; nil: what
+	// the reading says. Due times are compared with it, intervals never are.
+	Wall func(time.Time) int64
 }
 
 // Status is one destination as the API shows it.

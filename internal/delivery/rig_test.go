@@ -104,8 +104,8 @@ func (r *rig) build() {
 			}
 			return nil, store.ErrNotFound
 		},
+		Wall: func(t time.Time) int64 { return t.UnixNano() + r.skew.Load() },
 	})
-	r.s.wall = func(t time.Time) int64 { return t.UnixNano() + r.skew.Load() }
 }
 
 // add registers a destination that answers with a far of its own.

@@ -39,7 +39,7 @@ type Scheduler struct {
 	thaw   func(ctx context.Context, dest uint32, hash uint64) (*Settings, error)
 	log    *slog.Logger
 	chance func() float64
-	wall   func(time.Time) int64 // the wall clock in ns; tests step it
+	wall   func(time.Time) int64
 	epoch  time.Time
 
 	mu         sync.Mutex
@@ -89,7 +89,7 @@ func New(o Options) *Scheduler {
 	}
 	s := &Scheduler{
 		store: o.Store, thaw: o.Thaw, log: o.Log, chance: o.Chance, flight: o.Flight,
-		wall:       func(t time.Time) int64 { return t.UnixNano() },
+		wall:       o.Wall,
 		epoch:      time.Now(),
 		dests:      make(map[uint32]*dest),
 		developers: make(map[string]*developer),
@@ -103,12 +103,15 @@ func New(o Options) *Scheduler {
 	if s.chance == nil {
 		s.chance = rand.Float64
 	}
+	if s.wall == nil {
+		s.wall = time.Time.UnixNano
+	}
 	if s.flight == nil {
 		s.flight = NewFlight(nil)
 	}
 	s.budget = newBudget(l)
 	s.loader = loader{budget: l.Window}
-	s.settler = settler{bound: max(4096, 4*l.InFlight), calm: make(chan struct{}, 1)}
+	s.settler = settler{bound: max(4096, 4*l.InFlight), calm: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	s.clock.at = never
 	s.base, s.cut = context.WithCancelCause(context.Background())
 	s.io, s.stopIO = context.WithCancel(context.Background())
