@@ -90,8 +90,8 @@ func (m *Model) try(c *call, l *lane, sent *destination.Delivery, now int64) *tr
 	case d.moving > 0 || d.movedAt == now: // the scheduler may not know yet
 	case r.state != store.Pending:
 		m.faultLocked(d, "tried although it is %v", r.state)
-	case now < r.due:
-		m.faultLocked(d, "tried %v before its due", time.Duration(r.due-now))
+	case now < m.ripe(d, now):
+		m.faultLocked(d, "tried %v before its due", time.Duration(m.ripe(d, now)-now))
 	case sent.Attempt != int(r.attempts)+1:
 		m.faultLocked(d, "attempt is number %d, want %d", sent.Attempt, r.attempts+1)
 	case len(d.ended) > 0:

@@ -180,7 +180,7 @@ func (m *Model) appends(batch []*store.Entry) event.ID {
 func (m *Model) fault2(format string, args ...any) { m.faultLocked(nil, format, args...) }
 
 // appended notes what the store accepted. From here on it must be there.
-func (m *Model) appended(batch []*store.Entry, out []store.Appended, err error, before event.ID) {
+func (m *Model) appended(batch []*store.Entry, out []store.Appended, err error, before event.ID, wall int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range batch {
@@ -212,6 +212,9 @@ func (m *Model) appended(batch []*store.Entry, out []store.Appended, err error, 
 			d := m.parcel(it.ID)
 			d.req, d.ordinal = req, req.Ordinal
 			m.noteLocked(d, "accepted")
+			if it.ID.Dest != e.To[j] || it.Due != wall {
+				m.faultLocked(d, "accepted for %d, due %s; want %d, at once: %s", it.ID.Dest, clock(it.Due), e.To[j], clock(wall))
+			}
 			m.change(d, row{state: store.Pending, due: it.Due, version: 1}, true)
 			m.sameItem(d, it, "Append")
 		}

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"strings"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -42,8 +43,28 @@ func (d *disk) file(f vfs.File, err error) (vfs.File, error) {
 	return &diskFile{f, d}, nil
 }
 
+// inOrder comes before a change of one of Pebble's markers. Pebble makes a
+// manifest, then the marker that names it, removes the marker before, and syncs
+// the directory once for all of that: it relies on a directory that loses the end
+// of its changes and not some of them, as those of journalling file systems do.
+// The disk in memory loses each by chance.
+func (d *disk) inOrder(name string) error {
+	if !strings.HasPrefix(d.PathBase(name), "marker.") {
+		return nil
+	}
+	dir, err := d.FS.OpenDir(d.PathDir(name))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
 func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	d.step()
+	if err := d.inOrder(name); err != nil {
+		return nil, err
+	}
 	return d.file(d.FS.Create(name, c))
 }
 
@@ -65,6 +86,9 @@ func (d *disk) Rename(old, name string) error {
 
 func (d *disk) Remove(name string) error {
 	d.step()
+	if err := d.inOrder(name); err != nil {
+		return err
+	}
 	return d.FS.Remove(name)
 }
 

@@ -111,7 +111,7 @@ func (e *engine) start(setups map[int]Setup, crashed bool) bool {
 	}
 	p.sched = delivery.New(delivery.Options{
 		Store: p.rec, Thaw: p.thaw, Limits: e.sc.Limits, Flight: delivery.NewFlight(e.memory), Log: e.log(p),
-		Metrics: p.metrics, Chance: e.float,
+		Metrics: p.metrics, Chance: e.float, Wall: func(t time.Time) int64 { return e.model.wall(t.UnixNano()) },
 	})
 	p.ingest = ingest.New(p.rec, p.sched.Offer, ingest.Limits{})
 	if err := p.apply(setups); err != nil {

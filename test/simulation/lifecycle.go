@@ -125,7 +125,7 @@ func (m *Model) crash(r *remains) {
 	m.talk.Unlock()
 	for _, d := range m.order {
 		// Perhaps: what was due may have been taken at that very instant.
-		flew := d.flying != nil || len(d.ended) > 0 && d.ended[len(d.ended)-1].end == r.at || d.now().state == store.Pending && d.now().due <= r.at
+		flew := d.flying != nil || len(d.ended) > 0 && d.ended[len(d.ended)-1].end == r.at || d.now().state == store.Pending && d.now().due <= m.wall(r.at)
 		switch {
 		case r.power:
 			d.crashes = 0

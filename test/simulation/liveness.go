@@ -6,10 +6,10 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// A delivery is eligible from the latest of: its due time, the moment when the
-// scheduler learned of it, the end of what its far side asked for, and the end
-// of a fault of our own. A lane must start an attempt of one that is eligible
-// within lateMost, if
+// A delivery is eligible from the latest of: its due time (where a step of the
+// wall clock made it due, a minute later), the moment when the scheduler learned
+// of it, the end of what its far side asked for, and the end of a fault of our
+// own. A lane must start an attempt of one that is eligible within lateMost, if
 //
 //   - the daemon runs, and the destination is neither paused, disabled, removed
 //     nor being changed;
@@ -37,8 +37,16 @@ func (m *Model) late() time.Duration {
 }
 
 // touch comes before anything that may change what the lane can do: what held
-// until now held since the last touch.
+// until now held since the last touch, but for steps of the wall clock.
 func (m *Model) touch(l *lane, now int64) {
+	for _, step := range m.steps(l.since, now) {
+		m.idled(l, step)
+	}
+	m.idled(l, now)
+}
+
+// idled finds fault with what the lane has not done since the last touch, and touches it.
+func (m *Model) idled(l *lane, now int64) {
 	since := l.since
 	l.since = now
 	if d, from := m.idle(l, since, now, int64(m.late())); d != nil {
@@ -48,7 +56,7 @@ func (m *Model) touch(l *lane, now int64) {
 }
 
 // idle returns a delivery that the lane left waiting between since and now
-// although nothing kept it, and from when on.
+// although nothing kept it, and from when on. The wall clock does not step between.
 func (m *Model) idle(l *lane, since, now, late int64) (*parcel, int64) {
 	d := l.dest
 	if m.upSince == 0 || l.murky || l.version == nil || d.current() == nil || !d.setup.Enabled || d.paused || d.asking || m.alone() {
@@ -87,7 +95,7 @@ func (m *Model) idle(l *lane, since, now, late int64) (*parcel, int64) {
 		if w.visible == 0 || w.moving > 0 || m.laneOf(w) != l.hash {
 			continue
 		}
-		if start := max(from, w.now().due, w.visible, w.movedAt); to-start > late {
+		if start := max(from, m.dueBy(w, since), w.visible, w.movedAt); to-start > late {
 			return w, start
 		}
 	}

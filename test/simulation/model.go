@@ -197,6 +197,9 @@ func (d *parcel) poison(p *process) bool {
 func newModel(sc *Scenario, began time.Time) *Model {
 	m := &Model{sc: sc, began: began, byID: map[uint32]*dest{}, byEvent: map[event.ID]*request{},
 		parcels: map[store.DeliveryID]*parcel{}, appending: map[*store.Entry]bool{}, erased: map[string]bool{}}
+	for _, s := range sc.Steps {
+		m.notes = append(m.notes, note{began.UnixNano() + int64(s.At), "the wall clock steps by " + s.By.String()})
+	}
 	for _, d := range sc.Dests {
 		m.dests = append(m.dests, &dest{Dest: d, lanes: map[uint64]*lane{}, seen: map[uint64]bool{}, waiting: map[*parcel]bool{}})
 	}

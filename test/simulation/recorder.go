@@ -56,11 +56,6 @@ func (r *recorder) fails(d *dice) bool { return d.chance(r.model.sc.Faults / 2) 
 
 func (r *recorder) dead() bool { return r.process.dead.Load() }
 
-// skewed is what the wall clock shows.
-func (r *recorder) skewed(now time.Time) time.Time {
-	return now.Add(r.model.sc.skew(now.Sub(r.model.began)))
-}
-
 func (r *recorder) Append(ctx context.Context, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
 	roll := r.throw()
 	r.lag(&roll)
@@ -68,9 +63,10 @@ func (r *recorder) Append(ctx context.Context, now time.Time, batch []*store.Ent
 		return nil, store.ErrClosed
 	}
 	before := r.model.appends(batch)
-	out, err := r.Store.Append(ctx, r.skewed(now), batch)
+	now = r.model.wallTime(now) // ingest reads the clock itself
+	out, err := r.Store.Append(ctx, now, batch)
 	if !r.dead() {
-		r.model.appended(batch, out, err, before)
+		r.model.appended(batch, out, err, before, now.UnixNano())
 	}
 	r.lag(&roll)
 	if err == nil && !r.dead() {
@@ -100,7 +96,7 @@ func (r *recorder) settle(ctx context.Context, now time.Time, outcomes []store.O
 		return nil, store.ErrClosed
 	}
 	r.model.intends(intentsOf(outcomes))
-	out, err := r.Store.Settle(ctx, r.skewed(now), outcomes)
+	out, err := r.Store.Settle(ctx, now, outcomes)
 	if r.dead() {
 		return out, err
 	}
@@ -129,7 +125,6 @@ func (r *recorder) move(ctx context.Context, now time.Time, c store.Change, ids 
 	if r.dead() {
 		return nil, store.ErrClosed
 	}
-	now = r.skewed(now)
 	r.model.intends(intentsTo(c, now, ids))
 	out, err := r.Store.Move(ctx, now, c, ids)
 	if r.dead() {

@@ -165,7 +165,7 @@ func (e *engine) operate(p *process, a *Action) {
 			change = store.Retry
 		}
 		if ids := m.pick(a.Dest, a.Count, a.Pick); len(ids) > 0 {
-			_, err := p.sched.Move(ctx, time.Now(), change, ids)
+			_, err := p.sched.Move(ctx, m.wallTime(time.Now()), change, ids)
 			check(err)
 		}
 	case Rebind:
@@ -179,7 +179,7 @@ func (e *engine) operate(p *process, a *Action) {
 			}
 		}
 	case Retain:
-		now := time.Now()
+		now := m.wallTime(time.Now())
 		what := m.retains(now)
 		p.rec.sweep(what, func(moved func([]store.Moved)) error {
 			_, err := p.store.Retain(ctx, now, e.sc.Retention, moved)
@@ -187,7 +187,7 @@ func (e *engine) operate(p *process, a *Action) {
 		})
 		m.retained(p)
 	case Erase:
-		now := time.Now()
+		now := m.wallTime(time.Now())
 		what := m.erases(now, e.sc.Developers[a.Dev], a.User)
 		p.rec.sweep(what, func(moved func([]store.Moved)) error {
 			_, err := p.store.Erase(ctx, now, store.Erasure{Developer: what.dev, User: what.user, By: "simulation"}, moved)

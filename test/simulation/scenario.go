@@ -30,7 +30,7 @@ type Scenario struct {
 	Limits     delivery.Limits
 	Lag        time.Duration // the longest that one call of the store takes; 0: none takes any time
 	Faults     float64       // chance that a call of the store fails
-	Skew       []Skew
+	Steps      []Step        // of the wall clock
 	Retention  store.Retention
 	Rows       int // deliveries there will be, roughly
 }
@@ -53,12 +53,6 @@ type Version struct {
 	Frozen   bool
 	Weather  []Spell
 	Latency  time.Duration // the longest in fair weather
-}
-
-// Skew is a stretch of time during which the wall clock that the store is told is off.
-type Skew struct {
-	From, To time.Duration
-	By       time.Duration
 }
 
 // Setup is how a destination stands in the settings at some moment.
@@ -142,6 +136,7 @@ func Draw(seed uint64) *Scenario {
 	d.events()
 	d.operations()
 	d.accidents()
+	d.steps()
 	for at := d.upTo(time.Hour); at < s.Length; at += d.between(time.Minute, 3*time.Hour) {
 		d.add(Action{At: at, Verb: Look})
 	}
@@ -206,26 +201,6 @@ func (d *drawing) conditions() {
 	if d.chance(0.1) {
 		s.Limits.Bytes = int64(1024 << d.IntN(7))
 	}
-	if d.chance(0.2) {
-		for range 1 + d.IntN(3) {
-			from := d.upTo(s.Length)
-			by := d.scale(time.Second, 5*time.Hour)
-			if d.chance(0.6) {
-				by = -by
-			}
-			s.Skew = append(s.Skew, Skew{From: from, To: from + d.upTo(4*time.Hour), By: by})
-		}
-	}
-}
-
-// skew is how far the clock is off at a time.
-func (s *Scenario) skew(at time.Duration) time.Duration {
-	for _, k := range s.Skew {
-		if k.From <= at && at < k.To {
-			return k.By
-		}
-	}
-	return 0
 }
 
 // tight tells whether destinations may have to wait for each other: for places or for bytes.

@@ -68,8 +68,8 @@ func (m *Model) explain(d *parcel, o *store.Outcome) {
 		m.faultLocked(d, "the outcome of an attempt has no record of it")
 		return
 	}
-	if o.Attempt.At != t.call.start || o.Attempt.Took != time.Duration(t.end-t.call.start) {
-		m.faultLocked(d, "the record says %s for %v, want %s for %v", clock(o.Attempt.At), o.Attempt.Took, clock(t.call.start), time.Duration(t.end-t.call.start))
+	if at := m.wall(t.call.start); o.Attempt.At != at || o.Attempt.Took != time.Duration(t.end-t.call.start) {
+		m.faultLocked(d, "the record says %s for %v, want %s for %v", clock(o.Attempt.At), o.Attempt.Took, clock(at), time.Duration(t.end-t.call.start))
 	}
 	if t.no != int(o.Item.Attempts)+1 {
 		m.faultLocked(d, "attempt %d was made of an item with %d", t.no, o.Item.Attempts)
@@ -115,6 +115,7 @@ type wanted struct {
 func (m *Model) verdict(t *try, o *store.Outcome) wanted {
 	v := t.call.lane.version
 	it := &o.Item
+	end := m.wall(t.end)
 	w := wanted{state: store.Pending, attempts: it.Attempts, from: it.Due, to: it.Due, settings: it.Queue.Settings}
 	switch t.ending {
 	case taken:
@@ -123,11 +124,11 @@ func (m *Model) verdict(t *try, o *store.Outcome) wanted {
 		return wanted{state: store.Dead, reason: "rejected", attempts: it.Attempts + 1}
 	case misset:
 		if !t.current { // nobody can mend settings that are gone
-			w.from, w.to, w.settings = t.end, t.end, 0
+			w.from, w.to, w.settings = end, end, 0
 		}
 		return w
 	case ours:
-		w.from, w.to = max(it.Due, t.end), max(it.Due, t.end+int64(time.Minute))
+		w.from, w.to = max(it.Due, end), max(it.Due, end+int64(time.Minute))
 		return w
 	case cut, killed:
 		return w
@@ -145,7 +146,7 @@ func (m *Model) verdict(t *try, o *store.Outcome) wanted {
 	if t.ending == asked {
 		least, most = max(least, int64(min(t.after, 24*time.Hour))), max(most, int64(min(t.after, 24*time.Hour)))
 	}
-	w.from, w.to = t.end+least-1, t.end+most+1
+	w.from, w.to = end+least-1, end+most+1
 	if v.Frozen && w.settings == 0 {
 		w.settings = v.Hash
 	}

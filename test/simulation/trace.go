@@ -29,8 +29,10 @@ func (e *engine) report() string {
 	if len(shown) == 0 {
 		b.WriteString("\nthe whole run:\n")
 		m.talk.Lock()
-		lines(&b, m.notes)
+		ns := slices.Clone(m.notes)
 		m.talk.Unlock()
+		sortNotes(ns)
+		lines(&b, ns)
 	}
 	return b.String()
 }
@@ -43,7 +45,7 @@ func (m *Model) trace(d *parcel) string {
 	for _, n := range d.dest.notes {
 		ns = append(ns, note{n.at, d.dest.Name + " " + n.text})
 	}
-	slices.SortStableFunc(ns, func(a, b note) int { return int(a.at - b.at) })
+	sortNotes(ns)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s", d)
 	for _, v := range d.dest.Versions {
@@ -52,6 +54,10 @@ func (m *Model) trace(d *parcel) string {
 	b.WriteString("\n")
 	lines(&b, ns)
 	return b.String()
+}
+
+func sortNotes(ns []note) {
+	slices.SortStableFunc(ns, func(a, b note) int { return int(a.at - b.at) })
 }
 
 const mostLines = 150
