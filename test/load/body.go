@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"hash/maphash"
 	"strconv"
 	"strings"
 )
@@ -15,7 +14,8 @@ type bodies struct {
 	at       int // where the ten digits of the number stand
 }
 
-// newBodies builds a sleep event with enough samples to fill size bytes.
+// newBodies builds a sleep event with as many samples as go into size bytes,
+// and blanks for the rest. It is never smaller than an event without samples.
 func newBodies(size int) bodies {
 	const digits = "0000000000"
 	head := `{"type":"sleep","version":"2022-03-16","user":{"user_id":"0d09d3a4-f6e8-4f1c-9a3e-2b6c1d5e7f80","provider":"GARMIN","reference_id":"customer-` + digits +
@@ -23,31 +23,33 @@ func newBodies(size int) bodies {
 	const tail = `{"timestamp":"2026-07-02T06:31:00.000000+02:00","bpm":52}]}}}]}`
 	var b strings.Builder
 	b.WriteString(head)
-	for i := 0; b.Len()+len(tail) < size; i++ {
-		fmt.Fprintf(&b, `{"timestamp":"2026-07-01T22:%02d:%02d.000000+02:00","bpm":%d},`, i/60%60, i%60, 48+i%17)
+	for i := 0; ; i++ {
+		sample := fmt.Sprintf(`{"timestamp":"2026-07-01T22:%02d:%02d.000000+02:00","bpm":%d},`, i/60%60, i%60, 48+i%17)
+		if b.Len()+len(sample)+len(tail) > size {
+			break
+		}
+		b.WriteString(sample)
 	}
+	b.WriteString(strings.Repeat(" ", max(0, size-b.Len()-len(tail))))
 	b.WriteString(tail)
 	t := []byte(b.String())
 	return bodies{t, bytes.Index(t, []byte(digits))}
 }
 
-// make returns body number n in buf, which it may grow.
-func (b bodies) make(buf []byte, n int) []byte {
-	buf = append(buf[:0], b.template...)
+// append adds body number n to buf.
+func (b bodies) append(buf []byte, n int) []byte {
+	from := len(buf)
+	buf = append(buf, b.template...)
 	for i := range 10 {
-		buf[b.at+9-i] = '0' + byte(n%10)
+		buf[from+b.at+9-i] = '0' + byte(n%10)
 		n /= 10
 	}
 	return buf
 }
 
-// number reads the number from the reference header.
-func number(reference string) (int, bool) {
-	n, err := strconv.Atoi(reference)
-	return n, err == nil && n >= 0
+// appendLine adds event number n to buf as a line of a batch.
+func (b bodies) appendLine(buf []byte, developer string, n int) []byte {
+	buf = append(append(append(buf, `{"dev_id":"`...), developer...), `","reference":"`...)
+	buf = append(strconv.AppendInt(buf, int64(n), 10), `","event":`...)
+	return append(b.append(buf, n), '}', '\n')
 }
-
-// sumSeed is fixed within a process; sums never leave it.
-type summer struct{ seed maphash.Seed }
-
-func (s summer) sum(b []byte) uint64 { return maphash.Bytes(s.seed, b) }

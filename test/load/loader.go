@@ -8,96 +8,197 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
-// task is what a loader process does.
-type task struct {
-	URL        string        // where to POST; %d stands for the destination of a direct run
-	Direct     bool          // straight to the sink, without the daemon: the floor
-	Developers int           // events go to developers d0, d1, ... in turn
-	Conns      int           // connections, and requests under way at most
-	Rate       float64       // events a second by the clock (open loop); 0: as fast as answers come
-	For        time.Duration // of sending
-	Count      int           // stop after that many; 0: none
-	First      int           // number of the first event
-	Size       int           // bytes of a body
+// loader sends events over a fixed number of connections, with as little work
+// of its own as net/http allows: it shares the machine with what it measures.
+type loader struct {
+	task
+	transport *http.Transport
+	bodies    bodies
+	single    *url.URL
+	batch     *url.URL
+	direct    []*url.URL // by developer
+	began     time.Time
+	taken     atomic.Int64 // numbers handed out
 }
 
-// sending is one event as the loader saw it, in ns.
-type sending struct {
-	n      int
-	start  int64 // when it was sent; with a rate, when it should have been
-	acked  int64
-	status int // 0: no answer
-}
-
-// runLoader does t and writes one line per event: number start acked status.
-func runLoader(ctx context.Context, t task, out io.Writer) error {
-	transport := &http.Transport{
+func newLoader(t task) *loader {
+	return &loader{task: t, bodies: newBodies(t.Size), transport: &http.Transport{
 		DialContext:  (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		MaxIdleConns: t.Conns, MaxIdleConnsPerHost: t.Conns, MaxConnsPerHost: t.Conns,
 		DisableCompression: true,
-		WriteBufferSize:    max(4<<10, min(t.Size+1<<10, 128<<10)),
-	}
-	defer transport.CloseIdleConnections()
-	b := newBodies(t.Size)
-	var next atomic.Int64
-	sent := make([][]sending, t.Conns)
-	began := time.Now()
-	var wg sync.WaitGroup
-	for c := range t.Conns {
-		wg.Go(func() {
-			var buf []byte
-			for ctx.Err() == nil {
-				i := int(next.Add(1) - 1)
-				at := time.Now()
-				if t.Rate > 0 {
-					at = began.Add(time.Duration(float64(i) / t.Rate * float64(time.Second)))
-					if d := time.Until(at); d > 0 {
-						time.Sleep(d)
-					}
-				}
-				if at.Sub(began) >= t.For || t.Count > 0 && i >= t.Count {
-					return
-				}
-				n := t.First + i
-				buf = b.make(buf, n)
-				status := post(transport, t, n, buf)
-				sent[c] = append(sent[c], sending{n, at.UnixNano(), time.Now().UnixNano(), status})
-			}
-		})
-	}
-	wg.Wait()
-	w := bufio.NewWriter(out)
-	for _, mine := range sent {
-		for _, s := range mine {
-			fmt.Fprintln(w, s.n, s.start, s.acked, s.status)
-		}
-	}
-	return w.Flush()
+		WriteBufferSize:    min(max(4<<10, (t.Size+1<<10)*max(1, t.Batch)), 128<<10),
+	}}
 }
 
-func post(transport *http.Transport, t task, n int, body []byte) (status int) {
-	url := t.URL
-	if t.Direct {
-		url = t.URL + "/d/" + strconv.Itoa(n%max(t.Developers, 1))
-	}
-	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+func (l *loader) run(ctx context.Context) ([]sending, time.Duration, error) {
+	base, err := url.Parse(l.URL)
 	if err != nil {
-		return 0
+		return nil, 0, err
 	}
-	req.Header["Content-Type"] = []string{"application/json"}
-	req.Header["Dev-Id"] = []string{"d" + strconv.Itoa(n%max(t.Developers, 1))}
-	req.Header["Terra-Reference"] = []string{strconv.Itoa(n)}
-	res, err := transport.RoundTrip(req)
+	at := func(path string) *url.URL { return base.ResolveReference(&url.URL{Path: path}) }
+	l.single, l.batch = at("/v1/events"), at("/v1/events/batch")
+	for d := range l.Developers {
+		l.direct = append(l.direct, at("/d/"+strconv.Itoa(d)))
+	}
+	defer l.transport.CloseIdleConnections()
+	seen := make([][]sending, l.Conns)
+	before := ownCPU()
+	l.began = time.Now()
+	turns := l.turns(ctx)
+	var wg sync.WaitGroup
+	for c := range l.Conns {
+		wg.Go(func() { seen[c] = l.connection(ctx, turns) })
+	}
+	wg.Wait()
+	return slices.Concat(seen...), ownCPU() - before, ctx.Err()
+}
+
+// turns hands out, at a fixed rate, when each event should be sent, whatever
+// becomes of those before it. It is nil without a rate.
+func (l *loader) turns(ctx context.Context) chan time.Time {
+	if l.Rate == 0 {
+		return nil
+	}
+	n := int(l.Rate * l.For.Seconds())
+	if l.Count > 0 {
+		n = min(n, l.Count)
+	}
+	turns := make(chan time.Time, n)
+	go func() {
+		defer close(turns)
+		for i := 0; i < n && ctx.Err() == nil; i++ {
+			at := l.began.Add(time.Duration(float64(i) / l.Rate * float64(time.Second)))
+			// The runtime's own timers may be a whole millisecond late: as much as what is measured.
+			if wait := syscall.NsecToTimespec(int64(time.Until(at))); wait.Sec > 0 || wait.Sec == 0 && wait.Nsec > 0 {
+				_ = syscall.Nanosleep(&wait, nil) // cut short by a signal: a little early
+			}
+			turns <- at
+		}
+	}()
+	return turns
+}
+
+// take returns the next event, or events, to send.
+func (l *loader) take(turns chan time.Time) (n, count int, due time.Time, ok bool) {
+	if turns != nil {
+		due, ok = <-turns
+		return l.First + int(l.taken.Add(1)-1), 1, due, ok
+	}
+	due, count = time.Now(), max(1, l.Batch)
+	i := int(l.taken.Add(int64(count))) - count
+	if l.Count > 0 {
+		count = min(count, l.Count-i)
+	}
+	return l.First + i, count, due, count > 0 && due.Sub(l.began) < l.For
+}
+
+func (l *loader) connection(ctx context.Context, turns chan time.Time) (seen []sending) {
+	var buf []byte
+	for ctx.Err() == nil {
+		n, count, due, ok := l.take(turns)
+		if !ok {
+			return seen
+		}
+		s := sending{N: int32(n), Count: int32(count), Due: due.UnixNano()}
+		if l.Batch > 0 {
+			buf = buf[:0]
+			for i := range count {
+				buf = l.bodies.appendLine(buf, l.developer(n+i), n+i)
+			}
+			seen = append(seen, l.postBatch(s, buf)...)
+			continue
+		}
+		buf = l.bodies.append(buf[:0], n)
+		seen = append(seen, l.post(s, buf))
+	}
+	return seen
+}
+
+func (l *loader) send(to *url.URL, h http.Header, body []byte) (*http.Response, error) {
+	req := &http.Request{
+		Method: http.MethodPost, URL: to, Host: to.Host, Header: h,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+	}
+	return l.transport.RoundTrip(req)
+}
+
+func (l *loader) post(s sending, body []byte) sending {
+	n, to := int(s.N), l.single
+	if l.Direct {
+		to = l.direct[n%l.Developers]
+	}
+	h := http.Header{"Content-Type": {"application/json"}, "Dev-Id": {l.developer(n)}, "Terra-Reference": {strconv.Itoa(n)}}
+	s.Sent = time.Now().UnixNano()
+	res, err := l.send(to, h, body)
 	if err != nil {
-		return 0
+		s.Acked = time.Now().UnixNano()
+		return s
 	}
 	io.Copy(io.Discard, res.Body)
 	res.Body.Close()
-	return res.StatusCode
+	s.Acked, s.Status = time.Now().UnixNano(), int32(res.StatusCode)
+	return s
+}
+
+// postBatch sends the lines of s. Results come in order, one line each; what
+// has no result was not accepted.
+func (l *loader) postBatch(s sending, lines []byte) []sending {
+	s.Sent = time.Now().UnixNano()
+	results, alike := l.results(lines)
+	s.Acked = time.Now().UnixNano()
+	if alike && len(results) == int(s.Count) {
+		s.Status = results[0]
+		return []sending{s}
+	}
+	each := make([]sending, s.Count)
+	for i := range each {
+		each[i] = s
+		each[i].N, each[i].Count = s.N+int32(i), 1
+		if i < len(results) {
+			each[i].Status = results[i]
+		}
+	}
+	return each
+}
+
+// results reads the status of each line, and tells whether all are the same.
+func (l *loader) results(lines []byte) (status []int32, alike bool) {
+	res, err := l.send(l.batch, http.Header{"Content-Type": {"application/x-ndjson"}}, lines)
+	if err != nil {
+		return nil, false
+	}
+	defer res.Body.Close()
+	alike = res.StatusCode == http.StatusOK
+	for in := bufio.NewScanner(res.Body); in.Scan(); {
+		_, rest, _ := bytes.Cut(in.Bytes(), []byte(`"status":`))
+		var one int32
+		fmt.Fscan(bytes.NewReader(rest[:min(3, len(rest))]), &one)
+		status = append(status, one)
+		alike = alike && one == status[0]
+	}
+	return status, alike
+}
+
+// accepted: the daemon has it, or, in a direct run, the sink.
+func (s *sending) accepted() bool {
+	return s.Status == http.StatusAccepted || s.Status == http.StatusOK
+}
+
+// ownCPU is how long this process has run on a processor.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -1,66 +1,94 @@
-// Command load measures Fantail from outside: a loader, a sink and the daemon
-// as processes of their own on one machine, the store on a real disk, signing,
-// log and indexes on. Beside every figure stands the floor of the same run: the
-// same loader posting straight to the same sink.
+// Command load measures Fantail from outside: loader, sink and daemon are
+// processes of their own on one machine, the store lies on a real disk, and
+// signing, log and indexes are on. What it prints on standard output is
+// Markdown for docs/BENCHMARKS.md, which explains every figure; progress goes
+// to standard error.
 package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"time"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("load", flag.ContinueOnError)
-	if len(args) > 0 && args[0] == "sink" {
-		size := flags.Int("size", 2048, "bytes of a body")
-		secret := flags.String("secret", "", "secret of the signatures")
-		if err := flags.Parse(args[1:]); err != nil {
+// scenario is one thing that is measured.
+type scenario struct {
+	name     string
+	about    string
+	defaults options
+	run      func(ctx context.Context, o options) error
+}
+
+func scenarios() []scenario {
+	return []scenario{
+		{"throughput", "as fast as answers come, beside a bare client", throughputDefaults(), throughput},
+		{"batch", "the same with NDJSON batches", batchDefaults(), throughput},
+		{"light", "latency at a low fixed rate", lightDefaults(), light},
+		{"isolation", "what healthy destinations notice of others that hang", isolationDefaults(), isolation},
+		{"backlog", "millions pending for dead destinations, kill -9, restart", backlogDefaults(), backlog},
+	}
+}
+
+func run(ctx context.Context, args []string, out, progress io.Writer) error {
+	if len(args) == 0 {
+		return usage()
+	}
+	name, args := args[0], args[1:]
+	switch {
+	case name == "sink" && len(args) > 0:
+		var sizes []int
+		for _, a := range args[1:] {
+			size, err := strconv.Atoi(a)
+			if err != nil {
+				return err
+			}
+			sizes = append(sizes, size)
+		}
+		return runSink(os.Stdin, out, args[0], sizes)
+	case name == "loader" && len(args) == 1:
+		return runLoader(ctx, args[0], out)
+	}
+	all := scenarios()
+	i := slices.IndexFunc(all, func(s scenario) bool { return s.name == name })
+	if i >= 0 {
+		all = all[i : i+1]
+	} else if name != "all" {
+		return usage()
+	}
+	for _, s := range all {
+		o, err := parse(s, args, progress)
+		if err != nil {
 			return err
 		}
-		return runSink(os.Stdin, os.Stdout, *size, *secret)
-	}
-	if len(args) > 0 && args[0] == "loader" {
-		var t task
-		flags.StringVar(&t.URL, "url", "", "where to POST")
-		flags.BoolVar(&t.Direct, "direct", false, "straight to the sink")
-		flags.IntVar(&t.Developers, "developers", 1, "how many developers take turns")
-		flags.IntVar(&t.Conns, "conns", 32, "connections")
-		flags.Float64Var(&t.Rate, "rate", 0, "events a second; 0: closed loop")
-		flags.DurationVar(&t.For, "for", time.Second, "how long")
-		flags.IntVar(&t.Count, "count", 0, "at most that many events")
-		flags.IntVar(&t.First, "first", 0, "number of the first event")
-		flags.IntVar(&t.Size, "size", 2048, "bytes of a body")
-		if err := flags.Parse(args[1:]); err != nil {
+		o.out, o.progress = out, progress
+		if err := o.check(); err != nil {
 			return err
 		}
-		return runLoader(ctx, t, os.Stdout)
+		if err := s.run(ctx, o); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
 	}
-	var s scenario
-	flags.StringVar(&s.Binary, "fantail", "", "path of the daemon's binary")
-	flags.StringVar(&s.Dir, "dir", "", "folder on a real disk; a temporary one is made in it")
-	flags.DurationVar(&s.Warm, "warm", 30*time.Second, "warm-up")
-	flags.DurationVar(&s.For, "for", 60*time.Second, "how long to measure")
-	flags.IntVar(&s.Runs, "runs", 3, "runs; the median is reported")
-	flags.IntVar(&s.Conns, "conns", 32, "connections")
-	flags.IntVar(&s.Size, "size", 2048, "bytes of a body")
-	flags.IntVar(&s.Fanout, "fanout", 3, "destinations of each event")
-	flags.Float64Var(&s.Rate, "rate", 0, "events a second; 0: as fast as it goes")
-	flags.StringVar(&s.Profile, "profile", "", "write a CPU profile of the daemon to this file")
-	if err := flags.Parse(args); err != nil {
-		return err
+	return nil
+}
+
+func usage() error {
+	var b strings.Builder
+	for _, s := range scenarios() {
+		fmt.Fprintf(&b, "\n  %-11s %s", s.name, s.about)
 	}
-	return s.run(ctx)
+	return fmt.Errorf("name a scenario, or all of them with all; -h behind it shows its flags%s", b.String())
 }

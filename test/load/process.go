@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -90,30 +89,4 @@ func (p *process) peakRSS() (int64, error) {
 		}
 	}
 	return 0, errors.New("no VmHWM in /proc")
-}
-
-// load runs t in a loader process of its own and returns what it saw, and the CPU it took.
-func load(ctx context.Context, t task) ([]sending, time.Duration, error) {
-	args := []string{"loader", "-url", t.URL, "-direct=" + strconv.FormatBool(t.Direct), "-developers", strconv.Itoa(t.Developers),
-		"-conns", strconv.Itoa(t.Conns), "-rate", strconv.FormatFloat(t.Rate, 'f', -1, 64), "-for", t.For.String(),
-		"-count", strconv.Itoa(t.Count), "-first", strconv.Itoa(t.First), "-size", strconv.Itoa(t.Size)}
-	p, err := startProcess(os.Args[0], args...)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer context.AfterFunc(ctx, func() { p.Process.Kill() })()
-	var all []sending
-	for {
-		var s sending
-		if _, err := fmt.Fscan(p.out, &s.n, &s.start, &s.acked, &s.status); err == io.EOF {
-			break
-		} else if err != nil {
-			return nil, 0, fmt.Errorf("read what the loader saw: %w", err)
-		}
-		all = append(all, s)
-	}
-	if err := p.end(); err != nil {
-		return nil, 0, fmt.Errorf("loader: %w", err)
-	}
-	return all, p.ProcessState.UserTime() + p.ProcessState.SystemTime(), nil
 }

@@ -1,180 +1,180 @@
 package main
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
+	"bufio"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
-
-// arrival is one request that a sink answered, small enough to keep them all.
-type arrival struct {
-	at    int64 // ns
-	stamp int64 // t of the signature
-	sum   uint64
-	mac   [32]byte
-	n     int32
-	dest  int32
-}
 
 // sink is the far side of every destination: it answers at once, remembers what
 // it needs to check each signature and body after the run, and can hang.
 type sink struct {
-	bodies bodies
-	secret string
-	summer summer
+	check checker
+	stall atomic.Pointer[stall]
 
-	mu       sync.Mutex
-	arrivals []arrival
-	bad      int
-	hang     map[int]bool // destinations that do not answer
-	released chan struct{}
+	mu   sync.Mutex
+	kept [][]arrival // chunks: what is kept is never copied under the lock
+	n    int
+	bad  int
 }
 
+// arrival is one request that the sink answered, small enough to keep them all.
+type arrival struct {
+	at    int64 // ns: the last byte was read
+	stamp int64 // t of the signature
+	sum   uint64
+	mac   [32]byte
+	size  int32
+	n     int32
+	dest  int32
+}
+
+const chunk = 1 << 14
+
+// stall says that destinations from (inclusive) to (exclusive) do not answer
+// until it is over.
+type stall struct {
+	from, to int
+	over     chan struct{}
+}
+
+// large bodies are not even read while their destination hangs; small ones are,
+// since net/http then notices that the client has gone.
+const large = 1 << 20
+
 // runSink serves until its standard input closes. It prints its address first.
-func runSink(in io.Reader, out io.Writer, size int, secret string) error {
-	s := &sink{bodies: newBodies(size), secret: secret, summer: summer{maphash.MakeSeed()}, hang: map[int]bool{}, released: make(chan struct{})}
+// sizes are those of the bodies to expect.
+func runSink(in io.Reader, out io.Writer, secret string, sizes []int) error {
+	s := &sink{check: newChecker(secret, sizes)}
+	s.stall.Store(&stall{over: make(chan struct{})})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /d/{dest}", s.receive)
-	mux.HandleFunc("POST /control/hang/{from}/{to}", s.setHang)
-	mux.HandleFunc("POST /control/reset", func(http.ResponseWriter, *http.Request) {
-		s.mu.Lock()
-		s.arrivals = s.arrivals[:0]
-		s.bad = 0
-		s.mu.Unlock()
-	})
-	mux.HandleFunc("GET /control/count", func(w http.ResponseWriter, _ *http.Request) {
-		s.mu.Lock()
-		fmt.Fprint(w, len(s.arrivals))
-		s.mu.Unlock()
-	})
-	mux.HandleFunc("GET /control/tally", s.tally)
-	server := &http.Server{Handler: mux}
+	control := http.NewServeMux()
+	control.HandleFunc("POST /hang/{from}/{to}", s.hang)
+	control.HandleFunc("POST /reset", s.reset)
+	control.HandleFunc("GET /count", s.count)
+	control.HandleFunc("GET /tally", s.tally)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if to, ok := strings.CutPrefix(r.URL.Path, "/d/"); ok {
+			dest, _ := strconv.Atoi(to)
+			s.receive(r, dest)
+			return
+		}
+		control.ServeHTTP(w, r)
+	})}
 	go server.Serve(l)
 	fmt.Fprintln(out, l.Addr())
 	io.Copy(io.Discard, in)
-	close(s.released)
+	s.setStall(0, 0)
 	return server.Close()
 }
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
+var buffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 
-func (s *sink) receive(w http.ResponseWriter, r *http.Request) {
+func (s *sink) receive(r *http.Request, dest int) {
+	st := s.stall.Load()
+	hangs := dest >= st.from && dest < st.to
+	if hangs && r.ContentLength > large {
+		<-st.over
+	}
 	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	body, err := readInto((*buf)[:0], r.Body)
-	*buf = body
+	sum, size, err := s.check.read(r.Body, *buf)
+	buffers.Put(buf)
 	if err != nil {
 		return
 	}
-	dest, _ := strconv.Atoi(r.PathValue("dest"))
-	s.mu.Lock()
-	hangs := s.hang[dest]
-	s.mu.Unlock()
 	if hangs {
 		select {
+		case <-st.over:
 		case <-r.Context().Done():
-		case <-s.released:
+			return
 		}
-		return
 	}
-	a := arrival{at: time.Now().UnixNano(), sum: s.summer.sum(body), dest: int32(dest)}
-	n, ok := number(r.Header.Get("Terra-Reference"))
+	a := arrival{at: time.Now().UnixNano(), sum: sum, size: int32(size), dest: int32(dest)}
+	n, err := strconv.Atoi(r.Header.Get("Terra-Reference"))
 	a.n = int32(n)
-	stamp, mac, cut := strings.Cut(strings.TrimPrefix(r.Header.Get("Terra-Signature"), "t="), ",v1=")
-	if cut {
-		a.stamp, _ = strconv.ParseInt(stamp, 10, 64)
-		hex.Decode(a.mac[:], []byte(mac)[:min(64, len(mac))])
-	}
-	s.mu.Lock()
-	if ok {
-		s.arrivals = append(s.arrivals, a)
-	} else {
-		s.bad++
-	}
-	s.mu.Unlock()
+	stamp, mac, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Terra-Signature"), "t="), ",v1=")
+	a.stamp, _ = strconv.ParseInt(stamp, 10, 64) // a signature that is missing or malformed fails the check
+	hex.Decode(a.mac[:], []byte(mac)[:min(64, len(mac))])
+	s.keep(a, err == nil)
 }
 
-func (s *sink) setHang(w http.ResponseWriter, r *http.Request) {
-	from, _ := strconv.Atoi(r.PathValue("from"))
-	to, _ := strconv.Atoi(r.PathValue("to"))
+func (s *sink) keep(a arrival, numbered bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.hang)
-	for i := from; i < to; i++ {
-		s.hang[i] = true
+	if !numbered {
+		s.bad++
+		return
 	}
-	close(s.released)
-	s.released = make(chan struct{})
+	if s.n%chunk == 0 {
+		s.kept = append(s.kept, make([]arrival, 0, chunk))
+	}
+	last := &s.kept[len(s.kept)-1]
+	*last = append(*last, a)
+	s.n++
 }
 
-// tally checks every arrival and reports, one line of JSON for the counts, then
-// 24 bytes of text per first arrival: dest number ns.
-func (s *sink) tally(w http.ResponseWriter, r *http.Request) {
+func (s *sink) hang(_ http.ResponseWriter, r *http.Request) {
+	from, _ := strconv.Atoi(r.PathValue("from"))
+	to, _ := strconv.Atoi(r.PathValue("to"))
+	s.setStall(from, to)
+}
+
+func (s *sink) setStall(from, to int) {
+	close(s.stall.Swap(&stall{from, to, make(chan struct{})}).over)
+}
+
+func (s *sink) reset(http.ResponseWriter, *http.Request) {
 	s.mu.Lock()
-	all := append([]arrival(nil), s.arrivals...)
-	wrong := s.bad
+	defer s.mu.Unlock()
+	s.kept, s.n, s.bad = nil, 0, 0
+}
+
+func (s *sink) count(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintln(w, s.n)
+}
+
+// found is the first line of a tally.
+type found struct {
+	Arrivals int
+	Wrong    int // of a body or a signature that is not what was sent
+}
+
+// tally checks every arrival, then lists them: destination, number, ns.
+func (s *sink) tally(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	chunks := append([][]arrival(nil), s.kept...)
+	f := found{Arrivals: s.n, Wrong: s.bad}
 	s.mu.Unlock()
-	verify := r.URL.Query().Get("verify") != ""
-	type key struct{ dest, n int32 }
-	first := make(map[key]int64, len(all))
-	duplicates := 0
-	var buf []byte
-	for _, a := range all {
-		k := key{a.dest, a.n}
-		if _, twice := first[k]; twice {
-			duplicates++
-		} else {
-			first[k] = a.at
-		}
-		if verify && !s.genuine(a, &buf) {
-			wrong++
+	for _, c := range chunks {
+		for i := range c {
+			if !s.check.genuine(&c[i]) {
+				f.Wrong++
+			}
 		}
 	}
-	json.NewEncoder(w).Encode(map[string]int{"arrivals": len(all), "duplicates": duplicates, "wrong": wrong})
-	for k, at := range first {
-		fmt.Fprintln(w, k.dest, k.n, at)
-	}
-}
-
-// genuine makes the body again and checks bytes and signature.
-func (s *sink) genuine(a arrival, buf *[]byte) bool {
-	*buf = s.bodies.make(*buf, int(a.n))
-	if s.summer.sum(*buf) != a.sum {
-		return false
-	}
-	mac := hmac.New(sha256.New, []byte(s.secret))
-	fmt.Fprintf(mac, "%d.", a.stamp)
-	mac.Write(*buf)
-	return hmac.Equal(mac.Sum(nil), a.mac[:])
-}
-
-// readInto reads all of r into b.
-func readInto(b []byte, r io.Reader) ([]byte, error) {
-	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if err == io.EOF {
-			return b, nil
-		}
-		if err != nil {
-			return b, err
+	out := bufio.NewWriter(w)
+	defer out.Flush()
+	json.NewEncoder(out).Encode(f)
+	var line []byte
+	for _, c := range chunks {
+		for _, a := range c {
+			line = append(strconv.AppendInt(line[:0], int64(a.dest), 10), ' ')
+			line = append(strconv.AppendInt(line, int64(a.n), 10), ' ')
+			out.Write(append(strconv.AppendInt(line, a.at, 10), '\n'))
 		}
 	}
 }

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+func isolationDefaults() options {
+	return options{Warm: 10 * time.Second, For: 30 * time.Second, Runs: 5, Conns: 64, Sizes: numbers{2 << 10}, Fanouts: numbers{1}, Rate: 2000, Destinations: 1000, Hanging: numbers{100, 500, 0}, Large: 32 << 20}
+}
+
+// eight destinations hang on large bodies: together they hold as many bytes as
+// may be in flight by default.
+const eight = 8
+
+// calm is what healthy destinations saw in one run.
+type calm struct {
+	verdict
+	quantiles
+	deliveries int
+	rss        int64
+}
+
+// isolation compares, pair by pair, what the same healthy destinations see while
+// all are healthy and while others hang.
+func isolation(ctx context.Context, o options) error {
+	t := o.newTable(fmt.Sprintf("Isolation, %d destinations, %.0f events/s", o.Destinations, o.Rate), "hanging", "pair", "deliveries", "all healthy p50 / p99 ms", "others hang p50 / p99 ms",
+		"p50 ratio", "p99 ratio", "p99 difference ms", "peak RSS MiB", "lost", "duplicated", "refused", "bars")
+	for _, hanging := range o.Hanging {
+		what := strconv.Itoa(hanging)
+		if hanging == 0 {
+			what = fmt.Sprintf("%d, %d bytes", eight, o.Large)
+		}
+		var pairs [][2]calm
+		for i := range o.Runs {
+			var pair [2]calm // healthy, faulty
+			order := []int{0, 1}
+			if i%2 == 1 { // what drifts with time favours neither
+				order = []int{1, 0}
+			}
+			for _, faulty := range order {
+				o.note("isolation: %s of %d hang, pair %d of %d, %s run", what, o.Destinations, i+1, o.Runs, [...]string{"healthy", "faulty"}[faulty])
+				c, err := o.calm(ctx, hanging, faulty == 1)
+				if err != nil {
+					return err
+				}
+				pair[faulty] = c
+			}
+			pairs = append(pairs, pair)
+			t.row(pairCells(what, strconv.Itoa(i+1), pair)...)
+		}
+		slices.SortFunc(pairs, func(a, b [2]calm) int { return int(1e6 * (ratio(a).p99 - ratio(b).p99)) })
+		t.row(pairCells(what, "**median** by p99 ratio", pairs[len(pairs)/2])...)
+	}
+	return nil
+}
+
+type ratios struct{ p50, p99 float64 }
+
+func ratio(pair [2]calm) ratios {
+	return ratios{float64(pair[1].p50) / float64(pair[0].p50), float64(pair[1].p99) / float64(pair[0].p99)}
+}
+
+func pairCells(what, name string, pair [2]calm) []string {
+	healthy, faulty, r := pair[0], pair[1], ratio(pair)
+	more := faulty.p99 - healthy.p99
+	v := verdict{healthy.lost + faulty.lost, healthy.doubled + faulty.doubled, healthy.refused + faulty.refused}
+	cells := []string{what, name, strconv.Itoa(faulty.deliveries), healthy.quantiles.String(), faulty.quantiles.String(),
+		fmt.Sprintf("%.2f", r.p50), fmt.Sprintf("%.2f", r.p99), millis(more), mebibytes(faulty.rss)}
+	return append(append(cells, v.cells()...),
+		bars(bar{"p50 at most 1.2", r.p50 <= 1.2}, bar{"p99 at most 1.5 or 5 ms", r.p99 <= 1.5 || more <= 5*time.Millisecond}))
+}
+
+// calm runs one half of a pair: all destinations reach full concurrency, then
+// the first of them hang, or not, for as long as is measured.
+func (o *options) calm(ctx context.Context, hanging int, faulty bool) (c calm, err error) {
+	size, big := o.Sizes[0], hanging == 0
+	if big {
+		hanging = eight
+	}
+	if hanging >= o.Destinations {
+		return c, fmt.Errorf("none of %d destinations would be left healthy", o.Destinations)
+	}
+	r, err := newRig(*o, []int{size, o.Large}, func(sink string) []group {
+		return []group{{prefix: living, developers: o.Destinations, fanout: 1, url: sink}}
+	})
+	if err != nil {
+		return c, err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if err := r.start(ctx); err != nil {
+		return c, err
+	}
+	if err := r.rise(ctx, size); err != nil {
+		return c, err
+	}
+	if big {
+		if err := r.holdLarge(ctx); err != nil {
+			return c, err
+		}
+	}
+	if _, err := r.send(ctx, task{For: o.Warm, Size: size, Rate: o.Rate}); err != nil {
+		return c, err
+	}
+	if faulty {
+		if err := r.far.hang(ctx, 0, hanging); err != nil {
+			return c, err
+		}
+		if big {
+			if err := r.letGo(ctx); err != nil {
+				return c, err
+			}
+		}
+	}
+	w, err := r.send(ctx, task{For: o.For, Size: size, Rate: o.Rate})
+	if err != nil {
+		return c, err
+	}
+	if err := r.far.hang(ctx, 0, 0); err != nil {
+		return c, err
+	}
+	if big && !faulty {
+		if err := r.letGo(ctx); err != nil {
+			return c, err
+		}
+	}
+	if err := r.drained(ctx); err != nil {
+		return c, err
+	}
+	if c.rss, err = r.daemon.peakRSS(); err != nil {
+		return c, err
+	}
+	t, v, err := r.judge(ctx)
+	if err != nil {
+		return c, err
+	}
+	c.verdict = v
+	delivered, _ := r.delivered(t, &w, true, hanging)
+	c.deliveries, c.quantiles = len(delivered), quantilesOf(delivered)
+	return c, nil
+}
+
+// rise brings every destination to full concurrency: that doubles after as many
+// successes as it allows at once, so 15 are enough for the default of 16.
+func (r *rig) rise(ctx context.Context, size int) error {
+	if _, err := r.send(ctx, task{For: time.Hour, Count: 20 * r.Destinations, Size: size}); err != nil {
+		return err
+	}
+	return r.drained(ctx)
+}
+
+// holdLarge has two large bodies accepted for each of the eight while they are
+// paused, so that accepting them is no part of what is measured.
+func (r *rig) holdLarge(ctx context.Context) error {
+	for i := range eight {
+		if err := r.Pause(ctx, living+strconv.Itoa(i), destination(i), "large bodies are made ready"); err != nil {
+			return err
+		}
+	}
+	_, err := r.send(ctx, task{Developers: eight, Conns: 2, For: time.Hour, Count: 2 * eight, Size: r.Large})
+	return err
+}
+
+// letGo has the large bodies attempted.
+func (r *rig) letGo(ctx context.Context) error {
+	for i := range eight {
+		if err := r.Resume(ctx, living+strconv.Itoa(i), destination(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+func lightDefaults() options {
+	return options{Warm: 30 * time.Second, For: time.Minute, Runs: 3, Conns: 8, Sizes: numbers{2 << 10}, Fanouts: numbers{1, 3}, Rate: 100}
+}
+
+// delay is what one run at a low rate showed.
+type delay struct {
+	verdict
+	events            int
+	accept, delivered quantiles
+}
+
+// light measures how long an event takes when nothing is in its way.
+func light(ctx context.Context, o options) error {
+	t := o.newTable(fmt.Sprintf("Light load, %.0f events/s", o.Rate), "body", "fan-out", "run", "events", "accept p50 / p99 ms", "delivered p50 / p99 ms", "lost", "duplicated", "refused", "bars")
+	for _, size := range o.Sizes {
+		for _, fanout := range o.Fanouts {
+			var all []delay
+			for i := range o.Runs {
+				o.note("light load: %d bytes, fan-out %d, run %d of %d", size, fanout, i+1, o.Runs)
+				d, err := o.delay(ctx, size, fanout)
+				if err != nil {
+					return err
+				}
+				all = append(all, d)
+				t.row(d.cells(size, fanout, strconv.Itoa(i+1))...)
+			}
+			slices.SortFunc(all, func(a, b delay) int { return cmp.Compare(a.delivered.p99, b.delivered.p99) })
+			t.row(all[len(all)/2].cells(size, fanout, "**median**")...)
+		}
+	}
+	return nil
+}
+
+func (d *delay) cells(size, fanout int, run string) []string {
+	cells := []string{strconv.Itoa(size), strconv.Itoa(fanout), run, strconv.Itoa(d.events), d.accept.String(), d.delivered.String()}
+	return append(append(cells, d.verdict.cells()...),
+		bars(bar{"p50 at most 2 ms", d.delivered.p50 <= 2*time.Millisecond}, bar{"p99 at most 10 ms", d.delivered.p99 <= 10*time.Millisecond}))
+}
+
+func (o *options) delay(ctx context.Context, size, fanout int) (d delay, err error) {
+	r, err := newRig(*o, []int{size}, o.oneDeveloper(fanout))
+	if err != nil {
+		return d, err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if err := r.start(ctx); err != nil {
+		return d, err
+	}
+	if _, err := r.send(ctx, task{For: o.Warm, Size: size, Rate: o.Rate}); err != nil {
+		return d, err
+	}
+	w, err := r.send(ctx, task{For: o.For, Size: size, Rate: o.Rate})
+	if err != nil {
+		return d, err
+	}
+	if err := r.drained(ctx); err != nil {
+		return d, err
+	}
+	t, v, err := r.judge(ctx)
+	if err != nil {
+		return d, err
+	}
+	d.verdict, d.events, d.accept, d.delivered = v, w.accepted(), quantilesOf(w.accept()), quantilesOf(r.everywhere(t, &w))
+	return d, nil
+}
+
+// everywhere returns how long each event took from the loader's first byte to
+// the sink's last, at the last of its destinations.
+func (r *rig) everywhere(t tally, s *sent) (all []time.Duration) {
+	s.events(func(n int, one *sending) {
+		last := int64(0)
+		from, to := r.spots(s, n)
+		for d := from; d < to; d++ {
+			last = max(last, t.first[spot{int32(d), int32(n)}])
+		}
+		all = append(all, time.Duration(last-one.Sent))
+	})
+	return all
+}
