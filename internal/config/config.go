@@ -59,6 +59,9 @@ type Destination struct {
 	Hash        uint64 // fingerprint of what is frozen: kind, settings with their secrets, retry, timeout
 	Open        destination.Opener
 
+	// What Open needs: destination.Deps with Payloads, with Ambient.
+	Links, NeedsAmbient bool
+
 	settings *tree
 	refs     map[string][]byte // what the references in settings resolved to
 }

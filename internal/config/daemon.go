@@ -4,6 +4,9 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
+	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -20,6 +23,8 @@ type Daemon struct {
 	Retention     Retention
 	Egress        Egress
 	Ambient       []string // developer/destination
+	Types         map[string]event.DataType
+	Catalogue     *event.Catalogue // the default one with Types laid over it
 	Limits        Limits
 	ShutdownGrace time.Duration
 	Dir           string // the folder of fantail.yaml: relative paths start there
@@ -45,11 +50,20 @@ type Pebble struct {
 	Reserve int64  // bytes of the disk kept free: below it nothing is accepted
 }
 
-// Payloads says where objects that destinations link to are kept. No kind of
-// this version makes links: the section is checked, so that a file written for
-// a later version is sound, and a note says that it has no effect.
+// Payloads says where payloads are kept that destinations link to: at most one
+// of its parts is set.
 type Payloads struct {
-	Dir       string // absolute; "": none
+	Dir *PayloadDir
+	S3  *aws.BucketSettings
+	GCS *gcp.BucketSettings
+}
+
+// Kept tells whether there is a payload store at all.
+func (p *Payloads) Kept() bool { return p.Dir != nil || p.S3 != nil || p.GCS != nil }
+
+// PayloadDir is the embedded payload store.
+type PayloadDir struct {
+	Path      string // absolute
 	PublicURL string // what links begin with
 	Listen    string // an address of their own for links; "": the API's
 }

@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -14,20 +15,21 @@ const defaultKeyFile = "fantail.key"
 
 // daemonFile is fantail.yaml as it is written.
 type daemonFile struct {
-	Brand         string         `yaml:"brand"`
-	Listen        string         `yaml:"listen"`
-	TLS           tlsFile        `yaml:"tls"`
-	Tokens        []tokenFile    `yaml:"tokens"`
-	Keys          []secret.Value `yaml:"keys"`
-	Developers    string         `yaml:"developers"`
-	Store         storeFile      `yaml:"store"`
-	Payloads      payloadsFile   `yaml:"payloads"`
-	Retention     retentionFile  `yaml:"retention"`
-	Idempotency   duration       `yaml:"idempotency"`
-	Egress        egressFile     `yaml:"egress"`
-	Ambient       []string       `yaml:"ambient"`
-	Limits        limitsFile     `yaml:"limits"`
-	ShutdownGrace duration       `yaml:"shutdown_grace"`
+	Brand         string                    `yaml:"brand"`
+	Listen        string                    `yaml:"listen"`
+	TLS           tlsFile                   `yaml:"tls"`
+	Tokens        []tokenFile               `yaml:"tokens"`
+	Keys          []secret.Value            `yaml:"keys"`
+	Developers    string                    `yaml:"developers"`
+	Store         storeFile                 `yaml:"store"`
+	Payloads      payloadsFile              `yaml:"payloads"`
+	Retention     retentionFile             `yaml:"retention"`
+	Idempotency   duration                  `yaml:"idempotency"`
+	Egress        egressFile                `yaml:"egress"`
+	Ambient       []string                  `yaml:"ambient"`
+	Types         map[string]event.DataType `yaml:"types"`
+	Limits        limitsFile                `yaml:"limits"`
+	ShutdownGrace duration                  `yaml:"shutdown_grace"`
 }
 
 type tlsFile struct {
@@ -50,18 +52,6 @@ type storeFile struct {
 type pebbleFile struct {
 	Dir     string `yaml:"dir"`
 	Reserve size   `yaml:"reserve"`
-}
-
-type payloadsFile struct {
-	Dir payloadDirFile `yaml:"dir"`
-	S3  yaml.Node      `yaml:"s3"`  // of a later version
-	GCS yaml.Node      `yaml:"gcs"` // of a later version
-}
-
-type payloadDirFile struct {
-	Path      string `yaml:"path"`
-	PublicURL string `yaml:"public_url"`
-	Listen    string `yaml:"listen"`
 }
 
 type retentionFile struct {
@@ -112,12 +102,14 @@ type daemon struct {
 	notes []Fault
 	refs  map[string][]byte
 	dir   string
+
+	catalogue *event.Catalogue
 }
 
 // readDaemon reads the text of fantail.yaml. What has faults keeps its default.
 func readDaemon(path string, raw []byte) *daemon {
 	dir, err := filepath.Abs(filepath.Dir(path))
-	d := &daemon{file: defaultDaemon(), doc: parseDocument(path, raw), dir: dir}
+	d := &daemon{file: defaultDaemon(), doc: parseDocument(path, raw), dir: dir, catalogue: event.DefaultCatalogue()}
 	if err != nil {
 		d.doc.fault(0, "find the folder of the file: %v", bare(err))
 	}
@@ -151,7 +143,8 @@ func (d *daemon) settings() Daemon {
 			Payloads: time.Duration(f.Retention.Payloads), Idempotency: time.Duration(f.Idempotency),
 		},
 		Egress:  Egress{Proxy: f.Egress.Proxy},
-		Ambient: f.Ambient,
+		Ambient: f.Ambient, Types: f.Types, Catalogue: d.catalogue,
+		Payloads: f.Payloads.settings(d.dir),
 		Limits: Limits{
 			Body: int64(f.Limits.Body), InFlight: f.Limits.InFlight, InFlightBytes: int64(f.Limits.InFlightBytes),
 			PerDeveloper: PerDeveloper{
@@ -163,9 +156,6 @@ func (d *daemon) settings() Daemon {
 	}
 	if f.TLS.Cert != "" && f.TLS.Key != "" {
 		s.TLS = TLS{absolute(d.dir, f.TLS.Cert), absolute(d.dir, f.TLS.Key)}
-	}
-	if p := f.Payloads.Dir; p.Path != "" {
-		s.Payloads = Payloads{Dir: absolute(d.dir, p.Path), PublicURL: p.PublicURL, Listen: p.Listen}
 	}
 	for _, t := range f.Tokens {
 		s.Tokens = append(s.Tokens, Token(t))

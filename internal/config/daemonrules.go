@@ -40,6 +40,7 @@ func (r *daemonRules) check() {
 	r.retention()
 	r.egress()
 	r.ambient()
+	r.types()
 	r.limits()
 	r.between("shutdown_grace", time.Duration(f.ShutdownGrace), 0, 10*time.Minute)
 }
@@ -119,28 +120,6 @@ func (r *daemonRules) store() {
 	r.require("store.pebble.reserve", f.Pebble.Reserve >= 1<<20, "must be at least 1MiB: without free space the store cannot even delete")
 }
 
-func (r *daemonRules) payloads() {
-	f := &r.daemon.file.Payloads
-	if !f.S3.IsZero() {
-		r.at("payloads.s3", "is not available in this version: use payloads.dir, or leave payloads out")
-	}
-	if !f.GCS.IsZero() {
-		r.at("payloads.gcs", "is not available in this version: use payloads.dir, or leave payloads out")
-	}
-	if _, found := find(r.root, "payloads.dir"); found == nil || !r.ok("payloads.dir") {
-		return
-	}
-	r.require("payloads.dir.path", f.Dir.Path != "", "must name a folder")
-	u, err := url.Parse(f.Dir.PublicURL)
-	r.require("payloads.dir.public_url", err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "",
-		"must be the http or https address that links begin with, as https://events.example.com")
-	if f.Dir.Listen != "" {
-		_, fault := judgeListen(f.Dir.Listen)
-		r.require("payloads.dir.listen", fault == "", fault)
-	}
-	r.daemon.note("payloads.dir", "has no effect in this version: none of its kinds makes links")
-}
-
 func (r *daemonRules) retention() {
 	f := &r.daemon.file
 	const day = 24 * time.Hour
@@ -150,8 +129,9 @@ func (r *daemonRules) retention() {
 	if f.Retention.Attempts != 0 && (f.Retention.Events == 0 || f.Retention.Attempts < f.Retention.Events) && r.ok("retention.events") {
 		r.require("retention.attempts", false, "must be at least retention.events, or 0 for ever: an event would outlive the record of its deliveries")
 	}
-	if f.Retention.Payloads != 0 {
-		r.require("retention.payloads", time.Duration(f.Retention.Payloads) >= 7*day, "must be at least 168h, or 0 for ever: links live for 7 days")
+	if f.Retention.Payloads != 0 && r.ok("retention.events") {
+		r.require("retention.payloads", f.Retention.Events != 0 && time.Duration(f.Retention.Payloads-f.Retention.Events) >= 7*day,
+			"must be at least 168h more than retention.events, or 0 for ever: links live for 7 days, and are made as long as the body is there")
 	}
 	r.require("idempotency", time.Duration(f.Idempotency) >= time.Hour, "must be at least 1h")
 }

@@ -171,13 +171,26 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 	if !t.sure {
 		look = func(reference) ([]byte, error) { return nil, errNobody }
 	}
-	if d.Open, d.refs = b.settings(def, r.daemon.Brand, settings, look); d.Open == nil {
+	s := b.settings(def, r.daemon.Brand, settings, look)
+	if s.open == nil {
 		return nil
 	}
+	if s.links && !r.daemon.Payloads.Kept() {
+		b.at("kind", "%s links to payloads, and fantail.yaml does not say where they are kept: set payloads there, or a bucket of its own in settings where the kind takes one", e.Kind)
+	}
+	if s.ambient && !d.Ambient {
+		b.at("settings", "name no credentials; the operator's own are used only where ambient of fantail.yaml lists %s/%s", t.id, e.Name)
+	}
+	d.use(s)
 	t.refs = append(t.refs, d.refs)
 	d.settings = treeOf(settings)
 	d.fingerprint(r.keys)
 	return d
+}
+
+// use takes over what the settings of the kind came to.
+func (d *Destination) use(s bound) {
+	d.Open, d.refs, d.Links, d.NeedsAmbient = s.open, s.refs, s.links, s.ambient
 }
 
 func unknownKind(kind string, kinds destination.Registry) string {

@@ -28,10 +28,16 @@ func keysOf(v reflect.Value, path string, found map[string]string) {
 		}
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
-			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+			name, flags, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+			if flags == "inline" {
+				keysOf(v.Field(i), path, found)
+				continue
+			}
 			keysOf(v.Field(i), join(path, name), found)
 		}
 		return
+	case v.Kind() == reflect.Map:
+		keysOf(reflect.New(v.Type().Elem()).Elem(), path+".NAME", found)
 	}
 	found[path] = written(v)
 }
@@ -129,10 +135,11 @@ func TestSamplesAreSound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	commented := regexp.MustCompile(`(?m)^( *)# ((?:tls|tokens|proxy|  - \{).*)$`)
+	commented := regexp.MustCompile(`(?m)^( *)# ((?:tls|tokens|proxy|payloads|ambient|types|  - \{|  [a-z_]+:).*)$`)
 	write(t, dir, "fantail.yaml", commented.ReplaceAllString(string(text), "$1$2"))
 	snap = load(t, filepath.Join(dir, "fantail.yaml"))
-	if len(snap.Daemon.Tokens) != 3 || snap.Daemon.TLS.Cert == "" || snap.Daemon.Egress.Proxy.IsZero() {
+	if len(snap.Daemon.Tokens) != 3 || snap.Daemon.TLS.Cert == "" || snap.Daemon.Egress.Proxy.IsZero() ||
+		snap.Daemon.Payloads.Dir == nil || len(snap.Daemon.Ambient) != 1 || !snap.Daemon.Catalogue.IsData("recovery") {
 		t.Errorf("daemon: %+v", snap.Daemon)
 	}
 }

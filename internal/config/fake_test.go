@@ -32,7 +32,13 @@ type fakeConfig struct {
 	At         time.Time               `yaml:"at"`
 	From       netip.Addr              `yaml:"from"`
 	Odd        fakeOdd                 `yaml:"odd"`
+	Bucket     string                  `yaml:"bucket"`
+	Cloud      bool                    `yaml:"cloud"` // without credentials
 }
+
+// NeedsAmbient and OwnPayloads are for kinds that use clouds.
+func (c fakeConfig) NeedsAmbient() bool { return c.Cloud }
+func (c fakeConfig) OwnPayloads() bool  { return c.Bucket != "" }
 
 type fakeAuth struct {
 	User     string       `yaml:"user"`
@@ -106,6 +112,7 @@ func kinds() destination.Registry {
 		destination.Define("webhook", destination.Traits{Frozen: true, Timeout: 30 * time.Second}, defaults, openFake),
 		destination.Define("postgres", destination.Traits{Timeout: 5 * time.Minute}, defaults, openFake),
 		destination.Define("sqs", destination.Traits{}, defaults, openFake),
+		destination.Define("links", destination.Traits{Links: true}, defaults, openFake),
 	)
 }
 

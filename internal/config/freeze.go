@@ -156,16 +156,17 @@ func (f *frozen) thaw(kinds destination.Registry, keys *keyring.Ring) (*Destinat
 		Timeout: c.Timeout, Schedule: retry.Schedule{Waits: c.Waits, Jitter: c.Jitter},
 		Frozen: c.Frozen, Ambient: c.Ambient, settings: c.Settings,
 	}
-	d.Open, d.refs = b.settings(def, "", settings, func(r reference) ([]byte, error) {
+	s := b.settings(def, "", settings, func(r reference) ([]byte, error) {
 		value, ok := c.Refs[r.String()]
 		if !ok {
 			return nil, fmt.Errorf("the value of %s is missing", r)
 		}
 		return value, nil
 	})
-	if d.Open == nil {
+	if s.open == nil {
 		return nil, Faults(doc.done())
 	}
+	d.use(s)
 	d.fingerprint(keys)
 	return d, nil
 }

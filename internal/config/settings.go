@@ -12,65 +12,74 @@ import (
 // engineKeys are often put among the settings of the kind by mistake.
 var engineKeys = []string{"events", "enabled", "max_in_flight", "rate_limit", "timeout", "retry"}
 
-// settings binds the settings of the kind, n, and returns how to open the
-// destination and what the references stood for; nil when there are faults.
-// The kind validates even what was read in part, so that everything that is
-// wrong is told at once. An empty brand is not asked about.
-func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node, look lookup) (destination.Opener, map[string][]byte) {
+// bound is what settings of a kind come to.
+type bound struct {
+	open    destination.Opener
+	refs    map[string][]byte // what the references stood for
+	links   bool              // needs the operator's payload store
+	ambient bool              // needs the operator's own credentials
+}
+
+// settings binds the settings of the kind, n; its open is nil when there are
+// faults. The kind validates even what was read in part, so that everything that
+// is wrong is told at once. An empty brand is not asked about.
+func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node, look lookup) bound {
 	before := len(b.failed)
-	var refs map[string][]byte
+	var s bound
 	b.moved, b.opaque = engineKeys, nil // as a whole the settings were opaque to the engine
 	var branded error
 	open, err := def.Bind(func(into any) error {
 		b.bind(n, into, "settings")
-		refs = b.resolve(n, into, "settings", look)
+		s.refs = b.resolve(n, into, "settings", look)
 		if c, ok := into.(destination.Branded); ok && brand != "" {
 			branded = c.ValidateBrand(brand)
 		}
+		if len(b.failed) > before {
+			return nil // what could not be read needs nothing
+		}
+		if c, ok := into.(destination.Ambienter); ok {
+			s.ambient = c.NeedsAmbient()
+		}
+		owner, ok := into.(destination.PayloadOwner)
+		s.links = def.Traits.Links && !(ok && owner.OwnPayloads())
 		return nil
 	})
-	err = errors.Join(err, branded)
-	if err != nil {
-		b.kindFaults(n, err)
+	if err = errors.Join(err, branded); err != nil {
+		b.kindFaults(n, "settings", err)
 	}
-	if len(b.failed) > before || err != nil {
-		return nil, nil
+	if len(b.failed) == before && err == nil {
+		s.open = open
 	}
-	return open, refs
+	return s
 }
 
 var leadingPath = regexp.MustCompile(`^([a-z][a-z0-9_]*(?:[.\[][A-Za-z0-9_.\[\]-]*)?): (.+)$`)
 
-// kindFaults turns the error of a kind's Validate, which may be several
-// joined, into faults. A message that begins with the path of a key stands at
+// kindFaults turns the error of the Validate of what lies in n, at path, which
+// may be several joined, into faults. A message that begins with the path of a key stands at
 // that key's line; about a key that could not be read there is no more to say.
-func (b *binder) kindFaults(n *yaml.Node, err error) {
+func (b *binder) kindFaults(n *yaml.Node, path string, err error) {
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range many.Unwrap() {
-			b.kindFaults(n, e)
+			b.kindFaults(n, path, e)
 		}
 		return
 	}
 	msg := err.Error()
+	node := &yaml.Node{Line: lineOf(b.root, path)}
 	m := leadingPath.FindStringSubmatch(msg)
 	if m == nil {
-		b.fault(b.settingsNode(), "settings", "%s", msg)
+		b.fault(node, path, "%s", msg)
 		return
 	}
-	path := "settings." + m[1]
-	if !b.ok(path) {
+	at := path + "." + m[1]
+	if !b.ok(at) {
 		return
 	}
-	node := b.settingsNode()
 	if _, first := find(n, firstStep(m[1])); first != nil {
 		node = &yaml.Node{Line: lineOf(n, m[1])}
 	}
-	b.fault(node, path, "%s", m[2])
-}
-
-// settingsNode is where a fault stands that is about the settings as a whole.
-func (b *binder) settingsNode() *yaml.Node {
-	return &yaml.Node{Line: lineOf(b.root, "settings")}
+	b.fault(node, at, "%s", m[2])
 }
 
 var stepEnd = regexp.MustCompile(`[.\[]`)

@@ -1,0 +1,130 @@
+package config
+
+import (
+	"net/url"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
+	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// payloadsFile says where payloads are kept.
+type payloadsFile struct {
+	Dir *payloadDirFile     `yaml:"dir"`
+	S3  *aws.BucketSettings `yaml:"s3"`
+	GCS *gcp.BucketSettings `yaml:"gcs"`
+}
+
+type payloadDirFile struct {
+	Path      string `yaml:"path"`
+	PublicURL string `yaml:"public_url"`
+	Listen    string `yaml:"listen"`
+}
+
+// settings returns what the rest of the program sees.
+func (f *payloadsFile) settings(dir string) Payloads {
+	p := Payloads{S3: f.S3, GCS: f.GCS}
+	if f.Dir != nil {
+		p.Dir = &PayloadDir{Path: absolute(dir, f.Dir.Path), PublicURL: f.Dir.PublicURL, Listen: f.Dir.Listen}
+	}
+	return p
+}
+
+func (r *daemonRules) payloads() {
+	f := &r.daemon.file.Payloads
+	_, section := find(r.root, "payloads")
+	if section == nil || section.Kind != yaml.MappingNode {
+		return
+	}
+	if n := len(section.Content) / 2; n != 1 {
+		r.require("payloads", false, "must hold one of dir, s3 and gcs: that is where payloads are kept")
+	}
+	if f.Dir != nil && r.ok("payloads.dir") {
+		r.payloadDir(f.Dir)
+	}
+	if f.S3 != nil {
+		r.partOf("payloads.s3", f.S3.Validate())
+		if f.S3.Temporary() {
+			r.shortLinks("payloads.s3", "role, session token or machine that they are signed with")
+		}
+	}
+	if f.GCS != nil {
+		r.partOf("payloads.gcs", f.GCS.Validate())
+		if f.GCS.NeedsAmbient() {
+			r.shortLinks("payloads.gcs", "machine that they are signed with, 12 hours at most")
+		}
+	}
+}
+
+// shortLinks notes where links may end before the week that those of tables are
+// made for.
+func (r *daemonRules) shortLinks(path, whose string) {
+	r.daemon.note(path, "links end with the temporary credentials of the "+whose+": where consumers need them for longer, give it a key of its own")
+}
+
+func (r *daemonRules) payloadDir(d *payloadDirFile) {
+	r.require("payloads.dir.path", d.Path != "", "must name a folder")
+	u, err := url.Parse(d.PublicURL)
+	good := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "" && !strings.ContainsAny(d.PublicURL, "?#")
+	r.require("payloads.dir.public_url", good, "must be the http or https address that links begin with, as https://events.example.com")
+	if d.Listen != "" {
+		_, fault := judgeListen(d.Listen)
+		r.require("payloads.dir.listen", fault == "", fault)
+		r.require("payloads.dir.listen", d.Listen != r.daemon.file.Listen || strings.HasSuffix(d.Listen, ":0"), "is that of the API: leave it out for that, or name another")
+	}
+	if good && u.Scheme == "http" && r.ok("payloads.dir") {
+		if loopback, _ := judgeListen(u.Hostname() + ":1"); !loopback {
+			r.daemon.note("payloads.dir.public_url", "payloads and links to them travel in clear: set tls, or use a proxy that does")
+		}
+	}
+}
+
+// partOf turns the error of settings that are part of fantail.yaml, which may
+// be several joined, into faults.
+func (r *daemonRules) partOf(path string, err error) {
+	if err == nil {
+		return
+	}
+	if _, n := find(r.root, path); n != nil {
+		r.kindFaults(n, path, err)
+	}
+}
+
+// types checks the types of events that are laid over the catalogue, and makes it.
+func (r *daemonRules) types() {
+	types := r.daemon.file.Types
+	_, section := find(r.root, "types")
+	if section == nil || section.Kind != yaml.MappingNode || !r.ok("types") {
+		return
+	}
+	const most = 1000
+	r.require("types", len(types) <= most, "has more than 1000 entries")
+	for i := 0; i+1 < len(section.Content); i += 2 {
+		key := section.Content[i]
+		path := join("types", quoteKey(key.Value))
+		if fault := typeFault(key.Value); fault != "" {
+			r.fault(key, path, "%s", fault)
+		} else if _, err := event.NewCatalogue(map[string]event.DataType{"x": types[key.Value]}); err != nil {
+			r.fault(key, path, "%s", strings.TrimPrefix(err.Error(), `data type "x": `))
+		}
+	}
+	if !r.ok("types") {
+		return
+	}
+	catalogue, err := event.NewCatalogue(types)
+	if err != nil {
+		r.at("types", "%v", err)
+		return
+	}
+	r.daemon.catalogue = catalogue
+}
+
+func typeFault(name string) string {
+	if name == "" || len(name) > 128 || strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '*' || c == '$' }) {
+		return "must be a type of events, without spaces or * and at most 128 bytes long"
+	}
+	return ""
+}
