@@ -22,8 +22,8 @@ type DataType struct {
 	Start    []string `yaml:"start"`    // the start of the period
 	End      []string `yaml:"end"`      // its end
 	Identity []string `yaml:"identity"` // what tells an item from all others of its user and type; none: the user, if the event has no other items
-	// DayIdentity takes only the date of the identity, the part before a T, as
-	// written: a day is the same day however its start is refined.
+	// DayIdentity takes only the date that the identity begins with, as written: a
+	// day is the same day however its start is refined.
 	DayIdentity bool `yaml:"day_identity"`
 	// EventIdentity: the identity paths are below the body instead of an item.
 	EventIdentity bool `yaml:"event_identity"`
@@ -116,6 +116,7 @@ func compile(types map[string]DataType) *Catalogue {
 func (d DataType) compile() *dataType {
 	t := &dataType{day: d.DayIdentity, ofEvent: d.EventIdentity, ofUser: len(d.Identity) == 0}
 	t.data, t.user = t.top.add(d.Data), t.top.add("user")
+	t.top.root.grow(d.Data).list = true
 	t.summary = t.item.add("metadata", "summary_id")
 	t.start, t.end = t.item.addAll(d.Start), t.item.addAll(d.End)
 	if d.EventIdentity {

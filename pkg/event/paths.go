@@ -11,7 +11,8 @@ type paths struct {
 
 type node struct {
 	name  string
-	slot  int // 1 + that of the path that ends here; 0: none does
+	slot  int  // 1 + that of the path that ends here; 0: none does
+	list  bool // the data of the event: pick finds its items
 	below []*node
 }
 
@@ -92,11 +93,15 @@ func (s *scanner) below(n *node, key value) *node {
 // enter reads the value of n, and into it if paths lead there.
 func (s *scanner) enter(n *node, depth int, found []value) (v value, ok bool) {
 	s.space()
-	if len(n.below) == 0 || s.i == len(s.b) || s.b[s.i] != '{' {
+	v = value{start: s.i, kind: nested}
+	switch object := s.i < len(s.b) && s.b[s.i] == '{'; {
+	case n.list && !object && s.take('['):
+		s.items, ok = s.list(depth)
+	case object && len(n.below) > 0:
+		ok = s.pick(n, depth, found)
+	default:
 		return s.value(depth)
 	}
-	v = value{start: s.i, kind: nested}
-	ok = s.pick(n, depth, found)
 	v.end = s.i
 	return v, ok
 }

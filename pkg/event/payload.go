@@ -45,7 +45,7 @@ func (c *Catalogue) Payloads(e *Event) iter.Seq[Payload] {
 			yield(bare(e))
 			return
 		}
-		items := s.items(top[t.data])
+		items := s.of(top[t.data])
 		if items.n < 2 || !items.objects {
 			yield(s.whole(e, t, top, items))
 			return
@@ -66,7 +66,7 @@ func (c *Catalogue) Whole(e *Event) Payload {
 	if !ok {
 		return bare(e)
 	}
-	return s.whole(e, t, top, s.items(top[t.data]))
+	return s.whole(e, t, top, s.of(top[t.data]))
 }
 
 // bare is the payload of an event of which nothing is known.
@@ -99,29 +99,35 @@ type items struct {
 	objects    bool // all of them are
 }
 
-// items finds the items of data: the elements of an array, or an object.
-func (s *scanner) items(data value) (found items) {
-	if data.kind != nested {
-		return found
-	}
-	if s.b[data.start] == '{' {
-		return items{data.start, data.end, 1, true}
-	}
-	s.i = data.start + 1
+// list reads the rest of an array inside of depth others, as items.
+func (s *scanner) list(depth int) (found items, ok bool) {
 	for found.objects = true; ; found.n++ {
-		if more, ok := s.element(found.n == 0); !ok || !more {
-			return found
+		more, ok := s.element(found.n == 0)
+		if !ok || !more {
+			return found, ok
 		}
 		s.space()
 		if found.n == 0 {
 			found.start = s.i
 		}
-		found.objects = found.objects && s.b[s.i] == '{'
-		if !s.skip(2) {
-			return items{} // cannot be: s has been over it
+		found.objects = found.objects && s.i < len(s.b) && s.b[s.i] == '{'
+		if !s.skip(depth + 1) {
+			return found, false
 		}
 		found.end = s.i
 	}
+}
+
+// of returns the items of data, which body has read: the elements of an array,
+// or an object.
+func (s *scanner) of(data value) items {
+	switch {
+	case data.kind != nested:
+		return items{}
+	case s.b[data.start] == '{':
+		return items{data.start, data.end, 1, true}
+	}
+	return s.items
 }
 
 // split yields a payload for each of items.
@@ -167,11 +173,14 @@ func (s *scanner) describe(p *Payload, t *dataType, found []value) bool {
 
 // identify returns the identity that text is, or otherwise if it is empty.
 func (t *dataType) identify(text, otherwise string) string {
-	if t.day && len(text) > 10 && (text[10] == 'T' || text[10] == 't' || text[10] == ' ') {
-		text = text[:10]
-	}
 	if text == "" {
 		return otherwise
+	}
+	const date = len("2006-01-02")
+	if t.day && len(text) > date {
+		if _, ok := ReadTime(text[:date]); ok {
+			return text[:date]
+		}
 	}
 	return text
 }

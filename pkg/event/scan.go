@@ -13,6 +13,7 @@ type scanner struct {
 	b      []byte
 	i      int
 	reason string
+	items  items // of the array that is the data, once it was read
 }
 
 // kind tells the values apart that the envelope treats differently.
