@@ -71,7 +71,10 @@ func (r *rig) send(ctx context.Context, t task) (sent, error) {
 	}
 	s, err := load(ctx, t)
 	if err == nil && s.accepted() == 0 {
-		err = fmt.Errorf("none of %d events was accepted", s.refused())
+		err = fmt.Errorf("none was accepted, by status: %v", s.refusals())
+	}
+	if n := s.refusals(); err == nil && len(n) > 0 {
+		r.note("not accepted, by status: %v", n)
 	}
 	r.waves = append(r.waves, s)
 	return s, err

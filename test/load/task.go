@@ -130,9 +130,18 @@ func (s *sent) accepted() (n int) {
 }
 
 func (s *sent) refused() (n int) {
+	for _, count := range s.refusals() {
+		n += count
+	}
+	return n
+}
+
+// refusals counts by status what was not accepted; 0: no answer.
+func (s *sent) refusals() map[int32]int {
+	n := map[int32]int{}
 	for _, one := range s.all {
 		if !one.accepted() {
-			n += int(one.Count)
+			n[one.Status] += int(one.Count)
 		}
 	}
 	return n
