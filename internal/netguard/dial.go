@@ -58,6 +58,9 @@ func (g *Guard) targets(ctx context.Context, network, address string) ([]netip.A
 	if err != nil {
 		return nil, refuse(fmt.Sprintf("%.300q", address), err.Error())
 	}
+	if err := g.mayAsk(address, port); err != nil {
+		return nil, err
+	}
 	addrs, err := g.resolve(ctx, host)
 	if err != nil {
 		return nil, err

@@ -99,6 +99,9 @@ func (g *Guard) judge(a netip.Addr) verdict {
 	case contains(g.deny, a):
 		return verdict{"in a range of egress.deny", true}
 	}
+	if v := g.strays(a); !v.permitted() {
+		return v
+	}
 	allowed := narrowest(g.allow, a)
 	for inner := range embedded(a, allowed) {
 		if v := g.judge(inner); !v.permitted() {

@@ -32,6 +32,7 @@ type Guard struct {
 	resolver    *net.Resolver
 	source      sources
 	proxy       *proxy // nil: none
+	confined    uint16 // the only port, and allow the only addresses; 0: see [Guard.Metadata]
 }
 
 // New checks c, reporting every fault at once, and builds a guard. It opens nothing.
