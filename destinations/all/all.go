@@ -2,6 +2,7 @@
 package all
 
 import (
+	"github.com/seed-51f8da91/fantail/destinations/s3"
 	"github.com/seed-51f8da91/fantail/destinations/webhook"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -9,6 +10,7 @@ import (
 // Destinations returns the registry. A new kind adds one line here.
 func Destinations() destination.Registry {
 	return destination.NewRegistry(
+		s3.Definition(),
 		webhook.Definition(),
 	)
 }

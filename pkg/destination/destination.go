@@ -39,6 +39,8 @@ type Batcher interface {
 // Checker is implemented by destinations that can probe the far side without
 // leaving anything behind.
 type Checker interface {
+	// Check returns nil or a [Remark] if deliveries can be made, else an error
+	// as Send does.
 	Check(ctx context.Context) error
 }
 

@@ -69,6 +69,13 @@ func Throttle(err error, after time.Duration) error { return &Fault{Throttled, a
 // is not counted and the far side is not blamed. Wrap it with %w.
 var ErrEngine = errors.New("engine fault")
 
+// Remark is the error of a Check that found nothing in the way of deliveries,
+// but something that the developer should know. Like a Fault's, its text is
+// shown to him.
+type Remark string
+
+func (r Remark) Error() string { return string(r) }
+
 // ClassOf returns the class of err and, for Throttled, how long to wait, which
 // is never negative. A class that does not exist is Transient: kinds may come
 // from anybody, and a mistake of theirs must lose nothing.

@@ -115,7 +115,7 @@ func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) err
 		Bucket: &b.name, Key: &key, Body: bytes.NewReader(p.Body),
 		ContentType: ptr("application/json"), IfNoneMatch: ptr("*"),
 		ChecksumSHA256: ptr(base64.StdEncoding.EncodeToString(sum[:])),
-	}, SHA256(sum))
+	}, Upload(p.Body, sum))
 	if Status(err) == http.StatusPreconditionFailed {
 		return nil
 	}

@@ -39,10 +39,19 @@ var codeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,79}$`)
 
 // Status returns the HTTP status that err was answered with, 0 if there was no answer.
 func Status(err error) int {
-	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && e.Response != nil && e.Response.Response != nil {
 		return e.HTTPStatusCode()
 	}
 	return 0
+}
+
+// Message returns the service's own words of err, raw: they may hold anything.
+func Message(err error) string {
+	e, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return ""
+	}
+	return e.ErrorMessage()
 }
 
 // Header returns a header of the answer that err is, "" if there is none.
@@ -115,30 +124,32 @@ func advice(text string) string {
 // or why there is none, without our secrets. Nothing that err was made of can
 // be had from it, but it can be asked what it is.
 func (s *Session) Fail(class destination.Class, what string, err error) error {
-	f := &destination.Fault{Class: class, Err: &failure{what + ": " + s.excerpt(err, maxErrorText), err}}
-	if class == destination.Throttled {
-		f.RetryAfter = retryAfter(Header(err, "Retry-After"), time.Now())
+	said := s.scrub(describe(err), maxExcerpt)
+	f := &failure{text: what + ": " + said[:min(len(said), maxErrorText)], status: Status(err), cause: err}
+	if f.status != 0 {
+		f.answer = said
 	}
-	return f
+	fault := &destination.Fault{Class: class, Err: f}
+	if class == destination.Throttled {
+		fault.RetryAfter = retryAfter(Header(err, "Retry-After"), time.Now())
+	}
+	return fault
 }
 
 // failure has a safe text and hands out no error that it was made of: their
 // texts are not safe.
 type failure struct {
-	text  string
-	cause error
+	text   string
+	status int    // 0: there was no answer
+	answer string // for the receipt
+	cause  error
 }
 
 func (e *failure) Error() string        { return e.text }
 func (e *failure) Is(target error) bool { return errors.Is(e.cause, target) }
 
-// excerpt words what err says, at most size bytes, without secrets.
-func (s *Session) excerpt(err error, size int) string {
-	return s.scrub(strings.ToValidUTF8(describe(err), "?"), size)
-}
-
 // describe words an answer by its status, code and message, and anything else
-// by its innermost cause, without this machine's addresses.
+// by its innermost cause, without this machine's addresses. It may hold secrets.
 func describe(err error) string {
 	status, code := Status(err), Code(err)
 	if status != 0 || code != "" {
@@ -150,8 +161,8 @@ func describe(err error) string {
 			return strings.TrimSpace(text + " " + http.StatusText(status))
 		}
 		text += " " + code
-		if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorMessage() != "" {
-			text += ": " + e.ErrorMessage()
+		if m := Message(err); m != "" {
+			text += ": " + m
 		}
 		return text
 	}

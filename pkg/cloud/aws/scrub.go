@@ -19,6 +19,7 @@ const minScrub = 4
 // which carries the session token.
 func (s *Session) scrub(text string, size int) string {
 	forms := s.secretForms()
+	text = strings.ToValidUTF8(text, "?")
 	var out strings.Builder
 	for i := 0; i < len(text) && i < size && out.Len() < size; {
 		if at := slices.IndexFunc(forms, func(f string) bool { return strings.HasPrefix(text[i:], f) }); at >= 0 {

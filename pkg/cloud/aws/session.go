@@ -82,37 +82,51 @@ type transport struct {
 	agent string
 }
 
-// maxAnswer bounds answers: they hold at most a list, and a hostile one must
-// not fill the memory.
-const maxAnswer = 4 << 20
+const (
+	// maxAnswer bounds answers: they hold at most a list, and a hostile one must
+	// not fill the memory.
+	maxAnswer = 4 << 20
+	// drainSize is how much of an answer is read beyond what the SDK wants of
+	// it, so that the connection can be used again, and drainWait for how long.
+	drainSize = 64 << 10
+	drainWait = time.Second
+)
 
 func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", t.agent) // the SDK's tells every endpoint about this machine
+	if err := ownBody(req); err != nil {
+		return nil, err
+	}
 	resp, err := t.via.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &bounded{resp.Body, io.LimitReader(resp.Body, maxAnswer)}
+	resp.Body = &answer{io.LimitReader(resp.Body, maxAnswer), resp.Body}
 	return resp, nil
 }
 
-type bounded struct {
-	io.Closer
+type answer struct {
 	io.Reader
+	body io.ReadCloser
+}
+
+func (a *answer) Close() error {
+	defer time.AfterFunc(drainWait, func() { a.body.Close() }).Stop()
+	_, _ = io.CopyN(io.Discard, a.body, drainSize)
+	return a.body.Close()
 }
 
 // Call notes what the requests of one attempt came across.
 type Call struct {
-	session *Session
-	hooks   httptrace.ClientTrace
+	hooks httptrace.ClientTrace
 
 	mu      sync.Mutex
 	address string
 }
 
 // Begin returns a context for the requests of one attempt and what notes them.
-func (s *Session) Begin(ctx context.Context) (context.Context, *Call) {
-	c := &Call{session: s}
+func (*Session) Begin(ctx context.Context) (context.Context, *Call) {
+	c := &Call{}
 	c.hooks.GotConn = func(i httptrace.GotConnInfo) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -121,13 +135,16 @@ func (s *Session) Begin(ctx context.Context) (context.Context, *Call) {
 	return httptrace.WithClientTrace(ctx, &c.hooks), c
 }
 
-// Receipt is that of an attempt whose last request ended with err, which may
-// be nil: then the kind fills in the answer.
+// Receipt is that of an attempt that ended with err, a fault made by the
+// session or nil; then the kind fills in the answer.
 func (c *Call) Receipt(err error) destination.Receipt {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	r := destination.Receipt{Address: c.address}
 	if err == nil {
-		return destination.Receipt{Code: http.StatusOK, Address: c.address}
+		r.Code = http.StatusOK
+	} else if f, ok := errors.AsType[*failure](err); ok {
+		r.Code, r.Answer = f.status, f.answer
 	}
-	return destination.Receipt{Code: Status(err), Answer: c.session.excerpt(err, maxExcerpt), Address: c.address}
+	return r
 }
