@@ -3,6 +3,7 @@ package all
 
 import (
 	"github.com/seed-51f8da91/fantail/destinations/s3"
+	"github.com/seed-51f8da91/fantail/destinations/sqs"
 	"github.com/seed-51f8da91/fantail/destinations/webhook"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -11,6 +12,7 @@ import (
 func Destinations() destination.Registry {
 	return destination.NewRegistry(
 		s3.Definition(),
+		sqs.Definition(),
 		webhook.Definition(),
 	)
 }

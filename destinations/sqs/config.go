@@ -1,0 +1,129 @@
+package sqs
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
+	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// Definition is the kind "sqs"; see destinations/all.
+//
+// Its timeout of two minutes has to hold one put of the whole body, which may
+// have 32 MiB, and one small request; a bucket's five are for hundreds of puts.
+// A put that ended is not repeated, so that the next attempt goes on from there.
+func Definition() destination.Definition {
+	return destination.Define("sqs", destination.Traits{Timeout: 2 * time.Minute, Links: true}, defaults, open)
+}
+
+// Config is the settings of one queue.
+type Config struct {
+	Queue   string `yaml:"queue"`   // its URL or its name
+	Account string `yaml:"account"` // who owns a queue that is named; "": the account of the credentials
+
+	// LinkTTL is how long links live, in whole seconds, unless the credentials
+	// that sign them end sooner.
+	LinkTTL  time.Duration `yaml:"link_ttl"`
+	Payloads Payloads      `yaml:"payloads"`
+
+	aws.Settings `yaml:",inline"`
+}
+
+// Payloads is a bucket of the destination's own for what links lead to; with
+// none, the operator's payload store keeps it.
+type Payloads struct {
+	// S3 without an endpoint has the queue's region and credentials where it
+	// names none itself.
+	S3  *aws.BucketSettings `yaml:"s3"`
+	GCS *gcp.BucketSettings `yaml:"gcs"`
+}
+
+// maxLinkTTL is the longest life of a presigned URL, by SigV4 and V4 alike.
+const maxLinkTTL = 7 * 24 * time.Hour
+
+func defaults() Config { return Config{LinkTTL: 10 * time.Minute} }
+
+// Validate reports every fault at once, joined, each beginning with the path
+// of its setting. No message shows a value that may be a credential.
+func (c Config) Validate() error {
+	faults := []error{c.Settings.Validate()}
+	at := func(path string, err error) {
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", path, err))
+		}
+	}
+	_, err := parseQueue(c)
+	at("queue", err)
+	switch {
+	case c.Account == "":
+	case !accountForm.MatchString(c.Account):
+		at("account", errors.New("must be the 12 digits of an AWS account"))
+	case isURL(c.Queue):
+		at("account", errors.New("has no meaning with a URL, which names the account"))
+	}
+	if c.LinkTTL < time.Second || c.LinkTTL > maxLinkTTL || c.LinkTTL%time.Second != 0 {
+		at("link_ttl", errors.New("must be whole seconds, from 1s to 168h, the longest life of a presigned URL"))
+	}
+	if c.Payloads.S3 != nil && c.Payloads.GCS != nil {
+		at("payloads", errors.New("has s3 and gcs: choose one"))
+	}
+	if s3 := c.bucket(); s3 != nil {
+		faults = append(faults, prefixed("payloads.s3.", s3.Validate()))
+	}
+	if gcs := c.Payloads.GCS; gcs != nil {
+		faults = append(faults, prefixed("payloads.gcs.", gcs.Validate()))
+	}
+	return errors.Join(faults...)
+}
+
+// bucket is payloads.s3 with what it has from the queue. An endpoint is another
+// provider's, who must not be sent the key of this one.
+func (c Config) bucket() *aws.BucketSettings {
+	if c.Payloads.S3 == nil {
+		return nil
+	}
+	b := *c.Payloads.S3
+	if b.Endpoint != "" {
+		return &b
+	}
+	if b.Region == "" {
+		b.Region = c.Region
+	}
+	if b.NeedsAmbient() && b.SessionToken.IsZero() && b.RoleARN == "" {
+		b.AccessKeyID, b.SecretAccessKey, b.SessionToken = c.AccessKeyID, c.SecretAccessKey, c.SessionToken
+		b.RoleARN, b.ExternalID, b.STSEndpoint = c.RoleARN, c.ExternalID, c.STSEndpoint
+		b.AllowHTTP = b.AllowHTTP || c.AllowHTTP // of the STS endpoint
+	}
+	return &b
+}
+
+// NeedsAmbient tells whether the operator's own credentials are needed, for the
+// queue or for the bucket.
+func (c Config) NeedsAmbient() bool {
+	if b := c.bucket(); b != nil && b.NeedsAmbient() {
+		return true
+	}
+	return c.Settings.NeedsAmbient() || c.Payloads.GCS != nil && c.Payloads.GCS.NeedsAmbient()
+}
+
+// OwnPayloads tells whether links lead to a bucket of the destination's own.
+func (c Config) OwnPayloads() bool { return c.Payloads.S3 != nil || c.Payloads.GCS != nil }
+
+// prefixed puts path before each of several faults.
+func prefixed(path string, err error) error {
+	many, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return fmt.Errorf("%s%w", path, err)
+	}
+	var all []error
+	for _, e := range many.Unwrap() {
+		all = append(all, prefixed(path, e))
+	}
+	return errors.Join(all...)
+}

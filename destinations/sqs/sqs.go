@@ -1,0 +1,195 @@
+// Package sqs sends events to queues of Amazon SQS: each as a pointer to its
+// payload in object storage, or whole where that is what consumers expect.
+package sqs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	api "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
+	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+var (
+	_ destination.Destination  = (*sqs)(nil)
+	_ destination.Batcher      = (*sqs)(nil)
+	_ destination.Checker      = (*sqs)(nil)
+	_ destination.Explainer    = (*sqs)(nil)
+	_ destination.Ambienter    = Config{}
+	_ destination.PayloadOwner = Config{}
+)
+
+type sqs struct {
+	session   *aws.Session
+	client    *api.Client
+	queue     *queue
+	payloads  destination.PayloadStore
+	own       bool // payloads are the destination's own
+	catalogue *event.Catalogue
+	ttl       time.Duration
+}
+
+func open(c Config, deps destination.Deps) (destination.Destination, error) {
+	q, err := parseQueue(c)
+	if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	plain := withPlainBodies(deps)
+	session, err := aws.Open(c.Settings, plain)
+	if err != nil {
+		return nil, err
+	}
+	q.region = session.Config.Region
+	s := &sqs{session: session, client: api.NewFromConfig(session.Config), queue: q, payloads: deps.Payloads, own: c.OwnPayloads(), catalogue: deps.Catalogue, ttl: c.LinkTTL}
+	switch {
+	case c.Payloads.S3 != nil:
+		s.payloads, err = aws.OpenBucket(*c.bucket(), plain)
+	case c.Payloads.GCS != nil:
+		s.payloads, err = gcp.OpenBucket(*c.Payloads.GCS, deps)
+	case s.payloads == nil:
+		err = errors.New("payloads: name a bucket, since the operator keeps no payloads (payloads in fantail.yaml)")
+	}
+	if err != nil {
+		_ = session.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Send makes one attempt.
+func (s *sqs) Send(ctx context.Context, d destination.Delivery) (destination.Receipt, error) {
+	r := s.SendBatch(ctx, []destination.Delivery{d})[0]
+	return r.Receipt, r.Err
+}
+
+// MaxBatch is SQS's own limit.
+func (s *sqs) MaxBatch() int { return maxBatch }
+
+// SendBatch puts the payloads, then sends the messages in as few requests as
+// the limits of SQS allow. Links are made last, so that they lose no time of
+// their lives.
+func (s *sqs) SendBatch(ctx context.Context, ds []destination.Delivery) []destination.Result {
+	results := make([]destination.Result, len(ds))
+	traced, call := s.session.Begin(ctx)
+	url, err := s.queue.resolve(traced, s.client)
+	if err != nil {
+		fault := s.notFound(err)
+		for i := range results {
+			results[i] = destination.Result{Receipt: call.Receipt(fault), Err: fault}
+		}
+		return results
+	}
+	ids := s.put(ctx, ds, results)
+	var messages []*message
+	for i, d := range ds {
+		if results[i].Err != nil {
+			continue
+		}
+		m, err := s.compose(ctx, i, d, ids[i])
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		messages = append(messages, m)
+	}
+	for _, part := range split(messages) {
+		s.post(ctx, url, part, results)
+	}
+	return results
+}
+
+// maxPuts is how many payloads are put at a time.
+const maxPuts = 8
+
+// put stores the payloads of all deliveries that need one, notes what fails and
+// returns their ids.
+func (s *sqs) put(ctx context.Context, ds []destination.Delivery, results []destination.Result) (ids []string) {
+	ids = make([]string, len(ds))
+	var next atomic.Int64
+	work := func() {
+		for i := int(next.Add(1)) - 1; i < len(ds); i = int(next.Add(1)) - 1 {
+			if e := ds[i].Event; !inline(e) {
+				p := s.catalogue.Whole(e)
+				ids[i], results[i].Err = p.ID, s.payloads.Put(ctx, e.Developer, p)
+			}
+		}
+	}
+	var others sync.WaitGroup
+	for range min(maxPuts, len(ds)) - 1 {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
+	return ids
+}
+
+// compose makes the message of a delivery whose payload is stored under id.
+func (s *sqs) compose(ctx context.Context, at int, d destination.Delivery, id string) (*message, error) {
+	e := d.Event
+	if inline(e) {
+		return s.newMessage(at, d, string(e.Body), "")
+	}
+	// A link begins with the whole second that is under way, and sending takes a
+	// moment, too: a second more keeps what the message says of it true.
+	link, err := s.payloads.Link(ctx, e.Developer, id, s.ttl+time.Second)
+	if err != nil {
+		return nil, err
+	}
+	life := min(time.Until(link.Expires).Truncate(time.Second), s.ttl)
+	if life <= 0 {
+		return nil, errors.New("the link would have expired before it was sent: what signs it ends too soon")
+	}
+	return s.newMessage(at, d, pointTo(e, link.URL, life), link.URL)
+}
+
+// post sends messages in one request and settles each.
+func (s *sqs) post(ctx context.Context, url *string, messages []*message, results []destination.Result) {
+	in := &api.SendMessageBatchInput{QueueUrl: url, Entries: make([]types.SendMessageBatchRequestEntry, len(messages))}
+	for i, m := range messages {
+		id := strconv.Itoa(i)
+		in.Entries[i] = types.SendMessageBatchRequestEntry{
+			Id: &id, MessageBody: &m.body, MessageAttributes: m.attributes, MessageGroupId: m.group, MessageDeduplicationId: m.dedup,
+		}
+	}
+	ctx, call := s.session.Begin(ctx)
+	out, err := s.client.SendMessageBatch(ctx, in)
+	for i, m := range messages {
+		failed, id := err, ""
+		if failed == nil {
+			id, failed = answerTo(strconv.Itoa(i), out)
+		}
+		if failed != nil {
+			fault := s.refused(m, withoutLinks(failed, messages))
+			results[m.at] = destination.Result{Receipt: call.Receipt(fault), Err: fault}
+			continue
+		}
+		receipt := call.Receipt(nil)
+		receipt.Answer = id
+		results[m.at].Receipt = receipt
+	}
+}
+
+// String says where the messages go. Together with GoString it keeps
+// credentials out of every print of a destination.
+func (s *sqs) String() string   { return "queue " + s.queue.String() }
+func (s *sqs) GoString() string { return s.String() }
+
+// Close ends what fetches credentials. The connections are the engine's.
+func (s *sqs) Close() error {
+	err := s.session.Close()
+	if c, ok := s.payloads.(io.Closer); ok && s.own {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
