@@ -101,6 +101,9 @@ func (t authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	req = req.WithContext(req.Context())
 	req.Header = req.Header.Clone()
+	if err := x.rewind(req); err != nil {
+		return nil, err
+	}
 	req.Header.Set("User-Agent", t.userAgent)
 	var token string
 	if t.tokens != nil {
@@ -118,9 +121,10 @@ func (t authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// call runs one request of the library and classifies how it went.
-func (c *Client) call(ctx context.Context, doing, bucket string, request func(context.Context) error) (destination.Receipt, error) {
-	x := &exchange{}
+// call runs one request of the library, with a body of about size bytes, and
+// classifies how it went.
+func (c *Client) call(ctx context.Context, doing, bucket string, size int, request func(context.Context) error) (destination.Receipt, error) {
+	x := &exchange{size: size}
 	err := request(context.WithValue(ctx, exchangeKey{}, x))
 	switch {
 	case x.code == 0 && err != nil:
@@ -138,7 +142,7 @@ func (c *Client) call(ctx context.Context, doing, bucket string, request func(co
 // Allowed returns which of permissions the credentials have on a bucket, as
 // "storage.objects.create". It changes nothing and needs no permission itself.
 func (c *Client) Allowed(ctx context.Context, bucket string, permissions ...string) (allowed []string, err error) {
-	_, err = c.call(ctx, "ask for the rights on gs://"+bucket, bucket, func(ctx context.Context) error {
+	_, err = c.call(ctx, "ask for the rights on gs://"+bucket, bucket, 0, func(ctx context.Context) error {
 		answer, err := c.service.Buckets.TestIamPermissions(bucket, permissions).Context(ctx).Do()
 		if err == nil {
 			allowed = slices.DeleteFunc(answer.Permissions, func(p string) bool { return !slices.Contains(permissions, p) })

@@ -27,6 +27,7 @@ type exchange struct {
 	header  http.Header
 	body    []byte
 	address string   // connected to; "" if unknown
+	size    int      // of the body to send, about
 	secrets []string // sent with the request; nothing that is shown repeats them
 }
 
@@ -54,6 +55,24 @@ func (x *exchange) roundTrip(transport http.RoundTripper, req *http.Request) (*h
 	x.code, x.header, x.body = resp.StatusCode, resp.Header, body
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
+}
+
+// rewind gives req a body of known length, which net/http can send anew on a
+// fresh connection when a kept one turns out to be closed before anything was
+// written. The library streams bodies that are all in memory.
+func (x *exchange) rewind(req *http.Request) error {
+	if req.Body == nil {
+		return nil
+	}
+	var whole bytes.Buffer
+	whole.Grow(x.size)
+	if _, err := whole.ReadFrom(req.Body); err != nil {
+		return err
+	}
+	req.ContentLength = int64(whole.Len())
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(whole.Bytes())), nil }
+	req.Body, _ = req.GetBody()
+	return nil
 }
 
 // receipt is what the log keeps. The description of an object that was written

@@ -19,11 +19,12 @@ import (
 // secret. Errors of this package are an Error, alone when they are transient,
 // else inside of a [destination.Fault] that classifies them.
 type Error struct {
-	Status  int    // of the HTTP answer; 0: there was none
-	Reason  string // Google's word for it, such as "forbidden"; "" if it gave none
-	Message string // Google's explanation
-	text    string
-	cause   error
+	Status   int    // of the HTTP answer; 0: there was none
+	Reason   string // Google's word for it, such as "forbidden"; "" if it gave none
+	Message  string // Google's explanation
+	text     string
+	cause    error
+	occupied bool
 }
 
 func (e *Error) Error() string { return e.text }
@@ -39,29 +40,35 @@ func StatusOf(err error) int {
 	return 0
 }
 
-// Occupied tells whether a Put failed because there is another generation than
-// it may replace. To credentials that may only create, Cloud Storage may say
-// the same by asking for the right to delete.
+// Occupied tells whether a Put failed because another generation is live than
+// it may replace.
 func Occupied(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && (e.Status == http.StatusPreconditionFailed || e.irreplaceable())
+	return ok && e.occupied
 }
 
+// irreplaceable: credentials that may only create are told so by the right
+// that replacing needs.
 func (e *Error) irreplaceable() bool {
 	return e.Status == http.StatusForbidden && strings.Contains(e.Message, "storage.objects.delete")
+}
+
+// retained: the bucket's retention policy, or a hold, keeps the object as it is.
+func (e *Error) retained() bool {
+	return e.Status == http.StatusForbidden && (e.Reason == "retentionPolicyNotMet" || strings.Contains(e.Message, "retention policy") || strings.Contains(e.Message, "is under active"))
 }
 
 // Denied tells whether err is about a right that the credentials lack, rather
 // than about who they are, billing, or a key of Cloud KMS.
 func Denied(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && e.Status == http.StatusForbidden && !e.throttles() && !e.unpaid() && !e.aboutKMS()
+	return ok && e.Status == http.StatusForbidden && !e.throttles() && !e.unpaid() && !e.aboutKMS() && !e.retained()
 }
 
 func (e *Error) throttles() bool {
 	switch e.Reason {
 	case "rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded":
-		return e.Status == http.StatusForbidden
+		return e.Status == http.StatusForbidden || e.Status == http.StatusTooManyRequests
 	}
 	return e.Status == http.StatusTooManyRequests
 }
@@ -139,8 +146,10 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 		return advise("Grant roles/cloudkms.cryptoKeyEncrypterDecrypter on the key to the Cloud Storage service agent of the bucket's project, service-PROJECT_NUMBER@gs-project-accounts.iam.gserviceaccount.com, and see that the key is enabled and in the bucket's location")
 	case e.Status == http.StatusUnauthorized:
 		return advise("Google does not take the token of %s: see that the service account exists and is enabled", who)
-	case e.irreplaceable():
-		return advise("Grant roles/storage.objectUser on gs://%s to %s: replacing an object needs it", bucket, who)
+	case e.irreplaceable(): // new objects still get through, so the destination is not held
+		e.text += fmt.Sprintf(". Grant roles/storage.objectUser on gs://%s to %s: replacing an object needs it", bucket, who)
+	case e.retained():
+		return destination.Reject(e)
 	case e.Status == http.StatusForbidden:
 		return advise("Grant roles/storage.objectCreator on gs://%s to %s, or roles/storage.objectUser, with which objects can also be replaced by newer ones", bucket, who)
 	case e.Status == http.StatusNotFound:

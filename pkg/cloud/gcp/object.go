@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"net/http"
 
 	"google.golang.org/api/googleapi"
 	storage "google.golang.org/api/storage/v1"
@@ -38,7 +39,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Cloud Storage verifies the checksum that goes with it.
 func (c *Client) Put(ctx context.Context, o Object, generation int64) (destination.Receipt, error) {
 	sum := binary.BigEndian.AppendUint32(nil, crc32.Checksum(o.Body, castagnoli))
-	return c.call(ctx, "write to gs://"+o.Bucket, o.Bucket, func(ctx context.Context) error {
+	r, err := c.call(ctx, "write to gs://"+o.Bucket, o.Bucket, len(o.Body)+4<<10, func(ctx context.Context) error {
 		insert := c.service.Objects.Insert(o.Bucket, &storage.Object{
 			Name: o.Name, ContentType: "application/json", ContentEncoding: o.Encoding,
 			Metadata: o.Metadata, StorageClass: o.StorageClass, Crc32c: base64.StdEncoding.EncodeToString(sum),
@@ -58,13 +59,17 @@ func (c *Client) Put(ctx context.Context, o Object, generation int64) (destinati
 		}
 		return err
 	})
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.occupied = e.Status == http.StatusPreconditionFailed || generation == Absent && e.irreplaceable()
+	}
+	return r, err
 }
 
 // Stat returns the live generation of an object and its metadata. Of an object
 // that does not exist, the error's [StatusOf] is 404; where the credentials may
 // not read, it is [Denied].
 func (c *Client) Stat(ctx context.Context, bucket, name string) (generation int64, metadata map[string]string, err error) {
-	_, err = c.call(ctx, "read the metadata of an object in gs://"+bucket, bucket, func(ctx context.Context) error {
+	_, err = c.call(ctx, "read the metadata of an object in gs://"+bucket, bucket, 0, func(ctx context.Context) error {
 		o, err := c.service.Objects.Get(bucket, name).Context(ctx).Fields("generation", "metadata").Do()
 		if err == nil && o.Generation == 0 {
 			return errors.New("an object without a generation")

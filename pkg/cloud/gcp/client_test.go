@@ -1,0 +1,134 @@
+package gcp
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp/gcptest"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// stranger counts who comes and keeps what they brought.
+func stranger(t *testing.T) (s *httptest.Server, visits *atomic.Int32) {
+	visits = new(atomic.Int32)
+	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { visits.Add(1) }))
+	t.Cleanup(s.Close)
+	return s, visits
+}
+
+// TestTheEnvironmentIsIgnored: an operator's variables must not lend his
+// credentials to tenants or send their data elsewhere.
+func TestTheEnvironmentIsIgnored(t *testing.T) {
+	other, visits := stranger(t)
+	operators := filepath.Join(t.TempDir(), "adc.json")
+	g := gcptest.Start(t)
+	if err := os.WriteFile(operators, []byte(g.Account(t, "operator", gcptest.Create)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"STORAGE_EMULATOR_HOST": other.URL, "GOOGLE_APPLICATION_CREDENTIALS": operators, "GCE_METADATA_HOST": strings.TrimPrefix(other.URL, "http://"),
+		"GOOGLE_CLOUD_UNIVERSE_DOMAIN": "example.com", "GOOGLE_CLOUD_QUOTA_PROJECT": "operators", "GOOGLE_API_USE_MTLS_ENDPOINT": "always",
+		"HTTP_PROXY": other.URL, "HTTPS_PROXY": other.URL, "GOOGLE_SDK_GO_LOGGING_LEVEL": "debug",
+	} {
+		t.Setenv(name, value)
+	}
+	c := client(t, access(t, g), g.Deps(t))
+	if err := put(t, c, "x"); err != nil {
+		t.Error(err)
+	}
+	a := access(t, g)
+	a.Credentials = secret.Value{}
+	if _, err := Open(a, g.Deps(t)); err == nil {
+		t.Error("without credentials it takes the operator's")
+	}
+	if n := visits.Load(); n > 0 {
+		t.Errorf("%d requests went elsewhere", n)
+	}
+}
+
+// TestNothingFollowsARedirect: the token would go along.
+func TestNothingFollowsARedirect(t *testing.T) {
+	other, visits := stranger(t)
+	g := gcptest.Start(t)
+	for _, path := range []string{"/token", "/storage/v1/"} {
+		for _, code := range []int{301, 302, 303, 307, 308} {
+			deps := g.Deps(t)
+			g.Break(func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.Contains(r.URL.Path, path) {
+					return false
+				}
+				http.Redirect(w, r, other.URL, code)
+				return true
+			})
+			open := deps.HTTP.Transport.(*http.Transport).Clone()
+			open.DialContext = nil // nothing but the client itself keeps it from leaving
+			deps.HTTP = &http.Client{Transport: open}
+			c := client(t, access(t, g), deps)
+			wantClass(t, put(t, c, "x"), destination.Transient)
+			_, _, err := c.Stat(t.Context(), "acme", "x")
+			wantClass(t, err, destination.Transient)
+			open.CloseIdleConnections()
+		}
+	}
+	if n := visits.Load(); n > 0 {
+		t.Errorf("%d requests followed", n)
+	}
+}
+
+// TestAForeignTokenURIGetsNothing: its connections pass the guard, what it
+// signs is good for itself alone, and a token of its making is not Google's.
+func TestAForeignTokenURIGetsNothing(t *testing.T) {
+	g := gcptest.Start(t)
+	inside, visits := stranger(t)
+	a := access(t, g)
+	a.Credentials = secret.New(strings.ReplaceAll(a.Credentials.Reveal(), g.URL, inside.URL))
+	err := put(t, client(t, a, g.Deps(t)), "x")
+	wantClass(t, err, destination.Misconfigured)
+	if visits.Load() > 0 || err == nil || !strings.Contains(err.Error(), "are refused") {
+		t.Errorf("%v, after %d visits past the guard", err, visits.Load())
+	}
+	account, err := parseAccount(a.Credentials.Reveal(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	assertion, err := account.assertion(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {assertion}}
+	resp, err := http.PostForm(g.URL+"/token", form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode == http.StatusOK {
+		t.Error("an assertion made for another endpoint buys a token here")
+	}
+}
+
+func TestRightsAreAskedWithoutHavingAny(t *testing.T) {
+	g := gcptest.Start(t)
+	a := access(t, g)
+	c := client(t, a, g.Deps(t))
+	for _, c2 := range [][]string{{}, {gcptest.Create}, {gcptest.Create, gcptest.Get}, {gcptest.Delete}} {
+		g.Grant(all, c2...)
+		got, err := c.Allowed(t.Context(), "acme", gcptest.Create, gcptest.Get, gcptest.Delete)
+		if err != nil || !slices.Equal(got, append([]string(nil), c2...)) {
+			t.Errorf("%v, %v; want %v", got, err, c2)
+		}
+	}
+	err := c.Require(t.Context(), "acme", gcptest.Create, gcptest.Delete)
+	wantClass(t, err, destination.Misconfigured)
+	if err == nil || !strings.Contains(err.Error(), "Grant roles/storage.objectCreator on the bucket") || !strings.Contains(err.Error(), all) {
+		t.Errorf("%v does not say what to grant to whom", err)
+	}
+}
