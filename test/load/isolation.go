@@ -120,6 +120,7 @@ func (o *options) calm(ctx context.Context, hanging int, faulty bool) (c calm, e
 	if err != nil {
 		return c, err
 	}
+	released := time.Now().UnixNano()
 	if err := r.far.hang(ctx, 0, 0); err != nil {
 		return c, err
 	}
@@ -139,9 +140,22 @@ func (o *options) calm(ctx context.Context, hanging int, faulty bool) (c calm, e
 		return c, err
 	}
 	c.verdict = v
+	if n := r.early(t, &w, hanging, released); faulty && n > 0 {
+		return c, fmt.Errorf("%d deliveries were answered by destinations that should have hung", n)
+	}
 	delivered, _ := r.delivered(t, &w, true, hanging)
 	c.deliveries, c.quantiles = len(delivered), quantilesOf(delivered)
 	return c, nil
+}
+
+// early counts what the first destinations answered before they were released.
+func (r *rig) early(t tally, s *sent, first int, released int64) (early int) {
+	s.events(func(n int, _ *sending) {
+		if d, _ := r.spots(s, n); d < first && t.first[spot{int32(d), int32(n)}] < released {
+			early++
+		}
+	})
+	return early
 }
 
 // rise brings every destination to full concurrency: that doubles after as many

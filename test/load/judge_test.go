@@ -50,14 +50,15 @@ func TestTheSinkChecksBodyAndSignature(t *testing.T) {
 		sign  string
 		wrong int
 	}{
-		"as sent":                {7, body, good, 0},
-		"another size":           {7, newBodies(4096).append(nil, 7), signature.Sign("key", at, newBodies(4096).append(nil, 7)), 0},
-		"unsigned":               {7, body, "", 1},
-		"another secret":         {7, body, signature.Sign("other", at, body), 1},
-		"another time":           {7, body, strings.Replace(good, "t=178", "t=177", 1), 1},
-		"changed but signed":     {7, changed, signature.Sign("key", at, changed), 1},
-		"another event's number": {8, body, good, 1},
-		"cut short":              {7, body[:2000], good, 1},
+		"as sent":                      {7, body, good, 0},
+		"another size":                 {7, newBodies(4096).append(nil, 7), signature.Sign("key", at, newBodies(4096).append(nil, 7)), 0},
+		"unsigned":                     {7, body, "", 1},
+		"another secret":               {7, body, signature.Sign("other", at, body), 1},
+		"another time":                 {7, body, strings.Replace(good, "t=178", "t=177", 1), 1},
+		"changed behind the signature": {7, changed, good, 1},
+		"changed but signed":           {7, changed, signature.Sign("key", at, changed), 1},
+		"another event's number":       {8, body, good, 1},
+		"cut short":                    {7, body[:2000], good, 1},
 	} {
 		s := newTestSink()
 		arriving(s, c.n, c.body, c.sign)
