@@ -18,7 +18,7 @@ func (c *Catalogue) Item(e *Event, p Payload) (body []byte, ok bool) {
 	if data.kind != nested || p.Body[data.start] != '[' {
 		return nil, false
 	}
-	items := s.of(data)
+	items := s.itemsOf(data)
 	if items.n != 1 || !items.objects {
 		return nil, false
 	}

@@ -45,7 +45,7 @@ func (c *Catalogue) Payloads(e *Event) iter.Seq[Payload] {
 			yield(bare(e))
 			return
 		}
-		items := s.of(top[t.data])
+		items := s.itemsOf(top[t.data])
 		if items.n < 2 || !items.objects {
 			yield(s.whole(e, t, top, items))
 			return
@@ -66,7 +66,7 @@ func (c *Catalogue) Whole(e *Event) Payload {
 	if !ok {
 		return bare(e)
 	}
-	return s.whole(e, t, top, s.of(top[t.data]))
+	return s.whole(e, t, top, s.itemsOf(top[t.data]))
 }
 
 // bare is the payload of an event of which nothing is known.
@@ -118,9 +118,9 @@ func (s *scanner) list(depth int) (found items, ok bool) {
 	}
 }
 
-// of returns the items of data, which body has read: the elements of an array,
+// itemsOf returns the items of data, which body has read: the elements of an array,
 // or an object.
-func (s *scanner) of(data value) items {
+func (s *scanner) itemsOf(data value) items {
 	switch {
 	case data.kind != nested:
 		return items{}

@@ -143,6 +143,20 @@ func TestABrokenBodyIsOnePayload(t *testing.T) {
 	}
 }
 
+func TestABodyThatParseRefusesIsOnePayload(t *testing.T) {
+	e := made(t, `{"type":"daily","data":[{},{}]}`)
+	nested := func(n int) string {
+		return `{"type":"daily","data":[{},{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}]}`
+	}
+	const fits = event.MaxDepth - 3 // body, array, item
+	for body, n := range map[string]int{nested(fits): 2, nested(fits + 1): 1, nested(1_000_000): 1, string(e.Body) + "x": 1, `[{},{}]`: 1} {
+		e.Body = []byte(body)
+		if all := split(t, e); len(all) != n || n == 1 && all[0].ID != e.ID.String() {
+			t.Errorf("%.60s: %d payloads, want %d", body, len(all), n)
+		}
+	}
+}
+
 func TestPayloadsStopWhenAskedAndCanBeRangedAgain(t *testing.T) {
 	seq := event.DefaultCatalogue().Payloads(made(t, `{"type":"daily","data":[{},{},{}]}`))
 	for range 2 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ func objects(t testing.TB, s Settings, e *event.Event) (all []Object) {
 
 func first(t testing.TB, s Settings, e *event.Event) string { return objects(t, s, e)[0].Keys[0] }
 
+// digits are the contract's suffix: of 2026-07-01 they are 771eace85b7d.
 func digits(identity string) string {
 	sum := sha256.Sum256([]byte(identity))
 	return hex.EncodeToString(sum[:])[:12]
@@ -169,5 +171,50 @@ func TestSettingsAreRefusedWithAReason(t *testing.T) {
 	}
 	if err := Defaults().Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestNamesServeSeveralGoroutines(t *testing.T) {
+	e := made(t, `{"type":"daily","user":{"user_id":"u","provider":"P"},"data":[{},{},{},{},{},{},{},{}],"occurred_at":"2026-01-02"}`)
+	l, err := Settings{Layout: "{provider}/{start}-{id}"}.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := l.Of(e)
+	var all sync.WaitGroup
+	for p := range event.DefaultCatalogue().Payloads(e) {
+		all.Go(func() {
+			if got, want := names.Object(p).Keys[0], "P/2026-01-02T00:00:00Z-"+p.ID; got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func BenchmarkObject(b *testing.B) {
+	e := made(b, `{"type":"daily","version":"2022-03-16","user":{"user_id":"40f7b0e1-89e2-43ac-a5b8-1e29c8d47cad"},"data":[{"metadata":{"start_time":"2026-07-01T00:00:00.000000+01:00"},"a":"`+strings.Repeat("x", 2<<10)+`"}]}`)
+	l, err := Defaults().Compile()
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := event.DefaultCatalogue().Whole(e)
+	b.ReportAllocs()
+	for b.Loop() {
+		if o := l.Of(e).Object(p); len(o.Keys) != 3 {
+			b.Fatal(o.Keys)
+		}
+	}
+}
+
+func TestTheLongestKeyIsKnownBeforehand(t *testing.T) {
+	e := made(t, `{"type":"x","user":{"user_id":"`+strings.Repeat("u", 999)+`"}}`)
+	s := Settings{Layout: strings.Repeat("a", MaxKey-len("-")-64-len(second)-maxValue) + "{user_id}{start}"}
+	if got := objects(t, s, e)[0].Keys[2]; len(got) != MaxKey {
+		t.Errorf("%d bytes", len(got))
+	}
+	s.Layout = "a" + s.Layout
+	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "1025 bytes") {
+		t.Errorf("%v", err)
 	}
 }
