@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	sdkaws "github.com/aws/aws-sdk-go-v2/aws"
@@ -151,3 +153,20 @@ func plainDeps(tb testing.TB) destination.Deps {
 	tb.Cleanup(transport.CloseIdleConnections)
 	return destination.Deps{HTTP: &http.Client{Transport: transport}, Brand: "terra", UserAgent: "Fantail/test"}
 }
+
+// put stores an object as somebody else would.
+func (f *far) put(tb testing.TB, key, body string) {
+	tb.Helper()
+	if _, err := f.admin.PutObject(tb.Context(), &sdk.PutObjectInput{Bucket: &f.name, Key: &key, Body: strings.NewReader(body)}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (f *far) remove(tb testing.TB, key string) {
+	tb.Helper()
+	if _, err := f.admin.DeleteObject(tb.Context(), &sdk.DeleteObjectInput{Bucket: &f.name, Key: &key}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func sum(body string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(body))) }
