@@ -18,6 +18,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // Ingest accepts events.
@@ -56,19 +58,30 @@ type Daemon interface {
 	Health() (problems, warnings []string)
 }
 
+// Payloads is the operator's payload store. Its errors wrap destination.ErrEngine
+// or payload.ErrGone.
+type Payloads interface {
+	destination.PayloadStore
+	// Has tells whether a payload is there.
+	Has(ctx context.Context, developer, id string) (bool, error)
+}
+
 // Egress is where the daemon's connections come from.
 type Egress struct {
 	Source []string // addresses; empty: the system chooses
 	Proxy  bool
 }
 
-// Options build an API. All interfaces are required.
+// Options build an API. All interfaces are required but those of payloads.
 type Options struct {
 	Ingest     Ingest
 	Scheduler  Scheduler
 	Store      store.Log
 	Eraser     Eraser
 	Daemon     Daemon
+	Payloads   Payloads              // nil: none are kept
+	Catalogue  *event.Catalogue      // of payloads
+	Files      http.Handler          // answers /payloads/...; nil: they are served elsewhere
 	Metrics    http.Handler          // answers /metrics
 	Registerer prometheus.Registerer // nil: none
 	Log        *slog.Logger
@@ -103,6 +116,9 @@ var _ http.Handler = (*API)(nil)
 func New(o Options) (*API, error) {
 	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Metrics == nil || o.Log == nil {
 		return nil, errors.New("build the API: a part is missing")
+	}
+	if o.Payloads != nil && o.Catalogue == nil {
+		return nil, errors.New("build the API: payloads without a catalogue")
 	}
 	if o.Brand == "" || o.MaxBody <= 0 {
 		return nil, fmt.Errorf("build the API: brand %q, bodies of %d bytes", o.Brand, o.MaxBody)

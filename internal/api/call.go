@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 // call is one request with who made it. It is the http.ResponseWriter too and
@@ -108,6 +110,10 @@ func refusal(err error) *ingest.Refusal {
 		return refuse(400, "invalid_cursor", "the cursor was not made by this list")
 	case errors.Is(err, store.ErrConflict):
 		return refuse(409, "conflict", "the change does not apply to the state it is in")
+	case errors.Is(err, payload.ErrGone):
+		return notFound("the payload is gone: it is older than retention.payloads")
+	case errors.Is(err, destination.ErrEngine):
+		return &ingest.Refusal{Status: 503, Code: "unavailable", Message: "the payload store does not work now", RetryAfter: 10 * time.Second, Cause: err}
 	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFenced), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &ingest.Refusal{Status: 503, Code: "unavailable", Message: "the daemon cannot answer now", RetryAfter: time.Second, Cause: err}
 	}
@@ -115,7 +121,7 @@ func refusal(err error) *ingest.Refusal {
 }
 
 // unexpected tells whether a refusal hides something that an operator must
-// see. What the store says of itself is in readyz and the metrics already, and
+// see. What the stores say of themselves is in readyz and the metrics already, and
 // a line per refused request would bury it.
 func unexpected(r *ingest.Refusal) bool {
 	if r.Status < 500 || r.Cause == nil {
@@ -124,7 +130,7 @@ func unexpected(r *ingest.Refusal) bool {
 	if _, ok := errors.AsType[*store.Unavailable](r.Cause); ok {
 		return false
 	}
-	for _, known := range []error{store.ErrClosed, store.ErrFenced, context.Canceled, context.DeadlineExceeded} {
+	for _, known := range []error{destination.ErrEngine, store.ErrClosed, store.ErrFenced, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(r.Cause, known) {
 			return false
 		}

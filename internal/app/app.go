@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -21,8 +20,10 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/keyring"
+	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // Options say what daemon to build.
@@ -46,12 +47,14 @@ type App struct {
 	ingest    *ingest.Ingest
 	client    *http.Client
 	dial      destination.DialFunc
+	metadata  *http.Client
 	metrics   *prometheus.Registry
-	server    *http.Server
-	listener  net.Listener
-	scheme    string // of the API's address
+	fronts    []*front
 	broken    *prometheus.GaugeVec
 	brand     string
+	catalogue *event.Catalogue
+	payloads  *payload.Operator // nil: none are kept
+	files     *payload.Dir      // the embedded store that they are kept in; nil: another
 	api       *api.API
 	cert      atomic.Pointer[tls.Certificate]
 
@@ -97,7 +100,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		}
 	}()
 	for _, build := range []func(context.Context, *config.Daemon, Options) error{
-		a.openStore, a.openEgress, a.buildEngine,
+		a.openStore, a.openEgress, a.openPayloads, a.buildEngine,
 	} {
 		if err := build(ctx, &snapshot.Daemon, o); err != nil {
 			return nil, err
@@ -114,10 +117,10 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 }
 
 // Addr returns the address that the API listens on.
-func (a *App) Addr() string { return a.listener.Addr().String() }
+func (a *App) Addr() string { return a.fronts[0].listener.Addr().String() }
 
 // URL returns where the API is.
-func (a *App) URL() string { return a.scheme + "://" + a.Addr() }
+func (a *App) URL() string { return a.fronts[0].url() }
 
 // Run delivers and serves until ctx ends, then stops within the grace of the
 // settings: no attempt is burned and nothing accepted is lost. It returns an
@@ -131,8 +134,13 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	var background sync.WaitGroup
 	background.Go(func() { a.keep(ctx) })
-	served := make(chan error, 1)
-	go func() { served <- a.serve() }()
+	if a.payloads != nil {
+		background.Go(func() { a.payloads.Watch(ctx) })
+	}
+	served := make(chan error, len(a.fronts))
+	for _, f := range a.fronts {
+		go func() { served <- f.serve() }()
+	}
 	a.log.Info("fantail is ready", "version", a.version, "api", a.URL())
 
 	var failure error
@@ -142,10 +150,11 @@ func (a *App) Run(ctx context.Context) error {
 	case failure = <-a.fatal:
 		// Nothing can be written any more: do not wait for what cannot end.
 		a.log.Error("the store failed and the daemon ends", "err", failure)
-		a.server.Close()
+		for _, f := range a.fronts {
+			f.server.Close()
+		}
 		return fmt.Errorf("the store can write no more: %w", failure)
 	case failure = <-served:
-		failure = fmt.Errorf("serve the API: %w", failure)
 	}
 	a.stopping.Store(true)
 	cancel(nil)
@@ -153,19 +162,6 @@ func (a *App) Run(ctx context.Context) error {
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), a.current.Load().snapshot.Daemon.ShutdownGrace)
 	defer done()
 	return errors.Join(failure, a.close(grace))
-}
-
-func (a *App) serve() error {
-	var err error
-	if a.scheme == "https" {
-		err = a.server.ServeTLS(a.listener, "", "")
-	} else {
-		err = a.server.Serve(a.listener)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
 }
 
 // onStop adds a step to the teardown, which runs last in, first out.

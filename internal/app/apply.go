@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/seed-51f8da91/fantail/internal/api"
@@ -14,7 +16,6 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/internal/store"
-	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 // Labels bind what is sealed to its use.
@@ -24,33 +25,65 @@ const (
 )
 
 // start applies the first reading of the settings. A developer whose file is
-// faulty goes on with his last good settings, or, when there are none, has his
-// events kept without a destination: nothing that others sent him is lost.
-func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
+// faulty, or whose destinations cannot be opened, goes on with his last good
+// settings, or, when there are none, has his events kept without a destination:
+// nothing that others sent him is lost.
+func (a *App) start(ctx context.Context, snap *config.Snapshot) (err error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	a.note(snap)
-	var problems []string
-	broken := make(map[string]bool, len(snap.Broken))
-	for id, faults := range snap.Broken {
-		for _, f := range faults {
-			a.log.Error("settings of a developer are faulty", "developer", id, "fault", f.Error())
+	opened := opening{}
+	defer func() {
+		if err != nil {
+			opened.close()
 		}
-		last, err := a.lastGood(ctx, snap.Keys, id)
-		switch {
-		case err == nil:
-			snap.Developers[id] = last
-			problems = append(problems, fmt.Sprintf("developer %s: faulty settings, running on the last good ones: %s", id, faults[0].Error()))
-		case errors.Is(err, store.ErrNotFound):
-			snap.Developers[id] = &config.Developer{ID: id}
-			problems = append(problems, fmt.Sprintf("developer %s: faulty settings, events are kept without a destination: %s", id, faults[0].Error()))
-		default:
-			snap.Developers[id] = &config.Developer{ID: id}
-			problems = append(problems, fmt.Sprintf("developer %s: faulty settings, and the last good ones cannot be read (%v); events are kept without a destination: %s", id, err, faults[0].Error()))
+	}()
+	faulty := make(map[string]fault, len(snap.Broken))
+	for id, dev := range snap.Developers {
+		if err := a.openDeveloper(opened, dev, &snap.Daemon); err != nil {
+			faulty[id] = fault{"destinations that cannot be opened", []error{err}}
 		}
-		broken[id] = true
 	}
-	return a.apply(ctx, snap, broken, problems)
+	for id, faults := range snap.Broken {
+		f := fault{what: "faulty settings"}
+		for _, err := range faults {
+			f.errs = append(f.errs, err)
+		}
+		faulty[id] = f
+	}
+	var problems []string
+	for _, id := range slices.Sorted(maps.Keys(faulty)) {
+		problems = append(problems, a.fallBack(ctx, snap, opened, id, faulty[id]))
+	}
+	return a.apply(ctx, snap, opened, slices.Collect(maps.Keys(faulty)), problems)
+}
+
+// fault is why a developer's settings are not used.
+type fault struct {
+	what string
+	errs []error
+}
+
+// fallBack puts something in the place of a developer's settings that are not
+// used, and says what.
+func (a *App) fallBack(ctx context.Context, snap *config.Snapshot, opened opening, id string, f fault) string {
+	for _, err := range f.errs {
+		a.log.Error("settings of a developer are not used", "developer", id, "because", f.what, "fault", err.Error())
+	}
+	problem := "developer " + id + ": " + f.what
+	last, err := a.lastGood(ctx, snap.Keys, id)
+	if err == nil {
+		err = a.openDeveloper(opened, last, &snap.Daemon)
+	}
+	switch {
+	case err == nil:
+		snap.Developers[id] = last
+		return problem + ", running on the last good ones: " + f.errs[0].Error()
+	case !errors.Is(err, store.ErrNotFound):
+		problem += fmt.Sprintf(", and the last good ones cannot be used (%v)", err)
+	}
+	snap.Developers[id] = &config.Developer{ID: id}
+	return problem + ", events are kept without a destination: " + f.errs[0].Error()
 }
 
 // Reload reads the settings again and swaps them in whole, or changes nothing
@@ -68,7 +101,12 @@ func (a *App) Reload(ctx context.Context) (waiting []string, err error) {
 		return nil, err
 	}
 	a.note(snap)
-	if err := a.apply(ctx, snap, nil, nil); err != nil {
+	opened, err := a.openChanged(snap)
+	if err == nil {
+		err = a.apply(ctx, snap, opened, nil, nil)
+	}
+	if err != nil {
+		opened.close()
 		return nil, err
 	}
 	if cert != nil {
@@ -89,8 +127,10 @@ func (a *App) note(snap *config.Snapshot) {
 	}
 }
 
-// apply does everything that can fail before it touches what runs.
-func (a *App) apply(ctx context.Context, snap *config.Snapshot, broken map[string]bool, problems []string) (err error) {
+// apply puts the settings in force, with the destinations of them that are
+// opened; the others run already. It does everything that can fail before it
+// touches what runs. broken are the developers who do not run on their files.
+func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, broken, problems []string) error {
 	keys, wanted := entries(snap)
 	ids, err := a.store.Register(ctx, keys)
 	if err != nil {
@@ -100,34 +140,14 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, broken map[strin
 	if err != nil {
 		return fmt.Errorf("list destinations: %w", err)
 	}
-
-	opened := make([]*delivery.Settings, len(wanted))
-	defer func() {
-		if err != nil {
-			closeAll(opened)
-		}
-	}()
-	running := a.running()
-	var faults []error
-	for i, d := range wanted {
-		opened[i] = settingsOf(d)
-		if running[ids[i]] == d.Hash {
-			continue // the scheduler has it open already
-		}
-		if opened[i].Destination, err = d.Open(a.deps(d)); err != nil {
-			faults = append(faults, fmt.Errorf("open %s/%s: %w", d.Developer, d.Name, err))
-		}
-	}
-	if err = errors.Join(faults...); err != nil {
-		return err
-	}
-	if err = a.remember(ctx, snap, wanted, broken); err != nil {
+	if err := a.remember(ctx, snap, wanted, broken); err != nil {
 		return err
 	}
 
-	if err = a.api.SetTokens(tokens(&snap.Daemon)); err != nil {
+	if err := a.api.SetTokens(tokens(&snap.Daemon)); err != nil {
 		return err
 	}
+	a.followPayloads(snap)
 	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, names: api.NewNames(registered)}
 	byID := make(map[uint32]int, len(ids))
 	for i, id := range ids {
@@ -137,7 +157,8 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, broken map[strin
 	for n, r := range registered {
 		targets[n] = delivery.Target{ID: r.ID, Key: r.DestinationKey, State: r.State}
 		if i, ok := byID[r.ID]; ok {
-			targets[n].Current, targets[n].Disabled = opened[i], !wanted[i].Enabled
+			targets[n].Current, targets[n].Disabled = settingsOf(wanted[i]), !wanted[i].Enabled
+			targets[n].Current.Destination = opened[wanted[i]] // nil: the scheduler has it open already
 		} else {
 			targets[n].Removed = true
 		}
@@ -146,7 +167,7 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, broken map[strin
 	a.ingest.SetRoutes(routes(snap, registered, wanted, ids))
 	a.current.Store(next)
 	a.broken.Reset()
-	for id := range broken {
+	for _, id := range broken {
 		a.broken.WithLabelValues(id).Set(1)
 	}
 	return nil
@@ -163,48 +184,16 @@ func entries(snap *config.Snapshot) (keys []store.DestinationKey, wanted []*conf
 	return keys, wanted
 }
 
-// running returns the fingerprint of what each destination runs on now.
-func (a *App) running() map[uint32]uint64 {
-	cur := a.current.Load()
-	if cur == nil {
-		return nil
-	}
-	running := make(map[uint32]uint64)
-	for _, dev := range cur.snapshot.Developers {
-		for _, d := range dev.Destinations {
-			if id, ok := cur.names.ID(store.DestinationKey{Developer: d.Developer, Name: d.Name, Kind: d.Kind}); ok {
-				running[id] = d.Hash
-			}
-		}
-	}
-	return running
-}
-
 func settingsOf(d *config.Destination) *delivery.Settings {
 	return &delivery.Settings{
 		Hash: d.Hash, Schedule: d.Schedule, Timeout: d.Timeout, Frozen: d.Frozen, MaxInFlight: d.MaxInFlight, Rate: d.Rate,
 	}
 }
 
-func (a *App) deps(d *config.Destination) destination.Deps {
-	return destination.Deps{
-		Log:  a.log.With("developer", d.Developer, "destination", d.Name),
-		HTTP: a.client, Dial: a.dial, Brand: a.brand, UserAgent: "Fantail/" + a.version,
-	}
-}
-
-func closeAll(opened []*delivery.Settings) {
-	for _, s := range opened {
-		if s != nil && s.Destination != nil {
-			s.Destination.Close()
-		}
-	}
-}
-
 // remember stores, sealed, what must outlive the process: the settings that a
 // delivery may be frozen to, before any attempt uses them, and each sound
 // developer's last good settings.
-func (a *App) remember(ctx context.Context, snap *config.Snapshot, wanted []*config.Destination, broken map[string]bool) error {
+func (a *App) remember(ctx context.Context, snap *config.Snapshot, wanted []*config.Destination, broken []string) error {
 	var writes []func() error
 	for _, d := range wanted {
 		if d.Frozen {
@@ -217,7 +206,7 @@ func (a *App) remember(ctx context.Context, snap *config.Snapshot, wanted []*con
 		}
 	}
 	for id, dev := range snap.Developers {
-		if !broken[id] {
+		if !slices.Contains(broken, id) {
 			writes = append(writes, func() error { return a.keepDeveloper(ctx, snap.Keys, dev) })
 		}
 	}
@@ -255,18 +244,18 @@ func (a *App) thaw(ctx context.Context, dest uint32, hash uint64) (*delivery.Set
 	if err != nil {
 		return nil, err
 	}
-	keys := a.current.Load().keys
-	clear, err := keys.Open(sealSettings, sealed)
+	cur := a.current.Load()
+	clear, err := cur.keys.Open(sealSettings, sealed)
 	if err != nil {
 		return nil, fmt.Errorf("open frozen settings of destination %d: %w", dest, err)
 	}
-	d, err := config.Thaw(clear, a.kinds, keys)
+	d, err := config.Thaw(clear, a.kinds, cur.keys)
 	if err != nil {
 		return nil, fmt.Errorf("read frozen settings of destination %d: %w", dest, err)
 	}
 	s := settingsOf(d)
 	s.Hash = hash // the key that made the fingerprint may have been rotated out since
-	s.Destination, err = d.Open(a.deps(d))
+	s.Destination, err = a.open(d, &cur.snapshot.Daemon)
 	return s, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"log"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -18,14 +19,22 @@ import (
 )
 
 func (a *App) buildAPI(d *config.Daemon) error {
-	var err error
-	a.api, err = api.New(api.Options{
+	o := api.Options{
 		Ingest: a.ingest, Scheduler: a.scheduler, Store: a.store, Eraser: a.store, Daemon: a,
 		Metrics:    promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}),
 		Registerer: a.metrics, Log: a.log,
 		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
 		MaxBody: d.Limits.Body, Memory: d.Limits.InFlightBytes,
-	})
+		Catalogue: a.catalogue,
+	}
+	if a.payloads != nil { // an interface that holds a nil pointer is not nil
+		o.Payloads = a.payloads
+	}
+	if a.files != nil && d.Payloads.Dir.Listen == "" {
+		o.Files = a.files
+	}
+	var err error
+	a.api, err = api.New(o)
 	return err
 }
 
@@ -75,6 +84,11 @@ func (a *App) Health() (problems, warnings []string) {
 	for _, s := range a.scheduler.Status() {
 		if s.State == "held" {
 			held++
+		}
+	}
+	if a.payloads != nil {
+		if since, reason := a.payloads.Down(); reason != nil {
+			warnings = append(warnings, fmt.Sprintf("the payload store fails since %s, and deliveries that link to payloads wait: %v", since.UTC().Format(time.RFC3339), reason))
 		}
 	}
 	if held > 0 {

@@ -37,6 +37,7 @@ func (a *App) retain(ctx context.Context) {
 	case report.Expired > 0:
 		a.log.Warn("pending deliveries outlived retention.events and are dead", "deliveries", report.Expired)
 	}
+	a.retainPayloads(ctx, r.Payloads)
 	if err := a.collect(ctx); err != nil && ctx.Err() == nil {
 		a.log.Error("settings that nobody needs were not removed", "err", err)
 	}

@@ -3,10 +3,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -54,8 +51,12 @@ func (a *App) openEgress(_ context.Context, d *config.Daemon, _ Options) error {
 	if err != nil {
 		return fmt.Errorf("egress: %w", err)
 	}
-	a.dial, a.client = guard.DialContext, guard.Client(d.Limits.InFlight)
-	a.onStop("connections", func(context.Context) error { a.client.CloseIdleConnections(); return nil })
+	a.dial, a.client, a.metadata = guard.DialContext, guard.Client(d.Limits.InFlight), guard.Metadata()
+	a.onStop("connections", func(context.Context) error {
+		a.client.CloseIdleConnections()
+		a.metadata.CloseIdleConnections()
+		return nil
+	})
 	return nil
 }
 
@@ -67,7 +68,7 @@ func (a *App) buildEngine(_ context.Context, d *config.Daemon, _ Options) error 
 		return fmt.Errorf("open the flight record: %w", err)
 	}
 	a.onStop("flight record", func(context.Context) error { return flight.Close() })
-	a.brand = d.Brand
+	a.brand, a.catalogue = d.Brand, d.Catalogue
 	a.scheduler = delivery.New(delivery.Options{
 		Store: a.store, Thaw: a.thaw, Flight: flight, Log: a.log, Metrics: a.metrics,
 		Limits: delivery.Limits{InFlight: d.Limits.InFlight, Bytes: d.Limits.InFlightBytes},
@@ -77,49 +78,6 @@ func (a *App) buildEngine(_ context.Context, d *config.Daemon, _ Options) error 
 		Body: d.Limits.Body, Rate: d.Limits.PerDeveloper.Rate, Pending: d.Limits.PerDeveloper.Pending, Bytes: d.Limits.PerDeveloper.Bytes,
 	})
 	return a.buildAPI(d)
-}
-
-// listen binds the API's address, so that a taken port is found before anything runs.
-func (a *App) listen(ctx context.Context, d *config.Daemon) error {
-	cert, err := readCertificate(d)
-	if err != nil {
-		return err
-	}
-	a.cert.Store(cert)
-	a.server = &http.Server{
-		Handler:           a.api,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          serverLog(a.log),
-	}
-	a.scheme = "http"
-	if d.TLS.Cert != "" {
-		a.scheme = "https"
-		a.server.TLSConfig = &tls.Config{
-			MinVersion:     tls.VersionTLS12,
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.cert.Load(), nil },
-		}
-	}
-	if a.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", d.Listen); err != nil {
-		return fmt.Errorf("listen on %s (setting `listen`): %w", d.Listen, err)
-	}
-	a.onStop("API", func(ctx context.Context) error {
-		err := a.server.Shutdown(ctx)
-		if errors.Is(err, context.DeadlineExceeded) {
-			a.log.Warn("requests were cut: they did not end within shutdown_grace")
-			err = a.server.Close()
-		}
-		return errors.Join(err, ignoreClosed(a.listener.Close()))
-	})
-	return nil
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }
 
 // readCertificate reads the API's certificate, at the start and at every

@@ -7,7 +7,7 @@ import (
 )
 
 // needRestart lists the settings of the daemon that differ and are built into
-// what runs: connections, the store, the listener. Everything else follows a reload.
+// what runs: connections, the stores, the listeners. Everything else follows a reload.
 func needRestart(old, next *config.Daemon) []string {
 	var keys []string
 	for _, s := range []struct {
@@ -18,6 +18,8 @@ func needRestart(old, next *config.Daemon) []string {
 		{"listen", old.Listen, next.Listen},
 		{"tls", old.TLS.Cert != "", next.TLS.Cert != ""}, // renewed files are read again
 		{"store", old.Store, next.Store},
+		{"payloads", old.Payloads, next.Payloads},
+		{"types", old.Types, next.Types},
 		{"egress.proxy", old.Egress.Proxy.Reveal(), next.Egress.Proxy.Reveal()},
 		{"egress", [3]any{old.Egress.Allow, old.Egress.Deny, old.Egress.Source}, [3]any{next.Egress.Allow, next.Egress.Deny, next.Egress.Source}},
 		{"limits", old.Limits, next.Limits},

@@ -27,7 +27,7 @@ var law = map[string][]string{
 	"internal/payload":                {"pkg", "internal/payload", "internal/keyring"},
 	"internal/ingest":                 {"pkg", "internal/config", "internal/store"},
 	"internal/delivery":               {"pkg", "internal/config", "internal/store", "internal/retry"},
-	"internal/api":                    {"pkg", "internal/config", "internal/store", "internal/delivery", "internal/ingest"},
+	"internal/api":                    {"pkg", "internal/config", "internal/store", "internal/delivery", "internal/ingest", "internal/payload"},
 	"internal/console":                {"pkg"},
 	"internal/demo":                   {"pkg", "internal/app", "internal/config"},
 	"internal/app":                    {"pkg", "internal"},

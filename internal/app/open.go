@@ -1,0 +1,129 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// opening holds destinations that are open and not in force yet.
+type opening map[*config.Destination]destination.Destination
+
+func (o opening) close() {
+	for d := range o {
+		o.drop(d)
+	}
+}
+
+func (o opening) drop(d *config.Destination) {
+	if dest := o[d]; dest != nil {
+		dest.Close()
+	}
+	delete(o, d)
+}
+
+// openDeveloper opens all destinations of a developer, or none of them.
+func (a *App) openDeveloper(opened opening, dev *config.Developer, daemon *config.Daemon) error {
+	var faults []error
+	for _, d := range dev.Destinations {
+		dest, err := a.open(d, daemon)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		opened[d] = dest
+	}
+	if len(faults) > 0 {
+		for _, d := range dev.Destinations {
+			opened.drop(d)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// openChanged opens what differs from what runs. What it returns has to be
+// closed also with an error.
+func (a *App) openChanged(snap *config.Snapshot) (opening, error) {
+	running := a.running()
+	opened := opening{}
+	var faults []error
+	for _, dev := range snap.Developers {
+		for _, d := range dev.Destinations {
+			if hash, ok := running[keyOf(d)]; ok && hash == d.Hash {
+				continue
+			}
+			dest, err := a.open(d, &snap.Daemon)
+			if err != nil {
+				faults = append(faults, err)
+				continue
+			}
+			opened[d] = dest
+		}
+	}
+	return opened, errors.Join(faults...)
+}
+
+// running returns the fingerprint of what each destination runs on now.
+func (a *App) running() map[store.DestinationKey]uint64 {
+	running := make(map[store.DestinationKey]uint64)
+	for _, dev := range a.current.Load().snapshot.Developers {
+		for _, d := range dev.Destinations {
+			running[keyOf(d)] = d.Hash
+		}
+	}
+	return running
+}
+
+func keyOf(d *config.Destination) store.DestinationKey {
+	return store.DestinationKey{Developer: d.Developer, Name: d.Name, Kind: d.Kind}
+}
+
+// open opens one destination under the settings of the daemon that are, or are
+// to be, in force: what was frozen, or was good once, may ask for what they no
+// longer have. Kinds may come from anybody: one that panics costs its developer
+// alone.
+func (a *App) open(d *config.Destination, daemon *config.Daemon) (dest destination.Destination, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			// The text of a panic may hold anything, secrets too.
+			a.log.Error("a destination panicked when it was opened", "developer", d.Developer, "destination", d.Name, "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			dest, err = nil, fmt.Errorf("open %s/%s: its kind panicked", d.Developer, d.Name)
+		}
+	}()
+	deps := a.deps(d, daemon)
+	switch {
+	case d.Links && deps.Payloads == nil:
+		return nil, fmt.Errorf("open %s/%s: it links to payloads, and there is no payload store: set payloads in fantail.yaml and start the daemon again", d.Developer, d.Name)
+	case d.NeedsAmbient && !deps.Ambient:
+		return nil, fmt.Errorf("open %s/%s: it needs the operator's own credentials, and ambient of fantail.yaml does not list it", d.Developer, d.Name)
+	}
+	dest, err = d.Open(deps)
+	if err == nil && dest == nil {
+		err = errors.New("its kind opened nothing")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s/%s: %w", d.Developer, d.Name, err)
+	}
+	return dest, nil
+}
+
+// deps is what the engine lends to d.
+func (a *App) deps(d *config.Destination, daemon *config.Daemon) destination.Deps {
+	deps := destination.Deps{
+		Log:  a.log.With("developer", d.Developer, "destination", d.Name),
+		HTTP: a.client, Dial: a.dial, Brand: a.brand, UserAgent: a.userAgent(), Catalogue: a.catalogue,
+	}
+	if a.payloads != nil { // an interface that holds a nil pointer is not nil
+		deps.Payloads = a.payloads
+	}
+	// Listed alone does not suffice: settings frozen before were opened without.
+	if d.Ambient && slices.Contains(daemon.Ambient, d.Developer+"/"+d.Name) {
+		deps.Ambient, deps.Metadata = true, a.metadata
+	}
+	return deps
+}

@@ -1,0 +1,94 @@
+package payload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// Remote is a bucket that is asked over its own links whether a payload is
+// there: what consumers do, with the right that links need and no other.
+type Remote struct {
+	destination.PayloadStore
+	HTTP *http.Client
+}
+
+var (
+	_ Finder              = Remote{}
+	_ destination.Checker = Remote{}
+)
+
+// probeTTL is the life of a link that is used at once.
+const probeTTL = time.Minute
+
+// Has asks for the first byte. Clouds answer 403 to whom they may not tell that
+// something is missing: that, too, means that it cannot be had.
+func (r Remote) Has(ctx context.Context, developer, id string) (bool, error) {
+	link, err := r.Link(ctx, developer, id, probeTTL)
+	if err != nil {
+		return false, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, link.URL, nil)
+	if err != nil {
+		return false, errors.New("ask for a payload: the link is no URL")
+	}
+	req.Header.Set("Range", "bytes=0-0")
+	res, err := r.HTTP.Do(req)
+	if err != nil {
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err // the text of the other one has the link, which is a credential
+		}
+		return false, fmt.Errorf("ask for a payload: %w", err)
+	}
+	defer res.Body.Close() //nolint:errcheck // only read
+	answer, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
+	if err != nil {
+		return false, fmt.Errorf("ask for a payload: %w", err)
+	}
+	text := string(answer)
+	switch {
+	case res.StatusCode/100 == 2, res.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		return true, nil
+	case res.StatusCode == http.StatusNotFound && !strings.Contains(text, "NoSuchBucket"),
+		res.StatusCode == http.StatusForbidden && strings.Contains(text, "AccessDenied"):
+		return false, nil
+	}
+	return false, fmt.Errorf("ask for a payload: answered %d%s", res.StatusCode, codeOf(text))
+}
+
+// codeOf finds the code of an error of S3, which Cloud Storage has too.
+func codeOf(text string) string {
+	_, rest, _ := strings.Cut(text, "<Code>")
+	code, _, ok := strings.Cut(rest, "</Code>")
+	if !ok || len(code) > 60 || strings.ContainsFunc(code, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		return ""
+	}
+	return " " + code
+}
+
+// marker is the payload that Check puts. The first Check leaves it behind, and
+// there it stays: an object that could be removed again would need a right that
+// nothing else needs.
+var marker = event.Payload{ID: event.NewID(time.Unix(0, 0), 0, 0).String(), Body: []byte("{}\n")}
+
+const markerOwner = "fantail"
+
+// Check puts a payload and gets it over a link.
+func (r Remote) Check(ctx context.Context) error {
+	if err := r.Put(ctx, markerOwner, marker); err != nil {
+		return err
+	}
+	there, err := r.Has(ctx, markerOwner, marker.ID)
+	if err == nil && !there {
+		err = errors.New("a payload that is there cannot be had over a link: the credentials lack the right to get objects")
+	}
+	return err
+}
