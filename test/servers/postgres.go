@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -31,7 +32,7 @@ func StartPostgres(t testing.TB) Postgres {
 	t.Helper()
 	server := os.Getenv("FANTAIL_TEST_POSTGRES_DSN")
 	if server == "" {
-		server = postgresURL(postgres.use(t, startPostgres))
+		server = postgresURL(postgres.use(t, func(at port) (*process, error) { return startPostgres(at, nil) }))
 	}
 	u, err := url.Parse(server)
 	if err != nil {
@@ -49,7 +50,8 @@ func postgresURL(addr string) string {
 	return u.String()
 }
 
-func startPostgres(at port) (*process, error) {
+// startPostgres starts a cluster; with certs it also takes TLS.
+func startPostgres(at port, certs *certificates) (*process, error) {
 	initdb, err := find("initdb", "/usr/lib/postgresql/*/bin")
 	if err != nil {
 		return nil, missing("postgresql", "FANTAIL_TEST_POSTGRES_DSN", err)
@@ -59,9 +61,17 @@ func startPostgres(at port) (*process, error) {
 		return nil, err
 	}
 	data, password := filepath.Join(dir, "data"), filepath.Join(dir, "password")
+	args := []string{"-D", data, "-p", at.String(), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200"} // what is committed survives Kill, not the machine
 	err = os.WriteFile(password, []byte(postgresPassword), 0o644) // read by nobody; the folder is closed to others
 	if err == nil {
 		err = run(true, dir, initdb, "-D", data, "-U", postgresUser, "-A", "scram-sha-256", "--pwfile="+password, "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+	}
+	if err == nil && certs != nil {
+		var f certFiles
+		f, err = certs.write(dir)
+		args = append(args, "-c", "ssl=on", "-c", "ssl_ca_file="+f.ca, "-c", "ssl_cert_file="+f.cert, "-c", "ssl_key_file="+f.key)
+		err = errors.Join(err, allowCertificates(filepath.Join(data, "pg_hba.conf")))
 	}
 	if err != nil {
 		os.RemoveAll(dir)
@@ -69,9 +79,9 @@ func startPostgres(at port) (*process, error) {
 	}
 	return launch(command{
 		name: "postgres", path: filepath.Join(filepath.Dir(initdb), "postgres"),
-		args: []string{"-D", data, "-p", at.String(), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-			"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=200"},
-		quit: syscall.SIGINT, unprivileged: true,
+		args: args, unprivileged: true,
+		// SIGQUIT is its crash: after SIGKILL its orphans keep the data locked for a moment.
+		quit: syscall.SIGINT, kill: syscall.SIGQUIT,
 		ready: func(ctx context.Context) error {
 			c, err := pgx.Connect(ctx, postgresURL(at.addr()))
 			if err != nil {
@@ -80,6 +90,15 @@ func startPostgres(at port) (*process, error) {
 			return c.Close(ctx)
 		},
 	}, dir)
+}
+
+// allowCertificates lets ClientName in with its certificate alone.
+func allowCertificates(hba string) error {
+	rules, err := os.ReadFile(hba)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(hba, append([]byte("hostssl all "+ClientName+" 127.0.0.1/32 cert\n"), rules...), 0o600)
 }
 
 func query(t testing.TB, dsn, sql string) {

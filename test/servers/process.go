@@ -10,14 +10,11 @@ package servers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -33,6 +30,7 @@ type command struct {
 	args         []string
 	env          []string       // in addition to baseEnv
 	quit         syscall.Signal // asks for a quick, orderly end
+	kill         syscall.Signal // ends it as a crash would; of private servers only
 	unprivileged bool           // databases refuse to run as root
 	ready        func(context.Context) error
 }
@@ -194,13 +192,11 @@ func attributes(unprivileged bool, dir string) (*syscall.SysProcAttr, error) {
 	if !unprivileged || os.Geteuid() != 0 {
 		return attr, nil
 	}
-	u, err := user.Lookup("nobody")
+	uid, gid, err := nobody()
 	if err != nil {
 		return nil, err
 	}
-	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
-	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
-	if err := errors.Join(err1, err2, os.Chown(dir, int(uid), int(gid))); err != nil {
+	if err := os.Chown(dir, uid, gid); err != nil {
 		return nil, err
 	}
 	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}

@@ -1,0 +1,39 @@
+package servers_test
+
+import (
+	"database/sql"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/seed-51f8da91/fantail/test/servers"
+)
+
+func TestMySQLGivesEachTestItsDatabase(t *testing.T) {
+	for range 2 {
+		db := openMySQL(t, servers.StartMySQL(t).DSN)
+		if _, err := db.ExecContext(t.Context(), "CREATE TABLE t (a TEXT)"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestMySQLChecksPasswords(t *testing.T) {
+	db := openMySQL(t, strings.Replace(servers.StartMySQL(t).DSN, "secret-of-mysql", "wrong", 1))
+	err := db.PingContext(t.Context())
+	if me, ok := errors.AsType[*mysql.MySQLError](err); !ok || me.Number != 1045 {
+		t.Errorf("a wrong password: %v", err)
+	}
+}
+
+func openMySQL(t *testing.T, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("mysql", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
