@@ -1,57 +1,47 @@
 package event
 
+import "slices"
+
 // Item returns the body of a payload as `content: item` stores it: the item
 // with the event's user in it, in the place of a member `user` of its own if it
-// has one, else at its end. ok is false where the payload is no single item of
+// has one (of several the last, the one that counts), else at its end. ok is false where the payload is no single item of
 // an array. An event whose user is no object leaves the item as it is.
 func (c *Catalogue) Item(e *Event, p Payload) (body []byte, ok bool) {
-	t := c.types[e.Type]
-	if t == nil {
+	s, top, t := c.read(&Event{Envelope: e.Envelope, Body: p.Body})
+	if t == nil || s.items.n != 1 || !s.items.objects || p.Body[top[t.data].start] != '[' {
 		return nil, false
 	}
-	s := scanner{b: p.Body}
-	top, ok := s.body(&t.top)
-	if !ok {
-		return nil, false
-	}
-	data, user := top[t.data], top[t.user]
-	if data.kind != nested || p.Body[data.start] != '[' {
-		return nil, false
-	}
-	items := s.itemsOf(data)
-	if items.n != 1 || !items.objects {
-		return nil, false
-	}
+	user := top[t.user]
 	if user.kind != nested || p.Body[user.start] != '{' {
-		return p.Body[items.start:items.end], true
+		return p.Body[s.items.start:s.items.end], true
 	}
-	return s.join(items, p.Body[user.start:user.end]), true
+	return s.join(p.Body[user.start:user.end]), true
 }
 
-// join returns the only one of items with user in it.
-func (s *scanner) join(items items, user []byte) []byte {
-	const name = "user"
-	body := make([]byte, 0, items.end-items.start+len(`,"":`)+len(name)+len(user))
-	copied, replaced := items.start, false
-	s.i = items.start + 1
-	for first := true; ; first = false {
-		key, more, _ := s.member(first)
+// join returns the only item with user in it.
+func (s *scanner) join(user []byte) []byte {
+	start, end := s.items.start, s.items.end
+	own, member := value{}, `"user":`
+	empty := true
+	s.i = start + 1
+	for {
+		key, more, _ := s.member(empty)
 		if !more {
-			body = append(body, s.b[copied:items.end-1]...)
-			if !replaced {
-				if !first {
-					body = append(body, ',')
-				}
-				body = append(append(body, `"`+name+`":`...), user...)
-			}
-			return append(body, '}')
+			break
 		}
+		empty = false
 		s.space()
-		start := s.i
+		v := value{start: s.i}
 		s.skip(3)
-		if s.is(key, name) {
-			body = append(append(body, s.b[copied:start]...), user...)
-			copied, replaced = s.i, true
+		if v.end = s.i; s.is(key, "user") {
+			own = v
 		}
 	}
+	switch {
+	case own.end > 0:
+		return slices.Concat(s.b[start:own.start], user, s.b[own.end:end])
+	case !empty:
+		member = "," + member
+	}
+	return slices.Concat(s.b[start:end-1], []byte(member), user, []byte("}"))
 }

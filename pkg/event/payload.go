@@ -29,44 +29,46 @@ type Payload struct {
 //
 // It is an iterator because all bodies together may be far larger than the
 // event: each carries all that stands around the items (10,000 items in 32 MiB
-// half of which does: 160 GiB). Each is built when its turn comes, so that
+// half of which does: more than 150 GiB). Each is built when its turn comes, so that
 // memory holds those that the caller keeps; what the caller keeps of many
 // payloads should be without Body. The sequence may be ranged over again.
 func (c *Catalogue) Payloads(e *Event) iter.Seq[Payload] {
 	return func(yield func(Payload) bool) {
-		t := c.types[e.Type]
-		if t == nil {
+		s, top, t := c.read(e)
+		switch {
+		case t == nil:
 			yield(bare(e))
-			return
+		case s.items.n > 1 && s.items.objects:
+			s.split(e, t, yield)
+		default:
+			yield(s.whole(e, t, top))
 		}
-		s := scanner{b: e.Body}
-		top, ok := s.body(&t.top)
-		if !ok {
-			yield(bare(e))
-			return
-		}
-		items := s.itemsOf(top[t.data])
-		if items.n < 2 || !items.objects {
-			yield(s.whole(e, t, top, items))
-			return
-		}
-		s.split(e, t, items, yield)
 	}
 }
 
 // Whole returns e as one payload with its exact body, whatever is in it. Only
 // of an event with one item it says more than Identity.
 func (c *Catalogue) Whole(e *Event) Payload {
-	t := c.types[e.Type]
+	s, top, t := c.read(e)
 	if t == nil {
 		return bare(e)
 	}
-	s := scanner{b: e.Body}
+	return s.whole(e, t, top)
+}
+
+// read reads the body of e as that of its type, which is nil where the event is
+// not data or the body not one JSON object.
+func (c *Catalogue) read(e *Event) (s scanner, top []value, t *dataType) {
+	s.b = e.Body
+	if t = c.types[e.Type]; t == nil {
+		return s, nil, nil
+	}
 	top, ok := s.body(&t.top)
 	if !ok {
-		return bare(e)
+		return s, nil, nil
 	}
-	return s.whole(e, t, top, s.itemsOf(top[t.data]))
+	s.items = s.itemsOf(top[t.data])
+	return s, top, t
 }
 
 // bare is the payload of an event of which nothing is known.
@@ -76,12 +78,11 @@ func bare(e *Event) Payload {
 }
 
 // whole is e as one payload.
-func (s *scanner) whole(e *Event, t *dataType, top []value, items items) Payload {
+func (s *scanner) whole(e *Event, t *dataType, top []value) Payload {
 	p := bare(e)
-	if items.n == 1 && items.objects {
-		found := make([]value, t.item.slots)
-		s.i = items.start
-		s.describe(&p, t, found)
+	if s.items.n == 1 && s.items.objects {
+		s.i = s.items.start
+		s.describe(&p, t, make([]value, t.item.slots))
 	}
 	switch {
 	case t.ofUser:
@@ -118,8 +119,8 @@ func (s *scanner) list(depth int) (found items, ok bool) {
 	}
 }
 
-// itemsOf returns the items of data, which body has read: the elements of an array,
-// or an object.
+// itemsOf returns the items of data, which body has read: the elements of an
+// array, or an object.
 func (s *scanner) itemsOf(data value) items {
 	switch {
 	case data.kind != nested:
@@ -130,13 +131,13 @@ func (s *scanner) itemsOf(data value) items {
 	return s.items
 }
 
-// split yields a payload for each of items.
-func (s *scanner) split(e *Event, t *dataType, items items, yield func(Payload) bool) {
+// split yields a payload for each item.
+func (s *scanner) split(e *Event, t *dataType, yield func(Payload) bool) {
 	id := e.ID.String()
-	head, tail := e.Body[:items.start], e.Body[items.end:]
+	head, tail := e.Body[:s.items.start], e.Body[s.items.end:]
 	found := make([]value, t.item.slots)
-	s.i = items.start
-	for i := range items.n {
+	s.i = s.items.start
+	for i := range s.items.n {
 		if i > 0 {
 			s.element(false)
 			s.space()
