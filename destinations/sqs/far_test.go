@@ -141,9 +141,14 @@ func follow(tb testing.TB, message string) []byte {
 	return body
 }
 
+// brief is a client that keeps no connection, which would look like one that
+// the destination left.
+func brief() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
+}
+
 func fetch(url string) (status int, body []byte, err error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
-	resp, err := client.Get(url)
+	resp, err := brief().Get(url)
 	if err != nil {
 		return 0, nil, err
 	}
