@@ -60,15 +60,9 @@ var meanings = map[string]meaning{
 	"ProvisionedThroughputExceededException": {destination.Throttled, ""},
 	"SlowDown":                               {destination.Throttled, ""},
 
-	"EntityTooLarge":     {destination.Rejected, ""},
-	"KeyTooLongError":    {destination.Rejected, ""},
-	"MetadataTooLarge":   {destination.Rejected, ""},
-	"RequestTimeout":     {destination.Transient, ""},
-	"OperationAborted":   {destination.Transient, ""},
-	"TemporaryRedirect":  {destination.Transient, ""},
-	"ServiceUnavailable": {destination.Transient, ""},
-	"InternalError":      {destination.Transient, ""},
-	"InternalFailure":    {destination.Transient, ""},
+	"EntityTooLarge":   {destination.Rejected, ""},
+	"KeyTooLongError":  {destination.Rejected, ""},
+	"MetadataTooLarge": {destination.Rejected, ""},
 }
 
 // classOfStatus judges an answer without a code that we know, as those to HEAD
