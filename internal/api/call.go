@@ -110,6 +110,8 @@ func refusal(err error) *ingest.Refusal {
 		return refuse(400, "invalid_cursor", "the cursor was not made by this list")
 	case errors.Is(err, store.ErrConflict):
 		return refuse(409, "conflict", "the change does not apply to the state it is in")
+	case errors.Is(err, payload.ErrNoPayload):
+		return notFound("there is no such payload")
 	case errors.Is(err, payload.ErrGone):
 		return notFound("the payload is gone: it is older than retention.payloads")
 	case errors.Is(err, destination.ErrEngine):

@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -39,7 +40,9 @@ type rig struct {
 	server *httptest.Server
 	client *http.Client
 	log    *buffer
-	closed chan net.Conn // connections as the server closes them
+
+	payloads *payload.Operator
+	closed   chan net.Conn // connections as the server closes them
 }
 
 // setup says how a rig differs from the usual.
@@ -50,6 +53,7 @@ type setup struct {
 	memory  int64
 	limits  ingest.Limits
 	egress  Egress
+	files   *payload.Dir // served, and kept in by the operator's store; nil: none
 	free    func() (uint64, error)
 	reserve int64
 }
@@ -100,12 +104,17 @@ func newRig(t testing.TB, s setup) *rig {
 	}
 	r.daemon = &daemon{names: NewNames(registered), store: r.store}
 	registry := prometheus.NewRegistry()
-	r.api, err = New(Options{
+	options := Options{
 		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Eraser: r.store, Daemon: r.daemon,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,
 		Tokens: s.tokens, Listen: "127.0.0.1:0", Brand: "terra", Version: "1.2.3", Egress: s.egress,
-		MaxBody: s.maxBody, Memory: s.memory,
-	})
+		MaxBody: s.maxBody, Memory: s.memory, Catalogue: event.DefaultCatalogue(),
+	}
+	if s.files != nil {
+		r.payloads = payload.NewOperator(s.files, registry, logger)
+		options.Payloads, options.Files = r.payloads, s.files
+	}
+	r.api, err = New(options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,10 @@ type ID struct {
 	Index int // of the item; -1 is the whole event
 }
 
-var errID = errors.New("not the id of a payload: want {event id} or {event id}-{index}")
+// ErrNoPayload says that no payload can have such an id, or such a developer.
+var ErrNoPayload = errors.New("there can be no such payload")
+
+var errID = fmt.Errorf("%w: an id is {event id} or {event id}-{index}", ErrNoPayload)
 
 // ParseID reads the canonical form and nothing else.
 func ParseID(s string) (ID, error) {
@@ -77,7 +80,7 @@ func keyOf(developer, id string) (key, error) {
 		return key{}, fmt.Errorf("payload %.60q: %w", id, err)
 	}
 	if !developers.MatchString(developer) {
-		return key{}, fmt.Errorf("payload %s: %.80q is not the id of a developer", id, developer)
+		return key{}, fmt.Errorf("payload %s: %w: %.80q is not the id of a developer", id, ErrNoPayload, developer)
 	}
 	return key{parsed.Event.Day(), developer, parsed}, nil
 }
