@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -70,7 +71,7 @@ func (e *env) explain(path, developer, reference, file string) error {
 		return err
 	}
 	for i, d := range dev.Destinations {
-		x := explainOne(snapshot.Daemon.Brand, d, uint32(i+1), ev)
+		x := explainOne(&snapshot.Daemon, d, uint32(i+1), ev)
 		if e.json {
 			if err := e.printJSON(x); err != nil {
 				return err
@@ -136,7 +137,7 @@ func (e *env) readFile(name string) ([]byte, error) {
 
 var errOffline = errors.New("explain makes no connections")
 
-func explainOne(brand string, d *config.Destination, id uint32, ev *event.Event) explained {
+func explainOne(daemon *config.Daemon, d *config.Destination, id uint32, ev *event.Event) explained {
 	x := explained{Developer: d.Developer, Destination: d.Name, Kind: d.Kind, Decision: "filtered"}
 	if !d.Matches(ev.Type) {
 		x.Reason = fmt.Sprintf("events: [%s] does not include %s", strings.Join(d.Events, ", "), ev.Type)
@@ -146,7 +147,7 @@ func explainOne(brand string, d *config.Destination, id uint32, ev *event.Event)
 	if !d.Enabled {
 		x.Decision, x.Reason = "waits", "enabled: false; the delivery is made and goes out once it is enabled"
 	}
-	request, err := requestOf(brand, d, id, ev)
+	request, err := requestOf(daemon, d, id, ev)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		x.Reason = strings.TrimPrefix(x.Reason+"; ", "; ") + "destinations of kind " + d.Kind + " cannot show their requests"
@@ -158,12 +159,19 @@ func explainOne(brand string, d *config.Destination, id uint32, ev *event.Event)
 	return x
 }
 
-func requestOf(brand string, d *config.Destination, id uint32, ev *event.Event) (destination.Explanation, error) {
+func requestOf(daemon *config.Daemon, d *config.Destination, id uint32, ev *event.Event) (destination.Explanation, error) {
 	refuse := func(context.Context, string, string) (net.Conn, error) { return nil, errOffline }
-	dest, err := d.Open(destination.Deps{
+	deps := destination.Deps{
 		Log: slog.New(slog.DiscardHandler), HTTP: &http.Client{Transport: &http.Transport{DialContext: refuse}},
-		Dial: refuse, Brand: brand, UserAgent: userAgent(),
-	})
+		Dial: refuse, Brand: daemon.Brand, UserAgent: userAgent(), Catalogue: daemon.Catalogue,
+	}
+	if daemon.Payloads.Kept() {
+		deps.Payloads = noPayloads{}
+	}
+	if d.Ambient {
+		deps.Ambient, deps.Metadata = true, deps.HTTP
+	}
+	dest, err := d.Open(deps)
 	if err != nil {
 		return destination.Explanation{}, err
 	}
@@ -176,6 +184,16 @@ func requestOf(brand string, d *config.Destination, id uint32, ev *event.Event) 
 		ID:      store.DeliveryID{Day: ev.ID.Day(), Event: ev.ID, Dest: id}.String(),
 		Attempt: 1, Event: ev,
 	})
+}
+
+// noPayloads stands in for the payload store: a link that works would be a
+// credential on a screen.
+type noPayloads struct{}
+
+func (noPayloads) Put(context.Context, string, event.Payload) error { return errOffline }
+
+func (noPayloads) Link(_ context.Context, developer, id string, ttl time.Duration) (destination.Link, error) {
+	return destination.Link{URL: "https://payloads.invalid/" + developer + "/" + id + ".json?signature=redacted", Expires: time.Now().Add(ttl)}, nil
 }
 
 func (e *env) printExplained(x explained) {
