@@ -27,10 +27,7 @@ func (m *Model) answered(p *process, asked []*request, results []ingest.Result) 
 				m.fault2("event %d is refused: %v", req.Ordinal, r.Err)
 			}
 		case r.Duplicate:
-			f := m.byEvent[r.ID]
-			if f == nil || f.Key != req.Key || f.Developer != req.Developer || !same(f.body, req.body) || r.Reference != reference(f.Ordinal) && !m.isErased(f) || r.Deliveries != len(f.to) {
-				m.fault2("event %d is told to be a copy of %v, which is %+v", req.Ordinal, r.ID, f)
-			}
+			m.copies = append(m.copies, copied{req, *r}) // what it is a copy of may be noted a moment later
 		default:
 			req.acked = true
 			if r.ID != req.id || !req.stored || r.Deliveries != len(req.to) || r.Reference != reference(req.Ordinal) {
@@ -41,6 +38,23 @@ func (m *Model) answered(p *process, asked []*request, results []ingest.Result) 
 			}
 		}
 	}
+}
+
+// copied is the answer that a request is a copy of an earlier one.
+type copied struct {
+	req *request
+	ingest.Result
+}
+
+// recognised checks every answer that a request is a copy.
+func (m *Model) recognised() {
+	for _, c := range m.copies {
+		f := m.byEvent[c.ID]
+		if f == nil || f.Key != c.req.Key || f.Developer != c.req.Developer || !same(f.body, c.req.body) || c.Reference != reference(f.Ordinal) && !m.isErased(f) || c.Deliveries != len(f.to) {
+			m.fault2("event %d is told to be a copy of %v, which is %+v", c.req.Ordinal, c.ID, f)
+		}
+	}
+	m.copies = nil
 }
 
 // first returns an older stored event with the same key.
@@ -69,6 +83,9 @@ func (m *Model) rebind(d *dest, begins bool) bool {
 		for _, e := range d.all {
 			if e.flying != nil {
 				e.flying.unfrozen = true
+				if v := d.current(); v == nil || v.Hash != e.flying.call.lane.hash {
+					e.flying.released = m.clock()
+				}
 			}
 			for _, t := range e.ended {
 				t.unfrozen = true

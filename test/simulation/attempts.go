@@ -16,10 +16,11 @@ type try struct {
 	end      int64
 	ending   ending
 	after    time.Duration
-	probe    bool // of a held destination
-	held     bool // which was still held at the end
-	current  bool // the settings were still current at the end
-	unfrozen bool // a rebind overlapped
+	probe    bool  // of a held destination
+	held     bool  // which was still held at the end
+	current  bool  // the settings were still current at the end
+	unfrozen bool  // a rebind overlapped
+	released int64 // when it did, where the settings were not current: it must not freeze to them; 0: none did
 	roll     *dice
 }
 

@@ -25,6 +25,7 @@ func (m *Model) resync(p *process, crashed bool) bool {
 	c.at = at
 	c.readQueues()
 	c.requests()
+	m.recognised()
 	for _, d := range m.order {
 		c.delivery(d)
 	}

@@ -32,6 +32,7 @@ type Model struct {
 	newest    event.ID
 	seq       int // of changes of rows
 	appending map[*store.Entry]bool
+	copies    []copied  // not checked yet
 	changing  []intent  // the one change that the store is making now
 	bodies    event.Day // retention has left bodies from that day on
 	rows      event.Day // and rows

@@ -3,6 +3,7 @@ package simulation
 import (
 	"flag"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ var (
 	oneSeed = flag.Uint64("seed", 0, "run this seed only")
 	seeds   = flag.Uint64("seeds", 30, "run that many seeds")
 	first   = flag.Uint64("first", 1, "the first of them")
+	stop    = flag.Bool("stop", false, "begin no further seed once one has failed")
 )
 
 // TestSeeds plays one scenario per seed; what must be true of each stands in
@@ -21,14 +23,19 @@ func TestSeeds(t *testing.T) {
 	if *oneSeed != 0 {
 		from, to = *oneSeed, *oneSeed+1
 	}
+	var failed atomic.Bool
 	for seed := from; seed < to; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
+			if *stop && failed.Load() {
+				return
+			}
 			began := time.Now()
 			var e *engine
 			synctest.Test(t, func(*testing.T) { e = Run(Draw(seed)) })
 			t.Log(e.summary(time.Since(began)))
 			if len(e.model.faults) > 0 {
+				failed.Store(true)
 				t.Error(e.report())
 			}
 		})

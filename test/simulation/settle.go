@@ -91,7 +91,10 @@ func (m *Model) explain(d *parcel, o *store.Outcome) {
 	if o.Due < w.from || o.Due > w.to {
 		m.faultLocked(d, "%v at %s makes it due %s, want %s to %s", t.ending, clock(t.end), clock(o.Due), clock(w.from), clock(w.to))
 	}
-	if o.Settings != w.settings && !(t.unfrozen && o.Settings == 0) {
+	released := t.call.start < t.released && t.released < t.end && o.Item.Queue.Settings == 0
+	if released && o.Settings != 0 {
+		m.faultLocked(d, "%v freezes it to %x although it was rebound meanwhile", t.ending, o.Settings)
+	} else if o.Settings != w.settings && !(t.unfrozen && o.Settings == 0) {
 		m.faultLocked(d, "%v freezes it to %x, want %x", t.ending, o.Settings, w.settings)
 	}
 }
