@@ -2,6 +2,7 @@
 package all
 
 import (
+	"github.com/seed-51f8da91/fantail/destinations/gcs"
 	"github.com/seed-51f8da91/fantail/destinations/s3"
 	"github.com/seed-51f8da91/fantail/destinations/sqs"
 	"github.com/seed-51f8da91/fantail/destinations/webhook"
@@ -11,6 +12,7 @@ import (
 // Destinations returns the registry. A new kind adds one line here.
 func Destinations() destination.Registry {
 	return destination.NewRegistry(
+		gcs.Definition(),
 		s3.Definition(),
 		sqs.Definition(),
 		webhook.Definition(),

@@ -64,6 +64,11 @@ func TestPayloadsAreKeptForEverAndLinked(t *testing.T) {
 			if o := g.Object("acme", want+p.ID+".json"); o == nil || string(o.Content) != string(p.Body) || o.ContentType != "application/json" {
 				t.Errorf("%s%s.json is %+v", want, p.ID, o)
 			}
+			for id, want := range map[string]bool{p.ID: true, id + "-99": false} {
+				if has, err := b.Has(t.Context(), "acme", id); err != nil || has != want {
+					t.Errorf("%s is there: %v, %v", id, has, err)
+				}
+			}
 			began := time.Now()
 			l, err := b.Link(t.Context(), "acme", p.ID, 10*time.Minute)
 			if err != nil {

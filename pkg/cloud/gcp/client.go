@@ -159,8 +159,8 @@ var roles = map[string]string{
 	"storage.objects.delete": "roles/storage.objectUser",
 }
 
-// Require fails, Misconfigured, unless the credentials have all of permissions
-// on a bucket; the text says which role to grant.
+// Require fails, Misconfigured and [Denied], unless the credentials have all of
+// permissions on a bucket; the text says which role to grant.
 func (c *Client) Require(ctx context.Context, bucket string, permissions ...string) error {
 	allowed, err := c.Allowed(ctx, bucket, permissions...)
 	if err != nil {
@@ -168,7 +168,7 @@ func (c *Client) Require(ctx context.Context, bucket string, permissions ...stri
 	}
 	for _, p := range permissions {
 		if !slices.Contains(allowed, p) {
-			return destination.Misconfigure(&Error{text: fmt.Sprintf("%s has no %s on gs://%s. Grant %s on the bucket", c.who, p, bucket, roles[p])})
+			return destination.Misconfigure(&Error{Status: http.StatusForbidden, text: fmt.Sprintf("%s has no %s on gs://%s. Grant %s on the bucket", c.who, p, bucket, roles[p])})
 		}
 	}
 	return nil

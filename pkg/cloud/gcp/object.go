@@ -43,7 +43,7 @@ func (c *Client) Put(ctx context.Context, o Object, generation int64) (destinati
 		insert := c.service.Objects.Insert(o.Bucket, &storage.Object{
 			Name: o.Name, ContentType: "application/json", ContentEncoding: o.Encoding,
 			Metadata: o.Metadata, StorageClass: o.StorageClass, Crc32c: base64.StdEncoding.EncodeToString(sum),
-		}).Context(ctx).Media(bytes.NewReader(o.Body), googleapi.ChunkSize(0), googleapi.ContentType("application/json"))
+		}).Name(o.Name).Context(ctx).Media(bytes.NewReader(o.Body), googleapi.ChunkSize(0), googleapi.ContentType("application/json"))
 		if generation != Always {
 			insert.IfGenerationMatch(generation)
 		}

@@ -1,0 +1,191 @@
+package gcs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp/gcptest"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// large is an event of n items.
+func large(n int) string {
+	var items []string
+	for i := range n {
+		items = append(items, fmt.Sprintf(`{"metadata":{"summary_id":"s%d","start_time":%q}}`, i, accepted.Add(time.Duration(i)*time.Hour).Format(time.RFC3339)))
+	}
+	return `{"type":"sleep","version":"2022-03-16","user":{"user_id":"u"},"data":[` + strings.Join(items, ",") + `]}`
+}
+
+// TestALargeEventMakesProgressOverAttempts: what is written stays written.
+func TestALargeEventMakesProgressOverAttempts(t *testing.T) {
+	r := newRig(t, unchanged)
+	d := made(t, 1, large(100))
+	var puts atomic.Int32
+	r.Break(func(w http.ResponseWriter, q *http.Request) bool {
+		if !strings.HasPrefix(q.URL.Path, "/upload") || puts.Add(1) <= 40 {
+			return false
+		}
+		io.Copy(io.Discard, q.Body)
+		gcptest.Refuse(w, 503, "backendError", "Backend Error")
+		return true
+	})
+	err := r.fails(d, destination.Transient)
+	if len(r.keys()) != 40 || !strings.Contains(err.Error(), "40 objects of the event are written") {
+		t.Errorf("%d objects: %v", len(r.keys()), err)
+	}
+	if n := puts.Load(); n > 40+2*parallel {
+		t.Errorf("%d puts: a bucket that is down was asked %d times", n, n-40)
+	}
+	r.Break(nil)
+	r.sends(d)
+	if len(r.keys()) != 100 {
+		t.Errorf("%d objects", len(r.keys()))
+	}
+}
+
+// TestOneItemThatFailsKeepsNoOtherBack: the rest is written at the first attempt.
+func TestOneItemThatFailsKeepsNoOtherBack(t *testing.T) {
+	r := newRig(t, unchanged)
+	bad := accepted.Add(3 * time.Hour).Format(time.RFC3339)
+	fail := func(code int) {
+		r.Break(func(w http.ResponseWriter, q *http.Request) bool {
+			if !strings.Contains(q.URL.Query().Get("name"), bad) {
+				return false
+			}
+			io.Copy(io.Discard, q.Body)
+			gcptest.Refuse(w, code, "x", "no")
+			return true
+		})
+	}
+	fail(413)
+	r.fails(made(t, 1, large(50)), destination.Rejected)
+	if len(r.keys()) != 49 {
+		t.Errorf("%d objects", len(r.keys()))
+	}
+}
+
+func fakes(n int) []object {
+	var all []object
+	for i := range n {
+		all = append(all, object{keys: []string{fmt.Sprint(i)}})
+	}
+	return all
+}
+
+func TestAtMostEightAtOnceAndThoseOfOneKeyInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		objects := fakes(100)
+		for i := range objects {
+			objects[i].keys[0] = fmt.Sprint(i % 20)
+			objects[i].body = []byte{byte(i)}
+		}
+		var now, most atomic.Int32
+		last := make([]int, 20)
+		_, err := sendAll(slices.Values(objects), func(o object) (destination.Receipt, error) {
+			most.Store(max(most.Load(), now.Add(1)))
+			time.Sleep(time.Duration(100-o.body[0]) * time.Millisecond)
+			now.Add(-1)
+			if i := int(o.body[0]); i < last[i%20] {
+				t.Errorf("%d after %d", i, last[i%20])
+			} else {
+				last[i%20] = i
+			}
+			return destination.Receipt{Code: 200}, nil
+		})
+		if err != nil || most.Load() != parallel {
+			t.Errorf("%d at once, %v", most.Load(), err)
+		}
+	})
+}
+
+func TestTheGravestFailureCounts(t *testing.T) {
+	cause := errors.New("x")
+	rejected, transient, misconfigured := destination.Reject(cause), cause, destination.Misconfigure(cause)
+	soon, late := destination.Throttle(cause, time.Second), destination.Throttle(cause, time.Hour)
+	for _, c := range []struct {
+		errs  []error
+		class destination.Class
+		wait  time.Duration
+	}{
+		{[]error{nil, nil, rejected}, destination.Rejected, 0},
+		{[]error{rejected, transient, nil}, destination.Transient, 0},
+		{[]error{transient, rejected}, destination.Transient, 0},
+		{[]error{soon, transient, late}, destination.Throttled, time.Hour},
+		{[]error{late, misconfigured, soon}, destination.Misconfigured, 0},
+	} {
+		for range 2 {
+			slices.Reverse(c.errs)
+			i := -1
+			_, err := sendAll(slices.Values(fakes(len(c.errs))), func(o object) (destination.Receipt, error) {
+				fmt.Sscan(o.keys[0], &i)
+				return destination.Receipt{}, c.errs[i]
+			})
+			class, wait := destination.ClassOf(err)
+			if err == nil || class != c.class || wait != c.wait {
+				t.Errorf("%v: %v waits %v, want %v %v", c.errs, class, wait, c.class, c.wait)
+			}
+		}
+	}
+}
+
+// TestAPanicComesUpWhereItIsExpected: the engine recovers in the goroutine of
+// Send, and nowhere else.
+func TestAPanicComesUpWhereItIsExpected(t *testing.T) {
+	for _, n := range []int{1, 2, 50} {
+		func() {
+			defer func() {
+				if v := recover(); v != "boom" {
+					t.Errorf("%d objects: recovered %v", n, v)
+				}
+			}()
+			sendAll(slices.Values(fakes(n)), func(object) (destination.Receipt, error) { panic("boom") })
+		}()
+	}
+}
+
+func TestACancelledEventWritesNoMore(t *testing.T) {
+	r := newRig(t, unchanged)
+	ctx, cancel := context.WithCancel(t.Context())
+	var puts atomic.Int32
+	r.Break(func(_ http.ResponseWriter, q *http.Request) bool {
+		if strings.HasPrefix(q.URL.Path, "/upload") && puts.Add(1) == 20 {
+			cancel()
+		}
+		return false
+	})
+	_, err := r.Send(ctx, made(t, 1, large(200)))
+	if !errors.Is(err, context.Canceled) || puts.Load() > 20+parallel {
+		t.Errorf("%d puts, %v", puts.Load(), err)
+	}
+}
+
+func TestOverHTTP2(t *testing.T) {
+	g := gcptest.Start(t)
+	c := defaults()
+	c.Bucket = "acme"
+	deps := g.Deps(t) // storage.googleapis.com leads to g
+	deps.Ambient = true
+	g.Grant(gcptest.MachineEmail, gcptest.Create)
+	var proto string
+	g.Break(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasPrefix(r.URL.Path, "/upload") {
+			proto = r.Proto + " " + r.Host
+		}
+		return false
+	})
+	r := &rig{t, g, opened(t, c, deps)}
+	r.sends(made(t, 1, large(20)))
+	if len(r.keys()) != 20 || proto != "HTTP/2.0 storage.googleapis.com" {
+		t.Errorf("%d objects over %s", len(r.keys()), proto)
+	}
+}
