@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -116,7 +117,6 @@ type bareClient struct {
 }
 
 func newBare(r *real) *bareClient {
-	// Without what keeps connections, it is slower still.
 	client := &http.Client{Transport: plainBodies{&http.Transport{MaxIdleConnsPerHost: 4 * inFlight}}}
 	return &bareClient{
 		puts: s3.New(s3.Options{Region: r.buckets.Region, BaseEndpoint: &r.buckets.Endpoint, UsePathStyle: true, HTTPClient: client,
@@ -125,6 +125,18 @@ func newBare(r *real) *bareClient {
 			Credentials: sdk.NewCredentialsCache(credentials.NewStaticCredentialsProvider(r.queues.AccessKey, r.queues.SecretKey, ""))}),
 		to: r, message: `{"status":"success","type":"s3_payload","url":"` + strings.Repeat("u", 450) + `","expires_in":600}`,
 	}
+}
+
+// plainBodies keeps the connections that the SDK loses when an answer is fast:
+// its own bodies fail to be written once they are closed.
+type plainBodies struct{ via http.RoundTripper }
+
+func (p plainBodies) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil && req.Body != http.NoBody {
+		req = req.WithContext(req.Context())
+		req.Body = struct{ io.ReadCloser }{req.Body}
+	}
+	return p.via.RoundTrip(req)
 }
 
 func (c *bareClient) send(ctx context.Context, d destination.Delivery) error {

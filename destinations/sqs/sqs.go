@@ -45,8 +45,7 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	plain := withPlainBodies(deps)
-	session, err := aws.Open(c.Settings, plain)
+	session, err := aws.Open(c.Settings, deps)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +53,7 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	s := &sqs{session: session, client: api.NewFromConfig(session.Config), queue: q, payloads: deps.Payloads, own: c.OwnPayloads(), catalogue: deps.Catalogue, ttl: c.LinkTTL}
 	switch {
 	case c.Payloads.S3 != nil:
-		s.payloads, err = aws.OpenBucket(*c.bucket(), plain)
+		s.payloads, err = aws.OpenBucket(*c.bucket(), deps)
 	case c.Payloads.GCS != nil:
 		s.payloads, err = gcp.OpenBucket(*c.Payloads.GCS, deps)
 	case s.payloads == nil:
