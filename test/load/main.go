@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -69,6 +70,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	} else if name != "all" {
 		return usage()
 	}
+	var failed []error // of hours of measuring, one failure takes only its own scenario
 	for _, s := range all {
 		o, err := parse(s, args, progress)
 		if err != nil {
@@ -79,10 +81,13 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 			return err
 		}
 		if err := s.run(ctx, o); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 func usage() error {
