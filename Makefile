@@ -13,10 +13,10 @@ RACE     := ./internal/... ./pkg/... ./destinations/...
 
 .PHONY: help
 help: ## show this
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## install what the tests need (Node packages of real webhook receivers), or say exactly what is missing
+setup: ## install what the tests need (databases, LocalStack, Node packages), or say exactly what is missing
 	@scripts/setup
 
 .PHONY: build
@@ -88,6 +88,22 @@ up: build ## run the daemon on configs/fantail.yaml, in the foreground, with mad
 	FANTAIL_DEV_GLOBEX_LEGACY_SECRET=$${FANTAIL_DEV_GLOBEX_LEGACY_SECRET:-made-up-secret-of-legacy} \
 	$(BIN)/fantail serve --config configs/fantail.yaml
 
+.PHONY: image
+image: ## build the container image fantail
+	docker build -t fantail .
+
+.PHONY: compose-up
+compose-up: ## with Docker: the servers of the tests, Prometheus, Grafana and Fantail itself
+	docker compose up --detach --build --wait
+
+.PHONY: compose-down
+compose-down: ## stop what compose-up started, and drop its data
+	docker compose down --volumes
+
+.PHONY: compose-test
+compose-test: ## run the tests of the destinations against what compose-up started
+	set -a; . configs/compose/test.env; set +a; $(GO) test -count=1 ./test/servers/... ./destinations/...
+
 .PHONY: clean
-clean: ## remove what was built
-	rm -rf $(BIN) $(TOOLS) test/integration/receivers/node_modules
+clean: ## remove what was built and what setup installed here
+	rm -rf $(BIN) $(TOOLS) test/integration/receivers/node_modules test/servers/node/node_modules

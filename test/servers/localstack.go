@@ -18,6 +18,13 @@ type AWS struct {
 
 var localstack shared
 
+// localstackSettings are also those of docker-compose.yml.
+var localstackSettings = []string{
+	"SERVICES=s3,sqs,sts,iam", "STRICT_SERVICE_LOADING=1", "EAGER_SERVICE_LOADING=1",
+	"SKIP_SSL_CERT_DOWNLOAD=1", "DISABLE_EVENTS=1", "DNS_ADDRESS=0", // it talks to nobody
+	"S3_SKIP_SIGNATURE_VALIDATION=0", "SQS_ENDPOINT_STRATEGY=path",
+}
+
 // StartLocalStack returns LocalStack, run by Python without a container. Its S3
 // checks signatures and expiry of links, checksums and conditions, but accepts
 // any credentials; its STS gives credentials for any role, whatever the external
@@ -45,12 +52,7 @@ func startLocalStack(at port) (*process, error) {
 	}
 	return launch(command{
 		name: "localstack", path: python, args: []string{filepath.Join(root, "test", "servers", "python", "start.py")},
-		env: []string{
-			"SERVICES=s3,sqs,sts,iam", "STRICT_SERVICE_LOADING=1", "EAGER_SERVICE_LOADING=1",
-			"GATEWAY_LISTEN=" + at.addr(), "LOCALSTACK_HOST=" + at.addr(), "FILESYSTEM_ROOT=" + filepath.Join(dir, "state"),
-			"SKIP_SSL_CERT_DOWNLOAD=1", "DISABLE_EVENTS=1", "DNS_ADDRESS=0", // it talks to nobody
-			"S3_SKIP_SIGNATURE_VALIDATION=0", "SQS_ENDPOINT_STRATEGY=path",
-		},
+		env:  append([]string{"GATEWAY_LISTEN=" + at.addr(), "LOCALSTACK_HOST=" + at.addr(), "FILESYSTEM_ROOT=" + filepath.Join(dir, "state")}, localstackSettings...),
 		quit: syscall.SIGTERM, ready: answers("http://" + at.addr() + "/_localstack/health"),
 	}, dir)
 }

@@ -3,7 +3,6 @@ package servers_test
 import (
 	"database/sql"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -21,8 +20,12 @@ func TestMySQLGivesEachTestItsDatabase(t *testing.T) {
 }
 
 func TestMySQLChecksPasswords(t *testing.T) {
-	db := openMySQL(t, strings.Replace(servers.StartMySQL(t).DSN, "secret-of-mysql", "wrong", 1))
-	err := db.PingContext(t.Context())
+	config, err := mysql.ParseDSN(servers.StartMySQL(t).DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Passwd = "wrong"
+	err = openMySQL(t, config.FormatDSN()).PingContext(t.Context())
 	if me, ok := errors.AsType[*mysql.MySQLError](err); !ok || me.Number != 1045 {
 		t.Errorf("a wrong password: %v", err)
 	}

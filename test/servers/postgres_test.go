@@ -2,7 +2,6 @@ package servers_test
 
 import (
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -26,8 +25,12 @@ func TestPostgresGivesEachTestItsDatabase(t *testing.T) {
 }
 
 func TestPostgresChecksPasswords(t *testing.T) {
-	p := servers.StartPostgres(t)
-	_, err := pgx.Connect(t.Context(), strings.Replace(p.DSN, "secret-of-postgres", "wrong", 1))
+	config, err := pgx.ParseConfig(servers.StartPostgres(t).DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Password = "wrong"
+	_, err = pgx.ConnectConfig(t.Context(), config)
 	if pe, ok := errors.AsType[*pgconn.PgError](err); !ok || pe.Code != "28P01" {
 		t.Errorf("a wrong password: %v", err)
 	}
