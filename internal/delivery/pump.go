@@ -11,6 +11,7 @@ func (s *Scheduler) pump(now instant, keep bool) *attempt {
 	for s.phase == running && s.settler.unsettled < s.settler.bound {
 		if a := s.alone; a != nil {
 			if s.flying == 0 {
+				a.lane.dest.rate.again(now.mono)
 				s.launch(a, now)
 				go s.fly(a)
 			}
