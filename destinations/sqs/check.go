@@ -13,7 +13,7 @@ import (
 // Check looks at the queue, sends a batch of nothing, which SQS refuses for
 // being empty after it has looked at the right to send, and asks the bucket of
 // the destination's own.
-func (s *sqs) Check(ctx context.Context) error {
+func (s *sender) Check(ctx context.Context) error {
 	url, err := s.queue.resolve(ctx, s.client)
 	if err != nil {
 		return s.notFound(err)
@@ -34,7 +34,7 @@ func (s *sqs) Check(ctx context.Context) error {
 
 // Explain shows the message that Send would send, without a link: a real one
 // would let whoever reads it read the payload.
-func (s *sqs) Explain(d destination.Delivery) (destination.Explanation, error) {
+func (s *sender) Explain(d destination.Delivery) (destination.Explanation, error) {
 	x := destination.Explanation{Target: s.queue.String(), Headers: http.Header{}, Body: string(d.Event.Body)}
 	if !inline(d.Event) {
 		x.Key = s.catalogue.Whole(d.Event).ID

@@ -48,7 +48,7 @@ func text(s *string) string {
 const tiny = 16 << 10
 
 // refused classifies what came instead of "sent" for m.
-func (s *sqs) refused(m *message, err error) error {
+func (s *sender) refused(m *message, err error) error {
 	const what = "send to the queue"
 	switch code(err) {
 	case "InvalidMessageContents":
@@ -66,10 +66,10 @@ func (s *sqs) refused(m *message, err error) error {
 }
 
 // notFound classifies why a queue that is named has no URL.
-func (s *sqs) notFound(err error) error { return s.fault("find the queue", "sqs:GetQueueUrl", err) }
+func (s *sender) notFound(err error) error { return s.fault("find the queue", "sqs:GetQueueUrl", err) }
 
 // fault classifies an error of SQS, met doing what, which needs the permission.
-func (s *sqs) fault(what, permission string, err error) error {
+func (s *sender) fault(what, permission string, err error) error {
 	misconfigured := func(advice string) error {
 		return s.session.Fail(destination.Misconfigured, what+" ("+advice+")", err)
 	}

@@ -111,7 +111,7 @@ func (o *operator) Put(ctx context.Context, developer string, p event.Payload) e
 func (f *far) Stored(tb testing.TB) (all [][]byte) {
 	tb.Helper()
 	for _, body := range append(f.kept, f.bodies()...) {
-		all = append(all, follow(tb, body))
+		all = append(all, opened(tb, body))
 	}
 	return all
 }
@@ -123,8 +123,8 @@ func (f *far) bodies() (all []string) {
 	return all
 }
 
-// follow returns the event that a message is, or points to.
-func follow(tb testing.TB, message string) []byte {
+// opened returns the event that a message is, or points to.
+func opened(tb testing.TB, message string) []byte {
 	tb.Helper()
 	var p struct{ Type, URL string }
 	if err := json.Unmarshal([]byte(message), &p); err != nil {
@@ -229,9 +229,9 @@ func deps(tb testing.TB) destination.Deps {
 	return destination.Deps{HTTP: &http.Client{Transport: t}, Catalogue: event.DefaultCatalogue(), Brand: "terra", UserAgent: "Fantail/test"}
 }
 
-func (f *far) open(t *testing.T) *sqs {
+func (f *far) open(t *testing.T) *sender {
 	t.Helper()
-	d := f.Open(t, deps(t)).(*sqs)
+	d := f.Open(t, deps(t)).(*sender)
 	t.Cleanup(func() {
 		if err := d.Close(); err != nil {
 			t.Error(err)

@@ -72,7 +72,7 @@ type message struct {
 
 // newMessage wraps body. A message that no queue would take is Rejected here,
 // because in a batch it would spoil its neighbours.
-func (s *sqs) newMessage(at int, d destination.Delivery, body, link string) (*message, error) {
+func (s *sender) newMessage(at int, d destination.Delivery, body, link string) (*message, error) {
 	m := &message{at: at, body: body, link: link, attributes: attributes(d)}
 	if s.queue.fifo() {
 		m.group, m.dedup = ordered(d)

@@ -32,9 +32,9 @@ func (s store) Link(_ context.Context, _, _ string, ttl time.Duration) (destinat
 	return destination.Link{URL: s.url, Expires: end}, nil
 }
 
-func plain(payloads destination.PayloadStore, name string) *sqs {
+func plain(payloads destination.PayloadStore, name string) *sender {
 	q := &queue{name: name, named: true}
-	return &sqs{queue: q, payloads: payloads, catalogue: event.DefaultCatalogue(), ttl: 10 * time.Minute}
+	return &sender{queue: q, payloads: payloads, catalogue: event.DefaultCatalogue(), ttl: 10 * time.Minute}
 }
 
 // TestThePointerIsWhatConsumersKnow compares with a message of the contract.

@@ -95,7 +95,7 @@ func (r *real) receive(tb testing.TB) []string {
 func (r *real) Stored(tb testing.TB) (all [][]byte) {
 	tb.Helper()
 	for _, body := range r.receive(tb) {
-		all = append(all, follow(tb, body))
+		all = append(all, opened(tb, body))
 	}
 	return all
 }
@@ -142,7 +142,7 @@ func TestConformanceAtServers(t *testing.T) {
 // TestTheCheckLeavesNothingAtAServer: an empty batch is refused, not stored.
 func TestTheCheckLeavesNothingAtAServer(t *testing.T) {
 	r := newReal(t, false)
-	d := r.Open(t, deps(t)).(*sqs)
+	d := r.Open(t, deps(t)).(*sender)
 	defer d.Close()
 	if err := d.Check(context.Background()); err != nil {
 		t.Error(err)

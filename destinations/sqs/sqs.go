@@ -22,15 +22,15 @@ import (
 )
 
 var (
-	_ destination.Destination  = (*sqs)(nil)
-	_ destination.Batcher      = (*sqs)(nil)
-	_ destination.Checker      = (*sqs)(nil)
-	_ destination.Explainer    = (*sqs)(nil)
+	_ destination.Destination  = (*sender)(nil)
+	_ destination.Batcher      = (*sender)(nil)
+	_ destination.Checker      = (*sender)(nil)
+	_ destination.Explainer    = (*sender)(nil)
 	_ destination.Ambienter    = Config{}
 	_ destination.PayloadOwner = Config{}
 )
 
-type sqs struct {
+type sender struct {
 	session   *aws.Session
 	client    *api.Client
 	queue     *queue
@@ -50,7 +50,7 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 		return nil, err
 	}
 	q.region = session.Config.Region
-	s := &sqs{session: session, client: api.NewFromConfig(session.Config), queue: q, payloads: deps.Payloads, own: c.OwnPayloads(), catalogue: deps.Catalogue, ttl: c.LinkTTL}
+	s := &sender{session: session, client: api.NewFromConfig(session.Config), queue: q, payloads: deps.Payloads, own: c.OwnPayloads(), catalogue: deps.Catalogue, ttl: c.LinkTTL}
 	switch {
 	case c.Payloads.S3 != nil:
 		s.payloads, err = aws.OpenBucket(*c.bucket(), deps)
@@ -67,18 +67,18 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 }
 
 // Send makes one attempt.
-func (s *sqs) Send(ctx context.Context, d destination.Delivery) (destination.Receipt, error) {
+func (s *sender) Send(ctx context.Context, d destination.Delivery) (destination.Receipt, error) {
 	r := s.SendBatch(ctx, []destination.Delivery{d})[0]
 	return r.Receipt, r.Err
 }
 
 // MaxBatch is SQS's own limit.
-func (s *sqs) MaxBatch() int { return maxBatch }
+func (s *sender) MaxBatch() int { return maxBatch }
 
 // SendBatch puts the payloads, then sends the messages in as few requests as
 // the limits of SQS allow. Links are made last, so that they lose no time of
 // their lives.
-func (s *sqs) SendBatch(ctx context.Context, ds []destination.Delivery) []destination.Result {
+func (s *sender) SendBatch(ctx context.Context, ds []destination.Delivery) []destination.Result {
 	results := make([]destination.Result, len(ds))
 	traced, call := s.session.Begin(ctx)
 	url, err := s.queue.resolve(traced, s.client)
@@ -113,7 +113,7 @@ const maxPuts = 8
 
 // put stores the payloads of all deliveries that need one, notes what fails and
 // returns their ids.
-func (s *sqs) put(ctx context.Context, ds []destination.Delivery, results []destination.Result) (ids []string) {
+func (s *sender) put(ctx context.Context, ds []destination.Delivery, results []destination.Result) (ids []string) {
 	ids = make([]string, len(ds))
 	var next atomic.Int64
 	work := func() {
@@ -134,7 +134,7 @@ func (s *sqs) put(ctx context.Context, ds []destination.Delivery, results []dest
 }
 
 // compose makes the message of a delivery whose payload is stored under id.
-func (s *sqs) compose(ctx context.Context, at int, d destination.Delivery, id string) (*message, error) {
+func (s *sender) compose(ctx context.Context, at int, d destination.Delivery, id string) (*message, error) {
 	e := d.Event
 	if inline(e) {
 		return s.newMessage(at, d, string(e.Body), "")
@@ -153,7 +153,7 @@ func (s *sqs) compose(ctx context.Context, at int, d destination.Delivery, id st
 }
 
 // post sends messages in one request and settles each.
-func (s *sqs) post(ctx context.Context, url *string, messages []*message, results []destination.Result) {
+func (s *sender) post(ctx context.Context, url *string, messages []*message, results []destination.Result) {
 	in := &api.SendMessageBatchInput{QueueUrl: url, Entries: make([]types.SendMessageBatchRequestEntry, len(messages))}
 	for i, m := range messages {
 		id := strconv.Itoa(i)
@@ -181,11 +181,11 @@ func (s *sqs) post(ctx context.Context, url *string, messages []*message, result
 
 // String says where the messages go. Together with GoString it keeps
 // credentials out of every print of a destination.
-func (s *sqs) String() string   { return "queue " + s.queue.String() }
-func (s *sqs) GoString() string { return s.String() }
+func (s *sender) String() string   { return "queue " + s.queue.String() }
+func (s *sender) GoString() string { return s.String() }
 
 // Close ends what fetches credentials. The connections are the engine's.
-func (s *sqs) Close() error {
+func (s *sender) Close() error {
 	err := s.session.Close()
 	if c, ok := s.payloads.(io.Closer); ok && s.own {
 		err = errors.Join(err, c.Close())
