@@ -13,15 +13,48 @@ import (
 )
 
 // TestTheNewestWinsEveryRace: versions of one object are sent at once by two
-// destinations, as two daemons would, each again after it came through, as
-// replays are; those that lose too many races come back, as the schedule has it.
+// destinations, as two daemons would; the older ones again after they came
+// through, as replays are, but the newest once; those that lose too many races
+// come back, as the schedule has it.
 func TestTheNewestWinsEveryRace(t *testing.T) {
-	const keys, versions = 12, 10
-	f := startGateway(t).bucket(t)
-	var ds [2]destination.Destination
-	for i := range ds {
-		ds[i] = openWith(t, f.config, plainDeps(t))
+	t.Run("real", func(t *testing.T) {
+		f := startGateway(t).bucket(t)
+		deps := plainDeps(t)
+		deps.HTTP = &http.Client{Transport: &wholeLooks{via: deps.HTTP.Transport}}
+		race(t, f.config, deps, func(key string) string { return string(f.all(t)[key].body) })
+	})
+	t.Run("strict", func(t *testing.T) {
+		s := startStrict(t)
+		race(t, s.config, plainDeps(t), func(key string) string {
+			o, _ := s.Object("bucket", key)
+			return string(o.Body)
+		})
+	})
+}
+
+// wholeLooks keeps HEADs from overlapping with PUTs, which race each other
+// freely: versitygw keeps an object's metadata in several files, and a HEAD
+// during a PUT gets the ETag of one version with the metadata of another. S3
+// does not.
+type wholeLooks struct {
+	via http.RoundTripper
+	mu  sync.RWMutex
+}
+
+func (w *wholeLooks) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodHead {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+	} else {
+		w.mu.RLock()
+		defer w.mu.RUnlock()
 	}
+	return w.via.RoundTrip(req)
+}
+
+func race(t *testing.T, c Config, deps destination.Deps, holds func(key string) string) {
+	const keys, versions = 12, 10
+	ds := [2]destination.Destination{openWith(t, c, deps), openWith(t, c, deps)}
 	body := func(key, n int) string {
 		return strings.Replace(fmt.Sprintf(activity, n, "a"), `"u1"`, fmt.Sprintf(`"u%d"`, key), 1)
 	}
@@ -29,14 +62,15 @@ func TestTheNewestWinsEveryRace(t *testing.T) {
 		var all sync.WaitGroup
 		for _, n := range rand.Perm(versions) {
 			all.Go(func() {
-				for repeat := 0; repeat < 3; {
+				sends := 5
+				if n == versions-1 {
+					sends = 1
+				}
+				for repeat := 0; repeat < sends; {
 					_, err := ds[(n+repeat)%2].Send(t.Context(), destinationtest.Delivery(t, n, []byte(body(key, n))))
-					if class, _ := destination.ClassOf(err); class != destination.Transient {
-						t.Errorf("version %d: %v", n, err)
-					}
 					if err == nil {
 						repeat++
-					} else if !strings.Contains(err.Error(), "others wrote it first") {
+					} else if class, _ := destination.ClassOf(err); class != destination.Transient || !strings.Contains(err.Error(), "others wrote it first") {
 						t.Errorf("version %d: %v", n, err)
 						return
 					}
@@ -44,15 +78,9 @@ func TestTheNewestWinsEveryRace(t *testing.T) {
 			})
 		}
 		all.Wait()
-	}
-	got := f.all(t)
-	if len(got) != keys {
-		t.Errorf("%d objects, want %d", len(got), keys)
-	}
-	for key := range keys {
 		name := fmt.Sprintf("2022-03-16/activity/u%d-2026-03-12T06:00:00Z.json", key)
-		if want := body(key, versions-1); string(got[name].body) != want {
-			t.Errorf("%s holds %s, want %s", name, got[name].body, want)
+		if got, want := holds(name), body(key, versions-1); got != want {
+			t.Errorf("%s holds %s, want %s", name, got, want)
 		}
 	}
 }
