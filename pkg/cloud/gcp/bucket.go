@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -101,25 +100,6 @@ func (b *Bucket) Link(ctx context.Context, developer, id string, ttl time.Durati
 		return destination.Link{}, err
 	}
 	return b.client.Link(ctx, b.bucket, name, ttl)
-}
-
-// Has tells whether a payload is there. It needs storage.objects.get.
-func (b *Bucket) Has(ctx context.Context, developer, id string) (bool, error) {
-	name, err := b.name(developer, id)
-	if err != nil {
-		return false, err
-	}
-	_, _, err = b.client.Stat(ctx, b.bucket, name)
-	if StatusOf(err) == http.StatusNotFound {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// Check asks whether the credentials may store payloads and read them. It
-// leaves nothing behind.
-func (b *Bucket) Check(ctx context.Context) error {
-	return b.client.Require(ctx, b.bucket, "storage.objects.create", "storage.objects.get")
 }
 
 // name is the key of a payload. The day is read from the event's id, so that

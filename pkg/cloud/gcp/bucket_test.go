@@ -64,11 +64,6 @@ func TestPayloadsAreKeptForEverAndLinked(t *testing.T) {
 			if o := g.Object("acme", want+p.ID+".json"); o == nil || string(o.Content) != string(p.Body) || o.ContentType != "application/json" {
 				t.Errorf("%s%s.json is %+v", want, p.ID, o)
 			}
-			for id, want := range map[string]bool{p.ID: true, id + "-99": false} {
-				if has, err := b.Has(t.Context(), "acme", id); err != nil || has != want {
-					t.Errorf("%s is there: %v, %v", id, has, err)
-				}
-			}
 			began := time.Now()
 			l, err := b.Link(t.Context(), "acme", p.ID, 10*time.Minute)
 			if err != nil {
@@ -202,28 +197,14 @@ func TestAPayloadsNameStaysInItsFolder(t *testing.T) {
 	}
 }
 
-func TestABucketSaysWhatItLacks(t *testing.T) {
+func TestWhoseBucketItIsIsNotForTheBucketToSay(t *testing.T) {
 	g := gcptest.Start(t)
 	b := bucket(t, g, BucketSettings{})
-	if err := b.Check(t.Context()); err != nil {
-		t.Errorf("of a sound one: %v", err)
-	}
-	for text, rights := range map[string][]string{"roles/storage.objectCreator": {gcptest.Get}, "roles/storage.objectViewer": {gcptest.Create}} {
-		g.Grant(all, rights...)
-		err := b.Check(t.Context())
-		wantClass(t, err, destination.Misconfigured)
-		if err != nil && !strings.Contains(err.Error(), text) {
-			t.Errorf("%v, want %s", err, text)
-		}
-	}
-	if all := g.Objects(t, "acme"); len(all) > 0 {
-		t.Errorf("a check left %v", all)
-	}
 	g.Grant(all)
 	err := b.Put(t.Context(), "acme", event.Payload{ID: event.NewID(accepted, 1, 2).String()})
 	wantClass(t, err, destination.Misconfigured)
 	if errors.Is(err, destination.ErrEngine) {
-		t.Error("whose bucket it is is not for the bucket to say")
+		t.Errorf("%v", err)
 	}
 }
 
