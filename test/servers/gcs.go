@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -48,7 +49,13 @@ func (g GCS) Bucket(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Post(g.Endpoint+"/storage/v1/b?project=test", "application/json", strings.NewReader(string(body)))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.Endpoint+"/storage/v1/b?project=test", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatalf("make a bucket: %v", err)
 	}
