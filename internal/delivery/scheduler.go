@@ -41,6 +41,7 @@ type Scheduler struct {
 	chance func() float64
 	wall   func(time.Time) int64
 	epoch  time.Time
+	large  sync.Mutex // held while a large body is read
 
 	mu         sync.Mutex
 	phase      phase

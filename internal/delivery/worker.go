@@ -126,8 +126,16 @@ func letter(j *job, e *event.Event) destination.Delivery {
 	return destination.Delivery{ID: j.item.ID.String(), Attempt: int(j.item.Attempts) + 1, Event: e}
 }
 
+// largeBody is from how many bytes on bodies are read one at a time: a read of
+// 32 MiB keeps a core for tens of milliseconds, and several of them all cores.
+const largeBody = 1 << 20
+
 // fetch reads the body of a delivery.
 func (s *Scheduler) fetch(item *store.Item, at int64) (*event.Event, ending) {
+	if item.Size >= largeBody {
+		s.large.Lock()
+		defer s.large.Unlock()
+	}
 	e, err := s.store.Event(s.base, item.ID.Day, item.ID.Event)
 	switch {
 	case err == nil:

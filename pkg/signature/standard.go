@@ -102,6 +102,6 @@ func content(id, t string, body []byte) []byte {
 func standardMAC(key, id, t string, body []byte) []byte {
 	m := hmac.New(sha256.New, []byte(key))
 	m.Write([]byte(id + "." + t + "."))
-	m.Write(body)
+	hash(m, body)
 	return m.Sum(nil)
 }
