@@ -31,6 +31,7 @@ func BenchmarkSend(b *testing.B) {
 		var n atomic.Int64
 		b.SetParallelism(inFlight / 2) // on two processors
 		b.ReportAllocs()
+		b.ResetTimer()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
 				if err := f(b.Context(), n.Add(1)); err != nil {

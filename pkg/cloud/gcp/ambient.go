@@ -114,7 +114,7 @@ func (m *machine) signature(ctx context.Context, email string, text []byte) ([]b
 		return nil, x.unreached(ctx, doing, err)
 	}
 	if x.code == http.StatusUnauthorized {
-		m.client.tokens.drop(token)
+		m.client.tokens.drop(req.Context(), token)
 	}
 	if x.code != http.StatusOK {
 		return nil, x.unsigned(doing, email)

@@ -116,7 +116,7 @@ func (t authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := x.roundTrip(t.transport, req)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized && t.tokens != nil {
-		t.tokens.drop(token)
+		t.tokens.drop(req.Context(), token)
 	}
 	return resp, err
 }

@@ -74,7 +74,7 @@ func (e *Error) throttles() bool {
 }
 
 func (e *Error) unpaid() bool {
-	return e.Reason == "accountDisabled" || strings.Contains(strings.ToLower(e.Message), "billing account")
+	return e.Reason == "accountDisabled" || e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "billing account")
 }
 
 // aboutKMS is told by the text alone: refusals of Cloud KMS have no reason of
@@ -156,6 +156,8 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 		return advise("Create the bucket %s, or correct the setting bucket", bucket)
 	case e.Status == http.StatusBadRequest && strings.Contains(e.Message, "uniform bucket-level access"):
 		return advise("Remove the setting predefined_acl: this bucket has no object ACLs")
+	case e.Status == http.StatusBadRequest && strings.Contains(e.Message, "requester pays"):
+		return advise("Turn that off for %s: who delivers does not pay", bucket)
 	case e.Status == http.StatusRequestEntityTooLarge:
 		return destination.Reject(e)
 	case e.Status >= 300 && e.Status <= 399:

@@ -68,6 +68,7 @@ func TestRefusals(t *testing.T) {
 		{"key elsewhere", refuse(400, "invalid", "Cloud KMS key name is not in the bucket's location."), destination.Misconfigured, 0, false, "in the bucket's location"},
 		{"no bucket", refuse(404, "notFound", "The specified bucket does not exist."), destination.Misconfigured, 0, false, "Create the bucket acme"},
 		{"no object ACLs", refuse(400, "invalid", "Cannot insert legacy ACL for an object when uniform bucket-level access is enabled."), destination.Misconfigured, 0, false, "Remove the setting predefined_acl"},
+		{"requester pays", refuse(400, "required", "Bucket is a requester pays bucket but no user project provided."), destination.Misconfigured, 0, false, "Turn that off"},
 		{"another generation", refuse(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold."), destination.Transient, 0, false, "answered 412"},
 		{"too large", plain(413, "", "Connection", "close"), destination.Rejected, 0, false, "answered 413"},
 		{"throttled", refuse(429, "rateLimitExceeded", "The object exceeded the rate limit", "Retry-After", "7"), destination.Throttled, 7 * time.Second, false, "answered 429"},

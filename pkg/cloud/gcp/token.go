@@ -47,8 +47,12 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 }
 
 // drop forgets a token that was refused, unless it has been replaced already.
-func (t *tokens) drop(token string) {
-	t.turn <- struct{}{}
+func (t *tokens) drop(ctx context.Context, token string) {
+	select {
+	case t.turn <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
 	if t.kept.token == token {
 		t.kept = grant{}
 	}

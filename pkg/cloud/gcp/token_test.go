@@ -62,7 +62,7 @@ func TestTokensAreReplacedBeforeTheirEnd(t *testing.T) {
 				t.Errorf("%v later: %q, %v; want %q", s.after, got, err, s.want)
 			}
 		}
-		k.drop("t2")
+		k.drop(t.Context(), "t2")
 		if got, _ := k.get(t.Context()); got != "t3" {
 			t.Errorf("%q: an old token's refusal drops the new one", got)
 		}
@@ -93,6 +93,11 @@ func TestAHangingFetchHoldsUpNobody(t *testing.T) {
 		began := time.Now()
 		if err := get(time.Second); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
 			t.Errorf("%v after %v, want the end of its own second", err, time.Since(began))
+		}
+		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if k.drop(impatient, "t"); time.Since(began) != 2*time.Second {
+			t.Errorf("forgetting a token took %v", time.Since(began)-time.Second)
 		}
 		if err := <-first; !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v, want its deadline", err)
