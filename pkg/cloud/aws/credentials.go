@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -31,6 +33,10 @@ const (
 	// ambientWindow is what the metadata service promises: it has new ones at
 	// least five minutes before the old ones end.
 	ambientWindow = 5 * time.Minute
+	// enough is how long credentials should live that sign a link; those that
+	// live shorter are fetched anew, at most once in renewPause.
+	enough     = 10 * time.Minute
+	renewPause = time.Minute
 	// fetchTime bounds one request for credentials.
 	fetchTime = 30 * time.Second
 )
@@ -39,11 +45,13 @@ const (
 type credentialSource struct {
 	from   sdk.CredentialsProvider
 	what   string        // that from does, for errors
-	window time.Duration // by which from takes credentials for expired too early
+	window time.Duration // by which from takes credentials for expired too early, as far as that is certain
+	forget func()        // makes from fetch anew; nil if it cannot
 	close  context.CancelFunc
 
-	mu   sync.Mutex
-	last [2]sdk.Credentials // the newest first; a request with the others may still be under way
+	mu      sync.Mutex
+	last    [2]sdk.Credentials // the newest first; a request with the others may still be under way
+	renewed time.Time          // when forget was called last
 }
 
 func newCredentialSource(s Settings, deps destination.Deps, cfg sdk.Config) *credentialSource {
@@ -51,12 +59,13 @@ func newCredentialSource(s Settings, deps destination.Deps, cfg sdk.Config) *cre
 	c := &credentialSource{close: cancel}
 	cfg.HTTPClient = &fetcher{cfg.HTTPClient, end}
 	if s.NeedsAmbient() {
-		c.what, c.window = "use the operator's own credentials", ambientWindow
+		c.what = "use the operator's own credentials"
 		var metadata sdk.HTTPClient = noMetadata{}
 		if deps.Metadata != nil {
 			metadata = deps.Metadata
 		}
-		c.from = &ambient{cfg: cfg, metadata: &fetcher{metadata, end}}
+		chain := &ambient{cfg: cfg, metadata: &fetcher{metadata, end}}
+		c.from, c.forget = chain, chain.forget
 	} else {
 		c.from = credentials.NewStaticCredentialsProvider(s.AccessKeyID.Reveal(), s.SecretAccessKey.Reveal(), s.SessionToken.Reveal())
 	}
@@ -75,8 +84,8 @@ func newCredentialSource(s Settings, deps destination.Deps, cfg sdk.Config) *cre
 			o.ExternalID = &id
 		}
 	})
-	c.what, c.window = "assume the role "+s.RoleARN, roleWindow
-	c.from = sdk.NewCredentialsCache(role, func(o *sdk.CredentialsCacheOptions) { o.ExpiryWindow = roleWindow })
+	cache := sdk.NewCredentialsCache(role, func(o *sdk.CredentialsCacheOptions) { o.ExpiryWindow = roleWindow })
+	c.what, c.window, c.from, c.forget = "assume the role "+s.RoleARN, roleWindow, cache, cache.Invalidate
 	return c
 }
 
@@ -104,12 +113,30 @@ func (c *credentialSource) secrets() (all []string) {
 	return all
 }
 
+// expires returns when the credentials end, never later than they do: of some
+// of the operator's the SDK hides up to five minutes.
 func (c *credentialSource) expires(ctx context.Context) (time.Time, error) {
 	have, err := c.Retrieve(ctx)
 	if err != nil || !have.CanExpire {
 		return time.Time{}, err
 	}
-	return have.Expires.Add(c.window), nil
+	if end := have.Expires.Add(c.window); time.Until(end) >= enough || !c.renew() {
+		return end, nil
+	}
+	have, err = c.Retrieve(ctx)
+	return have.Expires.Add(c.window), err
+}
+
+// renew makes the next Retrieve fetch anew, unless that was done just now.
+func (c *credentialSource) renew() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.forget == nil || time.Since(c.renewed) < renewPause {
+		return false
+	}
+	c.renewed = time.Now()
+	c.forget()
+	return true
 }
 
 // credentialsError says that a request was never made for want of credentials.
@@ -132,6 +159,14 @@ type ambient struct {
 	chain sdk.CredentialsProvider
 }
 
+func (a *ambient) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if cache, ok := a.chain.(*sdk.CredentialsCache); ok {
+		cache.Invalidate()
+	}
+}
+
 func (a *ambient) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	chain, err := a.load(ctx)
 	if err != nil {
@@ -148,20 +183,37 @@ func (a *ambient) load(ctx context.Context) (sdk.CredentialsProvider, error) {
 	}
 	loaded, err := config.LoadDefaultConfig(ctx,
 		config.WithRegion(a.cfg.Region),
-		config.WithHTTPClient(a.cfg.HTTPClient),
+		config.WithAPIOptions([]func(*middleware.Stack) error{through(a.cfg.HTTPClient)}),
 		config.WithRetryer(a.cfg.Retryer),
 		config.WithDefaultsMode(sdk.DefaultsModeStandard), // auto would ask the metadata service where it runs
 		config.WithCredentialsCacheOptions(func(o *sdk.CredentialsCacheOptions) { o.ExpiryWindow = ambientWindow }),
 		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) {
 			o.Client = imds.New(imds.Options{HTTPClient: a.metadata, Retryer: a.cfg.Retryer()})
 		}),
-		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = a.metadata }),
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) {
+			o.HTTPClient, o.APIOptions = a.metadata, nil
+		}),
 	)
 	if err != nil {
 		return nil, err
 	}
 	a.chain = loaded.Credentials
 	return a.chain, nil
+}
+
+// through sends every request of a client with ours instead of its own. To give
+// the SDK our client would be simpler, but it then refuses to load anything
+// where the operator has set AWS_CA_BUNDLE; and of a client that it can change
+// it replaces the dialer, and with it the guard.
+func through(ours sdk.HTTPClient) func(*middleware.Stack) error {
+	handler := smithyhttp.NewClientHandler(ours)
+	return func(stack *middleware.Stack) error {
+		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("EngineConnections",
+			func(ctx context.Context, in middleware.DeserializeInput, _ middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+				raw, metadata, err := handler.Handle(ctx, in.Request)
+				return middleware.DeserializeOutput{RawResponse: raw}, metadata, err
+			}), middleware.After)
+	}
 }
 
 // noMetadata stands in where the engine lends no way to the metadata service:

@@ -66,14 +66,16 @@ func (s Settings) Validate() error {
 	}
 	wrong(s.Region == "" && s.Endpoint == "", "region", "is required, such as eu-west-1")
 	wrong(s.Region != "" && !regionForm.MatchString(s.Region), "region", "is not the name of a region, such as eu-west-1")
-	for path, text := range map[string]string{"endpoint": s.Endpoint, "sts_endpoint": s.STSEndpoint} {
-		if err := checkEndpoint(text, s.AllowHTTP); err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", path, err))
-		}
+	if err := checkEndpoint(s.Endpoint, s.AllowHTTP); err != nil {
+		faults = append(faults, fmt.Errorf("endpoint: %w", err))
 	}
-	for path, v := range map[string]secret.Value{"access_key_id": s.AccessKeyID, "secret_access_key": s.SecretAccessKey, "session_token": s.SessionToken} {
-		wrong(!visibleForm.MatchString(v.Reveal()), path, "must have visible ASCII characters only, no blank and no line's end")
+	if err := checkEndpoint(s.STSEndpoint, s.AllowHTTP); err != nil {
+		faults = append(faults, fmt.Errorf("sts_endpoint: %w", err))
 	}
+	const invisible = "must have visible ASCII characters only, no blank and no line's end"
+	wrong(!visibleForm.MatchString(s.AccessKeyID.Reveal()), "access_key_id", invisible)
+	wrong(!visibleForm.MatchString(s.SecretAccessKey.Reveal()), "secret_access_key", invisible)
+	wrong(!visibleForm.MatchString(s.SessionToken.Reveal()), "session_token", invisible)
 	wrong(s.AccessKeyID.IsZero() && !s.SecretAccessKey.IsZero(), "access_key_id", "is required with secret_access_key")
 	wrong(!s.AccessKeyID.IsZero() && s.SecretAccessKey.IsZero(), "secret_access_key", "is required with access_key_id")
 	wrong(!s.SessionToken.IsZero() && s.NeedsAmbient(), "session_token", "belongs to an access_key_id and a secret_access_key")

@@ -11,7 +11,7 @@ const (
 	testKey      = "AKIATESTTESTTEST"
 	testSecret   = "very/secret+key%of<tests>"
 	testToken    = "a-session-token/+=="
-	testRole     = "arn:aws:iam::123456789012:role/fantail"
+	testRole     = "arn:aws:iam::111122223333:role/fantail"
 	testExternal = "external-id-of-tests"
 )
 
