@@ -181,33 +181,35 @@ func TestRetentionRemovesPayloadsByTheDay(t *testing.T) {
 	h := newHome(t)
 	h.settings(kept + "retention: { payloads: 336h }\n")
 	h.developer("acme", "a", "")
-	d := h.start()
+	a, err := h.open() // and not run: that would apply retention at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close(t.Context())
 	old := event.Payload{ID: event.NewID(time.Now().Add(-16*24*time.Hour), 0, 0).String(), Body: []byte("{}")}
 	young := event.Payload{ID: event.NewID(time.Now().Add(-13*24*time.Hour), 0, 0).String(), Body: []byte("{}")}
 	for _, p := range []event.Payload{old, young} {
-		if err := d.files.Put(t.Context(), "acme", p); err != nil {
+		if err := a.payloads.Put(t.Context(), "acme", p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	d.retain(t.Context())
+	a.retain(t.Context())
 	for id, want := range map[string]bool{old.ID: false, young.ID: true} {
-		if there, err := d.files.Has(t.Context(), "acme", id); there != want || err != nil {
+		if there, err := a.payloads.Has(t.Context(), "acme", id); there != want || err != nil {
 			t.Errorf("%s is there: %v, %v; want %v", id, there, err, want)
 		}
 	}
 	// Of the young one's life a day is left, or up to two.
-	l, err := d.Link(t.Context(), client.LinkRequest{Payload: young.ID, Developer: "acme", TTL: 7 * 24 * time.Hour})
+	const week = 7 * 24 * time.Hour
+	l, err := a.payloads.Link(t.Context(), "acme", young.ID, week)
 	if left := time.Until(l.Expires); err != nil || left < 23*time.Hour || left > 48*time.Hour {
 		t.Errorf("a link for a week lives for %v, %v", left, err)
 	}
-	if got, err := d.App.Reload(t.Context()); err != nil || len(got) > 0 {
-		t.Errorf("%v, %v", got, err)
-	}
 	h.settings(kept)
-	if got, err := d.App.Reload(t.Context()); err != nil || len(got) > 0 {
-		t.Errorf("retention waits for the next start: %v, %v", got, err)
+	if waiting, err := a.Reload(t.Context()); err != nil || len(waiting) > 0 {
+		t.Errorf("retention waits for the next start: %v, %v", waiting, err)
 	}
-	if l, err = d.Link(t.Context(), client.LinkRequest{Payload: young.ID, Developer: "acme", TTL: 7 * 24 * time.Hour}); err != nil || time.Until(l.Expires) < 6*24*time.Hour {
+	if l, err = a.payloads.Link(t.Context(), "acme", young.ID, week); err != nil || time.Until(l.Expires) < week-time.Minute {
 		t.Errorf("kept for ever, a link for a week lives until %v, %v", l.Expires, err)
 	}
 }
