@@ -29,24 +29,20 @@ func get(t *testing.T, url string) (int, string) {
 	return res.StatusCode, string(b)
 }
 
-// spoil makes the store unable to keep payloads of these days, which a test may
-// run into midnight between, and returns what mends it.
+// spoil makes the store unable to write, for root too, and returns what mends it.
 func (h *home) spoil(t *testing.T) (mend func()) {
 	t.Helper()
-	var files []string
-	for i := range 2 {
-		name := filepath.Join("payloads", time.Now().UTC().AddDate(0, 0, i).Format(time.DateOnly))
-		if err := os.RemoveAll(filepath.Join(h.dir, name)); err != nil {
+	folder := filepath.Join(h.dir, "payloads", "tmp")
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	h.write("payloads/tmp", "in the way")
+	return func() {
+		if err := os.Remove(folder); err != nil {
 			t.Fatal(err)
 		}
-		h.write(name, "in the way")
-		files = append(files, filepath.Join(h.dir, name))
-	}
-	return func() {
-		for _, f := range files {
-			if err := os.Remove(f); err != nil {
-				t.Fatal(err)
-			}
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
