@@ -3,8 +3,14 @@ package sqs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+	"github.com/seed-51f8da91/fantail/test/servers/strictaws"
 )
 
 func decode(t *testing.T, body string) (p pointer) {
@@ -16,21 +22,37 @@ func decode(t *testing.T, body string) (p pointer) {
 }
 
 func TestCheckSaysWhatIsMissing(t *testing.T) {
+	brief := func(f *far) {
+		f.AddRole(strictaws.Role{ARN: roleARN, ExternalID: externalID})
+		f.config = func(c *Config) {
+			c.LinkTTL = 2 * time.Hour
+			c.Payloads.S3.RoleARN, c.Payloads.S3.ExternalID, c.Payloads.S3.STSEndpoint = roleARN, secret.New(externalID), f.URL
+		}
+	}
 	for name, tt := range map[string]struct {
 		spoil func(*far)
-		says  string // "": all is well
+		class string
+		says  string
 	}{
-		"all is well":      {func(*far) {}, ""},
-		"no right to send": {func(f *far) { f.Deny("sqs:SendMessage") }, "grant sqs:SendMessage on arn:aws:sqs:eu-central-1:111122223333:events"},
-		"no right to find": {func(f *far) { f.Deny("sqs:GetQueueUrl") }, "grant sqs:GetQueueUrl"},
-		"no right to look": {func(f *far) { f.Deny("sqs:GetQueueAttributes") }, "look at the queue, which only the check does (grant sqs:GetQueueAttributes on arn"},
-		"no queue":         {func(f *far) { f.RemoveQueue(f.url) }, "does not exist"},
+		"all is well":           {func(*far) {}, "sent", ""},
+		"no right to send":      {func(f *far) { f.Deny("sqs:SendMessage") }, "misconfigured", "grant sqs:SendMessage on arn:aws:sqs:eu-central-1:111122223333:events"},
+		"no right to find":      {func(f *far) { f.Deny("sqs:GetQueueUrl") }, "misconfigured", "grant sqs:GetQueueUrl"},
+		"no right to look":      {func(f *far) { f.Deny("sqs:GetQueueAttributes") }, "remark", "grant sqs:GetQueueAttributes on arn:aws:sqs:eu-central-1:111122223333:events"},
+		"looking is throttled":  {func(f *far) { f.Fail("GetQueueAttributes", strictaws.Fault{Status: 400, Code: "RequestThrottled"}) }, "throttled", "look at the queue"},
+		"no queue":              {func(f *far) { f.RemoveQueue(f.url) }, "misconfigured", "does not exist"},
+		"links end sooner":      {brief, "remark", "not 2h0m0s as link_ttl says"},
+		"nobody signs links":    {func(f *far) { brief(f); f.Deny("sts:AssumeRole") }, "misconfigured", "assume the role"},
+		"remarks come together": {func(f *far) { brief(f); f.Deny("sqs:GetQueueAttributes") }, "remark", "; links live "},
 	} {
 		f := newFar(t, "events", nil)
 		tt.spoil(f)
 		err := f.open(t).Check(context.Background())
-		if tt.says == "" && err != nil || tt.says != "" && (classOf(err) != "misconfigured" || !strings.Contains(err.Error(), tt.says)) {
-			t.Errorf("%s: %v, want %q", name, err, tt.says)
+		got := classOf(err)
+		if _, ok := errors.AsType[destination.Remark](err); ok {
+			got = "remark"
+		}
+		if got != tt.class || err != nil && !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %s (%v), want %s: %q", name, got, err, tt.class, tt.says)
 		}
 		if len(f.Messages(f.url))+len(f.Objects("payloads")) > 0 {
 			t.Errorf("%s: the check left %v %v", name, f.Messages(f.url), f.Objects("payloads"))

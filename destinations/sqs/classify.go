@@ -77,7 +77,7 @@ func (s *sender) fault(what, permission string, err error) error {
 	case c == "QueueDoesNotExist" || strings.HasSuffix(c, "NonExistentQueue"):
 		s.queue.forget()
 		return misconfigured(s.queue.name + " does not exist: create it, or mend queue, account, region or endpoint; of another account's it is also said when its policy does not let us in")
-	case c == "AccessDenied" || c == "AccessDeniedException":
+	case denied(c):
 		return misconfigured("grant " + permission + " on " + s.queue.arn() + ", for another account's queue in its policy, too")
 	case strings.HasPrefix(strings.ToLower(c), "kms"):
 		if strings.Contains(c, "Throttl") {
@@ -139,6 +139,8 @@ func repeats(said, link string) bool {
 	}
 	return false
 }
+
+func denied(code string) bool { return code == "AccessDenied" || code == "AccessDeniedException" }
 
 // empty tells whether SQS found nothing wrong with a batch but that it is empty.
 func empty(code string) bool { return strings.HasSuffix(code, "EmptyBatchRequest") }

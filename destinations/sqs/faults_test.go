@@ -3,6 +3,7 @@ package sqs
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -186,15 +187,19 @@ func TestABatchSettlesEachDeliveryOnItsOwn(t *testing.T) {
 	if n := f.Requests("SendMessageBatch"); n != 2 {
 		t.Errorf("%d requests, want 2: the two large ones do not fit into one", n)
 	}
-	var got []string
+	var got, traces []string
 	for _, m := range f.Messages(f.url) {
 		got = append(got, m.Attributes["reference"].StringValue)
-		if m.Attributes["dev-id"].StringValue != "acme" || m.Attributes["trace-id"].StringValue == "" {
+		traces = append(traces, m.Attributes["trace-id"].StringValue)
+		if m.Attributes["dev-id"].StringValue != "acme" || m.Attributes["type"].DataType != "String" {
 			t.Errorf("the attributes are %+v", m.Attributes)
 		}
 	}
 	if want := "reference-0 reference-2 reference-4 reference-5"; strings.Join(got, " ") != want {
 		t.Errorf("sent %v, want %s", got, want)
+	}
+	if want := []string{ds[0].ID, ds[2].ID, ds[4].ID, ds[5].ID}; !slices.Equal(traces, want) {
+		t.Errorf("the trace ids are %v, want %v", traces, want)
 	}
 	f.Server.Mend()
 	var twenty []destination.Delivery
