@@ -13,7 +13,7 @@ type Private struct {
 	p   *process
 }
 
-// PrivatePostgres starts a PostgreSQL for one test: about a second.
+// PrivatePostgres starts a PostgreSQL for one test.
 func PrivatePostgres(t testing.TB) *Private {
 	t.Helper()
 	s := startPrivate(t, startPostgres)
@@ -21,7 +21,7 @@ func PrivatePostgres(t testing.TB) *Private {
 	return s
 }
 
-// PrivateMySQL starts a MariaDB for one test: about a second.
+// PrivateMySQL starts a MariaDB for one test.
 func PrivateMySQL(t testing.TB) *Private {
 	t.Helper()
 	s := startPrivate(t, startMariaDB)
