@@ -1,6 +1,7 @@
 package gcp
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -66,7 +67,11 @@ func TestNothingFollowsARedirect(t *testing.T) {
 				if !strings.Contains(r.URL.Path, path) {
 					return false
 				}
-				http.Redirect(w, r, other.URL, code)
+				if r.Method == http.MethodGet {
+					http.Redirect(w, r, "/elsewhere", code)
+				} else {
+					http.Redirect(w, r, other.URL, code)
+				}
 				return true
 			})
 			open := deps.HTTP.Transport.(*http.Transport).Clone()
@@ -79,8 +84,25 @@ func TestNothingFollowsARedirect(t *testing.T) {
 			open.CloseIdleConnections()
 		}
 	}
-	if n := visits.Load(); n > 0 {
+	if n := visits.Load() + int32(g.Requests("GET /elsewhere")); n > 0 {
 		t.Errorf("%d requests followed", n)
+	}
+}
+
+// TestATokenGoesToTheEndpointOnly, whatever the library above may ask for.
+func TestATokenGoesToTheEndpointOnly(t *testing.T) {
+	g := gcptest.Start(t)
+	c := client(t, access(t, g), g.Deps(t))
+	secure, _ := g.TLS()
+	for _, url := range []string{secure + "/storage/v1/b/acme", "https://storage.googleapis.com/storage/v1/b/acme"} {
+		req, err := http.NewRequestWithContext(context.WithValue(t.Context(), exchangeKey{}, &exchange{}), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := (authorized{c}).RoundTrip(req); err == nil {
+			resp.Body.Close()
+			t.Errorf("%s got %s", url, resp.Request.Header.Get("Authorization")[:6])
+		}
 	}
 }
 
