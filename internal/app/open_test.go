@@ -126,6 +126,21 @@ func TestFailedStartClosesWhatItOpened(t *testing.T) {
 	}
 }
 
+// What a developer's other destinations opened does not stay open behind one
+// that cannot be.
+func TestSiblingsOfADestinationThatCannotBeOpenedAreClosed(t *testing.T) {
+	h := newHome(t)
+	h.write("developers/acme.yaml", "developer: acme\ndestinations:\n  - { name: a, kind: post, settings: { to: fine } }\n  - { name: b, kind: post, settings: { to: bad } }\n")
+	h.broken["bad"] = true
+	d := h.start()
+	if opened, closed := h.counts(); opened != 1 || closed != 1 {
+		t.Errorf("%d opened, %d closed", opened, closed)
+	}
+	if got := d.send(t, "acme").Deliveries; got != 0 {
+		t.Errorf("an event goes to %d destinations", got)
+	}
+}
+
 // The operator's credentials are lent to whom he lists, for as long as he does.
 func TestOperatorsCredentialsAreLentToWhomHeLists(t *testing.T) {
 	h := newHome(t)
