@@ -19,6 +19,8 @@ var law = map[string][]string{
 	"destinations":                    {"pkg", "destinations/internal"},
 	"destinations/all":                {"pkg", "destinations"},
 	"destinations/internal/objectkey": {"pkg/event"},
+	"destinations/internal/ownbucket": {"pkg"},
+	"destinations/internal/sqltables": {"pkg", "destinations/internal"},
 	"internal/retry":                  {},
 	"internal/keyring":                {"pkg/secret"},
 	"internal/netguard":               {"pkg/destination"},

@@ -1,0 +1,44 @@
+package sqltables
+
+import (
+	"errors"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/ownbucket"
+)
+
+// The values of content.
+const (
+	ContentEvent = "event"
+	ContentItem  = "item"
+)
+
+// Settings are those of every kind that writes these tables.
+type Settings struct {
+	// LinkTTL is how long links live, in whole seconds, unless the credentials
+	// that sign them end sooner.
+	LinkTTL time.Duration `yaml:"link_ttl"`
+	// Content is "event", an item with the event around it, or "item", the item
+	// with the event's user in it.
+	Content  string             `yaml:"content"`
+	Payloads ownbucket.Settings `yaml:"payloads"`
+}
+
+// maxLinkTTL is the longest life of a presigned URL, by SigV4 and V4 alike.
+const maxLinkTTL = 7 * 24 * time.Hour
+
+// Defaults are the settings that a destination leaves out.
+func Defaults() Settings { return Settings{LinkTTL: maxLinkTTL, Content: ContentEvent} }
+
+// Validate reports every fault at once, joined, each beginning with the path of
+// its setting.
+func (s Settings) Validate() error {
+	faults := []error{s.Payloads.Validate()}
+	if s.LinkTTL < time.Second || s.LinkTTL > maxLinkTTL || s.LinkTTL%time.Second != 0 {
+		faults = append(faults, errors.New("link_ttl: must be whole seconds, from 1s to 168h, the longest life of a presigned URL"))
+	}
+	if s.Content != ContentEvent && s.Content != ContentItem {
+		faults = append(faults, errors.New("content: must be event or item"))
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,179 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// meaning is what an SQLSTATE says about the next attempt.
+type meaning struct {
+	class  destination.Class
+	advice string // what to do about it
+	alone  bool   // one delivery of several may be at fault
+}
+
+// meanings are those of appendix A of PostgreSQL's manual that a write can meet,
+// by the whole code, else by its class of two characters. What is missing is
+// Transient, and each delivery is tried alone: a trigger may refuse one row.
+var meanings = map[string]meaning{
+	"28": {destination.Misconfigured, "see that user and password are right, and that pg_hba.conf lets them in from here", false},
+	"22": {destination.Rejected, "", true},                                         // data exception
+	"23": {destination.Rejected, "", true},                                         // a constraint
+	"54": {destination.Rejected, "", true},                                         // too large for the server, such as for an index
+	"08": {}, "25": {}, "40": {}, "53": {}, "55": {}, "57": {}, "58": {}, "XX": {}, // of the server, not of a row
+
+	"23503": {alone: true}, // what it refers to may still come
+	"42501": {destination.Misconfigured, "the user lacks a right", false},
+	"42P01": {advice: "the tables are being made or dropped"},
+	"42703": {advice: "the tables are being changed"},
+	"42P10": {advice: "the tables are being changed"},
+	"3F000": {destination.Misconfigured, "the schema does not exist: create it, or set schema to one that does", false},
+	"42804": {destination.Misconfigured, "a column is of a type that takes no text: see the table of columns in the documentation of this kind", false},
+	"428C9": {destination.Misconfigured, "a column is generated: see the table of columns in the documentation of this kind", false},
+	"42809": {destination.Misconfigured, "one of the tables is no ordinary table", false},
+	"0A000": {destination.Misconfigured, "the server cannot do this to one of the tables: it must be an ordinary table", false},
+	"42P17": {destination.Misconfigured, "a policy or rule of the table is not valid", false},
+}
+
+func meaningOf(code string) meaning {
+	if m, ok := meanings[code]; ok {
+		return m
+	}
+	if len(code) == 5 {
+		if m, ok := meanings[code[:2]]; ok {
+			return m
+		}
+	}
+	return meaning{alone: true}
+}
+
+// fault makes of an error, met doing what, what the engine knows. Alone: see
+// sqltables.Writer.
+func (p *postgres) fault(what string, err error) (fault error, alone bool) {
+	if f, ok := errors.AsType[*destination.Fault](err); ok {
+		return f, false // the guard's, or classified already
+	}
+	worded := func(m meaning, text string) (error, bool) {
+		if m.advice != "" {
+			text += " (" + m.advice + ")"
+		}
+		return &destination.Fault{Class: m.class, Err: &sqltables.Failure{Text: what + ": " + text, Cause: err}}, m.alone
+	}
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
+		m := meaningOf(pe.Code)
+		switch {
+		case pe.Code == "3D000":
+			m = meaning{class: destination.Misconfigured, advice: "set database to one that exists, or run: CREATE DATABASE " + quoted(p.target.database) + " OWNER " + quoted(p.target.user)}
+		case pe.Code == "23502" && !p.ours(pe.ColumnName):
+			m = meaning{class: destination.Misconfigured, advice: "a column of yours must take NULL or have a default"}
+		case pe.Code == "25006":
+			m = meaning{advice: "this server takes no writes: with several hosts, target_session_attrs=read-write finds the one that does"}
+		}
+		return worded(m, p.said(pe))
+	}
+	if why := untrusted(err); why != "" {
+		return worded(meaning{class: destination.Misconfigured}, why)
+	}
+	return worded(meaning{}, p.describe(err))
+}
+
+// said quotes the server. The detail of an error repeats whole rows and stays out.
+func (p *postgres) said(e *pgconn.PgError) string {
+	return "answered " + sqltables.Quote(e.Code, p.target.password) + ": " + sqltables.Quote(e.Message, p.target.password)
+}
+
+// untrusted words what keeps TLS from ever working with these settings.
+func untrusted(err error) string {
+	const set = ": set tls.ca to what signed the server's certificate, or tls.server_name to the name in it"
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "the server's certificate is signed by nobody we trust" + set
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "the server's certificate is for another name" + set
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "the server's certificate is not valid" + set
+	}
+	switch text := err.Error(); {
+	case strings.Contains(text, "server refused TLS connection"):
+		return "the server takes no TLS: turn it on there, or set tls.mode to disable, which lets everybody on the way read along"
+	case strings.Contains(text, "require_auth check failed"):
+		return "the server asks for the password in plain text without TLS: turn on TLS, or SCRAM on the server"
+	case strings.Contains(text, "channel binding"):
+		return "the server does not bind its authentication to TLS: set channel_binding to prefer"
+	}
+	return ""
+}
+
+// describe words what went wrong on the way, without this machine's addresses.
+func (p *postgres) describe(err error) string {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "no answer in time"
+	case errors.Is(err, context.Canceled):
+		return "the attempt was cancelled"
+	}
+	var last string
+	for _, e := range leaves(err) {
+		text := e.Error()
+		if op, ok := errors.AsType[*net.OpError](e); ok {
+			text = op.Op + ": " + op.Err.Error()
+			if inner, ok := errors.AsType[*os.SyscallError](op.Err); ok {
+				text = op.Op + ": " + inner.Err.Error()
+			}
+		}
+		if !strings.Contains(last, text) {
+			last = strings.TrimPrefix(last+"; "+text, "; ")
+		}
+	}
+	return sqltables.Quote(last, p.target.password)
+}
+
+// leaves returns the errors at the ends of a tree; a net.OpError, which knows
+// what was done, counts as one.
+func leaves(err error) []error {
+	if _, ok := err.(*net.OpError); ok { //nolint:errorlint // this very error, not one below
+		return []error{err}
+	}
+	switch e := err.(type) { //nolint:errorlint // the same
+	case interface{ Unwrap() []error }:
+		var all []error
+		for _, one := range e.Unwrap() {
+			all = append(all, leaves(one)...)
+		}
+		return all
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			return leaves(inner)
+		}
+	}
+	return []error{err}
+}
+
+// ours tells whether a column is one that we fill.
+func (p *postgres) ours(column string) bool {
+	for _, t := range p.tables.All() {
+		for _, c := range t.Columns {
+			if c.Name == column {
+				return true
+			}
+		}
+	}
+	return column == ""
+}
+
+func misconfigured(format string, args ...any) error {
+	return destination.Misconfigure(fmt.Errorf(format, args...))
+}

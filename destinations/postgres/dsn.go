@@ -1,0 +1,212 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// target is where to connect and as whom: what the driver would otherwise read
+// from a DSN, the environment and files in the home directory, of which it is
+// given none.
+type target struct {
+	hosts          []host
+	database, user string
+	password       secret.Value
+	tls            sqltables.TLS
+	session        string // which servers will do: any, read-write or primary
+	binding        string // channel_binding
+	negotiation    string // sslnegotiation
+	params         map[string]string
+	connectTimeout time.Duration // to one host
+}
+
+type host struct {
+	name string
+	port uint16
+}
+
+func (h host) String() string { return net.JoinHostPort(h.name, strconv.Itoa(int(h.port))) }
+
+// connectTimeout is what one host gets, so that a dead one leaves time for the
+// next.
+const connectTimeout = 10 * time.Second
+
+// target reads the settings. Its errors begin with the path of a setting and
+// show no value.
+func (c Config) target() (*target, error) {
+	t := &target{tls: c.TLS, binding: "prefer", connectTimeout: connectTimeout, params: map[string]string{"application_name": "fantail"}}
+	hosts, mode := "", sqltables.VerifyFull
+	var faults []error
+	if !c.DSN.IsZero() {
+		var err error
+		if hosts, mode, err = t.read(c.DSN.Reveal()); err != nil {
+			faults = append(faults, fmt.Errorf("dsn: %w", err))
+		}
+	}
+	if t.tls.Mode == "" {
+		t.tls.Mode = mode
+	}
+	for into, value := range map[*string]string{&hosts: c.Host, &t.database: c.Database, &t.user: c.User} {
+		if value != "" {
+			*into = value
+		}
+	}
+	if !c.Password.IsZero() {
+		t.password = c.Password
+	}
+	port := c.Port
+	switch {
+	case port < 0 || port > 65535:
+		faults = append(faults, errors.New("port: must be 1 to 65535"))
+	case port == 0:
+		port = 5432
+	}
+	if len(faults) == 0 {
+		err := t.locate(hosts, uint16(port))
+		if err != nil {
+			faults = append(faults, err)
+		}
+	}
+	for _, required := range []struct{ path, value string }{{"user", t.user}, {"database", t.database}} {
+		if len(faults) == 0 && required.value == "" {
+			faults = append(faults, fmt.Errorf("%s: is required, here or in dsn", required.path))
+		}
+		if strings.Contains(required.value, "\x00") {
+			faults = append(faults, fmt.Errorf("%s: must not have a zero byte", required.path))
+		}
+	}
+	if len(faults) == 0 && t.session == "" {
+		t.session = "any"
+		if len(t.hosts) > 1 { // all but one of them are replicas, as a rule
+			t.session = "read-write"
+		}
+	}
+	return t, errors.Join(faults...)
+}
+
+// dangerous are parameters that make the driver read this machine's files, with
+// what to do instead. None but those that read understands is accepted.
+var dangerous = map[string]string{
+	"passfile": "set password", "service": "set host, user and the others", "servicefile": "set host, user and the others",
+	"sslrootcert": "set tls.ca", "sslcert": "set tls.cert", "sslkey": "set tls.key", "sslpassword": "set tls.key without a password",
+	"host": "name the host before the path", "hostaddr": "name the host before the path",
+}
+
+var modes = []string{sqltables.Disable, sqltables.Require, sqltables.VerifyCA, sqltables.VerifyFull}
+
+// read reads a DSN. What it does not understand is an error: a parameter that
+// asks for safety and is ignored would be worse.
+func (t *target) read(dsn string) (hosts, mode string, err error) {
+	scheme, rest, ok := strings.Cut(dsn, "://")
+	if !ok || scheme != "postgres" && scheme != "postgresql" {
+		return "", "", errors.New("must be a URL, postgres://user:password@host:port/database: or use host, user, password and database")
+	}
+	rest, query, _ := strings.Cut(rest, "?")
+	rest, path, _ := strings.Cut(rest, "/")
+	const broken = "is no valid URL: characters such as @ / : ? # % of user and password must be written %40 %2F %3A %3F %23 %25"
+	if strings.Contains(dsn, "#") || strings.Contains(dsn, "\x00") {
+		return "", "", errors.New(broken)
+	}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		user, password, _ := strings.Cut(rest[:i], ":")
+		rest = rest[i+1:]
+		u, err1 := url.PathUnescape(user)
+		p, err2 := url.PathUnescape(password)
+		if err1 != nil || err2 != nil {
+			return "", "", errors.New(broken)
+		}
+		t.user, t.password = u, secret.New(p)
+	}
+	if t.database, err = url.PathUnescape(path); err != nil {
+		return "", "", errors.New(broken)
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "", "", errors.New(broken)
+	}
+	mode = sqltables.VerifyFull
+	var faults []error
+	for name, all := range values {
+		value := all[len(all)-1]
+		known := true
+		switch name {
+		case "sslmode":
+			known = value == modes[0] || value == modes[1] || value == modes[2] || value == modes[3]
+			mode = value
+			if value == "prefer" || value == "allow" {
+				faults = append(faults, errors.New("sslmode=prefer and allow may end without TLS: choose verify-full, verify-ca, require or disable"))
+				known = true
+			}
+		case "target_session_attrs":
+			known = value == "any" || value == "read-write" || value == "primary"
+			t.session = value
+		case "channel_binding":
+			known = value == "disable" || value == "prefer" || value == "require"
+			t.binding = value
+		case "sslnegotiation":
+			known = value == "postgres" || value == "direct"
+			t.negotiation = value
+		case "connect_timeout":
+			n, err := strconv.Atoi(value)
+			known = err == nil && n >= 1 && n <= 300
+			t.connectTimeout = time.Duration(n) * time.Second
+		case "user":
+			t.user = value
+		case "password":
+			t.password = secret.New(value)
+		case "dbname":
+			t.database = value
+		case "application_name", "options":
+			t.params[name] = value
+		default:
+			// A name may be the rest of a password with a ? in it.
+			if advice := dangerous[name]; advice != "" {
+				faults = append(faults, fmt.Errorf("must not have the parameter %s: %s", name, advice))
+			} else {
+				faults = append(faults, errors.New("has a parameter besides sslmode, target_session_attrs, channel_binding, sslnegotiation, connect_timeout, application_name and options (or a ? in its password, to be written %3F)"))
+			}
+		}
+		if !known {
+			faults = append(faults, fmt.Errorf("the parameter %s has a value that is not accepted", name))
+		}
+	}
+	return rest, mode, errors.Join(faults...)
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$`)
+
+// locate reads a list of hosts. A path would be a unix socket, past the guard.
+func (t *target) locate(list string, port uint16) error {
+	if list == "" {
+		return errors.New("host: is required, here or in dsn")
+	}
+	for one := range strings.SplitSeq(list, ",") {
+		h := host{one, port}
+		if name, p, err := net.SplitHostPort(one); err == nil {
+			n, err := strconv.ParseUint(p, 10, 16)
+			if err != nil || n == 0 {
+				return errors.New("host: a port is no number from 1 to 65535")
+			}
+			h = host{name, uint16(n)}
+		}
+		h.name = strings.TrimSuffix(strings.TrimPrefix(h.name, "["), "]")
+		if a, err := netip.ParseAddr(h.name); (err != nil || a.Zone() != "") && !hostName.MatchString(h.name) {
+			return errors.New("host: must be host names or addresses, with commas between them: no unix sockets, no zones")
+		}
+		t.hosts = append(t.hosts, h)
+	}
+	if len(t.hosts) > 16 {
+		return errors.New("host: must be 16 hosts at most")
+	}
+	return nil
+}

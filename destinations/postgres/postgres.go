@@ -1,0 +1,157 @@
+// Package postgres writes events as rows of tables in a PostgreSQL database:
+// users, and payloads with links to what object storage holds.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+var (
+	_ destination.Destination = (*postgres)(nil)
+	_ destination.Batcher     = (*postgres)(nil)
+	_ destination.Checker     = (*postgres)(nil)
+	_ destination.Explainer   = (*postgres)(nil)
+	_ sqltables.Writer        = (*postgres)(nil)
+)
+
+type postgres struct {
+	target     *target
+	schema     string
+	tables     sqltables.Tables
+	statements statements
+	network    *network
+	pool       *pool
+	sender     *sqltables.Sender
+	making     chan struct{} // held by who makes tables
+}
+
+func open(c Config, deps destination.Deps) (destination.Destination, error) {
+	t, err := c.target()
+	if err != nil {
+		return nil, err
+	}
+	p := &postgres{target: t, schema: c.Schema, tables: sqltables.Of(deps.Brand), network: newNetwork(deps.Dial), making: make(chan struct{}, 1)}
+	p.statements = statementsOf(p.tables, p.schema)
+	config, err := t.config(p.network.connect)
+	if err != nil {
+		return nil, err
+	}
+	p.pool = newPool(config, c.MaxConnections)
+	if p.sender, err = sqltables.NewSender(c.Settings, deps, p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Send makes one attempt.
+func (p *postgres) Send(ctx context.Context, d destination.Delivery) (destination.Receipt, error) {
+	r := p.SendBatch(ctx, []destination.Delivery{d})[0]
+	return r.Receipt, r.Err
+}
+
+// MaxBatch is how many deliveries share a transaction.
+func (p *postgres) MaxBatch() int { return sqltables.MaxBatch }
+
+// SendBatch makes one attempt of each.
+func (p *postgres) SendBatch(ctx context.Context, ds []destination.Delivery) []destination.Result {
+	return p.sender.Send(ctx, ds)
+}
+
+// Write stores rows in one transaction. Where tables or columns are missing,
+// they are made and it is tried again; so it is where a connection that was kept
+// turns out to be dead. To write the same rows twice changes nothing.
+func (p *postgres) Write(ctx context.Context, rows *sqltables.Rows) (r destination.Receipt, alone bool, err error) {
+	address, err := p.try(ctx, rows)
+	if incomplete(err) {
+		if made := p.complete(ctx); made != nil {
+			err = made
+		} else {
+			address, err = p.try(ctx, rows)
+		}
+	}
+	r.Address = address
+	if err != nil {
+		if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
+			r.Answer = p.said(pe)
+		}
+		err, alone = p.fault("write rows", err)
+	}
+	return r, alone, err
+}
+
+// incomplete tells whether an error may be for want of a table, a column, an
+// index or a right: complete finds out which.
+func incomplete(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return false
+	}
+	switch pe.Code {
+	case "42P01", "42703", "42P10", "42501", "3F000":
+		return true
+	}
+	return false
+}
+
+// try writes rows once, or once more with a fresh connection if the first was
+// one kept from before that has died or whose server is no longer the primary.
+func (p *postgres) try(ctx context.Context, rows *sqltables.Rows) (address string, err error) {
+	for fresh := false; ; fresh = true {
+		c, err := p.pool.get(ctx, fresh)
+		if err != nil {
+			return "", err
+		}
+		address = c.Conn().RemoteAddr().String()
+		err = p.statements.store(ctx, c.PgConn, rows)
+		dead := err != nil && gone(err)
+		stale := dead && c.reused && !fresh && ctx.Err() == nil
+		p.pool.put(c, !dead)
+		if !stale {
+			return address, err
+		}
+	}
+}
+
+// gone tells whether a connection is of no more use after an error: it broke, or
+// its server is ending or no longer takes writes.
+func gone(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return !ok || pe.Severity == "FATAL" || pe.Code == "25006" || strings.HasPrefix(pe.Code, "57P")
+}
+
+// Explain shows the rows that Send would write.
+func (p *postgres) Explain(d destination.Delivery) (destination.Explanation, error) {
+	x, err := sqltables.Explain(d.Event, p.sender.Catalogue, p.tables)
+	x.Target = p.String()
+	return x, err
+}
+
+// String says where the rows go. Together with GoString it keeps credentials
+// out of every print of a destination.
+func (p *postgres) String() string {
+	hosts := make([]string, len(p.target.hosts))
+	for i, h := range p.target.hosts {
+		hosts[i] = h.String()
+	}
+	s := fmt.Sprintf("PostgreSQL database %s at %s", p.target.database, strings.Join(hosts, ", "))
+	if p.schema != "" {
+		s += ", schema " + p.schema
+	}
+	return s
+}
+func (p *postgres) GoString() string { return p.String() }
+
+// Close ends the connections.
+func (p *postgres) Close() error {
+	p.pool.close()
+	p.network.close()
+	return p.sender.Close()
+}

@@ -1,0 +1,131 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+)
+
+// maxRows is how many rows go in one statement: the server keeps them all in
+// memory, and so do we.
+const maxRows = 1000
+
+// statements are the SQL of one destination. Each takes one array of text for
+// each column, however many rows there are, and changes nothing when it is
+// repeated but the links.
+type statements struct{ users, data, other string }
+
+// limit bounds what the server does for a transaction, so that one whose client
+// is gone without a word does not keep its locks.
+const limit = "SELECT set_config('statement_timeout', $1, true)"
+
+func statementsOf(t sqltables.Tables, schema string) statements {
+	return statements{users: upsertUsers(qualified(schema, t.Users.Name), t.Users),
+		data: upsertPayloads(qualified(schema, t.Data.Name), t.Data), other: upsertPayloads(qualified(schema, t.Other.Name), t.Other)}
+}
+
+// qualified quotes a name, with the schema if there is one.
+func qualified(schema, name string) string {
+	if schema == "" {
+		return pgx.Identifier{name}.Sanitize()
+	}
+	return pgx.Identifier{schema, name}.Sanitize()
+}
+
+func insert(table string, t sqltables.Table) string {
+	arrays := make([]string, len(t.Columns))
+	for i := range t.Columns {
+		arrays[i] = "$" + strconv.Itoa(i+1) + "::text[]"
+	}
+	return fmt.Sprintf("INSERT INTO %s AS t (%s) SELECT * FROM unnest(%s) ON CONFLICT (%s) DO UPDATE SET ",
+		table, strings.Join(t.Names(), ", "), strings.Join(arrays, ", "), t.Key().Name)
+}
+
+func upsertPayloads(table string, t sqltables.Table) string {
+	return insert(table, t) + "payload_url = excluded.payload_url"
+}
+
+// upsertUsers lets each column keep what the newest event said that spoke of it.
+// Marks compare byte for byte, whatever the database's collation.
+func upsertUsers(table string, t sqltables.Table) string {
+	sets := []string{
+		`created_at = LEAST(t.created_at COLLATE "C", excluded.created_at)`,
+		`updated_at = GREATEST(t.updated_at COLLATE "C", excluded.updated_at)`,
+	}
+	for column, mark := range sqltables.Guards() {
+		sets = append(sets,
+			fmt.Sprintf(`%[1]s = CASE WHEN excluded.%[2]s > COALESCE(t.%[2]s, '') COLLATE "C" THEN excluded.%[1]s ELSE t.%[1]s END`, column, mark),
+			fmt.Sprintf(`%[1]s = GREATEST(t.%[1]s COLLATE "C", excluded.%[1]s)`, mark))
+	}
+	return insert(table, t) + strings.Join(sets, ", ")
+}
+
+// store writes rows as one transaction in one round trip: what is sent before a
+// sync is one, without a word.
+func (s statements) store(ctx context.Context, c *pgconn.PgConn, rows *sqltables.Rows) error {
+	p := c.StartPipeline(ctx)
+	timeout := "0"
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = strconv.FormatInt(max(time.Until(deadline).Milliseconds(), 1), 10)
+	}
+	p.SendQueryParams(limit, [][]byte{[]byte(timeout)}, []uint32{textOID}, nil, nil)
+	send(p, s.users, rows.Users, sqltables.User.Values)
+	send(p, s.data, rows.Data, sqltables.Payload.DataValues)
+	send(p, s.other, rows.Other, sqltables.Payload.OtherValues)
+	if err := p.Sync(); err != nil {
+		return err
+	}
+	return p.Close()
+}
+
+// textOID is PostgreSQL's number for text.
+const textOID = 25
+
+// send queues the statements for rows. Nothing is prepared: a pooler may give
+// the next transaction to another server.
+func send[R any](p *pgconn.Pipeline, sql string, rows []R, values func(R) []*string) {
+	for len(rows) > 0 {
+		n := min(len(rows), maxRows)
+		p.SendQueryParams(sql, arrays(rows[:n], values), nil, nil, nil)
+		rows = rows[n:]
+	}
+}
+
+// arrays returns the columns of rows as PostgreSQL writes arrays.
+func arrays[R any](rows []R, values func(R) []*string) [][]byte {
+	var columns [][]byte
+	for _, r := range rows {
+		for i, v := range values(r) {
+			if i == len(columns) {
+				columns = append(columns, []byte{'{'})
+			}
+			columns[i] = append(element(columns[i], v), ',')
+		}
+	}
+	for i, c := range columns {
+		c[len(c)-1] = '}'
+		columns[i] = c
+	}
+	return columns
+}
+
+func element(to []byte, v *string) []byte {
+	if v == nil {
+		return append(to, "NULL"...)
+	}
+	to = append(to, '"')
+	for i := range len(*v) {
+		if c := (*v)[i]; c == '"' || c == '\\' {
+			to = append(to, '\\')
+		}
+		to = append(to, (*v)[i])
+	}
+	return append(to, '"')
+}
