@@ -71,7 +71,8 @@ func TestExplainShowsNoLink(t *testing.T) {
 	if p.URL != "(a link to payload "+e.Key+")" || p.ExpiresIn != 600 || *p.UserID != "u7" || p.Reference != "reference-7" {
 		t.Errorf("%+v", p)
 	}
-	if e.Target != "events.fifo" || e.Headers["type"][0] != "sleep" || e.Headers["MessageGroupId"][0] != "u7" || e.Headers["MessageDeduplicationId"][0] != sleep(t, 7).ID {
+	h := map[string][]string(e.Headers) // as it is shown: no names of HTTP
+	if e.Target != "events.fifo" || h["type"][0] != "sleep" || h["MessageGroupId"][0] != "u7" || h["MessageDeduplicationId"][0] != sleep(t, 7).ID {
 		t.Errorf("%+v", e)
 	}
 	if e, err = d.Explain(healthcheck(t, 1, 0)); err != nil || e.Body != `{"type":"healthcheck","text":""}` || e.Key != "" {

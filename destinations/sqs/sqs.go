@@ -54,8 +54,10 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	switch {
 	case c.Payloads.S3 != nil:
 		s.payloads, err = aws.OpenBucket(*c.bucket(), deps)
+		err = prefixed("payloads.s3.", err)
 	case c.Payloads.GCS != nil:
 		s.payloads, err = gcp.OpenBucket(*c.Payloads.GCS, deps)
+		err = prefixed("payloads.gcs.", err)
 	case s.payloads == nil:
 		err = errors.New("payloads: name a bucket, since the operator keeps no payloads (payloads in fantail.yaml)")
 	}
