@@ -56,13 +56,9 @@ mutants: ## break rules of the engine on purpose: each must be noticed
 	test/simulation/mutants/run
 
 .PHONY: load
-load: build ## measure throughput and latency on this machine, beside a bare client
+load: build ## throughput, light load, isolation and backlog on this machine (hours), as Markdown
 	$(GO) build -o $(BIN)/load ./test/load
-	@mkdir -p data/load
-	$(BIN)/load -fantail $(BIN)/fantail -dir data/load -fanout 3 -size 2048
-	$(BIN)/load -fantail $(BIN)/fantail -dir data/load -fanout 1 -size 2048
-	$(BIN)/load -fantail $(BIN)/fantail -dir data/load -fanout 3 -size 65536
-	$(BIN)/load -fantail $(BIN)/fantail -dir data/load -fanout 1 -rate 100
+	$(BIN)/load all
 
 .PHONY: fmt
 fmt: ## format the code
