@@ -158,12 +158,12 @@ func (g *Google) Object(bucket, name string) *fakestorage.Object {
 // Objects returns all objects of a bucket by their names.
 func (g *Google) Objects(tb testing.TB, bucket string) map[string]fakestorage.Object {
 	tb.Helper()
-	list, _, err := g.Fake.ListObjectsWithOptions(bucket, fakestorage.ListOptions{})
+	list, err := g.Fake.ListObjectsWithOptionsPaginated(bucket, fakestorage.ListOptions{})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	all := map[string]fakestorage.Object{}
-	for _, attrs := range list {
+	for _, attrs := range list.Objects {
 		o, err := g.Fake.GetObject(bucket, attrs.Name)
 		if err != nil {
 			tb.Fatal(err)
@@ -199,7 +199,7 @@ func (g *Google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func Refuse(w http.ResponseWriter, code int, reason, message string) {
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.WriteHeader(code)
-	json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{
+	_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{
 		"code": code, "message": message,
 		"errors": []map[string]string{{"message": message, "domain": "global", "reason": reason}},
 	}})
@@ -246,7 +246,7 @@ func (g *Google) testPermissions(w http.ResponseWriter, r *http.Request, email s
 			granted = append(granted, p)
 		}
 	}
-	json.NewEncoder(w).Encode(map[string]any{"kind": "storage#testIamPermissionsResponse", "permissions": granted})
+	_ = json.NewEncoder(w).Encode(map[string]any{"kind": "storage#testIamPermissionsResponse", "permissions": granted})
 }
 
 func (g *Google) may(email, permission string) bool {

@@ -40,7 +40,7 @@ func (g *Google) issue(w http.ResponseWriter, email string) {
 	g.tokens[token] = bearer{email, time.Now().Add(g.life)}
 	life := g.life
 	g.mu.Unlock()
-	json.NewEncoder(w).Encode(map[string]any{"access_token": token, "expires_in": int(life.Seconds()), "token_type": "Bearer"})
+	_ = json.NewEncoder(w).Encode(map[string]any{"access_token": token, "expires_in": int(life.Seconds()), "token_type": "Bearer"})
 }
 
 // grantToken is the token endpoint: RFC 7523 as Google documents it under
@@ -49,11 +49,16 @@ func (g *Google) grantToken(w http.ResponseWriter, r *http.Request) {
 	email, err := g.assertion(r)
 	if err != nil {
 		w.WriteHeader(http.StatusBadRequest)
-		json.NewEncoder(w).Encode(map[string]string{"error": "invalid_grant", "error_description": err.Error()})
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": "invalid_grant", "error_description": err.Error()})
 		return
 	}
 	g.issue(w, email)
 }
+
+// refusal is an error in Google's own words.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
 
 func (g *Google) assertion(r *http.Request) (email string, err error) {
 	if r.Method != http.MethodPost || r.PostFormValue("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer" {
@@ -89,13 +94,13 @@ func (g *Google) assertion(r *http.Request) (email string, err error) {
 	case head.Alg != "RS256" || head.Typ != "JWT" || head.Kid != "key-1":
 		return "", fmt.Errorf("unknown key")
 	case rsa.VerifyPKCS1v15(&g.key.PublicKey, crypto.SHA256, sum[:], raw[2]) != nil:
-		return "", fmt.Errorf("Invalid JWT Signature.")
+		return "", refusal("Invalid JWT Signature.")
 	case !known:
-		return "", fmt.Errorf("Invalid grant: account not found")
+		return "", refusal("Invalid grant: account not found")
 	case claims.Aud != "http://"+r.Host+"/token" && claims.Aud != "https://"+r.Host+"/token":
 		return "", fmt.Errorf("audience %q", claims.Aud)
 	case claims.Iat > now || claims.Exp < now || claims.Exp-claims.Iat > 3600:
-		return "", fmt.Errorf("Token must be a short-lived token (60 minutes) and in a reasonable timeframe.")
+		return "", refusal("Token must be a short-lived token (60 minutes) and in a reasonable timeframe.")
 	case !strings.HasPrefix(claims.Scope, "https://www.googleapis.com/auth/devstorage."):
 		return "", fmt.Errorf("scope %q", claims.Scope)
 	}
@@ -136,7 +141,7 @@ func (g *Google) signBlob(w http.ResponseWriter, r *http.Request) {
 	default:
 		sum := sha256.Sum256(in.Payload)
 		signature, _ := rsa.SignPKCS1v15(nil, g.key, crypto.SHA256, sum[:])
-		json.NewEncoder(w).Encode(map[string]any{"keyId": "k", "signedBlob": signature})
+		_ = json.NewEncoder(w).Encode(map[string]any{"keyId": "k", "signedBlob": signature})
 	}
 }
 
@@ -154,7 +159,7 @@ func (g *Google) link(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", o.ContentType)
-	w.Write(o.Content)
+	_, _ = w.Write(o.Content)
 }
 
 // Verify says what is wrong with a signed link at a time; nil: nothing.
