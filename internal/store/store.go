@@ -46,7 +46,7 @@ type Store interface {
 }
 
 // Queue is the way of a delivery: made by Append, offered by Due, ended or
-// rescheduled by Settle, changed by a person or by age with Move.
+// rescheduled by Settle, changed by a person or by age with Move, made again by Replay.
 type Queue interface {
 	// Append makes every event of batch durable together with its deliveries and
 	// counters: on return with a nil error they survive a power failure.
@@ -84,6 +84,16 @@ type Queue interface {
 	// Moved i belongs to ids[i], Err being ErrNotFound or ErrConflict where the
 	// change does not apply (cancelling what is delivered, say).
 	Move(ctx context.Context, now time.Time, c Change, ids []DeliveryID) ([]Moved, error)
+
+	// Replay makes one new delivery for each want, with current settings, a fresh
+	// schedule and the ordering time of its event; durable on return. replay, not 0,
+	// becomes part of their ids. Moved i belongs to wants[i], From being 0 and Item the
+	// new delivery. It lies under the day of now: a body of an earlier day is copied
+	// there with its envelope, and ages and is erased with either. What this replay made before, on
+	// whatever day, is returned as it stands, From and To being its state, so that
+	// the call can be repeated. Err is ErrConflict where another delivery of the
+	// event to the destination is pending, and ErrNotFound where the body is gone.
+	Replay(ctx context.Context, now time.Time, replay uint32, wants []Want) ([]Moved, error)
 }
 
 // Log answers questions about what happened. No call of it runs on the way of
@@ -96,8 +106,9 @@ type Log interface {
 	EventRecord(ctx context.Context, id event.ID) (EventRecord, error)
 	// Delivery returns one delivery with its attempts, oldest first.
 	Delivery(ctx context.Context, id DeliveryID) (DeliveryRecord, []Attempt, error)
-	// Events and Deliveries list newest first. A scan is bounded: Next may come
-	// with few items or none; the last page has Next "".
+	// Events and Deliveries list newest first; a replayed delivery counts as of the
+	// day of its id. A scan is bounded: Next may come with few items or none; the
+	// last page has Next "".
 	Events(ctx context.Context, q EventQuery) (Page[EventRecord], error)
 	Deliveries(ctx context.Context, q DeliveryQuery) (Page[DeliveryRecord], error)
 	// Audit returns the counters of every destination since retention.attempts

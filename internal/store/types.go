@@ -188,10 +188,18 @@ const (
 	Expire
 )
 
-// Moved is what Move made of a delivery.
+// Want asks for a new delivery of a stored event to a destination.
+type Want struct {
+	Event event.ID
+	Day   event.Day // where the body lies: the day of any delivery of the event
+	Dest  uint32
+	Due   int64 // ns
+}
+
+// Moved is what Move or Replay made of a delivery.
 type Moved struct {
 	ID   DeliveryID
-	From State
+	From State // 0: it was made just now
 	To   State
 	Was  QueueID // where it was pending, if it was
 	Item Item    // as it is pending now, if it is

@@ -158,7 +158,7 @@ func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool,
 		c.k, c.v = eventKey(c.k[:0], kindEvent, day, id), appendEvent(c.v[:0], &e)
 		c.set()
 		if e.key != nil {
-			if err := c.eraseKey(day, *e.key); err != nil {
+			if err := c.eraseKey(id.Day(), *e.key); err != nil {
 				return false, nil, err
 			}
 		}

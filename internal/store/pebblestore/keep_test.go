@@ -82,28 +82,10 @@ func TestReplayedCopies(t *testing.T) {
 			mustSettle(t, s, day0, delivered(a.Items[0]))
 			later := a.ID.Day() + 5
 			did := store.DeliveryID{Day: later, Event: a.ID, Dest: 1, Replay: 1}
-			r := row{State: store.Pending, Version: 1, Size: 4, Due: 1, Ordering: 1}
-			sum := deltas{}
-			sum.of(later, 1)[nAccepted]++
-			sum.of(later, 1).count(store.Pending, 4, 1)
-			ev, err := s.eventRecord(a.ID.Day(), a.ID)
-			if err != nil {
-				t.Fatal(err)
+			want := store.Want{Event: a.ID, Day: a.ID.Day(), Dest: 1}
+			if ms, err := s.Replay(ctx, later.Start(), 1, []store.Want{want}); err != nil || ms[0].ID != did || ms[0].Err != nil {
+				t.Fatal(ms, err)
 			}
-			err = s.write(func(w *writer) { // as a replay does
-				w.setBody(later, a.ID, []byte("body"))
-				w.k, w.v = eventKey(nil, kindEvent, later, a.ID), appendEvent(nil, &ev)
-				w.set()
-				w.setRow(did, &r)
-				w.setDue(did, &r)
-				w.k, w.v = stateKey(nil, did, store.Pending), nil
-				w.set()
-				sum.write(w)
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.counters.add(sum, 1)
 			if c := mustBalance(t, s)[1]; c.Accepted != 2 || c.Pending != 1 {
 				t.Fatalf("%+v", c)
 			}

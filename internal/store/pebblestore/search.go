@@ -210,31 +210,20 @@ func (s *Store) deliveriesOf(q *store.DeliveryQuery, from position, print uint64
 	if !q.Since.IsZero() && q.Event.Time().Before(q.Since) || !q.Until.IsZero() && !q.Event.Time().Before(q.Until) {
 		return page, nil
 	}
-	days, err := s.days(kindDelivery)
+	family, err := openFamily(s.db)
 	if err != nil {
 		return page, fmt.Errorf("list deliveries of %v: %w", q.Event, err)
 	}
-	for _, day := range days {
-		if day < q.Event.Day() {
-			continue
+	defer family.close()
+	err = family.each(q.Event, func(id store.DeliveryID, r *row) {
+		p := placeOf(id.Event, id.Dest, id.Replay)
+		before := id.Day < from.day || id.Day == from.day && bytes.Compare(p[:], from.at[:]) < 0
+		if before && wantsState(q, r.State) && (len(q.Dests) == 0 || slices.Contains(q.Dests, id.Dest)) {
+			page.Items = append(page.Items, r.record(id))
 		}
-		prefix := eventKey(nil, kindDelivery, day, q.Event)
-		err := scan(s.db, prefix, after(bytes.Clone(prefix)), func(k, v []byte) (bool, error) {
-			id, ok := parseDeliveryKey(k)
-			r, err := readRow(v)
-			if !ok || err != nil {
-				return false, errRow
-			}
-			p := placeOf(id.Event, id.Dest, id.Replay)
-			before := day < from.day || day == from.day && bytes.Compare(p[:], from.at[:]) < 0
-			if before && wantsState(q, r.State) && (len(q.Dests) == 0 || slices.Contains(q.Dests, id.Dest)) {
-				page.Items = append(page.Items, r.record(id))
-			}
-			return true, nil
-		})
-		if err != nil {
-			return page, fmt.Errorf("list deliveries of %v: %w", q.Event, err)
-		}
+	})
+	if err != nil {
+		return page, fmt.Errorf("list deliveries: %w", err)
 	}
 	slices.SortFunc(page.Items, func(a, b store.DeliveryRecord) int {
 		return -cmp.Or(cmp.Compare(a.ID.Day, b.ID.Day), cmp.Compare(a.ID.Dest, b.ID.Dest), cmp.Compare(a.ID.Replay, b.ID.Replay))

@@ -10,7 +10,7 @@ import (
 func (r *rig) balanced() {
 	r.Helper()
 	sizes := map[store.DeliveryID]int64{} // of what is accepted, by delivery
-	accepted := map[uint32]int64{}
+	accepted := map[uint32]int64{}        // when they came, and by replays
 	for _, e := range r.events(r.s, store.EventQuery{}) {
 		if e.Event.Body != nil {
 			r.Errorf("event %v: its record has a body", e.Event.ID)
@@ -23,7 +23,12 @@ func (r *rig) balanced() {
 	counts := map[uint32]store.Counts{}
 	pending := map[store.DeliveryID]store.DeliveryRecord{}
 	for _, d := range r.deliveries(r.s, store.DeliveryQuery{}) {
-		if _, ok := sizes[d.ID]; !ok && d.ID.Replay == 0 {
+		if d.ID.Replay != 0 {
+			accepted[d.ID.Dest]++
+			if e, err := r.s.Event(r.ctx, d.ID.Day, d.ID.Event); err == nil {
+				sizes[d.ID] = int64(len(e.Body))
+			}
+		} else if _, ok := sizes[d.ID]; !ok {
 			r.Errorf("delivery %v belongs to no event that went to its destination", d.ID)
 		}
 		c := counts[d.ID.Dest]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ type broken struct {
 	due        func(m *model, q store.QueueID, from store.Position, until int64, limit int) ([]store.Item, int64, error)
 	queues     func(m *model) ([]store.QueueID, error)
 	move       func(m *model, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error)
+	replay     func(m *model, now time.Time, replay uint32, wants []store.Want) ([]store.Moved, error)
 	event      func(m *model, id event.ID) (*event.Event, error)
 	delivery   func(m *model, id store.DeliveryID) (store.DeliveryRecord, []store.Attempt, error)
 	events     func(m *model, q store.EventQuery) (store.Page[store.EventRecord], error)
@@ -72,6 +74,13 @@ func (b *broken) Move(ctx context.Context, now time.Time, c store.Change, ids []
 		return b.move(b.model, now, c, ids)
 	}
 	return b.model.Move(ctx, now, c, ids)
+}
+
+func (b *broken) Replay(ctx context.Context, now time.Time, replay uint32, wants []store.Want) ([]store.Moved, error) {
+	if b.replay != nil {
+		return b.replay(b.model, now, replay, wants)
+	}
+	return b.model.Replay(ctx, now, replay, wants)
 }
 
 func (b *broken) Event(ctx context.Context, day event.Day, id event.ID) (*event.Event, error) {
@@ -243,7 +252,7 @@ func caseNamed(t *testing.T, h Harness, name string) scenario {
 
 // TestSuiteFindsBrokenStores breaks one rule at a time and wants the case that names it to fail.
 func TestSuiteFindsBrokenStores(t *testing.T) {
-	for _, m := range append(append(brokenQueues(), brokenLogs()...), brokenKeepers()...) {
+	for _, m := range slices.Concat(brokenQueues(), brokenReplays(), brokenLogs(), brokenKeepers()) {
 		t.Run(strings.ReplaceAll(m.rule, " ", "_"), func(t *testing.T) {
 			h := modelHarness(func(model *model) store.Store { return m.breaks(model) })
 			if m.harness != nil {

@@ -21,6 +21,7 @@ type model struct {
 	accepted time.Time // of the newest event
 	newest   event.ID
 	events   map[event.ID]*modelEvent
+	copies   map[dayEvent]*modelEvent // that replays carried to later days
 	rows     map[store.DeliveryID]*modelRow
 	keys     map[modelKey]modelFirst
 	version  uint32
@@ -62,7 +63,7 @@ type modelFirst struct {
 
 func newModel() *model {
 	return &model{
-		events: map[event.ID]*modelEvent{}, rows: map[store.DeliveryID]*modelRow{}, keys: map[modelKey]modelFirst{},
+		events: map[event.ID]*modelEvent{}, copies: map[dayEvent]*modelEvent{}, rows: map[store.DeliveryID]*modelRow{}, keys: map[modelKey]modelFirst{},
 		settings: map[uint64][]byte{}, values: map[string][]byte{}, backups: map[string]*model{},
 	}
 }
@@ -197,7 +198,7 @@ func (m *model) outcome(now time.Time, o *store.Outcome) store.Settled {
 	stale := row.Version != o.Item.Version
 	if o.Attempt != nil {
 		a := *o.Attempt
-		if m.events[o.Item.ID.Event].gone == "erased" {
+		if m.at(o.Item.ID.Day, o.Item.ID.Event).gone == "erased" {
 			a.Answer = ""
 		}
 		row.attempts = append(row.attempts, a)
@@ -278,7 +279,7 @@ func (m *model) change(now time.Time, c store.Change, id store.DeliveryID) store
 	}
 	out := store.Moved{ID: id, From: row.state, To: row.state}
 	switch {
-	case c == store.Retry && m.events[id.Event].gone != "":
+	case c == store.Retry && m.at(id.Day, id.Event).gone != "":
 		out.Err = store.ErrNotFound
 		return out
 	case c != store.Retry && row.state != store.Pending, c == store.Rebind && row.Queue.Settings == 0:

@@ -158,10 +158,18 @@ func (m *model) Retain(ctx context.Context, now time.Time, r store.Retention, ex
 		}
 		if old(id.Day(), r.Attempts) {
 			delete(m.events, id)
-			maps.DeleteFunc(m.rows, func(d store.DeliveryID, _ *modelRow) bool { return d.Event == id })
 			days[id.Day()] = true
 		}
 	}
+	for at, e := range m.copies {
+		if old(at.day, r.Events) && e.gone == "" {
+			e.gone, e.Body, days[at.day] = "expired", nil, true
+		}
+		if old(at.day, r.Attempts) {
+			delete(m.copies, at)
+		}
+	}
+	maps.DeleteFunc(m.rows, func(id store.DeliveryID, _ *modelRow) bool { return old(id.Day, r.Attempts) })
 	maps.DeleteFunc(m.keys, func(_ modelKey, f modelFirst) bool { return old(f.day, r.Idempotency) })
 	rep.Days = len(days)
 	return rep, nil
@@ -194,14 +202,22 @@ func (m *model) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	whose := func(e *modelEvent) bool {
 		return e.gone != "erased" && e.Developer == req.Developer && e.UserID == req.User
 	}
-	rep.Cancelled = m.end(now, store.Cancel, cancelled, func(id store.DeliveryID) bool { return whose(m.events[id.Event]) })
-	for _, e := range m.events {
+	rep.Cancelled = m.end(now, store.Cancel, cancelled, func(id store.DeliveryID) bool { return whose(m.at(id.Day, id.Event)) })
+	erased := map[event.ID]bool{}
+	wipe := func(e *modelEvent) {
 		if whose(e) {
+			erased[e.ID] = true
 			e.UserID, e.Reference, e.Body, e.gone = "", "", nil, "erased"
-			rep.Events++
 			m.forget(e)
 		}
 	}
+	for _, e := range m.events {
+		wipe(e)
+	}
+	for _, e := range m.copies {
+		wipe(e)
+	}
+	rep.Events = len(erased)
 	m.erasures = append(m.erasures, req)
 	return rep, nil
 }
@@ -215,10 +231,11 @@ func (m *model) forget(e *modelEvent) {
 			m.keys[k] = first
 		}
 	}
-	for _, d := range e.to {
-		as := m.rows[store.DeliveryID{Day: e.ID.Day(), Event: e.ID, Dest: d}].attempts
-		for i := range as {
-			as[i].Answer = ""
+	for id, row := range m.rows {
+		for i := range row.attempts {
+			if id.Event == e.ID {
+				row.attempts[i].Answer = ""
+			}
 		}
 	}
 }
@@ -242,6 +259,10 @@ func (m *model) clone() *model {
 	for id, e := range m.events {
 		again := *e
 		c.events[id] = &again
+	}
+	for at, e := range m.copies {
+		again := *e
+		c.copies[at] = &again
 	}
 	for id, row := range m.rows {
 		again := *row

@@ -16,8 +16,8 @@ func (m *model) Event(ctx context.Context, day event.Day, id event.ID) (*event.E
 		return nil, err
 	}
 	defer m.mu.Unlock()
-	e := m.events[id]
-	if e == nil || e.gone != "" || day != id.Day() {
+	e := m.at(day, id)
+	if e == nil || e.gone != "" {
 		return nil, store.ErrNotFound
 	}
 	full := e.Event
@@ -112,9 +112,10 @@ func within(id event.ID, since, until time.Time) bool {
 	return (since.IsZero() || !at.Before(since)) && (until.IsZero() || at.Before(until))
 }
 
-// compareListed is the order of the list: newest event first, then by destination.
+// compareListed is the order of the list: newest event first, what a replay made with
+// those of the day it was made on, then by destination.
 func compareListed(a, b store.DeliveryID) int {
-	return cmp.Or(slices.Compare(b.Event[:], a.Event[:]), cmp.Compare(a.Dest, b.Dest))
+	return cmp.Or(cmp.Compare(b.Day, a.Day), slices.Compare(b.Event[:], a.Event[:]), cmp.Compare(a.Dest, b.Dest), cmp.Compare(a.Replay, b.Replay))
 }
 
 // cut takes the page that begins behind the cursor. A cursor names the last item of the page before.

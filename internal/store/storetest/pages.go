@@ -48,7 +48,7 @@ func (r *rig) events(s store.Store, q store.EventQuery) []store.EventRecord {
 }
 
 // deliveries reads every page of q, whose Cursor is ignored. Deliveries of one
-// event may come in any order.
+// event and day may come in any order.
 func (r *rig) deliveries(s store.Store, q store.DeliveryQuery) []store.DeliveryRecord {
 	r.Helper()
 	if q.Limit == 0 {
@@ -64,7 +64,7 @@ func (r *rig) deliveries(s store.Store, q store.DeliveryQuery) []store.DeliveryR
 			r.Fatalf("deliveries %+v: %v is listed twice", q, d.ID)
 		}
 		seen[d.ID] = true
-		if i > 0 && newer(d.ID.Event, all[i-1].ID.Event) {
+		if i > 0 && (d.ID.Day > all[i-1].ID.Day || d.ID.Day == all[i-1].ID.Day && newer(d.ID.Event, all[i-1].ID.Event)) {
 			r.Fatalf("deliveries %+v: %v comes before %v, want newest first", q, all[i-1].ID, d.ID)
 		}
 	}

@@ -65,8 +65,10 @@ func (t *trial) run(steps int, fail func()) {
 			t.append()
 		case n < 60:
 			t.settle()
-		case n < 72:
+		case n < 69:
 			t.move()
+		case n < 72:
+			t.replay()
 		case n < 80:
 			t.advance(time.Duration(t.rnd.IntN(5*3600_000)) * time.Millisecond)
 		case n < 84:
@@ -216,6 +218,30 @@ func (t *trial) move() {
 	}
 }
 
+// replay makes some deliveries again, of any replay and from any day that may hold the body.
+func (t *trial) replay() {
+	t.Helper()
+	replay := uint32(1 + t.rnd.IntN(4))
+	var wants []store.Want
+	for range min(1+t.rnd.IntN(4), len(t.ids)) {
+		id := pick(t, t.ids...)
+		w := store.Want{Event: id.Event, Day: id.Day, Dest: pick(t, id.Dest, id.Dest, t.dests[0]), Due: t.now.UnixNano() + t.rnd.Int64N(1e9)}
+		if t.rnd.IntN(10) == 0 {
+			w.Day = id.Event.Day()
+		}
+		wants = append(wants, w)
+	}
+	got := t.rig.replay(replay, wants...)
+	want, _ := t.m.Replay(t.ctx, t.now, replay, wants)
+	for i := range got {
+		t.moved(got[i], want[i])
+		if got[i].Err == nil {
+			delete(t.past, got[i].ID)
+			t.ids = append(t.ids, got[i].ID)
+		}
+	}
+}
+
 // moved compares what a change came to; the From and To of one that did not apply are open.
 func (t *trial) moved(g, w store.Moved) {
 	t.Helper()
@@ -264,7 +290,7 @@ func (t *trial) ended(what string, got, want []store.Moved) {
 	}
 	// What has lost its body must not become pending again, so no outcome of it may come undone.
 	for id := range t.past {
-		if e := t.m.events[id.Event]; e == nil || e.gone != "" {
+		if e := t.m.at(id.Day, id.Event); e == nil || e.gone != "" {
 			delete(t.past, id)
 		}
 	}

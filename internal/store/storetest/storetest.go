@@ -82,6 +82,8 @@ func topics(h Harness) []topic {
 		{"attempts", attemptCases()},
 		{"stale", staleCases()},
 		{"move", moveCases()},
+		{"replay", replayCases()},
+		{"replay over days", replayDayCases()},
 		{"counters", counterCases()},
 		{"search", searchCases()},
 		{"cursor", cursorCases()},
