@@ -31,7 +31,7 @@ func (b *bucket) Check(ctx context.Context) error {
 		return destination.Remark("the service knows no conditional writes: in a race, older events may replace newer ones")
 	}
 	_, err = b.head(ctx, key)
-	switch aws.Status(err) {
+	switch status(err) {
 	case http.StatusNotFound:
 		return nil
 	case http.StatusForbidden:
@@ -65,12 +65,12 @@ func (b *bucket) mayPut(ctx context.Context, key string) (unconditional bool, er
 		in.Body = strings.NewReader("{}")
 		in.ContentMD5, in.ChecksumSHA256 = &wrongMD5, &wrongSHA256
 		_, err := b.client.PutObject(ctx, &in)
-		switch status, code := aws.Status(err), aws.Code(err); {
+		switch answered, code := status(err), aws.Code(err); {
 		case err == nil:
 			return false, b.clean(ctx, key)
-		case status == http.StatusPreconditionFailed, status == http.StatusBadRequest && corrupt[code]:
+		case answered == http.StatusPreconditionFailed, answered == http.StatusBadRequest && corrupt[code]:
 			return condition == nil, nil
-		case status == http.StatusNotImplemented && condition != nil:
+		case answered == http.StatusNotImplemented && condition != nil:
 			continue // without one it may be better
 		default:
 			return false, b.fault(putting, key, err)

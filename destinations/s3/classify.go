@@ -24,10 +24,18 @@ func (b *bucket) fault(what action, key string, err error) error {
 		return nil
 	}
 	text := fmt.Sprintf("%s %s", map[action]string{putting: "store", reading: "look at"}[what], key)
-	if advice := b.advice(what, err); advice != "" {
+	if advice := b.advice(what, err); advice != "" && !aws.NoCredentials(err) {
 		return b.session.Fail(destination.Misconfigured, text+" ("+advice+")", err)
 	}
 	return b.session.Classify(text, err)
+}
+
+// status is what S3 answered; 0 if it was not asked.
+func status(err error) int {
+	if aws.NoCredentials(err) {
+		return 0
+	}
+	return aws.Status(err)
 }
 
 var regionForm = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
@@ -54,7 +62,7 @@ func (b *bucket) advice(what action, err error) string {
 	case "KMS.DisabledException":
 		return "enable the key kms_key_id names"
 	}
-	switch aws.Status(err) {
+	switch status(err) {
 	case http.StatusMovedPermanently:
 		return b.elsewhere(aws.Header(err, "X-Amz-Bucket-Region"))
 	case http.StatusNotFound:
@@ -70,8 +78,6 @@ func (b *bucket) advice(what action, err error) string {
 func (b *bucket) denied(what action, message string) string {
 	resource := "arn:aws:s3:::" + *b.common.Bucket + "/*"
 	switch {
-	case strings.Contains(message, "sts:AssumeRole"):
-		return ""
 	case strings.Contains(message, "kms:"):
 		return "grant kms:GenerateDataKey on the encryption key, in its policy and to these credentials"
 	case strings.Contains(message, "s3:PutObjectAcl"):

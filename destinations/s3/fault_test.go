@@ -55,6 +55,10 @@ func TestFaults(t *testing.T) {
 		{"no role", func(s *strict) {
 			s.config.Account.RoleARN, s.config.Account.STSEndpoint = testRole, s.URL
 		}, misconfigured, 0, "its trust policy must name our principal, with sts:ExternalId as in external_id"},
+		{"no STS at all", func(s *strict) {
+			s.config.Account.RoleARN, s.config.Account.STSEndpoint = testRole, s.URL
+			s.Fail("AssumeRole", strictaws.Fault{Status: 404, Raw: "<html>not found</html>"})
+		}, misconfigured, 0, ": assume the role " + testRole + ": answered 404"},
 		{"STS is down", func(s *strict) {
 			s.config.Account.RoleARN, s.config.Account.STSEndpoint = testRole, s.URL
 			s.Fail("AssumeRole", strictaws.Fault{Status: 500, Code: "InternalFailure"})

@@ -61,7 +61,7 @@ func (b *bucket) placeAt(ctx context.Context, key string, meta objectkey.Metadat
 	for range rounds {
 		if !taken {
 			err := b.put(ctx, key, meta, w, func(in *sdk.PutObjectInput) { in.IfNoneMatch = ptr("*") })
-			switch aws.Status(err) {
+			switch status(err) {
 			case http.StatusPreconditionFailed:
 			case http.StatusConflict: // somebody writes it at this moment
 				continue
@@ -73,7 +73,7 @@ func (b *bucket) placeAt(ctx context.Context, key string, meta objectkey.Metadat
 			taken = true
 		}
 		theirs, err := b.head(ctx, key)
-		switch aws.Status(err) {
+		switch status(err) {
 		case http.StatusNotFound: // deleted meanwhile
 			taken = false
 			continue
@@ -90,7 +90,7 @@ func (b *bucket) placeAt(ctx context.Context, key string, meta objectkey.Metadat
 			return next, nil
 		}
 		err = b.put(ctx, key, meta, w, func(in *sdk.PutObjectInput) { in.IfMatch = theirs.ETag })
-		switch aws.Status(err) {
+		switch status(err) {
 		case http.StatusPreconditionFailed, http.StatusConflict: // somebody was faster
 		case http.StatusNotFound:
 			if aws.Code(err) == "NoSuchBucket" {
@@ -126,7 +126,7 @@ func (b *bucket) placeUnconditionally(ctx context.Context, key string, meta obje
 		return 0, destination.Misconfigure(fmt.Errorf("store %s: %w", key, errUnconditional))
 	}
 	theirs, err := b.head(ctx, key)
-	switch status := aws.Status(err); {
+	switch answered := status(err); {
 	case err == nil:
 		switch meta.Against(theirs.Metadata) {
 		case objectkey.Leave:
@@ -134,7 +134,7 @@ func (b *bucket) placeUnconditionally(ctx context.Context, key string, meta obje
 		case objectkey.Next:
 			return next, nil
 		}
-	case status != http.StatusNotFound && status != http.StatusForbidden:
+	case answered != http.StatusNotFound && answered != http.StatusForbidden:
 		return 0, b.fault(reading, key, err)
 	}
 	return unchecked, b.fault(putting, key, b.put(ctx, key, meta, w, nil))

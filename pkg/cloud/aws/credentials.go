@@ -145,6 +145,13 @@ type credentialsError struct {
 	err  error
 }
 
+// NoCredentials tells whether the request that err is of was never made for want
+// of credentials: its status and code are those of whoever should have given them.
+func NoCredentials(err error) bool {
+	_, ok := errors.AsType[*credentialsError](err)
+	return ok
+}
+
 func (e *credentialsError) Error() string { return fmt.Sprintf("%s: %v", e.what, e.err) }
 func (e *credentialsError) Unwrap() error { return e.err }
 
