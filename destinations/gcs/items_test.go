@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -83,29 +84,33 @@ func fakes(n int) []object {
 }
 
 func TestAtMostEightAtOnceAndThoseOfOneKeyInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		objects := fakes(100)
-		for i := range objects {
-			objects[i].keys[0] = fmt.Sprint(i % 20)
-			objects[i].body = []byte{byte(i)}
-		}
-		var now, most atomic.Int32
-		last := make([]int, 20)
-		_, err := sendAll(slices.Values(objects), func(o object) (destination.Receipt, error) {
-			most.Store(max(most.Load(), now.Add(1)))
-			time.Sleep(time.Duration(100-o.body[0]) * time.Millisecond)
-			now.Add(-1)
-			if i := int(o.body[0]); i < last[i%20] {
-				t.Errorf("%d after %d", i, last[i%20])
-			} else {
-				last[i%20] = i
+	for keys, want := range map[int]int32{100: parallel, 3: 3, 1: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			objects := fakes(100)
+			for i := range objects {
+				objects[i].keys[0], objects[i].body = fmt.Sprint(i%keys), []byte{byte(i)}
 			}
-			return destination.Receipt{Code: 200}, nil
+			var now, most atomic.Int32
+			var mu sync.Mutex
+			last := map[string]byte{}
+			_, err := sendAll(slices.Values(objects), func(o object) (destination.Receipt, error) {
+				n := now.Add(1)
+				time.Sleep(time.Duration(100-o.body[0]) * time.Millisecond) // those that come later would be sooner
+				now.Add(-1)
+				mu.Lock()
+				defer mu.Unlock()
+				most.Store(max(most.Load(), n))
+				if o.body[0] < last[o.keys[0]] {
+					t.Errorf("%d keys: %d after %d", keys, o.body[0], last[o.keys[0]])
+				}
+				last[o.keys[0]] = o.body[0]
+				return destination.Receipt{Code: 200}, nil
+			})
+			if err != nil || most.Load() != want {
+				t.Errorf("%d keys: %d at once, want %d; %v", keys, most.Load(), want, err)
+			}
 		})
-		if err != nil || most.Load() != parallel {
-			t.Errorf("%d at once, %v", most.Load(), err)
-		}
-	})
+	}
 }
 
 func TestTheGravestFailureCounts(t *testing.T) {
