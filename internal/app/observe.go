@@ -22,5 +22,15 @@ func (a *App) observe() {
 			func() float64 { return float64(a.store.Stats().Bytes) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_free_bytes", Help: "Free bytes of the disk the store lies on."},
 			func() float64 { return float64(a.store.Stats().DiskFree) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_reserve_bytes", Help: "Free bytes below which no new events are taken."},
+			func() float64 { return float64(a.started.Store.Pebble.Reserve) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_ready", Help: "1 while new events are taken, as /readyz says."}, a.ready),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+}
+
+func (a *App) ready() float64 {
+	if a.stopping.Load() || a.store.Ready() != nil {
+		return 0
+	}
+	return 1
 }
