@@ -3,6 +3,7 @@ package all
 
 import (
 	"github.com/seed-51f8da91/fantail/destinations/gcs"
+	"github.com/seed-51f8da91/fantail/destinations/mysql"
 	"github.com/seed-51f8da91/fantail/destinations/postgres"
 	"github.com/seed-51f8da91/fantail/destinations/s3"
 	"github.com/seed-51f8da91/fantail/destinations/sqs"
@@ -14,6 +15,7 @@ import (
 func Destinations() destination.Registry {
 	return destination.NewRegistry(
 		gcs.Definition(),
+		mysql.Definition(),
 		postgres.Definition(),
 		s3.Definition(),
 		sqs.Definition(),

@@ -1,13 +1,8 @@
 package postgres
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -82,84 +77,24 @@ func (p *postgres) fault(what string, err error) (fault error, alone bool) {
 		}
 		return worded(m, p.said(pe))
 	}
-	if why := untrusted(err); why != "" {
+	why := sqltables.Untrusted(err)
+	switch text := err.Error(); {
+	case strings.Contains(text, "server refused TLS connection"):
+		why = sqltables.NoTLS
+	case strings.Contains(text, "require_auth check failed"):
+		why = "the server asks for the password in plain text without TLS: turn on TLS, or SCRAM on the server"
+	case strings.Contains(text, "channel binding"):
+		why = "the server does not bind its authentication to TLS: set channel_binding to prefer"
+	}
+	if why != "" {
 		return worded(meaning{class: destination.Misconfigured}, why)
 	}
-	return worded(meaning{}, p.describe(err))
+	return worded(meaning{}, sqltables.Describe(err, p.target.password))
 }
 
 // said quotes the server. The detail of an error repeats whole rows and stays out.
 func (p *postgres) said(e *pgconn.PgError) string {
 	return "answered " + sqltables.Quote(e.Code, p.target.password) + ": " + sqltables.Quote(e.Message, p.target.password)
-}
-
-// untrusted words what keeps TLS from ever working with these settings.
-func untrusted(err error) string {
-	const set = ": set tls.ca to what signed the server's certificate, or tls.server_name to the name in it"
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "the server's certificate is signed by nobody we trust" + set
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return "the server's certificate is for another name" + set
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "the server's certificate is not valid" + set
-	}
-	switch text := err.Error(); {
-	case strings.Contains(text, "server refused TLS connection"):
-		return "the server takes no TLS: turn it on there, or set tls.mode to disable, which lets everybody on the way read along"
-	case strings.Contains(text, "require_auth check failed"):
-		return "the server asks for the password in plain text without TLS: turn on TLS, or SCRAM on the server"
-	case strings.Contains(text, "channel binding"):
-		return "the server does not bind its authentication to TLS: set channel_binding to prefer"
-	}
-	return ""
-}
-
-// describe words what went wrong on the way, without this machine's addresses.
-func (p *postgres) describe(err error) string {
-	var timeout net.Error
-	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "no answer in time"
-	case errors.Is(err, context.Canceled):
-		return "the attempt was cancelled"
-	}
-	var last string
-	for _, e := range leaves(err) {
-		text := e.Error()
-		if op, ok := errors.AsType[*net.OpError](e); ok {
-			text = op.Op + ": " + op.Err.Error()
-			if inner, ok := errors.AsType[*os.SyscallError](op.Err); ok {
-				text = op.Op + ": " + inner.Err.Error()
-			}
-		}
-		if !strings.Contains(last, text) {
-			last = strings.TrimPrefix(last+"; "+text, "; ")
-		}
-	}
-	return sqltables.Quote(last, p.target.password)
-}
-
-// leaves returns the errors at the ends of a tree; a net.OpError, which knows
-// what was done, counts as one.
-func leaves(err error) []error {
-	if _, ok := err.(*net.OpError); ok { //nolint:errorlint // this very error, not one below
-		return []error{err}
-	}
-	switch e := err.(type) { //nolint:errorlint // the same
-	case interface{ Unwrap() []error }:
-		var all []error
-		for _, one := range e.Unwrap() {
-			all = append(all, leaves(one)...)
-		}
-		return all
-	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil {
-			return leaves(inner)
-		}
-	}
-	return []error{err}
 }
 
 // ours tells whether a column is one that we fill.

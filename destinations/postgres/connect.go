@@ -49,7 +49,7 @@ func (t *target) config(dial destination.DialFunc) (*pgconn.Config, error) {
 	}
 	c.Fallbacks = nil
 	for i, h := range t.hosts {
-		tls, err := t.tls.Config(h.name)
+		tls, err := t.tls.Config(h.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -57,9 +57,9 @@ func (t *target) config(dial destination.DialFunc) (*pgconn.Config, error) {
 			tls.NextProtos = []string{"postgresql"}
 		}
 		if i == 0 {
-			c.Host, c.Port, c.TLSConfig = h.name, h.port, tls
+			c.Host, c.Port, c.TLSConfig = h.Name, h.Port, tls
 		} else {
-			c.Fallbacks = append(c.Fallbacks, &pgconn.FallbackConfig{Host: h.name, Port: h.port, TLSConfig: tls})
+			c.Fallbacks = append(c.Fallbacks, &pgconn.FallbackConfig{Host: h.Name, Port: h.Port, TLSConfig: tls})
 		}
 	}
 	return c, nil

@@ -3,10 +3,6 @@ package postgres
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +15,7 @@ import (
 // from a DSN, the environment and files in the home directory, of which it is
 // given none.
 type target struct {
-	hosts          []host
+	hosts          []sqltables.Host
 	database, user string
 	password       secret.Value
 	tls            sqltables.TLS
@@ -29,13 +25,6 @@ type target struct {
 	params         map[string]string
 	connectTimeout time.Duration // to one host
 }
-
-type host struct {
-	name string
-	port uint16
-}
-
-func (h host) String() string { return net.JoinHostPort(h.name, strconv.Itoa(int(h.port))) }
 
 // connectTimeout is what one host gets, so that a dead one leaves time for the
 // next.
@@ -72,9 +61,9 @@ func (c Config) target() (*target, error) {
 		port = 5432
 	}
 	if len(faults) == 0 {
-		err := t.locate(hosts, uint16(port))
-		if err != nil {
-			faults = append(faults, err)
+		var err error
+		if t.hosts, err = sqltables.Hosts(hosts, uint16(port)); err != nil {
+			faults = append(faults, fmt.Errorf("host: %w", err))
 		}
 	}
 	for _, required := range []struct{ path, value string }{{"user", t.user}, {"database", t.database}} {
@@ -107,36 +96,14 @@ var modes = []string{sqltables.Disable, sqltables.Require, sqltables.VerifyCA, s
 // read reads a DSN. What it does not understand is an error: a parameter that
 // asks for safety and is ignored would be worse.
 func (t *target) read(dsn string) (hosts, mode string, err error) {
-	scheme, rest, ok := strings.Cut(dsn, "://")
-	if !ok || scheme != "postgres" && scheme != "postgresql" {
-		return "", "", errors.New("must be a URL, postgres://user:password@host:port/database: or use host, user, password and database")
-	}
-	rest, query, _ := strings.Cut(rest, "?")
-	rest, path, _ := strings.Cut(rest, "/")
-	const broken = "is no valid URL: characters such as @ / : ? # % of user and password must be written %40 %2F %3A %3F %23 %25"
-	if strings.Contains(dsn, "#") || strings.Contains(dsn, "\x00") {
-		return "", "", errors.New(broken)
-	}
-	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		user, password, _ := strings.Cut(rest[:i], ":")
-		rest = rest[i+1:]
-		u, err1 := url.PathUnescape(user)
-		p, err2 := url.PathUnescape(password)
-		if err1 != nil || err2 != nil {
-			return "", "", errors.New(broken)
-		}
-		t.user, t.password = u, secret.New(p)
-	}
-	if t.database, err = url.PathUnescape(path); err != nil {
-		return "", "", errors.New(broken)
-	}
-	values, err := url.ParseQuery(query)
+	parts, err := sqltables.SplitDSN(dsn, "postgres", "postgresql")
 	if err != nil {
-		return "", "", errors.New(broken)
+		return "", "", err
 	}
+	t.user, t.password, t.database = parts.User, parts.Password, parts.Database
 	mode = sqltables.VerifyFull
 	var faults []error
-	for name, all := range values {
+	for name, all := range parts.Params {
 		value := all[len(all)-1]
 		known := true
 		switch name {
@@ -180,33 +147,5 @@ func (t *target) read(dsn string) (hosts, mode string, err error) {
 			faults = append(faults, fmt.Errorf("the parameter %s has a value that is not accepted", name))
 		}
 	}
-	return rest, mode, errors.Join(faults...)
-}
-
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$`)
-
-// locate reads a list of hosts. A path would be a unix socket, past the guard.
-func (t *target) locate(list string, port uint16) error {
-	if list == "" {
-		return errors.New("host: is required, here or in dsn")
-	}
-	for one := range strings.SplitSeq(list, ",") {
-		h := host{one, port}
-		if name, p, err := net.SplitHostPort(one); err == nil {
-			n, err := strconv.ParseUint(p, 10, 16)
-			if err != nil || n == 0 {
-				return errors.New("host: a port is no number from 1 to 65535")
-			}
-			h = host{name, uint16(n)}
-		}
-		h.name = strings.TrimSuffix(strings.TrimPrefix(h.name, "["), "]")
-		if a, err := netip.ParseAddr(h.name); (err != nil || a.Zone() != "") && !hostName.MatchString(h.name) {
-			return errors.New("host: must be host names or addresses, with commas between them: no unix sockets, no zones")
-		}
-		t.hosts = append(t.hosts, h)
-	}
-	if len(t.hosts) > 16 {
-		return errors.New("host: must be 16 hosts at most")
-	}
-	return nil
+	return parts.Hosts, mode, errors.Join(faults...)
 }

@@ -42,6 +42,7 @@ func farAt(tb testing.TB, dsn string) *far {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	admin.SetMaxIdleConns(0) // servers are killed
 	f.admin = admin
 	sqltablestest.Exec(tb, admin,
 		fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", quoted(f.role), rolePassword),

@@ -1,0 +1,89 @@
+package sqltables
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// DSN is the parts of a URL such as postgres://user:password@host:port/database.
+type DSN struct {
+	User     string
+	Password secret.Value
+	Hosts    string // as Hosts reads them
+	Database string
+	Params   url.Values
+}
+
+// SplitDSN takes a URL apart. Its errors show nothing of it. It is no job for
+// net/url, which knows one host only and quotes what it cannot read.
+func SplitDSN(dsn string, schemes ...string) (d DSN, err error) {
+	scheme, rest, ok := strings.Cut(dsn, "://")
+	if !ok || !slices.Contains(schemes, scheme) {
+		return d, errors.New("must be a URL, " + schemes[0] + "://user:password@host:port/database: or use host, user, password and database")
+	}
+	rest, query, _ := strings.Cut(rest, "?")
+	rest, database, _ := strings.Cut(rest, "/")
+	user, password := "", ""
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		user, password, _ = strings.Cut(rest[:i], ":")
+		rest = rest[i+1:]
+	}
+	broken := strings.ContainsAny(dsn, "#\x00")
+	for _, part := range []*string{&user, &password, &database} {
+		if *part, err = url.PathUnescape(*part); err != nil {
+			broken = true
+		}
+	}
+	params, err := url.ParseQuery(query)
+	if err != nil || broken || strings.Contains(user+password+database, "\x00") {
+		return d, errors.New("is no valid URL: characters such as @ / : ? # % of user and password must be written %40 %2F %3A %3F %23 %25")
+	}
+	return DSN{user, secret.New(password), rest, database, params}, nil
+}
+
+// Host is one server.
+type Host struct {
+	Name string // or address
+	Port uint16
+}
+
+func (h Host) String() string { return net.JoinHostPort(h.Name, strconv.Itoa(int(h.Port))) }
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}$`)
+
+// maxHosts is how many servers one database may have.
+const maxHosts = 16
+
+// Hosts reads a list of hosts with commas between them; port is of those that
+// name none. A path would be a unix socket, past the guard.
+func Hosts(list string, port uint16) (all []Host, err error) {
+	if list == "" {
+		return nil, errors.New("is required, here or in dsn")
+	}
+	for one := range strings.SplitSeq(list, ",") {
+		h := Host{one, port}
+		if name, p, err := net.SplitHostPort(one); err == nil {
+			n, err := strconv.ParseUint(p, 10, 16)
+			if err != nil || n == 0 {
+				return nil, errors.New("has a port that is no number from 1 to 65535")
+			}
+			h = Host{name, uint16(n)}
+		}
+		h.Name = strings.TrimSuffix(strings.TrimPrefix(h.Name, "["), "]")
+		if a, err := netip.ParseAddr(h.Name); (err != nil || a.Zone() != "") && !hostName.MatchString(h.Name) {
+			return nil, errors.New("must be host names or addresses, with commas between them: no unix sockets, no zones")
+		}
+		if all = append(all, h); len(all) > maxHosts {
+			return nil, errors.New("must be 16 hosts at most")
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,145 @@
+// Package mysql writes events as rows of tables in a MySQL or MariaDB database:
+// users, and payloads with links to what object storage holds.
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	driver "github.com/go-sql-driver/mysql"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+var (
+	_ destination.Destination = (*mysql)(nil)
+	_ destination.Batcher     = (*mysql)(nil)
+	_ destination.Checker     = (*mysql)(nil)
+	_ destination.Explainer   = (*mysql)(nil)
+	_ sqltables.Writer        = (*mysql)(nil)
+)
+
+const (
+	// idleTime is how long a connection is kept without use: a database has few.
+	idleTime = 30 * time.Second
+	// lifetime is how old a connection grows: new ones follow a change of the
+	// name's address.
+	lifetime = 30 * time.Minute
+)
+
+type mysql struct {
+	target     *target
+	tables     sqltables.Tables
+	statements statements
+	db         func() *sql.DB // opened at its first use, since it has a goroutine
+	most       int            // connections
+	sender     *sqltables.Sender
+	complete   atomic.Bool   // the tables are known to be there, with their keys
+	making     chan struct{} // held by who makes tables
+}
+
+func open(c Config, deps destination.Deps) (destination.Destination, error) {
+	t, err := c.target()
+	if err != nil {
+		return nil, err
+	}
+	if deps.Dial == nil {
+		return nil, errors.New("the engine lends no network")
+	}
+	config, err := t.config(deps.Dial)
+	if err != nil {
+		return nil, err
+	}
+	connector, err := driver.NewConnector(config)
+	if err != nil {
+		return nil, errors.New("set up the MySQL driver: it refuses the settings") // its text may quote them
+	}
+	m := &mysql{target: t, tables: sqltables.Of(deps.Brand), making: make(chan struct{}, 1), most: c.MaxConnections}
+	m.statements = statementsOf(m.tables)
+	m.db = sync.OnceValue(func() *sql.DB {
+		db := sql.OpenDB(connector)
+		db.SetMaxOpenConns(m.most)
+		db.SetMaxIdleConns(m.most)
+		db.SetConnMaxIdleTime(idleTime)
+		db.SetConnMaxLifetime(lifetime)
+		return db
+	})
+	if m.sender, err = sqltables.NewSender(c.Settings, deps, m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Send makes one attempt.
+func (m *mysql) Send(ctx context.Context, d destination.Delivery) (destination.Receipt, error) {
+	r := m.SendBatch(ctx, []destination.Delivery{d})[0]
+	return r.Receipt, r.Err
+}
+
+// MaxBatch is how many deliveries share a transaction.
+func (m *mysql) MaxBatch() int { return sqltables.MaxBatch }
+
+// SendBatch makes one attempt of each.
+func (m *mysql) SendBatch(ctx context.Context, ds []destination.Delivery) []destination.Result {
+	return m.sender.Send(ctx, ds)
+}
+
+// Write stores rows in one transaction. The first looks at the tables: without
+// their keys, which no error would tell of, repeats would add rows. Where
+// something is missing later, it is made and the rows are tried again.
+func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.Receipt, alone bool, err error) {
+	known := m.complete.Load()
+	if !known {
+		err = m.makeTables(ctx)
+	}
+	if err == nil {
+		if err = m.statements.store(ctx, m.db(), rows); known && incomplete(err) {
+			m.complete.Store(false)
+			if err = m.makeTables(ctx); err == nil {
+				err = m.statements.store(ctx, m.db(), rows)
+			}
+		}
+	}
+	r.Address = m.target.host.String()
+	if err != nil {
+		if me, ok := errors.AsType[*driver.MySQLError](err); ok {
+			r.Code, r.Answer = int(me.Number), m.said(me)
+			if denied(me.Number) {
+				err = m.grant(ctx, me)
+			}
+		}
+		err, alone = m.fault("write rows", err)
+	}
+	return r, alone, err
+}
+
+// reconnect ends the connections that are idle: the rights to a database are read
+// when a connection begins, so that one to which they were denied never sees them
+// granted.
+func (m *mysql) reconnect() {
+	m.db().SetMaxIdleConns(-1)
+	m.db().SetMaxIdleConns(m.most)
+}
+
+// Explain shows the rows that Send would write.
+func (m *mysql) Explain(d destination.Delivery) (destination.Explanation, error) {
+	x, err := sqltables.Explain(d.Event, m.sender.Catalogue, m.tables)
+	x.Target = m.String()
+	return x, err
+}
+
+// String says where the rows go. Together with GoString it keeps credentials
+// out of every print of a destination.
+func (m *mysql) String() string {
+	return fmt.Sprintf("MySQL database %s at %s", m.target.database, m.target.host)
+}
+func (m *mysql) GoString() string { return m.String() }
+
+// Close ends the connections.
+func (m *mysql) Close() error { return errors.Join(m.db().Close(), m.sender.Close()) }
