@@ -1,0 +1,55 @@
+package replay
+
+import "slices"
+
+// Target is a destination of the settings.
+type Target struct {
+	ID        uint32
+	Developer string
+	Name      string
+	Matches   func(typ string) bool // its events filter
+}
+
+// Targets are the destinations of the settings in force. They are immutable; a
+// reload swaps them whole.
+type Targets struct {
+	byID        map[uint32]*Target
+	byDeveloper map[string][]*Target
+}
+
+// NewTargets indexes the destinations of the settings.
+func NewTargets(list []Target) *Targets {
+	t := &Targets{byID: make(map[uint32]*Target, len(list)), byDeveloper: map[string][]*Target{}}
+	for i := range list {
+		d := &list[i]
+		t.byID[d.ID] = d
+		t.byDeveloper[d.Developer] = append(t.byDeveloper[d.Developer], d)
+	}
+	return t
+}
+
+// meant returns the ids that a filter means, nil for all there are.
+func (t *Targets) meant(f *Filter) (ids []uint32, err error) {
+	if f.Developer == "" {
+		return nil, nil
+	}
+	for _, d := range t.byDeveloper[f.Developer] {
+		if f.Destination == "" || d.Name == f.Destination {
+			ids = append(ids, d.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, ErrUnknown
+	}
+	return ids, nil
+}
+
+// wants tells whether a replay sends events of that type to d. Whoever names
+// both a destination and types gets just that; else a destination gets nothing
+// that it has not subscribed to.
+func (f *Filter) wants(d *Target, typ string) bool {
+	if len(f.Types) == 0 {
+		return d.Matches(typ)
+	}
+	return slices.Contains(f.Types, typ) && (f.Destination != "" || d.Matches(typ))
+}
