@@ -67,7 +67,8 @@ func kind(secure bool, config func(*Config)) destinationtest.Kind {
 		},
 		Requests:    func(tb testing.TB, far destinationtest.FarSide) int { return far.(*receiver).count(tb) },
 		Connections: 1,
-		Explains:    true,
+		Checks:      true, Connects: true,
+		Explains: true,
 	}
 	if !secure { // HTTP/2 frames allow no garbage, and its header limit is tested by itself
 		k.Failures = append(k.Failures,

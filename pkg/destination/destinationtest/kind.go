@@ -58,6 +58,10 @@ type Kind struct {
 
 	Batches, Checks, Explains bool // implements Batcher, Checker, Explainer
 
+	// Connects says that Check only connects, and sends no request: it sees none
+	// of Failures.
+	Connects bool
+
 	patience time.Duration // 0: promptly; shorter where the suite watches itself fail
 }
 
@@ -129,7 +133,7 @@ func cases(k Kind) []testCase {
 		add(true, "RecoversFrom/"+f.Name, func(b *bench) { recoversFrom(b, f) })
 		add(k.Requests != nil, "NeverRetries/"+f.Name, func(b *bench) { neverRetries(b, f) })
 		add(k.Batches, "BatchFailsWhole/"+f.Name, func(b *bench) { batchFailsWhole(b, f) })
-		add(k.Checks && f.Class == destination.Misconfigured, "CheckFinds/"+f.Name, func(b *bench) { checkFinds(b, f) })
+		add(k.Checks && !k.Connects && f.Class == destination.Misconfigured, "CheckFinds/"+f.Name, func(b *bench) { checkFinds(b, f) })
 	}
 	add(!k.Duplicates, "StoresARepeatOnce", storesARepeatOnce)
 	add(k.Connections > 0, "ReusesConnections", reusesConnections)

@@ -1,0 +1,108 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// labelled is how many destinations have a gauge of their own: the first by
+// developer and name, as with all gauges of destinations.
+const labelled = 500
+
+// Board keeps the last result of each destination, in memory: after a start all
+// are checked anew.
+type Board struct {
+	expiry *prometheus.Desc
+
+	mu   sync.Mutex
+	last map[store.DestinationKey]posted
+}
+
+// posted is a result and the settings that it is of.
+type posted struct {
+	hash   uint64
+	result Result
+}
+
+var _ prometheus.Collector = (*Board)(nil)
+
+// NewBoard makes an empty Board, which is also the collector of
+// fantail_certificate_expiry_seconds.
+func NewBoard() *Board {
+	return &Board{last: map[store.DestinationKey]posted{}, expiry: prometheus.NewDesc("fantail_certificate_expiry_seconds",
+		"Time until the first certificate ends that the last check of a destination saw; negative once it has.", []string{"developer", "destination"}, nil)}
+}
+
+// Post keeps r as the last result of key under the settings hash, unless a newer one is there.
+func (b *Board) Post(key store.DestinationKey, hash uint64, r Result) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.last[key].result.At.After(r.At) {
+		b.last[key] = posted{hash, r}
+	}
+}
+
+// Last returns the last result of key under any settings.
+func (b *Board) Last(key store.DestinationKey) (Result, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, ok := b.last[key]
+	return p.result, ok
+}
+
+// LastOf returns the last result of key under the settings hash.
+func (b *Board) LastOf(key store.DestinationKey, hash uint64) (Result, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, ok := b.last[key]
+	return p.result, ok && p.hash == hash
+}
+
+// Keep forgets all destinations but those of current.
+func (b *Board) Keep(current map[store.DestinationKey]uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for key := range b.last {
+		if _, ok := current[key]; !ok {
+			delete(b.last, key)
+		}
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (b *Board) Describe(c chan<- *prometheus.Desc) { c <- b.expiry }
+
+// Collect implements prometheus.Collector.
+func (b *Board) Collect(c chan<- prometheus.Metric) {
+	type gauge struct {
+		developer, name string
+		expires         time.Time
+	}
+	b.mu.Lock()
+	all := make([]gauge, 0, len(b.last))
+	for key, p := range b.last {
+		if !p.result.Expires.IsZero() {
+			all = append(all, gauge{key.Developer, key.Name, p.result.Expires})
+		}
+	}
+	b.mu.Unlock()
+	// Another kind under the same name is another destination, and the sooner end
+	// counts, as it does among those that share the label "other".
+	slices.SortFunc(all, func(x, y gauge) int {
+		return cmp.Or(cmp.Compare(x.developer, y.developer), cmp.Compare(x.name, y.name), x.expires.Compare(y.expires))
+	})
+	all = slices.CompactFunc(all, func(x, y gauge) bool { return x.developer == y.developer && x.name == y.name })
+	if len(all) > labelled {
+		rest := slices.MinFunc(all[labelled:], func(x, y gauge) int { return x.expires.Compare(y.expires) })
+		all = append(all[:labelled], gauge{"other", "other", rest.expires})
+	}
+	for _, g := range all {
+		c <- prometheus.MustNewConstMetric(b.expiry, prometheus.GaugeValue, time.Until(g.expires).Seconds(), g.developer, g.name)
+	}
+}
