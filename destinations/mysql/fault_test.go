@@ -110,8 +110,10 @@ func TestAServerThatTakesNoWrites(t *testing.T) {
 		t.Error(err)
 	}
 	f.exec(t, "ALTER USER "+f.user+" WITH MAX_USER_CONNECTIONS 1")
-	other := f.open(t)
-	_, err = other.Send(t.Context(), plain(t, 3))
+	if _, err := f.open(t).Send(t.Context(), plain(t, 3)); err != nil {
+		t.Error(err)
+	}
+	_, err = f.open(t).Send(t.Context(), plain(t, 3))
 	if class, _ := destination.ClassOf(err); err == nil || class != destination.Transient {
 		t.Errorf("no more connections: %v", err)
 	}

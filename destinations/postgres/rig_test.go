@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // for looking at the tables
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
@@ -103,4 +104,16 @@ func tableNames() (names []string) {
 		names = append(names, t.Name)
 	}
 	return names
+}
+
+func pgError(code, column string) error {
+	return fmt.Errorf("write: %w", &pgconn.PgError{Severity: "ERROR", Code: code, Message: "no", ColumnName: column})
+}
+
+func classOf(err error, alone bool) string {
+	class, _ := destination.ClassOf(err)
+	if alone {
+		return class.String() + " alone"
+	}
+	return class.String()
 }
