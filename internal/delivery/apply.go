@@ -52,10 +52,11 @@ func (s *Scheduler) adopt(t *Target, now instant) {
 		settings := *c
 		l.settings = &settings
 		if d.state.Held && d.state.Settings != c.Hash {
-			s.unhold(d, "its settings changed")
+			s.unhold(d, "its settings changed", now)
 		} else if d.state.Held && l.hold.wait == 0 {
 			l.hold.next(now.mono, holdFirst, holdMost) // held by the process before this one
 		}
+		s.remember(d, l, now)
 	} else if c != nil && c.Destination != nil {
 		s.retire(open(c.Destination))
 	}
@@ -70,6 +71,9 @@ func (s *Scheduler) adopt(t *Target, now instant) {
 			s.retreat(l)
 		}
 		s.tidyLane(l)
+	}
+	if d.disabled || d.removed {
+		s.forgive(d)
 	}
 	if d.current == nil {
 		for _, q := range d.queues {

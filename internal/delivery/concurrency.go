@@ -119,8 +119,13 @@ type pacer struct {
 }
 
 func (p *pacer) next(mono int64, first, most time.Duration) {
-	p.wait = min(max(first, 2*p.wait), most)
+	p.wait = p.grown(first, most)
 	p.at = mono + int64(p.wait)
+}
+
+// grown returns the wait that next would make.
+func (p *pacer) grown(first, most time.Duration) time.Duration {
+	return min(max(first, 2*p.wait), most)
 }
 
 const (

@@ -41,6 +41,7 @@ type policy struct {
 	hash     uint64
 	current  bool          // the destination still has these settings
 	probe    bool          // of a held destination
+	again    time.Duration // then: the wait until the next probe
 	soon     time.Duration // wait after a fault of our own
 }
 
@@ -104,6 +105,9 @@ func decide(item store.Item, e ending, p policy, now time.Time, chance float64) 
 		says = throttling
 	}
 	if p.probe {
+		// The next probe is of another delivery: one that the far side will never
+		// take must not keep the others from showing that it is back.
+		o.Due = max(item.Due, now.Add(p.again).UnixNano())
 		return o, says
 	}
 	o.Attempt.Counted = true

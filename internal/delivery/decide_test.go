@@ -64,7 +64,7 @@ func TestOutcomeTable(t *testing.T) {
 	}
 	for _, tt := range endings {
 		for mask := range 16 {
-			p := policy{schedule: plan, hash: hash, frozen: mask&1 != 0, current: mask&2 != 0, probe: mask&4 != 0, soon: 3 * time.Second}
+			p := policy{schedule: plan, hash: hash, frozen: mask&1 != 0, current: mask&2 != 0, probe: mask&4 != 0, again: 2 * time.Minute, soon: 3 * time.Second}
 			queue := store.QueueID{Dest: 1}
 			if mask&8 != 0 {
 				queue.Settings = frozen
@@ -118,11 +118,13 @@ type result struct {
 	verdict  verdict
 }
 
-// transient: the schedule's next time, dead when it is used up, nothing counted in a probe.
+// transient: the schedule's next time, dead when it is used up; a probe counts
+// nothing, and its delivery stands back until the next one.
 func transient(plan retry.Schedule, now time.Time, v verdict) func(store.Item, policy) result {
 	return func(it store.Item, p policy) result {
 		r := result{store.Pending, it.Due, it.Attempts, false, "transient", v}
 		if p.probe {
+			r.due = now.Add(p.again).UnixNano()
 			return r
 		}
 		r.counted = true

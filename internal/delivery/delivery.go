@@ -68,6 +68,7 @@ type Options struct {
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 	Chance  func() float64 // uniform in [0,1), for jitter; nil: math/rand/v2
+	Tell    func(Notice)   // gets every notice, under the scheduler's lock: it must neither block nor call back; nil: nobody does
 
 	// Wall is what the wall clock shows, in ns, at a reading of time.Now; nil: what
 	// the reading says. Due times are compared with it, intervals never are.

@@ -26,6 +26,8 @@ func (s *Scheduler) holdBack(l *lane, why string, now instant) {
 	}
 	held := d.state.Held
 	d.state.Held, d.state.Settings = true, l.hash
+	since, attempts := l.outage.began, l.outage.attempts
+	s.forgive(d)
 	if !d.state.Paused {
 		d.state.Reason = why
 		if !held {
@@ -34,11 +36,14 @@ func (s *Scheduler) holdBack(l *lane, why string, now instant) {
 	}
 	s.retreat(l)
 	s.keep(d)
-	s.log.Warn("the destination is held", "developer", d.key.Developer, "destination", d.key.Name, "reason", why)
+	if !held {
+		s.say(d, Notice{Name: DestinationHeld, Reason: why, Since: since, Attempts: attempts}, now)
+	}
 }
 
 // unhold ends a hold.
-func (s *Scheduler) unhold(d *dest, why string) {
+func (s *Scheduler) unhold(d *dest, why string, now instant) {
+	since := d.state.Since
 	d.state.Held, d.state.Settings = false, 0
 	if !d.state.Paused {
 		d.state.Reason, d.state.Since = "", time.Time{}
@@ -47,7 +52,7 @@ func (s *Scheduler) unhold(d *dest, why string) {
 		l.hold = pacer{}
 	}
 	s.keep(d)
-	s.log.Info("the hold ends", "developer", d.key.Developer, "destination", d.key.Name, "why", why)
+	s.say(d, Notice{Name: DestinationResumed, Reason: why, Since: since}, now)
 }
 
 // wait is how long the far side asked to be left alone.
@@ -63,15 +68,19 @@ func (s *Scheduler) Pause(ctx context.Context, id uint32, reason string) error {
 		for _, l := range d.lanes {
 			s.retreat(l)
 		}
+		s.forgive(d)
 	})
 }
 
 // Resume ends a pause and a hold.
 func (s *Scheduler) Resume(ctx context.Context, id uint32) error {
-	return s.turnState(ctx, id, func(d *dest, _ instant) {
+	return s.turnState(ctx, id, func(d *dest, now instant) {
+		if d.state.Held {
+			s.say(d, Notice{Name: DestinationResumed, Reason: "by hand", Since: d.state.Since}, now)
+		}
 		d.state = store.DestinationState{}
 		for _, l := range d.lanes {
-			l.hold = pacer{}
+			l.hold, l.outage = pacer{}, outage{}
 		}
 	})
 }

@@ -72,6 +72,7 @@ type lane struct {
 
 	conc    concurrency
 	breaker breaker
+	outage  outage
 	hold    pacer
 	median  median
 	waitTo  int64 // mono: the far side asked to wait

@@ -159,7 +159,7 @@ func (s *Scheduler) land(a *attempt) *attempt {
 			}
 			p := policy{
 				schedule: a.settings.Schedule, frozen: a.settings.Frozen && !a.unfrozen, hash: l.hash,
-				current: l == l.dest.current, probe: a.probe && l.held(), soon: l.ailing.after(now.mono),
+				current: l == l.dest.current, probe: a.probe && l.held(), again: l.hold.grown(holdFirst, holdMost), soon: l.ailing.after(now.mono),
 			}
 			o, v := decide(j.item, e.ending, p, now.time(), s.chance())
 			l.dest.kind.tried(&o, &e.ending, now)
@@ -224,6 +224,7 @@ func (s *Scheduler) conclude(a *attempt, j *job, v verdict, e *ending, fell bool
 	switch v {
 	case healthy:
 		l.median.add(int64(e.took))
+		s.succeeds(l)
 		l.proven, l.hanging = true, false
 		if l.breaker.close() {
 			l.conc = concurrency{limit: 1}
@@ -233,7 +234,7 @@ func (s *Scheduler) conclude(a *attempt, j *job, v verdict, e *ending, fell bool
 		}
 		if a.probe && l.held() {
 			l.conc = concurrency{limit: 1}
-			s.unhold(l.dest, "a probe succeeded")
+			s.unhold(l.dest, "a probe succeeded", now)
 		}
 	case failing:
 		l.proven = false
@@ -247,7 +248,11 @@ func (s *Scheduler) conclude(a *attempt, j *job, v verdict, e *ending, fell bool
 			s.retreat(l)
 			s.log.Warn("the destination fails; it is tried now and then", "developer", l.dest.key.Developer, "destination", l.dest.key.Name, "answer", e.answer)
 		}
+		if !l.held() {
+			s.fails(l, e, now)
+		}
 	case throttling:
+		l.outage.stand(now.mono)
 		if !fell {
 			l.conc.fall()
 		}
@@ -261,6 +266,7 @@ func (s *Scheduler) conclude(a *attempt, j *job, v verdict, e *ending, fell bool
 		l.proven = false
 		s.holdBack(l, e.answer, now)
 	case ailing:
+		l.outage.stand(now.mono)
 		l.ailing.push(now.mono)
 	}
 }

@@ -37,6 +37,7 @@ type rig struct {
 	skew    atomic.Int64 // ns of the wall clock
 	log     *strings.Builder
 	wrap    func(Store) Store
+	tell    func(Notice)
 	users   int
 	offered []accepting
 }
@@ -105,6 +106,7 @@ func (r *rig) build() {
 			return nil, store.ErrNotFound
 		},
 		Wall: func(t time.Time) int64 { return t.UnixNano() + r.skew.Load() },
+		Tell: r.tell,
 	})
 }
 

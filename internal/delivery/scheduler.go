@@ -39,6 +39,7 @@ type Scheduler struct {
 	thaw   func(ctx context.Context, dest uint32, hash uint64) (*Settings, error)
 	log    *slog.Logger
 	chance func() float64
+	tell   func(Notice)
 	wall   func(time.Time) int64
 	epoch  time.Time
 	large  sync.Mutex // held while a large body is read
@@ -90,7 +91,7 @@ func New(o Options) *Scheduler {
 	}
 	s := &Scheduler{
 		store: o.Store, thaw: o.Thaw, log: o.Log, chance: o.Chance, flight: o.Flight,
-		wall:       o.Wall,
+		wall: o.Wall, tell: o.Tell,
 		epoch:      time.Now(),
 		dests:      make(map[uint32]*dest),
 		developers: make(map[string]*developer),
@@ -245,6 +246,9 @@ func (s *Scheduler) moved(m *store.Moved, now instant) {
 		d.eldest.remove(m.ID)
 		if m.From != m.To {
 			d.kind.ended(m.To)
+			if m.To == store.Dead {
+				s.say(d, Notice{Name: DeliveryDead, Reason: "expired", Delivery: m.ID}, now)
+			}
 		}
 	}
 }

@@ -168,13 +168,16 @@ func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
 		s.release(j)
 		if r.State == store.Pending {
 			s.commit(s.queue(r.Item.Queue), &r.Item, now)
-			if r.Item.Attempts > 0 {
+			if r.Item.Attempts > 0 || r.Item.Due > now.wall {
 				d.eldest.add(id)
 			}
 		} else {
 			d.eldest.remove(id)
 			if !r.Stale || r.State == store.Delivered && batch[i].State == store.Delivered {
 				d.kind.ended(r.State)
+				if r.State == store.Dead {
+					s.say(d, Notice{Name: DeliveryDead, Reason: batch[i].Reason, Delivery: id}, now)
+				}
 			}
 		}
 		s.considerAll(d, now)

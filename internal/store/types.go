@@ -293,6 +293,17 @@ type DestinationState struct {
 	Reason   string    // of the pause or hold
 	Settings uint64    // hash of the settings that are held
 	Since    time.Time // of the pause or hold
+	Failing  Failing   // how long it has failed; zero while it does not
+}
+
+// Failing is how long a destination has failed without one success. What is
+// stored lags behind by up to an hour.
+type Failing struct {
+	Settings uint64        // hash of those it failed with
+	Since    time.Time     // the first failure
+	Lasted   time.Duration // so far; what the daemon was down does not count
+	Attempts int           // that failed so far
+	Told     int           // how many notices were made of it
 }
 
 // Retention says how long things are kept. Zero keeps for ever.

@@ -16,11 +16,12 @@ type try struct {
 	end      int64
 	ending   ending
 	after    time.Duration
-	probe    bool  // of a held destination
-	held     bool  // which was still held at the end
-	current  bool  // the settings were still current at the end
-	unfrozen bool  // a rebind overlapped
-	released int64 // when it did, where the settings were not current: it must not freeze to them; 0: none did
+	probe    bool          // of a held destination
+	held     bool          // which was still held at the end
+	again    time.Duration // then: the wait until the next probe
+	current  bool          // the settings were still current at the end
+	unfrozen bool          // a rebind overlapped
+	released int64         // when it did, where the settings were not current: it must not freeze to them; 0: none did
 	roll     *dice
 }
 
@@ -144,6 +145,7 @@ func (m *Model) ended(t *try, e ending, after time.Duration) {
 	}
 	for i, t := range c.tries {
 		m.conclude(l, t, i, now)
+		t.again = l.hold.wait
 	}
 }
 

@@ -112,6 +112,7 @@ func (e *engine) start(setups map[int]Setup, crashed bool) bool {
 	p.sched = delivery.New(delivery.Options{
 		Store: p.rec, Thaw: p.thaw, Limits: e.sc.Limits, Flight: delivery.NewFlight(e.memory), Log: e.log(p),
 		Metrics: p.metrics, Chance: e.float, Wall: func(t time.Time) int64 { return e.model.wall(t.UnixNano()) },
+		Tell: func(n delivery.Notice) { e.model.told(p, &n) },
 	})
 	p.ingest = ingest.New(p.rec, p.sched.Offer, ingest.Limits{})
 	if err := p.apply(setups); err != nil {
@@ -272,6 +273,9 @@ func (p *process) apply(setups map[int]Setup) error {
 			Disabled: disabled[r.ID], Removed: current[r.ID] == nil, Current: current[r.ID]})
 	}
 	e.model.apply(p, setups, which, ids)
+	if len(p.settings) == 0 {
+		e.model.remembers(registered)
+	}
 	p.sched.Apply(targets)
 	p.ingest.SetRoutes(e.routes(setups, registered, which, ids))
 	for i, s := range setups {

@@ -27,6 +27,7 @@ type lane struct {
 	who      map[*parcel]bool
 	pace     pacer
 
+	outage outage
 	waitTo int64 // the far side asked to wait
 	hold   pacer
 	ours   int64 // our own faults keep it until then, at the latest
@@ -96,6 +97,7 @@ func (m *Model) conclude(l *lane, t *try, i int, now int64) {
 			m.unhold(l.dest, "a probe was answered")
 		}
 		l.open, l.failures, l.murky, l.pace = false, 0, false, pacer{}
+		l.outage = outage{}
 		clear(l.who)
 	case failed:
 		l.ours = 0
@@ -105,7 +107,11 @@ func (m *Model) conclude(l *lane, t *try, i int, now int64) {
 		} else {
 			l.fail(t.d, now)
 		}
+		if !l.held() {
+			m.fails(l, now)
+		}
 	case asked:
+		l.outage.stand(now)
 		l.ours = 0
 		l.fall(t.call, i)
 		l.waitTo = max(l.waitTo, now+int64(min(t.after, retry.MaxRetryAfter)))
@@ -124,12 +130,20 @@ func (m *Model) conclude(l *lane, t *try, i int, now int64) {
 			l.hold.next(now, time.Minute, time.Hour)
 		}
 		if !d.held {
-			m.dnote(d, "held")
-			d.held, d.heldAt, d.heldFor = true, now, l.hash
+			m.hold(l, now)
 		}
 	case ours:
+		l.outage.stand(now)
 		l.ours = now + int64(time.Minute)
 	}
+}
+
+// hold notes that the engine holds the destination now. It must say so.
+func (m *Model) hold(l *lane, now int64) {
+	d := l.dest
+	m.dnote(d, "held")
+	d.held, d.heldAt, d.heldFor, d.untold = true, now, l.hash, true
+	m.forgive(d)
 }
 
 func (m *Model) unhold(d *dest, why string) {

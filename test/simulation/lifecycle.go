@@ -47,6 +47,9 @@ func (m *Model) apply(p *process, setups map[int]Setup, which []int, ids []uint3
 		} else {
 			m.dnote(d, "settings: %+v", s)
 		}
+		if v == nil || !s.Enabled {
+			m.forgive(d)
+		}
 		if v != nil && d.held {
 			if l := m.lane(d, v.Hash); l.hold.wait == 0 { // held by the process before this one
 				l.hold.next(now, time.Minute, time.Hour)
@@ -75,7 +78,7 @@ func (m *Model) begin(p *process) {
 	for _, d := range m.dests {
 		d.lanes, d.seen, d.starts, d.spaced = map[uint64]*lane{}, map[uint64]bool{}, nil, 0
 		d.waiting = map[*parcel]bool{}
-		d.asking, d.rebinds = false, 0
+		d.asking, d.rebinds, d.untold = false, 0, false
 		for _, e := range d.all {
 			e.flying, e.ended, e.moving = nil, nil, 0
 			m.waits(e)
@@ -217,6 +220,7 @@ func (m *Model) ask(d *dest, resume bool) bool {
 	if resume && d.held {
 		m.unhold(d, "by hand")
 	}
+	m.forgive(d)
 	return true
 }
 

@@ -69,6 +69,7 @@ type dest struct {
 	held    bool
 	heldAt  int64
 	heldFor uint64 // hash
+	untold  bool   // the engine has not said so yet
 	rebinds int    // that run
 	rebound int64  // when the last one ended
 	lanes   map[uint64]*lane

@@ -64,6 +64,7 @@ func (m *Model) explain(d *parcel, o *store.Outcome) {
 	}
 	t := d.ended[0]
 	d.ended = d.ended[1:]
+	m.mustHaveSaid(d.dest)
 	if o.Attempt == nil {
 		m.faultLocked(d, "the outcome of an attempt has no record of it")
 		return
@@ -136,7 +137,9 @@ func (m *Model) verdict(t *try, o *store.Outcome) wanted {
 	case cut, killed:
 		return w
 	}
-	if t.held { // a probe on the engine's own account
+	if t.held { // a probe on the engine's own account: the next one is of another delivery
+		w.from = max(it.Due, end+int64(t.again))
+		w.to = w.from
 		return w
 	}
 	w.attempts++

@@ -77,7 +77,16 @@ func appendDestination(b []byte, d *store.Destination) []byte {
 	if !d.State.Since.IsZero() {
 		since = d.State.Since.UnixNano()
 	}
-	return be.AppendUint64(b, uint64(since))
+	b = be.AppendUint64(b, uint64(since))
+	f := &d.State.Failing
+	if f.Attempts == 0 {
+		return b
+	}
+	b = binary.AppendUvarint(b, f.Settings)
+	b = be.AppendUint64(b, uint64(f.Since.UnixNano()))
+	b = be.AppendUint64(b, uint64(f.Lasted))
+	b = binary.AppendUvarint(b, uint64(f.Attempts))
+	return binary.AppendUvarint(b, uint64(f.Told))
 }
 
 func readDestination(id uint32, v []byte) (store.Destination, error) {
@@ -92,6 +101,12 @@ func readDestination(id uint32, v []byte) (store.Destination, error) {
 	r.State.Settings = d.uint(1<<64 - 1)
 	if ns := d.int64(); ns != 0 {
 		r.State.Since = time.Unix(0, ns).UTC()
+	}
+	if len(d.b) > 0 { // it fails; a row of an older store ends here
+		f := &r.State.Failing
+		f.Settings = d.uint(1<<64 - 1)
+		f.Since, f.Lasted = time.Unix(0, d.int64()).UTC(), time.Duration(d.int64())
+		f.Attempts, f.Told = int(d.uint(1<<31-1)), int(d.uint(1<<8-1))
 	}
 	return r, d.end()
 }

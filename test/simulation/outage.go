@@ -1,0 +1,113 @@
+package simulation
+
+import (
+	"strings"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// outage is how long a lane has failed without one success: only time that ends
+// in a failure counts, and not while the daemon is down. Once it is longer than
+// an hour, longer than the schedule's waits and a tenth more, and ten attempts
+// have failed, a destination with these settings is held.
+type outage struct {
+	attempts    int
+	since, last int64
+}
+
+func (o *outage) stand(now int64) {
+	o.since += now - o.last
+	o.last = now
+}
+
+// fails notes a failure of a lane that is not held.
+func (m *Model) fails(l *lane, now int64) {
+	o, d := &l.outage, l.dest
+	if o.attempts == 0 {
+		o.since = now
+	}
+	o.attempts++
+	o.last = now
+	v := d.current()
+	if v == nil || v.Hash != l.hash || !d.setup.Enabled || d.paused || d.asking || l.murky {
+		return
+	}
+	var horizon time.Duration
+	for _, w := range v.Schedule.Waits {
+		horizon += w
+	}
+	if o.attempts < 10 || time.Duration(now-o.since) <= max(time.Hour, horizon+horizon/10) {
+		return
+	}
+	m.hold(l, now)
+	l.hold.next(now, time.Minute, time.Hour)
+}
+
+func (m *Model) forgive(d *dest) {
+	for _, l := range d.lanes {
+		l.outage = outage{}
+	}
+}
+
+// told checks that the engine holds what the model holds, when it does. Of a
+// lane that it may have forgotten, the engine knows better.
+func (m *Model) told(p *process, n *delivery.Notice) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n.Name != delivery.DestinationHeld || p.dead.Load() {
+		return
+	}
+	for _, d := range m.dests {
+		if d.Name != n.Destination.Name || m.sc.Developers[d.Developer] != n.Destination.Developer {
+			continue
+		}
+		now := m.clock()
+		if d.held && d.untold && d.heldAt == now {
+			d.untold = false
+			return
+		}
+		v := d.current()
+		if v == nil || d.held {
+			m.fault2("%s is held twice, or has no settings: %s", d.Name, n.Reason)
+			return
+		}
+		l := m.lane(d, v.Hash)
+		if !l.murky || !strings.HasPrefix(n.Reason, "no attempt has succeeded") {
+			m.fault2("%s is held and must not be: %s (%d attempts failed since %s)", d.Name, n.Reason, l.outage.attempts, clock(l.outage.since))
+		}
+		m.hold(l, now)
+		l.hold.next(now, time.Minute, time.Hour)
+		d.untold = false
+		return
+	}
+}
+
+// mustHaveSaid finds fault with a hold of before this instant that the engine has not told of.
+func (m *Model) mustHaveSaid(d *dest) {
+	if d.untold && d.heldAt < m.clock() {
+		d.untold = false
+		m.fault2("%s must be held since %s, and the engine has not said so", d.Name, clock(d.heldAt))
+	}
+}
+
+// remembers takes over what the store has of outages: all that a new process
+// knows. It lags behind the truth, which is bounded by what runs before it saw.
+func (m *Model) remembers(registered []store.Destination) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.clock()
+	for _, r := range registered {
+		d, f := m.byID[r.ID], r.State.Failing
+		if d == nil {
+			continue
+		}
+		if f.Attempts > 0 && (f.Lasted < 0 || f.Lasted > time.Duration(now-m.began.UnixNano())) {
+			m.fault2("%s has failed for %v, longer than it exists", d.Name, f.Lasted)
+		}
+		if v := d.current(); v != nil && v.Hash == f.Settings && f.Attempts > 0 && d.setup.Enabled {
+			m.lane(d, v.Hash).outage = outage{attempts: f.Attempts, since: now - int64(f.Lasted), last: now}
+		}
+	}
+}
