@@ -7,6 +7,7 @@ import (
 	"github.com/seed-51f8da91/fantail/destinations/postgres"
 	"github.com/seed-51f8da91/fantail/destinations/s3"
 	"github.com/seed-51f8da91/fantail/destinations/sqs"
+	"github.com/seed-51f8da91/fantail/destinations/supabase"
 	"github.com/seed-51f8da91/fantail/destinations/webhook"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -19,6 +20,7 @@ func Destinations() destination.Registry {
 		postgres.Definition(),
 		s3.Definition(),
 		sqs.Definition(),
+		supabase.Definition(),
 		webhook.Definition(),
 	)
 }

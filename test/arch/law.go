@@ -38,6 +38,7 @@ var law = map[string][]string{
 	"internal/cli":                    {"pkg", "internal"},
 	"test":                            {".", "pkg", "internal", "destinations", "test"},
 	"test/servers":                    {},
+	"test/servers/supabase":           {"test/servers"},
 }
 
 // lawOfTests says what the tests of a package may import in addition: they may

@@ -1,0 +1,105 @@
+package supabase
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"os"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// service is where requests go: the project's gateway, or the Management API.
+type service struct {
+	name      string // in messages
+	base      *url.URL
+	header    http.Header // of every request
+	transport http.RoundTripper
+	secrets   []secret.Value
+}
+
+// request is one call of a service.
+type request struct {
+	method string
+	path   string // escaped, begins with a slash
+	query  url.Values
+	header map[string]string
+	body   []byte
+	what   string // in errors: "write rows"
+}
+
+// answer is what came back.
+type answer struct {
+	status  int
+	header  http.Header
+	body    []byte
+	receipt destination.Receipt
+}
+
+// maxAnswer bounds what is read of an answer: none that we ask for is larger
+// than a hundred short rows.
+const maxAnswer = 256 << 10
+
+// call makes one request. Whatever the service answers is no error here.
+func (s service) call(ctx context.Context, q request) (answer, error) {
+	root := url.URL{Scheme: s.base.Scheme, Host: s.base.Host}
+	req, err := http.NewRequestWithContext(ctx, q.method, root.String()+s.base.EscapedPath()+q.path, bytes.NewReader(q.body))
+	if err != nil {
+		return answer{}, &sqltables.Failure{Text: q.what + ": the request cannot be built", Cause: err}
+	}
+	if s.transport == nil {
+		return answer{}, errors.New("the engine lends no transport, and net/http's own has no guard")
+	}
+	req.URL.RawQuery = q.query.Encode()
+	maps.Copy(req.Header, s.header)
+	for name, value := range q.header {
+		req.Header.Set(name, value)
+	}
+	var a answer
+	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) { a.receipt.Address = i.Conn.RemoteAddr().String() },
+	}))
+	resp, err := s.transport.RoundTrip(req)
+	if err != nil {
+		return a, s.failure(ctx, q.what, err)
+	}
+	defer resp.Body.Close()
+	a.status, a.header = resp.StatusCode, resp.Header
+	if a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
+		return a, s.failure(ctx, q.what, err)
+	}
+	a.receipt.Code, a.receipt.Answer = a.status, sqltables.Quote(string(a.body), s.secrets...)
+	return a, nil
+}
+
+// failure words a call without an answer. The guard's refusal passes as it is.
+// Everything else is transient, and its text has no URL, whose query holds ids
+// of users, and no address of this machine.
+func (s service) failure(ctx context.Context, what string, err error) error {
+	if f, ok := errors.AsType[*destination.Fault](err); ok {
+		return f
+	}
+	text := err.Error()
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op != "dial" {
+		text = e.Op + ": " + e.Err.Error() // the library's text has our own address in it
+		if s, ok := errors.AsType[*os.SyscallError](e.Err); ok {
+			text = e.Op + ": " + s.Err.Error()
+		}
+	}
+	switch ctx.Err() {
+	case nil:
+	case context.DeadlineExceeded:
+		text, err = "no answer in time", errors.Join(ctx.Err(), err)
+	default:
+		text, err = "the attempt was cancelled", errors.Join(ctx.Err(), err)
+	}
+	return &sqltables.Failure{Text: what + " at " + s.base.Host + ": " + sqltables.Quote(text, s.secrets...), Cause: err}
+}

@@ -1,0 +1,168 @@
+package supabase
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// incomplete says that a table, a column or a key is missing, or that PostgREST
+// does not know of it yet.
+type incomplete struct{ text, sql string }
+
+func (i *incomplete) Error() string { return i.text }
+
+// hold holds the destination with the SQL to run.
+func (i *incomplete) hold() error { return held(i.text, i.sql) }
+
+// settling is how long PostgREST is believed to be loading what changed.
+const settling = 30 * time.Second
+
+// completion completes the tables when one turns out to lack something.
+type completion struct {
+	run  func(context.Context) error // nil: nobody may
+	turn chan struct{}               // held by who runs
+
+	mu   sync.Mutex
+	made map[string]made // by table, since the last success there
+}
+
+type made struct {
+	at    time.Time
+	times int
+}
+
+func newCompletion(run func(context.Context) error) *completion {
+	return &completion{run: run, turn: make(chan struct{}, 1), made: map[string]made{}}
+}
+
+// succeeded forgets what was made: the next time something is missing, it was
+// taken away.
+func (c *completion) succeeded() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.made)
+}
+
+func (c *completion) of(table string) made {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.made[table]
+}
+
+// completed makes what err says is missing, and returns what that makes of the
+// attempt. Others who come for the same wait, and find that it is done.
+func (s *supabase) completed(ctx context.Context, t table, err error) error {
+	missing, ok := errors.AsType[*incomplete](err)
+	c := s.completer
+	switch {
+	case !ok:
+		return err
+	case c.run == nil:
+		return missing.hold()
+	}
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("complete the tables: %w", context.Cause(ctx))
+	}
+	last := c.of(t.name)
+	if time.Since(last.at) >= settling {
+		if err := c.run(ctx); err != nil {
+			if class, _ := destination.ClassOf(err); class == destination.Misconfigured {
+				return held(missing.text+". To complete it failed, too: "+err.Error(), missing.sql)
+			}
+			return err
+		}
+		last = made{time.Now(), last.times + 1}
+		c.mu.Lock()
+		c.made[t.name] = last
+		c.mu.Unlock()
+	}
+	if last.times > 1 {
+		// It is there, as far as we can tell, and PostgREST does not see it.
+		return missing.hold()
+	}
+	return &sqltables.Failure{Text: missing.text + ". It was made just now: PostgREST has to notice, which takes some seconds"}
+}
+
+// runner returns what runs the SQL that completes the tables, by the way that is
+// configured; nil if none is.
+func (s *supabase) runner(c Complete, deps destination.Deps) (func(context.Context) error, error) {
+	script := s.tables.script()
+	post := func(at service, path string, body any, advice string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			text, _ := json.Marshal(body) // texts always encode
+			what := "complete the tables"
+			a, err := at.call(ctx, request{method: http.MethodPost, path: path, body: text, what: what,
+				header: map[string]string{"Content-Type": "application/json", "Content-Profile": s.tables.schema}})
+			if err != nil {
+				return err
+			}
+			return s.completionFault(what, a, advice)
+		}
+	}
+	query := map[string]string{"query": script}
+	switch {
+	case !c.DSN.IsZero():
+		target, err := readDSN(c.DSN, c.CA)
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context) error { return target.run(ctx, deps.Dial, script) }, nil
+	case c.PGQuery:
+		return post(s.service, "/pg/query", query, "complete.pg_query is for self-hosted projects whose gateway has /pg"), nil
+	case c.RPC:
+		return post(s.service, "/rest/v1/rpc/"+s.tables.function(), struct{}{}, "install the function once: run function.sql of the documentation of this kind"), nil
+	case !c.AccessToken.IsZero():
+		u, err := parseURL(c.API, s.service.base.Scheme == "http")
+		if err != nil {
+			return nil, fmt.Errorf("complete.api: %w", err)
+		}
+		api := service{name: "the Management API", base: u, transport: deps.HTTP.Transport, secrets: []secret.Value{c.AccessToken},
+			header: http.Header{"Authorization": {"Bearer " + c.AccessToken.Reveal()}, "User-Agent": {deps.UserAgent}}}
+		s.service.secrets = append(s.service.secrets, c.AccessToken)
+		return post(api, "/v1/projects/"+c.reference(s.service.base)+"/database/query", query, "see complete.access_token and complete.project"), nil
+	}
+	return nil, nil
+}
+
+// completionFault is what became of the SQL: every service passes on what the
+// database said of it.
+func (s *supabase) completionFault(what string, a answer, advice string) error {
+	if a.status >= 200 && a.status <= 299 {
+		return nil
+	}
+	r := refusalOf(a.body)
+	m := byStatus(a.status)
+	if a.status == http.StatusBadRequest {
+		m.class = destination.Misconfigured // the database refuses, and will again
+	}
+	if len(r.code) == 5 {
+		m.class = sqlClass(r.code)
+	}
+	if m.class == destination.Misconfigured {
+		m.advice = advice
+	}
+	m.does = nothing
+	return s.word(what, a.status, a, r, m, table{})
+}
+
+// sqlClass is what the refusal of a change of tables means: but for those of the
+// server and of others in the way, it will be refused again.
+func sqlClass(code string) destination.Class {
+	switch code[:2] {
+	case "08", "25", "40", "53", "55", "57", "58", "XX":
+		return destination.Transient
+	}
+	return destination.Misconfigured
+}

@@ -1,0 +1,77 @@
+package supabase
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+)
+
+// row is a row as PostgREST takes and gives it; nil is null.
+type row map[string]*string
+
+// rest makes one request to PostgREST about a table and returns the rows that it
+// answers. A row with no columns but the key stands for one that was written.
+func (s *supabase) rest(ctx context.Context, method string, t table, query url.Values, prefer string, body any) (rows []row, a answer, err error) {
+	q := request{method: method, path: "/rest/v1/" + url.PathEscape(t.bare()), query: query, what: "read " + t.bare(),
+		header: map[string]string{"Accept": "application/json", "Accept-Profile": s.tables.schema}}
+	if body != nil {
+		q.what = "write " + t.bare()
+		q.header["Content-Type"], q.header["Content-Profile"], q.header["Prefer"] = "application/json", s.tables.schema, prefer
+		if q.body, err = json.Marshal(body); err != nil {
+			return nil, a, fmt.Errorf("%s: %w", q.what, err)
+		}
+	}
+	if a, err = s.service.call(ctx, q); err != nil {
+		return nil, a, err
+	}
+	found := json.Unmarshal(a.body, &rows) == nil && rows != nil
+	switch {
+	case a.status >= 200 && a.status <= 299 && !found:
+		// Whatever this is, it is not PostgREST: nothing was stored.
+		return nil, a, &sqltables.Failure{Text: fmt.Sprintf("%s: answered %d, but no rows: %s", q.what, a.status, a.receipt.Answer)}
+	case a.status == http.StatusNotFound && found && method == http.MethodPatch:
+		return rows, a, nil // PostgREST before version 10, when no row matched
+	case a.status < 200 || a.status > 299:
+		return nil, a, s.restFault(q.what, a, t)
+	}
+	return rows, a, nil
+}
+
+// insert adds rows whose keys are new and leaves the others alone. It returns
+// how many were new.
+func (s *supabase) insert(ctx context.Context, t table, rows []row) (int, answer, error) {
+	query := url.Values{"on_conflict": {t.key()}, "select": {t.key()}}
+	added, a, err := s.rest(ctx, http.MethodPost, t, query, "resolution=ignore-duplicates,return=representation", rows)
+	return len(added), a, err
+}
+
+// patch changes the row of key if all guards hold. It returns how many rows it
+// changed: 1 or 0.
+func (s *supabase) patch(ctx context.Context, t table, key string, guards []string, change row) (int, answer, error) {
+	query := url.Values{t.key(): {"eq." + key}, "select": {t.key()}}
+	if len(guards) > 0 {
+		query["or"] = guards // each is one more condition
+	}
+	changed, a, err := s.rest(ctx, http.MethodPatch, t, query, "return=representation", change)
+	return len(changed), a, err
+}
+
+// find reads columns of the row of key, nil if there is none.
+func (s *supabase) find(ctx context.Context, t table, key string, columns ...string) (row, answer, error) {
+	rows, a, err := s.rest(ctx, http.MethodGet, t, url.Values{t.key(): {"eq." + key}, "select": {strings.Join(columns, ",")}}, "", nil)
+	if err != nil || len(rows) == 0 {
+		return nil, a, err
+	}
+	return rows[0], a, nil
+}
+
+// guard is the condition that a column is null or compares so to a value, which
+// is quoted as a list of conditions needs it. Values here have no quotes.
+func guard(column, compare, value string) string {
+	return fmt.Sprintf(`(%s.is.null,%s.%s."%s")`, column, column, compare, value)
+}

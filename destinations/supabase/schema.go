@@ -1,0 +1,138 @@
+package supabase
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+)
+
+// column is a column of a table.
+type column struct{ name, kind string }
+
+// table is one of ours. The first column is its key.
+type table struct {
+	name    string // with its schema
+	columns []column
+	of      string // the table that user_id refers to, "" in that one
+}
+
+// tables are the three tables of a brand in a schema.
+type tables struct {
+	schema, brand     string
+	users, data, misc table
+}
+
+func tablesOf(brand, schema string) tables {
+	texts := func(names ...string) (all []column) {
+		for _, n := range names {
+			all = append(all, column{n, "TEXT"})
+		}
+		return all
+	}
+	at := func(name string) column { return column{name, "TIMESTAMPTZ"} }
+	t := tables{schema: schema, brand: brand, users: table{name: schema + "." + brand + "_users"}}
+	for _, c := range sqltables.Of(brand).Users.Columns {
+		if c.Name == "created_at" {
+			t.users.columns = append(t.users.columns, at(c.Name))
+		} else {
+			t.users.columns = append(t.users.columns, texts(c.Name)...)
+		}
+	}
+	payloads := func(name string, columns ...column) table {
+		all := append(texts("payload_id", "user_id", "data_type"), columns...)
+		return table{schema + "." + brand + name, append(all, texts("updated_at")...), t.users.name}
+	}
+	t.data = payloads("_data_payloads", at("created_at"), at("start_time"), at("end_time"))
+	t.misc = payloads("_misc_payloads", append(texts("payload_type"), at("created_at"))...)
+	return t
+}
+
+func (t tables) all() []table { return []table{t.users, t.data, t.misc} }
+
+func (t table) key() string { return t.columns[0].name }
+
+// bare is the name without the schema, as PostgREST's paths have it.
+func (t table) bare() string { return t.name[strings.IndexByte(t.name, '.')+1:] }
+
+func (t table) names() []string {
+	names := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		names[i] = c.name
+	}
+	return names
+}
+
+// create makes the table. Whoever has the project's public key can read tables
+// without row level security through PostgREST; service_role passes it.
+func (t table) create() []string {
+	columns := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		columns[i] = c.name + " " + c.kind
+		switch {
+		case i == 0:
+			columns[i] += " PRIMARY KEY"
+		case c.name == "user_id":
+			columns[i] += " NOT NULL REFERENCES " + t.of + " (user_id)"
+		}
+	}
+	return []string{
+		"CREATE TABLE IF NOT EXISTS " + t.name + " (" + strings.Join(columns, ", ") + ")",
+		"ALTER TABLE " + t.name + " ENABLE ROW LEVEL SECURITY",
+		t.grant(),
+	}
+}
+
+// add completes a table that is there.
+func (t table) add() string {
+	columns := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		columns[i] = "ADD COLUMN IF NOT EXISTS " + c.name + " " + c.kind
+	}
+	return "ALTER TABLE " + t.name + " " + strings.Join(columns, ", ")
+}
+
+// index makes the key unique, without which there is no upsert.
+func (t table) index() string {
+	return fmt.Sprintf("CREATE UNIQUE INDEX IF NOT EXISTS %s_%s_key ON %s (%s)", t.bare(), t.key(), t.name, t.key())
+}
+
+func (t table) grant() string {
+	return "GRANT SELECT, INSERT, UPDATE ON TABLE " + t.name + " TO service_role"
+}
+
+// reload tells PostgREST that the tables have changed.
+const reload = "NOTIFY pgrst, 'reload schema'"
+
+// keyed tells in SQL whether the key of %[1]s, %[2]s, is unique.
+const keyed = `EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+    WHERE i.indrelid = '%[1]s'::regclass AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = '%[2]s')`
+
+// block is the PL/pgSQL that completes all tables, whatever is there. The lock
+// keeps two daemons from doing it at once; the timeout keeps readers from
+// queueing up behind us behind somebody else.
+func (t tables) block() string {
+	var b strings.Builder
+	b.WriteString("BEGIN\n  PERFORM set_config('lock_timeout', '10s', true);\n  PERFORM pg_advisory_xact_lock(hashtext('fantail'), hashtext('" + t.schema + "'));\n")
+	for _, one := range t.all() {
+		fmt.Fprintf(&b, "\n  IF to_regclass('%s') IS NULL THEN\n    %s;\n  END IF;\n", one.name, strings.Join(one.create(), ";\n    "))
+		fmt.Fprintf(&b, "  %s;\n", strings.ReplaceAll(one.add(), " ADD COLUMN", "\n    ADD COLUMN"))
+		fmt.Fprintf(&b, "  IF NOT "+keyed+" THEN\n    %[3]s;\n  END IF;\n", one.name, one.key(), one.index())
+	}
+	b.WriteString("\n  PERFORM pg_notify('pgrst', 'reload schema');\nEND")
+	return b.String()
+}
+
+// script completes all tables. It may be run any number of times.
+func (t tables) script() string { return "DO $fantail$\n" + t.block() + "\n$fantail$;\n" }
+
+// function is the name of what functionScript installs.
+func (t tables) function() string { return t.brand + "_complete_tables" }
+
+// functionScript installs script as a function that PostgREST can call: it
+// takes nothing and does nothing else, whoever calls it.
+func (t tables) functionScript() string {
+	name := t.schema + "." + t.function() + "()"
+	return "CREATE OR REPLACE FUNCTION " + name + " RETURNS void\nLANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $fantail$\n" + t.block() +
+		"\n$fantail$;\nREVOKE ALL ON FUNCTION " + name + " FROM PUBLIC, anon, authenticated;\nGRANT EXECUTE ON FUNCTION " + name + " TO service_role;\n" + reload + ";\n"
+}

@@ -1,0 +1,190 @@
+package supabase
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// moment is how times are written: UTC, of one width, so that the order of texts
+// is that of times.
+const moment = "2006-01-02T15:04:05.000000Z"
+
+func createdAt(e *event.Event) string { return e.Ordering.UTC().Format(moment) }
+
+// markOf is the place of an event in the order of all events.
+func markOf(e *event.Event) string { return createdAt(e) + " " + e.ID.String() }
+
+// clean returns text as PostgreSQL takes it.
+func clean(text string) string { return strings.ReplaceAll(text, "\x00", "\uFFFD") }
+
+const active, userReauth = "active", "user_reauth"
+
+// usersOf returns what e says of users: of one, of the old and the new one of a
+// user_reauth, or of the user "" to which payloads without a user refer.
+func usersOf(e *event.Event) ([]sqltables.User, error) {
+	users, mark := e.Users(), markOf(e)
+	said := func(value string) sqltables.Said {
+		if value == "" {
+			return sqltables.Said{}
+		}
+		return sqltables.Said{Value: clean(value), At: mark}
+	}
+	var rows []sqltables.User
+	add := func(u event.User, state string) {
+		rows = append(rows, sqltables.User{ID: u.ID, CreatedAt: createdAt(e), UpdatedAt: mark,
+			Reference: said(u.Reference), Scopes: said(u.Scopes), Provider: said(u.Provider), State: said(state)})
+	}
+	subject := users.Subject()
+	switch {
+	case e.Type == userReauth && (users.New.ID != "" || users.Old.ID != ""):
+		if users.New.ID != "" {
+			add(users.New, active)
+		}
+		if users.Old.ID != "" && users.Old.ID != users.New.ID {
+			add(users.Old, userReauth)
+		}
+		if subject.ID != users.New.ID && subject.ID != users.Old.ID {
+			add(subject, "")
+		}
+	case subject.ID != "":
+		add(subject, stateOf(e.Type, users.Succeeded))
+	default:
+		rows = []sqltables.User{{CreatedAt: createdAt(e)}}
+	}
+	for _, u := range rows {
+		if strings.Contains(u.ID, "\x00") {
+			return nil, destination.Reject(errors.New("the user_id has the character U+0000, which no table can hold"))
+		}
+	}
+	return rows, nil
+}
+
+// stateOf is the state that an event moves its user to, "" if it moves none.
+func stateOf(typ string, succeeded bool) string {
+	switch typ {
+	case "auth":
+		if succeeded {
+			return active
+		}
+		return "auth_error"
+	case "deauth", "access_revoked", "connection_error":
+		return typ
+	}
+	return ""
+}
+
+// rowOf is u as a new row.
+func rowOf(u sqltables.User) row {
+	r := row{}
+	for i, c := range sqltables.Of("").Users.Columns {
+		r[c.Name] = u.Values()[i]
+	}
+	if u.ID == "" { // nobody: nothing is said of him
+		return row{"user_id": r["user_id"], "created_at": r["created_at"], "provider": r["provider"]}
+	}
+	return r
+}
+
+// change is columns to write, each with the guard under which to.
+type change struct {
+	columns row
+	guards  []string
+}
+
+func (c *change) put(columns row, guard string) {
+	maps.Copy(c.columns, columns)
+	c.guards = append(c.guards, guard)
+}
+
+// changesOf are what u changes of a row that is there, as far as it is newer
+// than stored: per column, since each keeps what the newest event said that
+// spoke of it at all. Stored nil is believed to be older in everything.
+func changesOf(u sqltables.User, stored row) change {
+	c := change{columns: row{}}
+	older := func(column, mark string) bool { return stored[column] == nil || *stored[column] < mark }
+	if older("updated_at", u.UpdatedAt) {
+		c.put(row{"updated_at": &u.UpdatedAt}, guard("updated_at", "lt", u.UpdatedAt))
+	}
+	values := rowOf(u)
+	for column, mark := range sqltables.Guards() {
+		if at := values[mark]; at != nil && older(mark, *at) {
+			c.put(row{column: values[column], mark: at}, guard(mark, "lt", *at))
+		}
+	}
+	if stored != nil && later(stored["created_at"], u.CreatedAt) {
+		c.put(row{"created_at": &u.CreatedAt}, guard("created_at", "gt", u.CreatedAt))
+	}
+	return c
+}
+
+// later tells whether a time as PostgreSQL writes it is later than ours, or
+// missing.
+func later(stored *string, ours string) bool {
+	if stored == nil {
+		return true
+	}
+	a, err1 := time.Parse(time.RFC3339, *stored)
+	b, err2 := time.Parse(moment, ours)
+	return err1 == nil && err2 == nil && a.After(b)
+}
+
+// rounds is how often an attempt reads the row of a user that others change
+// meanwhile.
+const rounds = 5
+
+// writeUser brings the row of u up to date. PostgREST's upsert has no condition,
+// so that a change has its guards in the filter; of a user who is known, and
+// nearly always the event is the newest, it is one request.
+func (s *supabase) writeUser(ctx context.Context, u sqltables.User) (destination.Receipt, error) {
+	if u.ID == "" {
+		n, a, err := s.insert(ctx, s.tables.users, []row{rowOf(u)})
+		if err == nil && n == 0 {
+			_, a, err = s.patch(ctx, s.tables.users, u.ID, []string{guard("created_at", "gt", u.CreatedAt)}, row{"created_at": &u.CreatedAt})
+		}
+		return a.receipt, err
+	}
+	columns := slices.Collect(func(yield func(string) bool) {
+		for _, mark := range sqltables.Guards() {
+			if !yield(mark) {
+				return
+			}
+		}
+	})
+	columns = append(columns, "updated_at", "created_at")
+	var a answer
+	for round := range rounds {
+		var stored row
+		var err error
+		if round > 0 {
+			if stored, a, err = s.find(ctx, s.tables.users, u.ID, columns...); err != nil {
+				return a.receipt, err
+			}
+		}
+		if round == 0 || stored != nil {
+			c := changesOf(u, stored)
+			if len(c.columns) == 0 {
+				return a.receipt, nil
+			}
+			n, a, err := s.patch(ctx, s.tables.users, u.ID, c.guards, c.columns)
+			if err != nil || n > 0 {
+				return a.receipt, err
+			}
+		}
+		if stored == nil {
+			n, a, err := s.insert(ctx, s.tables.users, []row{rowOf(u)})
+			if err != nil || n > 0 {
+				return a.receipt, err
+			}
+		}
+	}
+	return a.receipt, fmt.Errorf("write %s: others changed the row of the user each of %d times that it was read", s.tables.users.bare(), rounds)
+}

@@ -1,0 +1,145 @@
+package supabase
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// tables is what PostgREST knows of the database: columns by table, with its
+// schema, and functions, which have none.
+type tables map[string]map[string]bool
+
+// cache is PostgREST's schema cache: it is loaded when it connects, and when it
+// is notified, not when tables change.
+type cache struct {
+	mu     sync.Mutex
+	known  tables
+	deaf   bool
+	loaded chan struct{} // closed at the next load
+}
+
+// Deaf makes PostgREST miss notifications, so that its cache goes stale.
+func (p *Project) Deaf(deaf bool) {
+	p.cache.mu.Lock()
+	defer p.cache.mu.Unlock()
+	p.cache.deaf = deaf
+}
+
+// Await waits until PostgREST's cache knows a column of a table of the schema
+// public.
+func (p *Project) Await(tb testing.TB, table, column string) {
+	tb.Helper()
+	p.cache.await(tb, func(known tables) bool { return known["public."+table][column] })
+}
+
+// Reload loads the cache now, also that of one that is deaf.
+func (p *Project) Reload(tb testing.TB) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	c, err := pgx.Connect(ctx, p.DSN)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer c.Close(ctx)
+	if err := p.cache.load(ctx, c); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (c *cache) snapshot() tables {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known
+}
+
+func (c *cache) await(tb testing.TB, sees func(tables) bool) {
+	tb.Helper()
+	late := time.After(30 * time.Second)
+	for {
+		c.mu.Lock()
+		if c.loaded == nil {
+			c.loaded = make(chan struct{})
+		}
+		known, loaded := c.known, c.loaded
+		c.mu.Unlock()
+		if known != nil && sees(known) {
+			return
+		}
+		select {
+		case <-loaded:
+		case <-late:
+			tb.Fatal("PostgREST's cache does not come to know it")
+		}
+	}
+}
+
+// listen keeps the cache until ctx ends, over restarts of the database.
+func (c *cache) listen(ctx context.Context, dsn string) {
+	for ctx.Err() == nil {
+		if err := c.follow(ctx, dsn); err != nil {
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+func (c *cache) follow(ctx context.Context, dsn string) error {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, "LISTEN pgrst"); err != nil {
+		return err
+	}
+	for {
+		if err := c.load(ctx, conn); err != nil {
+			return err
+		}
+		for heard := false; !heard; {
+			n, err := conn.WaitForNotification(ctx)
+			if err != nil {
+				return err
+			}
+			c.mu.Lock()
+			heard = n.Payload == "reload schema" && !c.deaf
+			c.mu.Unlock()
+		}
+	}
+}
+
+func (c *cache) load(ctx context.Context, conn *pgx.Conn) error {
+	rows, err := conn.Query(ctx, `SELECT table_schema || '.' || table_name, column_name FROM information_schema.columns WHERE table_schema IN ('public', 'api')
+		UNION ALL SELECT n.nspname || '.' || p.proname || '()', '' FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname IN ('public', 'api')`)
+	if err != nil {
+		return fmt.Errorf("load the schema cache: %w", err)
+	}
+	known := tables{}
+	var table, column string
+	_, err = pgx.ForEachRow(rows, []any{&table, &column}, func() error {
+		if known[table] == nil {
+			known[table] = map[string]bool{}
+		}
+		known[table][column] = true
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("load the schema cache: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = known
+	if c.loaded != nil {
+		close(c.loaded)
+		c.loaded = nil
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+// Package supabase stands in for a Supabase project in tests: a gateway, the
+// storage API and PostgREST of our own, as strict as the real ones were recorded
+// or are documented to be, over a real PostgreSQL, and the real postgres-meta
+// behind /pg. No binary of the first three can be had outside of containers.
+package supabase
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"github.com/seed-51f8da91/fantail/test/servers"
+)
+
+// Project is a project of one test. Its methods may be called at any time.
+type Project struct {
+	URL         string  // of the gateway
+	Key         string  // the service_role key
+	API         string  // of the Management API
+	AccessToken string  // for it
+	Reference   string  // what it calls the project
+	DSN         string  // of the database, as its superuser
+	DB          *sql.DB // the same
+
+	cache   cache
+	storage storage
+
+	mu       sync.Mutex
+	meta     http.Handler // nil: the gateway has no /pg
+	fault    func(http.ResponseWriter, *http.Request) bool
+	requests int // that would store something
+}
+
+// Start starts a project with an empty database on a shared PostgreSQL and one
+// bucket, terra-payloads, which is private.
+func Start(tb testing.TB) *Project { return On(tb, servers.StartPostgres(tb).DSN) }
+
+// On starts a project in the database of dsn, of which it makes one of Supabase:
+// roles, but none of their rights on tables to come.
+func On(tb testing.TB, dsn string) *Project {
+	tb.Helper()
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	db.SetMaxOpenConns(10)
+	p := &Project{Key: "eyJhbGciOiJIUzI1NiJ9.service-role." + servers.Name(), AccessToken: "sbp_" + servers.Name(), Reference: "abcdefghijklmnopqrst", DSN: dsn, DB: db}
+	for _, role := range []string{"anon", "authenticated", "service_role"} {
+		p.Exec(tb, fmt.Sprintf(`DO $$ BEGIN CREATE ROLE %s NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`, role),
+			"GRANT USAGE ON SCHEMA public TO "+role)
+	}
+	p.Exec(tb, `DO $$ BEGIN ALTER ROLE service_role BYPASSRLS; EXCEPTION WHEN OTHERS THEN NULL; END $$`) // others may do so at once
+	p.storage.buckets = map[string]*bucket{"terra-payloads": {objects: map[string][]byte{}}}
+
+	gateway, api := httptest.NewServer(http.HandlerFunc(p.gateway)), httptest.NewServer(http.HandlerFunc(p.manage))
+	p.URL, p.API = gateway.URL, api.URL
+	ctx, stop := context.WithCancel(context.Background())
+	listening := make(chan struct{})
+	go func() { defer close(listening); p.cache.listen(ctx, dsn) }()
+	tb.Cleanup(func() {
+		gateway.CloseClientConnections()
+		gateway.Close()
+		api.Close()
+		stop()
+		<-listening
+		if err := db.Close(); err != nil {
+			tb.Errorf("close the database: %v", err)
+		}
+	})
+	p.cache.await(tb, func(tables) bool { return true })
+	return p
+}
+
+// SelfHosted puts postgres-meta behind /pg, as self-hosted projects have it.
+func (p *Project) SelfHosted(tb testing.TB) {
+	tb.Helper()
+	meta := servers.StartPostgresMeta(tb)
+	u, err := url.Parse(meta.URL)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.meta = &httputil.ReverseProxy{Transport: &http.Transport{DisableKeepAlives: true}, Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(u)
+		r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, "/pg")
+		meta.Use(r.Out, p.DSN)
+	}}
+}
+
+// Exec runs SQL as the superuser.
+func (p *Project) Exec(tb testing.TB, statements ...string) {
+	tb.Helper()
+	for _, s := range statements {
+		if _, err := p.DB.Exec(s); err != nil {
+			tb.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// Rows returns all rows of a table of the schema public, in order of a column,
+// as text; what is null is missing.
+func (p *Project) Rows(tb testing.TB, table, order string) []map[string]string {
+	tb.Helper()
+	rows, err := p.DB.Query("SELECT * FROM public." + table + " ORDER BY " + order)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var all []map[string]string
+	for rows.Next() {
+		values, into := make([]sql.NullString, len(names)), make([]any, len(names))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			tb.Fatal(err)
+		}
+		row := map[string]string{}
+		for i, v := range values {
+			if v.Valid {
+				row[names[i]] = v.String
+			}
+		}
+		all = append(all, row)
+	}
+	if err := rows.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	return all
+}
+
+// Fault is asked first about every request to the gateway; if it returns true,
+// it has answered. Nil: no fault.
+func (p *Project) Fault(f func(http.ResponseWriter, *http.Request) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fault = f
+}
+
+// Requests is how many requests that would store something the gateway had.
+func (p *Project) Requests() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.requests
+}
+
+// gateway is what stands before all services.
+func (p *Project) gateway(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	fault, meta := p.fault, p.meta
+	if r.Method != http.MethodGet {
+		p.requests++
+	}
+	p.mu.Unlock()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	r.Body = io.NopCloser(strings.NewReader(string(body)))
+	path := r.URL.EscapedPath()
+	switch key := r.Header.Get("apikey"); {
+	case fault != nil && fault(w, r):
+	case key == "":
+		write(w, http.StatusUnauthorized, `{"message":"No API key found in request","hint":"No apikey request header or url param was found."}`)
+	case key != p.Key:
+		write(w, http.StatusUnauthorized, `{"message":"Invalid API key","hint":"Double check your Supabase anon or service_role API key."}`)
+	case strings.HasPrefix(path, "/rest/v1/"):
+		p.rest(w, r, strings.TrimPrefix(path, "/rest/v1/"), body)
+	case strings.HasPrefix(path, "/storage/v1/"):
+		p.store(w, r, strings.TrimPrefix(path, "/storage/v1/"), body)
+	case strings.HasPrefix(path, "/pg/") && meta != nil:
+		meta.ServeHTTP(w, r)
+	default:
+		write(w, http.StatusNotFound, `{"message":"no Route matched with those values"}`)
+	}
+}
+
+func write(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+// BadGateway is the fault of a gateway that reaches none of its services.
+func BadGateway(w http.ResponseWriter, _ *http.Request) bool {
+	w.Header().Set("Content-Type", "text/html")
+	w.WriteHeader(http.StatusBadGateway)
+	_, _ = io.WriteString(w, "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>")
+	return true
+}

@@ -1,0 +1,142 @@
+package supabase
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// query is the query of a URL: select, limit, on_conflict, filters with eq, lt,
+// gt and is.null, and lists of them in or.
+type query struct {
+	columns    []string
+	limit      int // -1: none
+	conflict   string
+	conditions []string // with %s for the table
+	args       []any
+}
+
+func parse(values url.Values) (*query, error) {
+	q := &query{limit: -1}
+	for name, all := range values {
+		for _, value := range all {
+			if err := q.add(name, value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return q, nil
+}
+
+func (q *query) add(name, value string) (err error) {
+	switch name {
+	case "select":
+		q.columns = strings.Split(value, ",")
+	case "limit":
+		if q.limit, err = strconv.Atoi(value); err != nil {
+			return unreadable(value)
+		}
+	case "on_conflict":
+		q.conflict = value
+	case "or":
+		return q.or(value)
+	default:
+		condition, err := q.filter(name, value)
+		if err != nil {
+			return err
+		}
+		q.conditions = append(q.conditions, condition)
+	}
+	return nil
+}
+
+func unreadable(text string) error {
+	return refuse(http.StatusBadRequest, "PGRST100", `"failed to parse filter (%s)" (line 1, column 1)`, text)
+}
+
+// filter reads op.value of a column. The value is all the rest, as it is.
+func (q *query) filter(column, text string) (string, error) {
+	op, value, ok := strings.Cut(text, ".")
+	if !ok {
+		return "", unreadable(text)
+	}
+	name := "%s." + pgx.Identifier{column}.Sanitize()
+	if op == "is" && value == "null" {
+		return name + " IS NULL", nil
+	}
+	symbol := map[string]string{"eq": "=", "lt": "<", "gt": ">"}[op]
+	if symbol == "" {
+		return "", unreadable(text)
+	}
+	q.args = append(q.args, value)
+	return fmt.Sprintf("%s %s $%d", name, symbol, len(q.args)), nil
+}
+
+// or reads (a.op.value,b.op."value"): what has , . : ( ) or a space is quoted.
+func (q *query) or(text string) error {
+	inside, ok := strings.CutPrefix(text, "(")
+	if inside, ok = strings.CutSuffix(inside, ")"); !ok || !strings.HasPrefix(text, "(") || inside == "" {
+		return unreadable(text)
+	}
+	var any []string
+	for inside != "" {
+		column, rest, ok := strings.Cut(inside, ".")
+		op, rest, ok2 := strings.Cut(rest, ".")
+		if !ok || !ok2 || column == "" {
+			return unreadable(text)
+		}
+		var value string
+		if quoted, ok := strings.CutPrefix(rest, `"`); ok {
+			if value, rest, ok = strings.Cut(quoted, `"`); !ok || strings.Contains(value, `\`) {
+				return unreadable(text)
+			}
+		} else {
+			end := strings.IndexByte(rest, ',')
+			if end < 0 {
+				end = len(rest)
+			}
+			if value, rest = rest[:end], rest[end:]; strings.ContainsAny(value, `.:() "`) {
+				return unreadable(text)
+			}
+		}
+		condition, err := q.filter(column, op+"."+value)
+		if err != nil {
+			return err
+		}
+		any = append(any, condition)
+		if inside = rest; inside != "" {
+			if inside, ok = strings.CutPrefix(rest, ","); !ok || inside == "" {
+				return unreadable(text)
+			}
+		}
+	}
+	q.conditions = append(q.conditions, "("+strings.Join(any, " OR ")+")")
+	return nil
+}
+
+func (q *query) where(table string) string {
+	if len(q.conditions) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.ReplaceAll(strings.Join(slices.Clone(q.conditions), " AND "), "%s", table)
+}
+
+func (q *query) selected() string { return q.list("") }
+
+func (q *query) selectedOf(table string) string { return q.list(table + ".") }
+
+func (q *query) list(prefix string) string {
+	if len(q.columns) == 0 || slices.Equal(q.columns, []string{"*"}) {
+		return prefix + "*"
+	}
+	var names []string
+	for _, c := range q.columns {
+		names = append(names, prefix+pgx.Identifier{c}.Sanitize())
+	}
+	return strings.Join(names, ", ")
+}
