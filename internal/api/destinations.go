@@ -24,6 +24,8 @@ type destinationView struct {
 	OldestPending time.Time `json:"oldest_pending,omitzero"`
 	InFlight      int       `json:"in_flight"`
 	Breaker       string    `json:"breaker"`
+
+	Check *checkView `json:"check,omitempty"`
 }
 
 func viewDestination(s *delivery.Status) destinationView {
@@ -71,7 +73,7 @@ func (a *API) listDestinations(c *call) error {
 		all = all[:limit]
 		next = base64.RawURLEncoding.EncodeToString([]byte(place(&all[limit-1])))
 	}
-	return c.json(200, pageOf(all, next, viewDestination))
+	return c.json(200, pageOf(all, next, a.destination))
 }
 
 // destinationOf returns the destination that the path names. Of several kinds
@@ -154,7 +156,7 @@ func (a *API) showDestination(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.json(200, viewDestination(&d))
+	return c.json(200, a.destination(&d))
 }
 
 // did logs what a person did to a destination.

@@ -36,6 +36,7 @@ type rig struct {
 	ingest *ingest.Ingest
 	sched  *scheduler
 	daemon *daemon
+	checks *checks
 	api    *API
 	server *httptest.Server
 	client *http.Client
@@ -103,9 +104,10 @@ func newRig(t testing.TB, s setup) *rig {
 		s.ingest = r.ingest
 	}
 	r.daemon = &daemon{names: NewNames(registered), store: r.store}
+	r.checks = &checks{}
 	registry := prometheus.NewRegistry()
 	options := Options{
-		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Eraser: r.store, Daemon: r.daemon,
+		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Eraser: r.store, Daemon: r.daemon, Checks: r.checks,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,
 		Tokens: s.tokens, Listen: "127.0.0.1:0", Brand: "terra", Version: "1.2.3", Egress: s.egress,
 		MaxBody: s.maxBody, Memory: s.memory, Catalogue: event.DefaultCatalogue(),

@@ -33,6 +33,8 @@ var routes = map[string]endpoint{
 	"/v1/destinations/{developer}/{destination}/pause":  {"POST": {canOperate, (*API).pause}},
 	"/v1/destinations/{developer}/{destination}/resume": {"POST": {canOperate, (*API).resume}},
 	"/v1/destinations/{developer}/{destination}/rebind": {"POST": {canOperate, (*API).rebind}},
+	"/v1/destinations/{developer}/{destination}/check":  {"POST": {canOperate, (*API).check}},
+	"/v1/destinations/{developer}/{destination}/test":   {"POST": {canOperate, (*API).test}},
 	"/v1/audit":                            {"GET": {canRead, (*API).audit}},
 	"/v1/users/{id}/data":                  {"DELETE": {canOperate, (*API).erase}},
 	"/v1/payloads/{id}/link":               {"POST": {canRead, (*API).linkPayload}},

@@ -21,6 +21,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/internal/payload"
+	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -56,6 +57,7 @@ type App struct {
 	payloads  *payload.Operator // nil: none are kept
 	files     *payload.Dir      // the embedded store that they are kept in; nil: another
 	api       *api.API
+	checks    checks
 	cert      atomic.Pointer[tls.Certificate]
 
 	started   *config.Daemon // what is built in until the next start
@@ -72,6 +74,8 @@ type state struct {
 	keys     *keyring.Ring
 	problems []string // developers running on their last good settings, or on none
 	names    *api.Names
+
+	checkable map[store.DestinationKey]bool
 }
 
 // step is one named part of the teardown.
@@ -92,7 +96,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a := &App{
 		config: o.Config, kinds: o.Kinds, log: o.Log, version: o.Version,
-		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), started: &snapshot.Daemon,
+		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), started: &snapshot.Daemon, checks: newChecks(),
 	}
 	defer func() {
 		if err != nil {
@@ -134,6 +138,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	var background sync.WaitGroup
 	background.Go(func() { a.keep(ctx) })
+	background.Go(func() { a.checkAll(ctx) })
 	if a.payloads != nil {
 		background.Go(func() { a.payloads.Watch(ctx) })
 	}

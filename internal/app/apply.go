@@ -148,7 +148,7 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 		return err
 	}
 	a.followPayloads(snap)
-	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, names: api.NewNames(registered)}
+	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, names: api.NewNames(registered), checkable: checkable(a.current.Load(), wanted, opened)}
 	byID := make(map[uint32]int, len(ids))
 	for i, id := range ids {
 		byID[id] = i
@@ -166,6 +166,7 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	a.scheduler.Apply(targets)
 	a.ingest.SetRoutes(routes(snap, registered, wanted, ids))
 	a.current.Store(next)
+	a.recheck()
 	a.broken.Reset()
 	for _, id := range broken {
 		a.broken.WithLabelValues(id).Set(1)

@@ -51,7 +51,8 @@ func (a *App) openEgress(_ context.Context, d *config.Daemon, _ Options) error {
 	if err != nil {
 		return fmt.Errorf("egress: %w", err)
 	}
-	a.dial, a.client, a.metadata = guard.DialContext, guard.Client(d.Limits.InFlight), guard.Metadata()
+	a.client, a.metadata = guard.Client(d.Limits.InFlight), guard.Metadata()
+	a.dial = watchDials(guard.DialContext, a.client)
 	a.onStop("connections", func(context.Context) error {
 		a.client.CloseIdleConnections()
 		a.metadata.CloseIdleConnections()
