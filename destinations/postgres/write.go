@@ -121,11 +121,13 @@ func element(to []byte, v *string) []byte {
 		return append(to, "NULL"...)
 	}
 	to = append(to, '"')
-	for i := range len(*v) {
-		if c := (*v)[i]; c == '"' || c == '\\' {
-			to = append(to, '\\')
+	rest := *v
+	for {
+		i := strings.IndexAny(rest, `"\\`)
+		if i < 0 {
+			return append(append(to, rest...), '"')
 		}
-		to = append(to, (*v)[i])
+		to = append(append(to, rest[:i]...), '\\', rest[i])
+		rest = rest[i+1:]
 	}
-	return append(to, '"')
 }

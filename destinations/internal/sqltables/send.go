@@ -163,7 +163,7 @@ func (s *Sender) put(ctx context.Context, parts []*part) {
 			s.putOne(ctx, x)
 		}
 	}
-	all.Go(work)
+	work()
 	all.Wait()
 }
 

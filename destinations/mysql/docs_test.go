@@ -1,0 +1,81 @@
+package mysql
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
+)
+
+// TestTheDocumentedRightsTablesAndQueries runs what the README tells people to
+// run: rights, tables made by hand, and queries over what is written then.
+func TestTheDocumentedRightsTablesAndQueries(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for i, part := range strings.Split(string(text), "```") {
+		if sql, ok := strings.CutPrefix(part, "sql\n"); ok && i%2 == 1 {
+			blocks = append(blocks, sql)
+		}
+	}
+	if len(blocks) != 3 {
+		t.Fatalf("the README has %d blocks of SQL", len(blocks))
+	}
+	for _, table := range sqltables.Of("terra").All() {
+		if ddl := createTable(table) + ";"; !strings.Contains(blocks[1], ddl) {
+			t.Errorf("the README lacks %s", ddl)
+		}
+	}
+	f := newFar(t)
+	f.revoke(t, "ALL PRIVILEGES")
+	_, grant, _ := strings.Cut(blocks[0], ";\n") // CREATE USER is done
+	f.exec(t, strings.TrimSuffix(strings.NewReplacer("acme.", "`"+f.database+"`.", "'fantail'", f.user).Replace(strings.TrimSpace(grant)), ";"))
+	m := f.open(t)
+	if err := m.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := m.Send(t.Context(), plain(t, 9)); err != nil { // with these rights it makes the tables
+		t.Fatal(err)
+	}
+	for _, table := range tableNames() {
+		f.exec(t, "DROP TABLE "+table)
+	}
+	for _, ddl := range strings.Split(strings.TrimSpace(blocks[1]), ";\n") {
+		f.exec(t, strings.TrimSuffix(ddl, ";"))
+	}
+	f.revoke(t, "CREATE")
+	if err := m.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	var events []string
+	for n, steps := range []int{1, 2} { // of one day, the second is newer
+		body := fmt.Sprintf(`{"type":"daily","user":{"user_id":"u","reference_id":"your-user-123","provider":"GARMIN"},"data":[{"metadata":{"start_time":"2026-07-01T00:00:00Z"},"steps":%d}]}`, steps)
+		events = append(events, body)
+		if _, err := m.Send(t.Context(), destinationtest.Delivery(t, n, []byte(body))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	queries := strings.Split(strings.TrimSpace(blocks[2]), ";\n")
+	rows, err := f.admin.QueryContext(t.Context(), queries[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var user, day, link string
+	for n := 0; rows.Next(); n++ {
+		if err := rows.Scan(&user, &day, &link); err != nil || n > 0 || day != "2026-07-01" || string(f.store.Get(t, link)) != events[1] {
+			t.Errorf("row %d: %v %s %s %s", n, err, user, day, link)
+		}
+	}
+	if day == "" {
+		t.Error("no latest version")
+	}
+	for _, q := range queries[1:] {
+		f.exec(t, strings.TrimSuffix(strings.TrimSpace(q), ";"))
+	}
+}
