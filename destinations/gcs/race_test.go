@@ -147,7 +147,7 @@ func TestEveryKeyIsAnothers(t *testing.T) {
 		r.seed(key, "theirs", other)
 	}
 	before := r.keys()
-	r.fails(mine, destination.Transient)
+	r.fails(mine, destination.Rejected)
 	for key, o := range r.Objects(t, "acme") {
 		if string(o.Content) != "theirs" {
 			t.Errorf("%s was overwritten", key)

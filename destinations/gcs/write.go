@@ -40,7 +40,7 @@ func (g *gcs) write(ctx context.Context, o object) (destination.Receipt, error) 
 			return r, err
 		}
 	}
-	return r, fmt.Errorf("write to gs://%s: under every key of the object lies another's", g.settings.bucket)
+	return r, destination.Reject(fmt.Errorf("store %s: all keys that it may have are taken by others", o.keys[0]))
 }
 
 // writing is one object on its way to one key.
