@@ -1,0 +1,208 @@
+package supabase
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+const (
+	misconfigured = destination.Misconfigured
+	rejected      = destination.Rejected
+	throttled     = destination.Throttled
+	transient     = destination.Transient
+)
+
+// answers is a transport that always answers the same.
+type answers struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (a answers) RoundTrip(*http.Request) (*http.Response, error) {
+	header := a.header
+	if header == nil {
+		header = http.Header{}
+	}
+	return &http.Response{StatusCode: a.status, Header: header, Body: io.NopCloser(strings.NewReader(a.body))}, nil
+}
+
+func over(t *testing.T, transport http.RoundTripper, change ...func(*Config)) *supabase {
+	t.Helper()
+	c := defaults()
+	c.URL, c.ServiceRoleKey = "https://abc.supabase.co", secret.New("the-key")
+	for _, with := range change {
+		with(&c)
+	}
+	return openWith(t, c, destination.Deps{HTTP: &http.Client{Transport: transport}, Brand: "terra"})
+}
+
+// rest is an error as PostgREST writes it.
+func rest(code string) string {
+	return `{"code":"` + code + `","details":"row of the-key","hint":null,"message":"said the-key"}`
+}
+
+// storageError is one as storage writes it.
+func storageError(status, code string) string {
+	return `{"statusCode":"` + status + `","error":"x","message":"said the-key","code":"` + code + `"}`
+}
+
+func TestEveryAnswerHasItsClass(t *testing.T) {
+	after := http.Header{"Retry-After": {"9"}}
+	const html = "<html><body>the-key</body></html>"
+	for _, c := range []struct {
+		name   string
+		of     string // rest or storage
+		answer answers
+		class  destination.Class
+		says   string
+	}{
+		// PostgREST
+		{"no column", "rest", answers{400, nil, rest("PGRST204")}, misconfigured, "ADD COLUMN IF NOT EXISTS state_at TEXT; NOTIFY pgrst"},
+		{"no table", "rest", answers{404, nil, rest("PGRST205")}, misconfigured, "CREATE TABLE IF NOT EXISTS public.terra_users (user_id TEXT PRIMARY KEY"},
+		{"no table any more", "rest", answers{404, nil, rest("42P01")}, misconfigured, "ENABLE ROW LEVEL SECURITY"},
+		{"no column any more", "rest", answers{400, nil, rest("42703")}, misconfigured, "ALTER TABLE public.terra_users"},
+		{"no unique key", "rest", answers{400, nil, rest("42P10")}, misconfigured, "CREATE UNIQUE INDEX IF NOT EXISTS terra_users_user_id_key ON public.terra_users (user_id)"},
+		{"no right", "rest", answers{403, nil, rest("42501")}, misconfigured, "GRANT USAGE ON SCHEMA public TO service_role; GRANT SELECT, INSERT, UPDATE ON TABLE public.terra_users TO service_role"},
+		{"schema not exposed", "rest", answers{406, nil, rest("PGRST106")}, misconfigured, "add public to the exposed schemas"},
+		{"no schema", "rest", answers{400, nil, rest("3F000")}, misconfigured, "schema public does not exist"},
+		{"bad JWT", "rest", answers{401, nil, rest("PGRST301")}, misconfigured, "service_role_key"},
+		{"anonymous", "rest", answers{401, nil, rest("PGRST302")}, misconfigured, "service_role_key"},
+		{"expired JWT", "rest", answers{401, nil, rest("PGRST303")}, misconfigured, "service_role_key"},
+		{"another type", "rest", answers{400, nil, rest("42804")}, misconfigured, "another type"},
+		{"generated", "rest", answers{400, nil, rest("428C9")}, misconfigured, "generated"},
+		{"a view", "rest", answers{400, nil, rest("0A000")}, misconfigured, "ordinary"},
+		{"a column of theirs", "rest", answers{400, nil, rest("23502")}, misconfigured, "default"},
+		{"a reference", "rest", answers{409, nil, rest("23503")}, transient, "23503"},
+		{"another constraint", "rest", answers{409, nil, rest("23505")}, rejected, "23505"},
+		{"a check", "rest", answers{400, nil, rest("23514")}, rejected, "23514"},
+		{"no uuid", "rest", answers{400, nil, rest("22P02")}, rejected, "22P02"},
+		{"too long", "rest", answers{400, nil, rest("22001")}, rejected, "22001"},
+		{"too large for an index", "rest", answers{400, nil, rest("54000")}, rejected, "54000"},
+		{"deadlock", "rest", answers{500, nil, rest("40P01")}, transient, "40P01"},
+		{"serialization", "rest", answers{500, nil, rest("40001")}, transient, "40001"},
+		{"statement timeout", "rest", answers{500, nil, rest("57014")}, transient, "57014"},
+		{"too many connections", "rest", answers{503, nil, rest("53300")}, transient, "53300"},
+		{"connection lost", "rest", answers{503, nil, rest("08006")}, transient, "08006"},
+		{"lock", "rest", answers{500, nil, rest("55P03")}, transient, "55P03"},
+		{"internal", "rest", answers{500, nil, rest("XX000")}, transient, "XX000"},
+		{"read-only", "rest", answers{405, nil, rest("25006")}, transient, "takes no writes"},
+		{"a trigger", "rest", answers{400, nil, rest("P0001")}, transient, "P0001"},
+		{"no connection", "rest", answers{503, nil, rest("PGRST000")}, transient, "PGRST000"},
+		{"loading", "rest", answers{503, after, rest("PGRST002")}, throttled, "PGRST002"},
+		{"no secret", "rest", answers{500, nil, rest("PGRST300")}, transient, "PGRST300"},
+		{"not understood", "rest", answers{400, nil, rest("PGRST100")}, transient, "PGRST100"},
+		{"unknown of PostgREST", "rest", answers{404, nil, rest("PGRST999")}, transient, "PGRST999"},
+		{"rows that are none", "rest", answers{201, nil, html}, transient, "no rows"},
+		{"null for rows", "rest", answers{201, nil, "null"}, transient, "no rows"},
+		// storage
+		{"no bucket", "storage", answers{400, nil, storageError("404", "NoSuchBucket")}, misconfigured, "VALUES ('terra-payloads', 'terra-payloads', false)"},
+		{"no bucket, older", "storage", answers{400, nil, `{"statusCode":"404","error":"Bucket not found","message":"Bucket not found"}`}, misconfigured, "create the private bucket terra-payloads"},
+		{"no right to storage", "storage", answers{400, nil, storageError("403", "AccessDenied")}, misconfigured, "service_role_key"},
+		{"no right to storage, older", "storage", answers{400, nil, `{"statusCode":"403","error":"Unauthorized","message":"jws"}`}, misconfigured, "answered 403"},
+		{"another project", "storage", answers{400, nil, storageError("404", "TenantNotFound")}, misconfigured, "see that url"},
+		{"another type of file", "storage", answers{400, nil, storageError("415", "InvalidMimeType")}, misconfigured, "take application/json"},
+		{"another type of file, older", "storage", answers{400, nil, storageError("415", "")}, misconfigured, "take application/json"},
+		{"too large", "storage", answers{400, nil, storageError("413", "EntityTooLarge")}, rejected, "limit of file sizes"},
+		{"too large for the gateway", "storage", answers{413, nil, html}, rejected, "413"},
+		{"bad key of an object", "storage", answers{400, nil, storageError("400", "InvalidKey")}, rejected, "InvalidKey"},
+		{"taken", "storage", answers{400, nil, storageError("409", "KeyAlreadyExists")}, transient, "409"},
+		{"locked", "storage", answers{400, nil, storageError("423", "ResourceLocked")}, transient, "423"},
+		{"slow down", "storage", answers{400, after, storageError("503", "SlowDown")}, throttled, "503"},
+		{"database of storage", "storage", answers{400, nil, storageError("544", "DatabaseTimeout")}, transient, "544"},
+		{"inner status that is none", "storage", answers{400, nil, storageError("200", "")}, transient, "answered 400"},
+		{"no key in the answer", "storage", answers{200, nil, html}, transient, "names no object"},
+		// the gateway, in front of both
+		{"no key", "both", answers{401, nil, `{"message":"No API key found in request"}`}, misconfigured, "service_role_key"},
+		{"invalid key", "both", answers{401, nil, `{"message":"Invalid API key"}`}, misconfigured, "Invalid API key"},
+		{"forbidden", "both", answers{403, nil, html}, misconfigured, "service_role_key"},
+		{"bill", "both", answers{402, nil, `{"message":"exceed_egress_quota"}`}, misconfigured, "usage and billing"},
+		{"paused", "both", answers{540, nil, html}, misconfigured, "restore"},
+		{"no such place", "both", answers{404, nil, `{"message":"no Route matched with those values"}`}, misconfigured, "see that url"},
+		{"elsewhere", "both", answers{301, nil, ""}, misconfigured, "see that url"},
+		{"bad gateway", "both", answers{502, nil, html}, transient, "answered 502"},
+		{"unavailable", "both", answers{503, nil, html}, transient, "answered 503"},
+		{"unavailable for a while", "both", answers{503, after, html}, throttled, "answered 503"},
+		{"too many", "both", answers{429, after, `{"message":"slow down"}`}, throttled, "slow down"},
+		{"gateway timeout", "both", answers{504, after, html}, transient, "answered 504"},
+		{"origin down", "both", answers{521, nil, html}, transient, "answered 521"},
+		{"odd body", "both", answers{500, nil, `{"message":{"a":1},"code":7,"error":null}`}, transient, "answered 500"},
+	} {
+		for _, of := range []string{"rest", "storage"} {
+			if c.of != of && c.of != "both" {
+				continue
+			}
+			t.Run(of+"/"+c.name, func(t *testing.T) {
+				s := over(t, c.answer)
+				var err error
+				if of == "rest" {
+					_, _, err = s.insert(t.Context(), s.tables.users, []row{{}})
+					err = s.completed(t.Context(), s.tables.users, err)
+				} else {
+					_, err = s.upload(t.Context(), item{object: "daily/x.json"})
+				}
+				if err == nil {
+					t.Fatal("it succeeded")
+				}
+				class, wait := destination.ClassOf(err)
+				if class != c.class || (class == throttled) != (wait == 9*time.Second) {
+					t.Errorf("%v is %v after %v, want %v", err, class, wait, c.class)
+				}
+				if !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "the-key") || strings.Contains(err.Error(), "row of") {
+					t.Errorf("it says %q, want %q", err, c.says)
+				}
+			})
+		}
+	}
+}
+
+// refuses is a transport whose connections the guard refuses.
+type refuses struct{ err error }
+
+func (r refuses) RoundTrip(*http.Request) (*http.Response, error) { return nil, r.err }
+
+func TestWhatHasNoAnswer(t *testing.T) {
+	guard := destination.Misconfigure(errors.New("the guard refuses it"))
+	s := over(t, refuses{guard})
+	err := deliver(t, s, happened(t, 1, `{"type":"auth","user":{"user_id":"private-user"}}`))
+	if class, _ := destination.ClassOf(err); class != misconfigured || err.Error() != "the guard refuses it" {
+		t.Errorf("%v", err)
+	}
+	s = over(t, refuses{errors.New(`Get "https://abc.supabase.co/rest/v1/terra_users?user_id=eq.private-user": the-key`)})
+	err = deliver(t, s, happened(t, 1, `{"type":"auth","user":{"user_id":"private-user"}}`))
+	if class, _ := destination.ClassOf(err); class != transient || strings.Contains(err.Error(), "private-user") || strings.Contains(err.Error(), "the-key") {
+		t.Errorf("%v", err)
+	}
+	if err := over(t, nil).Check(t.Context()); err == nil {
+		t.Error("without a transport it went on")
+	}
+}
+
+// An answer without end is not read to its end.
+func TestAnEndlessAnswerIsCut(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for {
+			if _, err := w.Write(make([]byte, 4096)); err != nil {
+				return
+			}
+		}
+	}))
+	defer server.Close()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	s := over(t, transport, func(c *Config) { c.URL, c.AllowHTTP = server.URL, true })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := s.Send(ctx, destination.Delivery{Attempt: 1, Event: happened(t, 1, `{"type":"auth"}`)}); err == nil || ctx.Err() != nil {
+		t.Errorf("%v, %v", err, ctx.Err())
+	}
+}

@@ -1,0 +1,94 @@
+package supabase
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+func TestSettingsAreRefusedWithAReason(t *testing.T) {
+	const dsn = "postgres://postgres:hidden@db.abc.supabase.co:5432/postgres"
+	for name, c := range map[string]struct {
+		change func(*Config)
+		says   string // "": accepted
+	}{
+		"as they are":              {func(c *Config) {}, ""},
+		"a host":                   {func(c *Config) { c.URL, c.Host = "", "abc.supabase.co" }, ""},
+		"a path":                   {func(c *Config) { c.URL = "https://gateway.example/supabase/" }, ""},
+		"neither":                  {func(c *Config) { c.URL = "" }, "url: is required"},
+		"both":                     {func(c *Config) { c.Host = "abc.supabase.co" }, "host: is there twice"},
+		"a host with a path":       {func(c *Config) { c.URL, c.Host = "", "abc/x" }, "host: must be a host"},
+		"no host":                  {func(c *Config) { c.URL = "https://" }, "url: names no host"},
+		"plain":                    {func(c *Config) { c.URL = "http://abc" }, "url: must be https"},
+		"plain, allowed":           {func(c *Config) { c.URL, c.AllowHTTP = "http://abc:8000", true }, ""},
+		"another scheme":           {func(c *Config) { c.URL = "postgres://abc" }, "url: must begin with https://"},
+		"credentials":              {func(c *Config) { c.URL = "https://hidden:hidden@abc" }, "url: must end with the host"},
+		"a query":                  {func(c *Config) { c.URL = "https://abc?apikey=hidden" }, "url: must end with the host"},
+		"a zone":                   {func(c *Config) { c.URL = "https://[fe80::1%25eth0]" }, "url: names no host"},
+		"a port":                   {func(c *Config) { c.URL = "https://abc:0" }, "url: has no valid port"},
+		"no key":                   {func(c *Config) { c.ServiceRoleKey = secret.Value{} }, "service_role_key: is required"},
+		"a key with a line's end":  {func(c *Config) { c.ServiceRoleKey = secret.New("hidden\n") }, "service_role_key: must have visible"},
+		"a bucket":                 {func(c *Config) { c.Bucket = "my_bucket-1.x" }, ""},
+		"a bad bucket":             {func(c *Config) { c.Bucket = "a/b" }, "bucket: must have"},
+		"a quote in the bucket":    {func(c *Config) { c.Bucket = "a'b" }, "bucket: must have"},
+		"a bad schema":             {func(c *Config) { c.Schema = `public"; DROP` }, "schema: must have"},
+		"a bad identity":           {func(c *Config) { c.PayloadIdentity = "x" }, "payload_identity: must be"},
+		"a bad content":            {func(c *Config) { c.Content = "x" }, "content: must be"},
+		"a DSN":                    {func(c *Config) { c.Complete.DSN = secret.New(dsn + "?sslmode=require") }, ""},
+		"a DSN without its path":   {func(c *Config) { c.Complete.DSN = secret.New("postgres://u:hidden@db") }, "complete.dsn: must be a URL"},
+		"a DSN of words":           {func(c *Config) { c.Complete.DSN = secret.New("host=db password=hidden") }, "complete.dsn: must be a URL"},
+		"a DSN of a socket":        {func(c *Config) { c.Complete.DSN = secret.New("postgres://u@/db?host=/tmp") }, "complete.dsn: must be a URL"},
+		"a DSN with two hosts":     {func(c *Config) { c.Complete.DSN = secret.New("postgres://u@a,b/db") }, "complete.dsn: must name one host"},
+		"a DSN with a passfile":    {func(c *Config) { c.Complete.DSN = secret.New(dsn + "?passfile=/etc/hidden") }, "complete.dsn: takes no parameter but sslmode"},
+		"a DSN with a certificate": {func(c *Config) { c.Complete.DSN = secret.New(dsn + "?sslrootcert=/etc/hidden") }, "complete.dsn: takes no parameter but sslmode"},
+		"a DSN that may be plain":  {func(c *Config) { c.Complete.DSN = secret.New(dsn + "?sslmode=prefer") }, "complete.dsn: sslmode must be"},
+		"a DSN with no real CA": {func(c *Config) {
+			c.Complete.DSN, c.Complete.CA = secret.New(dsn), secret.New("hidden")
+		}, "complete.dsn: sslmode must be"},
+		"a CA alone":       {func(c *Config) { c.Complete.CA = secret.New("x") }, "complete.ca: has no meaning"},
+		"two ways":         {func(c *Config) { c.Complete.RPC, c.Complete.PGQuery = true, true }, "choose one"},
+		"a token":          {func(c *Config) { c.Complete.AccessToken = secret.New("sbp_x") }, ""},
+		"a bad token":      {func(c *Config) { c.Complete.AccessToken = secret.New("hidden x") }, "complete.access_token: must have visible"},
+		"a bad project":    {func(c *Config) { c.Complete.AccessToken, c.Complete.Project = secret.New("x"), "a/b" }, "complete.project: must be"},
+		"a project alone":  {func(c *Config) { c.Complete.Project = "a" }, "complete.project: has no meaning"},
+		"a bad API":        {func(c *Config) { c.Complete.AccessToken, c.Complete.API = secret.New("x"), "http://x" }, "complete.api: must be https"},
+		"several at once ": {func(c *Config) { c.Schema, c.Content = "", "" }, "schema: must have 1 to 63 of a-z 0-9 _ and not begin with a digit\ncontent: must be"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conf := defaults()
+			conf.URL, conf.ServiceRoleKey = "https://abc.supabase.co", secret.New("key")
+			c.change(&conf)
+			err := conf.Validate()
+			if c.says == "" {
+				if err != nil {
+					t.Errorf("refused: %v", err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "hidden") {
+				t.Errorf("%v, want %s", err, c.says)
+			}
+		})
+	}
+}
+
+func TestNothingPrintsASecret(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"dsn":   func(c *Config) { c.Complete.DSN = secret.New("postgres://u:hidden-dsn@db/x") },
+		"token": func(c *Config) { c.Complete.AccessToken = secret.New("hidden-token") },
+	} {
+		conf := defaults()
+		conf.URL, conf.ServiceRoleKey = "https://abc.supabase.co", secret.New("hidden-key")
+		change(&conf)
+		d := openWith(t, conf, destination.Deps{HTTP: &http.Client{}, Brand: "terra"})
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+			if text := fmt.Sprintf(verb, d) + fmt.Sprintf(verb, conf); strings.Contains(text, "hidden") {
+				t.Errorf("%s: %s shows %s", name, verb, text)
+			}
+		}
+	}
+}
