@@ -56,7 +56,7 @@ func (a *API) test(c *call) error {
 		return refuse(400, "invalid_request", "the body is the event: type, provider, user and seed are for one that is made up")
 	}
 	result := a.Ingest.Accept(c.r.Context(), []ingest.Request{{
-		Developer: d.Key.Developer, Reference: testPrefix + uuid.NewString(), Body: body, To: d.ID,
+		Developer: d.Key.Developer, Reference: testPrefix + uuid.NewString(), Body: body, Only: d.ID,
 	}})[0]
 	if result.Err != nil {
 		a.counts.turnedAway(result.Err)

@@ -20,7 +20,7 @@ type Request struct {
 	Ordering       time.Time // zero: the time of acceptance
 	IdempotencyKey string
 	Body           []byte // kept: the caller must not write to it afterwards
-	To             uint32 // the one destination of the developer that it goes to, whatever that wants; 0: all that match
+	Only           uint32 // the one destination of the developer that it goes to, whatever that wants; 0: all that match
 }
 
 // Result is what came of a Request.
@@ -167,8 +167,8 @@ func (in *Ingest) prepare(routes *routes, r *Request, now time.Time, loads *[]lo
 		a.event.Reference = newReference()
 	}
 	a.entry = store.Entry{Event: &a.event, To: dev.match(envelope.Type), IdempotencyKey: r.IdempotencyKey}
-	if r.To != 0 {
-		a.entry.To = []uint32{r.To}
+	if r.Only != 0 {
+		a.entry.To = []uint32{r.Only}
 	}
 	if refusal := in.checkLoad(dev, len(a.entry.To), len(r.Body), loads); refusal != nil {
 		return nil, refusal
