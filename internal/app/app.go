@@ -18,8 +18,10 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/healthcheck"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/keyring"
+	"github.com/seed-51f8da91/fantail/internal/notices"
 	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
@@ -58,6 +60,8 @@ type App struct {
 	files     *payload.Dir      // the embedded store that they are kept in; nil: another
 	api       *api.API
 	checks    checks
+	notices   *notices.Notices
+	health    *healthcheck.Healthcheck
 	cert      atomic.Pointer[tls.Certificate]
 
 	started   *config.Daemon // what is built in until the next start
@@ -139,6 +143,8 @@ func (a *App) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { a.keep(ctx) })
 	background.Go(func() { a.checkAll(ctx) })
+	background.Go(func() { a.notices.Run(ctx) })
+	background.Go(func() { a.health.Run(ctx) })
 	if a.payloads != nil {
 		background.Go(func() { a.payloads.Watch(ctx) })
 	}

@@ -165,6 +165,7 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	}
 	a.scheduler.Apply(targets)
 	a.ingest.SetRoutes(routes(snap, registered, wanted, ids))
+	a.followNotices(&snap.Daemon, wanted, ids)
 	a.current.Store(next)
 	a.recheck()
 	a.broken.Reset()

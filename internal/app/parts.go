@@ -70,8 +70,9 @@ func (a *App) buildEngine(_ context.Context, d *config.Daemon, _ Options) error 
 	}
 	a.onStop("flight record", func(context.Context) error { return flight.Close() })
 	a.brand, a.catalogue = d.Brand, d.Catalogue
+	a.buildNotices()
 	a.scheduler = delivery.New(delivery.Options{
-		Store: a.store, Thaw: a.thaw, Flight: flight, Log: a.log, Metrics: a.metrics,
+		Store: a.store, Thaw: a.thaw, Flight: flight, Log: a.log, Metrics: a.metrics, Tell: a.notices.Tell,
 		Limits: delivery.Limits{InFlight: d.Limits.InFlight, Bytes: d.Limits.InFlightBytes},
 	})
 	a.onStop("scheduler", func(ctx context.Context) error { a.scheduler.Stop(ctx); return nil })

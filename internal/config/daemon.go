@@ -25,6 +25,8 @@ type Daemon struct {
 	Ambient       []string // developer/destination
 	Types         map[string]event.DataType
 	Catalogue     *event.Catalogue // the default one with Types laid over it
+	Notices       Notices
+	Healthcheck   Healthcheck
 	Limits        Limits
 	ShutdownGrace time.Duration
 	Dir           string // the folder of fantail.yaml: relative paths start there

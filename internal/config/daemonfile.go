@@ -28,6 +28,8 @@ type daemonFile struct {
 	Egress        egressFile                `yaml:"egress"`
 	Ambient       []string                  `yaml:"ambient"`
 	Types         map[string]event.DataType `yaml:"types"`
+	Notices       noticesFile               `yaml:"notices"`
+	Healthcheck   healthcheckFile           `yaml:"healthcheck"`
 	Limits        limitsFile                `yaml:"limits"`
 	ShutdownGrace duration                  `yaml:"shutdown_grace"`
 }
@@ -92,6 +94,7 @@ func defaultDaemon() daemonFile {
 		Idempotency:   duration(48 * time.Hour),
 		Limits:        limitsFile{Body: 32 << 20, InFlight: 1024, InFlightBytes: 256 << 20},
 		ShutdownGrace: duration(25 * time.Second),
+		Healthcheck:   healthcheckFile{Kinds: []string{"webhook", "sqs"}},
 	}
 }
 
@@ -151,6 +154,8 @@ func (d *daemon) settings() Daemon {
 				Rate: float64(f.Limits.PerDeveloper.Rate), Pending: f.Limits.PerDeveloper.Pending, Bytes: int64(f.Limits.PerDeveloper.Bytes),
 			},
 		},
+		Notices:       Notices(f.Notices),
+		Healthcheck:   Healthcheck{Every: time.Duration(f.Healthcheck.Every), Kinds: f.Healthcheck.Kinds},
 		ShutdownGrace: time.Duration(f.ShutdownGrace),
 		Dir:           d.dir,
 	}

@@ -39,8 +39,10 @@ func (r *daemonRules) check() {
 	r.payloads()
 	r.retention()
 	r.egress()
-	r.ambient()
+	r.destinationNames("ambient", f.Ambient)
 	r.types()
+	r.notices()
+	r.healthcheck()
 	r.limits()
 	r.between("shutdown_grace", time.Duration(f.ShutdownGrace), 0, 10*time.Minute)
 }
@@ -150,17 +152,6 @@ func (r *daemonRules) egress() {
 		if slices.Contains(f.Source[:i], a) && r.ok("egress.source") {
 			r.at(index("egress.source", i), "is there twice: remove one")
 		}
-	}
-}
-
-func (r *daemonRules) ambient() {
-	seen := make(map[string]bool, len(r.daemon.file.Ambient))
-	for i, name := range r.daemon.file.Ambient {
-		developer, destination, ok := strings.Cut(name, "/")
-		path := index("ambient", i)
-		r.require(path, ok && plainName.MatchString(developer) && plainName.MatchString(destination), "must be developer/destination")
-		r.require(path, !seen[name], "is there twice: remove one")
-		seen[name] = true
 	}
 }
 

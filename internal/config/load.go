@@ -34,6 +34,7 @@ func Load(path string, kinds destination.Registry) (*Snapshot, error) {
 		Daemon: d.settings(), Notes: sortFaults(d.notes),
 		Developers: map[string]*Developer{}, Broken: map[string][]Fault{},
 	}
+	d.healthcheckKinds(kinds)
 	id := newIdentity()
 	id.add(path, raw)
 	id.refs(d.refs)
@@ -170,13 +171,15 @@ func (d *daemon) strangers(snap *Snapshot) []Fault {
 			}
 		}
 	}
-	for i, name := range d.file.Ambient {
-		developer, destination, _ := strings.Cut(name, "/")
-		if snap.Broken[developer] == nil && snap.Find(developer, destination) == nil {
-			notes.note(index("ambient", i), "there is no destination "+name)
+	for path, names := range map[string][]string{"ambient": d.file.Ambient, "notices.destinations": d.file.Notices.Destinations} {
+		for i, name := range names {
+			developer, destination, _ := strings.Cut(name, "/")
+			if snap.Broken[developer] == nil && snap.Find(developer, destination) == nil {
+				notes.note(index(path, i), "there is no destination "+name)
+			}
 		}
 	}
-	return notes.notes
+	return sortFaults(notes.notes)
 }
 
 // identity gathers the text of everything that was read.

@@ -22,7 +22,8 @@ func TestDefaults(t *testing.T) {
 		Store:     Store{Pebble{Dir: filepath.Join(dir, "data/store"), Reserve: 512 << 20}},
 		Retention: Retention{Events: 168 * time.Hour, Attempts: 720 * time.Hour, Idempotency: 48 * time.Hour},
 		Limits:    Limits{Body: 32 << 20, InFlight: 1024, InFlightBytes: 256 << 20}, ShutdownGrace: 25 * time.Second, Dir: dir,
-		Catalogue: event.DefaultCatalogue(),
+		Healthcheck: Healthcheck{Kinds: []string{"webhook", "sqs"}},
+		Catalogue:   event.DefaultCatalogue(),
 	}
 	if !reflect.DeepEqual(snap.Daemon, want) {
 		t.Errorf("daemon:\n got %+v\nwant %+v", snap.Daemon, want)

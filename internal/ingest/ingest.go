@@ -21,6 +21,7 @@ type Request struct {
 	IdempotencyKey string
 	Body           []byte // kept: the caller must not write to it afterwards
 	Only           uint32 // the one destination of the developer that it goes to, whatever that wants; 0: all that match
+	Own            bool   // an event of the engine's own, for Only if that wants it; no limit of the developer holds
 }
 
 // Result is what came of a Request.
@@ -146,6 +147,9 @@ func (in *Ingest) prepare(routes *routes, r *Request, now time.Time, loads *[]lo
 	}
 	if refusal := in.checkFields(r); refusal != nil {
 		return nil, refusal
+	}
+	if r.Own {
+		return in.own(dev, r)
 	}
 	if wait := dev.bucket.take(now); wait > 0 {
 		return nil, limited(wait, "the developer hands in more events a second than are allowed")

@@ -60,3 +60,13 @@ func (d *Developer) match(typ string) []uint32 {
 	}
 	return to
 }
+
+// wanted tells whether the destination is in the settings and wants events of that type.
+func (d *Developer) wanted(id uint32, typ string) bool {
+	for i := range d.Destinations {
+		if d.Destinations[i].ID == id {
+			return d.Destinations[i].Matches(typ)
+		}
+	}
+	return false
+}

@@ -29,6 +29,8 @@ var law = map[string][]string{
 	"internal/payload":                {"pkg", "internal/payload", "internal/keyring"},
 	"internal/ingest":                 {"pkg", "internal/config", "internal/store"},
 	"internal/delivery":               {"pkg", "internal/config", "internal/store", "internal/retry"},
+	"internal/notices":                {"pkg", "internal/config", "internal/store", "internal/delivery", "internal/ingest"},
+	"internal/healthcheck":            {"pkg", "internal/store", "internal/ingest"},
 	"internal/replay":                 {"pkg", "internal/config", "internal/store", "internal/delivery"},
 	"internal/check":                  {"pkg", "internal/store"},
 	"internal/api":                    {"pkg", "internal/check", "internal/config", "internal/store", "internal/delivery", "internal/ingest", "internal/payload", "internal/replay"},

@@ -1,0 +1,47 @@
+package app
+
+import (
+	"context"
+	"slices"
+
+	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/healthcheck"
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/notices"
+)
+
+// buildNotices builds what makes events of the daemon's own. The ingest that
+// takes them comes later: nothing is handed in before Run.
+func (a *App) buildNotices() {
+	a.notices = notices.New(a.acceptOwn, a.log)
+	a.health = healthcheck.New(healthcheck.Options{Store: a.store, Accept: a.acceptOwn, Active: a.active, Log: a.log})
+}
+
+func (a *App) acceptOwn(ctx context.Context, rs []ingest.Request) []ingest.Result {
+	return a.ingest.Accept(ctx, rs)
+}
+
+// active returns the destinations that deliveries go out to now.
+func (a *App) active() map[uint32]bool {
+	active := map[uint32]bool{}
+	for _, s := range a.scheduler.Status() {
+		active[s.ID] = s.State == "active"
+	}
+	return active
+}
+
+// followNotices takes over who is told of what, and who gets healthchecks.
+func (a *App) followNotices(d *config.Daemon, wanted []*config.Destination, ids []uint32) {
+	rules := notices.Rules{Events: d.Notices.Events}
+	var targets []healthcheck.Target
+	for i, w := range wanted {
+		if slices.Contains(d.Notices.Destinations, w.Developer+"/"+w.Name) {
+			rules.Targets = append(rules.Targets, notices.Target{Developer: w.Developer, Name: w.Name, ID: ids[i]})
+		}
+		if slices.Contains(d.Healthcheck.Kinds, w.Kind) {
+			targets = append(targets, healthcheck.Target{ID: ids[i], Developer: w.Developer, Name: w.Name})
+		}
+	}
+	a.notices.SetRules(rules)
+	a.health.SetTargets(d.Healthcheck.Every, targets)
+}

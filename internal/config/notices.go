@@ -1,0 +1,87 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+var noticeNames = []string{"destination.held", "destination.resumed", "destination.failing", "delivery.dead", "replay.finished"}
+
+// NoticeNames lists the notices that settings may name.
+func NoticeNames() []string { return slices.Clone(noticeNames) }
+
+// Notices says who is told of what happens to destinations. All of it stands in
+// the log anyhow.
+type Notices struct {
+	Destinations []string // developer/destination
+	Events       []string // names of notices; nil: all
+}
+
+// Healthcheck says which destinations get a healthcheck, and how often.
+type Healthcheck struct {
+	Every time.Duration // 0: none do
+	Kinds []string
+}
+
+type noticesFile struct {
+	Destinations []string `yaml:"destinations"`
+	Events       []string `yaml:"events"`
+}
+
+type healthcheckFile struct {
+	Every duration `yaml:"every"`
+	Kinds []string `yaml:"kinds"`
+}
+
+func (r *daemonRules) notices() {
+	f := &r.daemon.file.Notices
+	r.destinationNames("notices.destinations", f.Destinations)
+	r.require("notices.events", f.Events == nil || len(f.Events) > 0, "is empty: leave it out for all, or remove destinations for none")
+	for i, name := range f.Events {
+		path := index("notices.events", i)
+		if !slices.Contains(noticeNames, name) {
+			r.require(path, false, "is no notice: "+suggest(name, noticeNames))
+		}
+		r.require(path, !slices.Contains(f.Events[:i], name), "is there twice: remove one")
+	}
+}
+
+func (r *daemonRules) healthcheck() {
+	f := &r.daemon.file.Healthcheck
+	if f.Every != 0 {
+		r.between("healthcheck.every", time.Duration(f.Every), time.Minute, 24*time.Hour)
+	}
+	r.require("healthcheck.kinds", len(f.Kinds) > 0, "is empty: for no healthchecks leave out every")
+	for i, kind := range f.Kinds {
+		r.require(index("healthcheck.kinds", i), !slices.Contains(f.Kinds[:i], kind), "is there twice: remove one")
+	}
+}
+
+// healthcheckKinds refuses kinds that this build does not have. The default
+// names kinds of the contract, which a build of somebody's own may lack.
+func (d *daemon) healthcheckKinds(kinds destination.Registry) {
+	_, section := find(d.doc.root, "healthcheck.kinds")
+	if section == nil {
+		return
+	}
+	for i, kind := range d.file.Healthcheck.Kinds {
+		if _, known := kinds[kind]; !known {
+			d.doc.fault(lineOf(d.doc.root, index("healthcheck.kinds", i)), "%s: is no kind: %s", index("healthcheck.kinds", i), suggest(kind, sortedKeys(kinds)))
+		}
+	}
+}
+
+// destinationNames checks a list of developer/destination.
+func (r *daemonRules) destinationNames(path string, names []string) {
+	seen := make(map[string]bool, len(names))
+	for i, name := range names {
+		developer, dest, ok := strings.Cut(name, "/")
+		at := index(path, i)
+		r.require(at, ok && plainName.MatchString(developer) && plainName.MatchString(dest), "must be developer/destination")
+		r.require(at, !seen[name], "is there twice: remove one")
+		seen[name] = true
+	}
+}
