@@ -126,6 +126,8 @@ func (s *supabase) restFault(what string, a answer, t table) error {
 		m, known = bySQLState[r.code[:2]]
 	}
 	switch {
+	case r.code == "0A000" && strings.HasPrefix(r.text, "cached plan"):
+		m = meaning{} // PostgREST's own, of before the tables were completed
 	case !known && r.code == "" && a.status == http.StatusNotFound:
 		m = byStatus(a.status)
 	case !known:

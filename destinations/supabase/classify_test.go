@@ -81,6 +81,7 @@ func TestEveryAnswerHasItsClass(t *testing.T) {
 		{"another type", "rest", answers{400, nil, rest("42804")}, misconfigured, "another type"},
 		{"generated", "rest", answers{400, nil, rest("428C9")}, misconfigured, "generated"},
 		{"a view", "rest", answers{400, nil, rest("0A000")}, misconfigured, "ordinary"},
+		{"a plan of before", "rest", answers{400, nil, `{"code":"0A000","message":"cached plan must not change result type"}`}, transient, "cached plan"},
 		{"a column of theirs", "rest", answers{400, nil, rest("23502")}, misconfigured, "default"},
 		{"a reference", "rest", answers{409, nil, rest("23503")}, transient, "23503"},
 		{"another constraint", "rest", answers{409, nil, rest("23505")}, rejected, "23505"},

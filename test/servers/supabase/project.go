@@ -49,7 +49,14 @@ func Start(tb testing.TB) *Project { return On(tb, servers.StartPostgres(tb).DSN
 // roles, but none of their rights on tables to come.
 func On(tb testing.TB, dsn string) *Project {
 	tb.Helper()
-	db, err := sql.Open("pgx", dsn)
+	u, err := url.Parse(dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	describing := u.Query() // no cached plans: tests change tables
+	describing.Set("default_query_exec_mode", "describe_exec")
+	u.RawQuery = describing.Encode()
+	db, err := sql.Open("pgx", u.String())
 	if err != nil {
 		tb.Fatal(err)
 	}
