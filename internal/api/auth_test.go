@@ -264,7 +264,7 @@ func TestPathTricks(t *testing.T) {
 		"/v1/events/" + id + "/body/":         404,
 		"/v1/deliveries/" + id + "_01":        404,
 		"/v1/deliveries/" + id + "_1_0_0":     404,
-		"/v1/replays":                         404,
+		"/v1/replay":                          404,
 		"/v1/destinations/acme/app/mend":      404,
 		"/payloads/x":                         404,
 		"/console/":                           404,

@@ -29,6 +29,8 @@ var routes = map[string]endpoint{
 	"/v1/deliveries/{id}":        {"GET": {canRead, (*API).getDelivery}},
 	"/v1/deliveries/{id}/retry":  {"POST": {canOperate, (*API).retryOne}},
 	"/v1/deliveries/{id}/cancel": {"POST": {canOperate, (*API).cancelOne}},
+	"/v1/replays":                {"POST": {canOperate, (*API).createReplay}, "GET": {canRead, (*API).listReplays}},
+	"/v1/replays/{id}":           {"GET": {canRead, (*API).getReplay}, "DELETE": {canOperate, (*API).cancelReplay}},
 	"/v1/destinations":           {"GET": {canRead, (*API).listDestinations}},
 	"/v1/destinations/{developer}/{destination}/pause":  {"POST": {canOperate, (*API).pause}},
 	"/v1/destinations/{developer}/{destination}/resume": {"POST": {canOperate, (*API).resume}},

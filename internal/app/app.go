@@ -23,6 +23,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/internal/notices"
 	"github.com/seed-51f8da91/fantail/internal/payload"
+	"github.com/seed-51f8da91/fantail/internal/replay"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -48,6 +49,7 @@ type App struct {
 	store     *pebblestore.Store
 	scheduler *delivery.Scheduler
 	ingest    *ingest.Ingest
+	replays   *replay.Runner
 	client    *http.Client
 	dial      destination.DialFunc
 	metadata  *http.Client
@@ -78,6 +80,7 @@ type state struct {
 	keys     *keyring.Ring
 	problems []string // developers running on their last good settings, or on none
 	names    *api.Names
+	targets  *replay.Targets
 
 	checkable map[store.DestinationKey]bool
 }
@@ -140,6 +143,7 @@ func (a *App) Run(ctx context.Context) error {
 		a.close(context.WithoutCancel(ctx))
 		return fmt.Errorf("start delivering: %w", err)
 	}
+	a.replays.Start()
 	var background sync.WaitGroup
 	background.Go(func() { a.keep(ctx) })
 	background.Go(func() { a.checkAll(ctx) })

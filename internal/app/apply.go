@@ -148,7 +148,7 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 		return err
 	}
 	a.followPayloads(snap)
-	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, names: api.NewNames(registered), checkable: checkable(a.current.Load(), wanted, opened)}
+	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, names: api.NewNames(registered), targets: replayTargets(wanted, ids), checkable: checkable(a.current.Load(), wanted, opened)}
 	byID := make(map[uint32]int, len(ids))
 	for i, id := range ids {
 		byID[id] = i

@@ -61,7 +61,7 @@ func (a *App) openEgress(_ context.Context, d *config.Daemon, _ Options) error {
 	return nil
 }
 
-func (a *App) buildEngine(_ context.Context, d *config.Daemon, _ Options) error {
+func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) error {
 	// The flight record lies beside the store: it must survive a crash of the
 	// process, not of the machine.
 	flight, err := delivery.OpenFlight(filepath.Join(d.Store.Pebble.Dir, "flight"), 2*d.Limits.InFlight)
@@ -79,6 +79,9 @@ func (a *App) buildEngine(_ context.Context, d *config.Daemon, _ Options) error 
 	a.ingest = ingest.New(a.store, a.scheduler.Offer, ingest.Limits{
 		Body: d.Limits.Body, Rate: d.Limits.PerDeveloper.Rate, Pending: d.Limits.PerDeveloper.Pending, Bytes: d.Limits.PerDeveloper.Bytes,
 	})
+	if err := a.buildReplays(ctx); err != nil {
+		return err
+	}
 	return a.buildAPI(d)
 }
 

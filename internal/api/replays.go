@@ -1,0 +1,154 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/replay"
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// Replays makes deliveries again.
+type Replays interface {
+	Create(ctx context.Context, r replay.Request) (replay.Replay, error)
+	Get(id uint32) (replay.Replay, error)
+	List() []replay.Replay // newest first
+	Cancel(ctx context.Context, id uint32) (replay.Replay, error)
+}
+
+// replayRequest asks for a replay.
+type replayRequest struct {
+	Developer   string   `json:"developer"`
+	Destination string   `json:"destination"`
+	Types       []string `json:"types"`
+	Users       []string `json:"users"`
+	States      []string `json:"states"`
+	Since       string   `json:"since"`
+	Until       string   `json:"until"`
+	All         bool     `json:"all"`
+	Rate        float64  `json:"rate"`
+	DryRun      bool     `json:"dry_run"`
+}
+
+func (r *replayRequest) filter() (f replay.Filter, err error) {
+	f = replay.Filter{Developer: r.Developer, Destination: r.Destination, Types: r.Types, Users: r.Users, States: r.States}
+	if r.Developer == "" && !r.All {
+		return f, refuse(400, "unbounded", `say which developer is meant, or "all": true`)
+	}
+	var since, until *ingest.Refusal
+	f.Since, since = parseTime("since", r.Since)
+	f.Until, until = parseTime("until", r.Until)
+	switch {
+	case since != nil:
+		return f, since
+	case until != nil:
+		return f, until
+	}
+	return f, nil
+}
+
+func (a *API) createReplay(c *call) error {
+	var r replayRequest
+	if err := c.decode(&r); err != nil {
+		return err
+	}
+	f, err := r.filter()
+	if err != nil {
+		return err
+	}
+	if r.Developer == "" {
+		if err := c.whole(); err != nil {
+			return err
+		}
+	} else if !c.who.sees(r.Developer) {
+		return notYours(c.who)
+	}
+	p, err := a.Replays.Create(c.r.Context(), replay.Request{Filter: f, Rate: r.Rate, DryRun: r.DryRun, By: c.who.name})
+	switch {
+	case errors.Is(err, replay.ErrInvalid):
+		return refuse(400, "invalid_request", err.Error())
+	case errors.Is(err, replay.ErrUnknown):
+		return notFound("the settings have no such destination")
+	case errors.Is(err, replay.ErrBusy):
+		return &ingest.Refusal{Status: 429, Code: "too_many_replays", Message: err.Error() + ": wait for one to end, or cancel one", RetryAfter: time.Minute}
+	case err != nil:
+		return err
+	}
+	return c.json(201, p)
+}
+
+// listReplays lists what is remembered; a cursor is the last id of the page before.
+func (a *API) listReplays(c *call) error {
+	q := c.query("developer", "limit", "cursor")
+	limit, before := q.limit(), uint64(1<<32)
+	if s := q.text("cursor"); s != "" {
+		var err error
+		if before, err = strconv.ParseUint(s, 10, 32); err != nil {
+			return store.ErrCursor
+		}
+	}
+	if q.err != nil {
+		return q.err
+	}
+	developer := q.text("developer")
+	all := slices.DeleteFunc(a.Replays.List(), func(p replay.Replay) bool {
+		return !shows(c.who, &p) || developer != "" && p.Developer != developer || uint64(p.ID) >= before
+	})
+	next := ""
+	if len(all) > limit {
+		all = all[:limit]
+		next = strconv.FormatUint(uint64(all[limit-1].ID), 10)
+	}
+	return c.json(200, pageOf(all, next, func(p *replay.Replay) replay.Replay { return *p }))
+}
+
+// shows tells whether who may see p: one of all developers belongs to those who may see all.
+func shows(who *principal, p *replay.Replay) bool {
+	return who.developers == nil || p.Developer != "" && who.sees(p.Developer)
+}
+
+// replayOf returns the replay that the path names, if the caller may see it.
+func (a *API) replayOf(c *call) (replay.Replay, error) {
+	id, err := strconv.ParseUint(c.r.PathValue("id"), 10, 32)
+	if err != nil {
+		return replay.Replay{}, notFound("there is no such replay")
+	}
+	p, err := a.Replays.Get(uint32(id))
+	if err != nil || !shows(c.who, &p) {
+		return replay.Replay{}, notFound("there is no such replay, or it is forgotten")
+	}
+	return p, nil
+}
+
+func (a *API) getReplay(c *call) error {
+	if q := c.query(); q.err != nil {
+		return q.err
+	}
+	p, err := a.replayOf(c)
+	if err != nil {
+		return err
+	}
+	return c.json(200, p)
+}
+
+func (a *API) cancelReplay(c *call) error {
+	if q := c.query(); q.err != nil {
+		return q.err
+	}
+	p, err := a.replayOf(c)
+	if err != nil {
+		return err
+	}
+	p, err = a.Replays.Cancel(c.r.Context(), p.ID)
+	if errors.Is(err, replay.ErrEnded) {
+		return refuse(409, "conflict", "the replay is "+string(p.State)+" already")
+	}
+	if err != nil {
+		return err
+	}
+	return c.json(200, p)
+}

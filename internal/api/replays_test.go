@@ -1,0 +1,193 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/replay"
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+)
+
+// newReplays runs replays over the store of a rig.
+func newReplays(t testing.TB, s *pebblestore.Store, sched *scheduler, ids []uint32) (*replay.Runner, error) {
+	every := func(string) bool { return true }
+	targets := replay.NewTargets([]replay.Target{
+		{ID: ids[0], Developer: "acme", Name: "app", Matches: every},
+		{ID: ids[1], Developer: "acme", Name: "night", Matches: func(typ string) bool { return typ == "sleep" }},
+		{ID: ids[2], Developer: "initech", Name: "crm", Matches: every},
+	})
+	r, err := replay.New(t.Context(), replay.Options{Store: s, Scheduler: sched, Targets: func() *replay.Targets { return targets }})
+	if err == nil {
+		r.Start()
+		t.Cleanup(r.Stop)
+	}
+	return r, err
+}
+
+// noReplays is for tests that never ask.
+type noReplays struct{ Replays }
+
+// ended waits for the end of a replay.
+func (r *rig) ended(id uint32, headers ...string) replay.Replay {
+	r.t.Helper()
+	var p replay.Replay
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		if r.do("GET", fmt.Sprint("/v1/replays/", id), "", headers...).into(r.t, &p); p.State != replay.Running {
+			return p
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	r.t.Fatalf("it does not end: %+v", p)
+	return p
+}
+
+func TestReplays(t *testing.T) {
+	r := newRig(t, setup{})
+	var ids []string
+	for range 3 {
+		ids = append(ids, r.post(sleep))
+	}
+	cancelled := r.do("POST", "/v1/deliveries/cancel", `{"developer":"acme","destination":"app"}`)
+	if !strings.Contains(string(cancelled.body), `"changed":3`) {
+		t.Fatal(cancelled)
+	}
+	var p replay.Replay
+	for _, dry := range []bool{true, false} {
+		body := fmt.Sprintf(`{"developer":"acme","destination":"app","states":["cancelled"],"since":"2020-01-01T00:00:00Z","rate":5000,"dry_run":%v}`, dry)
+		a := r.do("POST", "/v1/replays", body)
+		if a.status != 201 {
+			t.Fatal(a)
+		}
+		a.into(t, &p)
+		p = r.ended(p.ID)
+		want := replay.Counts{Found: 3}
+		if !dry {
+			want.Made = 3
+		}
+		if p.Counts != want || p.State != replay.Finished || p.By != "local" || p.DryRun != dry || p.Rate != 5000 {
+			t.Errorf("ended as %+v", p)
+		}
+	}
+	for _, id := range ids {
+		a := r.do("GET", "/v1/deliveries?destination=app&event="+id, "")
+		if n := strings.Count(string(a.body), `"state"`); n != 2 || !strings.Contains(string(a.body), fmt.Sprintf("%s_1_%d_", id, p.ID)) {
+			t.Errorf("deliveries of %s: %s", id, a)
+		}
+	}
+	if r.sched.moved < 3 {
+		t.Errorf("the scheduler heard of %d deliveries", r.sched.moved)
+	}
+	rows, err := r.store.Audit(t.Context(), true, nil)
+	if err != nil || rows[0].Counts != *rows[0].Recounted || rows[0].Counts != (store.Counts{Accepted: 6, Cancelled: 3, Pending: 3, PendingBytes: rows[0].Counts.PendingBytes}) {
+		t.Errorf("audit %+v, %v", rows, err)
+	}
+	var list page[replay.Replay]
+	r.do("GET", "/v1/replays?limit=1", "").into(t, &list)
+	if len(list.Items) != 1 || list.Items[0].ID != 2 || list.Next != "2" {
+		t.Errorf("the first page: %+v", list)
+	}
+	r.do("GET", "/v1/replays?limit=1&cursor="+list.Next, "").into(t, &list)
+	if len(list.Items) != 1 || list.Items[0].ID != 1 || list.Next != "" {
+		t.Errorf("the last page: %+v", list)
+	}
+}
+
+func TestCancelAReplay(t *testing.T) {
+	r := newRig(t, setup{})
+	for range 3 {
+		r.post(sleep)
+	}
+	r.do("POST", "/v1/deliveries/cancel", `{"developer":"acme"}`)
+	if a := r.do("POST", "/v1/replays", `{"developer":"acme","states":["cancelled"],"rate":0.001}`); a.status != 201 {
+		t.Fatal(a)
+	}
+	a := r.do("DELETE", "/v1/replays/1", "")
+	if a.status != 200 || !strings.Contains(string(a.body), `"state":"cancelled"`) {
+		t.Error(a)
+	}
+	if a = r.do("DELETE", "/v1/replays/1", ""); a.status != 409 || a.code() != "conflict" {
+		t.Errorf("again: %s", a)
+	}
+}
+
+func TestReplaysRefused(t *testing.T) {
+	r := newRig(t, setup{})
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		code               string
+	}{
+		{"POST", "/v1/replays", ``, 400, "unbounded"},
+		{"POST", "/v1/replays", `{"destination":"app","all":true}`, 400, "invalid_request"},
+		{"POST", "/v1/replays", `{"developer":"acme","destinaton":"app"}`, 400, "invalid_request"},
+		{"POST", "/v1/replays", `{"developer":"acme","states":["pending"]}`, 400, "invalid_request"},
+		{"POST", "/v1/replays", `{"developer":"acme","rate":-1}`, 400, "invalid_request"},
+		{"POST", "/v1/replays", `{"developer":"acme","since":"yesterday"}`, 400, "invalid_parameter"},
+		{"POST", "/v1/replays", `{"developer":"acme","until":"6h"}`, 400, "invalid_parameter"},
+		{"POST", "/v1/replays", `{"developer":"acme","destination":"gone"}`, 404, "not_found"},
+		{"POST", "/v1/replays", `{"developer":"nobody"}`, 404, "not_found"},
+		{"GET", "/v1/replays/1", "", 404, "not_found"},
+		{"GET", "/v1/replays/x", "", 404, "not_found"},
+		{"GET", "/v1/replays?cursor=x", "", 400, "invalid_cursor"},
+		{"GET", "/v1/replays?state=running", "", 400, "invalid_parameter"},
+		{"DELETE", "/v1/replays/1", "", 404, "not_found"},
+	} {
+		if a := r.do(c.method, c.path, c.body); a.status != c.status || a.code() != c.code {
+			t.Errorf("%s %s %s: %s, want %d %s", c.method, c.path, c.body, a, c.status, c.code)
+		}
+	}
+	for range 2 * replay.MaxRunning { // each replay makes one at once and then waits
+		r.post(sleep)
+	}
+	r.do("POST", "/v1/deliveries/cancel", `{"developer":"acme"}`)
+	for n := 0; ; n++ {
+		a := r.do("POST", "/v1/replays", `{"developer":"acme","destination":"app","states":["cancelled"],"rate":0.001}`)
+		if a.status == 429 && a.code() == "too_many_replays" && a.header.Get("Retry-After") == "60" && n == replay.MaxRunning {
+			break
+		}
+		if a.status != 201 {
+			t.Fatalf("replay %d at once: %s", n+1, a)
+		}
+	}
+}
+
+func TestReplaysOfOthersAreHidden(t *testing.T) {
+	r := newRig(t, setup{tokens: []Token{token("ops", "operate"), token("acme", "operate", "acme"), token("reader", "read", "acme"), token("producer", "ingest")}})
+	as := func(who, method, path, body string) answer { return r.do(method, path, body, bearer(who)) }
+	for _, c := range []struct {
+		who, body string
+		status    int
+	}{
+		{"producer", `{"developer":"acme"}`, 403}, {"reader", `{"developer":"acme"}`, 403}, {"acme", `{"all":true}`, 403},
+		{"acme", `{"developer":"initech"}`, 403}, {"acme", `{"developer":"acme"}`, 201}, {"ops", `{"developer":"initech"}`, 201}, {"ops", `{"all":true}`, 201},
+	} {
+		if a := as(c.who, "POST", "/v1/replays", c.body); a.status != c.status {
+			t.Errorf("%s asks for %s: %s, want %d", c.who, c.body, a, c.status)
+		}
+	}
+	for who, want := range map[string]string{"ops": "3 2 1", "acme": "1", "reader": "1"} {
+		var list page[replay.Replay]
+		as(who, "GET", "/v1/replays", "").into(t, &list)
+		var got []string
+		for _, p := range list.Items {
+			got = append(got, fmt.Sprint(p.ID))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s sees the replays %v, want %s", who, got, want)
+		}
+	}
+	for id, status := range map[int]int{1: 200, 2: 404, 3: 404} {
+		if a := as("reader", "GET", fmt.Sprint("/v1/replays/", id), ""); a.status != status {
+			t.Errorf("replay %d: %s", id, a)
+		}
+	}
+	if a := as("acme", "DELETE", "/v1/replays/2", ""); a.status != 404 {
+		t.Errorf("cancelling another's: %s", a)
+	}
+	if a := as("reader", "DELETE", "/v1/replays/1", ""); a.status != 403 {
+		t.Errorf("cancelling without the right: %s", a)
+	}
+}
