@@ -189,6 +189,38 @@ func TestNaturalIdentityRaced(t *testing.T) {
 	}
 }
 
+// What another daemon wrote meanwhile, newer than ours, keeps its row.
+func TestNaturalIdentityGuardsItsRow(t *testing.T) {
+	for name, sql := range map[string]string{
+		"changed": `UPDATE terra_data_payloads SET updated_at = '2027', start_time = '2027-01-01'`,
+		"added":   `INSERT INTO terra_data_payloads (payload_id, user_id, updated_at, start_time) SELECT $1, 'u', '2027', '2027-01-01'`,
+	} {
+		p := settled(t)
+		d := opened(t, p, natural)
+		first, second := happened(t, 1, day(1, "00")), happened(t, 2, day(2, "00"))
+		var args []any
+		if name == "changed" {
+			send(t, d, first)
+		} else {
+			for i := range d.items(first) {
+				args = append(args, i.id())
+			}
+		}
+		p.Fault(func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.HasPrefix(r.URL.Path, "/storage/") {
+				if _, err := p.DB.Exec(sql, args...); err != nil {
+					t.Error(err)
+				}
+			}
+			return false
+		})
+		send(t, d, second)
+		if rows := p.Rows(t, "terra_data_payloads", "payload_id"); len(rows) != 1 || rows[0]["updated_at"] != "2027" || rows[0]["start_time"] != "2027-01-01T00:00:00Z" {
+			t.Errorf("%s: %v", name, rows)
+		}
+	}
+}
+
 // Items of one event that are the same thing: the last one counts. Those without
 // an identity are each their own.
 func TestNaturalIdentityWithinAnEvent(t *testing.T) {
