@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,8 +75,11 @@ func readRuleTests(t *testing.T) (tests []ruleTest, files []string) {
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "promtool", args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("promtool %s, which make setup installs (Debian: apt-get install prometheus): %v\n%s", strings.Join(args[:2], " "), err, out)
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		t.Fatalf("promtool is missing: run make setup (Debian: apt-get install prometheus): %v", err)
+	case err != nil:
+		t.Fatalf("promtool %s: %v\n%s", strings.Join(args[:2], " "), err, out)
 	}
 }
 
