@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/seed-51f8da91/fantail"
+	program "github.com/seed-51f8da91/fantail"
 	"github.com/seed-51f8da91/fantail/destinations/all"
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(fantail.Main(ctx, os.Args[1:], all.Destinations()))
+	os.Exit(program.Main(ctx, os.Args[1:], all.Destinations()))
 }
 
 // process is a daemon in a process of its own; its stop sends SIGTERM.
