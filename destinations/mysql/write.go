@@ -61,7 +61,7 @@ func (s statements) store(ctx context.Context, db *sql.DB, rows *sqltables.Rows)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() // after Commit it does nothing
+	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
 	if err := exec(ctx, tx, s.users, rows.Users, sqltables.User.Values); err != nil {
 		return err
 	}

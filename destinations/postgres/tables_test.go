@@ -50,8 +50,9 @@ func (f *far) refused(t *testing.T, p *postgres, n int) {
 	if checked := p.Check(t.Context()); checked == nil || checked.Error() != err.Error() {
 		t.Errorf("check: %v, send: %v", checked, err)
 	}
-	_, statements, ok := strings.Cut(err.Error(), "run")
-	if _, statements, ok = strings.Cut(statements, ": "); !ok {
+	_, statements, _ := strings.Cut(err.Error(), "run")
+	_, statements, ok := strings.Cut(statements, ": ")
+	if !ok {
 		t.Fatalf("%v has no SQL to run", err)
 	}
 	f.exec(t, strings.Split(statements, "; ")...)

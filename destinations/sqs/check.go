@@ -35,13 +35,11 @@ func (s *sender) Check(ctx context.Context) error {
 	case err != nil:
 		return s.fault("look at the queue", "sqs:GetQueueAttributes", err)
 	}
-	if c, ok := s.payloads.(destination.Checker); ok && s.own {
-		err := c.Check(ctx)
-		if r, ok := errors.AsType[destination.Remark](err); ok {
-			remarks = append(remarks, string(r))
-		} else if err != nil {
-			return err
-		}
+	err = s.payloads.Check(ctx)
+	if r, ok := errors.AsType[destination.Remark](err); ok {
+		remarks = append(remarks, string(r))
+	} else if err != nil {
+		return err
 	}
 	switch life, err := s.linkLife(ctx); {
 	case err != nil:

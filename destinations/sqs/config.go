@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/ownbucket"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
-	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -26,19 +26,13 @@ type Config struct {
 
 	// LinkTTL is how long links live, in whole seconds, unless the credentials
 	// that sign them end sooner.
-	LinkTTL  time.Duration `yaml:"link_ttl"`
-	Payloads Payloads      `yaml:"payloads"`
+	LinkTTL time.Duration `yaml:"link_ttl"`
+	// Payloads is a bucket of the destination's own for what links lead to. S3
+	// without an endpoint has the queue's region and credentials where it names
+	// none itself.
+	Payloads ownbucket.Settings `yaml:"payloads"`
 
 	aws.Settings `yaml:",inline"`
-}
-
-// Payloads is a bucket of the destination's own for what links lead to; with
-// none, the operator's payload store keeps it.
-type Payloads struct {
-	// S3 without an endpoint has the queue's region and credentials where it
-	// names none itself.
-	S3  *aws.BucketSettings `yaml:"s3"`
-	GCS *gcp.BucketSettings `yaml:"gcs"`
 }
 
 // maxLinkTTL is the longest life of a presigned URL, by SigV4 and V4 alike.
@@ -67,16 +61,13 @@ func (c Config) Validate() error {
 	if c.LinkTTL < time.Second || c.LinkTTL > maxLinkTTL || c.LinkTTL%time.Second != 0 {
 		at("link_ttl", errors.New("must be whole seconds, from 1s to 168h, the longest life of a presigned URL"))
 	}
-	if c.Payloads.S3 != nil && c.Payloads.GCS != nil {
-		at("payloads", errors.New("has s3 and gcs: choose one"))
-	}
-	if s3 := c.bucket(); s3 != nil {
-		faults = append(faults, prefixed("payloads.s3.", s3.Validate()))
-	}
-	if gcs := c.Payloads.GCS; gcs != nil {
-		faults = append(faults, prefixed("payloads.gcs.", gcs.Validate()))
-	}
+	faults = append(faults, c.payloads().Validate())
 	return errors.Join(faults...)
+}
+
+// payloads are the settings of the bucket with what it has from the queue.
+func (c Config) payloads() ownbucket.Settings {
+	return ownbucket.Settings{S3: c.bucket(), GCS: c.Payloads.GCS}
 }
 
 // bucket is payloads.s3 with what it has from the queue. An endpoint is another
@@ -103,27 +94,8 @@ func (c Config) bucket() *aws.BucketSettings {
 // NeedsAmbient tells whether the operator's own credentials are needed, for the
 // queue or for the bucket.
 func (c Config) NeedsAmbient() bool {
-	if b := c.bucket(); b != nil && b.NeedsAmbient() {
-		return true
-	}
-	return c.Settings.NeedsAmbient() || c.Payloads.GCS != nil && c.Payloads.GCS.NeedsAmbient()
+	return c.Settings.NeedsAmbient() || c.payloads().NeedsAmbient()
 }
 
 // OwnPayloads tells whether links lead to a bucket of the destination's own.
-func (c Config) OwnPayloads() bool { return c.Payloads.S3 != nil || c.Payloads.GCS != nil }
-
-// prefixed puts path before each of several faults.
-func prefixed(path string, err error) error {
-	many, ok := err.(interface{ Unwrap() []error })
-	switch {
-	case err == nil:
-		return nil
-	case !ok:
-		return fmt.Errorf("%s%w", path, err)
-	}
-	var all []error
-	for _, e := range many.Unwrap() {
-		all = append(all, prefixed(path, e))
-	}
-	return errors.Join(all...)
-}
+func (c Config) OwnPayloads() bool { return c.Payloads.Named() }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/ownbucket"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -34,7 +35,7 @@ func (s store) Link(_ context.Context, _, _ string, ttl time.Duration) (destinat
 
 func plain(payloads destination.PayloadStore, name string) *sender {
 	q := &queue{name: name, named: true}
-	return &sender{queue: q, payloads: payloads, catalogue: event.DefaultCatalogue(), ttl: 10 * time.Minute}
+	return &sender{queue: q, payloads: &ownbucket.Store{PayloadStore: payloads}, catalogue: event.DefaultCatalogue(), ttl: 10 * time.Minute}
 }
 
 // TestThePointerIsWhatConsumersKnow compares with a message of the contract.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/ownbucket"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers"
@@ -95,7 +96,7 @@ func TestPayloadsMayLieAtGoogle(t *testing.T) {
 	}
 	f := newFar(t, "events", nil)
 	f.config = func(c *Config) {
-		c.Payloads = Payloads{GCS: &gcp.BucketSettings{Bucket: server.Bucket(t), Access: gcp.Access{
+		c.Payloads = ownbucket.Settings{GCS: &gcp.BucketSettings{Bucket: server.Bucket(t), Access: gcp.Access{
 			Endpoint: server.Endpoint, AllowHTTP: true, Anonymous: true, Credentials: secret.New(string(account)),
 		}}}
 	}

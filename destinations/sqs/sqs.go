@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,8 +14,8 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/ownbucket"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
-	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -34,8 +33,7 @@ type sender struct {
 	session   *aws.Session
 	client    *api.Client
 	queue     *queue
-	payloads  destination.PayloadStore
-	own       bool // payloads are the destination's own
+	payloads  *ownbucket.Store
 	catalogue *event.Catalogue
 	ttl       time.Duration
 }
@@ -50,18 +48,8 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 		return nil, err
 	}
 	q.region = session.Config.Region
-	s := &sender{session: session, client: api.NewFromConfig(session.Config), queue: q, payloads: deps.Payloads, own: c.OwnPayloads(), catalogue: deps.Catalogue, ttl: c.LinkTTL}
-	switch {
-	case c.Payloads.S3 != nil:
-		s.payloads, err = aws.OpenBucket(*c.bucket(), deps)
-		err = prefixed("payloads.s3.", err)
-	case c.Payloads.GCS != nil:
-		s.payloads, err = gcp.OpenBucket(*c.Payloads.GCS, deps)
-		err = prefixed("payloads.gcs.", err)
-	case s.payloads == nil:
-		err = errors.New("payloads: name a bucket, since the operator keeps no payloads (payloads in fantail.yaml)")
-	}
-	if err != nil {
+	s := &sender{session: session, client: api.NewFromConfig(session.Config), queue: q, catalogue: deps.Catalogue, ttl: c.LinkTTL}
+	if s.payloads, err = c.payloads().Open(deps); err != nil {
 		_ = session.Close()
 		return nil, err
 	}
@@ -188,9 +176,5 @@ func (s *sender) GoString() string { return s.String() }
 
 // Close ends what fetches credentials. The connections are the engine's.
 func (s *sender) Close() error {
-	err := s.session.Close()
-	if c, ok := s.payloads.(io.Closer); ok && s.own {
-		err = errors.Join(err, c.Close())
-	}
-	return err
+	return errors.Join(s.session.Close(), s.payloads.Close())
 }

@@ -68,17 +68,24 @@ type Store struct {
 // Open returns the bucket of s or, if it names none, the operator's store. It
 // never connects.
 func (s Settings) Open(deps destination.Deps) (*Store, error) {
+	var store destination.PayloadStore
+	var err error
 	switch {
 	case s.S3 != nil:
-		b, err := aws.OpenBucket(*s.S3, deps)
-		return &Store{b, true}, err
+		store, err = aws.OpenBucket(*s.S3, deps)
+		err = prefixed("payloads.s3.", err)
 	case s.GCS != nil:
-		b, err := gcp.OpenBucket(*s.GCS, deps)
-		return &Store{b, true}, err
+		store, err = gcp.OpenBucket(*s.GCS, deps)
+		err = prefixed("payloads.gcs.", err)
 	case deps.Payloads == nil:
-		return nil, errors.New("payloads: name a bucket, since the operator keeps no payloads (payloads in fantail.yaml)")
+		err = errors.New("payloads: name a bucket, since the operator keeps no payloads (payloads in fantail.yaml)")
+	default:
+		store = deps.Payloads
 	}
-	return &Store{deps.Payloads, false}, nil
+	if err != nil {
+		return nil, err
+	}
+	return &Store{store, s.Named()}, nil
 }
 
 // Check is [destination.Checker]'s, of the destination's own bucket: the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,17 +59,23 @@ func (s *Sender) Close() error { return s.payloads.Close() }
 
 // Check looks at the bucket of the destination's own, and at how long links live.
 func (s *Sender) Check(ctx context.Context) error {
-	if err := s.payloads.Check(ctx); err != nil {
+	err := s.payloads.Check(ctx)
+	found, ok := errors.AsType[destination.Remark](err)
+	if err != nil && !ok {
 		return err
 	}
 	now := time.Now()
-	link, err := s.payloads.Link(ctx, "check", event.NewID(now, 0, 0).String(), s.settings.LinkTTL)
+	link, err := s.payloads.Link(ctx, "fantail", event.NewID(now, 0, 0).String(), s.settings.LinkTTL)
 	if err != nil {
 		return err
 	}
 	// Temporary credentials end within 12 hours, and retention may be short.
 	if life := link.Expires.Sub(now); life < s.settings.LinkTTL-time.Minute {
-		return destination.Remark(fmt.Sprintf("links live for %v and not for %v, as link_ttl has it: what signs them, or what they lead to, ends sooner", life.Round(time.Second), s.settings.LinkTTL))
+		ends := fmt.Sprintf("links live for %v and not for %v, as link_ttl has it: what signs them, or what they lead to, ends sooner", life.Round(time.Second), s.settings.LinkTTL)
+		found = destination.Remark(strings.TrimPrefix(string(found)+"; "+ends, "; "))
+	}
+	if found != "" {
+		return found
 	}
 	return nil
 }

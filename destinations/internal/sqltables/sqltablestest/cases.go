@@ -259,8 +259,10 @@ func deliver(ctx context.Context, t *testing.T, d destination.Destination, event
 			ds = append(ds, destination.Delivery{ID: e.ID.String() + "_1", Attempt: 1, Event: e})
 		}
 		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
+		results := d.(destination.Batcher).SendBatch(attempt, ds)
+		cancel()
 		var left []*event.Event
-		for i, r := range d.(destination.Batcher).SendBatch(attempt, ds) {
+		for i, r := range results {
 			if r.Err != nil {
 				left = append(left, events[i])
 			}
@@ -269,7 +271,6 @@ func deliver(ctx context.Context, t *testing.T, d destination.Destination, event
 				return
 			}
 		}
-		cancel()
 		if len(left) > 0 {
 			select { // the engine waits longer
 			case <-time.After(20 * time.Millisecond):
