@@ -26,7 +26,8 @@ func newDestinations(e *env) *cobra.Command {
 
 Deliveries to a destination that is not active are kept and go out later. An
 open breaker means that nothing has succeeded for a while: the daemon tries one
-delivery at a time until one does.`,
+delivery at a time until one does. CHECK is what the daemon's last check found:
+"fantail check" shows it.`,
 		Example: `  fantail destinations
   fantail destinations --developer acme
   fantail destinations --state held --json`,
@@ -37,7 +38,7 @@ delivery at a time until one does.`,
 				return err
 			}
 			return printList(e, c.Destinations(cmd.Context(), developer, state), 0,
-				[]string{"DESTINATION", "KIND", "STATE", "PENDING", "OLDEST", "IN FLIGHT", "BREAKER", "REASON"},
+				[]string{"DESTINATION", "KIND", "STATE", "PENDING", "OLDEST", "IN FLIGHT", "BREAKER", "CHECK", "REASON"},
 				e.destinationRow, "No such destinations.")
 		},
 	}
@@ -54,7 +55,7 @@ func (e *env) destinationRow(d client.Destination) []string {
 		oldest = span(e.now().Sub(d.OldestPending))
 	}
 	return []string{d.Developer + "/" + d.Name, d.Kind, d.State, fmt.Sprint(d.Pending), oldest,
-		fmt.Sprint(d.InFlight), or(d.Breaker, "-"), cut(d.Reason, 100)}
+		fmt.Sprint(d.InFlight), or(d.Breaker, "-"), checked(d.Check), cut(d.Reason, 100)}
 }
 
 // onDestination is a command on one destination, developer/name.

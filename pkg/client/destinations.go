@@ -19,6 +19,8 @@ type Destination struct {
 	OldestPending time.Time `json:"oldest_pending,omitzero"` // acceptance of the oldest pending event
 	InFlight      int       `json:"in_flight"`
 	Breaker       string    `json:"breaker"` // closed, open
+
+	Check *Check `json:"check,omitempty"` // the last one; nil: none since the daemon's start
 }
 
 // Destinations lists destinations by developer and name: those of one
