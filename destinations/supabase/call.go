@@ -6,11 +6,9 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"os"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -87,19 +85,8 @@ func (s service) failure(ctx context.Context, what string, err error) error {
 	if f, ok := errors.AsType[*destination.Fault](err); ok {
 		return f
 	}
-	text := err.Error()
-	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op != "dial" {
-		text = e.Op + ": " + e.Err.Error() // the library's text has our own address in it
-		if s, ok := errors.AsType[*os.SyscallError](e.Err); ok {
-			text = e.Op + ": " + s.Err.Error()
-		}
+	if ctx.Err() != nil {
+		err = errors.Join(ctx.Err(), err)
 	}
-	switch ctx.Err() {
-	case nil:
-	case context.DeadlineExceeded:
-		text, err = "no answer in time", errors.Join(ctx.Err(), err)
-	default:
-		text, err = "the attempt was cancelled", errors.Join(ctx.Err(), err)
-	}
-	return &sqltables.Failure{Text: what + " at " + s.base.Host + ": " + sqltables.Quote(text, s.secrets...), Cause: err}
+	return &sqltables.Failure{Text: what + " at " + s.base.Host + ": " + sqltables.Describe(err, s.secrets...), Cause: err}
 }

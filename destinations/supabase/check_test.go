@@ -113,7 +113,7 @@ func TestDSNVerifiesTheServer(t *testing.T) {
 		"verify-full": {string(server.TLS.CA), transient, ""},
 		"verify-ca":   {string(server.TLS.CA), transient, ""},
 		"require":     {"", transient, ""},
-		"":            {"", misconfigured, "signed by nobody we trust"},
+		"":            {"", misconfigured, "set complete.ca"},
 	} {
 		u, err := url.Parse(p.DSN)
 		if err != nil {

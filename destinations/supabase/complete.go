@@ -160,7 +160,7 @@ func (s *supabase) completionFault(what string, a answer, advice string) error {
 // sqlClass is what the refusal of a change of tables means: but for those of the
 // server and of others in the way, it will be refused again.
 func sqlClass(code string) destination.Class {
-	switch code[:2] {
+	switch code[:min(2, len(code))] {
 	case "08", "25", "40", "53", "55", "57", "58", "XX":
 		return destination.Transient
 	}

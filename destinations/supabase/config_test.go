@@ -39,9 +39,9 @@ func TestSettingsAreRefusedWithAReason(t *testing.T) {
 		"a bad identity":           {func(c *Config) { c.PayloadIdentity = "x" }, "payload_identity: must be"},
 		"a bad content":            {func(c *Config) { c.Content = "x" }, "content: must be"},
 		"a DSN":                    {func(c *Config) { c.Complete.DSN = secret.New(dsn + "?sslmode=require") }, ""},
-		"a DSN without its path":   {func(c *Config) { c.Complete.DSN = secret.New("postgres://u:hidden@db") }, "complete.dsn: must be a URL"},
+		"a DSN without its path":   {func(c *Config) { c.Complete.DSN = secret.New("postgres://u:hidden@db") }, "complete.dsn: must name user"},
 		"a DSN of words":           {func(c *Config) { c.Complete.DSN = secret.New("host=db password=hidden") }, "complete.dsn: must be a URL"},
-		"a DSN of a socket":        {func(c *Config) { c.Complete.DSN = secret.New("postgres://u@/db?host=/tmp") }, "complete.dsn: must be a URL"},
+		"a DSN of a socket":        {func(c *Config) { c.Complete.DSN = secret.New("postgres://u@/db?host=/tmp") }, "complete.dsn: must name user"},
 		"a DSN with two hosts":     {func(c *Config) { c.Complete.DSN = secret.New("postgres://u@a,b/db") }, "complete.dsn: must name one host"},
 		"a DSN with a passfile":    {func(c *Config) { c.Complete.DSN = secret.New(dsn + "?passfile=/etc/hidden") }, "complete.dsn: takes no parameter but sslmode"},
 		"a DSN with a certificate": {func(c *Config) { c.Complete.DSN = secret.New(dsn + "?sslrootcert=/etc/hidden") }, "complete.dsn: takes no parameter but sslmode"},
@@ -49,14 +49,15 @@ func TestSettingsAreRefusedWithAReason(t *testing.T) {
 		"a DSN with no real CA": {func(c *Config) {
 			c.Complete.DSN, c.Complete.CA = secret.New(dsn), secret.New("hidden")
 		}, "complete.dsn: sslmode must be"},
-		"a CA alone":       {func(c *Config) { c.Complete.CA = secret.New("x") }, "complete.ca: has no meaning"},
-		"two ways":         {func(c *Config) { c.Complete.RPC, c.Complete.PGQuery = true, true }, "choose one"},
-		"a token":          {func(c *Config) { c.Complete.AccessToken = secret.New("sbp_x") }, ""},
-		"a bad token":      {func(c *Config) { c.Complete.AccessToken = secret.New("hidden x") }, "complete.access_token: must have visible"},
-		"a bad project":    {func(c *Config) { c.Complete.AccessToken, c.Complete.Project = secret.New("x"), "a/b" }, "complete.project: must be"},
-		"a project alone":  {func(c *Config) { c.Complete.Project = "a" }, "complete.project: has no meaning"},
-		"a bad API":        {func(c *Config) { c.Complete.AccessToken, c.Complete.API = secret.New("x"), "http://x" }, "complete.api: must be https"},
-		"several at once ": {func(c *Config) { c.Schema, c.Content = "", "" }, "schema: must have 1 to 63 of a-z 0-9 _ and not begin with a digit\ncontent: must be"},
+		"a DSN of a socket's path": {func(c *Config) { c.Complete.DSN = secret.New("postgres://u@%2Ftmp/db") }, "complete.dsn: must be host names"},
+		"a CA alone":               {func(c *Config) { c.Complete.CA = secret.New("x") }, "complete.ca: has no meaning"},
+		"two ways":                 {func(c *Config) { c.Complete.RPC, c.Complete.PGQuery = true, true }, "choose one"},
+		"a token":                  {func(c *Config) { c.Complete.AccessToken = secret.New("sbp_x") }, ""},
+		"a bad token":              {func(c *Config) { c.Complete.AccessToken = secret.New("hidden x") }, "complete.access_token: must have visible"},
+		"a bad project":            {func(c *Config) { c.Complete.AccessToken, c.Complete.Project = secret.New("x"), "a/b" }, "complete.project: must be"},
+		"a project alone":          {func(c *Config) { c.Complete.Project = "a" }, "complete.project: has no meaning"},
+		"a bad API":                {func(c *Config) { c.Complete.AccessToken, c.Complete.API = secret.New("x"), "http://x" }, "complete.api: must be https"},
+		"several at once ":         {func(c *Config) { c.Schema, c.Content = "", "" }, "schema: must have 1 to 63 of a-z 0-9 _ and not begin with a digit\ncontent: must be"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conf := defaults()

@@ -2,12 +2,9 @@ package supabase
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
-	"net/url"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,50 +17,40 @@ import (
 
 // database is where tables are completed by way of PostgreSQL's own protocol.
 type database struct {
-	host           string
-	port           uint16
-	user, database string
-	password       secret.Value
-	tls            sqltables.TLS
+	host       sqltables.Host
+	user, name string
+	password   secret.Value
+	tls        sqltables.TLS
 }
 
 // readDSN reads a DSN. Nothing but sslmode is taken besides what must be there:
 // other parameters make drivers read files of this machine, or ask for what
 // would then silently not happen. Its errors show no value.
 func readDSN(dsn, ca secret.Value) (*database, error) {
-	broken := errors.New("complete.dsn: must be a URL, postgres://user:password@host:port/database, where characters such as @ / : ? # % of user and password are written %40 %2F %3A %3F %23 %25")
-	u, err := url.Parse(dsn.Reveal())
-	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.User == nil || u.Hostname() == "" || len(u.Path) < 2 || u.Fragment != "" {
-		return nil, broken
-	}
-	if strings.ContainsAny(u.Host, ",%") {
-		return nil, errors.New("complete.dsn: must name one host, and no zone")
-	}
-	password, _ := u.User.Password()
-	d := &database{host: u.Hostname(), port: 5432, user: u.User.Username(), database: u.Path[1:], password: secret.New(password),
-		tls: sqltables.TLS{Mode: sqltables.VerifyFull, CA: ca}}
-	if d.user == "" || strings.Contains(d.user+d.database+password, "\x00") {
-		return nil, broken
-	}
-	if p := u.Port(); p != "" {
-		n, err := strconv.ParseUint(p, 10, 16)
-		if err != nil || n == 0 {
-			return nil, errors.New("complete.dsn: has no valid port")
-		}
-		d.port = uint16(n)
-	}
-	values, err := url.ParseQuery(u.RawQuery)
+	at := func(err error) error { return fmt.Errorf("complete.dsn: %w", err) }
+	parts, err := sqltables.SplitDSN(dsn.Reveal(), "postgres", "postgresql")
 	if err != nil {
-		return nil, broken
+		return nil, at(errors.New("must be a URL, postgres://user:password@host:port/database, where characters such as @ / : ? # % of user and password are written %40 %2F %3A %3F %23 %25"))
 	}
-	for name, all := range values {
+	hosts, err := sqltables.Hosts(parts.Hosts, 5432)
+	switch {
+	case parts.User == "" || parts.Database == "" || parts.Hosts == "":
+		return nil, at(errors.New("must name user, host and database"))
+	case err != nil:
+		return nil, at(err)
+	case len(hosts) > 1:
+		return nil, at(errors.New("must name one host"))
+	}
+	d := &database{host: hosts[0], user: parts.User, name: parts.Database, password: parts.Password,
+		tls: sqltables.TLS{Mode: sqltables.VerifyFull, CA: ca}}
+	for name, all := range parts.Params {
 		if name != "sslmode" {
-			return nil, errors.New("complete.dsn: takes no parameter but sslmode; certificates go into complete.ca")
+			return nil, at(errors.New("takes no parameter but sslmode; certificates go into complete.ca"))
 		}
 		d.tls.Mode = all[len(all)-1]
 	}
-	if _, err := d.tls.Config(d.host); err != nil {
-		return nil, errors.New("complete.dsn: sslmode must be verify-full (the default), verify-ca, require or disable; complete.ca must be certificates in PEM form, and goes with the first two")
+	if _, err := d.tls.Config(d.host.Name); err != nil {
+		return nil, at(errors.New("sslmode must be verify-full (the default), verify-ca, require or disable; complete.ca must be certificates in PEM form, and goes with the first two"))
 	}
 	return d, nil
 }
@@ -113,12 +100,12 @@ func (d *database) config() (*pgconn.Config, error) {
 	if err != nil { // its text may quote the environment
 		return nil, errors.New("set up the PostgreSQL driver: the environment of the daemon has PGSERVICE, which the driver always follows: unset it")
 	}
-	c.Host, c.Port, c.User, c.Password, c.Database = d.host, d.port, d.user, d.password.Reveal(), d.database
+	c.Host, c.Port, c.User, c.Password, c.Database = d.host.Name, d.host.Port, d.user, d.password.Reveal(), d.name
 	c.RuntimeParams = map[string]string{"application_name": "fantail"}
 	c.ConnectTimeout = 10 * time.Second
 	c.Fallbacks, c.OnNotice, c.OnNotification, c.ValidateConnect = nil, nil, nil, nil
 	c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
-	if c.TLSConfig, err = d.tls.Config(d.host); err != nil {
+	if c.TLSConfig, err = d.tls.Config(d.host.Name); err != nil {
 		return nil, err
 	}
 	if c.TLSConfig == nil {
@@ -132,26 +119,17 @@ func (d *database) fault(what string, err error) error {
 		return f // the guard's
 	}
 	f := &destination.Fault{}
-	text := ""
+	var text string
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
-		f.Class = sqlClass(pe.Code + "  ")
-		text = "answered " + pe.Code + ": " + pe.Message
+		f.Class = sqlClass(pe.Code)
+		text = "answered " + pe.Code + ": " + sqltables.Quote(pe.Message, d.password)
+	} else if sqltables.Untrusted(err) != "" {
+		f.Class = destination.Misconfigured
+		text = "the server's certificate is not one that we trust for " + d.host.Name + ": set complete.ca to the certificate under Database > Settings"
 	} else {
-		switch _, untrusted := errors.AsType[x509.UnknownAuthorityError](err); {
-		case untrusted:
-			f.Class, text = destination.Misconfigured, "the server's certificate is signed by nobody we trust: set complete.ca to the certificate under Database > Settings > SSL"
-		case errors.Is(err, context.DeadlineExceeded):
-			text = "no answer in time"
-		case errors.Is(err, context.Canceled):
-			text = "the attempt was cancelled"
-		default:
-			text = "no connection to " + net.JoinHostPort(d.host, strconv.Itoa(int(d.port)))
-			if inner, ok := errors.AsType[*net.OpError](err); ok {
-				text += ": " + inner.Err.Error()
-			}
-		}
+		text = sqltables.Describe(err, d.password)
 	}
-	f.Err = &sqltables.Failure{Text: what + sqltables.Quote(text, d.password), Cause: err}
+	f.Err = &sqltables.Failure{Text: what + text, Cause: err}
 	return f
 }
 

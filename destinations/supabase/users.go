@@ -52,13 +52,12 @@ func usersOf(e *event.Event) ([]sqltables.User, error) {
 		if users.Old.ID != "" && users.Old.ID != users.New.ID {
 			add(users.Old, userReauth)
 		}
-		if subject.ID != users.New.ID && subject.ID != users.Old.ID {
-			add(subject, "")
-		}
 	case subject.ID != "":
 		add(subject, stateOf(e.Type, users.Succeeded))
-	default:
-		rows = []sqltables.User{{CreatedAt: createdAt(e)}}
+	}
+	// The user to whom the rows of payloads refer must be there, also nobody.
+	if !slices.ContainsFunc(rows, func(u sqltables.User) bool { return u.ID == e.UserID }) {
+		rows = append(rows, sqltables.User{ID: e.UserID, CreatedAt: createdAt(e), UpdatedAt: mark})
 	}
 	for _, u := range rows {
 		if strings.Contains(u.ID, "\x00") {

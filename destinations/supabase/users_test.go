@@ -97,3 +97,27 @@ func TestTextsAreKept(t *testing.T) {
 		empty(t, p)
 	}
 }
+
+// The user that the row of a payload refers to is there, whoever else the event
+// is about.
+func TestTheUserOfThePayloadIsThere(t *testing.T) {
+	p := settled(t)
+	d := opened(t, p)
+	for n, body := range []string{
+		`{"type":"user_reauth","user":{"user_id":"a"},"old_user":{"user_id":"b"},"new_user":{"user_id":"c"}}`,
+		`{"type":"user_reauth","old_user":{"user_id":"b"}}`,
+		`{"type":"user_reauth","old_user":{"user_id":"c"},"new_user":{"user_id":"c"}}`,
+		`{"type":"user_reauth"}`,
+		`{"type":"daily","user":{"user_id":7},"data":[{}]}`,
+		`{"type":"daily","user":null,"data":[{}]}`,
+	} {
+		send(t, d, happened(t, n, body))
+	}
+	got := map[string]string{}
+	for _, u := range p.Rows(t, "terra_users", "user_id") {
+		got[u["user_id"]] = u["state"]
+	}
+	if want := map[string]string{"": "", "a": active, "b": userReauth, "c": active}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
