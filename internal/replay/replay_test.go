@@ -75,6 +75,34 @@ func (r *rig) scene() scene {
 	return s
 }
 
+// Where an event has several deliveries to a destination, the one that changed last counts, once.
+func TestTheLastDeliveryCounts(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		ids := r.dead(5, "acme/app")
+		f := r.fars[r.ids["acme/app"]]
+		f.set(true, 0)
+		for range 3 { // each makes one more dead delivery of each event, on another day
+			r.replayed(acme("dead"), Counts{Found: 5, Made: 5})
+			time.Sleep(20 * time.Hour)
+		}
+		f.set(false, 0)
+		f.seen()
+		first := store.DeliveryID{Day: ids[0].Day(), Event: ids[0], Dest: r.ids["acme/app"]}
+		if _, err := r.sched.Move(r.ctx, time.Now(), store.Retry, []store.DeliveryID{first}); err != nil {
+			r.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		r.got("acme/app", ids[0]) // by hand, the first of its deliveries
+		q := acme("dead")
+		q.DryRun = true
+		r.replayed(q, Counts{Found: 4})
+		r.replayed(acme("dead"), Counts{Found: 4, Made: 4})
+		r.got("acme/app", ids[1:]...)
+		r.replayed(acme("dead"), Counts{})
+		r.replayed(acme("delivered"), Counts{Found: 5, Made: 5})
+	}, "acme/app")
+}
+
 func TestFilters(t *testing.T) {
 	for _, c := range []struct {
 		name string
