@@ -164,7 +164,8 @@ func (e *env) checkHere(ctx context.Context, path, developer, name string) ([]cl
 			continue
 		}
 		r := check.Result{At: e.now().UTC(), Level: check.OK}
-		r.Add(check.Finding{Name: "settings", Level: check.Fail, Message: "not checked: the settings of " + id + " have faults", Advice: "see `fantail validate`"})
+		r.Add(check.Finding{Name: "settings", Level: check.Fail, Advice: "mend it; `fantail validate` shows all faults",
+			Message: "nothing is checked, because the settings have faults: " + snapshot.Broken[id][0].Error()})
 		all = append(all, client.Destination{Developer: id, Name: "*", Kind: "-", State: "disabled", Breaker: "closed", Check: asClient(&r)})
 	}
 	return all, nil
