@@ -36,7 +36,7 @@ func parseLine(line []byte) (req ingest.Request, err error) {
 		return req, badLine("more after its end")
 	}
 	if req.Body == nil {
-		return req, refuse(400, "missing_event", "the line has no event")
+		return req, refuse(400, "missing_event", "the line has neither event nor body")
 	}
 	return req, nil
 }
@@ -75,7 +75,7 @@ func (s *lineScanner) member(name []byte, req *ingest.Request, had *members) (er
 	case "ordering_timestamp":
 		seen = &had.ordering
 		if !null {
-			req.Ordering, err = orderingTime(string(raw))
+			req.Ordering, err = lineOrdering(string(raw))
 		}
 	case "event":
 		seen = &had.event
@@ -83,10 +83,16 @@ func (s *lineScanner) member(name []byte, req *ingest.Request, had *members) (er
 			return refuse(400, "invalid_json", "the event is not a JSON object")
 		}
 		req.Body = append(make([]byte, 0, len(raw)), raw...)
+	case "body":
+		seen = &had.event
+		req.Body, err = lineBody(raw)
 	default:
-		return refuse(400, "unknown_field", fmt.Sprintf("the line has %q: want dev_id, reference, ordering_timestamp, idempotency_key or event", name))
+		return refuse(400, "unknown_field", fmt.Sprintf("the line has %q: want dev_id, reference, ordering_timestamp, idempotency_key, and event or body", name))
 	}
 	if *seen {
+		if seen == &had.event {
+			return refuse(400, "duplicate_key", "the line has more than one of event and body")
+		}
 		return refuse(400, "duplicate_key", fmt.Sprintf("the line has %q twice", name))
 	}
 	*seen = true

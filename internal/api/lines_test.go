@@ -64,43 +64,55 @@ func TestLinesReadNoMoreThanAByteBeyondTheLimit(t *testing.T) {
 
 func TestLineMembers(t *testing.T) {
 	for name, c := range map[string]struct{ line, want string }{
-		"all":                     {`{"dev_id":"acme","reference":"r","ordering_timestamp":1780000000123,"idempotency_key":"k","event":{"type":"a"}}`, `acme r k 1780000000123 {"type":"a"}`},
-		"in any order and spaced": {" { \"event\" : {\"a\": [1 , \"}\\\"{\"] } , \"dev_id\" : \"acme\" } \r", `acme   0 {"a": [1 , "}\"{"] }`},
-		"nulls":                   {`{"dev_id":null,"reference":null,"ordering_timestamp":null,"idempotency_key":null,"event":{}}`, `   0 {}`},
-		"escapes":                 {`{"\u0064ev_id":"\u0061cme","event":{"\u0061":"\n"}}`, `acme   0 {"\u0061":"\n"}`},
-		"no event":                {`{"dev_id":"acme"}`, "missing_event"},
-		"empty":                   {`{}`, "missing_event"},
-		"event is a text":         {`{"event":"{}"}`, "invalid_json"},
-		"event is null":           {`{"event":null}`, "invalid_json"},
-		"event does not end":      {`{"event":{"a":"}}`, "invalid_json"},
-		"event is unbalanced":     {`{"event":{"a":[}}`, "invalid_json"},
-		"no object":               {`[]`, "invalid_json"},
-		"two objects":             {`{"event":{}}{}`, "invalid_json"},
-		"no colon":                {`{"event" {}}`, "invalid_json"},
-		"no comma":                {`{"dev_id":"a" "event":{}}`, "invalid_json"},
-		"comma at the end":        {`{"event":{},}`, "invalid_json"},
-		"comma at the start":      {`{,"event":{}}`, "invalid_json"},
-		"no value":                {`{"dev_id":,"event":{}}`, "invalid_json"},
-		"bad escape":              {`{"dev_id":"\x","event":{}}`, "invalid_json"},
-		"unknown member":          {`{"dev-id":"acme","event":{}}`, "unknown_field"},
-		"member in other case":    {`{"DEV_ID":"acme","event":{}}`, "unknown_field"},
-		"event twice":             {`{"event":{},"event":{}}`, "duplicate_key"},
-		"event twice, escaped":    {`{"event":{},"\u0065vent":{}}`, "duplicate_key"},
-		"developer is a number":   {`{"dev_id":1,"event":{}}`, "invalid_field"},
-		"empty key":               {`{"idempotency_key":"","event":{}}`, "invalid_idempotency_key"},
-		"ordering is a text":      {`{"ordering_timestamp":"1780000000123","event":{}}`, "invalid_ordering_timestamp"},
-		"ordering has a fraction": {`{"ordering_timestamp":1780000000123.5,"event":{}}`, "invalid_ordering_timestamp"},
+		"all":                         {`{"dev_id":"acme","reference":"r","ordering_timestamp":1780000000123,"idempotency_key":"k","event":{"type":"a"}}`, `acme r k 1780000000123 {"type":"a"}`},
+		"in any order and spaced":     {" { \"event\" : {\"a\": [1 , \"}\\\"{\"] } , \"dev_id\" : \"acme\" } \r", `acme   0 {"a": [1 , "}\"{"] }`},
+		"nulls":                       {`{"dev_id":null,"reference":null,"ordering_timestamp":null,"idempotency_key":null,"event":{}}`, `   0 {}`},
+		"escapes":                     {`{"\u0064ev_id":"\u0061cme","event":{"\u0061":"\n"}}`, `acme   0 {"\u0061":"\n"}`},
+		"no event":                    {`{"dev_id":"acme"}`, "missing_event"},
+		"empty":                       {`{}`, "missing_event"},
+		"event is a text":             {`{"event":"{}"}`, "invalid_json"},
+		"event is null":               {`{"event":null}`, "invalid_json"},
+		"event does not end":          {`{"event":{"a":"}}`, "invalid_json"},
+		"event is unbalanced":         {`{"event":{"a":[}}`, "invalid_json"},
+		"no object":                   {`[]`, "invalid_json"},
+		"two objects":                 {`{"event":{}}{}`, "invalid_json"},
+		"no colon":                    {`{"event" {}}`, "invalid_json"},
+		"no comma":                    {`{"dev_id":"a" "event":{}}`, "invalid_json"},
+		"comma at the end":            {`{"event":{},}`, "invalid_json"},
+		"comma at the start":          {`{,"event":{}}`, "invalid_json"},
+		"no value":                    {`{"dev_id":,"event":{}}`, "invalid_json"},
+		"bad escape":                  {`{"dev_id":"\x","event":{}}`, "invalid_json"},
+		"unknown member":              {`{"dev-id":"acme","event":{}}`, "unknown_field"},
+		"member in other case":        {`{"DEV_ID":"acme","event":{}}`, "unknown_field"},
+		"event twice":                 {`{"event":{},"event":{}}`, "duplicate_key"},
+		"event twice, escaped":        {`{"event":{},"\u0065vent":{}}`, "duplicate_key"},
+		"developer is a number":       {`{"dev_id":1,"event":{}}`, "invalid_field"},
+		"empty key":                   {`{"idempotency_key":"","event":{}}`, "invalid_idempotency_key"},
+		"ordering is a text":          {`{"ordering_timestamp":"1780000000123","event":{}}`, "invalid_ordering_timestamp"},
+		"ordering to the microsecond": {`{"ordering_timestamp":1780000000123.5,"event":{}}`, `   1780000000123.500 {}`},
+		"ordering beyond that":        {`{"ordering_timestamp":1780000000123.4567,"event":{}}`, "invalid_ordering_timestamp"},
+		"ordering without decimals":   {`{"ordering_timestamp":1780000000123.,"event":{}}`, "invalid_ordering_timestamp"},
+		"ordering with a sign":        {`{"ordering_timestamp":1780000000123.+1,"event":{}}`, "invalid_ordering_timestamp"},
+		"body":                        {`{"dev_id":"acme","body":"CnsKfQ=="}`, "acme   0 \n{\n}"},
+		"body is an object":           {`{"body":{}}`, "invalid_field"},
+		"body is no base64":           {`{"body":"CnsKfQ"}`, "invalid_field"},
+		"body is empty":               {`{"body":""}`, "invalid_field"},
+		"body and event":              {`{"body":"CnsKfQ==","event":{}}`, "duplicate_key"},
+		"event and body":              {`{"event":{},"body":"CnsKfQ=="}`, "duplicate_key"},
 	} {
 		req, err := parseLine([]byte(c.line))
 		var got string
 		if err != nil {
 			got = refusal(err).Code
 		} else {
-			ms := int64(0)
+			ms := "0"
 			if !req.Ordering.IsZero() {
-				ms = req.Ordering.UnixMilli()
+				ms = fmt.Sprint(req.Ordering.UnixMilli())
+				if micros := req.Ordering.UnixMicro() % 1000; micros > 0 {
+					ms += fmt.Sprintf(".%03d", micros)
+				}
 			}
-			got = fmt.Sprintf("%s %s %s %d %s", req.Developer, req.Reference, req.IdempotencyKey, ms, req.Body)
+			got = fmt.Sprintf("%s %s %s %s %s", req.Developer, req.Reference, req.IdempotencyKey, ms, req.Body)
 		}
 		if got != c.want {
 			t.Errorf("%s: %s\ngot  %q\nwant %q", name, c.line, got, c.want)
@@ -142,12 +154,13 @@ func FuzzLines(f *testing.F) {
 			}
 			var full struct {
 				Event json.RawMessage `json:"event"`
+				Body  []byte          `json:"body"`
 			}
 			if err := json.Unmarshal([]byte(line), &full); err != nil {
 				t.Fatalf("%q was taken: %v", line, err)
 			}
-			if !bytes.Equal(full.Event, req.Body) {
-				t.Fatalf("event of %q is %q, want %q", line, req.Body, full.Event)
+			if want := slices.Concat(full.Event, full.Body); !bytes.Equal(want, req.Body) {
+				t.Fatalf("event of %q is %q, want %q", line, req.Body, want)
 			}
 		}
 	})

@@ -89,7 +89,7 @@ func (s *sender) prepare(line []byte) ([]byte, error) {
 		return line, nil
 	}
 	developer, _ := json.Marshal(s.flags.developer) // a string always marshals
-	if _, enveloped := fields["event"]; !enveloped {
+	if !enveloped(fields) {
 		if s.flags.developer == "" {
 			return nil, errors.New("the line has no \"event\": when it is a bare event, say whose it is with --developer")
 		}
@@ -103,4 +103,13 @@ func (s *sender) prepare(line []byte) ([]byte, error) {
 		head = fmt.Appendf(head, `"idempotency_key":%q,`, s.key(line))
 	}
 	return append(head, line[1:]...), nil
+}
+
+// enveloped tells a line as the API takes it from a bare event, which may have a
+// member of either name but always has a type.
+func enveloped(fields map[string]json.RawMessage) bool {
+	_, event := fields["event"]
+	_, body := fields["body"]
+	_, typ := fields["type"]
+	return event || body && !typ
 }

@@ -35,6 +35,9 @@ with --ndjson, holds one event on each line: either the bare event, with
   {"dev_id":"acme","reference":"...","ordering_timestamp":1767225600000,
    "idempotency_key":"...","event":{...}}
 
+with the event's bytes as base64 in "body" instead of "event" where they span
+several lines, as "fantail export" writes them.
+
 When the daemon is busy or away it is asked again for as long as --patience
 says. Every event gets an idempotency key of its own, so that asking again never
 doubles it. With --idempotent the key is made of the event's content: then the

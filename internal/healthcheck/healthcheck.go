@@ -71,10 +71,10 @@ func (h *Healthcheck) SetTargets(every time.Duration, targets []Target) {
 	}
 }
 
-// due returns the first time after now that it is a destination's turn. Turns
+// Next returns the first time after now that it is a destination's turn. Turns
 // follow from the wall clock and the destination's name alone: they do not drift,
 // are the same after a restart, and lie spread over the whole time between two.
-func (t *Target) due(now time.Time, every time.Duration) time.Time {
+func (t Target) Next(now time.Time, every time.Duration) time.Time {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(t.Developer + "/" + t.Name))
 	offset := time.Duration(h.Sum64() % uint64(every))
@@ -114,10 +114,10 @@ func (h *Healthcheck) Run(ctx context.Context) {
 		next := now.Truncate(time.Minute).Add(time.Minute)
 		var turns []Target
 		for _, t := range targets {
-			if d := t.due(last, every); !d.After(now) {
+			if d := t.Next(last, every); !d.After(now) {
 				turns = append(turns, t)
 			}
-			if d := t.due(now, every); d.Before(next) {
+			if d := t.Next(now, every); d.Before(next) {
 				next = d
 			}
 		}

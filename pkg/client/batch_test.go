@@ -16,14 +16,17 @@ func TestAppendLine(t *testing.T) {
 		{SendRequest{Body: []byte(`{"type":"auth"}`)}, `{"event":{"type":"auth"}}`},
 		{SendRequest{Developer: `a"b`, Reference: "r", IdempotencyKey: "k", Ordering: time.UnixMilli(1782897153000), Body: []byte("{ \"a\" :\t1.0e5}")},
 			`{"dev_id":"a\"b","reference":"r","idempotency_key":"k","ordering_timestamp":1782897153000,"event":{ "a" :` + "\t" + `1.0e5}}`},
+		{SendRequest{Body: []byte("{\n}"), Ordering: time.UnixMicro(1782897153000007)}, `{"ordering_timestamp":1782897153000.007,"body":"ewp9"}`},
+		{SendRequest{Body: []byte("{}\r")}, `{"body":"e30N"}`},
+		{SendRequest{Body: []byte(" {}")}, `{"body":"IHt9"}`},
 	} {
 		got, err := AppendLine(nil, tc.r)
 		if err != nil || string(got) != tc.want+"\n" {
 			t.Errorf("got %q, %v, want %q", got, err, tc.want)
 		}
 	}
-	if b, err := AppendLine([]byte("x"), SendRequest{Body: []byte("{\n}")}); err == nil || string(b) != "x" {
-		t.Errorf("a body of two lines: %q, %v", b, err)
+	if b, err := AppendLine([]byte("x"), SendRequest{}); err == nil || string(b) != "x" {
+		t.Errorf("no body: %q, %v", b, err)
 	}
 }
 
