@@ -122,6 +122,7 @@ func TestEveryAnswerHasItsClass(t *testing.T) {
 		{"database of storage", "storage", answers{400, nil, storageError("544", "DatabaseTimeout")}, transient, "544"},
 		{"inner status that is none", "storage", answers{400, nil, storageError("200", "")}, transient, "answered 400"},
 		{"no key in the answer", "storage", answers{200, nil, html}, transient, "names no object"},
+		{"an empty key in the answer", "storage", answers{200, nil, "{}"}, transient, "names no object"},
 		// the gateway, in front of both
 		{"no key", "both", answers{401, nil, `{"message":"No API key found in request"}`}, misconfigured, "service_role_key"},
 		{"invalid key", "both", answers{401, nil, `{"message":"Invalid API key"}`}, misconfigured, "Invalid API key"},
@@ -205,5 +206,19 @@ func TestAnEndlessAnswerIsCut(t *testing.T) {
 	defer cancel()
 	if _, err := s.Send(ctx, destination.Delivery{Attempt: 1, Event: happened(t, 1, `{"type":"auth"}`)}); err == nil || ctx.Err() != nil {
 		t.Errorf("%v, %v", err, ctx.Err())
+	}
+}
+
+// PostgREST before version 10 answers 404 to a PATCH of no row: it is no error.
+func TestAPatchOfNoRowIsNoError(t *testing.T) {
+	for _, a := range []answers{{404, nil, "[]"}, {200, nil, "[]"}} {
+		s := over(t, a)
+		if n, _, err := s.patch(t.Context(), s.tables.users, "u", nil, row{}); n != 0 || err != nil {
+			t.Errorf("%d: %d rows, %v", a.status, n, err)
+		}
+	}
+	s := over(t, answers{404, nil, "[]"})
+	if _, _, err := s.insert(t.Context(), s.tables.users, []row{{}}); err == nil {
+		t.Error("a 404 to an insert is none")
 	}
 }

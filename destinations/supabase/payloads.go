@@ -143,9 +143,7 @@ func (w *sending) note(r destination.Receipt, err error) {
 	defer w.mu.Unlock()
 	class, _ := destination.ClassOf(err)
 	rejected := err != nil && class == destination.Rejected
-	switch {
-	case w.stop || rejected && w.err != nil || err == nil && w.err != nil:
-	default:
+	if !w.stop && (err != nil || w.err == nil) {
 		w.receipt, w.err, w.stop = r, err, err != nil && !rejected
 	}
 }
