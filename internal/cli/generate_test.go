@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+func TestGenerateCountsWhatIsRefused(t *testing.T) {
+	var n atomic.Int64
+	f := newFake(t, map[string]http.HandlerFunc{"POST /v1/events": func(w http.ResponseWriter, r *http.Request) {
+		if n.Add(1)%4 == 0 {
+			deny(422, "odd", "not this one")(w, r)
+			return
+		}
+		w.WriteHeader(202)
+		w.Write([]byte(`{"id":"e","reference":"r","deliveries":2}`))
+	}})
+	r := f.run(t, "generate", "--developer", "acme", "--rate", "1000", "--for", "40ms", "--types", "sleep", "--users", "1", "--seed", "7", "--json")
+	var g generated
+	if err := json.Unmarshal([]byte(r.out), &g); err != nil {
+		t.Fatalf("%v: %s%s", err, r.out, r.err)
+	}
+	if r.code != 1 || g.Accepted != 30 || g.Refused != 10 || g.Deliveries != 60 || g.Refusals["odd: not this one"] != 10 || g.Seed != 7 || g.Max < g.P50 || g.P50 <= 0 {
+		t.Errorf("exit %d: %+v", r.code, g)
+	}
+	keys := map[string]bool{}
+	for _, q := range f.requests() {
+		keys[q.header.Get("Idempotency-Key")] = true
+		if !strings.Contains(q.body, `"type":"sleep"`) || !strings.Contains(q.body, `"user_id":"00000000-0000-4000-8000-000000000000"`) || q.header.Get("Dev-Id") != "acme" {
+			t.Fatalf("sent %s", q.body)
+		}
+	}
+	if len(keys) != 40 {
+		t.Errorf("%d idempotency keys for 40 events", len(keys))
+	}
+}
+
+func TestGenerateAsksForWhatItCanMake(t *testing.T) {
+	for _, args := range []string{"", "--developer acme --types slep", "--developer acme --rate 0", "--developer acme --rate NaN", "--developer acme --for -1s", "--developer acme --users 0"} {
+		if r := (trial{}).run(t, append([]string{"generate"}, strings.Fields(args)...)...); r.code != 2 {
+			t.Errorf("%s: exit %d: %s", args, r.code, r.err)
+		}
+	}
+}
+
+// A daemon that is away is a fault at once, not after minutes.
+func TestGenerateFailsAtOnceWithoutADaemon(t *testing.T) {
+	r := trial{env: map[string]string{"FANTAIL_SERVER": "http://127.0.0.1:1"}}.run(t, "generate", "--developer", "acme")
+	if r.code != 1 || !strings.Contains(r.err, "Is the daemon running?") {
+		t.Errorf("exit %d: %s", r.code, r.err)
+	}
+}
