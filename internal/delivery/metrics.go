@@ -98,7 +98,7 @@ func (k *kindMetrics) tried(o *store.Outcome, e *ending, now instant) {
 		}
 	}
 	k.seconds.Observe(e.took.Seconds())
-	if o.State == store.Delivered {
+	if o.State == store.Delivered && o.Item.ID.Replay == 0 { // a replay is not late: nobody wanted it sooner
 		k.latency.Observe(max(0, time.Duration(now.wall-o.Item.ID.Event.Time().UnixNano())).Seconds())
 	}
 }

@@ -98,7 +98,10 @@ func (s *Scheduler) compare(id store.QueueID, items []store.Item, suspects map[k
 	for i := range items {
 		it := &items[i]
 		born := it.ID.Event.Time().UnixNano()
-		if o := oldest[id.Dest]; o == 0 || born < o {
+		if it.ID.Replay != 0 {
+			born = it.Due // it was made long after its event
+		}
+		if o := oldest[id.Dest]; born <= now.wall && (o == 0 || born < o) {
 			oldest[id.Dest] = born
 		}
 		k, p := keyOf(it.ID), it.Position()

@@ -168,7 +168,7 @@ func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
 		s.release(j)
 		if r.State == store.Pending {
 			s.commit(s.queue(r.Item.Queue), &r.Item, now)
-			if r.Item.Attempts > 0 || r.Item.Due > now.wall {
+			if id.Replay == 0 && (r.Item.Attempts > 0 || r.Item.Due > now.wall) {
 				d.eldest.add(id)
 			}
 		} else {

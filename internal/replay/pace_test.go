@@ -287,3 +287,26 @@ func TestList(t *testing.T) {
 		}
 	}, "acme/app")
 }
+
+// What is replayed is old, and not late: the figures that alerts look at tell of live traffic.
+func TestReplaysDoNotCountAsLate(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.dead(10, "acme/app")
+		time.Sleep(6 * time.Hour)
+		r.replayed(acme("dead"), Counts{Found: 10, Made: 10})
+		families, err := r.stats.Gather()
+		r.must(err)
+		for _, f := range families {
+			if n := f.GetMetric()[0].GetHistogram().GetSampleCount(); f.GetName() == "fantail_delivery_latency_seconds" && n != 0 {
+				r.Errorf("the latency of %d replayed deliveries was observed", n)
+			}
+		}
+		r.must(r.sched.Pause(r.ctx, r.ids["acme/app"], "by hand"))
+		r.replayed(acme("delivered"), Counts{Found: 10, Made: 10})
+		time.Sleep(5 * time.Minute)
+		st := r.sched.Status()[0]
+		if age := time.Since(st.OldestPending); st.Pending != 10 || age < 3*time.Minute || age > 7*time.Minute {
+			r.Errorf("%d pending, the oldest since %v; they were made five minutes ago", st.Pending, age)
+		}
+	}, "acme/app")
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -34,6 +35,7 @@ type rig struct {
 	dests []Target
 	ids   map[string]uint32 // by developer/name
 	alter func(Store) Store // what the runner works with; nil: the store
+	stats *prometheus.Registry
 }
 
 // far is a destination: it takes each event after a while, or refuses it.
@@ -143,7 +145,8 @@ func (r *rig) apply() {
 // start begins what a process does on a store that is open.
 func (r *rig) start() {
 	r.Helper()
-	r.sched = delivery.New(delivery.Options{Store: r.store})
+	r.stats = prometheus.NewRegistry()
+	r.sched = delivery.New(delivery.Options{Store: r.store, Metrics: r.stats})
 	r.apply()
 	r.must(r.sched.Start(r.ctx))
 	var s Store = r.store
