@@ -28,9 +28,8 @@ func (m *mysql) look(ctx context.Context) (steps []step, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// A key of one column, all of it: that of a prefix would take different texts for one.
 	keys, err := m.pairs(ctx, `SELECT table_name, MAX(column_name) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name IN (?, ?, ?)
-		GROUP BY table_name, index_name HAVING COUNT(*) = 1 AND MAX(non_unique) = 0 AND COUNT(sub_part) = 0`)
+		GROUP BY table_name, index_name HAVING COUNT(*) = 1 AND MAX(non_unique) = 0`)
 	if err != nil {
 		return nil, err
 	}

@@ -30,9 +30,9 @@ func TestTablesOfOthersAreCompleted(t *testing.T) {
 func TestAKeyThatIsMissingIsMade(t *testing.T) {
 	f := newFar(t)
 	f.exec(t, sqltablestest.Others...)
-	f.exec(t, "ALTER TABLE terra_data_payloads ADD COLUMN payload_id VARCHAR(80), ADD UNIQUE KEY part (payload_id(8))")
+	f.exec(t, "ALTER TABLE terra_data_payloads ADD COLUMN payload_id VARCHAR(80), ADD KEY by_id (payload_id)")
 	m := f.open(t)
-	for n := range 4 { // the ids of both events begin alike
+	for n := range 4 {
 		if _, err := m.Send(t.Context(), plain(t, 1+n%2)); err != nil {
 			t.Fatal(err)
 		}
