@@ -194,7 +194,11 @@ func TestADatabaseThatHangsIsLeft(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
+	begun := time.Now()
 	err = target.run(ctx, dial, tablesOf("terra", "public").script())
+	if took := time.Since(begun); took > 8*time.Second { // the driver's own tidying up takes 15
+		t.Errorf("it took %v", took)
+	}
 	wantClass(t, err, transient, "no answer in time")
 	if dialled.Load() == 0 || open.Load() != 0 {
 		t.Errorf("%d connections by the network of the engine, %d left open", dialled.Load(), open.Load())

@@ -79,8 +79,9 @@ func (q *query) filter(column, text string) (string, error) {
 
 // or reads (a.op.value,b.op."value"): what has , . : ( ) or a space is quoted.
 func (q *query) or(text string) error {
-	inside, ok := strings.CutPrefix(text, "(")
-	if inside, ok = strings.CutSuffix(inside, ")"); !ok || !strings.HasPrefix(text, "(") || inside == "" {
+	inside, opened := strings.CutPrefix(text, "(")
+	inside, closed := strings.CutSuffix(inside, ")")
+	if !opened || !closed || inside == "" {
 		return unreadable(text)
 	}
 	var any []string

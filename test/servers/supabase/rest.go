@@ -113,8 +113,8 @@ func (p *Project) handle(r *http.Request, path string, body []byte) (status int,
 		return http.StatusOK, answer, err
 	case http.MethodPost:
 		sql, err := p.insertion(r, q, path, target, columns, body)
-		if err != nil || sql == "" {
-			return http.StatusCreated, "[]", err
+		if err != nil {
+			return 0, "", err
 		}
 		answer, err = p.query(r.Context(), fmt.Sprintf("WITH t AS (%s RETURNING %s) SELECT coalesce(json_agg(t), '[]') FROM t", sql, selected), []any{string(body)})
 		return representation(r, http.StatusCreated, answer, err)
@@ -147,7 +147,7 @@ func representation(r *http.Request, status int, answer string, err error) (int,
 	return status, answer, err
 }
 
-// insertion is the INSERT of a POST, "" if it brings no rows.
+// insertion is the INSERT of a POST, of no rows if it brings none.
 func (p *Project) insertion(r *http.Request, q *query, table, target string, columns map[string]bool, body []byte) (string, error) {
 	var rows []json.RawMessage
 	if err := json.Unmarshal(body, &rows); err != nil {
