@@ -8,6 +8,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/healthcheck"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/notices"
+	"github.com/seed-51f8da91/fantail/internal/replay"
 )
 
 // buildNotices builds what makes events of the daemon's own. The ingest that
@@ -44,4 +45,9 @@ func (a *App) followNotices(d *config.Daemon, wanted []*config.Destination, ids 
 	}
 	a.notices.SetRules(rules)
 	a.health.SetTargets(d.Healthcheck.Every, targets)
+}
+
+func (a *App) replayEnded(r replay.Replay) {
+	a.notices.Replayed(r.Developer, r.Destination, r.Ended, "id", r.ID, "state", string(r.State), "by", r.By, "dry_run", r.DryRun,
+		"found", r.Found, "made", r.Made, "pending", r.Pending, "gone", r.Gone, "error", r.Error)
 }

@@ -12,6 +12,7 @@ func (a *App) buildReplays(ctx context.Context) (err error) {
 	a.replays, err = replay.New(ctx, replay.Options{
 		Store: a.store, Scheduler: a.scheduler, Log: a.log, Metrics: a.metrics,
 		Targets: func() *replay.Targets { return a.current.Load().targets },
+		Ended:   a.replayEnded,
 	})
 	if err == nil {
 		a.onStop("replays", func(context.Context) error { a.replays.Stop(); return nil })

@@ -109,5 +109,9 @@ func (r *Runner) end(ctx context.Context, j *job, st State, cause error) error {
 	r.mu.Unlock()
 	r.log.Info("replay ended", "replay", rec.ID, "state", string(st), "developer", rec.Developer, "destination", rec.Destination, "by", rec.By,
 		"dry_run", rec.DryRun, "found", rec.Found, "made", rec.Made, "pending", rec.Pending, "gone", rec.Gone, "error", rec.Error)
-	return r.put(ctx, recordKey(rec.ID), &rec)
+	err := r.put(ctx, recordKey(rec.ID), &rec)
+	if err == nil && r.ended != nil {
+		r.ended(rec.Replay)
+	}
+	return err
 }

@@ -46,6 +46,7 @@ type Options struct {
 	Targets   func() *Targets // of the settings in force
 	Log       *slog.Logger    // nil: none
 	Metrics   prometheus.Registerer
+	Ended     func(Replay) // told of every end once it is stored; it must not block; nil: nobody is
 }
 
 // Runner runs replays and remembers them.
@@ -54,6 +55,7 @@ type Runner struct {
 	scheduler Scheduler
 	targets   func() *Targets
 	log       *slog.Logger
+	ended     func(Replay)
 	results   *prometheus.CounterVec
 
 	mu      sync.Mutex // guards what follows, and every job's now and safe
@@ -75,7 +77,7 @@ type job struct {
 
 // New reads the replays that the store keeps. It starts nothing.
 func New(ctx context.Context, o Options) (*Runner, error) {
-	r := &Runner{store: o.Store, scheduler: o.Scheduler, targets: o.Targets, log: o.Log, jobs: map[uint32]*job{}}
+	r := &Runner{store: o.Store, scheduler: o.Scheduler, targets: o.Targets, log: o.Log, ended: o.Ended, jobs: map[uint32]*job{}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/pkg/client"
 	"github.com/seed-51f8da91/fantail/pkg/signature"
 )
 
@@ -28,6 +29,10 @@ type said struct {
 	Created                                    time.Time `json:"creation_timestamp"`
 	Count                                      int
 	Deliveries                                 []string
+	Replay                                     struct {
+		Found int
+		State string
+	}
 }
 
 func notices(t *testing.T, alerts *receiver) (all []said) {
@@ -100,6 +105,13 @@ func TestOperatorHearsOfDeaths(t *testing.T) {
 		if got, err := d.Delivery(t.Context(), id); err != nil || got.State != "dead" {
 			t.Errorf("delivery %s: %+v, %v", id, got, err)
 		}
+	}
+	if _, err := d.Replay(t.Context(), client.ReplayRequest{Developer: "acme", States: []string{"dead"}, DryRun: true}); err != nil {
+		t.Fatal(err)
+	}
+	alerts.wait(t, 1)
+	if r := notices(t, alerts)[1]; r.Type != "replay.finished" || r.Developer != "acme" || r.Replay.Found != 12 || r.Replay.State != "finished" {
+		t.Errorf("%+v", r)
 	}
 	if err := d.stop(); err != nil {
 		t.Fatal(err)
