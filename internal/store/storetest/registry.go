@@ -169,6 +169,7 @@ func stateKept(r *rig) {
 		{Paused: true, Reason: "by hand", Since: since},
 		{Held: true, Reason: "401 \u2014 \"bad\x00secret\"", Settings: 1<<64 - 1, Since: since},
 		{Paused: true, Held: true, Reason: strings.Repeat("r", 2000), Settings: 7, Since: since.Add(time.Hour)},
+		{Failing: store.Failing{Settings: 1<<64 - 1, Since: since, Lasted: 31 * time.Hour, Attempts: 235, Told: 2}},
 		{},
 	} {
 		r.must("set state", r.s.SetState(r.ctx, dests[1], s))
