@@ -8,6 +8,7 @@ import (
 	"iter"
 	"sync"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -34,13 +35,14 @@ func (i item) id() string { return *i.row["payload_id"] }
 // items yields what is stored of e.
 func (s *supabase) items(e *event.Event) iter.Seq[item] {
 	return func(yield func(item) bool) {
-		typ, created, user := clean(e.Type), createdAt(e), e.UserID
+		place := sqltables.PlaceOf(e)
+		typ, created, user := sqltables.Clean(e.Type), place.CreatedAt, e.UserID
 		for p := range s.catalogue.Payloads(e) {
 			i := item{body: p.Body}
 			id := p.ID
 			if s.natural {
 				id = naturalID(e, p)
-				i.mark = fmt.Sprintf("%s-%08d", markOf(e), p.Index)
+				i.mark = fmt.Sprintf("%s-%08d", place.Stamp, p.Index)
 			}
 			i.row = row{"payload_id": &id, "user_id": &user, "created_at": &created}
 			if s.catalogue.IsData(e.Type) {

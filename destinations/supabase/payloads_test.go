@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -51,7 +52,7 @@ func TestWhatLandsWhere(t *testing.T) {
 		t.Errorf("misc: %v", misc)
 	}
 	users := p.Rows(t, "terra_users", "user_id")
-	if len(users) != 2 || users[0]["user_id"] != "" || users[0]["state"] != "" || users[1]["state"] != active {
+	if len(users) != 2 || users[0]["user_id"] != "" || users[0]["state"] != "" || users[1]["state"] != "active" {
 		t.Errorf("users: %v", users)
 	}
 	if n := len(bodies(t, p)); n != 6 {
@@ -181,7 +182,7 @@ func TestNaturalIdentityLastWriteWins(t *testing.T) {
 	for _, order := range [][]*event.Event{{first, second, third}, {third, first, second}, {second, third, first, third}} {
 		send(t, d, append(order, other)...)
 		rows := p.Rows(t, "terra_data_payloads", "data_type")
-		if len(rows) != 2 || rows[1]["start_time"] != "2026-07-01T02:00:00Z" || rows[1]["created_at"] != createdAt(third) {
+		if len(rows) != 2 || rows[1]["start_time"] != "2026-07-01T02:00:00Z" || rows[1]["created_at"] != sqltables.PlaceOf(third).CreatedAt {
 			t.Errorf("%v", rows)
 		}
 		var got []string

@@ -132,7 +132,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 		t.Errorf("%d payloads, want %d, once each", len(got), len(want))
 	}
 	for _, u := range p.Rows(t, "terra_users", "user_id") {
-		if u["state"] != active || u["reference_id"] == "" {
+		if u["state"] != "active" || u["reference_id"] == "" {
 			t.Errorf("%v", u)
 		}
 	}

@@ -14,50 +14,13 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// moment is how times are written: UTC, of one width, so that the order of texts
-// is that of times.
-const moment = "2006-01-02T15:04:05.000000Z"
-
-func createdAt(e *event.Event) string { return e.Ordering.UTC().Format(moment) }
-
-// markOf is the place of an event in the order of all events.
-func markOf(e *event.Event) string { return createdAt(e) + " " + e.ID.String() }
-
-// clean returns text as PostgreSQL takes it.
-func clean(text string) string { return strings.ReplaceAll(text, "\x00", "\uFFFD") }
-
-const active, userReauth = "active", "user_reauth"
-
-// usersOf returns what e says of users: of one, of the old and the new one of a
-// user_reauth, or of the user "" to which payloads without a user refer.
+// usersOf returns what e says of users, and with them whom the rows of its
+// payloads refer to: he must be there, also nobody, the user "".
 func usersOf(e *event.Event) ([]sqltables.User, error) {
-	users, mark := e.Users(), markOf(e)
-	said := func(value string) sqltables.Said {
-		if value == "" {
-			return sqltables.Said{}
-		}
-		return sqltables.Said{Value: clean(value), At: mark}
-	}
-	var rows []sqltables.User
-	add := func(u event.User, state string) {
-		rows = append(rows, sqltables.User{ID: u.ID, CreatedAt: createdAt(e), UpdatedAt: mark,
-			Reference: said(u.Reference), Scopes: said(u.Scopes), Provider: said(u.Provider), State: said(state)})
-	}
-	subject := users.Subject()
-	switch {
-	case e.Type == userReauth && (users.New.ID != "" || users.Old.ID != ""):
-		if users.New.ID != "" {
-			add(users.New, active)
-		}
-		if users.Old.ID != "" && users.Old.ID != users.New.ID {
-			add(users.Old, userReauth)
-		}
-	case subject.ID != "":
-		add(subject, stateOf(e.Type, users.Succeeded))
-	}
-	// The user to whom the rows of payloads refer must be there, also nobody.
+	rows := sqltables.UsersOf(e)
 	if !slices.ContainsFunc(rows, func(u sqltables.User) bool { return u.ID == e.UserID }) {
-		rows = append(rows, sqltables.User{ID: e.UserID, CreatedAt: createdAt(e), UpdatedAt: mark})
+		at := sqltables.PlaceOf(e)
+		rows = append(rows, sqltables.User{ID: e.UserID, CreatedAt: at.CreatedAt, UpdatedAt: at.Stamp})
 	}
 	for _, u := range rows {
 		if strings.Contains(u.ID, "\x00") {
@@ -65,20 +28,6 @@ func usersOf(e *event.Event) ([]sqltables.User, error) {
 		}
 	}
 	return rows, nil
-}
-
-// stateOf is the state that an event moves its user to, "" if it moves none.
-func stateOf(typ string, succeeded bool) string {
-	switch typ {
-	case "auth":
-		if succeeded {
-			return active
-		}
-		return "auth_error"
-	case "deauth", "access_revoked", "connection_error":
-		return typ
-	}
-	return ""
 }
 
 // rowOf is u as a new row.
@@ -132,7 +81,7 @@ func later(stored *string, ours string) bool {
 		return true
 	}
 	a, err1 := time.Parse(time.RFC3339, *stored)
-	b, err2 := time.Parse(moment, ours)
+	b, err2 := time.Parse(sqltables.Moment, ours)
 	return err1 == nil && err2 == nil && a.After(b)
 }
 

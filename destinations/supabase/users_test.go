@@ -117,7 +117,7 @@ func TestTheUserOfThePayloadIsThere(t *testing.T) {
 	for _, u := range p.Rows(t, "terra_users", "user_id") {
 		got[u["user_id"]] = u["state"]
 	}
-	if want := map[string]string{"": "", "a": active, "b": userReauth, "c": active}; !reflect.DeepEqual(got, want) {
+	if want := map[string]string{"": "", "a": "active", "b": "user_reauth", "c": "active"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -40,8 +40,8 @@ func frameOf(e *event.Event, c *event.Catalogue) (frame, error) {
 	if err := checkUser(e.UserID); err != nil {
 		return frame{}, err
 	}
-	f := frame{users: usersOf(e), data: c.IsData(e.Type),
-		row: Payload{UserID: e.UserID, Type: e.Type, CreatedAt: markOf(e).createdAt}}
+	f := frame{users: UsersOf(e), data: c.IsData(e.Type),
+		row: Payload{UserID: e.UserID, Type: e.Type, CreatedAt: PlaceOf(e).CreatedAt}}
 	for _, u := range f.users {
 		if err := checkUser(u.ID); err != nil {
 			return frame{}, err
@@ -53,9 +53,9 @@ func frameOf(e *event.Event, c *event.Catalogue) (frame, error) {
 // payload is the row of p.
 func (f frame) payload(p event.Payload, url string) Payload {
 	row := f.row
-	row.ID, row.URL = p.ID, clean(url)
+	row.ID, row.URL = p.ID, Clean(url)
 	if f.data {
-		row.Start, row.End = clean(p.Start), clean(p.End)
+		row.Start, row.End = Clean(p.Start), Clean(p.End)
 	}
 	return row
 }

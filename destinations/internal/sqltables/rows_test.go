@@ -180,7 +180,7 @@ func TestTimesAreOfOneWidthInUTC(t *testing.T) {
 	} {
 		e := made(t, 1, "auth", "")
 		e.Ordering, _ = time.Parse(time.RFC3339Nano, at)
-		if got := markOf(e).createdAt; got != want {
+		if got := PlaceOf(e).CreatedAt; got != want {
 			t.Errorf("%s: %s, want %s", at, got, want)
 		}
 	}

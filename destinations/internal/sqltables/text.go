@@ -9,19 +9,23 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// mark is the place of an event in the order of all events.
-type mark struct {
-	createdAt string // ordering time, UTC, of one width, so that the order of texts is that of times
-	stamp     string // createdAt and the event's id, which decides between events of one time
+// Place is the place of an event in the order of all events.
+type Place struct {
+	CreatedAt string // ordering time, UTC, of one width, so that the order of texts is that of times
+	Stamp     string // CreatedAt and the event's id, which decides between events of one time
 }
 
-func markOf(e *event.Event) mark {
-	at := e.Ordering.UTC().Format("2006-01-02T15:04:05.000000Z")
-	return mark{at, at + " " + e.ID.String()}
+// Moment is how times are written.
+const Moment = "2006-01-02T15:04:05.000000Z"
+
+// PlaceOf returns the place of e.
+func PlaceOf(e *event.Event) Place {
+	at := e.Ordering.UTC().Format(Moment)
+	return Place{at, at + " " + e.ID.String()}
 }
 
-// clean returns text as databases take it: PostgreSQL has no U+0000.
-func clean(text string) string { return strings.ReplaceAll(text, "\x00", "\uFFFD") }
+// Clean returns text as databases take it: PostgreSQL has no U+0000.
+func Clean(text string) string { return strings.ReplaceAll(text, "\x00", "\uFFFD") }
 
 // maxUserID is the width of the column, in characters.
 const maxUserID = 36

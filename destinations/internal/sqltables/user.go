@@ -49,18 +49,18 @@ const (
 	userReauth = "user_reauth"
 )
 
-// usersOf returns what e says of users: of none, one, or the old and the new one
+// UsersOf returns what e says of users: of none, one, or the old and the new one
 // of a user_reauth.
-func usersOf(e *event.Event) []User {
-	m := markOf(e)
+func UsersOf(e *event.Event) []User {
+	m := PlaceOf(e)
 	row := func(u event.User, state string) User {
 		said := func(value string) Said {
 			if value == "" {
 				return Said{}
 			}
-			return Said{clean(value), m.stamp}
+			return Said{Clean(value), m.Stamp}
 		}
-		return User{ID: u.ID, CreatedAt: m.createdAt, UpdatedAt: m.stamp,
+		return User{ID: u.ID, CreatedAt: m.CreatedAt, UpdatedAt: m.Stamp,
 			Reference: said(u.Reference), Scopes: said(u.Scopes), Provider: said(u.Provider), State: said(state)}
 	}
 	users := e.Users()
