@@ -54,7 +54,7 @@ func (w *webhook) answer(resp *http.Response, cancel context.CancelFunc) string 
 	}
 	stop := time.AfterFunc(answerWait, cancel)
 	defer stop.Stop()
-	limit := int64(excerptSize + w.scrub.longest)
+	limit := int64(excerptSize + w.scrub.Longest())
 	if known := resp.ContentLength; known > 0 {
 		limit = min(limit, known)
 	}
@@ -63,7 +63,7 @@ func (w *webhook) answer(resp *http.Response, cancel context.CancelFunc) string 
 	if err == nil && resp.ContentLength <= drainSize { // -1: unknown
 		_, _ = io.CopyN(io.Discard, resp.Body, drainSize)
 	}
-	return w.scrub.excerpt(string(read[:n]), excerptSize)
+	return w.scrub.Excerpt(string(read[:n]), excerptSize)
 }
 
 // classify is the webhook's outcome table. An endpoint that answers 401 or 404
@@ -110,7 +110,7 @@ func (w *webhook) failure(ctx context.Context, err error) error {
 	default:
 		text, err = "the attempt was cancelled", errors.Join(ctx.Err(), err)
 	}
-	text = w.scrub.excerpt(text, maxErrorText)
+	text = w.scrub.Excerpt(text, maxErrorText)
 	return &attemptError{fmt.Sprintf("post to %s: %s", w.request.URL.Host, text), err}
 }
 

@@ -383,8 +383,8 @@ func TestEveryPartOfTheQueryIsASecret(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := newScrubber(secretsOf(c, u)...)
-		if got := s.excerpt("cannot POST /hook?"+query, 1000); strings.Contains(got, "hun") {
+		s := secret.NewScrubber(secretsOf(c, u)...)
+		if got := s.Excerpt("cannot POST /hook?"+query, 1000); strings.Contains(got, "hun") {
 			t.Errorf("%q shows the query", got)
 		}
 	}

@@ -34,7 +34,7 @@ type webhook struct {
 	redact  []string // canonical names of headers whose values nobody may see
 	names   headerNames
 	signer  signer
-	scrub   *scrubber
+	scrub   *secret.Scrubber
 	hold    bool // 410 holds the destination
 
 	// transport makes one request and follows nothing, where a client would
@@ -71,7 +71,7 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 		},
 		signer:    s,
 		redact:    s.names(),
-		scrub:     newScrubber(secretsOf(c, u)...),
+		scrub:     secret.NewScrubber(secretsOf(c, u)...),
 		hold:      c.HoldOn410,
 		transport: deps.HTTP.Transport,
 	}

@@ -16,6 +16,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
 const (
@@ -124,7 +125,7 @@ func advice(text string) string {
 // or why there is none, without our secrets. Nothing that err was made of can
 // be had from it, but it can be asked what it is.
 func (s *Session) Fail(class destination.Class, what string, err error) error {
-	said := s.scrub(describe(err), maxExcerpt)
+	said := s.scrub(describe(err))
 	f := &failure{text: what + ": " + said[:min(len(said), maxErrorText)], status: Status(err), cause: err}
 	if f.status != 0 {
 		f.answer = said
@@ -193,4 +194,11 @@ func retryAfter(text string, now time.Time) time.Duration {
 		return max(at.Sub(now), 0)
 	}
 	return 0
+}
+
+// scrub returns an excerpt of text without our secrets: endpoints for debugging,
+// and hostile ones, repeat the request, which carries the session token.
+func (s *Session) scrub(text string) string {
+	known := append(s.creds.secrets(), s.settings.SecretAccessKey.Reveal(), s.settings.SessionToken.Reveal(), s.settings.ExternalID.Reveal())
+	return secret.NewScrubber(known...).Excerpt(strings.ToValidUTF8(text, "?"), maxExcerpt)
 }

@@ -1,4 +1,4 @@
-package webhook
+package secret
 
 import (
 	"encoding/json"
@@ -6,24 +6,22 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
 // minScrub is the length below which a text is left in answers: it protects
 // nothing, and taking it out would riddle every answer.
 const minScrub = 4
 
-// scrubber takes our own secrets out of what the far side says: endpoints for
+// Scrubber takes our own secrets out of what the far side says: endpoints for
 // debugging, and error pages of frameworks, repeat the request.
-type scrubber struct {
+type Scrubber struct {
 	texts   []string // longest first, so that no secret hides the rest of another
 	longest int
 }
 
-// newScrubber knows every form in which an answer may repeat a text.
-func newScrubber(texts ...string) *scrubber {
-	s := &scrubber{}
+// NewScrubber knows every form in which an answer may repeat a text.
+func NewScrubber(texts ...string) *Scrubber {
+	s := &Scrubber{}
 	for _, t := range texts {
 		quoted, _ := json.Marshal(t)
 		for _, form := range []string{t, string(quoted[1 : len(quoted)-1]), url.QueryEscape(t), url.PathEscape(t), html.EscapeString(t)} {
@@ -39,10 +37,13 @@ func newScrubber(texts ...string) *scrubber {
 	return s
 }
 
-// excerpt returns at most size bytes for the first size bytes of read, without
+// Longest returns the length of the longest form of a secret, in bytes.
+func (s *Scrubber) Longest() int { return s.longest }
+
+// Excerpt returns at most size bytes for the first size bytes of read, without
 // secrets. To recognise one that the cut would go through, read must go on for
-// s.longest bytes, where there are as many.
-func (s *scrubber) excerpt(read string, size int) string {
+// Longest bytes, where there are as many.
+func (s *Scrubber) Excerpt(read string, size int) string {
 	if !slices.ContainsFunc(s.texts, func(t string) bool { return strings.Contains(read, t) }) {
 		return read[:min(len(read), size)]
 	}
@@ -56,7 +57,7 @@ func (s *scrubber) excerpt(read string, size int) string {
 			}
 		}
 		if n > 0 {
-			out.WriteString(secret.Redacted)
+			out.WriteString(Redacted)
 			i += n
 		} else {
 			out.WriteByte(read[i])

@@ -1,4 +1,4 @@
-package webhook
+package secret
 
 import (
 	"html"
@@ -8,7 +8,7 @@ import (
 )
 
 func TestScrub(t *testing.T) {
-	s := newScrubber("hunter2", "hunter2-long", "a<b>&\"c\"", "abc", "", `back\slash`)
+	s := NewScrubber("hunter2", "hunter2-long", "a<b>&\"c\"", "abc", "", `back\slash`)
 	for _, c := range []struct {
 		name, read string
 		size       int
@@ -32,7 +32,7 @@ func TestScrub(t *testing.T) {
 		{"it shrinks what comes before the cut", "hunter2-longhunter2", 13, "[redacted][re"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := s.excerpt(c.read, c.size); got != c.want {
+			if got := s.Excerpt(c.read, c.size); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
@@ -45,10 +45,10 @@ func FuzzScrub(f *testing.F) {
 	f.Add("aaaa", "aaaaaaaaa", 3)
 	f.Fuzz(func(t *testing.T, secret, text string, size int) {
 		size &= 0xfff
-		s := newScrubber(secret)
+		s := NewScrubber(secret)
 		// Whatever the answer, it is read as far as answer reads it.
 		read := text[:min(len(text), size+s.longest)]
-		got := s.excerpt(read, size)
+		got := s.Excerpt(read, size)
 		if len(got) > size {
 			t.Errorf("%d bytes, want at most %d", len(got), size)
 		}
