@@ -1,6 +1,8 @@
 package mysql
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -156,5 +158,24 @@ func (t *target) config(dial destination.DialFunc) (*driver.Config, error) {
 	if c.TLS, err = t.tls.Config(t.host.Name); err != nil {
 		return nil, err
 	}
-	return c, c.Apply(driver.Charset("utf8mb4", ""))
+	return c, c.Apply(driver.Charset("utf8mb4", ""), driver.BeforeConnect(witness))
+}
+
+// witness has a check know of the handshake of one connection, of which the
+// driver tells nothing. The configuration is that connection's own.
+func witness(ctx context.Context, c *driver.Config) error {
+	if c.TLS == nil {
+		return nil
+	}
+	verify := c.TLS.VerifyConnection
+	c.TLS.VerifyConnection = func(s tls.ConnectionState) error {
+		if verify != nil {
+			if err := verify(s); err != nil {
+				return err
+			}
+		}
+		sqltables.Shook(ctx, s, nil)
+		return nil
+	}
+	return nil
 }

@@ -1,9 +1,13 @@
 package mysql
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -149,21 +153,78 @@ func TestModesOfTLS(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f.exec(t, "ALTER USER "+f.user+" REQUIRE "+tt.require)
-			m := f.open(t, func(c *Config) { c.Host = tt.host + ":" + port }, tt.change)
-			_, err := m.Send(t.Context(), plain(t, 1))
+			open := func() *mysql { return f.open(t, func(c *Config) { c.Host = tt.host + ":" + port }, tt.change) }
+			_, err := open().Send(t.Context(), plain(t, 1))
 			if (err != nil) != (tt.says != "") || err != nil && !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("%v, want %q", err, tt.says)
 			}
 			if class, _ := destination.ClassOf(err); err != nil && class != destination.Misconfigured {
 				t.Errorf("%v is %v", err, class)
 			}
+			shaken, err := sqltablestest.Handshakes(t, open()) // as the engine does
+			if len(shaken) == 0 {
+				if !strings.Contains(tt.name, "disable") {
+					t.Errorf("the check says nothing of the certificate: %v", err)
+				}
+				return
+			}
+			// Those of servers last a day, and so does the client's.
+			left, refused := time.Until(shaken[0].Ends), strings.Contains(tt.says, "certificate") || strings.Contains(tt.says, "trust") || strings.Contains(tt.says, "another name")
+			if left < 23*time.Hour || left > 24*time.Hour || (shaken[0].Err != nil) != refused {
+				t.Errorf("%v left, %v", left, shaken[0].Err)
+			}
+			if remark, ok := errors.AsType[destination.Remark](err); ok != (tt.name == "client certificate") || ok && !strings.Contains(string(remark), "tls.cert ends on") {
+				t.Errorf("the check: %v", err)
+			}
 		})
 	}
 	t.Run("a server without TLS", func(t *testing.T) {
-		m := newFar(t).open(t, tls(sqltables.VerifyFull, "", ca))
+		m := f.open(t, func(c *Config) { c.Host = withoutTLS(t, f.conf.Host) }, tls(sqltables.VerifyFull, "", ca))
 		_, err := m.Send(t.Context(), plain(t, 1))
 		if class, _ := destination.ClassOf(err); class != destination.Misconfigured || !strings.Contains(err.Error(), "takes no TLS") {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// withoutTLS listens for one connection and passes it on to the server at addr,
+// as one in the middle would who wants to read along: the greeting says that the
+// server takes no TLS.
+func withoutTLS(t *testing.T, addr string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	var both sync.WaitGroup
+	t.Cleanup(both.Wait)
+	both.Go(func() {
+		client, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer client.Close()
+		server, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer server.Close()
+		greeting := make([]byte, 1024)
+		n, err := server.Read(greeting)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		// A header of 4 bytes, 1 of protocol, the version, a zero, 4 of the thread,
+		// 9 of salt; then the capabilities, of which bit 11 is TLS.
+		greeting[5+bytes.IndexByte(greeting[5:], 0)+1+4+9+1] &^= 1 << 3
+		if _, err := client.Write(greeting[:n]); err != nil {
+			t.Error(err)
+		}
+		io.Copy(server, client) // until the client goes
+	})
+	return l.Addr().String()
 }

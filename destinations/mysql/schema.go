@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -167,15 +168,19 @@ func misconfigured(format string, args ...any) error {
 	return destination.Misconfigure(fmt.Errorf(format, args...))
 }
 
-// Check looks at connection, tables and rights, and at the bucket and the links.
+// Check looks at connection, certificates, tables and rights, and at the bucket
+// and the links.
 // Rights are asked for by EXPLAIN, which needs those of the statement and does
 // not run it.
 func (m *mysql) Check(ctx context.Context) error {
 	if err := m.check(ctx); err != nil {
+		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+			sqltables.Shook(ctx, tls.ConnectionState{ServerName: m.target.host.Name}, err)
+		}
 		fault, _ := m.fault("check the database", err)
 		return fault
 	}
-	return m.sender.Check(ctx)
+	return m.sender.Check(ctx, m.target.tls)
 }
 
 func (m *mysql) check(ctx context.Context) error {

@@ -69,7 +69,7 @@ func (p *postgres) fault(what string, err error) (fault error, alone bool) {
 		m := meaningOf(pe.Code)
 		switch {
 		case pe.Code == "3D000":
-			m = meaning{class: destination.Misconfigured, advice: "set database to one that exists, or run: CREATE DATABASE " + quoted(p.target.database) + " OWNER " + quoted(p.target.user)}
+			m = meaning{class: destination.Misconfigured, advice: "set database to one that exists, or run: CREATE DATABASE " + quoted(p.target.Database) + " OWNER " + quoted(p.target.User)}
 		case pe.Code == "23502" && !p.ours(pe.ColumnName):
 			m = meaning{class: destination.Misconfigured, advice: "a column of yours must take NULL or have a default"}
 		case pe.Code == "25006":
@@ -89,12 +89,12 @@ func (p *postgres) fault(what string, err error) (fault error, alone bool) {
 	if why != "" {
 		return worded(meaning{class: destination.Misconfigured}, why)
 	}
-	return worded(meaning{}, sqltables.Describe(err, p.target.password))
+	return worded(meaning{}, sqltables.Describe(err, p.target.Password))
 }
 
 // said quotes the server. The detail of an error repeats whole rows and stays out.
 func (p *postgres) said(e *pgconn.PgError) string {
-	return "answered " + sqltables.Quote(e.Code, p.target.password) + ": " + sqltables.Quote(e.Message, p.target.password)
+	return "answered " + sqltables.Quote(e.Code, p.target.Password) + ": " + sqltables.Quote(e.Message, p.target.Password)
 }
 
 // ours tells whether a column is one that we fill.

@@ -50,7 +50,7 @@ func (c Config) Validate() error {
 	faults := []error{c.Settings.Validate()}
 	if t, err := c.target(); err != nil {
 		faults = append(faults, err)
-	} else if _, err := t.tls.Config(t.hosts[0].Name); err != nil {
+	} else if _, err := t.TLS.Config(t.Hosts[0].Name); err != nil {
 		faults = append(faults, err)
 	}
 	if c.MaxConnections < 1 || c.MaxConnections > 100 {

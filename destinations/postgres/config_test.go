@@ -2,15 +2,12 @@ package postgres
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -75,56 +72,13 @@ func TestFieldsWinOverTheDSN(t *testing.T) {
 	c.DSN = secret.New("postgres://u:p@a:1/d?sslmode=disable")
 	c.Host, c.Port, c.User, c.Password, c.Database, c.TLS.Mode = "b", 7, "v", secret.New("q"), "e", sqltables.Require
 	got, err := c.target()
-	if err != nil || got.hosts[0].String() != "b:7" || got.user != "v" || got.password.Reveal() != "q" || got.database != "e" || got.tls.Mode != sqltables.Require {
+	if err != nil || got.Hosts[0].String() != "b:7" || got.User != "v" || got.Password.Reveal() != "q" || got.Database != "e" || got.TLS.Mode != sqltables.Require {
 		t.Errorf("%v %+v", err, got)
 	}
 }
 
-// TestNothingIsReadFromTheEnvironment: neither variables nor files of the home
-// directory of whoever runs the daemon.
-func TestNothingIsReadFromTheEnvironment(t *testing.T) {
-	home := t.TempDir()
-	t.Setenv("HOME", home)
-	write := func(name, text string) {
-		t.Helper()
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(home, name)), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(".pgpass", "*:*:*:*:of-the-operator")
-	write(".postgresql/root.crt", "of-the-operator")
-	write(".postgresql/postgresql.crt", "of-the-operator")
-	write(".postgresql/postgresql.key", "of-the-operator")
-	write(".pg_service.conf", "[operator]\nhost=of-the-operator\nkrbsrvname=of-the-operator\nsearch_path=of-the-operator\n")
-	for _, name := range []string{"PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGPASSFILE", "PGAPPNAME", "PGCONNECT_TIMEOUT", "PGSSLMODE", "PGSSLKEY", "PGSSLCERT", "PGSSLCERTMODE", "PGSSLSNI",
-		"PGSSLROOTCERT", "PGSSLPASSWORD", "PGSSLNEGOTIATION", "PGTARGETSESSIONATTRS", "PGTZ", "PGOPTIONS", "PGMINPROTOCOLVERSION", "PGMAXPROTOCOLVERSION", "PGCHANNELBINDING", "PGREQUIREAUTH"} {
-		t.Setenv(name, "of-the-operator")
-	}
-	t.Setenv("PGSERVICE", "operator")
-	c := defaults()
-	c.DSN = secret.New("postgres://u@db.example/d?sslmode=disable")
-	tgt, err := c.target()
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := tgt.config(sqltablestest.Deps(nil).Dial)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if all := fmt.Sprintf("%+v", *config); strings.Contains(all, "of-the-operator") || config.Password != "" || config.TLSConfig != nil || len(config.RuntimeParams) != 1 {
-		t.Errorf("%s", all)
-	}
-	t.Setenv("PGSERVICE", "missing")
-	if _, err := tgt.config(sqltablestest.Deps(nil).Dial); err == nil || !strings.Contains(err.Error(), "PGSERVICE") {
-		t.Errorf("a service that does not exist: %v", err)
-	}
-}
-
 func TestMeanings(t *testing.T) {
-	p := &postgres{target: &target{database: "d", user: "u"}, tables: sqltables.Of("terra")}
+	p := &postgres{target: &pgclient.Target{Database: "d", User: "u"}, tables: sqltables.Of("terra")}
 	for code, want := range map[string]string{
 		"28P01": "misconfigured", "28000": "misconfigured", "3D000": "misconfigured", "3F000": "misconfigured", "42501": "misconfigured", "42804": "misconfigured", "0A000": "misconfigured",
 		"22001": "rejected alone", "22021": "rejected alone", "23514": "rejected alone", "23502": "rejected alone", "54000": "rejected alone",

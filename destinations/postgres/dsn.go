@@ -7,51 +7,34 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-// target is where to connect and as whom: what the driver would otherwise read
-// from a DSN, the environment and files in the home directory, of which it is
-// given none.
-type target struct {
-	hosts          []sqltables.Host
-	database, user string
-	password       secret.Value
-	tls            sqltables.TLS
-	session        string // which servers will do: any, read-write or primary
-	binding        string // channel_binding
-	negotiation    string // sslnegotiation
-	params         map[string]string
-	connectTimeout time.Duration // to one host
-}
-
-// connectTimeout is what one host gets, so that a dead one leaves time for the
-// next.
-const connectTimeout = 10 * time.Second
-
 // target reads the settings. Its errors begin with the path of a setting and
 // show no value.
-func (c Config) target() (*target, error) {
-	t := &target{tls: c.TLS, binding: "prefer", connectTimeout: connectTimeout, params: map[string]string{"application_name": "fantail"}}
+func (c Config) target() (*pgclient.Target, error) {
+	t := pgclient.New()
+	t.TLS = c.TLS
 	hosts, mode := "", sqltables.VerifyFull
 	var faults []error
 	if !c.DSN.IsZero() {
 		var err error
-		if hosts, mode, err = t.read(c.DSN.Reveal()); err != nil {
+		if hosts, mode, err = readDSN(t, c.DSN.Reveal()); err != nil {
 			faults = append(faults, fmt.Errorf("dsn: %w", err))
 		}
 	}
-	if t.tls.Mode == "" {
-		t.tls.Mode = mode
+	if t.TLS.Mode == "" {
+		t.TLS.Mode = mode
 	}
-	for into, value := range map[*string]string{&hosts: c.Host, &t.database: c.Database, &t.user: c.User} {
+	for into, value := range map[*string]string{&hosts: c.Host, &t.Database: c.Database, &t.User: c.User} {
 		if value != "" {
 			*into = value
 		}
 	}
 	if !c.Password.IsZero() {
-		t.password = c.Password
+		t.Password = c.Password
 	}
 	port := c.Port
 	switch {
@@ -62,11 +45,11 @@ func (c Config) target() (*target, error) {
 	}
 	if len(faults) == 0 {
 		var err error
-		if t.hosts, err = sqltables.Hosts(hosts, uint16(port)); err != nil {
+		if t.Hosts, err = sqltables.Hosts(hosts, uint16(port)); err != nil {
 			faults = append(faults, fmt.Errorf("host: %w", err))
 		}
 	}
-	for _, required := range []struct{ path, value string }{{"user", t.user}, {"database", t.database}} {
+	for _, required := range []struct{ path, value string }{{"user", t.User}, {"database", t.Database}} {
 		if len(faults) == 0 && required.value == "" {
 			faults = append(faults, fmt.Errorf("%s: is required, here or in dsn", required.path))
 		}
@@ -74,17 +57,17 @@ func (c Config) target() (*target, error) {
 			faults = append(faults, fmt.Errorf("%s: must not have a zero byte", required.path))
 		}
 	}
-	if len(faults) == 0 && t.session == "" {
-		t.session = "any"
-		if len(t.hosts) > 1 { // all but one of them are replicas, as a rule
-			t.session = "read-write"
+	if len(faults) == 0 && t.Session == "" {
+		t.Session = "any"
+		if len(t.Hosts) > 1 { // all but one of them are replicas, as a rule
+			t.Session = "read-write"
 		}
 	}
 	return t, errors.Join(faults...)
 }
 
 // dangerous are parameters that make the driver read this machine's files, with
-// what to do instead. None but those that read understands is accepted.
+// what to do instead. None but those that readDSN understands is accepted.
 var dangerous = map[string]string{
 	"passfile": "set password", "service": "set host, user and the others", "servicefile": "set host, user and the others",
 	"sslrootcert": "set tls.ca", "sslcert": "set tls.cert", "sslkey": "set tls.key", "sslpassword": "set tls.key without a password",
@@ -93,14 +76,14 @@ var dangerous = map[string]string{
 
 var modes = []string{sqltables.Disable, sqltables.Require, sqltables.VerifyCA, sqltables.VerifyFull}
 
-// read reads a DSN. What it does not understand is an error: a parameter that
-// asks for safety and is ignored would be worse.
-func (t *target) read(dsn string) (hosts, mode string, err error) {
+// readDSN reads a DSN into t. What it does not understand is an error: a parameter
+// that asks for safety and is ignored would be worse.
+func readDSN(t *pgclient.Target, dsn string) (hosts, mode string, err error) {
 	parts, err := sqltables.SplitDSN(dsn, "postgres", "postgresql")
 	if err != nil {
 		return "", "", err
 	}
-	t.user, t.password, t.database = parts.User, parts.Password, parts.Database
+	t.User, t.Password, t.Database = parts.User, parts.Password, parts.Database
 	mode = sqltables.VerifyFull
 	var faults []error
 	for name, all := range parts.Params {
@@ -116,25 +99,25 @@ func (t *target) read(dsn string) (hosts, mode string, err error) {
 			}
 		case "target_session_attrs":
 			known = value == "any" || value == "read-write" || value == "primary"
-			t.session = value
+			t.Session = value
 		case "channel_binding":
 			known = value == "disable" || value == "prefer" || value == "require"
-			t.binding = value
+			t.Binding = value
 		case "sslnegotiation":
 			known = value == "postgres" || value == "direct"
-			t.negotiation = value
+			t.Negotiation = value
 		case "connect_timeout":
 			n, err := strconv.Atoi(value)
 			known = err == nil && n >= 1 && n <= 300
-			t.connectTimeout = time.Duration(n) * time.Second
+			t.Timeout = time.Duration(n) * time.Second
 		case "user":
-			t.user = value
+			t.User = value
 		case "password":
-			t.password = secret.New(value)
+			t.Password = secret.New(value)
 		case "dbname":
-			t.database = value
+			t.Database = value
 		case "application_name", "options":
-			t.params[name] = value
+			t.Params[name] = value
 		default:
 			// A name may be the rest of a password with a ? in it.
 			if advice := dangerous[name]; advice != "" {

@@ -148,8 +148,8 @@ func TestAReplicaIsPassedOverForThePrimary(t *testing.T) {
 	// The replica plays the first host: same role, another name of the machine.
 	primary.exec(t, "ALTER ROLE "+quoted(primary.role)+" SET default_transaction_read_only = off")
 	p := primary.open(t, primary.via("127.0.0.1:1,"+address(primary), "sslmode=disable"))
-	if p.target.session != "read-write" {
-		t.Errorf("several hosts and %q", p.target.session)
+	if p.target.Session != "read-write" {
+		t.Errorf("several hosts and %q", p.target.Session)
 	}
 	if _, err := p.Send(t.Context(), plain(t, 1)); err != nil {
 		t.Errorf("the first host is down: %v", err)
@@ -224,13 +224,28 @@ func TestModesOfTLS(t *testing.T) {
 		{"client certificate missing", "localhost", "", func(c *Config) { withCert(c); c.TLS.Cert, c.TLS.Key = secret.Value{}, secret.Value{} }, "28"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := f.open(t, f.via(tt.host+":"+port, tt.query), tt.change)
-			_, err := p.Send(t.Context(), plain(t, 1))
+			open := func() *postgres { return f.open(t, f.via(tt.host+":"+port, tt.query), tt.change) }
+			_, err := open().Send(t.Context(), plain(t, 1))
 			if (err != nil) != (tt.says != "") || err != nil && !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("%v, want %q", err, tt.says)
 			}
 			if class, _ := destination.ClassOf(err); err != nil && class != destination.Misconfigured {
 				t.Errorf("%v is %v", err, class)
+			}
+			shaken, err := sqltablestest.Handshakes(t, open()) // as the engine does
+			if len(shaken) == 0 {
+				if !strings.Contains(tt.query, sqltables.Disable) {
+					t.Errorf("the check says nothing of the certificate: %v", err)
+				}
+				return
+			}
+			// Those of servers last a day, and so does the client's.
+			left, refused := time.Until(shaken[0].Ends), strings.Contains(tt.says, "certificate") || strings.Contains(tt.says, "trust") || strings.Contains(tt.says, "another name")
+			if left < 23*time.Hour || left > 24*time.Hour || (shaken[0].Err != nil) != refused {
+				t.Errorf("%v left, %v", left, shaken[0].Err)
+			}
+			if remark, ok := errors.AsType[destination.Remark](err); ok != (tt.name == "client certificate") || ok && !strings.Contains(string(remark), "tls.cert ends on") {
+				t.Errorf("the check: %v", err)
 			}
 		})
 	}

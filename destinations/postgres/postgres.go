@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -23,11 +24,11 @@ var (
 )
 
 type postgres struct {
-	target     *target
+	target     *pgclient.Target
 	schema     string
 	tables     sqltables.Tables
 	statements statements
-	network    *network
+	network    *pgclient.Network
 	pool       *pool
 	sender     *sqltables.Sender
 	making     chan struct{} // held by who makes tables
@@ -38,9 +39,9 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &postgres{target: t, schema: c.Schema, tables: sqltables.Of(deps.Brand), network: newNetwork(deps.Dial), making: make(chan struct{}, 1)}
+	p := &postgres{target: t, schema: c.Schema, tables: sqltables.Of(deps.Brand), network: pgclient.NewNetwork(deps.Dial), making: make(chan struct{}, 1)}
 	p.statements = statementsOf(p.tables, p.schema)
-	config, err := t.config(p.network.connect)
+	config, err := t.Config(p.network.Dial)
 	if err != nil {
 		return nil, err
 	}
@@ -137,11 +138,11 @@ func (p *postgres) Explain(d destination.Delivery) (destination.Explanation, err
 // String says where the rows go. Together with GoString it keeps credentials
 // out of every print of a destination.
 func (p *postgres) String() string {
-	hosts := make([]string, len(p.target.hosts))
-	for i, h := range p.target.hosts {
+	hosts := make([]string, len(p.target.Hosts))
+	for i, h := range p.target.Hosts {
 		hosts[i] = h.String()
 	}
-	s := fmt.Sprintf("PostgreSQL database %s at %s", p.target.database, strings.Join(hosts, ", "))
+	s := fmt.Sprintf("PostgreSQL database %s at %s", p.target.Database, strings.Join(hosts, ", "))
 	if p.schema != "" {
 		s += ", schema " + p.schema
 	}
@@ -152,6 +153,6 @@ func (p *postgres) GoString() string { return p.String() }
 // Close ends the connections.
 func (p *postgres) Close() error {
 	p.pool.close()
-	p.network.close()
+	p.network.Close()
 	return p.sender.Close()
 }

@@ -181,8 +181,8 @@ func (p *postgres) complete(ctx context.Context) error {
 
 func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
-// Check looks at connection, rights and tables, by the catalogue alone, and at
-// the bucket and the links.
+// Check looks at connection, certificates, rights and tables, the latter by the
+// catalogue alone, and at the bucket and the links.
 func (p *postgres) Check(ctx context.Context) error {
 	const what = "check the database"
 	c, err := p.pool.get(ctx, false)
@@ -202,5 +202,5 @@ func (p *postgres) Check(ctx context.Context) error {
 		fault, _ := p.fault(what, err)
 		return fault
 	}
-	return p.sender.Check(ctx)
+	return p.sender.Check(ctx, p.target.TLS)
 }

@@ -12,22 +12,28 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// Check looks at key, tables, columns, rights and the bucket. It writes nothing:
-// it adds no rows at all, and changes those of which the key is two things at
-// once.
+// Check looks at key, tables, columns, rights and the bucket, and logs in by
+// complete.dsn. It writes nothing: it adds no rows at all, and changes those of
+// which the key is two things at once.
 func (s *supabase) Check(ctx context.Context) error {
 	var remarks []string
+	unable := s.completer.tried(ctx)
 	for _, t := range s.tables.all() {
 		err := s.checkTable(ctx, t)
 		missing, ok := errors.AsType[*incomplete](err)
 		switch {
 		case ok && s.completer.run == nil:
 			return missing.hold()
+		case ok && unable != nil:
+			return missing.after(unable)
 		case ok:
 			remarks = append(remarks, missing.text+". The first delivery completes the tables")
 		case err != nil:
 			return err
 		}
+	}
+	if unable != nil {
+		remarks = append(remarks, unable.Error()+". Nothing is missing of them now")
 	}
 	public, err := s.checkBucket(ctx)
 	if err != nil {

@@ -6,7 +6,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers"
@@ -131,6 +133,48 @@ func TestDSNVerifiesTheServer(t *testing.T) {
 			t.Errorf("%s: %v", mode, err)
 		} else if c.says != "" {
 			wantClass(t, err, c.class, c.says)
+		}
+	}
+}
+
+// What would be needed only when tables are missing is looked at all the same.
+func TestCheckLogsInToComplete(t *testing.T) {
+	server := servers.PrivatePostgres(t)
+	p := project.On(t, server.DSN)
+	u, err := url.Parse(p.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn := func(host, password string) string {
+		v := *u
+		v.Host, v.RawQuery, v.User = host+":"+u.Port(), "", url.UserPassword(u.User.Username(), password)
+		return v.String()
+	}
+	password, _ := u.User.Password()
+	for _, tt := range []struct {
+		name, dsn, ca string
+		refused       bool // the certificate
+		lacking, says string
+	}{
+		{"all is well", dsn("localhost", password), string(server.TLS.CA), false, "The first delivery completes the tables", ""},
+		{"nobody trusted", dsn("localhost", password), "", true, "set complete.ca", "set complete.ca"},
+		{"wrong password", dsn("localhost", "hidden-wrong"), string(server.TLS.CA), false, "28P01", "28P01"},
+	} {
+		d := opened(t, p, func(c *Config) { c.Complete.DSN, c.Complete.CA = secret.New(tt.dsn), secret.New(tt.ca) })
+		p.Exec(t, "DROP TABLE IF EXISTS terra_users, terra_data_payloads, terra_misc_payloads")
+		p.Reload(t)
+		shaken, err := sqltablestest.Handshakes(t, d)
+		if len(shaken) != 1 || (shaken[0].Err != nil) != tt.refused || time.Until(shaken[0].Ends) < 23*time.Hour {
+			t.Errorf("%s: the handshakes are %+v", tt.name, shaken)
+		}
+		_, remarked := errors.AsType[destination.Remark](err)
+		if err == nil || !strings.Contains(err.Error(), tt.lacking) || remarked != (tt.says == "") {
+			t.Errorf("%s, tables missing: %v", tt.name, err)
+		}
+		settle(t, p)
+		err = d.Check(t.Context())
+		if _, remarked = errors.AsType[destination.Remark](err); remarked != (tt.says != "") || err != nil && (!remarked || !strings.Contains(err.Error(), tt.says)) {
+			t.Errorf("%s, nothing missing: %v", tt.name, err)
 		}
 	}
 }

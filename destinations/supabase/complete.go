@@ -23,13 +23,22 @@ func (i *incomplete) Error() string { return i.text }
 // hold holds the destination with the SQL to run.
 func (i *incomplete) hold() error { return held(i.text, i.sql) }
 
+// after is what to say when to complete it failed.
+func (i *incomplete) after(err error) error {
+	if class, _ := destination.ClassOf(err); class == destination.Misconfigured {
+		return held(i.text+". To complete it failed, too: "+err.Error(), i.sql)
+	}
+	return err
+}
+
 // settling is how long PostgREST is believed to be loading what changed.
 const settling = 30 * time.Second
 
 // completion completes the tables when one turns out to lack something.
 type completion struct {
-	run  func(context.Context) error // nil: nobody may
-	turn chan struct{}               // held by who runs
+	run   func(context.Context) error // nil: nobody may
+	probe func(context.Context) error // sees whether run could; nil: it cannot be told
+	turn  chan struct{}               // held by who runs
 
 	mu   sync.Mutex
 	made map[string]made // by table, since the last success there
@@ -40,8 +49,16 @@ type made struct {
 	times int
 }
 
-func newCompletion(run func(context.Context) error) *completion {
-	return &completion{run: run, turn: make(chan struct{}, 1), made: map[string]made{}}
+func newCompletion(run, probe func(context.Context) error) *completion {
+	return &completion{run: run, probe: probe, turn: make(chan struct{}, 1), made: map[string]made{}}
+}
+
+// tried says what would keep run from its work, nil if nothing is known of.
+func (c *completion) tried(ctx context.Context) error {
+	if c.probe == nil {
+		return nil
+	}
+	return c.probe(ctx)
 }
 
 // succeeded forgets what was made: the next time something is missing, it was
@@ -78,10 +95,7 @@ func (s *supabase) completed(ctx context.Context, t table, err error) error {
 	last := c.of(t.name)
 	if time.Since(last.at) >= settling {
 		if err := c.run(ctx); err != nil {
-			if class, _ := destination.ClassOf(err); class == destination.Misconfigured {
-				return held(missing.text+". To complete it failed, too: "+err.Error(), missing.sql)
-			}
-			return err
+			return missing.after(err)
 		}
 		last = made{time.Now(), last.times + 1}
 		c.mu.Lock()
@@ -95,12 +109,11 @@ func (s *supabase) completed(ctx context.Context, t table, err error) error {
 	return &sqltables.Failure{Text: missing.text + ". It was made just now: PostgREST has to notice, which takes some seconds"}
 }
 
-// runner returns what runs the SQL that completes the tables, by the way that is
-// configured; nil if none is.
-func (s *supabase) runner(c Complete, deps destination.Deps) (func(context.Context) error, error) {
+// completion completes the tables by the way that is configured, if one is.
+func (s *supabase) completion(c Complete, deps destination.Deps) (*completion, error) {
 	script := s.tables.script()
-	post := func(at service, path string, body any, advice string) func(context.Context) error {
-		return func(ctx context.Context) error {
+	post := func(at service, path string, body any, advice string) *completion {
+		return newCompletion(func(ctx context.Context) error {
 			text, _ := json.Marshal(body) // texts always encode
 			what := "complete the tables"
 			a, err := at.call(ctx, request{method: http.MethodPost, path: path, body: text, what: what,
@@ -109,7 +122,7 @@ func (s *supabase) runner(c Complete, deps destination.Deps) (func(context.Conte
 				return err
 			}
 			return s.completionFault(what, a, advice)
-		}
+		}, nil)
 	}
 	query := map[string]string{"query": script}
 	switch {
@@ -118,7 +131,10 @@ func (s *supabase) runner(c Complete, deps destination.Deps) (func(context.Conte
 		if err != nil {
 			return nil, err
 		}
-		return func(ctx context.Context) error { return target.run(ctx, deps.Dial, script) }, nil
+		by := func(sql string) func(context.Context) error {
+			return func(ctx context.Context) error { return target.run(ctx, deps.Dial, sql) }
+		}
+		return newCompletion(by(script), by("")), nil
 	case c.PGQuery:
 		return post(s.service, "/pg/query", query, "complete.pg_query is for self-hosted projects whose gateway has /pg"), nil
 	case c.RPC:
@@ -133,7 +149,7 @@ func (s *supabase) runner(c Complete, deps destination.Deps) (func(context.Conte
 		s.service.secrets = append(s.service.secrets, c.AccessToken)
 		return post(api, "/v1/projects/"+c.reference(s.service.base)+"/database/query", query, "see complete.access_token and complete.project"), nil
 	}
-	return nil, nil
+	return newCompletion(nil, nil), nil
 }
 
 // completionFault is what became of the SQL: every service passes on what the

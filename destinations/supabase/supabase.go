@@ -50,11 +50,9 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	if s.catalogue == nil {
 		s.catalogue = event.DefaultCatalogue()
 	}
-	run, err := s.runner(c.Complete, deps)
-	if err != nil {
+	if s.completer, err = s.completion(c.Complete, deps); err != nil {
 		return nil, err
 	}
-	s.completer = newCompletion(run)
 	return s, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -57,25 +58,26 @@ func NewSender(s Settings, deps destination.Deps, to Writer) (*Sender, error) {
 // Close ends what belongs to a bucket of the destination's own.
 func (s *Sender) Close() error { return s.payloads.Close() }
 
-// Check looks at the bucket of the destination's own, and at how long links live.
-func (s *Sender) Check(ctx context.Context) error {
+// Check looks at the bucket of the destination's own, at how long links live, and
+// at the client certificate of with.
+func (s *Sender) Check(ctx context.Context, with TLS) error {
 	err := s.payloads.Check(ctx)
-	found, ok := errors.AsType[destination.Remark](err)
+	bucket, ok := errors.AsType[destination.Remark](err)
 	if err != nil && !ok {
 		return err
 	}
 	now := time.Now()
+	found := []string{string(bucket), with.ending(now)}
 	link, err := s.payloads.Link(ctx, "fantail", event.NewID(now, 0, 0).String(), s.settings.LinkTTL)
 	if err != nil {
 		return err
 	}
 	// Temporary credentials end within 12 hours, and retention may be short.
 	if life := link.Expires.Sub(now); life < s.settings.LinkTTL-time.Minute {
-		ends := fmt.Sprintf("links live for %v and not for %v, as link_ttl has it: what signs them, or what they lead to, ends sooner", life.Round(time.Second), s.settings.LinkTTL)
-		found = destination.Remark(strings.TrimPrefix(string(found)+"; "+ends, "; "))
+		found = append(found, fmt.Sprintf("links live for %v and not for %v, as link_ttl has it: what signs them, or what they lead to, ends sooner", life.Round(time.Second), s.settings.LinkTTL))
 	}
-	if found != "" {
-		return found
+	if found = slices.DeleteFunc(found, func(text string) bool { return text == "" }); len(found) > 0 {
+		return destination.Remark(strings.Join(found, "; "))
 	}
 	return nil
 }

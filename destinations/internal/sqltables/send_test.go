@@ -2,8 +2,12 @@ package sqltables
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +19,7 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
 // table is a Writer that refuses some users.
@@ -168,10 +173,43 @@ func TestAnEventOfTooManyItemsIsRejected(t *testing.T) {
 func TestCheckTellsHowLongLinksLive(t *testing.T) {
 	for life, remark := range map[time.Duration]bool{7 * 24 * time.Hour: false, time.Hour: true} {
 		s := newSender(t, Defaults(), brief{sqltablestest.NewStore(), life}, &table{})
-		if err := s.Check(t.Context()); (err != nil) != remark || err != nil && !strings.Contains(err.Error(), "links live for 1h0m0s and not for 168h0m0s") {
+		if err := s.Check(t.Context(), TLS{}); (err != nil) != remark || err != nil && !strings.Contains(err.Error(), "links live for 1h0m0s and not for 168h0m0s") {
 			t.Errorf("%v: %v", life, err)
 		}
 	}
+}
+
+func TestCheckTellsWhenTheClientCertificateEnds(t *testing.T) {
+	s := newSender(t, Defaults(), sqltablestest.NewStore(), &table{})
+	for left, want := range map[time.Duration]string{
+		-time.Hour: "in tls.cert ended on", 3*24*time.Hour + time.Hour: "in 3.0 days", 15 * 24 * time.Hour: "",
+	} {
+		err := s.Check(t.Context(), clientCertificate(t, time.Now().Add(left)))
+		if remark, ok := errors.AsType[destination.Remark](err); ok != (want != "") || !strings.Contains(string(remark), want) {
+			t.Errorf("%v left: %v, want %q", left, err, want)
+		}
+	}
+}
+
+func clientCertificate(t *testing.T, ends time.Time) TLS {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: ends.Add(-48 * time.Hour), NotAfter: ends}
+	cert, err := x509.CreateCertificate(nil, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(kind string, der []byte) secret.Value {
+		return secret.New(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
+	}
+	return TLS{Cert: text("CERTIFICATE", cert), Key: text("PRIVATE KEY", der)}
 }
 
 // brief signs links that live no longer than its credentials.

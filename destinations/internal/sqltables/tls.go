@@ -87,6 +87,8 @@ func verify(s tls.ConnectionState, roots *x509.CertPool) error {
 	for _, c := range s.PeerCertificates[1:] {
 		opts.Intermediates.AddCert(c)
 	}
-	_, err := s.PeerCertificates[0].Verify(opts)
-	return err
+	if _, err := s.PeerCertificates[0].Verify(opts); err != nil {
+		return &tls.CertificateVerificationError{UnverifiedCertificates: s.PeerCertificates, Err: err}
+	}
+	return nil
 }

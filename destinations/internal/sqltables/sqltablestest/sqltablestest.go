@@ -4,11 +4,13 @@ package sqltablestest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"testing"
@@ -154,4 +156,27 @@ func BodiesOf(e *event.Event) (all [][]byte) {
 		all = append(all, p.Body)
 	}
 	return all
+}
+
+// Handshake is what a check shows of one.
+type Handshake struct {
+	Ends time.Time // the server's certificate
+	Err  error
+}
+
+// Handshakes checks d and returns what it tells the trace of the check.
+func Handshakes(tb testing.TB, d destination.Checker) (all []Handshake, err error) {
+	tb.Helper()
+	ctx := httptrace.WithClientTrace(tb.Context(), &httptrace.ClientTrace{TLSHandshakeDone: func(s tls.ConnectionState, err error) {
+		certificates := s.PeerCertificates
+		if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+			certificates = e.UnverifiedCertificates
+		}
+		if len(certificates) == 0 {
+			tb.Fatalf("a handshake without a certificate: %v", err)
+		}
+		all = append(all, Handshake{certificates[0].NotAfter, err})
+	}})
+	err = d.Check(ctx)
+	return all, err
 }

@@ -1,0 +1,95 @@
+// Package pgclient sets up PostgreSQL's driver for destinations: with what their
+// settings say, nothing of the environment and the files of this machine, and
+// the engine's network.
+package pgclient
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// Timeout is what one host gets, so that a dead one leaves time for the next.
+const Timeout = 10 * time.Second
+
+// maxMessage bounds one message of the server: none that we ask for is larger
+// than a list of columns.
+const maxMessage = 4 << 20
+
+// Target is where to connect and as whom: what the driver would otherwise read
+// from a DSN, the environment and files in the home directory, of which it is
+// given none.
+type Target struct {
+	Hosts          []sqltables.Host
+	Database, User string
+	Password       secret.Value
+	TLS            sqltables.TLS
+	Session        string            // which servers will do: any ("" too), read-write or primary
+	Binding        string            // channel_binding
+	Negotiation    string            // sslnegotiation
+	Params         map[string]string // of the session
+	Timeout        time.Duration     // to connect to one host
+}
+
+// New returns a target with what holds unless settings say otherwise.
+func New() *Target {
+	return &Target{Binding: "prefer", Timeout: Timeout, Params: map[string]string{"application_name": "fantail"}}
+}
+
+// overriding has a value for all that the driver would look for elsewhere.
+const overriding = "host=localhost port=5432 user=none password=none database=none connect_timeout=10 target_session_attrs=any" +
+	" sslmode=disable sslrootcert='' sslcert='' sslkey='' sslcertmode=disable sslnegotiation='' channel_binding='' require_auth='' min_protocol_version='' max_protocol_version=''"
+
+// Config returns what the driver connects with. The driver makes one only by
+// reading the environment, so that it gets a text that overrides all of it, and
+// then everything is replaced.
+func (t *Target) Config(dial destination.DialFunc) (*pgconn.Config, error) {
+	c, err := pgconn.ParseConfig(overriding)
+	if err != nil { // its text may quote the environment
+		return nil, errors.New("set up the PostgreSQL driver: the environment of the daemon has PGSERVICE, which the driver always follows: unset it")
+	}
+	c.User, c.Password, c.Database = t.User, t.Password.Reveal(), t.Database
+	c.RuntimeParams = t.Params
+	c.ConnectTimeout = t.Timeout
+	c.SSLCertMode, c.SSLNegotiation, c.ChannelBinding = "allow", t.Negotiation, t.Binding
+	c.KerberosSrvName, c.KerberosSpn = "", ""
+	c.MinProtocolVersion, c.MaxProtocolVersion = "3.0", "3.0" // poolers know no other
+	c.MaxProtocolMessageBodyLen = maxMessage
+	c.DialFunc = pgconn.DialFunc(dial)
+	c.AfterNetConnect = shakeHands
+	// The guard resolves names itself, and connects to what it has judged.
+	c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
+	c.OnNotice, c.OnNotification = nil, nil
+	c.ValidateConnect = nil
+	switch t.Session {
+	case "read-write":
+		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	case "primary":
+		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
+	}
+	if t.TLS.Mode == sqltables.Disable {
+		c.RequireAuth = "!password" // anybody on the way would read it
+	}
+	c.Fallbacks = nil
+	for i, h := range t.Hosts {
+		tls, err := t.TLS.Config(h.Name)
+		if err != nil {
+			return nil, err
+		}
+		if tls != nil && t.Negotiation == "direct" {
+			tls.NextProtos = []string{"postgresql"}
+		}
+		if i == 0 {
+			c.Host, c.Port, c.TLSConfig = h.Name, h.Port, tls
+		} else {
+			c.Fallbacks = append(c.Fallbacks, &pgconn.FallbackConfig{Host: h.Name, Port: h.Port, TLSConfig: tls})
+		}
+	}
+	return c, nil
+}
