@@ -28,6 +28,11 @@ test: setup ## install what is missing, then run every test
 	$(GO) vet ./...
 	$(GO) test -timeout 15m ./...
 
+.PHONY: test-mysql
+test-mysql: setup ## run the tests of the mysql kind on MySQL itself, instead of MariaDB
+	FANTAIL_TEST_MYSQL_SERVER=mysql $(GO) test -count=1 ./destinations/mysql
+	FANTAIL_TEST_MYSQL_SERVER=mysql $(GO) test -count=1 -run MySQL ./test/servers
+
 .PHONY: race
 race: ## run the unit tests under the race detector
 	$(GO) test -race -timeout 20m $(RACE)

@@ -3,6 +3,8 @@ package servers_test
 import (
 	"database/sql"
 	"errors"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -28,6 +30,16 @@ func TestMySQLChecksPasswords(t *testing.T) {
 	err = openMySQL(t, config.FormatDSN()).PingContext(t.Context())
 	if me, ok := errors.AsType[*mysql.MySQLError](err); !ok || me.Number != 1045 {
 		t.Errorf("a wrong password: %v", err)
+	}
+}
+
+func TestMySQLIsTheServerAskedFor(t *testing.T) {
+	var version string
+	if err := openMySQL(t, servers.PrivateMySQL(t).DSN).QueryRowContext(t.Context(), "SELECT VERSION()").Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	if maria, asked := strings.Contains(version, "MariaDB"), os.Getenv("FANTAIL_TEST_MYSQL_SERVER"); maria == (asked == "mysql") {
+		t.Errorf("%s, where %q was asked for", version, asked)
 	}
 }
 

@@ -21,10 +21,10 @@ func PrivatePostgres(t testing.TB) *Private {
 	return s
 }
 
-// PrivateMySQL starts a MariaDB for one test.
+// PrivateMySQL starts a server of the family that StartMySQL does, for one test.
 func PrivateMySQL(t testing.TB) *Private {
 	t.Helper()
-	s := startPrivate(t, startMariaDB)
+	s := startPrivate(t, startMySQL)
 	s.DSN = mysqlDSN(s.DSN)
 	return s
 }
