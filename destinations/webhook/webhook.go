@@ -139,6 +139,13 @@ func (w *webhook) headersOf(d destination.Delivery, at time.Time) http.Header {
 	h[w.names.trace] = own[1:2:2]
 	h[w.names.ordering] = own[2:3:3]
 	h["Dev-Id"] = own[3:4:4]
+	if t := d.Trace; t != nil {
+		h["Traceparent"] = []string{t.Parent}
+		delete(h, "Tracestate") // one of the settings would belong to another trace
+		if t.State != "" {
+			h["Tracestate"] = []string{t.State}
+		}
+	}
 	w.signer.sign(h, d.ID, at, d.Event.Body)
 	return h
 }

@@ -4,13 +4,18 @@ import (
 	"strconv"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/tracing"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // postEvent accepts one event.
 func (a *API) postEvent(c *call) error {
-	result, err := a.acceptOne(c)
+	span, trace := a.Trace.Accept(tracing.Read(c.r.Header))
+	result, err := a.acceptOne(c, trace)
 	if err != nil {
 		a.counts.turnedAway(err)
+		r := refusal(err)
+		span.End(r.Status, r.Code)
 		return err
 	}
 	a.counts.taken(result.Duplicate)
@@ -18,13 +23,15 @@ func (a *API) postEvent(c *call) error {
 	if result.Duplicate {
 		status = 200
 	}
+	span.One(c.r.Header.Get(a.header.developer), result.ID, result.Deliveries, result.Duplicate)
+	span.End(status, "")
 	b := append(make([]byte, 0, 256), '{')
 	b = appendResult(b, &result)
 	c.send(status, asJSON, append(b, "}\n"...))
 	return nil
 }
 
-func (a *API) acceptOne(c *call) (result ingest.Result, err error) {
+func (a *API) acceptOne(c *call, trace *event.Trace) (result ingest.Result, err error) {
 	req, err := a.header.request(c.r, c.who)
 	if err != nil {
 		return result, err
@@ -40,7 +47,7 @@ func (a *API) acceptOne(c *call) (result ingest.Result, err error) {
 	if err != nil {
 		return result, err
 	}
-	req.Body = body
+	req.Body, req.Trace = body, trace
 	result = a.Ingest.Accept(c.r.Context(), []ingest.Request{req})[0]
 	return result, result.Err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -84,6 +85,7 @@ type Options struct {
 	Payloads   Payloads              // nil: none are kept
 	Catalogue  *event.Catalogue      // of payloads
 	Files      http.Handler          // answers /payloads/...; nil: they are served elsewhere
+	Trace      *tracing.Tracer       // nil: no spans
 	Metrics    http.Handler          // answers /metrics
 	Registerer prometheus.Registerer // nil: none
 	Log        *slog.Logger

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/tracing"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 const (
@@ -33,6 +35,9 @@ type batch struct {
 	waiting  []lineResult     // one per line of the chunk
 	bytes    int
 	out      []byte
+
+	trace            *event.Trace // all events go on with: a line has none of its own
+	accepted, turned int
 }
 
 // lineResult is a line of the chunk: refused, or the next of the requests.
@@ -44,13 +49,28 @@ type lineResult struct {
 // postBatch accepts events line by line. It answers while it reads; what was
 // answered stands whatever happens to the rest.
 func (a *API) postBatch(c *call) error {
+	span, trace := a.Trace.Accept(tracing.Read(c.r.Header))
+	b := &batch{a: a, c: c, trace: trace}
+	err := b.take()
+	span.Batch(b.accepted, b.turned)
+	if err != nil {
+		r := refusal(err)
+		span.End(r.Status, r.Code)
+		return err
+	}
+	span.End(200, "")
+	return nil
+}
+
+// take reads and answers the whole batch.
+func (b *batch) take() error {
+	a, c := b.a, b.c
 	if err := checkEncoding(c.r); err != nil {
 		return err
 	}
 	if err := a.Ingest.Ready(); err != nil {
 		return err
 	}
-	b := &batch{a: a, c: c}
 	b.in = lines{in: &patient{c: c, until: time.Now().Add(maxBatchTime)}, limit: a.MaxBody, grow: b.grow}
 	charge := int64(2 * chunkBytes)
 	if n := c.r.ContentLength; n >= 0 {
@@ -130,6 +150,7 @@ func (b *batch) add(line []byte) {
 		err = notYours(b.c.who)
 	}
 	if err == nil {
+		req.Trace = b.trace
 		b.requests = append(b.requests, req)
 		b.bytes += len(req.Body)
 	}
@@ -157,6 +178,7 @@ func (b *batch) commit() error {
 			continue
 		}
 		b.a.counts.taken(r.Duplicate)
+		b.accepted++
 		status := int64(202)
 		if r.Duplicate {
 			status = 200
@@ -173,6 +195,7 @@ func (b *batch) commit() error {
 // refused answers a line that is not accepted.
 func (b *batch) refused(line int, err error) {
 	b.a.counts.turnedAway(err)
+	b.turned++
 	r, message := b.a.explain(b.c, err)
 	text, _ := json.Marshal(struct {
 		Line   int         `json:"line"`

@@ -26,6 +26,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/replay"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -50,6 +51,7 @@ type App struct {
 	scheduler *delivery.Scheduler
 	ingest    *ingest.Ingest
 	replays   *replay.Runner
+	tracer    *tracing.Tracer // nil: off
 	client    *http.Client
 	dial      destination.DialFunc
 	metadata  *http.Client
@@ -111,7 +113,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		}
 	}()
 	for _, build := range []func(context.Context, *config.Daemon, Options) error{
-		a.openStore, a.openEgress, a.openPayloads, a.buildEngine,
+		a.openTracing, a.openStore, a.openEgress, a.openPayloads, a.buildEngine,
 	} {
 		if err := build(ctx, &snapshot.Daemon, o); err != nil {
 			return nil, err

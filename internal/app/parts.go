@@ -72,7 +72,7 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	a.brand, a.catalogue = d.Brand, d.Catalogue
 	a.buildNotices()
 	a.scheduler = delivery.New(delivery.Options{
-		Store: a.store, Thaw: a.thaw, Flight: flight, Log: a.log, Metrics: a.metrics, Tell: a.notices.Tell,
+		Store: a.store, Thaw: a.thaw, Flight: flight, Log: a.log, Metrics: a.metrics, Tell: a.notices.Tell, Trace: a.tracer,
 		Limits: delivery.Limits{InFlight: d.Limits.InFlight, Bytes: d.Limits.InFlightBytes},
 	})
 	a.onStop("scheduler", func(ctx context.Context) error { a.scheduler.Stop(ctx); return nil })

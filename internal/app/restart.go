@@ -23,6 +23,7 @@ func needRestart(old, next *config.Daemon) []string {
 		{"egress.proxy", old.Egress.Proxy.Reveal(), next.Egress.Proxy.Reveal()},
 		{"egress", [3]any{old.Egress.Allow, old.Egress.Deny, old.Egress.Source}, [3]any{next.Egress.Allow, next.Egress.Deny, next.Egress.Source}},
 		{"limits", old.Limits, next.Limits},
+		{"tracing", old.Tracing, next.Tracing},
 	} {
 		if !reflect.DeepEqual(s.old, s.next) {
 			keys = append(keys, s.key)

@@ -27,6 +27,7 @@ type Daemon struct {
 	Catalogue     *event.Catalogue // the default one with Types laid over it
 	Notices       Notices
 	Healthcheck   Healthcheck
+	Tracing       Tracing
 	Limits        Limits
 	ShutdownGrace time.Duration
 	Dir           string // the folder of fantail.yaml: relative paths start there

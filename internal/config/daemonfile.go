@@ -30,6 +30,7 @@ type daemonFile struct {
 	Types         map[string]event.DataType `yaml:"types"`
 	Notices       noticesFile               `yaml:"notices"`
 	Healthcheck   healthcheckFile           `yaml:"healthcheck"`
+	Tracing       tracingFile               `yaml:"tracing"`
 	Limits        limitsFile                `yaml:"limits"`
 	ShutdownGrace duration                  `yaml:"shutdown_grace"`
 }
@@ -95,6 +96,7 @@ func defaultDaemon() daemonFile {
 		Limits:        limitsFile{Body: 32 << 20, InFlight: 1024, InFlightBytes: 256 << 20},
 		ShutdownGrace: duration(25 * time.Second),
 		Healthcheck:   healthcheckFile{Kinds: []string{"webhook", "sqs"}},
+		Tracing:       tracingFile{Sample: 1, Service: "fantail"},
 	}
 }
 
@@ -156,6 +158,7 @@ func (d *daemon) settings() Daemon {
 		},
 		Notices:       Notices(f.Notices),
 		Healthcheck:   Healthcheck{Every: time.Duration(f.Healthcheck.Every), Kinds: f.Healthcheck.Kinds},
+		Tracing:       f.Tracing.settings(),
 		ShutdownGrace: time.Duration(f.ShutdownGrace),
 		Dir:           d.dir,
 	}

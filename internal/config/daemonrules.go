@@ -43,6 +43,7 @@ func (r *daemonRules) check() {
 	r.types()
 	r.notices()
 	r.healthcheck()
+	r.tracing()
 	r.limits()
 	r.between("shutdown_grace", time.Duration(f.ShutdownGrace), 0, 10*time.Minute)
 }

@@ -23,6 +23,7 @@ func TestDefaults(t *testing.T) {
 		Retention: Retention{Events: 168 * time.Hour, Attempts: 720 * time.Hour, Idempotency: 48 * time.Hour},
 		Limits:    Limits{Body: 32 << 20, InFlight: 1024, InFlightBytes: 256 << 20}, ShutdownGrace: 25 * time.Second, Dir: dir,
 		Healthcheck: Healthcheck{Kinds: []string{"webhook", "sqs"}},
+		Tracing:     Tracing{Service: "fantail", Sample: 1},
 		Catalogue:   event.DefaultCatalogue(),
 	}
 	if !reflect.DeepEqual(snap.Daemon, want) {

@@ -62,28 +62,25 @@ const (
 func decide(item store.Item, e ending, p policy, now time.Time, chance float64) (store.Outcome, verdict) {
 	o := store.Outcome{
 		Item: item, State: store.Pending, Due: item.Due, Settings: item.Queue.Settings, Attempts: item.Attempts,
-		Attempt: &store.Attempt{At: e.at, Took: e.took, Code: e.code, Answer: e.answer, Address: e.address},
+		Attempt: &store.Attempt{At: e.at, Took: e.took, Class: e.logged(), Code: e.code, Answer: e.answer, Address: e.address},
 	}
 	switch e.how {
 	case bodyGone:
 		o.Attempt, o.State, o.Reason, o.Due = nil, store.Dead, "expired", 0
 		return o, unchanged
 	case interrupted:
-		o.Attempt.Class = "interrupted"
 		return o, unchanged
 	case engineFault:
-		o.Attempt.Class = "interrupted"
 		o.Due = max(item.Due, now.Add(p.soon).UnixNano())
 		return o, ailing
 	case accepted:
-		o.Attempt.Class, o.Attempt.Counted = "delivered", true
+		o.Attempt.Counted = true
 		o.State, o.Due, o.Attempts = store.Delivered, 0, item.Attempts+1
 		return o, healthy
 	case panicked, crashed:
 		e.class = destination.Transient
 	}
 
-	o.Attempt.Class = className(e.class)
 	switch e.class {
 	case destination.Rejected:
 		o.Attempt.Counted = true
@@ -126,6 +123,19 @@ func decide(item store.Item, e ending, p policy, now time.Time, chance float64) 
 		o.Settings = p.hash
 	}
 	return o, says
+}
+
+// logged is the class of the attempt as its log has it.
+func (e *ending) logged() string {
+	switch e.how {
+	case accepted:
+		return "delivered"
+	case interrupted, engineFault:
+		return "interrupted"
+	case panicked, crashed:
+		return destination.Transient.String()
+	}
+	return className(e.class)
 }
 
 // className is the class as logs and metrics show it. What a destination made

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/retry"
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -67,8 +68,9 @@ type Options struct {
 	Flight  *Flight // nil: none
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
-	Chance  func() float64 // uniform in [0,1), for jitter; nil: math/rand/v2
-	Tell    func(Notice)   // gets every notice, under the scheduler's lock: it must neither block nor call back; nil: nobody does
+	Chance  func() float64  // uniform in [0,1), for jitter; nil: math/rand/v2
+	Trace   *tracing.Tracer // nil: no spans
+	Tell    func(Notice)    // gets every notice, under the scheduler's lock: it must neither block nor call back; nil: nobody does
 
 	// Wall is what the wall clock shows, in ns, at a reading of time.Now; nil: what
 	// the reading says. Due times are compared with it, intervals never are.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -40,6 +41,7 @@ type Scheduler struct {
 	log    *slog.Logger
 	chance func() float64
 	tell   func(Notice)
+	trace  *tracing.Tracer
 	wall   func(time.Time) int64
 	epoch  time.Time
 	large  sync.Mutex // held while a large body is read
@@ -91,7 +93,7 @@ func New(o Options) *Scheduler {
 	}
 	s := &Scheduler{
 		store: o.Store, thaw: o.Thaw, log: o.Log, chance: o.Chance, flight: o.Flight,
-		wall: o.Wall, tell: o.Tell,
+		wall: o.Wall, tell: o.Tell, trace: o.Trace,
 		epoch:      time.Now(),
 		dests:      make(map[uint32]*dest),
 		developers: make(map[string]*developer),

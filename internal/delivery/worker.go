@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -53,12 +54,14 @@ type leg struct {
 	read   bool // from the store
 	slot   int  // of the flight record
 	ending ending
+	span   *tracing.Attempt // nil: none
 }
 
 // fly runs attempts until there is nothing to start at once.
 func (s *Scheduler) fly(a *attempt) {
 	for a != nil {
 		s.try(a)
+		a.endSpans() // before Stop may end: the last attempt would be lost
 		a = s.land(a)
 	}
 }
@@ -89,16 +92,16 @@ func (s *Scheduler) try(a *attempt) {
 			return
 		}
 		ctx, cancel := context.WithTimeoutCause(s.base, timeout, errTimeout)
-		r, err, ok := s.send(ctx, a.inst.to, letter(a.jobs[0], a.legs[0].event))
+		r, err, ok := s.send(ctx, a.inst.to, s.letter(a, 0, start))
 		a.legs[0].ending = judge(ctx, r, err, ok, timeout)
 		cancel()
 		a.legs[0].ending.at, a.legs[0].ending.took = at, time.Since(start)
 		return
 	}
 	letters := make([]destination.Delivery, 0, len(a.jobs))
-	for i, j := range a.jobs {
-		if e := a.legs[i].event; e != nil {
-			letters = append(letters, letter(j, e))
+	for i := range a.legs {
+		if a.legs[i].event != nil {
+			letters = append(letters, s.letter(a, i, start))
 		}
 	}
 	if len(letters) == 0 {
@@ -122,8 +125,15 @@ func (s *Scheduler) try(a *attempt) {
 	cancel()
 }
 
-func letter(j *job, e *event.Event) destination.Delivery {
-	return destination.Delivery{ID: j.item.ID.String(), Attempt: int(j.item.Attempts) + 1, Event: e}
+// letter is what the destination gets of the i-th leg, whose span it begins.
+func (s *Scheduler) letter(a *attempt, i int, start time.Time) destination.Delivery {
+	l, item := &a.legs[i], &a.jobs[i].item
+	d := destination.Delivery{ID: item.ID.String(), Attempt: int(item.Attempts) + 1, Event: l.event}
+	if l.span = s.trace.Attempt(l.event, start); l.span != nil {
+		s.describe(a, l, &d)
+	}
+	d.Trace = l.span.PassOn(l.event)
+	return d
 }
 
 // largeBody is from how many bytes on bodies are read one at a time: a read of

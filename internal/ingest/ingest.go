@@ -19,9 +19,10 @@ type Request struct {
 	Reference      string    // "": a fresh UUID
 	Ordering       time.Time // zero: the time of acceptance
 	IdempotencyKey string
-	Body           []byte // kept: the caller must not write to it afterwards
-	Only           uint32 // the one destination of the developer that it goes to, whatever that wants; 0: all that match
-	Own            bool   // an event of the engine's own, for Only if that wants it; no limit of the developer holds
+	Body           []byte       // kept: the caller must not write to it afterwards
+	Trace          *event.Trace // that it goes on with; nil: none. Kept
+	Only           uint32       // the one destination of the developer that it goes to, whatever that wants; 0: all that match
+	Own            bool         // an event of the engine's own, for Only if that wants it; no limit of the developer holds
 }
 
 // Result is what came of a Request.
@@ -163,6 +164,7 @@ func (in *Ingest) prepare(routes *routes, r *Request, now time.Time, loads *[]lo
 		Reference: r.Reference,
 		Envelope:  envelope,
 		Body:      r.Body,
+		Trace:     r.Trace,
 	}}
 	if !r.Ordering.IsZero() {
 		a.event.Ordering = r.Ordering.UTC().Truncate(time.Microsecond)

@@ -63,6 +63,7 @@ type Delivery struct {
 	ID      string // the same on every attempt, unique per delivery: the trace id and the far side's idempotency key
 	Attempt int    // counts from 1 within the delivery's schedule
 	Event   *event.Event
+	Trace   *event.TraceContext // for a far side that takes W3C Trace Context; nil: none
 }
 
 // Receipt is what the far side answered; it is kept with the attempt.

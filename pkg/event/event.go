@@ -13,7 +13,8 @@ type Event struct {
 	Reference string    // 1 to 128 visible ASCII characters; not unique
 	Ordering  time.Time // UTC, whole microseconds: the time of acceptance, or what the producer gave; never changes
 	Envelope
-	Body []byte
+	Body  []byte
+	Trace *Trace // nil: of none
 }
 
 // Envelope is what the engine reads of a body: see [Parse].

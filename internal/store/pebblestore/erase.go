@@ -154,7 +154,7 @@ func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool,
 		if err != nil {
 			return false, nil, err
 		}
-		e.Event.Reference, e.Event.UserID, e.Gone = "", "", reasonErased
+		e.Event.Reference, e.Event.UserID, e.Event.Trace, e.Gone = "", "", nil, reasonErased
 		c.k, c.v = eventKey(c.k[:0], kindEvent, day, id), appendEvent(c.v[:0], &e)
 		c.set()
 		if e.key != nil {

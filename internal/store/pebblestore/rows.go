@@ -105,6 +105,7 @@ const (
 	flagVersioned = 1 << iota
 	flagErased
 	flagKey
+	flagTrace
 )
 
 // eventRow is the value of an event: everything but id and body.
@@ -124,9 +125,15 @@ func appendEvent(b []byte, r *eventRow) []byte {
 	if r.key != nil {
 		flags |= flagKey
 	}
+	if r.Event.Trace != nil {
+		flags |= flagTrace
+	}
 	b = append(b, rowVersion, flags)
 	if r.key != nil {
 		b = append(b, r.key[:]...)
+	}
+	if t := r.Event.Trace; t != nil {
+		b = appendText(appendText(appendText(b, t.Sent.Parent), t.Sent.State), t.Span)
 	}
 	b = be.AppendUint64(b, uint64(r.Event.Ordering.UnixMicro()))
 	b = binary.AppendUvarint(b, uint64(r.Size))
@@ -152,6 +159,9 @@ func readEvent(id event.ID, v []byte) (r eventRow, err error) {
 	if flags&flagKey != 0 {
 		r.key = new(idemHash)
 		copy(r.key[:], d.take(16))
+	}
+	if flags&flagTrace != 0 {
+		r.Event.Trace = &event.Trace{Sent: event.TraceContext{Parent: d.text(), State: d.text()}, Span: d.text()}
 	}
 	r.Event.Ordering = time.UnixMicro(d.int64()).UTC()
 	r.Size = int(d.uint(1<<32 - 1))

@@ -1,0 +1,87 @@
+package config
+
+import (
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// Tracing says where the spans of the daemon go.
+type Tracing struct {
+	Endpoint string // URL of the collector, its path included; "": no tracing
+	Headers  map[string]secret.Value
+	Service  string  // service.name of the spans
+	Sample   float64 // of the traces that the daemon begins itself: 0 none, 1 all
+}
+
+type tracingFile struct {
+	Endpoint string                  `yaml:"endpoint"`
+	Headers  map[string]secret.Value `yaml:"headers"`
+	Service  string                  `yaml:"service"`
+	Sample   float64                 `yaml:"sample"`
+}
+
+// tracesPath is where a collector takes spans unless it says otherwise.
+const tracesPath = "/v1/traces"
+
+func (f *tracingFile) settings() Tracing {
+	t := Tracing(*f)
+	if u, err := url.Parse(t.Endpoint); err == nil && u.Host != "" && (u.Path == "" || u.Path == "/") {
+		u.Path = tracesPath
+		t.Endpoint = u.String()
+	}
+	return t
+}
+
+// headerName is a token of RFC 9110, 5.6.2.
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
+func (r *daemonRules) tracing() {
+	f := &r.daemon.file.Tracing
+	if _, section := find(r.doc.root, "tracing"); section == nil || !r.ok("tracing.endpoint") {
+		return
+	}
+	u, err := url.Parse(f.Endpoint)
+	switch {
+	case f.Endpoint == "":
+		r.at("tracing.endpoint", "is required: without tracing, leave out the whole of tracing")
+		return
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Opaque != "":
+		r.at("tracing.endpoint", "must be a URL, as http://127.0.0.1:4318 or https://collector.example.net/v1/traces")
+		return
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		r.at("tracing.endpoint", "must have no user, query or fragment: credentials belong into tracing.headers")
+		return
+	}
+	if loopback, _ := judgeListen(net.JoinHostPort(u.Hostname(), "0")); !loopback && u.Scheme == "http" && len(f.Headers) > 0 {
+		r.daemon.note("tracing.endpoint", "the headers travel in clear to another machine: use https, unless the network between is safe")
+	}
+	r.require("tracing.sample", f.Sample >= 0 && f.Sample <= 1, "must be from 0 to 1")
+	r.require("tracing.service", f.Service != "" && len(f.Service) <= 255, "must be 1 to 255 bytes")
+	r.tracingHeaders(f.Headers)
+}
+
+// tracingHeaders refuses what net/http would refuse at every request, and what
+// is the exporter's own.
+func (r *daemonRules) tracingHeaders(headers map[string]secret.Value) {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		path, value := join("tracing.headers", quoteKey(name)), headers[name].Reveal()
+		key := http.CanonicalHeaderKey(name)
+		switch {
+		case !headerName.MatchString(name):
+			r.require(path, false, "is not the name of a header")
+		case strings.HasPrefix(key, "Content-") || key == "Host" || key == "Connection" || key == "Transfer-Encoding":
+			r.require(path, false, "is set by the exporter")
+		case value == "":
+			r.require(path, false, "is empty")
+		case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }):
+			r.require(path, false, "has control characters, such as a line's end")
+		}
+	}
+}
