@@ -113,7 +113,7 @@ func TestEachOfABatchSettlesOnItsOwn(t *testing.T) {
 	})
 }
 
-// TestSuspectIsInNoBatch: it is tried alone, and whoever else is in its batch would not be.
+// TestSuspectIsInNoBatch: whoever else is in its batch would be suspected with it.
 func TestSuspectIsInNoBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
@@ -126,7 +126,7 @@ func TestSuspectIsInNoBatch(t *testing.T) {
 		for range aloneAfter {
 			f := NewFlight(r.mem)
 			f.begin()
-			f.start(items[10].ID)
+			f.start(items[10].ID, false)
 		}
 		b := &bulk{most: 64, far: &far{name: "bulk", rig: r, answer: takes(time.Second)}}
 		var mu sync.Mutex

@@ -105,13 +105,6 @@ func (b *bucket) take(mono int64) {
 	b.at, b.waited = from+b.every, false
 }
 
-// again counts an attempt from now that was taken earlier and had to wait.
-func (b *bucket) again(mono int64) {
-	if b.every > 0 {
-		b.at = max(b.at, mono+b.every)
-	}
-}
-
 // pacer spaces what is tried now and then: each wait is twice the one before.
 type pacer struct {
 	wait time.Duration // the last; 0: none

@@ -16,7 +16,7 @@ const (
 	failed                   // Send returned an error: class tells which
 	timedOut                 // the attempt's time was up; class tells what Send made of it
 	panicked                 // Send did
-	crashed                  // the process died of it, tried alone
+	crashed                  // the process died of it
 	interrupted              // cut by shutdown or a lost lease
 	engineFault              // our own store or payload store
 	bodyGone                 // retention or erasure took the body

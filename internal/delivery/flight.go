@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"os"
 	"sync"
 	"syscall"
@@ -17,23 +18,43 @@ import (
 // the way of an attempt: fixed slots in a file mapped into memory, which
 // outlives the process, if not the machine.
 //
-// A delivery found in flight at three starts running is tried alone. Then a
-// crash can only be its doing and counts as an attempt that failed. An attempt
-// that ends in any other way clears it, and so does a clean stop. What cannot
-// be read (torn, foreign, from a shorter file) is no record of anything.
+// A delivery found in flight at three starts running is a suspect. Of the
+// suspects in flight at a crash no more than half may fly together from then on,
+// so that soon one of them is the only suspect in flight at a crash. If nothing
+// else was in flight either, the crash can only be its doing and counts as an
+// attempt that failed; with others beside it, it counts from the ninth crash
+// running on. An attempt that ends in any other way clears it, and so does a
+// clean stop. What cannot be read (torn, foreign, from a shorter file) is no
+// record of anything.
 type Flight struct {
 	mu       sync.Mutex
 	mem      []byte // nil: remembers nothing over a crash
 	mapped   bool
 	free     []int
-	suspects map[store.DeliveryID]*suspect
+	suspects map[store.DeliveryID]*suspect // and what may become one
+	doubtful int                           // suspects
+	tried    int                           // of them in flight
+	most     int                           // of them that may be
 }
 
 // suspect was in flight when the process died.
 type suspect struct {
 	crashes uint8
-	charge  bool // it was tried alone: the crash is its own
-	slot    int  // remembers it while it is not in flight; noSlot: none
+	charge  bool   // the crash is its own
+	most    uint16 // suspects that may be in flight when it is; 0: any number
+	state   byte   // of its slot
+	slot    int    // remembers it while it is not in flight; noSlot: none
+}
+
+// doubtful tells whether it was in flight at so many crashes that one may be its doing.
+func (sp *suspect) doubtful() bool { return sp.crashes >= aloneAfter }
+
+// together is how many suspects may be in flight when it is.
+func (sp *suspect) together() int {
+	if sp.most == 0 {
+		return math.MaxInt
+	}
+	return int(sp.most)
 }
 
 const (
@@ -43,13 +64,17 @@ const (
 	slotState  = 4
 	slotCount  = 5
 	slotCharge = 6
-	slotID     = 8
+	slotMost   = 8
+	slotID     = 10
 	slotEnd    = slotID + 2 + 16 + 4 + 4
 
 	slotFlying  = 1
 	slotWaiting = 2
+	slotBeside  = 3 // a suspect in flight, others too
+	slotAlone   = 4 // a suspect in flight, with nothing but suspects
 
-	aloneAfter = 3 // crashes running
+	aloneAfter  = 3              // crashes running make a suspect
+	chargeAfter = 3 * aloneAfter // crashes running are charged to the only suspect in flight, whatever else flew
 )
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
@@ -77,22 +102,40 @@ func OpenFlight(path string, slots int) (*Flight, error) {
 
 // NewFlight is a Flight on mem, which must outlive a crash to be of use.
 func NewFlight(mem []byte) *Flight {
-	f := &Flight{mem: mem, suspects: make(map[store.DeliveryID]*suspect)}
+	f := &Flight{mem: mem, suspects: make(map[store.DeliveryID]*suspect), most: math.MaxInt}
+	var tried []*suspect
 	for i := range len(mem) / slotSize {
 		slot := f.slot(i)
 		if binary.LittleEndian.Uint32(slot[slotCrc:]) != crc32.Checksum(slot[slotState:slotEnd], crcTable) {
 			continue
 		}
-		sp := &suspect{crashes: slot[slotCount], charge: slot[slotCharge] != 0, slot: noSlot}
-		switch slot[slotState] {
+		sp := &suspect{
+			crashes: slot[slotCount], charge: slot[slotCharge] != 0, slot: noSlot,
+			most: binary.LittleEndian.Uint16(slot[slotMost:]), state: slot[slotState],
+		}
+		switch sp.state {
+		case slotAlone, slotBeside:
+			tried = append(tried, sp)
+			sp.crashes = min(sp.crashes+1, 100)
 		case slotFlying:
-			sp.charge = sp.crashes >= aloneAfter // with that many it flew alone
 			sp.crashes = min(sp.crashes+1, 100)
 		case slotWaiting:
 		default:
 			continue
 		}
-		f.suspects[readID(slot[slotID:])] = sp
+		if id := readID(slot[slotID:]); f.suspects[id] == nil {
+			f.suspects[id] = sp
+			if sp.doubtful() {
+				f.doubtful++
+			}
+		}
+	}
+	for _, sp := range tried {
+		sp.most = uint16(min((len(tried)+1)/2, math.MaxUint16))
+		sp.charge = len(tried) == 1 && (sp.state == slotAlone || sp.crashes >= chargeAfter)
+	}
+	for _, sp := range f.suspects {
+		sp.state = slotWaiting
 	}
 	return f
 }
@@ -127,7 +170,7 @@ func (f *Flight) begin() {
 
 // remember writes down a suspect who would be tried alone.
 func (f *Flight) remember(id store.DeliveryID, sp *suspect) {
-	if sp.crashes < aloneAfter {
+	if !sp.doubtful() {
 		return
 	}
 	if sp.slot == noSlot {
@@ -136,9 +179,42 @@ func (f *Flight) remember(id store.DeliveryID, sp *suspect) {
 	f.write(sp.slot, slotWaiting, id, sp)
 }
 
-// suspect tells whether a delivery must be tried alone, or charged with the
-// crash it caused when it was.
-func (f *Flight) suspect(id store.DeliveryID) (alone, charge bool) {
+// doubts returns how many suspects there are.
+func (f *Flight) doubts() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.doubtful
+}
+
+// trying returns how many suspects are in flight.
+func (f *Flight) trying() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.tried
+}
+
+// room tells whether a suspect may fly with those that do.
+func (f *Flight) room(id store.DeliveryID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	sp := f.suspects[id]
+	return sp == nil || f.tried < min(f.most, sp.together())
+}
+
+// join notes that suspects do not fly alone any more.
+func (f *Flight) join() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, sp := range f.suspects {
+		if sp.state == slotAlone {
+			f.write(sp.slot, slotBeside, id, sp)
+		}
+	}
+}
+
+// suspect tells whether a delivery is one, and whether it is to be charged with
+// the crash it caused.
+func (f *Flight) suspect(id store.DeliveryID) (doubtful, charge bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.suspects) == 0 {
@@ -148,11 +224,12 @@ func (f *Flight) suspect(id store.DeliveryID) (alone, charge bool) {
 	if sp == nil {
 		return false, false
 	}
-	return sp.crashes >= aloneAfter, sp.charge
+	return sp.doubtful(), sp.charge
 }
 
-// start notes that id is in flight and returns its slot.
-func (f *Flight) start(id store.DeliveryID) int {
+// start notes that id is in flight, alone if nothing but suspects is, and
+// returns its slot.
+func (f *Flight) start(id store.DeliveryID, alone bool) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.suspects) > 0 {
@@ -160,7 +237,16 @@ func (f *Flight) start(id store.DeliveryID) int {
 			if sp.slot == noSlot {
 				sp.slot = f.take()
 			}
-			f.write(sp.slot, slotFlying, id, sp)
+			state := byte(slotFlying)
+			if sp.doubtful() {
+				f.tried++
+				f.most = min(f.most, sp.together())
+				state = slotBeside
+				if alone {
+					state = slotAlone
+				}
+			}
+			f.write(sp.slot, state, id, sp)
 			return sp.slot
 		}
 	}
@@ -171,13 +257,22 @@ func (f *Flight) start(id store.DeliveryID) int {
 
 // end notes that an attempt ended without killing the process.
 func (f *Flight) end(i int, id store.DeliveryID) {
-	if i == noSlot {
-		return
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.suspects, id)
-	f.give(i)
+	if len(f.suspects) > 0 {
+		if sp := f.suspects[id]; sp != nil {
+			if sp.doubtful() {
+				if f.tried--; f.tried == 0 {
+					f.most = math.MaxInt
+				}
+			}
+			f.drop(id, sp)
+			return
+		}
+	}
+	if i != noSlot {
+		f.give(i)
+	}
 }
 
 // charged notes that the store knows of the attempt a crash was counted as.
@@ -202,12 +297,15 @@ func (f *Flight) charged(id store.DeliveryID, st store.State) {
 func (f *Flight) forget(id store.DeliveryID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if sp := f.suspects[id]; sp != nil {
+	if sp := f.suspects[id]; sp != nil && sp.state == slotWaiting { // in flight it stays until its attempt has ended
 		f.drop(id, sp)
 	}
 }
 
 func (f *Flight) drop(id store.DeliveryID, sp *suspect) {
+	if sp.doubtful() {
+		f.doubtful--
+	}
 	delete(f.suspects, id)
 	if sp.slot != noSlot {
 		f.give(sp.slot)
@@ -220,6 +318,7 @@ func (f *Flight) clear() {
 	defer f.mu.Unlock()
 	clear(f.mem)
 	clear(f.suspects)
+	f.doubtful, f.tried, f.most = 0, 0, math.MaxInt
 }
 
 func (f *Flight) slot(i int) []byte { return f.mem[i*slotSize : (i+1)*slotSize] }
@@ -243,6 +342,7 @@ func (f *Flight) give(i int) {
 }
 
 func (f *Flight) write(i int, state byte, id store.DeliveryID, sp *suspect) {
+	sp.state = state
 	if i == noSlot || f.mem == nil {
 		return
 	}
@@ -251,6 +351,7 @@ func (f *Flight) write(i int, state byte, id store.DeliveryID, sp *suspect) {
 	if sp.charge {
 		slot[slotCharge] = 1
 	}
+	binary.LittleEndian.PutUint16(slot[slotMost:], sp.most)
 	b := slot[slotID:]
 	binary.LittleEndian.PutUint16(b, uint16(id.Day))
 	copy(b[2:], id.Event[:])

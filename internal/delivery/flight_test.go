@@ -32,55 +32,117 @@ func TestFlightOverCrashes(t *testing.T) {
 		f.begin()
 		return f
 	}
+	check := func(f *Flight, id store.DeliveryID, doubtful, charge bool) {
+		t.Helper()
+		if d, c := f.suspect(id); d != doubtful || c != charge {
+			t.Errorf("%d: suspect %t, charged %t", id.Event[0], d, c)
+		}
+	}
 	poison, bystander := flightID(1), flightID(2)
-	for crash := range aloneAfter {
+	for range aloneAfter {
 		f := open()
-		if alone, _ := f.suspect(poison); alone {
-			t.Errorf("tried alone after %d crashes", crash)
+		check(f, poison, false, false)
+		f.start(poison, false)
+		if f.suspects[poison] == nil || f.suspects[poison].crashes != 1 {
+			f.start(bystander, false) // not in flight at the second crash
 		}
-		f.start(poison)
-		if crash != 1 {
-			f.start(bystander) // not in flight at the second crash
-		}
-		f.end(f.start(flightID(3)), flightID(3))
+		f.end(f.start(flightID(3), false), flightID(3))
 		f.Close() // without clear, as a crash leaves it
 	}
 	f := open()
-	for id, want := range map[store.DeliveryID]bool{poison: true, bystander: false, flightID(3): false} {
-		if alone, charge := f.suspect(id); alone != want || charge {
-			t.Errorf("%v: alone %t, charge %t", id.Event[0], alone, charge)
-		}
-	}
+	check(f, poison, true, false)
+	check(f, bystander, false, false)
+	check(f, flightID(3), false, false)
 	f.Close()
 	f = open() // crashed before it came to its turn: it is still remembered
-	if alone, charge := f.suspect(poison); !alone || charge {
-		t.Error("forgotten while it waited")
-	}
-	f.start(poison)
+	check(f, poison, true, false)
+	f.start(poison, true)
 	f.Close()
 	f = open()
-	if _, charge := f.suspect(poison); !charge {
-		t.Error("a crash while it was tried alone is not its own")
-	}
+	check(f, poison, true, true)
 	f.charged(poison, store.Pending)
 	f.Close()
 	f = open()
-	if alone, charge := f.suspect(poison); !alone || charge {
-		t.Errorf("after the charge: alone %t, charge %t", alone, charge)
-	}
-	f.end(f.start(poison), poison) // it ended without killing anybody
+	check(f, poison, true, false)
+	f.end(f.start(poison, true), poison) // it ended without killing anybody
 	f.Close()
 	f = open()
-	if alone, _ := f.suspect(poison); alone {
-		t.Error("suspected though it ended well")
-	}
-	f.start(poison)
+	check(f, poison, false, false)
+	f.start(poison, false)
 	f.clear()
 	f.Close()
 	if f = open(); len(f.suspects) != 0 {
 		t.Error("a clean stop leaves suspects")
 	}
 	f.Close()
+}
+
+// TestWhoIsCharged follows records over crashes: who of those in flight is
+// charged, and how many suspects may fly together afterwards.
+func TestWhoIsCharged(t *testing.T) {
+	a, b, c, other := flightID(1), flightID(2), flightID(3), flightID(4)
+	start := func(mem []byte, alone bool, ids ...store.DeliveryID) *Flight {
+		f := NewFlight(mem)
+		f.begin()
+		for _, id := range ids {
+			f.start(id, alone)
+		}
+		return f
+	}
+	tests := []struct {
+		name    string
+		alone   bool
+		crashes int // before, each
+		flying  []store.DeliveryID
+		joined  bool
+		charged bool // a
+		most    uint16
+	}{
+		{"alone", true, 3, []store.DeliveryID{a}, false, true, 1},
+		{"no suspect yet", true, 2, []store.DeliveryID{a}, false, false, 0},
+		{"beside another", false, 3, []store.DeliveryID{a, other}, false, false, 1},
+		{"when the others have started", true, 3, []store.DeliveryID{a}, true, false, 1},
+		{"one of two", true, 3, []store.DeliveryID{a, b}, false, false, 1},
+		{"one of three", true, 3, []store.DeliveryID{a, b, c}, false, false, 2},
+		{"beside others at eight crashes", false, 7, []store.DeliveryID{a, other}, false, false, 1},
+		{"beside others at nine crashes", false, 8, []store.DeliveryID{a, other}, false, true, 1},
+		{"one of two at ten crashes", true, 9, []store.DeliveryID{a, b}, false, false, 1},
+	}
+	for _, tt := range tests {
+		mem := make([]byte, 8*slotSize)
+		for range tt.crashes {
+			start(mem, false, a, b, c)
+		}
+		f := start(mem, tt.alone, tt.flying...)
+		if tt.joined {
+			f.join()
+		}
+		f = NewFlight(mem)
+		if _, charge := f.suspect(a); charge != tt.charged || f.suspects[a].most != tt.most {
+			t.Errorf("%s: charged %t, at most %d together; want %t, %d", tt.name, charge, f.suspects[a].most, tt.charged, tt.most)
+		}
+		if _, charge := f.suspect(other); charge {
+			t.Errorf("%s: who was beside it is charged", tt.name)
+		}
+	}
+}
+
+// TestChangeKeepsTheSlot: a change of a delivery in flight must not give its slot to another.
+func TestChangeKeepsTheSlot(t *testing.T) {
+	mem := make([]byte, 4*slotSize)
+	NewFlight(mem).begin()
+	f := NewFlight(mem)
+	f.begin()
+	f.start(flightID(1), false)
+	f = NewFlight(mem)
+	f.begin()
+	i := f.start(flightID(1), false)
+	f.forget(flightID(1))
+	j := f.start(flightID(2), false)
+	f.end(i, flightID(1))
+	if k := f.start(flightID(3), false); i == j || j == k {
+		t.Errorf("slots %d, %d and %d", i, j, k)
+	}
 }
 
 // TestFlightGarbage: what cannot be read is no record, and never a fault.
@@ -92,14 +154,14 @@ func TestFlightGarbage(t *testing.T) {
 	}
 	f.begin()
 	for n := range byte(4) {
-		f.start(flightID(n + 1))
+		f.start(flightID(n+1), false)
 	}
-	if i := f.start(flightID(9)); i != noSlot {
+	if i := f.start(flightID(9), false); i != noSlot {
 		t.Errorf("slot %d where there are 4", i)
 	}
 	f.end(noSlot, flightID(9))
 	f.Close()
-	if f.start(flightID(1)) != noSlot {
+	if f.start(flightID(1), false) != noSlot {
 		t.Error("a slot after Close")
 	}
 	good, err := os.ReadFile(path)
@@ -123,7 +185,7 @@ func TestFlightGarbage(t *testing.T) {
 }
 
 // TestPoison: a delivery that kills the process is found, tried alone, charged
-// with its crashes, and dead at the end of its schedule; all others get through.
+// with each crash from then on, and dead at the end of its schedule; all others get through.
 func TestPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
@@ -173,14 +235,14 @@ func TestPoison(t *testing.T) {
 						r.wantState(it, store.Delivered)
 					}
 				}
-				if crashes != 6 { // three to be suspected, one for each attempt
+				if crashes != 7 { // three to be suspected, one beside another suspect, one for each attempt
 					t.Errorf("%d crashes", crashes)
 				}
 				r.close()
 				return
 			}
 			settleDown()
-			if crashes++; crashes > aloneAfter && beside.Load() != 0 {
+			if crashes++; crashes > aloneAfter+1 && beside.Load() != 0 {
 				t.Errorf("crash %d: %d attempts beside it", crashes, beside.Load())
 			}
 			r.crash()

@@ -130,7 +130,7 @@ func (s *Scheduler) consider(l *lane, now instant) {
 		}
 		// A probe takes the earliest due of all queues, so every one must have been read.
 		if waits && gate <= now.mono && (!probing || full) {
-			ready = s.thawed(l) && l.hasRoom(probing) && s.budget.share(l.dest, l.head().item.Size)
+			ready = s.thawed(l) && l.hasRoom(probing) && s.budget.share(l.dest, l.head().item.Size) && s.mayTry(l)
 		}
 	}
 	s.clock.gates.set(&l.timer, wake, l)

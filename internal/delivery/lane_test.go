@@ -296,32 +296,6 @@ func TestRateLimitIsOneForAllLanes(t *testing.T) {
 	})
 }
 
-// TestRateLimitCountsFromTheStart of an attempt that had to wait to be made alone.
-func TestRateLimitCountsFromTheStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		id, f := r.add("acme", "a", func(s *Settings) { s.Rate = 1 })
-		other, o := r.add("acme", "b")
-		o.answer = takes(700 * time.Millisecond)
-		r.start()
-		defer r.close()
-		if err := r.s.Pause(context.Background(), id, "by hand"); err != nil {
-			t.Fatal(err)
-		}
-		items := r.acceptMany(2, id)
-		r.s.flight.suspects[items[0].ID] = &suspect{crashes: aloneAfter, slot: noSlot}
-		r.accept(other)
-		settleDown()
-		if err := r.s.Resume(context.Background(), id); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(10 * time.Second)
-		if got, want := at(f.seen()), []time.Duration{700 * time.Millisecond, 1700 * time.Millisecond}; !slices.Equal(got, want) {
-			t.Errorf("attempts at %v, want %v", got, want)
-		}
-	})
-}
-
 func TestMaxInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

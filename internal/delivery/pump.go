@@ -9,26 +9,23 @@ import (
 func (s *Scheduler) pump(now instant, keep bool) *attempt {
 	var mine *attempt
 	for s.phase == running && s.settler.unsettled < s.settler.bound {
-		if a := s.alone; a != nil {
-			if s.flying == 0 {
-				a.lane.dest.rate.again(now.mono)
-				s.launch(a, now)
-				go s.fly(a)
-			}
+		if !s.stepTrial(now) {
 			break
 		}
 		l := s.turn()
 		if l == nil {
+			if s.idleTrial() {
+				s.endTrial(now)
+				continue
+			}
 			break
+		}
+		if s.keepsBack(l, now) {
+			continue
 		}
 		a := s.take(l, now)
 		if a == nil {
 			s.consider(l, now)
-			continue
-		}
-		if s.poison(a) {
-			s.alone = a
-			s.considerAll(l.dest, now)
 			continue
 		}
 		s.launch(a, now)
@@ -114,15 +111,6 @@ func (s *Scheduler) take(l *lane, now instant) *attempt {
 	return a
 }
 
-// poison tells whether a must be tried with nothing else in flight.
-func (s *Scheduler) poison(a *attempt) bool {
-	if a.crashes {
-		return false
-	}
-	suspect, _ := s.flight.suspect(a.jobs[0].item.ID)
-	return suspect
-}
-
 // launch enters a in the lists of what runs.
 func (s *Scheduler) launch(a *attempt, now instant) {
 	s.flying++
@@ -136,11 +124,8 @@ func (s *Scheduler) launch(a *attempt, now instant) {
 	l.last = a
 	if !a.crashes {
 		for i, j := range a.jobs {
-			a.legs[i].slot = s.flight.start(j.item.ID)
+			a.legs[i].slot = s.flight.start(j.item.ID, s.trial.alone)
 		}
-	}
-	if a == s.alone {
-		s.consider(l, now)
 	}
 }
 
@@ -171,6 +156,7 @@ func (s *Scheduler) land(a *attempt) *attempt {
 	s.free(a.inst)
 	s.considerAll(l.dest, now)
 	s.tidyLane(l)
+	s.readmit(now)
 	mine := s.pump(now, true)
 	s.arm(now)
 	return mine
@@ -193,11 +179,10 @@ func (s *Scheduler) unlaunch(a *attempt) {
 	if s.flying--; s.flying == 0 && s.phase == stopping {
 		signal(s.landed)
 	}
-	if a == s.alone {
-		s.alone = nil
-	}
-	for i, j := range a.jobs {
-		s.flight.end(a.legs[i].slot, j.item.ID)
+	if !a.crashes {
+		for i, j := range a.jobs {
+			s.flight.end(a.legs[i].slot, j.item.ID)
+		}
 	}
 	s.ground(a)
 }

@@ -61,8 +61,8 @@ type Scheduler struct {
 	keeper     keeper
 	net        net
 	flight     *Flight
-	alone      *attempt // waits for everything else to end, or runs while nothing else may
-	flying     int      // attempts that run
+	trial      trial
+	flying     int // attempts that run
 	landed     chan struct{}
 
 	base    context.Context // of attempts; its cause tells why they were cut
@@ -155,6 +155,7 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	}
 	s.phase = running
 	s.flight.begin()
+	s.beginTrial(now)
 	s.clock.minute = now.mono // the first pass of the safety net learns what is oldest
 	for _, id := range queues {
 		s.queue(id).spill(store.Position{}) // where it begins is not known: read from the start

@@ -21,10 +21,6 @@ func (s *Scheduler) Stop(ctx context.Context) {
 	if s.clock.timer != nil {
 		s.clock.timer.Stop()
 	}
-	if a := s.alone; a != nil && a.prev == nil && a != a.lane.first {
-		s.alone = nil // it was never launched
-		s.ground(a)
-	}
 	flying := s.flying
 	s.mu.Unlock()
 

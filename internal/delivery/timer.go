@@ -109,6 +109,9 @@ func (s *Scheduler) arm(now instant) {
 	if len(c.gates) > 0 {
 		at = min(at, c.gates[0].at)
 	}
+	if s.trial.stage != noTrial && s.trial.at > now.mono { // else an outcome that is settled moves it on
+		at = min(at, s.trial.at)
+	}
 	if len(c.dues) > 0 {
 		at = min(at, now.mono+max(0, c.dues[0].at-now.wall))
 	}

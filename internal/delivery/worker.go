@@ -16,6 +16,9 @@ import (
 // errTimeout is the cause of a context whose attempt took too long.
 var errTimeout = errors.New("the attempt's time is up")
 
+// diedOfIt is what the log shows as the answer of an attempt that a crash is charged to.
+const diedOfIt = "the process died during this attempt, and during at least three before it"
+
 // instance is an open destination and how many attempts use it.
 type instance struct {
 	to      destination.Destination
@@ -38,7 +41,7 @@ type attempt struct {
 	bytes    int64
 	probe    bool // of a held destination
 	unfrozen bool // its deliveries were rebound meanwhile
-	crashes  bool // it killed the process when tried alone: charged, not tried
+	crashes  bool // a crash is its doing: charged, not tried
 	unproven bool // of a lane that had to prove itself
 	overAge  bool
 	slow     bool // has a place in the slow budget
@@ -74,7 +77,7 @@ func (s *Scheduler) try(a *attempt) {
 		a.legs[i].ending.at = at
 	}
 	if a.crashes {
-		a.legs[0].ending = ending{how: crashed, at: at, answer: "the process died during this attempt, with nothing else in flight"}
+		a.legs[0].ending = ending{how: crashed, at: at, answer: diedOfIt}
 		return
 	}
 	for i, j := range a.jobs {

@@ -181,7 +181,7 @@ func (m *Model) compare(list []delivery.Status) {
 		if s.State != state {
 			m.fault2("%s is shown as %s, want %s", d.Name, s.State, state)
 		}
-		if s.InFlight != flying && !m.process.suspects {
+		if s.InFlight != flying {
 			m.fault2("%s is shown with %d in flight, want %d", d.Name, s.InFlight, flying)
 		}
 		if s.Pending != pending && !busy && m.sc.Lag == 0 {

@@ -139,7 +139,7 @@ func (m *Model) ended(t *try, e ending, after time.Duration) {
 		if t.d.flying == t {
 			t.d.flying = nil
 		}
-		t.d.crashes = 0
+		t.d.clear()
 		t.d.ended = append(t.d.ended, t)
 		m.waits(t.d)
 	}

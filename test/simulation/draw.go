@@ -250,6 +250,9 @@ func (d *drawing) poison() {
 		a := &d.s.Actions[d.IntN(len(d.s.Actions))]
 		if a.Verb == Accept && a.Requests[0].Key == "" {
 			a.Requests[0].Poison = 1 + d.IntN(6)
+			if d.chance(0.3) {
+				a.Requests[0].Poison = 10 + d.IntN(40)
+			}
 			n--
 		}
 	}

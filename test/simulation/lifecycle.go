@@ -109,7 +109,8 @@ func (m *Model) stopped(p *process) {
 		if len(d.ended) > 0 && m.sc.Faults == 0 {
 			m.faultLocked(d, "its outcome was not recorded by Stop")
 		}
-		d.flying, d.ended, d.crashes = nil, nil, 0
+		d.flying, d.ended = nil, nil
+		d.clear()
 	}
 }
 
@@ -126,16 +127,33 @@ func (m *Model) crash(r *remains) {
 	m.talk.Lock()
 	m.notes = append(m.notes, note{r.at, what})
 	m.talk.Unlock()
+	flying, suspects := 0, 0
 	for _, d := range m.order {
+		if d.flying != nil {
+			if flying++; d.surely >= 3 {
+				suspects++
+			}
+		}
+	}
+	for _, d := range m.order {
+		if d.flying != nil {
+			d.accuse(flying == 1, suspects == 1 && d.surely >= 3 || suspects == 0)
+			d.surely++
+		} else if d.surely < 3 {
+			d.surely = 0
+		}
+		if d.kills > mostKills && m.sc.Faults == 0 {
+			m.faultLocked(d, "it has killed the process %d times and is not charged", d.kills)
+		}
 		// Perhaps: what was due may have been taken at that very instant.
 		flew := d.flying != nil || len(d.ended) > 0 && d.ended[len(d.ended)-1].end == r.at || d.now().state == store.Pending && d.now().due <= m.wall(r.at)
 		switch {
 		case r.power:
-			d.crashes = 0
+			d.clear()
 		case flew:
 			d.crashes++
 		case d.crashes < 3:
-			d.crashes = 0
+			d.clear()
 		}
 		if d.flying != nil {
 			m.noteLocked(d, "in flight when %s, %d running", what, d.crashes)
@@ -143,6 +161,19 @@ func (m *Model) crash(r *remains) {
 		d.flying = nil
 	}
 }
+
+// mostKills is how many crashes it takes at most to charge one to the delivery
+// that causes them: three make a suspect, each further one halves the suspects
+// that may fly together, of which there are fewer than flightSlots, and the last
+// one finds it alone. Beside others it takes nine.
+const mostKills = 3 + 9 + 1
+
+// accuse notes whether the crash of this moment may be charged to d: if nothing
+// else was in flight, or no other suspect at the ninth crash running.
+func (d *parcel) accuse(alone, only bool) { d.accused = alone || only && d.crashes+1 >= 9 }
+
+// clear forgets crashes: d did not cause them, or nobody remembers them.
+func (d *parcel) clear() { d.crashes, d.surely, d.kills, d.accused = 0, 0, 0, false }
 
 // lost notes that settings could not be found by their hash.
 func (m *Model) lost(id uint32, hash uint64) {

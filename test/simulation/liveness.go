@@ -18,13 +18,24 @@ import (
 //     for more than a second, which is when an attempt counts as slow;
 //   - with its breaker open or held: nothing of it is in flight, and the wait
 //     between two probes is over;
-//   - no delivery that is suspected of killing the process waits for its turn alone.
+//   - where a delivery was in flight at three crashes running, it may take two
+//     seconds longer: a trial of such suspects, in which nobody else starts.
 //
 // Nothing else counts: whatever happens to other destinations is no excuse.
 const lateMost = time.Millisecond
 
 // late returns how late an attempt may be in this run.
 func (m *Model) late() time.Duration {
+	late := m.lateStore()
+	if m.suspects() {
+		late += trialMost
+	}
+	return late
+}
+
+const trialMost = 2 * time.Second
+
+func (m *Model) lateStore() time.Duration {
 	switch {
 	case m.sc.tight(): // it may wait for places that others hang on to, until their timeouts
 		return time.Hour
@@ -59,7 +70,7 @@ func (m *Model) idled(l *lane, now int64) {
 // although nothing kept it, and from when on. The wall clock does not step between.
 func (m *Model) idle(l *lane, since, now, late int64) (*parcel, int64) {
 	d := l.dest
-	if m.upSince == 0 || l.murky || l.version == nil || d.current() == nil || !d.setup.Enabled || d.paused || d.asking || m.alone() {
+	if m.upSince == 0 || l.murky || l.version == nil || d.current() == nil || !d.setup.Enabled || d.paused || d.asking {
 		return nil, 0
 	}
 	from := max(since, m.upSince, l.waitTo, l.ours)
@@ -102,9 +113,8 @@ func (m *Model) idle(l *lane, since, now, late int64) (*parcel, int64) {
 	return nil, 0
 }
 
-// alone tells whether a delivery that may kill the process has to be tried, or
-// is being tried, with nothing else in flight.
-func (m *Model) alone() bool {
+// suspects tells whether there may be a trial of deliveries that may kill the process.
+func (m *Model) suspects() bool {
 	if m.process == nil || !m.process.suspects {
 		return false
 	}

@@ -168,6 +168,9 @@ type parcel struct {
 	movedAt int64
 	log     map[uint32]logged // by version
 	crashes int               // running that it may have been in flight at
+	surely  int               // of those, with the far side as a witness
+	accused bool              // of the last of them: it may be charged with it
+	kills   int               // crashes that it caused since it was charged with one
 	took    int               // how often the far side got it
 	gone    bool              // retention took the row
 	notes   []note
@@ -193,6 +196,7 @@ func (d *parcel) poison(p *process) bool {
 		return false
 	}
 	d.req.kills--
+	d.kills++
 	return true
 }
 

@@ -166,16 +166,29 @@ func (m *Model) untried(d *parcel, o *store.Outcome) {
 	switch {
 	case o.Attempt == nil && o.State == store.Dead && o.Reason == "expired" && m.bodyless(d):
 		return
+	case o.Attempt == nil && o.State == store.Pending && o.Attempts == o.Item.Attempts && o.Settings == o.Item.Queue.Settings && d.crashes >= 3 &&
+		m.putOff(o.Due):
+		return
 	case o.Attempt == nil:
 	case o.Attempt.Class == "interrupted" && same && m.sc.Faults > 0:
 		d.dest.ail(m.clock())
 		return
 	case o.Attempt.Class == "interrupted" && same && o.Due == o.Item.Due: // stopped before it was sent
 		return
-	case o.Attempt.Class == "transient" && o.Attempt.Counted && d.crashes > 3:
+	case o.Attempt.Class == "transient" && o.Attempt.Counted && d.crashes > 3 && d.accused:
+		if d.kills = 0; m.sc.Lag == 0 { // else a crash may come before the record says that it was charged
+			d.accused = false
+		}
 		return
 	}
 	m.faultLocked(d, "settled as %v, %d attempts (%+v), without any attempt", o.State, o.Attempts, o.Attempt)
+}
+
+// putOff tells whether a suspect may be put off until due: the end of the time
+// between two trials, which is nine times as long as one.
+func (m *Model) putOff(due int64) bool {
+	now := m.wall(m.clock())
+	return due >= now && due <= now+int64(9*trialMost+m.late())
 }
 
 // ail notes a fault of our own that no far side saw.
