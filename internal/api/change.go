@@ -48,6 +48,9 @@ func (a *API) changeOne(c *call, change store.Change) error {
 		return err
 	}
 	m := moved[0]
+	if errors.Is(m.Err, store.ErrConflict) && change == store.Retry {
+		return refuse(409, "conflict", "another delivery of the event to this destination, a replay's or the first one, is pending: what is pending is never doubled")
+	}
 	if errors.Is(m.Err, store.ErrConflict) && m.From != 0 {
 		return refuse(409, "conflict", "the delivery is "+m.From.String()+": the change does not apply")
 	}

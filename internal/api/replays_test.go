@@ -95,6 +95,39 @@ func TestReplays(t *testing.T) {
 	}
 }
 
+// A delivery and its replay are never both pending, whichever comes second.
+func TestARetryBesideAReplayIsRefused(t *testing.T) {
+	r := newRig(t, setup{})
+	event := r.post(sleep)
+	r.do("POST", "/v1/deliveries/cancel", `{"developer":"acme","destination":"app"}`)
+	replayed := func(id uint32, want replay.Counts) {
+		t.Helper()
+		if a := r.do("POST", "/v1/replays", `{"developer":"acme","destination":"app","states":["cancelled"]}`); a.status != 201 {
+			t.Fatal(a)
+		}
+		if p := r.ended(id); p.Counts != want {
+			t.Errorf("the replay ended as %+v, want %+v", p, want)
+		}
+	}
+	replayed(1, replay.Counts{Found: 1, Made: 1})
+	a := r.do("POST", "/v1/deliveries/"+event+"_1/retry", "")
+	if a.status != 409 || !strings.Contains(string(a.body), "is pending") {
+		t.Errorf("retried beside its replay: %s", a)
+	}
+	a = r.do("POST", "/v1/deliveries/retry", `{"developer":"acme","destination":"app","state":"cancelled"}`)
+	if !strings.Contains(string(a.body), `"matched":1,"changed":0`) {
+		t.Errorf("retried with a filter: %s", a)
+	}
+	r.do("POST", "/v1/deliveries/cancel", `{"developer":"acme","destination":"app"}`)
+	if a = r.do("POST", "/v1/deliveries/"+event+"_1/retry", ""); a.status != 200 {
+		t.Errorf("retried behind its replay: %s", a)
+	}
+	replayed(2, replay.Counts{}) // the delivery that changed last is pending
+	if rows, err := r.store.Audit(t.Context(), true, nil); err != nil || rows[0].Counts.Pending != 1 || rows[0].Counts.Cancelled != 1 {
+		t.Errorf("audit %+v, %v", rows, err)
+	}
+}
+
 func TestCancelAReplay(t *testing.T) {
 	r := newRig(t, setup{})
 	for range 3 {
@@ -122,7 +155,7 @@ func TestReplaysRefused(t *testing.T) {
 	}{
 		{"POST", "/v1/replays", ``, 400, "unbounded"},
 		{"POST", "/v1/replays", `{"destination":"app","all":true}`, 400, "invalid_request"},
-		{"POST", "/v1/replays", `{"developer":"acme","destinaton":"app"}`, 400, "invalid_request"},
+		{"POST", "/v1/replays", `{"developer":"acme","destinations":"app"}`, 400, "invalid_request"},
 		{"POST", "/v1/replays", `{"developer":"acme","states":["pending"]}`, 400, "invalid_request"},
 		{"POST", "/v1/replays", `{"developer":"acme","rate":-1}`, 400, "invalid_request"},
 		{"POST", "/v1/replays", `{"developer":"acme","since":"yesterday"}`, 400, "invalid_parameter"},

@@ -9,7 +9,7 @@ import (
 )
 
 func newCancel(e *env) *cobra.Command {
-	ch := &change{env: e, did: "cancelled", asking: "Cancel"}
+	ch := &change{env: e, did: "cancelled", asking: "Cancel", spared: "needed nothing"}
 	ch.selection.State = "pending"
 	cmd := &cobra.Command{
 		Use:   "cancel ID... | --developer NAME [--destination NAME] [--since TIME] [--until TIME]",

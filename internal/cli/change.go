@@ -13,7 +13,8 @@ import (
 // change is what retry and cancel have in common: ids, or a selection.
 type change struct {
 	env         *env
-	did, asking string // "retried", "retry"
+	did, asking string // "retried", "Retry"
+	spared      string // what else may be true of a delivery that was not changed
 
 	selection   client.Selection
 	within      interval
@@ -110,7 +111,7 @@ func (ch *change) whole(ctx context.Context, c *client.Client) error {
 	} else {
 		text := fmt.Sprintf("%s %s", ch.did, count(sum.Changed, "delivery"))
 		if rest := sum.Matched - sum.Changed; rest > 0 {
-			text += fmt.Sprintf("; %d had changed meanwhile or needed nothing", rest)
+			text += fmt.Sprintf("; %d had changed meanwhile or %s", rest, ch.spared)
 		}
 		fmt.Fprintln(ch.env.out, text)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func newRetry(e *env) *cobra.Command {
-	ch := &change{env: e, did: "retried", asking: "Retry"}
+	ch := &change{env: e, did: "retried", asking: "Retry", spared: "another delivery of their event is pending there"}
 	cmd := &cobra.Command{
 		Use:   "retry ID... | --developer NAME [--destination NAME] [--state STATE] [--since TIME] [--until TIME]",
 		Short: "Try deliveries again, by hand",
@@ -32,6 +32,7 @@ its way: webhooks otherwise finish with the settings they began with.`,
 					return usagef("--rebind concerns pending deliveries only")
 				}
 				s.State, ch.did, ch.asking = "pending", "rebound", "Rebind"
+				ch.spared = "needed nothing"
 			}
 			return ch.run(cmd, ids)
 		},

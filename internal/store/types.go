@@ -178,7 +178,8 @@ const (
 	// Cancel: pending becomes cancelled.
 	Cancel Change = iota + 1
 	// Retry: any state becomes pending, due now, with current settings and a fresh
-	// schedule; refused when the body is gone.
+	// schedule; ErrNotFound when the body is gone, ErrConflict while another delivery
+	// of the event to the destination is pending.
 	Retry
 	// Rebind: pending with frozen settings goes on with current settings, due and
 	// attempts as before; ErrConflict when nothing is frozen.

@@ -14,7 +14,8 @@ type Moved struct {
 }
 
 // Retry makes a delivery in any state pending again, due now, with current
-// settings and a fresh schedule.
+// settings and a fresh schedule. While another delivery of the event to the
+// destination is pending, such as a replay's, it is refused with status 409.
 func (c *Client) Retry(ctx context.Context, id string) (Moved, error) {
 	return c.move(ctx, id, "retry", nil)
 }

@@ -76,7 +76,9 @@ func Restore(backupDir, dir string) (err error) {
 	if !manifest {
 		return fmt.Errorf("restore: %s is not a backup", backupDir)
 	}
-	s, err := Open(part, Options{Log: slog.New(slog.DiscardHandler)})
+	f := theFormat
+	f.copied = true // the backup
+	s, err := open(part, Options{Log: slog.New(slog.DiscardHandler)}, f)
 	if err != nil {
 		return fmt.Errorf("restore: the backup does not open: %w", err)
 	}

@@ -190,6 +190,7 @@ func (c *changes) eraseKey(day event.Day, h idemHash) error {
 
 // cancel ends what is pending of an event on a day and empties the excerpts of answers.
 func (c *changes) cancel(day event.Day, id event.ID) (moved []store.Moved, err error) {
+	ending := mover{changes: c, change: store.Cancel, reason: reasonErased}
 	prefix := eventKey(nil, kindDelivery, day, id)
 	err = scan(c.s.db, prefix, after(bytes.Clone(prefix)), func(k, v []byte) (bool, error) {
 		did, ok := parseDeliveryKey(k)
@@ -199,7 +200,7 @@ func (c *changes) cancel(day event.Day, id event.ID) (moved []store.Moved, err e
 		}
 		if r.State == store.Pending {
 			m := store.Moved{}
-			if err := c.move(store.Cancel, reasonErased, did, &m); err != nil {
+			if err := ending.move(did, &m); err != nil {
 				return false, err
 			}
 			moved = append(moved, m)

@@ -7,13 +7,17 @@ import (
 
 // format is the number of the layout of keys and values, and how to get there.
 // steps[n] brings a store from number n to n+1; it may be interrupted and begun
-// again.
+// again. An encoding that an older program cannot read needs a new number, be it
+// only a field more: without one that program would call the store damaged.
 type format struct {
 	number uint64
 	steps  map[uint64]func(*Store) error
+	copied bool // the old one is kept elsewhere: no checkpoint is needed
 }
 
-var theFormat = format{number: 1}
+var theFormat = format{number: 2, steps: map[uint64]func(*Store) error{
+	1: func(*Store) error { return nil }, // destinations may say since when they fail; those that do not read as before
+}}
 
 // checkFormat refuses what is newer than this program and migrates what is
 // older, after a checkpoint beside the store.
@@ -43,13 +47,15 @@ func (s *Store) checkFormat(f format) error {
 	case s.opts.ReadOnly:
 		return fmt.Errorf("it has the older format %d: open it for writing once to migrate it", have)
 	}
-	kept := fmt.Sprintf("%s.format-%d", s.dir, have)
-	if _, err := s.opts.FS.Stat(kept); err != nil {
-		if err := s.checkpoint(kept); err != nil {
-			return fmt.Errorf("checkpoint before migration: %w", err)
+	if !f.copied {
+		kept := fmt.Sprintf("%s.format-%d", s.dir, have)
+		if _, err := s.opts.FS.Stat(kept); err != nil {
+			if err := s.checkpoint(kept); err != nil {
+				return fmt.Errorf("checkpoint before migration: %w", err)
+			}
 		}
+		s.log.Warn("store: migrating to a newer format; the old one is kept", "from", have, "to", f.number, "kept", kept)
 	}
-	s.log.Warn("store: migrating to a newer format; the old one is kept", "from", have, "to", f.number, "kept", kept)
 	for ; have < f.number; have++ {
 		step := f.steps[have]
 		if step == nil {

@@ -44,18 +44,34 @@ func (s *Store) Move(ctx context.Context, now time.Time, c store.Change, ids []s
 func (s *Store) moveChunk(now time.Time, c store.Change, reason string, ids []store.DeliveryID) ([]store.Moved, error) {
 	s.change.Lock()
 	defer s.change.Unlock()
-	ch := s.begin(now)
+	m := mover{changes: s.begin(now), change: c, reason: reason}
+	if c == store.Retry {
+		var err error
+		if m.family, err = openFamily(s.db); err != nil {
+			m.b.Close()
+			return nil, err
+		}
+		defer m.family.close()
+	}
 	out := make([]store.Moved, len(ids))
 	for i, id := range ids {
-		if err := ch.move(c, reason, id, &out[i]); err != nil {
-			ch.b.Close()
+		if err := m.move(id, &out[i]); err != nil {
+			m.b.Close()
 			return nil, err
 		}
 	}
-	return out, ch.commit()
+	return out, m.commit()
 }
 
-func (c *changes) move(change store.Change, reason string, id store.DeliveryID, out *store.Moved) error {
+// mover collects one change of many deliveries.
+type mover struct {
+	*changes
+	change store.Change
+	reason string
+	family *family // to retry; else nil
+}
+
+func (c *mover) move(id store.DeliveryID, out *store.Moved) error {
 	out.ID = id
 	r, ok, err := c.row(id)
 	if err != nil {
@@ -72,17 +88,23 @@ func (c *changes) move(change store.Change, reason string, id store.DeliveryID, 
 	}
 	next := r
 	switch {
-	case change == store.Cancel && pending:
-		next.State, next.Reason = store.Cancelled, reason
-	case change == store.Expire && pending:
+	case c.change == store.Cancel && pending:
+		next.State, next.Reason = store.Cancelled, c.reason
+	case c.change == store.Expire && pending:
 		next.State, next.Reason = store.Dead, reasonExpired
-	case change == store.Rebind && pending && r.Settings != 0:
+	case c.change == store.Rebind && pending && r.Settings != 0:
 		next.Settings = 0
-	case change == store.Retry:
+	case c.change == store.Retry:
 		if there, err := c.s.hasBody(id.Day, id.Event); err != nil {
 			return err
 		} else if !there { // nothing is left that could be delivered
 			out.Err = store.ErrNotFound
+			return nil
+		}
+		if doubled, err := c.doubles(id); err != nil {
+			return err
+		} else if doubled {
+			out.Err = store.ErrConflict
 			return nil
 		}
 		next.State, next.Reason, next.Due, next.Settings, next.Attempts = store.Pending, "", max(c.now, 0), 0, 0
@@ -91,7 +113,7 @@ func (c *changes) move(change store.Change, reason string, id store.DeliveryID, 
 		return nil
 	}
 	next = c.put(id, r, next)
-	if change == store.Expire {
+	if c.change == store.Expire {
 		// Under the version that no attempt was made for: it stands beside them.
 		c.attempt(id, next.Version, &store.Attempt{At: c.now, Class: reasonExpired})
 	}
@@ -100,6 +122,17 @@ func (c *changes) move(change store.Change, reason string, id store.DeliveryID, 
 		out.Item = next.item(id)
 	}
 	return nil
+}
+
+// doubles tells whether another delivery of the event to the destination is pending.
+func (c *mover) doubles(id store.DeliveryID) (yes bool, err error) {
+	err = c.family.each(id.Event, func(other store.DeliveryID, r *row) {
+		if changed, ok := c.rows[other]; ok {
+			r = &changed
+		}
+		yes = yes || other != id && other.Dest == id.Dest && r.State == store.Pending
+	})
+	return yes, err
 }
 
 // hasBody tells whether the body lies under that day.

@@ -197,9 +197,10 @@ func TestFormatNumber(t *testing.T) {
 	s := mustOpen(t, "db", Options{FS: fs})
 	a := mustAppend(t, s, day0, entry("acme", "u", "{}", 1))[0]
 	s.Close()
+	now := theFormat.number
 	open2 := func(f format) (*Store, error) { return open("db", Options{FS: fs, Log: quiet()}, f) }
 
-	if _, err := open2(format{number: 2}); err == nil || !strings.Contains(err.Error(), "nothing migrates format 1") {
+	if _, err := open2(format{number: now + 1}); err == nil || !strings.Contains(err.Error(), fmt.Sprint("nothing migrates format ", now)) {
 		t.Errorf("no step: %v", err)
 	}
 	ran := 0
@@ -207,11 +208,11 @@ func TestFormatNumber(t *testing.T) {
 		ran++
 		return s.write(func(w *writer) { w.k, w.v = []byte("zz"), []byte("migrated"); w.set() })
 	}
-	failing := format{number: 2, steps: map[uint64]func(*Store) error{1: func(*Store) error { return errDisk }}}
-	if _, err := open2(failing); err == nil || !strings.Contains(err.Error(), "migrate format 1") {
+	failing := format{number: now + 1, steps: map[uint64]func(*Store) error{now: func(*Store) error { return errDisk }}}
+	if _, err := open2(failing); err == nil || !strings.Contains(err.Error(), fmt.Sprint("migrate format ", now)) {
 		t.Errorf("failing step: %v", err)
 	}
-	s, err := open2(format{number: 2, steps: map[uint64]func(*Store) error{1: step}})
+	s, err := open2(format{number: now + 1, steps: map[uint64]func(*Store) error{now: step}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,10 +221,10 @@ func TestFormatNumber(t *testing.T) {
 	}
 	s.Close()
 	_, err = Open("db", Options{FS: fs, Log: quiet()})
-	if err == nil || !strings.Contains(err.Error(), "it has format 2 and this program knows formats up to 1") {
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("it has format %d and this program knows formats up to %d", now+1, now)) {
 		t.Errorf("a newer format: %v", err)
 	}
-	old := mustOpen(t, "db.format-1", Options{FS: fs})
+	old := mustOpen(t, fmt.Sprint("db.format-", now), Options{FS: fs})
 	if _, err := old.Event(ctx, a.ID.Day(), a.ID); err != nil {
 		t.Errorf("the checkpoint made before the migration: %v", err)
 	}

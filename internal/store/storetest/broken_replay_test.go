@@ -146,6 +146,16 @@ func brokenReplays() []mutant {
 		{rule: "what a replay made is doubled by another", caught: "replay/another replay", breaks: blind(func(_ time.Time, replay uint32, row *modelRow) bool {
 			return pending(row) && row.ID.Replay != 0 && row.ID.Replay != replay
 		})},
+		{rule: "a retry by hand doubles what is pending", caught: "replay/a retry by hand doubles nothing either", breaks: moves(func(m *model, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
+			out, err := m.Move(bg, now, c, ids)
+			for i := range out {
+				if c == store.Retry && errors.Is(out[i].Err, store.ErrConflict) {
+					m.rows[ids[i]].state = store.Pending
+					out[i].To, out[i].Err, out[i].Item = store.Pending, nil, m.rows[ids[i]].Item
+				}
+			}
+			return out, err
+		})},
 		{rule: "wants are answered in another order", caught: "replay/a batch belongs to its wants", breaks: replays(func(m *model, now time.Time, replay uint32, wants []store.Want) ([]store.Moved, error) {
 			out, err := m.Replay(bg, now, replay, wants)
 			slices.Reverse(out)

@@ -282,7 +282,7 @@ func (m *model) change(now time.Time, c store.Change, id store.DeliveryID) store
 	case c == store.Retry && m.at(id.Day, id.Event).gone != "":
 		out.Err = store.ErrNotFound
 		return out
-	case c != store.Retry && row.state != store.Pending, c == store.Rebind && row.Queue.Settings == 0:
+	case c == store.Retry && m.doubles(id), c != store.Retry && row.state != store.Pending, c == store.Rebind && row.Queue.Settings == 0:
 		out.Err = store.ErrConflict
 		return out
 	}

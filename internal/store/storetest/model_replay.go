@@ -41,6 +41,16 @@ func (m *model) Replay(ctx context.Context, now time.Time, replay uint32, wants 
 	return out, nil
 }
 
+// doubles tells whether another delivery of the event to the destination is pending.
+func (m *model) doubles(id store.DeliveryID) bool {
+	for other, row := range m.rows {
+		if other != id && other.Event == id.Event && other.Dest == id.Dest && row.state == store.Pending {
+			return true
+		}
+	}
+	return false
+}
+
 func (m *model) again(now time.Time, replay uint32, w store.Want) store.Moved {
 	id := store.DeliveryID{Day: max(w.Day, event.DayOf(now)), Event: w.Event, Dest: w.Dest, Replay: replay}
 	pending := false

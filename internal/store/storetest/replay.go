@@ -16,6 +16,7 @@ func replayCases() []scenario {
 		{"due when it says", 0, replayDue},
 		{"can be repeated", 0, replayAgain},
 		{"another replay", 0, replayAnother},
+		{"a retry by hand doubles nothing either", 0, replayRetried},
 		{"a batch belongs to its wants", 0, replayBatch},
 		{"thousands at once", 0, replayThousands},
 		{"of nothing known", 0, replayUnknown},
@@ -187,10 +188,41 @@ func replayAnother(r *rig) {
 	if second.ID == first.ID {
 		r.Errorf("two replays made one delivery: %v", first.ID)
 	}
-	r.move(store.Retry, its[0].ID)
 	r.settle(r.delivered(second))
+	r.must("retry the first delivery", r.move(store.Retry, its[0].ID)[0].Err)
 	r.wants("beside the first delivery, retried", r.replay(3, w)[0].Err, store.ErrConflict)
 	r.counts(dests[0], store.Counts{Accepted: 3, Pending: 1, Cancelled: 1, Delivered: 1})
+}
+
+// replayRetried: of the deliveries of an event to a destination one at most is
+// pending, be it retried by hand.
+func replayRetried(r *rig) {
+	dests := r.dests(2)
+	its := r.post(dests...)
+	r.settle(r.rejected(its[0]), r.rejected(its[1]))
+	w := r.want(its[0])
+	replayed := r.made(r.replay(1, w)[0], 1, w)
+	out := r.move(store.Retry, its[0].ID, its[1].ID, replayed.ID)
+	if want := (store.Moved{ID: its[0].ID, From: store.Dead, To: store.Dead, Err: store.ErrConflict}); out[0] != want {
+		r.Errorf("retried beside its replay: %+v, want %+v", out[0], want)
+	}
+	r.must("another destination's", out[1].Err)
+	r.must("the pending one itself", out[2].Err)
+	r.advance(30 * time.Hour) // past midnight the replay is on another day than the next
+	r.settle(r.rejected(out[2].Item))
+	r.must("behind the replay", r.move(store.Retry, its[0].ID)[0].Err)
+	r.wants("the replay, beside the first", r.move(store.Retry, replayed.ID)[0].Err, store.ErrConflict)
+	r.move(store.Cancel, its[0].ID)
+	w = r.want(its[0])
+	second := r.made(r.replay(2, w)[0], 2, w)
+	r.wants("beside a copy on another day", r.move(store.Retry, its[0].ID)[0].Err, store.ErrConflict)
+	r.wants("from another day", r.move(store.Retry, replayed.ID)[0].Err, store.ErrConflict)
+	r.settle(r.rejected(second))
+	out = r.move(store.Retry, its[0].ID, replayed.ID, second.ID)
+	r.must("all of them: the first", out[0].Err)
+	r.wants("all of them: the second", out[1].Err, store.ErrConflict)
+	r.wants("all of them: the third", out[2].Err, store.ErrConflict)
+	r.counts(dests[0], store.Counts{Accepted: 3, Pending: 1, Dead: 2})
 }
 
 func replayBatch(r *rig) {
