@@ -42,6 +42,7 @@ type mysql struct {
 	sender     *sqltables.Sender
 	complete   atomic.Bool   // the tables are known to be there, with their keys
 	making     chan struct{} // held by who makes tables
+	refused    atomic.Bool   // a right was, since the last reconnect
 }
 
 func open(c Config, deps destination.Deps) (destination.Destination, error) {
@@ -94,6 +95,7 @@ func (m *mysql) SendBatch(ctx context.Context, ds []destination.Delivery) []dest
 // their keys, which no error would tell of, repeats would add rows. Where
 // something is missing later, it is made and the rows are tried again.
 func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.Receipt, alone bool, err error) {
+	m.reconnect()
 	known := m.complete.Load()
 	if !known {
 		err = m.makeTables(ctx)
@@ -107,9 +109,9 @@ func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.
 		}
 	}
 	r.Address = m.target.host.String()
-	if err != nil {
+	if err != nil { // which quotes the server and says what to do: no answer beside it
 		if me, ok := errors.AsType[*driver.MySQLError](err); ok {
-			r.Code, r.Answer = int(me.Number), m.said(me)
+			r.Code = int(me.Number)
 			if denied(me.Number) {
 				err = m.grant(ctx, me)
 			}
@@ -119,12 +121,15 @@ func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.
 	return r, alone, err
 }
 
-// reconnect ends the connections that are idle: the rights to a database are read
-// when a connection begins, so that one to which they were denied never sees them
-// granted.
+// reconnect ends the idle connections if a right was denied since it was called
+// last: rights to a database are read when a connection begins, so that one from
+// before they were granted never sees them. It is called before a use and not
+// after a denial, since others may come to the pool in between.
 func (m *mysql) reconnect() {
-	m.db().SetMaxIdleConns(-1)
-	m.db().SetMaxIdleConns(m.most)
+	if m.refused.Swap(false) {
+		m.db().SetMaxIdleConns(-1)
+		m.db().SetMaxIdleConns(m.most)
+	}
 }
 
 // Explain shows the rows that Send would write.

@@ -135,7 +135,7 @@ func (m *mysql) makeTables(ctx context.Context) error {
 
 // missing says which SQL somebody with more rights has to run.
 func (m *mysql) missing(ctx context.Context, steps []step) error {
-	defer m.reconnect()
+	m.refused.Store(true)
 	all := make([]string, 0, len(steps)+1)
 	for _, s := range steps {
 		all = append(all, s.sql)
@@ -146,7 +146,7 @@ func (m *mysql) missing(ctx context.Context, steps []step) error {
 
 // grant says which rights are missing to write rows.
 func (m *mysql) grant(ctx context.Context, e *driver.MySQLError) error {
-	defer m.reconnect()
+	m.refused.Store(true)
 	return misconfigured("write rows: %s: run: %s", m.said(e), m.grants("SELECT, INSERT, UPDATE", m.me(ctx)))
 }
 

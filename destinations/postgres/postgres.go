@@ -79,10 +79,7 @@ func (p *postgres) Write(ctx context.Context, rows *sqltables.Rows) (r destinati
 		}
 	}
 	r.Address = address
-	if err != nil {
-		if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
-			r.Answer = p.said(pe)
-		}
+	if err != nil { // which quotes the server and says what to do: no answer beside it
 		err, alone = p.fault("write rows", err)
 	}
 	return r, alone, err

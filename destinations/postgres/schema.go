@@ -35,7 +35,7 @@ type presence struct {
 const lookAround = `
 SELECT current_user, COALESCE(n.nspname, ''), COALESCE(has_schema_privilege(n.oid, 'CREATE'), false),
   current_setting('transaction_read_only') = 'on',
-  COALESCE(c.oid::regclass::text, ''), COALESCE(c.relkind IN ('r', 'p'), false),
+  COALESCE((SELECT format('%I.%I', o.nspname, c.relname) FROM pg_namespace o WHERE o.oid = c.relnamespace), ''), COALESCE(c.relkind IN ('r', 'p'), false),
   ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text[]::text,
   EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
     WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = w.key),

@@ -58,12 +58,16 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 
 // Send makes one attempt: the row of the user, to which those of payloads refer,
 // then each object and after it its row, so that no row leads to nothing.
-func (s *supabase) Send(ctx context.Context, d destination.Delivery) (destination.Receipt, error) {
+func (s *supabase) Send(ctx context.Context, d destination.Delivery) (r destination.Receipt, err error) {
+	defer func() {
+		if err != nil {
+			r.Answer = "" // the error quotes it and says what to do
+		}
+	}()
 	users, err := usersOf(d.Event)
 	if err != nil {
-		return destination.Receipt{}, err
+		return r, err
 	}
-	var r destination.Receipt
 	for _, u := range users {
 		if r, err = s.writeUser(ctx, u); err != nil {
 			return r, s.completed(ctx, s.tables.users, err)
