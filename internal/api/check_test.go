@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/check"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -153,5 +154,26 @@ func TestTestEventGoesToOneDestinationAlone(t *testing.T) {
 	}
 	if n := r.stored(); n != 3 {
 		t.Errorf("%d events are stored, want 3", n)
+	}
+}
+
+// What is refused of events that come in as events is refused here too.
+func TestTestEventsAreLimitedAsAll(t *testing.T) {
+	r := newRig(t, setup{maxBody: 4096, limits: ingest.Limits{Rate: 1}})
+	const path = "/v1/destinations/acme/app/test"
+	if a := r.do("POST", path, `{"type":"`+strings.Repeat("x", 5000)+`"}`); a.status != 413 {
+		t.Errorf("too large: %s", a)
+	}
+	if a := r.do("POST", path, sleep, "Content-Encoding: gzip"); a.status != 415 {
+		t.Errorf("compressed: %s", a)
+	}
+	for n := 0; ; n++ {
+		a := r.do("POST", path, sleep)
+		if a.status == 429 && n > 0 {
+			break
+		}
+		if a.status != 202 || n > 100 {
+			t.Fatalf("%d: %s", n, a)
+		}
 	}
 }

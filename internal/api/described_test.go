@@ -19,6 +19,7 @@ type recorder struct {
 	t    testing.TB
 	desc *described
 	next http.RoundTripper
+	seen func(operation string, status int) // of every answer; nil: nobody looks
 }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -44,6 +45,9 @@ func (b *recorded) Read(p []byte) (int, error) {
 	b.seen.Write(p[:n])
 	if errors.Is(err, io.EOF) && !b.done {
 		b.done = true
+		if op, ok := b.r.desc.operation(b.req.Method, b.req.URL.EscapedPath()); ok && b.r.seen != nil {
+			b.r.seen(op["operationId"].(string), b.res.StatusCode)
+		}
 		if err := b.r.desc.answer(b.req.Method, b.req.URL.EscapedPath(), b.res.StatusCode, b.res.Header, b.seen.Bytes()); err != nil {
 			b.r.t.Errorf("%s %s answered %d, which openapi.yaml describes otherwise: %v", b.req.Method, b.req.URL.Path, b.res.StatusCode, err)
 		}
@@ -82,6 +86,12 @@ func (d *described) answer(method, path string, status int, h http.Header, body 
 		if err := d.check(schema, v); err != nil {
 			return fmt.Errorf("header %s: %w", name, err)
 		}
+	}
+	if response["content"] == nil {
+		if len(body) > 0 {
+			return fmt.Errorf("there is a body: %.100q", body)
+		}
+		return nil
 	}
 	mediaType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	content, ok := response["content"].(map[string]any)[mediaType].(map[string]any)

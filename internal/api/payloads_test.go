@@ -80,6 +80,13 @@ func TestLinkPutsWhatIsNotThereYet(t *testing.T) {
 	if got := r.do("GET", path, "", "Range: bytes=0-1"); got.status != 206 || string(got.body) != `{"` {
 		t.Errorf("a range: %s", got)
 	}
+	tag := r.do("GET", path, "").header.Get("ETag")
+	if got := r.do("GET", path, "", "If-None-Match: "+tag); got.status != 304 || len(got.body) != 0 {
+		t.Errorf("known: %s", got)
+	}
+	if got := r.do("GET", path, "", `If-Match: "another"`); got.status != 412 {
+		t.Errorf("another: %s", got)
+	}
 	if got := r.do("GET", path, "", "Range: bytes=9999-"); got.status != 416 || got.code() != "invalid_range" {
 		t.Errorf("a range behind the end: %s", got)
 	}

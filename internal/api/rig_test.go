@@ -144,7 +144,7 @@ func (r *rig) serve() {
 		r.t.Fatal(err)
 	}
 	r.client = &http.Client{
-		Transport:     &recorder{r.t, desc, r.server.Client().Transport},
+		Transport:     &recorder{r.t, desc, r.server.Client().Transport, recordings.add},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

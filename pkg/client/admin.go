@@ -94,6 +94,14 @@ func (c *Client) Egress(ctx context.Context) (Egress, error) {
 	return e, err
 }
 
+// Metrics returns the daemon's metrics in the text format of Prometheus.
+func (c *Client) Metrics(ctx context.Context) ([]byte, error) { return c.text(ctx, "/metrics") }
+
+// Description returns the OpenAPI description of the daemon's API, in YAML.
+func (c *Client) Description(ctx context.Context) ([]byte, error) {
+	return c.text(ctx, "/openapi.yaml")
+}
+
 // Healthy is nil when there is a daemon at the other end; one try, no token needed.
 func (c *Client) Healthy(ctx context.Context) error {
 	return c.once(ctx, call{method: http.MethodGet, path: "/healthz"}, nil)

@@ -46,12 +46,16 @@ func (c *Client) Event(ctx context.Context, id string) (Event, error) {
 
 // EventBody returns the body of an event, byte for byte as it was accepted.
 func (c *Client) EventBody(ctx context.Context, id string) ([]byte, error) {
-	var body []byte
-	err := c.try(ctx, get("/v1/events/"+segment(id)+"/body", nil), func(res *http.Response) (err error) {
-		body, err = io.ReadAll(res.Body)
+	return c.text(ctx, "/v1/events/"+segment(id)+"/body")
+}
+
+// text returns an answer as it is.
+func (c *Client) text(ctx context.Context, path string) (text []byte, err error) {
+	err = c.try(ctx, get(path, nil), func(res *http.Response) (err error) {
+		text, err = io.ReadAll(res.Body)
 		return err
 	})
-	return body, err
+	return text, err
 }
 
 // Events lists events, newest first. The sequence ends after the first error.

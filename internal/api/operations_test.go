@@ -1,0 +1,95 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/seed-51f8da91/fantail/pkg/client"
+)
+
+// The client has a call for every operation, and each makes that operation.
+func TestTheClientCoversEveryOperation(t *testing.T) {
+	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate")}})
+	r.checks.result = found
+	d, err := loadDescription()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []string
+	c, err := client.New(r.server.URL, "secret-of-all", &http.Client{Transport: &recorder{t, d, r.server.Client().Transport,
+		func(operation string, _ int) { asked = append(asked, operation) }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Patience = 0
+	ctx := t.Context()
+	first := func(next func(func(any, error) bool)) { next(func(any, error) bool { return false }) }
+	calls := map[string]map[string]func(){ // by operation and method of the client; what is refused was asked all the same
+		"sendEvent":         {"Send": func() { _, _ = c.Send(ctx, client.SendRequest{Developer: "acme", Body: []byte(sleep)}) }},
+		"sendBatch":         {"SendBatch": func() { first(seq(c.SendBatch(ctx, []byte("{}\n")))) }},
+		"listEvents":        {"Events": func() { first(seq(c.Events(ctx, client.EventFilter{}))) }},
+		"getEvent":          {"Event": func() { _, _ = c.Event(ctx, "x") }},
+		"getEventBody":      {"EventBody": func() { _, _ = c.EventBody(ctx, "x") }},
+		"listDeliveries":    {"Deliveries": func() { first(seq(c.Deliveries(ctx, client.DeliveryFilter{}))) }},
+		"getDelivery":       {"Delivery": func() { _, _ = c.Delivery(ctx, "x") }},
+		"retryDelivery":     {"Retry": func() { _, _ = c.Retry(ctx, "x") }, "RebindOne": func() { _, _ = c.RebindOne(ctx, "x") }},
+		"cancelDelivery":    {"Cancel": func() { _, _ = c.Cancel(ctx, "x") }},
+		"retryDeliveries":   {"RetryAll": func() { _, _ = c.RetryAll(ctx, client.Selection{Developer: "acme"}, nil) }},
+		"cancelDeliveries":  {"CancelAll": func() { _, _ = c.CancelAll(ctx, client.Selection{Developer: "acme"}, nil) }},
+		"createReplay":      {"Replay": func() { _, _ = c.Replay(ctx, client.ReplayRequest{Developer: "acme", DryRun: true}) }},
+		"listReplays":       {"Replays": func() { first(seq(c.Replays(ctx, "", 0))) }},
+		"getReplay":         {"GetReplay": func() { _, _ = c.GetReplay(ctx, 1) }},
+		"cancelReplay":      {"CancelReplay": func() { _, _ = c.CancelReplay(ctx, 1) }},
+		"listDestinations":  {"Destinations": func() { first(seq(c.Destinations(ctx, "", ""))) }},
+		"pauseDestination":  {"Pause": func() { _ = c.Pause(ctx, "acme", "app", "") }},
+		"resumeDestination": {"Resume": func() { _ = c.Resume(ctx, "acme", "app") }},
+		"rebindDestination": {"Rebind": func() { _, _ = c.Rebind(ctx, "acme", "app") }},
+		"checkDestination":  {"Check": func() { _, _ = c.Check(ctx, "acme", "app") }},
+		"testDestination":   {"Test": func() { _, _ = c.Test(ctx, "acme", "app", client.TestRequest{}) }},
+		"audit":             {"Audit": func() { _, _ = c.Audit(ctx, false) }},
+		"eraseUser":         {"Erase": func() { _, _ = c.Erase(ctx, "acme", "u") }},
+		"linkPayload":       {"Link": func() { _, _ = c.Link(ctx, client.LinkRequest{Payload: "x"}) }},
+		"getPayload":        {}, // a link is for whoever has it: any HTTP client
+		"reload":            {"Reload": func() { _, _ = c.Reload(ctx) }},
+		"backup":            {"Backup": func() { _ = c.Backup(ctx, "/copy") }},
+		"getEgress":         {"Egress": func() { _, _ = c.Egress(ctx) }},
+		"getMetrics":        {"Metrics": func() { _, _ = c.Metrics(ctx) }},
+		"getHealth":         {"Healthy": func() { _ = c.Healthy(ctx) }},
+		"getReadiness":      {"Readiness": func() { _, _ = c.Readiness(ctx) }, "Ready": func() { _ = c.Ready(ctx) }},
+		"getDescription":    {"Description": func() { _, _ = c.Description(ctx) }},
+	}
+	var methods []string
+	for name := range d.operations() {
+		if _, ok := calls[name]; !ok {
+			t.Errorf("the client has no call for %s", name)
+		}
+	}
+	for name, by := range calls {
+		for method, do := range by {
+			asked = nil
+			do()
+			if !slices.Equal(asked, []string{name}) {
+				t.Errorf("Client.%s asks for %q, want %s", method, asked, name)
+			}
+			methods = append(methods, method)
+		}
+	}
+	for m := range reflect.TypeFor[*client.Client]().Methods() {
+		if !slices.Contains(methods, m.Name) {
+			t.Errorf("Client.%s is held to no operation", m.Name)
+		}
+		if m.Type.In(1) != reflect.TypeFor[context.Context]() {
+			t.Errorf("Client.%s takes no context", m.Name)
+		}
+	}
+}
+
+// seq forgets what a sequence is of.
+func seq[T any](s func(func(T, error) bool)) func(func(any, error) bool) {
+	return func(yield func(any, error) bool) {
+		s(func(v T, err error) bool { return yield(v, err) })
+	}
+}
