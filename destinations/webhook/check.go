@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -70,6 +71,19 @@ func (w *webhook) engine() (*http.Transport, destination.DialFunc, error) {
 		return t, (&net.Dialer{}).DialContext, nil
 	}
 	return t, t.DialContext, nil
+}
+
+var _ destination.Presenter = (*webhook)(nil)
+
+// Certificates returns the client certificate of tls.cert.
+func (w *webhook) Certificates() (shown []*x509.Certificate) {
+	if w.own == nil {
+		return nil
+	}
+	for _, c := range w.own.TLSClientConfig.Certificates {
+		shown = append(shown, c.Leaf)
+	}
+	return shown
 }
 
 // shakeHands does what net/http does before a request, and tells the trace of

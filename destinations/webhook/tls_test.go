@@ -52,7 +52,14 @@ func clientCertificate(tb testing.TB) (cert, key secret.Value) {
 func TestHTTPSSpeaksHTTP2AndShowsTheClientCertificate(t *testing.T) {
 	r := newReceiver(t, true)
 	r.config = func(c *Config) { c.TLS.Cert, c.TLS.Key = clientCertificate(t) }
-	receipt, err := opened(t, r).Send(t.Context(), delivery(t, 1))
+	d := opened(t, r)
+	if shown := d.Certificates(); len(shown) != 1 || shown[0].Subject.CommonName != "fantail" {
+		t.Errorf("a check is told of %v", shown)
+	}
+	if shown := opened(t, newReceiver(t, false)).Certificates(); len(shown) != 0 {
+		t.Errorf("without one a check is told of %v", shown)
+	}
+	receipt, err := d.Send(t.Context(), delivery(t, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

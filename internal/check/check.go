@@ -96,6 +96,12 @@ func Run(ctx context.Context, d destination.Destination, kind string) Result {
 	err := guarded(w.watch(ctx), c)
 	dials, hands := w.seen()
 	r := Result{At: began.UTC(), Took: time.Since(began), Level: OK, Findings: judge(kind, dials, hands, err, time.Now())}
+	if p, ok := d.(destination.Presenter); ok {
+		for _, c := range p.Certificates() {
+			hands = append(hands, handshake{expires: c.NotAfter})
+			r.Findings = append(r.Findings, ofOwn(c, time.Now()))
+		}
+	}
 	for _, f := range r.Findings {
 		r.Level = worse(r.Level, f.Level)
 	}
@@ -208,6 +214,25 @@ func ofTLS(h handshake, now time.Time) Finding {
 		f.Advice = "renew it there before"
 	default:
 		f.Level, f.Message = OK, fmt.Sprintf("the certificate of %s %s, in %s", h.host, until, days(h.expires.Sub(now)))
+	}
+	return f
+}
+
+// ofOwn judges a certificate that we show. Whether an expired one is taken is the
+// far side's to say, and the check has asked it: it is a remark.
+func ofOwn(c *x509.Certificate, now time.Time) Finding {
+	until := c.NotAfter.UTC().Format("2006-01-02 15:04 UTC")
+	f := Finding{"tls", Warn, "", "put a new one with its key into the settings"}
+	switch left := c.NotAfter.Sub(now); {
+	case left < 0:
+		f.Message = fmt.Sprintf("the client certificate in the settings expired %s ago, on %s", days(-left), until)
+	case c.NotBefore.After(now):
+		f.Message = "the client certificate in the settings is valid from " + c.NotBefore.UTC().Format("2006-01-02 15:04 UTC") + " on only"
+		f.Advice = "until then use the one before"
+	case left < soon:
+		f.Message = fmt.Sprintf("the client certificate in the settings ends on %s, in %s", until, days(left))
+	default:
+		f = Finding{"tls", OK, fmt.Sprintf("the client certificate in the settings ends on %s, in %s", until, days(left)), ""}
 	}
 	return f
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -209,5 +210,35 @@ func TestBoardKeepsTheNewest(t *testing.T) {
 	}
 	if _, ok := b.LastOf(key, 2); ok {
 		t.Error("a result of other settings is taken for one of these")
+	}
+}
+
+// shows is a destination with a client certificate.
+type shows struct {
+	fake
+	c x509.Certificate
+}
+
+func (s shows) Certificates() []*x509.Certificate { return []*x509.Certificate{&s.c} }
+
+func TestTheClientsCertificateHasAnEndToo(t *testing.T) {
+	now := time.Now()
+	begun := now.Add(-time.Hour)
+	for _, c := range []struct {
+		from, until time.Time
+		err         error
+		want        string
+		message     string
+	}{
+		{begun, now.Add(61*24*time.Hour + time.Minute), nil, "access ok, tls ok", "in 61 days"},
+		{begun, now.Add(10 * 24 * time.Hour), nil, "access ok, tls warn", "in 9 days"},
+		{begun, now.Add(-49 * time.Hour), errors.New("remote error: tls: expired certificate"), "access fail, tls warn", "expired 2 days ago"},
+		{now.Add(time.Hour), now.Add(61 * 24 * time.Hour), nil, "access ok, tls warn", "is valid from"},
+	} {
+		d := shows{fake{func(context.Context) error { return c.err }}, x509.Certificate{NotBefore: c.from, NotAfter: c.until}}
+		r := Run(t.Context(), d, "test")
+		if names(r) != c.want || !strings.Contains(r.Findings[1].Message, c.message) || !r.Expires.Equal(c.until) {
+			t.Errorf("until %v: %+v, want %s", c.until, r, c.want)
+		}
 	}
 }

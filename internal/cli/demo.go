@@ -23,6 +23,9 @@ command fails when anything does not add up; --corrupt-secret proves it.`,
   fantail demo --corrupt-secret       must fail: one receiver holds another secret`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if e.json {
+				return usagef("demo shows a picture and has no JSON: leave --json out, or use --keep and ask the daemon, as with \"fantail audit --json\"")
+			}
 			return demo.Run(cmd.Context(), demo.Options{
 				Out: e.out, Live: e.outTerminal, Kinds: e.kinds, Version: readBuild().Version, Keep: keep, Corrupt: corrupt,
 			})

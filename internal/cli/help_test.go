@@ -117,6 +117,7 @@ func TestWrongUsageEndsWithTwo(t *testing.T) {
 		{"pause acme", "not of the form developer/destination"},
 		{"resume", "accepts 1 arg(s)"},
 		{"erase user", `required flag(s) "developer" not set`},
+		{"demo --json", "has no JSON"},
 		{"backup --config f dir", "--config goes with --offline"},
 		{"audit now", "unknown command"},
 		{"destinations --server nowhere", "is not of the form http://host:port"},

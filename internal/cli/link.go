@@ -22,7 +22,8 @@ error: sooner than asked for where the credentials that signed it, or the payloa
 itself, end sooner.
 
 ID is that of an event, for all of it, or of one item of an event with several:
-the payload_id in a table. Any event whose body is still kept can be linked to,
+the payload_id in a table. With -item after it, it is what destinations with
+content: item link to. Any event whose body is still kept can be linked to,
 whatever destinations it went to. A payload may outlive everything else that is
 known of its event: then --developer says whose it was.`,
 		Example: `  fantail link 019c1f3e-7b2a-7000-8000-3f1e5a2b4c6d

@@ -84,7 +84,7 @@ func (c *Client) SendBatch(ctx context.Context, lines []byte) iter.Seq2[BatchRes
 				}
 			}
 		})
-		if err != nil && err != stopped {
+		if err != nil && !errors.Is(err, stopped) {
 			yield(BatchResult{}, err)
 		}
 	}

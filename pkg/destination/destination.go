@@ -5,6 +5,7 @@ package destination
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
@@ -42,6 +43,14 @@ type Checker interface {
 	// Check returns nil or a [Remark] if deliveries can be made, else an error
 	// as Send does.
 	Check(ctx context.Context) error
+}
+
+// Presenter is implemented by destinations that may show the far side
+// certificates of their own, so that a check can say when they end.
+type Presenter interface {
+	// Certificates returns those of the settings; none of a private key. It
+	// connects to nothing.
+	Certificates() []*x509.Certificate
 }
 
 // Explainer is implemented by destinations that can show what Send would send.
