@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -112,6 +114,34 @@ func TestRequestOnTheWire(t *testing.T) {
 	if body != string(d.Event.Body) {
 		t.Errorf("the body is %q", body)
 	}
+}
+
+// TestTraceOfTheProducerGoesOn, and nothing else about the request changes.
+func TestTraceOfTheProducerGoesOn(t *testing.T) {
+	const parent, state = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=1"
+	synctest.Test(t, func(t *testing.T) {
+		c := settings()
+		c.Headers = map[string]secret.Value{"Tracestate": secret.New("of=settings")}
+		w, all := recorded(t, c, "terra")
+		d := delivery(t, 1)
+		for _, trace := range []*event.TraceContext{nil, {Parent: parent}, {Parent: parent, State: state}} {
+			d.Trace = trace
+			if _, err := w.Send(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := [][2]string{{"", "of=settings"}, {parent, ""}, {parent, state}}
+		for i, r := range *all {
+			if got := [2]string{r.Header.Get("Traceparent"), r.Header.Get("Tracestate")}; got != want[i] {
+				t.Errorf("request %d has %q, want %q", i, got, want[i])
+			}
+			r.Header.Del("Traceparent")
+			r.Header.Del("Tracestate")
+			if !reflect.DeepEqual(r.Header, (*all)[0].Header) { // time stands still: the signature too
+				t.Errorf("request %d: %v, without a trace %v", i, r.Header, (*all)[0].Header)
+			}
+		}
+	})
 }
 
 func plainDepsOf(t *testing.T, brand string) destination.Deps {

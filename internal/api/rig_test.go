@@ -24,6 +24,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -55,6 +56,7 @@ type setup struct {
 	limits  ingest.Limits
 	egress  Egress
 	files   *payload.Dir // served, and kept in by the operator's store; nil: none
+	trace   *tracing.Tracer
 	free    func() (uint64, error)
 	reserve int64
 }
@@ -114,7 +116,7 @@ func newRig(t testing.TB, s setup) *rig {
 		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,
 		Tokens: s.tokens, Listen: "127.0.0.1:0", Brand: "terra", Version: "1.2.3", Egress: s.egress,
-		MaxBody: s.maxBody, Memory: s.memory, Catalogue: event.DefaultCatalogue(),
+		MaxBody: s.maxBody, Memory: s.memory, Catalogue: event.DefaultCatalogue(), Trace: s.trace,
 	}
 	if s.files != nil {
 		r.payloads = payload.NewOperator(s.files, registry, logger)

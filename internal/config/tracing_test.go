@@ -19,9 +19,9 @@ func TestTracingIsBound(t *testing.T) {
 			t.Errorf("%s: %+v, notes %v", endpoint, got, snap.Notes)
 		}
 	}
-	clear := load(t, folder(t, map[string]string{"fantail.yaml": "tracing: { endpoint: 'http://collector.example:4318', headers: { authorization: x } }\n"}))
-	if len(clear.Notes) != 1 || !strings.Contains(clear.Notes[0].Message, "travel in clear") {
-		t.Errorf("notes: %v", clear.Notes)
+	inClear := load(t, folder(t, map[string]string{"fantail.yaml": "tracing: { endpoint: 'http://collector.example:4318', headers: { authorization: x } }\n"}))
+	if len(inClear.Notes) != 1 || !strings.Contains(inClear.Notes[0].Message, "travel in clear") {
+		t.Errorf("notes: %v", inClear.Notes)
 	}
 }
 

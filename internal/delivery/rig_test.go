@@ -18,6 +18,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/retry"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -38,6 +39,7 @@ type rig struct {
 	log     *strings.Builder
 	wrap    func(Store) Store
 	tell    func(Notice)
+	trace   *tracing.Tracer
 	users   int
 	offered []accepting
 }
@@ -106,7 +108,7 @@ func (r *rig) build() {
 			return nil, store.ErrNotFound
 		},
 		Wall: func(t time.Time) int64 { return t.UnixNano() + r.skew.Load() },
-		Tell: r.tell,
+		Tell: r.tell, Trace: r.trace,
 	})
 }
 

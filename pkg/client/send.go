@@ -14,6 +14,12 @@ type SendRequest struct {
 	Ordering       time.Time // whole milliseconds are sent; zero: the time of acceptance
 	IdempotencyKey string    // makes Send safe to repeat: see Client.Patience
 	Body           []byte    // the JSON, delivered byte for byte as it is here
+
+	// Trace holds the headers traceparent and tracestate (W3C Trace Context) of the
+	// span that the event comes from; webhooks are told of it. OpenTelemetry fills it:
+	// propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(trace)). nil: none.
+	// Batches take it from the transport of the http.Client, as otelhttp's.
+	Trace http.Header
 }
 
 // Accepted says that an event is safely on the daemon's disk.
@@ -38,6 +44,11 @@ func (c *Client) Send(ctx context.Context, r SendRequest) (Accepted, error) {
 	}
 	if r.IdempotencyKey != "" {
 		h.Set("Idempotency-Key", r.IdempotencyKey)
+	}
+	for _, name := range []string{"Traceparent", "Tracestate"} {
+		if values := r.Trace[name]; len(values) > 0 {
+			h[name] = values
+		}
 	}
 	var a Accepted
 	err := c.fetch(ctx, call{

@@ -33,8 +33,17 @@ func TestRowsReadBack(t *testing.T) {
 	e := eventRow{EventRecord: store.EventRecord{Size: 3, To: []uint32{1, math.MaxUint32}, Gone: "erased",
 		Event: event.Event{ID: id, Developer: "acme", Reference: "r", Ordering: day0, Envelope: event.Envelope{Type: "t", UserID: "u"}}},
 		key: &idemHash{1, 2}}
+	bare := len(appendEvent(nil, &e))
 	if got, err := readEvent(id, appendEvent(nil, &e)); err != nil || !reflect.DeepEqual(got, e) {
 		t.Errorf("event %+v %v", got, err)
+	}
+	e.Event.Trace = &event.Trace{Sent: event.TraceContext{Parent: "00-p", State: "a=1"}, Span: "00-s"}
+	if got, err := readEvent(id, appendEvent(nil, &e)); err != nil || !reflect.DeepEqual(got, e) {
+		t.Errorf("traced event %+v %v", got, err)
+	}
+	e.Event.Trace = nil
+	if got := len(appendEvent(nil, &e)); got != bare || bare != 1+1+16+8+1+5+2+2+1+2+1+1+5 {
+		t.Errorf("an event without a trace takes %d bytes", got)
 	}
 	a := store.Attempt{At: 5, Took: time.Hour, Class: "transient", Code: -1, Answer: "no", Address: "::1", Counted: true}
 	if got, err := readAttempt(appendAttempt(nil, &a)); err != nil || got != a {
@@ -47,6 +56,8 @@ func FuzzRows(f *testing.F) {
 	r := row{State: store.Pending, Version: 1, Reason: "x"}
 	e := eventRow{EventRecord: store.EventRecord{To: []uint32{1}}}
 	f.Add(appendRow(nil, &r))
+	f.Add(appendEvent(nil, &e))
+	e.Event.Trace = &event.Trace{Sent: event.TraceContext{Parent: "p"}, Span: "s"}
 	f.Add(appendEvent(nil, &e))
 	f.Add(appendAttempt(nil, &store.Attempt{Class: "x"}))
 	f.Add(appendCounts(nil, &counts{1, -1}))

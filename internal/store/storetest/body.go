@@ -115,6 +115,12 @@ func envelopes(r *rig) {
 		entry := r.entry()
 		entry.Event.Envelope = e
 		entry.Event.Developer = []string{"acme", "acme-2", "a|b", "\u00e9", "x", "ACME"}[i]
+		if i > 2 {
+			entry.Event.Trace = &event.Trace{
+				Sent: event.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: []string{"", "a=1", strings.Repeat("s", 512)}[i-3]},
+				Span: []string{"00-4bf92f3577b34da6a3ce929d0e0e4736-53995c3f42cd8ad8-01", "", ""}[i-3],
+			}
+		}
 		entry.Event.Reference = []string{"!", "~", strings.Repeat("r", 128), "a b", "1", "ref"}[i]
 		id := r.append(entry)[0].ID
 		want[id] = *entry.Event
@@ -125,11 +131,15 @@ func envelopes(r *rig) {
 		r.must("event", err)
 		rec := r.record(id).Event
 		for what, g := range map[string]*event.Event{"event": got, "record": &rec} {
-			if g.ID != id || g.Developer != e.Developer || g.Reference != e.Reference || g.Envelope != e.Envelope || !g.Ordering.Equal(e.Ordering) {
+			if g.ID != id || g.Developer != e.Developer || g.Reference != e.Reference || g.Envelope != e.Envelope || !g.Ordering.Equal(e.Ordering) || !sameTrace(g.Trace, e.Trace) {
 				r.Errorf("%s is %+v, want %+v", what, g, e)
 			}
 		}
 	}
+}
+
+func sameTrace(a, b *event.Trace) bool {
+	return (a == nil) == (b == nil) && (a == nil || *a == *b)
 }
 
 func unmatched(r *rig) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 func retains(f func(m *model, now time.Time, r store.Retention, expired func([]store.Moved)) (store.RetainReport, error)) func(*model) store.Store {
@@ -115,6 +116,15 @@ func brokenKeepers() []mutant {
 			for _, e := range m.events {
 				if e.gone == "erased" {
 					e.UserID = req.User
+				}
+			}
+			return rep, err
+		})},
+		{rule: "traces stay", caught: "erase/bodies and names go and the log stays", breaks: erases(func(m *model, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (store.ErasureReport, error) {
+			rep, err := m.Erase(bg, now, req, cancelled)
+			for _, e := range m.events {
+				if e.gone == "erased" {
+					e.Trace = &event.Trace{}
 				}
 			}
 			return rep, err

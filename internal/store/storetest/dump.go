@@ -26,11 +26,14 @@ func (r *rig) dump(s store.Store, versions bool) []string {
 		full, err := s.Event(r.ctx, e.Event.ID.Day(), e.Event.ID)
 		r.must("event "+e.Event.ID.String(), err)
 		head := *full
-		head.Body = nil
+		if !sameTrace(head.Trace, e.Event.Trace) {
+			r.Errorf("trace %+v, of the record %+v", head.Trace, e.Event.Trace)
+		}
+		head.Body, head.Trace, e.Event.Trace = nil, nil, nil // whose address says nothing
 		if a, b := fmt.Sprintf("%+v", head), fmt.Sprintf("%+v", e.Event); a != b {
 			r.Errorf("event and its record differ:\n%s\n%s", a, b)
 		}
-		line("event %+v to %v: %d bytes %x", e.Event, sorted(e.To), e.Size, sha256.Sum256(full.Body))
+		line("event %+v to %v: %d bytes %x, trace %+v", e.Event, sorted(e.To), e.Size, sha256.Sum256(full.Body), full.Trace)
 	}
 	for _, d := range r.deliveries(s, store.DeliveryQuery{}) {
 		got, as, err := s.Delivery(r.ctx, d.ID)

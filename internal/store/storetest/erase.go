@@ -33,6 +33,7 @@ func eraseCases() []scenario {
 func (r *rig) of(developer, user string, to ...uint32) *store.Entry {
 	e := r.entry(to...)
 	e.Event.Developer, e.Event.UserID = developer, user
+	e.Event.Trace = &event.Trace{Sent: event.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "who=" + user}}
 	e.Event.Body = fmt.Appendf(nil, `{"user":%q,"n":%d}`, user, r.n)
 	return e
 }
@@ -50,7 +51,7 @@ func (r *rig) erased(id event.ID, user string) {
 	_, err := r.s.Event(r.ctx, id.Day(), id)
 	r.wants("an erased body", err, store.ErrNotFound)
 	rec := r.record(id)
-	if rec.Gone != "erased" || strings.Contains(rec.Event.UserID, user) || rec.Event.Reference != "" {
+	if rec.Gone != "erased" || strings.Contains(rec.Event.UserID, user) || rec.Event.Reference != "" || rec.Event.Trace != nil {
 		r.Errorf("the record of an erased event: %+v", rec)
 	}
 }

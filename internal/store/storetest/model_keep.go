@@ -207,7 +207,7 @@ func (m *model) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	wipe := func(e *modelEvent) {
 		if whose(e) {
 			erased[e.ID] = true
-			e.UserID, e.Reference, e.Body, e.gone = "", "", nil, "erased"
+			e.UserID, e.Reference, e.Trace, e.Body, e.gone = "", "", nil, nil, "erased"
 			m.forget(e)
 		}
 	}

@@ -50,7 +50,7 @@ func replayCarried(r *rig) {
 	for range 2 {
 		got, err := r.s.Event(r.ctx, again.ID.Day, again.ID.Event)
 		r.must("the copy", err)
-		if string(got.Body) != string(e.Event.Body) || got.Developer != "acme" || got.Type != "activity" || got.UserID != "ann" ||
+		if string(got.Body) != string(e.Event.Body) || !sameTrace(got.Trace, e.Event.Trace) || got.Developer != "acme" || got.Type != "activity" || got.UserID != "ann" ||
 			got.Reference != e.Event.Reference || !got.Ordering.Equal(e.Event.Ordering) || got.ID != it.ID.Event || !got.Versioned {
 			r.Errorf("the copy is %+v, was %+v", got, e.Event)
 		}
