@@ -126,7 +126,7 @@ func TestSuspectIsInNoBatch(t *testing.T) {
 		for range aloneAfter {
 			f := NewFlight(r.mem)
 			f.begin()
-			f.start(items[10].ID, false)
+			f.start(items[10].ID, 0, false)
 		}
 		b := &bulk{most: 64, far: &far{name: "bulk", rig: r, answer: takes(time.Second)}}
 		var mu sync.Mutex

@@ -41,6 +41,7 @@ type Flight struct {
 type suspect struct {
 	crashes uint8
 	charge  bool   // the crash is its own
+	tries   uint16 // counted attempts when it was in flight: what the store has more of knows of the charge
 	most    uint16 // suspects that may be in flight when it is; 0: any number
 	state   byte   // of its slot
 	slot    int    // remembers it while it is not in flight; noSlot: none
@@ -65,7 +66,8 @@ const (
 	slotCount  = 5
 	slotCharge = 6
 	slotMost   = 8
-	slotID     = 10
+	slotTries  = 10
+	slotID     = 12
 	slotEnd    = slotID + 2 + 16 + 4 + 4
 
 	slotFlying  = 1
@@ -111,7 +113,7 @@ func NewFlight(mem []byte) *Flight {
 		}
 		sp := &suspect{
 			crashes: slot[slotCount], charge: slot[slotCharge] != 0, slot: noSlot,
-			most: binary.LittleEndian.Uint16(slot[slotMost:]), state: slot[slotState],
+			most: binary.LittleEndian.Uint16(slot[slotMost:]), tries: binary.LittleEndian.Uint16(slot[slotTries:]), state: slot[slotState],
 		}
 		switch sp.state {
 		case slotAlone, slotBeside:
@@ -213,8 +215,9 @@ func (f *Flight) join() {
 }
 
 // suspect tells whether a delivery is one, and whether it is to be charged with
-// the crash it caused.
-func (f *Flight) suspect(id store.DeliveryID) (doubtful, charge bool) {
+// the crash it caused: until the store counts one more attempt, since a crash
+// may take back what was settled in the last 100 ms.
+func (f *Flight) suspect(id store.DeliveryID, tries uint16) (doubtful, charge bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.suspects) == 0 {
@@ -224,12 +227,12 @@ func (f *Flight) suspect(id store.DeliveryID) (doubtful, charge bool) {
 	if sp == nil {
 		return false, false
 	}
-	return sp.doubtful(), sp.charge
+	return sp.doubtful(), sp.charge && sp.tries == tries
 }
 
 // start notes that id is in flight, alone if nothing but suspects is, and
 // returns its slot.
-func (f *Flight) start(id store.DeliveryID, alone bool) int {
+func (f *Flight) start(id store.DeliveryID, tries uint16, alone bool) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.suspects) > 0 {
@@ -237,6 +240,7 @@ func (f *Flight) start(id store.DeliveryID, alone bool) int {
 			if sp.slot == noSlot {
 				sp.slot = f.take()
 			}
+			sp.charge, sp.tries = false, tries
 			state := byte(slotFlying)
 			if sp.doubtful() {
 				f.tried++
@@ -251,7 +255,7 @@ func (f *Flight) start(id store.DeliveryID, alone bool) int {
 		}
 	}
 	i := f.take()
-	f.write(i, slotFlying, id, &suspect{})
+	f.write(i, slotFlying, id, &suspect{tries: tries})
 	return i
 }
 
@@ -275,22 +279,14 @@ func (f *Flight) end(i int, id store.DeliveryID) {
 	}
 }
 
-// charged notes that the store knows of the attempt a crash was counted as.
-func (f *Flight) charged(id store.DeliveryID, st store.State) {
+// pardon takes a charge back: the attempts of the delivery are counted anew.
+func (f *Flight) pardon(id store.DeliveryID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.suspects) == 0 {
-		return
+	if sp := f.suspects[id]; sp != nil && sp.charge {
+		sp.charge = false
+		f.remember(id, sp)
 	}
-	sp := f.suspects[id]
-	if sp == nil || !sp.charge {
-		return
-	}
-	if sp.charge = false; st != store.Pending {
-		f.drop(id, sp)
-		return
-	}
-	f.remember(id, sp)
 }
 
 // forget drops what ended otherwise.
@@ -352,6 +348,7 @@ func (f *Flight) write(i int, state byte, id store.DeliveryID, sp *suspect) {
 		slot[slotCharge] = 1
 	}
 	binary.LittleEndian.PutUint16(slot[slotMost:], sp.most)
+	binary.LittleEndian.PutUint16(slot[slotTries:], sp.tries)
 	b := slot[slotID:]
 	binary.LittleEndian.PutUint16(b, uint16(id.Day))
 	copy(b[2:], id.Event[:])

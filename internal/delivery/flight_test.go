@@ -34,7 +34,7 @@ func TestFlightOverCrashes(t *testing.T) {
 	}
 	check := func(f *Flight, id store.DeliveryID, doubtful, charge bool) {
 		t.Helper()
-		if d, c := f.suspect(id); d != doubtful || c != charge {
+		if d, c := f.suspect(id, 0); d != doubtful || c != charge {
 			t.Errorf("%d: suspect %t, charged %t", id.Event[0], d, c)
 		}
 	}
@@ -42,11 +42,11 @@ func TestFlightOverCrashes(t *testing.T) {
 	for range aloneAfter {
 		f := open()
 		check(f, poison, false, false)
-		f.start(poison, false)
+		f.start(poison, 0, false)
 		if f.suspects[poison] == nil || f.suspects[poison].crashes != 1 {
-			f.start(bystander, false) // not in flight at the second crash
+			f.start(bystander, 0, false) // not in flight at the second crash
 		}
-		f.end(f.start(flightID(3), false), flightID(3))
+		f.end(f.start(flightID(3), 0, false), flightID(3))
 		f.Close() // without clear, as a crash leaves it
 	}
 	f := open()
@@ -56,19 +56,21 @@ func TestFlightOverCrashes(t *testing.T) {
 	f.Close()
 	f = open() // crashed before it came to its turn: it is still remembered
 	check(f, poison, true, false)
-	f.start(poison, true)
+	f.start(poison, 0, true)
 	f.Close()
 	f = open()
 	check(f, poison, true, true)
-	f.charged(poison, store.Pending)
 	f.Close()
-	f = open()
-	check(f, poison, true, false)
-	f.end(f.start(poison, true), poison) // it ended without killing anybody
+	f = open() // it crashed before the charge was durable
+	check(f, poison, true, true)
+	if doubtful, charge := f.suspect(poison, 1); !doubtful || charge {
+		t.Error("charged twice with one crash")
+	}
+	f.end(f.start(poison, 0, true), poison) // it ended without killing anybody
 	f.Close()
 	f = open()
 	check(f, poison, false, false)
-	f.start(poison, false)
+	f.start(poison, 0, false)
 	f.clear()
 	f.Close()
 	if f = open(); len(f.suspects) != 0 {
@@ -85,7 +87,7 @@ func TestWhoIsCharged(t *testing.T) {
 		f := NewFlight(mem)
 		f.begin()
 		for _, id := range ids {
-			f.start(id, alone)
+			f.start(id, 0, alone)
 		}
 		return f
 	}
@@ -118,10 +120,10 @@ func TestWhoIsCharged(t *testing.T) {
 			f.join()
 		}
 		f = NewFlight(mem)
-		if _, charge := f.suspect(a); charge != tt.charged || f.suspects[a].most != tt.most {
+		if _, charge := f.suspect(a, 0); charge != tt.charged || f.suspects[a].most != tt.most {
 			t.Errorf("%s: charged %t, at most %d together; want %t, %d", tt.name, charge, f.suspects[a].most, tt.charged, tt.most)
 		}
-		if _, charge := f.suspect(other); charge {
+		if _, charge := f.suspect(other, 0); charge {
 			t.Errorf("%s: who was beside it is charged", tt.name)
 		}
 	}
@@ -133,14 +135,14 @@ func TestChangeKeepsTheSlot(t *testing.T) {
 	NewFlight(mem).begin()
 	f := NewFlight(mem)
 	f.begin()
-	f.start(flightID(1), false)
+	f.start(flightID(1), 0, false)
 	f = NewFlight(mem)
 	f.begin()
-	i := f.start(flightID(1), false)
+	i := f.start(flightID(1), 0, false)
 	f.forget(flightID(1))
-	j := f.start(flightID(2), false)
+	j := f.start(flightID(2), 0, false)
 	f.end(i, flightID(1))
-	if k := f.start(flightID(3), false); i == j || j == k {
+	if k := f.start(flightID(3), 0, false); i == j || j == k {
 		t.Errorf("slots %d, %d and %d", i, j, k)
 	}
 }
@@ -154,14 +156,14 @@ func TestFlightGarbage(t *testing.T) {
 	}
 	f.begin()
 	for n := range byte(4) {
-		f.start(flightID(n+1), false)
+		f.start(flightID(n+1), 0, false)
 	}
-	if i := f.start(flightID(9), false); i != noSlot {
+	if i := f.start(flightID(9), 0, false); i != noSlot {
 		t.Errorf("slot %d where there are 4", i)
 	}
 	f.end(noSlot, flightID(9))
 	f.Close()
-	if f.start(flightID(1), false) != noSlot {
+	if f.start(flightID(1), 0, false) != noSlot {
 		t.Error("a slot after Close")
 	}
 	good, err := os.ReadFile(path)

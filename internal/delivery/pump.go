@@ -83,7 +83,7 @@ func (s *Scheduler) take(l *lane, now instant) *attempt {
 			break
 		}
 		size := int64(j.item.Size)
-		suspect, charged := s.flight.suspect(j.item.ID)
+		suspect, charged := s.flight.suspect(j.item.ID, j.item.Attempts)
 		if len(a.jobs) > 0 && (suspect || a.bytes+size > s.budget.maxBytes/16 || !s.budget.share(d, uint32(a.bytes+size)) || !s.budget.fits(l, a.bytes+size)) {
 			break
 		}
@@ -124,7 +124,7 @@ func (s *Scheduler) launch(a *attempt, now instant) {
 	l.last = a
 	if !a.crashes {
 		for i, j := range a.jobs {
-			a.legs[i].slot = s.flight.start(j.item.ID, s.trial.alone)
+			a.legs[i].slot = s.flight.start(j.item.ID, j.item.Attempts, s.trial.alone)
 		}
 	}
 }
@@ -156,7 +156,10 @@ func (s *Scheduler) land(a *attempt) *attempt {
 	s.free(a.inst)
 	s.considerAll(l.dest, now)
 	s.tidyLane(l)
-	s.readmit(now)
+	if s.trial.crowded {
+		s.trial.crowded = false
+		s.considerEvery(now)
+	}
 	mine := s.pump(now, true)
 	s.arm(now)
 	return mine

@@ -234,6 +234,7 @@ func (s *Scheduler) moved(m *store.Moved, now instant) {
 		s.leave(m, now)
 	}
 	if m.To == store.Pending {
+		s.flight.pardon(m.ID)
 		// Its outcome may have overtaken this answer: the row itself tells, not m.
 		q := s.queue(m.Item.Queue)
 		if j := s.set[keyOf(m.ID)]; j != nil {

@@ -164,7 +164,11 @@ func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
 		q := j.q
 		d := q.dest
 		id := j.item.ID
-		s.flight.charged(id, r.State)
+		if r.State != store.Pending {
+			s.flight.forget(id)
+		} else if batch[i].Attempts == j.item.Attempts {
+			s.flight.pardon(id) // a probe, which does not count
+		}
 		s.release(j)
 		if r.State == store.Pending {
 			s.commit(s.queue(r.Item.Queue), &r.Item, now)

@@ -18,11 +18,12 @@ import (
 // put off until later.
 type trial struct {
 	stage stage
-	alone bool    // nothing is in flight but suspects
-	began int64   // mono: since when the others wait
-	at    int64   // mono: when the stage ends
-	next  int64   // mono: no other trial before
-	full  []*lane // whose suspect waits for room among those in flight
+	alone bool  // nothing is in flight but suspects
+	began int64 // mono: since when the others wait
+	at    int64 // mono: when the stage ends
+	next  int64 // mono: no other trial before
+
+	crowded bool // a suspect waits for one of those in flight to land
 }
 
 type stage uint8
@@ -86,7 +87,12 @@ func (s *Scheduler) mayTry(l *lane) bool {
 	if s.trial.stage != trying {
 		return true
 	}
-	doubtful, _ := s.flight.suspect(l.head().item.ID)
+	item := &l.head().item
+	doubtful, charge := s.flight.suspect(item.ID, item.Attempts)
+	if doubtful && !charge && !s.flight.room(item.ID) {
+		s.trial.crowded = true
+		return false
+	}
 	return doubtful
 }
 
@@ -102,16 +108,15 @@ func (s *Scheduler) keepsBack(l *lane, now instant) bool {
 		return false
 	}
 	id := j.item.ID
-	doubtful, charge := s.flight.suspect(id)
+	doubtful, charge := s.flight.suspect(id, j.item.Attempts)
 	switch {
 	case charge, !doubtful && t.stage == noTrial:
 		return false
-	case !doubtful:
-		s.consider(l, now)
-	case t.stage == trying && s.flight.room(id):
-		return false
 	case t.stage == trying:
-		t.full = append(t.full, l)
+		if s.mayTry(l) {
+			return false
+		}
+		s.consider(l, now)
 	case !s.flight.room(id):
 		s.putOff(l, int64(roomAgain), now)
 	case now.mono < t.next:
@@ -121,15 +126,6 @@ func (s *Scheduler) keepsBack(l *lane, now instant) bool {
 		s.consider(l, now)
 	}
 	return true
-}
-
-// readmit considers the lanes that waited for room among the suspects in flight.
-func (s *Scheduler) readmit(now instant) {
-	full := s.trial.full
-	s.trial.full = nil
-	for _, l := range full {
-		s.consider(l, now)
-	}
 }
 
 // putOff makes the head of l due later. It keeps nothing else of its lane waiting.

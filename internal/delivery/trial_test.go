@@ -32,7 +32,7 @@ func suspected(r *rig, n int) (ids []uint32, items []store.Item, fars []*far) {
 		f := NewFlight(r.mem)
 		f.begin()
 		for _, it := range items {
-			f.start(it.ID, false)
+			f.start(it.ID, 0, false)
 		}
 	}
 	for i, id := range ids {

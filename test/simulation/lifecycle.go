@@ -170,10 +170,14 @@ const mostKills = 3 + 9 + 1
 
 // accuse notes whether the crash of this moment may be charged to d: if nothing
 // else was in flight, or no other suspect at the ninth crash running.
-func (d *parcel) accuse(alone, only bool) { d.accused = alone || only && d.crashes+1 >= 9 }
+func (d *parcel) accuse(alone, only bool) {
+	if d.accused = 0; alone || only && d.crashes+1 >= 9 {
+		d.accused = int(d.now().attempts) + 1
+	}
+}
 
 // clear forgets crashes: d did not cause them, or nobody remembers them.
-func (d *parcel) clear() { d.crashes, d.surely, d.kills, d.accused = 0, 0, 0, false }
+func (d *parcel) clear() { d.crashes, d.surely, d.kills, d.accused = 0, 0, 0, 0 }
 
 // lost notes that settings could not be found by their hash.
 func (m *Model) lost(id uint32, hash uint64) {

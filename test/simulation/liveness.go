@@ -27,7 +27,11 @@ const lateMost = time.Millisecond
 // late returns how late an attempt may be in this run.
 func (m *Model) late() time.Duration {
 	late := m.lateStore()
+	now := m.clock()
 	if m.suspects() {
+		m.doubted = now
+	}
+	if now-m.doubted <= int64(trialMost) {
 		late += trialMost
 	}
 	return late

@@ -30,7 +30,8 @@ type Model struct {
 	faults    []faultOf
 	dropped   int // faults beyond those kept
 	newest    event.ID
-	seq       int // of changes of rows
+	seq       int   // of changes of rows
+	doubted   int64 // when there was last a suspect
 	appending map[*store.Entry]bool
 	copies    []copied  // not checked yet
 	changing  []intent  // the one change that the store is making now
@@ -169,7 +170,7 @@ type parcel struct {
 	log     map[uint32]logged // by version
 	crashes int               // running that it may have been in flight at
 	surely  int               // of those, with the far side as a witness
-	accused bool              // of the last of them: it may be charged with it
+	accused int               // attempt that it may be charged with the last of them as; 0: none
 	kills   int               // crashes that it caused since it was charged with one
 	took    int               // how often the far side got it
 	gone    bool              // retention took the row

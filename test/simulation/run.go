@@ -43,14 +43,13 @@ func Run(sc *Scenario) *engine {
 // begin starts the daemon, again and again if the power fails while it starts.
 func (e *engine) begin(setups map[int]Setup, crashed bool) {
 	for tries := 0; !e.start(setups, crashed) && tries < 20; tries++ {
-		select {
-		case <-e.crashed:
-			e.bury()
-			crashed = true
-		default:
+		if !e.process.dead.Load() {
 			e.model.fault(nil, "the daemon does not start")
 			panic("the daemon does not start\n" + e.report())
 		}
+		<-e.crashed
+		e.bury()
+		crashed = true
 	}
 }
 

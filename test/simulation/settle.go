@@ -175,10 +175,13 @@ func (m *Model) untried(d *parcel, o *store.Outcome) {
 		return
 	case o.Attempt.Class == "interrupted" && same && o.Due == o.Item.Due: // stopped before it was sent
 		return
-	case o.Attempt.Class == "transient" && o.Attempt.Counted && d.crashes > 3 && d.accused:
-		if d.kills = 0; m.sc.Lag == 0 { // else a crash may come before the record says that it was charged
-			d.accused = false
-		}
+	case o.Attempt.Class == "transient" && d.crashes > 3 && d.accused == int(o.Item.Attempts)+1 &&
+		(o.Attempt.Counted || m.lane(d.dest, m.laneOf(d)).held()):
+		d.kills = 0
+		l := m.lane(d.dest, m.laneOf(d))
+		m.touch(l, m.clock())
+		t := &try{d: d, ending: failed, probe: l.held(), call: &call{lane: l}}
+		m.conclude(l, t, 0, m.clock())
 		return
 	}
 	m.faultLocked(d, "settled as %v, %d attempts (%+v), without any attempt", o.State, o.Attempts, o.Attempt)
