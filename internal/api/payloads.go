@@ -43,7 +43,7 @@ func (a *API) linkPayload(c *call) error {
 	}
 	id, err := payload.ParseID(c.r.PathValue("id"))
 	if err != nil {
-		return notFound("there is no such payload: its id is that of an event, or {event id}-{index} of one of its items")
+		return notFound("there is no such payload: its id is that of an event, or {event id}-{index} of one of its items, with -item after it as content: item stores it")
 	}
 	if a.Payloads == nil {
 		return refuse(404, "no_payload_store", "this daemon keeps no payloads: the setting payloads of fantail.yaml says where")
@@ -118,19 +118,28 @@ func (a *API) putPayload(c *call, record *store.EventRecord, id payload.ID) (boo
 	if err != nil {
 		return false, err
 	}
-	p, ok := a.payloadOf(e, id.String())
+	p, ok := a.payloadOf(e, id)
 	if !ok {
 		return false, nil
 	}
 	return true, a.Payloads.Put(c.r.Context(), e.Developer, p)
 }
 
-func (a *API) payloadOf(e *event.Event, id string) (event.Payload, bool) {
-	if whole := a.Catalogue.Whole(e); whole.ID == id {
+func (a *API) payloadOf(e *event.Event, id payload.ID) (event.Payload, bool) {
+	if id.Item {
+		id.Item = false
+		p, ok := a.payloadOf(e, id)
+		if ok {
+			p.Body, ok = a.Catalogue.Item(e, p)
+		}
+		p.ID += event.ItemSuffix
+		return p, ok
+	}
+	if whole := a.Catalogue.Whole(e); whole.ID == id.String() {
 		return whole, true
 	}
 	for p := range a.Catalogue.Payloads(e) {
-		if p.ID == id {
+		if p.ID == id.String() {
 			return p, true
 		}
 	}

@@ -60,9 +60,10 @@ func TestLinkPutsWhatIsNotThereYet(t *testing.T) {
 	r, _ := filed(t, setup{})
 	id := r.post(twoItems)
 	for payloadID, want := range map[string]string{
-		id:        twoItems,
-		id + "-0": strings.Replace(twoItems, `,{"n":2}`, "", 1),
-		id + "-1": strings.Replace(twoItems, `{"metadata":{"start_time":"2026-07-01T00:00:00Z"},"n":1.50},`, "", 1),
+		id:             twoItems,
+		id + "-0":      strings.Replace(twoItems, `,{"n":2}`, "", 1),
+		id + "-1":      strings.Replace(twoItems, `{"metadata":{"start_time":"2026-07-01T00:00:00Z"},"n":1.50},`, "", 1),
+		id + "-1-item": `{"n":2,"user":{"user_id":"u1"}}`,
 	} {
 		before := time.Now()
 		l, path := r.link(payloadID, "")
@@ -113,6 +114,7 @@ func TestLinkRefusesWhatThereIsNot(t *testing.T) {
 		"no id":             {"x", "", 404, "not_found"},
 		"another form":      {id + "-01", "", 404, "not_found"},
 		"no such item":      {id + "-2", "", 404, "not_found"},
+		"no single item":    {id + "-item", "", 404, "not_found"},
 		"no such event":     {none, "", 404, "not_found"},
 		"never put":         {none, `{"developer":"acme"}`, 404, "not_found"},
 		"another developer": {id, `{"developer":"initech"}`, 404, "not_found"},

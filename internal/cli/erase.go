@@ -20,9 +20,9 @@ func newErase(e *env) *cobra.Command {
 		Long: `Overwrites the bodies of all events of a user of a developer and what else names
 him, and cancels what is still on its way. It cannot be undone. That it was
 done, when, and with which token is kept. What destinations have received
-already is theirs to erase, and so are payloads: no fresh link is made to those
-of an erased event, but they stay in the payload store, and links that were made
-work until they expire, up to seven days.`,
+already is theirs to erase. Payloads stay in the payload store: no fresh link is
+made to them while the event is known, and links that were made before work until
+they expire, up to seven days. docs/CONFIGURATION.md says how to delete them.`,
 		Example: `  fantail erase --developer acme 40f7b0e1-89e2-43ac-a5b8-1e29c8d47cad
   fantail erase --developer acme --yes --json 40f7b0e1-89e2-43ac-a5b8-1e29c8d47cad`,
 		Args: cobra.ExactArgs(1),

@@ -176,7 +176,7 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 		return nil
 	}
 	if s.links && !r.daemon.Payloads.Kept() {
-		b.at("kind", "%s links to payloads, and fantail.yaml does not say where they are kept: set payloads there, or a bucket of its own in settings where the kind takes one", e.Kind)
+		b.at("kind", "%s links to payloads, and fantail.yaml does not say where they are kept: write there, with the address at which consumers reach the daemon: payloads: { dir: { path: data/payloads, public_url: https://events.example.com } }, or name a bucket (s3, gcs); or one of the destination's own in settings.payloads", e.Kind)
 	}
 	if s.ambient && !d.Ambient {
 		b.at("settings", "name no credentials; the operator's own are used only where ambient of fantail.yaml lists %s/%s", t.id, e.Name)

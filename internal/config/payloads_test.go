@@ -77,6 +77,13 @@ func TestKindsThatLinkNeedAPayloadStore(t *testing.T) {
 	if len(faults) != 1 || faults[0].Line != 4 || !strings.Contains(faults[0].Message, "destination app: kind: links links to payloads") {
 		t.Errorf("without a store: %v", faults)
 	}
+	if len(faults) == 1 { // what it says to write is all that is missing
+		_, advice, _ := strings.Cut(faults[0].Message, "reach the daemon: ")
+		advice, _, ok := strings.Cut(advice, ", or name")
+		if left := faultsOf(t, map[string]string{"developers/acme.yaml": file + " }\n", "fantail.yaml": "developers: developers/\n" + advice + "\n"}); !ok || len(left) > 0 {
+			t.Errorf("with %s: %v", advice, left)
+		}
+	}
 	for name, c := range map[string]struct {
 		files map[string]string
 		links bool

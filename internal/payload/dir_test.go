@@ -49,7 +49,7 @@ func openDir(t testing.TB, path string) *Dir {
 
 // some returns a payload of an event accepted at t.
 func some(at time.Time, index int, body string) event.Payload {
-	id := ID{event.NewID(at, 0, uint64(len(body))), index}
+	id := ID{event.NewID(at, 0, uint64(len(body))), index, false}
 	return event.Payload{ID: id.String(), Body: []byte(body)}
 }
 

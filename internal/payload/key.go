@@ -18,18 +18,20 @@ import (
 // ID names a payload: a whole event, or one item of it.
 type ID struct {
 	Event event.ID
-	Index int // of the item; -1 is the whole event
+	Index int  // of the item; -1 is the whole event
+	Item  bool // as `content: item` has it
 }
 
 // ErrNoPayload says that no payload can have such an id, or such a developer.
 var ErrNoPayload = errors.New("there can be no such payload")
 
-var errID = fmt.Errorf("%w: an id is {event id} or {event id}-{index}", ErrNoPayload)
+var errID = fmt.Errorf("%w: an id is {event id} or {event id}-{index}, either with -item after it or without", ErrNoPayload)
 
 // ParseID reads the canonical form and nothing else.
 func ParseID(s string) (ID, error) {
 	const whole = 36
 	id := ID{Index: -1}
+	s, id.Item = strings.CutSuffix(s, event.ItemSuffix)
 	text, rest := s, ""
 	if len(s) > whole {
 		text, rest = s[:whole], s[whole:]
@@ -51,10 +53,14 @@ func ParseID(s string) (ID, error) {
 }
 
 func (id ID) String() string {
-	if id.Index < 0 {
-		return id.Event.String()
+	text := id.Event.String()
+	if id.Index >= 0 {
+		text += "-" + strconv.Itoa(id.Index)
 	}
-	return id.Event.String() + "-" + strconv.Itoa(id.Index)
+	if id.Item {
+		text += event.ItemSuffix
+	}
+	return text
 }
 
 const (

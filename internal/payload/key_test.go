@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -10,15 +11,16 @@ import (
 const eventID = "019f1c2e-8c00-7000-8000-0123456789ab"
 
 func TestPayloadIDsAreReadInOneFormOnly(t *testing.T) {
-	for text, index := range map[string]int{eventID: -1, eventID + "-0": 0, eventID + "-499": 499} {
+	for text, index := range map[string]int{eventID: -1, eventID + "-0": 0, eventID + "-499": 499, eventID + "-item": -1, eventID + "-7-item": 7} {
 		id, err := ParseID(text)
-		if err != nil || id.Index != index || id.Event.String() != eventID || id.String() != text {
+		if err != nil || id.Index != index || id.Item != strings.HasSuffix(text, "-item") || id.Event.String() != eventID || id.String() != text {
 			t.Errorf("%s: %+v, %v", text, id, err)
 		}
 	}
 	for _, text := range []string{
 		"", "x", eventID[:35], eventID + "-", eventID + "-01", eventID + "-+1", eventID + "--1", eventID + "-1x", eventID + "0",
 		eventID + "-4294967296", eventID + "/..", "019F1C2E-8C00-7000-8000-0123456789AB", eventID + "-1\n",
+		eventID + "-item-item", eventID + "-item-1", eventID + "item", "-item", eventID + "-Item", eventID + "--item",
 	} {
 		if id, err := ParseID(text); err == nil {
 			t.Errorf("%q is read as %+v", text, id)

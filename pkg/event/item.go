@@ -2,6 +2,11 @@ package event
 
 import "slices"
 
+// ItemSuffix follows the id of a payload where a payload store keeps the body of
+// [Catalogue.Item]: destinations of one event may want it in either form, and
+// what is there under an id stays.
+const ItemSuffix = "-item"
+
 // Item returns the body of a payload as `content: item` stores it: the item
 // with the event's user in it, in the place of a member `user` of its own if it
 // has one (of several the last, the one that counts), else at its end. ok is false where the payload is no single item of

@@ -200,17 +200,17 @@ func (s *Sender) each(parts []*part) iter.Seq[one] {
 }
 
 func (s *Sender) putOne(ctx context.Context, x one) {
-	e := x.part.event
+	e, stored := x.part.event, x.payload
 	if s.settings.Content == ContentItem {
-		if body, ok := s.Catalogue.Item(e, x.payload); ok {
-			x.payload.Body = body
+		if body, ok := s.Catalogue.Item(e, stored); ok {
+			stored.ID, stored.Body = stored.ID+event.ItemSuffix, body
 		}
 	}
-	if err := s.payloads.Put(ctx, e.Developer, x.payload); err != nil {
+	if err := s.payloads.Put(ctx, e.Developer, stored); err != nil {
 		x.part.fail(err)
 		return
 	}
-	link, err := s.payloads.Link(ctx, e.Developer, x.payload.ID, s.settings.LinkTTL)
+	link, err := s.payloads.Link(ctx, e.Developer, stored.ID, s.settings.LinkTTL)
 	if err == nil && time.Until(link.Expires) <= 0 {
 		err = errors.New("the link would have expired before it was stored: what signs it ends too soon")
 	}

@@ -242,3 +242,37 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestContentHasAPlaceOfItsOwn: destinations of one event share the operator's
+// store, where what is there first stays. Rows have the same id all the same.
+func TestContentHasAPlaceOfItsOwn(t *testing.T) {
+	for _, body := range []string{`{"type":"daily","user":{"user_id":"u"},"data":[{"n":1}]}`, `{"type":"daily","user":{"user_id":"u"},"data":[{"n":1},{"n":2}]}`, `{"type":"auth","user":{"user_id":"u"}}`} {
+		x := destinationtest.Delivery(t, 1, []byte(body))
+		item := Defaults()
+		item.Content = ContentItem
+		for _, order := range [][]Settings{{Defaults(), item}, {item, Defaults()}} {
+			store := sqltablestest.NewStore()
+			var ids []string
+			for _, s := range order {
+				to := &table{}
+				if r := newSender(t, s, store, to).Send(t.Context(), []destination.Delivery{x})[0]; r.Err != nil {
+					t.Fatal(r.Err)
+				}
+				var mine []string
+				for _, row := range append(to.rows.Data, to.rows.Other...) {
+					mine = append(mine, row.ID)
+					got := string(store.Get(t, row.URL))
+					whole := strings.HasPrefix(got, `{"type":`)
+					if isItem := strings.HasPrefix(got, `{"n":`); isItem != (s.Content == ContentItem && x.Event.Type == "daily") || whole == isItem {
+						t.Errorf("%s, content %s: the row %s leads to %s", body, s.Content, row.ID, got)
+					}
+				}
+				if ids == nil {
+					ids = mine
+				} else if !slices.Equal(mine, ids) {
+					t.Errorf("rows %q with one content, %q with the other", ids, mine)
+				}
+			}
+		}
+	}
+}
