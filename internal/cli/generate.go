@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/pkg/client"
 	"github.com/seed-51f8da91/fantail/pkg/event/generate"
 )
 
@@ -29,7 +30,7 @@ const everyType = "all"
 func newGenerate(e *env) *cobra.Command {
 	var f generateFlags
 	cmd := &cobra.Command{
-		Use:   "generate --developer NAME",
+		Use:   "generate [--developer NAME]",
 		Short: "Hand in a stream of made-up events",
 		Long: `Makes up events and hands them in over the API at a steady rate. They are events
 like all others: stored, and delivered to every destination that wants them. It
@@ -55,7 +56,7 @@ It ends with 1 when any event was refused.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.developer, "developer", "", "whose events these are")
+	flags.StringVar(&f.developer, "developer", "", "whose events these are; may be left out where one developer alone has destinations")
 	flags.Float64Var(&f.rate, "rate", 50, "events a second")
 	flags.DurationVar(&f.duration, "for", time.Minute, "for how long")
 	flags.StringSliceVar(&f.types, "types", []string{"activity", "sleep", "daily", "body", "nutrition"}, "types, in turn by chance; all: every type known")
@@ -63,7 +64,6 @@ It ends with 1 when any event was refused.`,
 	flags.StringVar(&f.provider, "provider", "", "provider of the data, such as GARMIN")
 	flags.Uint64Var(&f.seed, "seed", 0, "the same number makes the same stream; by chance when left out")
 	flags.DurationVar(&f.patience, "patience", time.Minute, "how long to keep asking a daemon that is busy or away")
-	_ = cmd.MarkFlagRequired("developer")
 	return cmd
 }
 
@@ -95,6 +95,26 @@ func (f *generateFlags) check() (*generate.Generator, []string, error) {
 	return g, types, nil
 }
 
+// onlyDeveloper names the developer if there is one alone with destinations.
+func onlyDeveloper(ctx context.Context, c *client.Client) (string, error) {
+	var all []string
+	for d, err := range c.Destinations(ctx, "", "") {
+		if err != nil {
+			return "", fmt.Errorf("find whose events to make (--developer says it): %w", err)
+		}
+		if d.State != "removed" && !slices.Contains(all, d.Developer) {
+			all = append(all, d.Developer)
+		}
+	}
+	switch len(all) {
+	case 0:
+		return "", usagef("nobody has a destination: say whose events these are with --developer")
+	case 1:
+		return all[0], nil
+	}
+	return "", usagef("say whose events these are with --developer: %s", strings.Join(all, ", "))
+}
+
 func (e *env) generate(ctx context.Context, f generateFlags) error {
 	g, types, err := f.check()
 	if err != nil {
@@ -107,6 +127,11 @@ func (e *env) generate(ctx context.Context, f generateFlags) error {
 	}
 	if err := reachable(ctx, c); err != nil {
 		return err
+	}
+	if f.developer == "" {
+		if f.developer, err = onlyDeveloper(ctx, c); err != nil {
+			return err
+		}
 	}
 	c.Patience = f.patience
 	s := &stream{env: e, client: c, flags: f, line: e.progress(), refusals: map[string]int{}}

@@ -39,7 +39,7 @@ func TestGenerateCountsWhatIsRefused(t *testing.T) {
 }
 
 func TestGenerateAsksForWhatItCanMake(t *testing.T) {
-	for _, args := range []string{"", "--developer acme --types slep", "--developer acme --rate 0", "--developer acme --rate NaN", "--developer acme --for -1s", "--developer acme --users 0"} {
+	for _, args := range []string{"--developer acme --types slep", "--developer acme --rate 0", "--developer acme --rate NaN", "--developer acme --for -1s", "--developer acme --users 0"} {
 		if r := (trial{}).run(t, append([]string{"generate"}, strings.Fields(args)...)...); r.code != 2 {
 			t.Errorf("%s: exit %d: %s", args, r.code, r.err)
 		}
@@ -51,5 +51,31 @@ func TestGenerateFailsAtOnceWithoutADaemon(t *testing.T) {
 	r := trial{env: map[string]string{"FANTAIL_SERVER": "http://127.0.0.1:1"}}.run(t, "generate", "--developer", "acme")
 	if r.code != 1 || !strings.Contains(r.err, "Is the daemon running?") {
 		t.Errorf("exit %d: %s", r.code, r.err)
+	}
+}
+
+// The sentence without a developer works where there is only one to mean.
+func TestGenerateKnowsTheOnlyDeveloper(t *testing.T) {
+	row := func(developer, name, state string) string {
+		return `{"developer":"` + developer + `","name":"` + name + `","kind":"webhook","state":"` + state + `","pending":0,"in_flight":0,"breaker":"closed"}`
+	}
+	acme := row("acme", "app", "active") + "," + row("acme", "lake", "held")
+	for list, want := range map[string]string{
+		acme + "," + row("old", "app", "removed"):   "",
+		acme + "," + row("globex", "app", "active"): "--developer: acme, globex",
+		row("old", "app", "removed"):                "nobody has a destination",
+	} {
+		f := newFake(t, map[string]http.HandlerFunc{
+			"GET /v1/destinations": say(`{"items":[` + list + `],"next":""}`),
+			"POST /v1/events":      say(`{"id":"e","reference":"r","deliveries":1}`),
+		})
+		r := f.run(t, "generate", "--rate", "1000", "--for", "2ms")
+		asked := f.requests()
+		if last := asked[len(asked)-1]; want == "" && (r.code != 0 || last.header.Get("Dev-Id") != "acme") {
+			t.Errorf("exit %d: %s%s; asked %+v", r.code, r.out, r.err, last)
+		}
+		if want != "" && (r.code != 2 || !strings.Contains(r.err, want)) {
+			t.Errorf("exit %d: %s, want %q", r.code, r.err, want)
+		}
 	}
 }
