@@ -75,7 +75,7 @@ func (c *Client) SendBatch(ctx context.Context, lines []byte) iter.Seq2[BatchRes
 			for {
 				r, err := readResult(in)
 				switch {
-				case err == io.EOF:
+				case errors.Is(err, io.EOF):
 					return nil
 				case err != nil:
 					return fmt.Errorf("read the results: %w", err)

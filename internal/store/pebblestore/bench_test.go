@@ -29,7 +29,6 @@ type meter struct {
 	cpu   time.Duration
 	start time.Time
 	wrote uint64
-	lat   []time.Duration
 }
 
 func cpuTime() time.Duration {

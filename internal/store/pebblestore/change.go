@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,7 +36,7 @@ func (c *changes) row(id store.DeliveryID) (row, bool, error) {
 
 func readDelivery(r pebble.Reader, key []byte) (row, bool, error) {
 	v, closer, err := r.Get(key)
-	if err == pebble.ErrNotFound {
+	if errors.Is(err, pebble.ErrNotFound) {
 		return row{}, false, nil
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -128,7 +129,7 @@ func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool,
 	c.delete()
 	r, err := c.s.eventRecord(own, id)
 	if err != nil {
-		if err == store.ErrNotFound { // retention was faster
+		if errors.Is(err, store.ErrNotFound) { // retention was faster
 			err = nil
 		}
 		return false, nil, err

@@ -15,10 +15,9 @@ import (
 
 // world is a store under load, and what callers were told.
 type world struct {
-	mu       sync.Mutex
-	acked    map[store.DeliveryID]store.Item // appended, by delivery
-	settled  map[store.DeliveryID]time.Time  // delivered, and when Settle returned
-	appended int
+	mu      sync.Mutex
+	acked   map[store.DeliveryID]store.Item // appended, by delivery
+	settled map[store.DeliveryID]time.Time  // delivered, and when Settle returned
 }
 
 // TestPowerFailure cuts the power under concurrent load: what was acknowledged

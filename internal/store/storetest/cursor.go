@@ -110,9 +110,9 @@ func cursorTwice(r *rig) {
 func cursorReopen(r *rig) {
 	events, deliveries := r.filled()
 	r.reopen()
-	e, d := r.reads(events)
+	e, _ := r.reads(events)
 	r.must("events", e)
-	_, d = r.reads(deliveries)
+	_, d := r.reads(deliveries)
 	r.must("deliveries", d)
 }
 

@@ -22,7 +22,7 @@ func answered(status int, code, message string, header ...string) error {
 	for i := 0; i < len(header); i += 2 {
 		h.Set(header[i], header[i+1])
 	}
-	var err error = errors.New("no error document")
+	err := errors.New("no error document")
 	if code != "" {
 		err = &smithy.GenericAPIError{Code: code, Message: message}
 	}
