@@ -83,6 +83,8 @@ func TestEncodingsBelongToTheFormat(t *testing.T) {
 	e := eventRow{key: &idemHash{3}, EventRecord: store.EventRecord{Size: 5, To: []uint32{1, 300}, Event: event.Event{
 		ID: id, Developer: "acme", Reference: "r", Ordering: day0}}}
 	e.Event.Type, e.Event.Version, e.Event.Versioned, e.Event.UserID = "sleep", "v", true, "u"
+	traced := e
+	traced.Event.Trace = &event.Trace{Sent: event.TraceContext{Parent: "p", State: "s"}, Span: "q"}
 	r := row{State: store.Pending, Attempts: 2, Version: 3, Size: 300, Due: 5, Ordering: 6, Changed: 7, Settings: 8, Reason: "why"}
 	d := store.Destination{ID: 1, DestinationKey: store.DestinationKey{Developer: "acme", Name: "app", Kind: "webhook"},
 		State: store.DestinationState{Paused: true, Reason: "why", Settings: 9, Since: day0}}
@@ -96,6 +98,7 @@ func TestEncodingsBelongToTheFormat(t *testing.T) {
 		{"delivery", appendRow(nil, &r)},
 		{"due", appendDue(nil, 20000, &r)},
 		{"event", appendEvent(nil, &e)},
+		{"event of a trace", appendEvent(nil, &traced)},
 		{"attempt", appendAttempt(nil, &store.Attempt{At: 1, Took: 2, Class: "transient", Code: 503, Answer: "a", Address: "b", Counted: true})},
 		{"destination", appendDestination(nil, &d)},
 		{"destination that fails", appendDestination(nil, &failing)},
