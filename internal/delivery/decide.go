@@ -28,7 +28,8 @@ type ending struct {
 	class   destination.Class
 	after   time.Duration // with Throttled
 	code    int
-	answer  string // fit to show
+	answer  string // of the far side, or fault if it gave none; fit to show
+	fault   string // what the error says, with what to do about it; fit to show
 	address string
 	at      int64 // ns, start
 	took    time.Duration
@@ -84,7 +85,7 @@ func decide(item store.Item, e ending, p policy, now time.Time, chance float64) 
 	switch e.class {
 	case destination.Rejected:
 		o.Attempt.Counted = true
-		o.State, o.Reason, o.Due, o.Attempts = store.Dead, reason("rejected", e.answer), 0, item.Attempts+1
+		o.State, o.Reason, o.Due, o.Attempts = store.Dead, reason("rejected", e.fault), 0, item.Attempts+1
 		return o, healthy
 	case destination.Misconfigured:
 		if !p.current {

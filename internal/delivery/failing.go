@@ -67,7 +67,7 @@ func (s *Scheduler) fails(l *lane, e *ending, now instant) {
 	}
 	lasted := time.Duration(now.mono - f.since)
 	if lasted > patience(l.settings.Schedule) && f.attempts >= failingAttempts {
-		s.holdBack(l, fmt.Sprintf("no attempt has succeeded for %s, %d have failed; the last: %s", strings.TrimSuffix(lasted.Round(time.Minute).String(), "0s"), f.attempts, e.answer), now)
+		s.holdBack(l, fmt.Sprintf("no attempt has succeeded for %s, %d have failed; the last: %s", strings.TrimSuffix(lasted.Round(time.Minute).String(), "0s"), f.attempts, e.fault), now)
 		return
 	}
 	told := f.told
@@ -75,7 +75,7 @@ func (s *Scheduler) fails(l *lane, e *ending, now instant) {
 		f.told++
 	}
 	if f.told > told {
-		s.say(d, Notice{Name: DestinationFailing, Reason: e.answer, Since: f.began, Attempts: f.attempts}, now)
+		s.say(d, Notice{Name: DestinationFailing, Reason: e.fault, Since: f.began, Attempts: f.attempts}, now)
 	} else if now.mono < f.keptAt {
 		return
 	}

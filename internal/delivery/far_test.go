@@ -17,6 +17,10 @@ type hit struct {
 	name    string // of the instance
 }
 
+// farSays is what a far side answers to what it refuses. People read of a hold, or of
+// a death, what the kind says of it instead.
+const farSays = "<Error>no</Error>"
+
 // far is a destination whose answers a test decides.
 type far struct {
 	name   string
@@ -57,7 +61,11 @@ func (f *far) Send(ctx context.Context, d destination.Delivery) (destination.Rec
 	if answer == nil {
 		return destination.Receipt{Code: 200}, nil
 	}
-	return destination.Receipt{Code: 200}, answer(ctx, d)
+	err := answer(ctx, d)
+	if err != nil {
+		return destination.Receipt{Code: 200, Answer: farSays}, err
+	}
+	return destination.Receipt{Code: 200}, nil
 }
 
 func (f *far) Close() error {

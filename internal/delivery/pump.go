@@ -234,7 +234,7 @@ func (s *Scheduler) conclude(a *attempt, j *job, v verdict, e *ending, fell bool
 			l.hold.next(now.mono, holdFirst, holdMost)
 		case l.breaker.fail(keyOf(j.item.ID), now.mono):
 			s.retreat(l)
-			s.log.Warn("the destination fails; it is tried now and then", "developer", l.dest.key.Developer, "destination", l.dest.key.Name, "answer", e.answer)
+			s.log.Warn("the destination fails; it is tried now and then", "developer", l.dest.key.Developer, "destination", l.dest.key.Name, "error", e.fault)
 		}
 		if !l.held() {
 			s.fails(l, e, now)
@@ -252,7 +252,7 @@ func (s *Scheduler) conclude(a *attempt, j *job, v verdict, e *ending, fell bool
 		}
 	case misconfigured:
 		l.proven = false
-		s.holdBack(l, e.answer, now)
+		s.holdBack(l, e.fault, now)
 	case ailing:
 		l.outage.stand(now.mono)
 		l.ailing.push(now.mono)

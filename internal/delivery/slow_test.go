@@ -92,6 +92,7 @@ func TestSettledWhileARead(t *testing.T) {
 		f.answer = takes(time.Second)
 		r.start()
 		defer r.close()
+		settleDown() // the safety net looks at the start, too
 		var items []store.Item
 		items = append(items, r.accept(id)...)
 		n.set(10*time.Second, 0)

@@ -122,7 +122,7 @@ func TestEachAttemptIsASpan(t *testing.T) {
 			a["fantail.kind"] != "fake" || a["fantail.attempt"] != "1" || a["fantail.outcome"] != outcome || a["fantail.event"] != it.ID.Event.String() || a["fantail.event.type"] != "sleep" {
 			t.Errorf("%s: %+v", name, s)
 		}
-		if failed := outcome != "delivered"; s.Failed != failed || failed && s.Error != "slow down" {
+		if failed := outcome != "delivered"; s.Failed != failed || failed && s.Error != farSays {
 			t.Errorf("%s: failed %t, %q", name, s.Failed, s.Error)
 		}
 	}

@@ -77,7 +77,7 @@ func (s *Scheduler) try(a *attempt) {
 		a.legs[i].ending.at = at
 	}
 	if a.crashes {
-		a.legs[0].ending = ending{how: crashed, at: at, answer: diedOfIt}
+		a.legs[0].ending = ending{how: crashed, at: at, answer: diedOfIt, fault: diedOfIt}
 		return
 	}
 	for i, j := range a.jobs {
@@ -191,7 +191,7 @@ func (s *Scheduler) panicked(v any) {
 func judge(ctx context.Context, r destination.Receipt, err error, ok bool, timeout time.Duration) (e ending) {
 	e.code, e.address = r.Code, showable(r.Address)
 	if !ok {
-		e.how, e.answer = panicked, "destination panicked"
+		e.how, e.answer, e.fault = panicked, "destination panicked", "destination panicked"
 		return e
 	}
 	e.answer = showable(r.Answer)
@@ -200,7 +200,7 @@ func judge(ctx context.Context, r destination.Receipt, err error, ok bool, timeo
 	}
 	defer func() {
 		if recover() != nil { // an Error or Unwrap method that is broken
-			e.how, e.class, e.answer = failed, destination.Transient, "unreadable error"
+			e.how, e.class, e.answer, e.fault = failed, destination.Transient, "unreadable error", "unreadable error"
 		}
 	}()
 	e.how = failed
@@ -216,8 +216,9 @@ func judge(ctx context.Context, r destination.Receipt, err error, ok bool, timeo
 			e.how, text = interrupted, cause.Error()
 		}
 	}
+	e.fault = showable(text)
 	if e.answer == "" || e.how != failed {
-		e.answer = showable(text)
+		e.answer = e.fault
 	}
 	return e
 }
