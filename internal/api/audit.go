@@ -37,7 +37,7 @@ func (c countsView) sums() bool {
 
 // audit says what became of everything accepted.
 func (a *API) audit(c *call) error {
-	q := c.query("developer", "deep")
+	q := &c.query
 	deep := q.flag("deep")
 	if q.err != nil {
 		return q.err

@@ -27,6 +27,7 @@ type call struct {
 	http.ResponseWriter
 	r     *http.Request
 	who   *principal
+	query query
 	wrote bool
 }
 

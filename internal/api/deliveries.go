@@ -92,7 +92,7 @@ func (a *API) deliveryQuery(who *principal, s selection) (store.DeliveryQuery, b
 }
 
 func (a *API) listDeliveries(c *call) error {
-	q := c.query("developer", "destination", "state*", "event", "since", "until", "limit", "cursor")
+	q := &c.query
 	s := selection{
 		developer: q.text("developer"), destination: q.text("destination"), event: q.text("event"),
 		states: q.values["state"], since: q.time("since"), until: q.time("until"), limit: q.limit(), cursor: q.text("cursor"),
@@ -128,9 +128,6 @@ func (a *API) deliveryOf(c *call) (store.DeliveryID, error) {
 }
 
 func (a *API) getDelivery(c *call) error {
-	if q := c.query(); q.err != nil {
-		return q.err
-	}
 	id, err := a.deliveryOf(c)
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func place(s *delivery.Status) string {
 
 // listDestinations lists by developer and name, which is what people look for.
 func (a *API) listDestinations(c *call) error {
-	q := c.query("developer", "state", "limit", "cursor")
+	q := &c.query
 	limit := q.limit()
 	after, err := base64.RawURLEncoding.DecodeString(q.text("cursor"))
 	if err != nil {

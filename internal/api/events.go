@@ -40,7 +40,7 @@ func viewEvent(names *Names) func(*store.EventRecord) eventView {
 }
 
 func (a *API) listEvents(c *call) error {
-	q := c.query("developer", "type*", "user", "since", "until", "unmatched", "limit", "cursor")
+	q := &c.query
 	eq := store.EventQuery{
 		Developers: c.who.developers,
 		Types:      q.values["type"],
@@ -82,9 +82,6 @@ func (a *API) eventOf(c *call) (store.EventRecord, error) {
 }
 
 func (a *API) getEvent(c *call) error {
-	if q := c.query(); q.err != nil {
-		return q.err
-	}
 	record, err := a.eventOf(c)
 	if err != nil {
 		return err

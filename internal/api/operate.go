@@ -23,11 +23,7 @@ func (c *call) whole() error {
 // erase erases the data of a user. Doing it again is harmless, and does what
 // was left when it was cut short.
 func (a *API) erase(c *call) error {
-	q := c.query("developer")
-	if q.err != nil {
-		return q.err
-	}
-	developer, user := q.text("developer"), c.r.PathValue("id")
+	developer, user := c.query.text("developer"), c.r.PathValue("id")
 	if developer == "" {
 		return refuse(400, "missing_developer", "the parameter developer must name the developer whose user it is")
 	}

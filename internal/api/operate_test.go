@@ -28,6 +28,7 @@ func TestChangeOneDelivery(t *testing.T) {
 	}{
 		{"/retry", `{"rebind":true}`, 409, "conflict"}, // it is not frozen
 		{"/cancel", "", 200, `{"id":"` + id + `","from":"pending","to":"cancelled"}`},
+		{"/retry?rebind=true", "", 400, "unknown parameter"}, // taken for a plain retry, it would send again
 		{"/cancel", "", 409, "the delivery is cancelled"},
 		{"/retry", "", 200, `{"id":"` + id + `","from":"cancelled","to":"pending"}`},
 		{"/cancel", "{}", 200, `"to":"cancelled"`},
@@ -43,6 +44,17 @@ func TestChangeOneDelivery(t *testing.T) {
 	}
 	if got := r.do("POST", "/v1/deliveries/"+id+"9/cancel", ""); got.status != 404 {
 		t.Errorf("an unknown delivery: %s", got)
+	}
+}
+
+// Whoever asks for some metrics gets these alone.
+func TestMetricsByName(t *testing.T) {
+	r := newRig(t, setup{})
+	for query, want := range map[string]bool{"": true, "?name[]=x&name[]=fantail_events_accepted_total": true, "?name[]=x": false} {
+		got := r.do("GET", "/metrics"+query, "")
+		if got.status != 200 || strings.Contains(string(got.body), "fantail_events_accepted_total") != want {
+			t.Errorf("%s: %s", query, got)
+		}
 	}
 }
 

@@ -17,29 +17,40 @@ const (
 )
 
 // query is the query of a request, read strictly: a filter with a typing
-// error must not select everything.
+// error must not select everything, nor a change with one do another thing.
 type query struct {
 	values url.Values
-	err    error // the first fault
+	err    error // the first fault of a value
 }
 
-// query reads the parameters of c. A name that ends in * may stand several times.
-func (c *call) query(known ...string) *query {
+// readQuery reads the query of c and refuses what is not known.
+func (c *call) readQuery(known params) error {
+	if c.r.URL.RawQuery == "" || slices.Equal(known, anyQuery) {
+		return nil
+	}
 	values, err := url.ParseQuery(c.r.URL.RawQuery)
-	q := &query{values: values}
 	if err != nil {
-		q.err = refuse(400, "invalid_parameter", "the query cannot be read: "+err.Error())
+		return refuse(400, "invalid_parameter", "the query cannot be read: "+err.Error())
 	}
 	for name, given := range values {
 		switch {
 		case slices.Contains(known, name+"*"):
 		case !slices.Contains(known, name):
-			q.err = refuse(400, "invalid_parameter", fmt.Sprintf("unknown parameter %q: want %s", name, strings.ReplaceAll(strings.Join(known, ", "), "*", "")))
+			return refuse(400, "invalid_parameter", fmt.Sprintf("unknown parameter %q: %v", name, known))
 		case len(given) > 1:
-			q.err = refuse(400, "invalid_parameter", fmt.Sprintf("the parameter %q stands twice", name))
+			return refuse(400, "invalid_parameter", fmt.Sprintf("the parameter %q stands twice", name))
 		}
 	}
-	return q
+	c.query.values = values
+	return nil
+}
+
+// String says what is wanted.
+func (p params) String() string {
+	if len(p) == 0 {
+		return "this call takes none in its query"
+	}
+	return "want " + strings.ReplaceAll(strings.Join(p, ", "), "*", "")
 }
 
 func (q *query) text(name string) string { return q.values.Get(name) }

@@ -83,7 +83,7 @@ func (a *API) createReplay(c *call) error {
 
 // listReplays lists what is remembered; a cursor is the last id of the page before.
 func (a *API) listReplays(c *call) error {
-	q := c.query("developer", "limit", "cursor")
+	q := &c.query
 	limit, before := q.limit(), uint64(1<<32)
 	if s := q.text("cursor"); s != "" {
 		var err error
@@ -125,9 +125,6 @@ func (a *API) replayOf(c *call) (replay.Replay, error) {
 }
 
 func (a *API) getReplay(c *call) error {
-	if q := c.query(); q.err != nil {
-		return q.err
-	}
 	p, err := a.replayOf(c)
 	if err != nil {
 		return err
@@ -136,9 +133,6 @@ func (a *API) getReplay(c *call) error {
 }
 
 func (a *API) cancelReplay(c *call) error {
-	if q := c.query(); q.err != nil {
-		return q.err
-	}
 	p, err := a.replayOf(c)
 	if err != nil {
 		return err

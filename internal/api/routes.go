@@ -10,44 +10,57 @@ import (
 
 // operation is one call of the API. The error of do is answered as JSON.
 type operation struct {
-	may scope // needed to call it
-	do  func(*API, *call) error
+	may   scope // needed to call it
+	do    func(*API, *call) error
+	query params // any other parameter is refused
 }
+
+// params are the names that a query may have. One that ends in * may stand several times.
+type params []string
+
+// anyQuery is for an operation that judges its query itself.
+var anyQuery = params{"*"}
 
 // endpoint is what stands at one path, by method.
 type endpoint map[string]operation
 
 // routes is the whole API.
 var routes = map[string]endpoint{
-	"/v1/events":                 {"POST": {canIngest, (*API).postEvent}, "GET": {canRead, (*API).listEvents}},
-	"/v1/events/batch":           {"POST": {canIngest, (*API).postBatch}},
-	"/v1/events/{id}":            {"GET": {canRead, (*API).getEvent}},
-	"/v1/events/{id}/body":       {"GET": {canRead, (*API).getBody}},
-	"/v1/deliveries":             {"GET": {canRead, (*API).listDeliveries}},
-	"/v1/deliveries/retry":       {"POST": {canOperate, (*API).retryMany}},
-	"/v1/deliveries/cancel":      {"POST": {canOperate, (*API).cancelMany}},
-	"/v1/deliveries/{id}":        {"GET": {canRead, (*API).getDelivery}},
-	"/v1/deliveries/{id}/retry":  {"POST": {canOperate, (*API).retryOne}},
-	"/v1/deliveries/{id}/cancel": {"POST": {canOperate, (*API).cancelOne}},
-	"/v1/replays":                {"POST": {canOperate, (*API).createReplay}, "GET": {canRead, (*API).listReplays}},
-	"/v1/replays/{id}":           {"GET": {canRead, (*API).getReplay}, "DELETE": {canOperate, (*API).cancelReplay}},
-	"/v1/destinations":           {"GET": {canRead, (*API).listDestinations}},
-	"/v1/destinations/{developer}/{destination}/pause":  {"POST": {canOperate, (*API).pause}},
-	"/v1/destinations/{developer}/{destination}/resume": {"POST": {canOperate, (*API).resume}},
-	"/v1/destinations/{developer}/{destination}/rebind": {"POST": {canOperate, (*API).rebind}},
-	"/v1/destinations/{developer}/{destination}/check":  {"POST": {canOperate, (*API).check}},
-	"/v1/destinations/{developer}/{destination}/test":   {"POST": {canOperate, (*API).test}},
-	"/v1/audit":                            {"GET": {canRead, (*API).audit}},
-	"/v1/users/{id}/data":                  {"DELETE": {canOperate, (*API).erase}},
-	"/v1/payloads/{id}/link":               {"POST": {canRead, (*API).linkPayload}},
-	"/payloads/{day}/{developer}/{object}": {"GET": {anyone, (*API).getPayload}},
-	"/v1/reload":                           {"POST": {canOperate, (*API).reload}},
-	"/v1/backup":                           {"POST": {canOperate, (*API).backup}},
-	"/v1/egress":                           {"GET": {canRead, (*API).egress}},
-	"/metrics":                             {"GET": {canRead, (*API).metrics}},
-	"/healthz":                             {"GET": {anyone, (*API).healthz}},
-	"/readyz":                              {"GET": {anyone, (*API).readyz}},
-	"/openapi.yaml":                        {"GET": {anyone, (*API).openapi}},
+	"/v1/events": {
+		"POST": {canIngest, (*API).postEvent, nil},
+		"GET":  {canRead, (*API).listEvents, params{"developer", "type*", "user", "since", "until", "unmatched", "limit", "cursor"}},
+	},
+	"/v1/events/batch":           {"POST": {canIngest, (*API).postBatch, nil}},
+	"/v1/events/{id}":            {"GET": {canRead, (*API).getEvent, nil}},
+	"/v1/events/{id}/body":       {"GET": {canRead, (*API).getBody, nil}},
+	"/v1/deliveries":             {"GET": {canRead, (*API).listDeliveries, params{"developer", "destination", "state*", "event", "since", "until", "limit", "cursor"}}},
+	"/v1/deliveries/retry":       {"POST": {canOperate, (*API).retryMany, nil}},
+	"/v1/deliveries/cancel":      {"POST": {canOperate, (*API).cancelMany, nil}},
+	"/v1/deliveries/{id}":        {"GET": {canRead, (*API).getDelivery, nil}},
+	"/v1/deliveries/{id}/retry":  {"POST": {canOperate, (*API).retryOne, nil}},
+	"/v1/deliveries/{id}/cancel": {"POST": {canOperate, (*API).cancelOne, nil}},
+	"/v1/replays": {
+		"POST": {canOperate, (*API).createReplay, nil},
+		"GET":  {canRead, (*API).listReplays, params{"developer", "limit", "cursor"}},
+	},
+	"/v1/replays/{id}": {"GET": {canRead, (*API).getReplay, nil}, "DELETE": {canOperate, (*API).cancelReplay, nil}},
+	"/v1/destinations": {"GET": {canRead, (*API).listDestinations, params{"developer", "state", "limit", "cursor"}}},
+	"/v1/destinations/{developer}/{destination}/pause":  {"POST": {canOperate, (*API).pause, nil}},
+	"/v1/destinations/{developer}/{destination}/resume": {"POST": {canOperate, (*API).resume, nil}},
+	"/v1/destinations/{developer}/{destination}/rebind": {"POST": {canOperate, (*API).rebind, nil}},
+	"/v1/destinations/{developer}/{destination}/check":  {"POST": {canOperate, (*API).check, nil}},
+	"/v1/destinations/{developer}/{destination}/test":   {"POST": {canOperate, (*API).test, params{"type", "provider", "user", "seed"}}},
+	"/v1/audit":                            {"GET": {canRead, (*API).audit, params{"developer", "deep"}}},
+	"/v1/users/{id}/data":                  {"DELETE": {canOperate, (*API).erase, params{"developer"}}},
+	"/v1/payloads/{id}/link":               {"POST": {canRead, (*API).linkPayload, nil}},
+	"/payloads/{day}/{developer}/{object}": {"GET": {anyone, (*API).getPayload, anyQuery}},
+	"/v1/reload":                           {"POST": {canOperate, (*API).reload, nil}},
+	"/v1/backup":                           {"POST": {canOperate, (*API).backup, nil}},
+	"/v1/egress":                           {"GET": {canRead, (*API).egress, nil}},
+	"/metrics":                             {"GET": {canRead, (*API).metrics, params{"name[]*"}}},
+	"/healthz":                             {"GET": {anyone, (*API).healthz, nil}},
+	"/readyz":                              {"GET": {anyone, (*API).readyz, nil}},
+	"/openapi.yaml":                        {"GET": {anyone, (*API).openapi, nil}},
 }
 
 // newMux registers paths without methods: the mux's own answers to a wrong
@@ -83,6 +96,10 @@ func (a *API) at(e endpoint, allow string) http.Handler {
 			return
 		}
 		if err := a.admit(c, op.may); err != nil {
+			a.fail(c, err)
+			return
+		}
+		if err := c.readQuery(op.query); err != nil {
 			a.fail(c, err)
 			return
 		}

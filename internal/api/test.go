@@ -29,10 +29,7 @@ type testView struct {
 // From there on nothing tells it from any other: it is stored, delivered,
 // retried, logged and counted. The event is the body, or made up.
 func (a *API) test(c *call) error {
-	q := c.query("type", "provider", "user", "seed")
-	if q.err != nil {
-		return q.err
-	}
+	q := &c.query
 	if err := checkEncoding(c.r); err != nil {
 		return err
 	}
