@@ -213,7 +213,7 @@ func (a *ambient) load(ctx context.Context) (sdk.CredentialsProvider, error) {
 // where the operator has set AWS_CA_BUNDLE; and of a client that it can change
 // it replaces the dialer, and with it the guard.
 func through(ours sdk.HTTPClient) func(*middleware.Stack) error {
-	handler := smithyhttp.NewClientHandler(ours)
+	handler := smithyhttp.NewClientHandlerWithOptions(ours)
 	return func(stack *middleware.Stack) error {
 		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("EngineConnections",
 			func(ctx context.Context, in middleware.DeserializeInput, _ middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
