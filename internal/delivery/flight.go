@@ -25,7 +25,8 @@ import (
 // attempt that failed; with others beside it, it counts from the ninth crash
 // running on. An attempt that ends in any other way clears it, and so does a
 // clean stop. What cannot be read (torn, foreign, from a shorter file) is no
-// record of anything.
+// record of anything, but may have been one of another suspect in flight: beside
+// it no crash counts.
 type Flight struct {
 	mu       sync.Mutex
 	mem      []byte // nil: remembers nothing over a crash
@@ -106,9 +107,11 @@ func OpenFlight(path string, slots int) (*Flight, error) {
 func NewFlight(mem []byte) *Flight {
 	f := &Flight{mem: mem, suspects: make(map[store.DeliveryID]*suspect), most: math.MaxInt}
 	var tried []*suspect
+	torn := false
 	for i := range len(mem) / slotSize {
 		slot := f.slot(i)
 		if binary.LittleEndian.Uint32(slot[slotCrc:]) != crc32.Checksum(slot[slotState:slotEnd], crcTable) {
+			torn = torn || !isZero(slot)
 			continue
 		}
 		sp := &suspect{
@@ -134,7 +137,7 @@ func NewFlight(mem []byte) *Flight {
 	}
 	for _, sp := range tried {
 		sp.most = uint16(min((len(tried)+1)/2, math.MaxUint16))
-		sp.charge = len(tried) == 1 && (sp.state == slotAlone || sp.crashes >= chargeAfter)
+		sp.charge = len(tried) == 1 && !torn && (sp.state == slotAlone || sp.crashes >= chargeAfter)
 	}
 	for _, sp := range f.suspects {
 		sp.state = slotWaiting
@@ -355,6 +358,15 @@ func (f *Flight) write(i int, state byte, id store.DeliveryID, sp *suspect) {
 	binary.LittleEndian.PutUint32(b[18:], id.Dest)
 	binary.LittleEndian.PutUint32(b[22:], id.Replay)
 	binary.LittleEndian.PutUint32(slot[slotCrc:], crc32.Checksum(slot[slotState:slotEnd], crcTable))
+}
+
+func isZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func readID(b []byte) store.DeliveryID {

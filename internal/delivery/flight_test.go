@@ -129,6 +129,34 @@ func TestWhoIsCharged(t *testing.T) {
 	}
 }
 
+// TestTornRecordChargesNobody: a process that is killed while it writes down that
+// one of two suspects is not alone any more leaves a record of the other only.
+func TestTornRecordChargesNobody(t *testing.T) {
+	a, b := flightID(1), flightID(2)
+	mem := make([]byte, 8*slotSize)
+	for range aloneAfter {
+		f := NewFlight(mem)
+		f.begin()
+		f.start(a, 0, false)
+		f.start(b, 0, false)
+	}
+	f := NewFlight(mem)
+	f.begin()
+	for _, id := range []store.DeliveryID{a, b} {
+		f.start(id, 0, true)
+	}
+	f.slot(f.suspects[b].slot)[slotState] = slotBeside // and not yet the checksum
+	f = NewFlight(mem)
+	if doubtful, charge := f.suspect(a, 0); !doubtful || charge {
+		t.Errorf("suspect %t, charged %t with what may be the doing of another", doubtful, charge)
+	}
+	f.begin()
+	f.start(a, 0, true)
+	if _, charge := NewFlight(mem).suspect(a, 0); !charge {
+		t.Error("the crash after that is not charged")
+	}
+}
+
 // TestChangeKeepsTheSlot: a change of a delivery in flight must not give its slot to another.
 func TestChangeKeepsTheSlot(t *testing.T) {
 	mem := make([]byte, 4*slotSize)
