@@ -112,7 +112,7 @@ func (r *changeRequest) selection(state store.State) (selection, error) {
 }
 
 // retryMany retries what is dead, unless another state is named: retrying what
-// was delivered sends it again.
+// was delivered sends it again. What a replay has brought since is left out.
 func (a *API) retryMany(c *call) error {
 	var r changeRequest
 	if err := c.decode(&r); err != nil {
@@ -121,7 +121,7 @@ func (a *API) retryMany(c *call) error {
 	if r.Rebind {
 		return a.changeStep(c, &r, store.Rebind, store.Pending)
 	}
-	return a.changeStep(c, &r, store.Retry, store.Dead)
+	return a.changeStep(c, &r, store.RetryLatest, store.Dead)
 }
 
 func (a *API) cancelMany(c *call) error {

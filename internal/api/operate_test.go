@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
@@ -104,6 +105,40 @@ func TestChangeManyInSteps(t *testing.T) {
 	}
 	if got := stateOf(r, first+"_1"); got != "cancelled" {
 		t.Errorf("%s", got)
+	}
+}
+
+// What a replay has brought since is not sent again with the rest; by its id it is.
+func TestRetryOfManyLeavesOutWhatHasArrived(t *testing.T) {
+	r := newRig(t, setup{})
+	ctx := t.Context()
+	var dead []store.DeliveryID
+	settle := func(id store.DeliveryID, version uint32, state store.State) {
+		t.Helper()
+		it := store.Item{ID: id, Version: version, Queue: store.QueueID{Dest: id.Dest}}
+		if ss, err := r.store.Settle(ctx, time.Now(), []store.Outcome{{Item: it, State: state}}); err != nil || ss[0].Stale {
+			t.Fatal(ss, err)
+		}
+	}
+	for range 2 {
+		id, err := store.ParseDeliveryID(r.post(sleep) + "_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		settle(id, 1, store.Dead)
+		dead = append(dead, id)
+	}
+	ms, err := r.store.Replay(ctx, time.Now(), 1, []store.Want{{Event: dead[0].Event, Day: dead[0].Day, Dest: dead[0].Dest}})
+	if err != nil || ms[0].Err != nil {
+		t.Fatal(ms, err)
+	}
+	settle(ms[0].ID, ms[0].Item.Version, store.Delivered)
+	a := r.do("POST", "/v1/deliveries/retry", `{"developer":"acme","state":"dead"}`)
+	if string(a.body) != `{"matched":2,"changed":1,"next":""}`+"\n" || stateOf(r, dead[0].String()) != "dead" || stateOf(r, dead[1].String()) != "pending" {
+		t.Errorf("%s: %s, %s", a, stateOf(r, dead[0].String()), stateOf(r, dead[1].String()))
+	}
+	if a := r.do("POST", "/v1/deliveries/"+dead[0].String()+"/retry", ""); a.status != 200 {
+		t.Errorf("by its id: %s", a)
 	}
 }
 

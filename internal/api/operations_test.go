@@ -28,7 +28,8 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 	ctx := t.Context()
 	first := func(next func(func(any, error) bool)) { next(func(any, error) bool { return false }) }
 	all := func(next func(func(any, error) bool)) { next(func(any, error) bool { return true }) } // an answer counts at its end
-	calls := map[string]map[string]func(){ // by operation and method of the client; what is refused was asked all the same
+	// By operation and method of the client; what is refused was asked all the same.
+	calls := map[string]map[string]func(){
 		"sendEvent":         {"Send": func() { _, _ = c.Send(ctx, client.SendRequest{Developer: "acme", Body: []byte(sleep)}) }},
 		"sendBatch":         {"SendBatch": func() { all(seq(c.SendBatch(ctx, []byte("{}\n")))) }},
 		"listEvents":        {"Events": func() { first(seq(c.Events(ctx, client.EventFilter{}))) }},

@@ -28,8 +28,8 @@ func TestRetryAndCancelOverASelection(t *testing.T) {
 	}
 	for _, tc := range []struct{ args, path, body, out string }{
 		{"retry --developer acme --destination app --state dead --since 6h", "retry",
-			`{"developer":"acme","destination":"app","state":"dead","since":"2026-07-01T06:00:00Z"}`, "retried 501 deliveries; 2 had changed meanwhile or another delivery of their event is pending there\n"},
-		{"retry --all --yes", "retry", `{"state":"dead","all":true}`, "retried 501 deliveries; 2 had changed meanwhile or another delivery of their event is pending there\n"},
+			`{"developer":"acme","destination":"app","state":"dead","since":"2026-07-01T06:00:00Z"}`, "retried 501 deliveries; 2 had changed meanwhile or another delivery of their event is pending there, or has arrived since\n"},
+		{"retry --all --yes", "retry", `{"state":"dead","all":true}`, "retried 501 deliveries; 2 had changed meanwhile or another delivery of their event is pending there, or has arrived since\n"},
 		{"retry --developer acme --rebind --json", "retry", `{"developer":"acme","state":"pending","rebind":true}`, `{"matched":503,"changed":501}` + "\n"},
 		{"cancel --event x --until 2026-07-01", "cancel", `{"state":"pending","event":"x","until":"2026-07-01T00:00:00Z"}`, "cancelled 501 deliveries; 2 had changed meanwhile or needed nothing\n"},
 	} {

@@ -9,7 +9,7 @@ import (
 )
 
 func newRetry(e *env) *cobra.Command {
-	ch := &change{env: e, did: "retried", asking: "Retry", spared: "another delivery of their event is pending there"}
+	ch := &change{env: e, did: "retried", asking: "Retry", spared: "another delivery of their event is pending there, or has arrived since"}
 	cmd := &cobra.Command{
 		Use:   "retry ID... | --developer NAME [--destination NAME] [--state STATE] [--since TIME] [--until TIME]",
 		Short: "Try deliveries again, by hand",

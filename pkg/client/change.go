@@ -60,7 +60,8 @@ type Changed struct {
 
 // RetryAll retries every delivery selected. It works in chunks and calls
 // progress, which may be nil, after each with the sums so far. What was
-// changed before an error stays changed.
+// changed before an error stays changed. Matched but not changed is, among
+// others, what another delivery of the event has brought since.
 func (c *Client) RetryAll(ctx context.Context, s Selection, progress func(Changed)) (Changed, error) {
 	return c.changeAll(ctx, "/v1/deliveries/retry", s, progress)
 }

@@ -25,7 +25,7 @@ func (s *Store) Move(ctx context.Context, now time.Time, c store.Change, ids []s
 		return nil, err
 	}
 	defer s.leave()
-	if c < store.Cancel || c > store.Expire {
+	if c < store.Cancel || c > store.RetryLatest {
 		return nil, fmt.Errorf("move deliveries: change %d", c)
 	}
 	out := make([]store.Moved, 0, len(ids))
@@ -45,7 +45,7 @@ func (s *Store) moveChunk(now time.Time, c store.Change, reason string, ids []st
 	s.change.Lock()
 	defer s.change.Unlock()
 	m := mover{changes: s.begin(now), change: c, reason: reason}
-	if c == store.Retry {
+	if m.retries() {
 		var err error
 		if m.family, err = openFamily(s.db); err != nil {
 			m.b.Close()
@@ -71,6 +71,8 @@ type mover struct {
 	family *family // to retry; else nil
 }
 
+func (c *mover) retries() bool { return c.change == store.Retry || c.change == store.RetryLatest }
+
 func (c *mover) move(id store.DeliveryID, out *store.Moved) error {
 	out.ID = id
 	r, ok, err := c.row(id)
@@ -94,16 +96,16 @@ func (c *mover) move(id store.DeliveryID, out *store.Moved) error {
 		next.State, next.Reason = store.Dead, reasonExpired
 	case c.change == store.Rebind && pending && r.Settings != 0:
 		next.Settings = 0
-	case c.change == store.Retry:
+	case c.retries():
 		if there, err := c.s.hasBody(id.Day, id.Event); err != nil {
 			return err
 		} else if !there { // nothing is left that could be delivered
 			out.Err = store.ErrNotFound
 			return nil
 		}
-		if doubled, err := c.doubles(id); err != nil {
+		if doubles, err := c.doubles(id, &r); err != nil {
 			return err
-		} else if doubled {
+		} else if doubles {
 			out.Err = store.ErrConflict
 			return nil
 		}
@@ -124,13 +126,15 @@ func (c *mover) move(id store.DeliveryID, out *store.Moved) error {
 	return nil
 }
 
-// doubles tells whether another delivery of the event to the destination is pending.
-func (c *mover) doubles(id store.DeliveryID) (yes bool, err error) {
-	err = c.family.each(id.Event, func(other store.DeliveryID, r *row) {
+// doubles tells whether another delivery of the event to the destination is
+// pending or, to RetryLatest, was delivered since r stands as it does.
+func (c *mover) doubles(id store.DeliveryID, r *row) (yes bool, err error) {
+	err = c.family.each(id.Event, func(other store.DeliveryID, o *row) {
 		if changed, ok := c.rows[other]; ok {
-			r = &changed
+			o = &changed
 		}
-		yes = yes || other != id && other.Dest == id.Dest && r.State == store.Pending
+		arrived := c.change == store.RetryLatest && o.State == store.Delivered && o.Changed > r.Changed
+		yes = yes || other != id && other.Dest == id.Dest && (o.State == store.Pending || arrived)
 	})
 	return yes, err
 }

@@ -156,6 +156,12 @@ func brokenReplays() []mutant {
 			}
 			return out, err
 		})},
+		{rule: "a retry of many sends again what has arrived", caught: "replay/a retry of many leaves out what has arrived", breaks: moves(func(m *model, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
+			if c == store.RetryLatest {
+				c = store.Retry
+			}
+			return m.Move(bg, now, c, ids)
+		})},
 		{rule: "wants are answered in another order", caught: "replay/a batch belongs to its wants", breaks: replays(func(m *model, now time.Time, replay uint32, wants []store.Want) ([]store.Moved, error) {
 			out, err := m.Replay(bg, now, replay, wants)
 			slices.Reverse(out)

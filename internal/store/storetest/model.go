@@ -278,11 +278,15 @@ func (m *model) change(now time.Time, c store.Change, id store.DeliveryID) store
 		return store.Moved{ID: id, Err: store.ErrNotFound}
 	}
 	out := store.Moved{ID: id, From: row.state, To: row.state}
+	arrived := c == store.RetryLatest && m.arrived(id)
+	if c == store.RetryLatest {
+		c = store.Retry
+	}
 	switch {
 	case c == store.Retry && m.at(id.Day, id.Event).gone != "":
 		out.Err = store.ErrNotFound
 		return out
-	case c == store.Retry && m.doubles(id), c != store.Retry && row.state != store.Pending, c == store.Rebind && row.Queue.Settings == 0:
+	case arrived, c == store.Retry && m.doubles(id), c != store.Retry && row.state != store.Pending, c == store.Rebind && row.Queue.Settings == 0:
 		out.Err = store.ErrConflict
 		return out
 	}

@@ -51,6 +51,17 @@ func (m *model) doubles(id store.DeliveryID) bool {
 	return false
 }
 
+// arrived tells whether another delivery of the event to the destination was
+// delivered after this one last changed.
+func (m *model) arrived(id store.DeliveryID) bool {
+	for other, row := range m.rows {
+		if other != id && other.Event == id.Event && other.Dest == id.Dest && row.state == store.Delivered && row.changed > m.rows[id].changed {
+			return true
+		}
+	}
+	return false
+}
+
 func (m *model) again(now time.Time, replay uint32, w store.Want) store.Moved {
 	id := store.DeliveryID{Day: max(w.Day, event.DayOf(now)), Event: w.Event, Dest: w.Dest, Replay: replay}
 	pending := false

@@ -199,7 +199,7 @@ func (t *trial) settle() {
 
 func (t *trial) move() {
 	t.Helper()
-	c := store.Change(1 + t.rnd.IntN(4))
+	c := store.Change(1 + t.rnd.IntN(5))
 	var ids []store.DeliveryID
 	for range min(1+t.rnd.IntN(4), len(t.ids)) {
 		id := pick(t, t.ids...)

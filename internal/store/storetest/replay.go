@@ -17,6 +17,7 @@ func replayCases() []scenario {
 		{"can be repeated", 0, replayAgain},
 		{"another replay", 0, replayAnother},
 		{"a retry by hand doubles nothing either", 0, replayRetried},
+		{"a retry of many leaves out what has arrived", 0, replayArrived},
 		{"a batch belongs to its wants", 0, replayBatch},
 		{"thousands at once", 0, replayThousands},
 		{"of nothing known", 0, replayUnknown},
@@ -192,6 +193,36 @@ func replayAnother(r *rig) {
 	r.must("retry the first delivery", r.move(store.Retry, its[0].ID)[0].Err)
 	r.wants("beside the first delivery, retried", r.replay(3, w)[0].Err, store.ErrConflict)
 	r.counts(dests[0], store.Counts{Accepted: 3, Pending: 1, Cancelled: 1, Delivered: 1})
+}
+
+// replayArrived: a retry of many leaves out what another delivery has brought
+// since, on whatever day; one by hand sends it again.
+func replayArrived(r *rig) {
+	dests := r.dests(2)
+	its := r.post(dests...)
+	r.settle(r.rejected(its[0]), r.rejected(its[1]))
+	r.advance(30 * time.Hour)
+	w := r.want(its[0])
+	replayed := r.made(r.replay(1, w)[0], 1, w)
+	r.wants("beside a pending replay", r.move(store.RetryLatest, its[0].ID)[0].Err, store.ErrConflict)
+	r.advance(time.Minute)
+	r.settle(r.delivered(replayed))
+	r.advance(time.Minute)
+	out := r.move(store.RetryLatest, its[0].ID, its[1].ID)
+	if want := (store.Moved{ID: its[0].ID, From: store.Dead, To: store.Dead, Err: store.ErrConflict}); out[0] != want {
+		r.Errorf("retried though a replay has brought it: %+v, want %+v", out[0], want)
+	}
+	r.must("another destination's", out[1].Err)
+	r.stands(its[1].ID, store.Pending)
+	r.must("one that nothing overtook", r.move(store.RetryLatest, out[1].ID)[0].Err)
+
+	first := r.move(store.Retry, its[0].ID)[0]
+	r.must("by hand", first.Err)
+	r.advance(time.Minute)
+	r.settle(r.rejected(first.Item))
+	r.advance(time.Minute)
+	r.must("dead after the replay was delivered", r.move(store.RetryLatest, its[0].ID)[0].Err)
+	r.counts(dests[0], store.Counts{Accepted: 2, Pending: 1, Delivered: 1})
 }
 
 // replayRetried: of the deliveries of an event to a destination one at most is
