@@ -21,6 +21,7 @@ type try struct {
 	again    time.Duration // then: the wait until the next probe
 	current  bool          // the settings were still current at the end
 	unfrozen bool          // a rebind overlapped
+	crashes  int           // of the delivery, before it ended
 	released int64         // when it did, where the settings were not current: it must not freeze to them; 0: none did
 	roll     *dice
 }
@@ -39,7 +40,7 @@ type call struct {
 func (m *Model) started(p *place, ds []destination.Delivery, deadline int64) *call {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if p.process.dead.Load() {
+	if !p.process.alive() {
 		return nil
 	}
 	now := m.clock()
@@ -106,7 +107,7 @@ func (m *Model) try(c *call, l *lane, sent *destination.Delivery, now int64) *tr
 	if d.tried > 1000 {
 		panic("a delivery is tried in a hot loop: " + m.trace(d))
 	}
-	d.flying = t
+	d.flying, d.unread = t, 0
 	m.waits(d)
 	return t
 }
@@ -116,7 +117,7 @@ func (m *Model) ended(t *try, e ending, after time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := t.call
-	if p := m.process; p == nil || p.dead.Load() || t.ending != running {
+	if p := m.process; p == nil || !p.alive() || t.ending != running {
 		return
 	}
 	t.ending, t.after = e, after
@@ -139,6 +140,7 @@ func (m *Model) ended(t *try, e ending, after time.Duration) {
 		if t.d.flying == t {
 			t.d.flying = nil
 		}
+		t.crashes = t.d.crashes
 		t.d.clear()
 		t.d.ended = append(t.d.ended, t)
 		m.waits(t.d)

@@ -47,6 +47,7 @@ type process struct {
 	engine   *engine
 	n        int
 	dead     atomic.Bool
+	dying    sync.Mutex    // held while it dies
 	died     chan struct{} // closed when dead
 	store    *pebblestore.Store
 	rec      *recorder
@@ -173,19 +174,42 @@ func (e *engine) stop(grace time.Duration) {
 // cutPower ends p at this instant: what it has written so far, or the percentage of
 // it that was not synced, is all that is left.
 func (e *engine) cutPower(p *process, power bool, percent int) {
-	if !p.dead.CompareAndSwap(false, true) {
+	memory, ok := p.die()
+	if !ok {
 		return
 	}
 	rng := rand.New(rand.NewPCG(e.sc.Seed, uint64(p.n)))
 	e.after = &remains{
 		disk: e.disk.after(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng}),
-		at:   time.Now().UnixNano(), memory: slices.Clone(e.memory), power: power,
+		at:   time.Now().UnixNano(), memory: memory, power: power,
 	}
 	if power {
 		clear(e.after.memory)
 	}
 	close(p.died)
 	e.crashed <- struct{}{}
+}
+
+// die returns the flight record as p leaves it, before anything else learns that
+// p is dead: the engine then cuts its attempts, which takes them out of it. False
+// if p was dead.
+func (p *process) die() ([]byte, bool) {
+	p.dying.Lock()
+	defer p.dying.Unlock()
+	if p.dead.Load() {
+		return nil, false
+	}
+	memory := slices.Clone(p.engine.memory)
+	p.dead.Store(true)
+	return memory, true
+}
+
+// alive tells whether what an attempt does now comes before the death of p. What
+// began before is in the flight record that p leaves.
+func (p *process) alive() bool {
+	p.dying.Lock()
+	defer p.dying.Unlock()
+	return !p.dead.Load()
 }
 
 // bury takes apart what is left of a process that is dead and puts its remains in place.

@@ -80,7 +80,7 @@ func (m *Model) begin(p *process) {
 		d.waiting = map[*parcel]bool{}
 		d.asking, d.rebinds, d.untold = false, 0, false
 		for _, e := range d.all {
-			e.flying, e.ended, e.moving = nil, nil, 0
+			e.flying, e.ended, e.moving, e.unread = nil, nil, 0, 0
 			m.waits(e)
 			p.suspects = p.suspects || e.crashes >= 3
 		}
@@ -139,6 +139,9 @@ func (m *Model) crash(r *remains) {
 		if d.flying != nil {
 			d.accuse(flying == 1, suspects == 1 && d.surely >= 3 || suspects == 0)
 			d.surely++
+		} else if t := d.endedAt(r.at); t != nil { // whether the engine knew so already is not known
+			d.crashes = t.crashes
+			d.accuse(flying == 0, suspects == 0)
 		} else if d.surely < 3 {
 			d.surely = 0
 		}
@@ -146,7 +149,7 @@ func (m *Model) crash(r *remains) {
 			m.faultLocked(d, "it has killed the process %d times and is not charged", d.kills)
 		}
 		// Perhaps: what was due may have been taken at that very instant.
-		flew := d.flying != nil || len(d.ended) > 0 && d.ended[len(d.ended)-1].end == r.at || d.now().state == store.Pending && d.now().due <= m.wall(r.at)
+		flew := d.flying != nil || d.endedAt(r.at) != nil || d.now().state == store.Pending && d.now().due <= m.wall(r.at)
 		switch {
 		case r.power:
 			d.clear()
@@ -174,6 +177,14 @@ func (d *parcel) accuse(alone, only bool) {
 	if d.accused = 0; alone || only && d.crashes+1 >= 9 {
 		d.accused = int(d.now().attempts) + 1
 	}
+}
+
+// endedAt returns the attempt of d that ended at that very instant; nil: none.
+func (d *parcel) endedAt(at int64) *try {
+	if n := len(d.ended); n > 0 && d.ended[n-1].end == at {
+		return d.ended[n-1]
+	}
+	return nil
 }
 
 // clear forgets crashes: d did not cause them, or nobody remembers them.

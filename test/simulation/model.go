@@ -172,6 +172,7 @@ type parcel struct {
 	surely  int               // of those, with the far side as a witness
 	accused int               // attempt that it may be charged with the last of them as; 0: none
 	kills   int               // crashes that it caused since it was charged with one
+	unread  int64             // when its body could not be read, perhaps; its outcome is to come; 0: never
 	took    int               // how often the far side got it
 	gone    bool              // retention took the row
 	notes   []note

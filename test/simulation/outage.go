@@ -15,6 +15,7 @@ import (
 type outage struct {
 	attempts    int
 	since, last int64
+	vague       bool // a fault of our own beside a failure: only the engine knows which came first
 }
 
 func (o *outage) stand(now int64) {
@@ -28,10 +29,12 @@ func (m *Model) fails(l *lane, now int64) {
 	if o.attempts == 0 {
 		o.since = now
 	}
-	o.attempts++
+	if o.attempts++; o.attempts > 1 && m.unreadSince(l, o.last) {
+		o.vague = true
+	}
 	o.last = now
 	v := d.current()
-	if v == nil || v.Hash != l.hash || !d.setup.Enabled || d.paused || d.asking || l.murky {
+	if v == nil || v.Hash != l.hash || !d.setup.Enabled || d.paused || d.asking || l.murky || o.vague {
 		return
 	}
 	var horizon time.Duration
@@ -43,6 +46,34 @@ func (m *Model) fails(l *lane, now int64) {
 	}
 	m.hold(l, now)
 	l.hold.next(now, time.Minute, time.Hour)
+}
+
+// unreadSince tells whether a body that l was to send could not be read since then,
+// and the outcome is still to come.
+func (m *Model) unreadSince(l *lane, since int64) bool {
+	for d := range l.dest.waiting {
+		if d.unread > 0 && d.unread >= since && m.laneOf(d) == l.hash {
+			return true
+		}
+	}
+	return false
+}
+
+// ail notes that the body of d could not be read: a fault of our own that no far
+// side saw, and that is known only now that its outcome is.
+func (m *Model) ail(d *parcel) {
+	now := m.clock()
+	for _, l := range d.dest.lanes {
+		l.ours = max(l.ours, now+int64(time.Minute))
+	}
+	switch o := &m.lane(d.dest, m.laneOf(d)).outage; {
+	case o.attempts == 0, o.attempts == 1 && d.unread <= o.last && d.dest.Batch == 0: // the clock did not run
+	case d.unread > o.last && d.dest.Batch == 0:
+		o.stand(d.unread)
+	default:
+		o.vague = true
+	}
+	d.unread = 0
 }
 
 func (m *Model) forgive(d *dest) {
@@ -74,7 +105,7 @@ func (m *Model) told(p *process, n *delivery.Notice) {
 			return
 		}
 		l := m.lane(d, v.Hash)
-		if !l.murky || !strings.HasPrefix(n.Reason, "no attempt has succeeded") {
+		if !l.murky && !l.outage.vague || !strings.HasPrefix(n.Reason, "no attempt has succeeded") {
 			m.fault2("%s is held and must not be: %s (%d attempts failed since %s)", d.Name, n.Reason, l.outage.attempts, clock(l.outage.since))
 		}
 		m.hold(l, now)

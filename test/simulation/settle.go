@@ -171,7 +171,7 @@ func (m *Model) untried(d *parcel, o *store.Outcome) {
 		return
 	case o.Attempt == nil:
 	case o.Attempt.Class == "interrupted" && same && m.sc.Faults > 0:
-		d.dest.ail(m.clock())
+		m.ail(d)
 		return
 	case o.Attempt.Class == "interrupted" && same && o.Due == o.Item.Due: // stopped before it was sent
 		return
@@ -188,15 +188,9 @@ func (m *Model) untried(d *parcel, o *store.Outcome) {
 }
 
 // putOff tells whether a suspect may be put off until due: the end of the time
-// between two trials, which is nine times as long as one.
+// between two trials, which is nine times as long as one, and which may be over
+// by the time this is recorded.
 func (m *Model) putOff(due int64) bool {
 	now := m.wall(m.clock())
-	return due >= now && due <= now+int64(9*trialMost+m.late())
-}
-
-// ail notes a fault of our own that no far side saw.
-func (d *dest) ail(now int64) {
-	for _, l := range d.lanes {
-		l.ours = max(l.ours, now+int64(time.Minute))
-	}
+	return due >= now-int64(m.lateStore()) && due <= now+int64(9*trialMost+m.late())
 }
