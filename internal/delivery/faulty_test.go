@@ -15,7 +15,7 @@ import (
 // faulty is a store whose calls fail when a test says so.
 type faulty struct {
 	Store
-	state, settle, due, body, move func() error
+	state, settle, due, body func() error
 }
 
 func ask(f func() error) error {

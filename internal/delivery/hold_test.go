@@ -16,8 +16,6 @@ func misconfigures(context.Context, destination.Delivery) error {
 	return destination.Misconfigure(errors.New("no such bucket"))
 }
 
-func current(s *Settings) { s.Frozen = false }
-
 func TestHoldProbesAndResumes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -99,7 +99,7 @@ func (s *Scheduler) consider(l *lane, now instant) {
 			s.clock.dues.disarm(&q.timer)
 		}
 	} else {
-		probing, gate := l.probing(), l.gate(now)
+		probing, gate := l.probing(), l.gate()
 		waits, work, full := false, false, true
 		for _, q := range l.queues {
 			unread := q.next <= now.wall
@@ -150,7 +150,7 @@ func (s *Scheduler) considerAll(d *dest, now instant) {
 }
 
 // gate returns before which moment of the monotonic clock no attempt may start.
-func (l *lane) gate(now instant) int64 {
+func (l *lane) gate() int64 {
 	gate := max(l.waitTo, l.ailing.at, l.dest.rate.at)
 	if l.breaker.open {
 		gate = max(gate, l.breaker.pace.at)

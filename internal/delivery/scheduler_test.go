@@ -188,7 +188,7 @@ func TestCancelAndRetryWhileItWaits(t *testing.T) {
 func TestPauseAndResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		id, f := r.add("acme", "a")
+		id, _ := r.add("acme", "a")
 		r.start()
 		if err := r.s.Pause(context.Background(), id, "maintenance"); err != nil {
 			t.Fatal(err)
@@ -200,7 +200,7 @@ func TestPauseAndResume(t *testing.T) {
 		}
 		r.stop()
 		ds, _ := r.store.Destinations(context.Background())
-		f = &far{name: "again", rig: r}
+		f := &far{name: "again", rig: r}
 		r.targets[id].Current.Destination, r.targets[id].State = f, ds[0].State
 		r.start()
 		defer r.close()

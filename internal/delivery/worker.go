@@ -210,7 +210,7 @@ func judge(ctx context.Context, r destination.Receipt, err error, ok bool, timeo
 		switch cause := context.Cause(ctx); {
 		case errors.Is(err, destination.ErrEngine):
 			e.how = engineFault
-		case cause == errTimeout:
+		case errors.Is(cause, errTimeout):
 			e.how, text = timedOut, fmt.Sprintf("no answer within %v: %s", timeout, text)
 		case cause != nil:
 			e.how, text = interrupted, cause.Error()
