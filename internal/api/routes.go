@@ -18,7 +18,8 @@ type operation struct {
 // params are the names that a query may have. One that ends in * may stand several times.
 type params []string
 
-// anyQuery is for an operation that judges its query itself.
+// anyQuery is for an operation that judges its query itself, and for those that
+// probes of load balancers ask, which may add what they like.
 var anyQuery = params{"*"}
 
 // endpoint is what stands at one path, by method.
@@ -58,8 +59,8 @@ var routes = map[string]endpoint{
 	"/v1/backup":                           {"POST": {canOperate, (*API).backup, nil}},
 	"/v1/egress":                           {"GET": {canRead, (*API).egress, nil}},
 	"/metrics":                             {"GET": {canRead, (*API).metrics, params{"name[]*"}}},
-	"/healthz":                             {"GET": {anyone, (*API).healthz, nil}},
-	"/readyz":                              {"GET": {anyone, (*API).readyz, nil}},
+	"/healthz":                             {"GET": {anyone, (*API).healthz, anyQuery}},
+	"/readyz":                              {"GET": {anyone, (*API).readyz, anyQuery}},
 	"/openapi.yaml":                        {"GET": {anyone, (*API).openapi, nil}},
 }
 
