@@ -273,7 +273,8 @@ func (s *Scheduler) leave(m *store.Moved, now instant) {
 	case j == nil:
 		// Its Offer may still be on its way, with the row as it was before.
 		q.raise(store.Position{Due: now.wall + 1}, now)
-		j = &job{item: store.Item{ID: m.ID, Queue: m.Was, Version: m.Item.Version}, q: q}
+		// The version before the change, so that the row as it is now is seen as news.
+		j = &job{item: store.Item{ID: m.ID, Queue: m.Was, Version: m.Item.Version - 1}, q: q}
 		s.enter(j, settled)
 		s.release(j)
 	case j.state == settled:
