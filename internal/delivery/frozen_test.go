@@ -141,6 +141,33 @@ func TestRebind(t *testing.T) {
 	})
 }
 
+// TestRebindBesideARead: the read of the old queue answers with the row as it was
+// when the rebind has moved it already.
+func TestRebindBesideARead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		n := r.naps()
+		id, old := r.add("acme", "old", frozen)
+		old.answer = fails
+		r.start()
+		defer r.close()
+		it := r.accept(id)[0]
+		time.Sleep(time.Second)
+		next := r.reload(id, "new", nil)
+		d, _ := r.record(it)
+		n.set(10*time.Second, 0)
+		time.Sleep(time.Unix(0, d.Due).Sub(r.now()) + time.Second)
+		n.set(0, 0)
+		if moved, err := r.s.Rebind(context.Background(), id); moved != 1 || err != nil {
+			t.Fatalf("%d rebound: %v", moved, err)
+		}
+		time.Sleep(10 * time.Second)
+		if len(old.seen()) != 1 || len(next.seen()) != 1 {
+			t.Errorf("the old made %d, the new %d attempts", len(old.seen()), len(next.seen()))
+		}
+	})
+}
+
 func TestSettingsGoneRebinds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
