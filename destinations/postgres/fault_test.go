@@ -232,21 +232,7 @@ func TestModesOfTLS(t *testing.T) {
 			if class, _ := destination.ClassOf(err); err != nil && class != destination.Misconfigured {
 				t.Errorf("%v is %v", err, class)
 			}
-			shaken, err := sqltablestest.Handshakes(t, open()) // as the engine does
-			if len(shaken) == 0 {
-				if !strings.Contains(tt.query, sqltables.Disable) {
-					t.Errorf("the check says nothing of the certificate: %v", err)
-				}
-				return
-			}
-			// Those of servers last a day, and so does the client's.
-			left, refused := time.Until(shaken[0].Ends), strings.Contains(tt.says, "certificate") || strings.Contains(tt.says, "trust") || strings.Contains(tt.says, "another name")
-			if left < 23*time.Hour || left > 24*time.Hour || (shaken[0].Err != nil) != refused {
-				t.Errorf("%v left, %v", left, shaken[0].Err)
-			}
-			if remark, ok := errors.AsType[destination.Remark](err); ok != (tt.name == "client certificate") || ok && !strings.Contains(string(remark), "tls.cert ends on") {
-				t.Errorf("the check: %v", err)
-			}
+			sqltablestest.ShowsCertificate(t, open(), tt.says, strings.Contains(tt.query, sqltables.Disable), tt.name == "client certificate")
 		})
 	}
 	t.Run("a server without TLS", func(t *testing.T) {

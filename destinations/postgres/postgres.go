@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/network"
 	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -28,7 +29,7 @@ type postgres struct {
 	schema     string
 	tables     sqltables.Tables
 	statements statements
-	network    *pgclient.Network
+	network    *network.Network
 	pool       *pool
 	sender     *sqltables.Sender
 	making     chan struct{} // held by who makes tables
@@ -39,7 +40,7 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &postgres{target: t, schema: c.Schema, tables: sqltables.Of(deps.Brand), network: pgclient.NewNetwork(deps.Dial), making: make(chan struct{}, 1)}
+	p := &postgres{target: t, schema: c.Schema, tables: sqltables.Of(deps.Brand), network: network.New(deps.Dial), making: make(chan struct{}, 1)}
 	p.statements = statementsOf(p.tables, p.schema)
 	config, err := t.Config(p.network.Dial)
 	if err != nil {

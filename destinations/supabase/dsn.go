@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/network"
 	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -55,7 +56,7 @@ func (d database) host() string { return d.Hosts[0].Name }
 // kept. Without any it only sees whether it could.
 func (d database) run(ctx context.Context, dial destination.DialFunc, sql string) error {
 	const what = "complete the tables by complete.dsn: "
-	n := pgclient.NewNetwork(dial)
+	n := network.New(dial)
 	defer n.Close()
 	c, err := d.Config(n.Dial)
 	if err != nil {

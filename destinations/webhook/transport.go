@@ -1,26 +1,20 @@
 package webhook
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 
-	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/destinations/internal/network"
 )
 
 // ownTransport is the engine's with other TLS settings and connections of its
-// own. It knows them all: closing the idle ones would miss those that net/http
-// is still setting up for an attempt that has given up waiting.
+// own. Its network knows them all: closing the idle ones would miss those that
+// net/http is still setting up for an attempt that has given up waiting.
 type ownTransport struct {
 	*http.Transport
-	dial destination.DialFunc // the engine's
-
-	mu     sync.Mutex
-	closed bool
-	open   map[net.Conn]bool
+	network *network.Network
 }
 
 func newOwnTransport(t TLS, shared http.RoundTripper) (*ownTransport, error) {
@@ -32,52 +26,18 @@ func newOwnTransport(t TLS, shared http.RoundTripper) (*ownTransport, error) {
 	if !ok {
 		return nil, fmt.Errorf("tls: the engine's transport is a %T, which cannot be cloned", shared)
 	}
-	o := &ownTransport{Transport: tr.Clone(), open: map[net.Conn]bool{}}
+	dial := tr.DialContext
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	o := &ownTransport{Transport: tr.Clone(), network: network.New(dial)}
 	o.TLSClientConfig = cfg
-	if o.dial = tr.DialContext; o.dial == nil {
-		o.dial = (&net.Dialer{}).DialContext
-	}
-	o.DialContext = o.track
+	o.DialContext = o.network.Dial
 	return o, nil
-}
-
-func (o *ownTransport) track(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := o.dial(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
-		c.Close()
-		return nil, errors.New("the destination is closed")
-	}
-	t := &tracked{c, o}
-	o.open[t] = true
-	return t, nil
 }
 
 // Close ends every connection. No request is running.
 func (o *ownTransport) Close() {
 	o.CloseIdleConnections()
-	o.mu.Lock()
-	o.closed = true
-	left := o.open
-	o.open = nil
-	o.mu.Unlock()
-	for c := range left {
-		c.Close()
-	}
-}
-
-type tracked struct {
-	net.Conn
-	by *ownTransport
-}
-
-func (t *tracked) Close() error {
-	t.by.mu.Lock()
-	delete(t.by.open, t)
-	t.by.mu.Unlock()
-	return t.Conn.Close()
+	o.network.Close()
 }

@@ -178,14 +178,13 @@ func (s *Scheduler) enter(j *job, state jobState) {
 }
 
 // pop takes the first delivery out of the window.
-func (s *Scheduler) pop(q *queue) *job {
+func (s *Scheduler) pop(q *queue) {
 	j := q.window[0]
 	n := copy(q.window, q.window[1:]) // at most 64 pointers, and no garbage
 	q.window[n] = nil
 	q.window = q.window[:n]
 	s.loader.positions--
 	j.state = taken
-	return j
 }
 
 // unwait takes j out of the window: its row is not what it was.

@@ -5,7 +5,9 @@ package pgclient
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -78,18 +80,30 @@ func (t *Target) Config(dial destination.DialFunc) (*pgconn.Config, error) {
 	}
 	c.Fallbacks = nil
 	for i, h := range t.Hosts {
-		tls, err := t.TLS.Config(h.Name)
+		config, err := t.TLS.Config(h.Name)
 		if err != nil {
 			return nil, err
 		}
-		if tls != nil && t.Negotiation == "direct" {
-			tls.NextProtos = []string{"postgresql"}
+		if config != nil && t.Negotiation == "direct" {
+			config.NextProtos = []string{"postgresql"}
 		}
 		if i == 0 {
-			c.Host, c.Port, c.TLSConfig = h.Name, h.Port, tls
+			c.Host, c.Port, c.TLSConfig = h.Name, h.Port, config
 		} else {
-			c.Fallbacks = append(c.Fallbacks, &pgconn.FallbackConfig{Host: h.Name, Port: h.Port, TLSConfig: tls})
+			c.Fallbacks = append(c.Fallbacks, &pgconn.FallbackConfig{Host: h.Name, Port: h.Port, TLSConfig: config})
 		}
 	}
 	return c, nil
+}
+
+// shakeHands does at once what the driver would with its first message, and has
+// a check know of it.
+func shakeHands(ctx context.Context, _ *pgconn.Config, c net.Conn) (net.Conn, error) {
+	s, ok := c.(*tls.Conn)
+	if !ok {
+		return c, nil
+	}
+	err := s.HandshakeContext(ctx)
+	sqltables.Shook(ctx, s.ConnectionState(), err)
+	return s, err
 }

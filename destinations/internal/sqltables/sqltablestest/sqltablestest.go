@@ -180,3 +180,25 @@ func Handshakes(tb testing.TB, d destination.Checker) (all []Handshake, err erro
 	err = d.Check(ctx)
 	return all, err
 }
+
+// ShowsCertificate checks d as the engine does and holds what that says of
+// certificates of test servers, which end within a day: says is what a delivery
+// fails with, "" if it does not; plain tells that there is no TLS, own that the
+// settings have a client certificate that is accepted.
+func ShowsCertificate(tb testing.TB, d destination.Checker, says string, plain, own bool) {
+	tb.Helper()
+	shaken, err := Handshakes(tb, d)
+	if plain != (len(shaken) == 0) {
+		tb.Errorf("%d handshakes: %v", len(shaken), err)
+	}
+	if len(shaken) == 0 {
+		return
+	}
+	left, refused := time.Until(shaken[0].Ends), strings.Contains(says, "certificate") || strings.Contains(says, "trust") || strings.Contains(says, "another name")
+	if left < 23*time.Hour || left > 24*time.Hour || (shaken[0].Err != nil) != refused {
+		tb.Errorf("%v left, %v", left, shaken[0].Err)
+	}
+	if remark, ok := errors.AsType[destination.Remark](err); ok != own || ok && !strings.Contains(string(remark), "tls.cert ends on") {
+		tb.Errorf("the check: %v", err)
+	}
+}

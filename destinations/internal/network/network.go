@@ -1,21 +1,20 @@
-package pgclient
+// Package network is the engine's network as one destination uses it, which can
+// end all connections that the destination has.
+package network
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"sync"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 // Network carries connections and ends those that are left when it is closed:
-// the driver tidies up after a cancelled query for up to 15 s.
+// PostgreSQL's driver tidies up after a cancelled query for up to 15 s, and
+// net/http goes on setting up those that nobody waits for any more.
 type Network struct {
 	dial destination.DialFunc
 	end  context.Context
@@ -25,8 +24,8 @@ type Network struct {
 	open map[net.Conn]bool
 }
 
-// NewNetwork returns a Network that dials with dial.
-func NewNetwork(dial destination.DialFunc) *Network {
+// New returns a Network that dials with dial.
+func New(dial destination.DialFunc) *Network {
 	n := &Network{dial: dial, open: map[net.Conn]bool{}}
 	n.end, n.stop = context.WithCancel(context.Background())
 	return n
@@ -76,16 +75,4 @@ func (l *line) Close() error {
 	delete(l.of.open, l)
 	l.of.mu.Unlock()
 	return l.Conn.Close()
-}
-
-// shakeHands does at once what the driver would with its first message, and has
-// a check know of it.
-func shakeHands(ctx context.Context, _ *pgconn.Config, c net.Conn) (net.Conn, error) {
-	s, ok := c.(*tls.Conn)
-	if !ok {
-		return c, nil
-	}
-	err := s.HandshakeContext(ctx)
-	sqltables.Shook(ctx, s.ConnectionState(), err)
-	return s, err
 }
