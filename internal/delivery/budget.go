@@ -11,21 +11,39 @@ package delivery
 // them until its timeouts. What finds no place stays in inFlight (stuck); a
 // developer with stuck attempts gets at most half of inFlight. A lane that has
 // not proved itself since its last failure is not let into the last quarter.
+//
+// Bodies take bytes too: small ones a quarter of them, large ones the rest, so
+// that a few large ones that hang take nothing from all others.
 type budget struct {
 	inFlight, maxInFlight int
 	unproven, maxUnproven int
 	slow, maxSlow         int
 	surplus, maxSurplus   int
-	bytes, slowBytes      int64
-	maxBytes              int64
 	stuck                 []*attempt
-	parked                []*lane // ready but for bytes; the first one's are reserved
+	largeFrom             int64
+	pools                 [2]pool // by kind of body
+}
+
+// The kinds of bodies: large is from 1/256 of all bytes on (1 MiB of the default).
+const (
+	small = iota
+	large
+)
+
+// pool is the bytes of bodies in attempts.
+type pool struct {
+	inFlight, slow int64 // as places of the budget; each up to max
+	max            int64
+	parked         []*lane // ready but for bytes; the first one's are reserved
 }
 
 func newBudget(l Limits) budget {
+	quarter := max(1, l.Bytes/4)
 	return budget{
 		maxInFlight: l.InFlight, maxUnproven: max(1, l.InFlight*3/4),
-		maxSlow: l.Slow, maxSurplus: l.Slow / 2, maxBytes: l.Bytes,
+		maxSlow: l.Slow, maxSurplus: l.Slow / 2,
+		largeFrom: max(1, l.Bytes/256),
+		pools:     [2]pool{small: {max: quarter}, large: {max: max(1, l.Bytes-quarter)}},
 	}
 }
 
@@ -41,35 +59,46 @@ func (b *budget) capped(d *developer) bool {
 	return d.stuck > 0 && d.inFlight >= max(1, b.maxInFlight/2)
 }
 
-// cost is what a body takes of the bytes in flight: one that is larger than all takes all.
-func (b *budget) cost(size int64) int64 { return min(size, b.maxBytes) }
+// kind returns which of the pools a body of that size takes from.
+func (b *budget) kind(size int64) int {
+	if size >= b.largeFrom {
+		return large
+	}
+	return small
+}
 
-// share tells whether d may hold size bytes more: one sixteenth, or one body.
-func (b *budget) share(d *dest, size uint32) bool {
-	return d.bytes == 0 || d.bytes+int64(size) <= b.maxBytes/16
+// pool returns where the bytes of l's next attempt come from.
+func (b *budget) pool(l *lane) *pool { return &b.pools[b.kind(l.need())] }
+
+// cost is what a body takes: one that is larger than all takes all.
+func (p *pool) cost(size int64) int64 { return min(size, p.max) }
+
+// share tells whether d may hold size bytes more of bodies of that kind: one
+// sixteenth of those for all, or one body.
+func (b *budget) share(d *dest, kind int, size int64) bool {
+	return d.bytes[kind] == 0 || d.bytes[kind]+size <= b.pools[kind].max/16
 }
 
 // fits tells whether size bytes more fit beside those in flight and those
 // reserved for the lane that waits longest.
-func (b *budget) fits(l *lane, size int64) bool {
-	need := b.bytes + b.cost(size)
-	if len(b.parked) > 0 && b.parked[0] != l {
-		need += b.cost(b.parked[0].need())
+func (p *pool) fits(l *lane, size int64) bool {
+	need := p.inFlight + p.cost(size)
+	if len(p.parked) > 0 && p.parked[0] != l {
+		need += p.cost(p.parked[0].need())
 	}
-	return need <= b.maxBytes
+	return need <= p.max
 }
 
-func (b *budget) park(l *lane) {
-	if !l.parked {
-		l.parked = true
-		b.parked = append(b.parked, l)
-	}
+// park has l wait for bytes of p.
+func (p *pool) park(l *lane) {
+	l.parked = p
+	p.parked = append(p.parked, l)
 }
 
-func (b *budget) unpark(l *lane) {
-	if l.parked {
-		l.parked = false
-		b.parked = without(b.parked, l)
+func (l *lane) unpark() {
+	if p := l.parked; p != nil {
+		l.parked = nil
+		p.parked = without(p.parked, l)
 	}
 }
 
@@ -80,15 +109,15 @@ func (b *budget) start(a *attempt) {
 	if a.unproven {
 		b.unproven++
 	}
-	b.bytes += b.cost(a.bytes)
-	d.bytes += a.bytes
+	p := &b.pools[a.kind]
+	p.inFlight += p.cost(a.bytes)
+	d.bytes[a.kind] += a.bytes
 }
 
 // age moves an attempt that went over age to the slow budget if it has a place.
 func (b *budget) age(a *attempt) {
-	d := a.lane.dest
-	if b.slow >= b.maxSlow || d.dev.slow >= max(1, b.maxSlow/2) || d.slow > 0 && b.surplus >= b.maxSurplus ||
-		b.slowBytes > 0 && b.slowBytes+b.cost(a.bytes) > b.maxBytes {
+	d, p := a.lane.dest, &b.pools[a.kind]
+	if b.slow >= b.maxSlow || d.dev.slow >= max(1, b.maxSlow/2) || d.slow > 0 && b.surplus >= b.maxSurplus || p.slow+p.cost(a.bytes) > p.max {
 		if !a.stuck {
 			a.stuck = true
 			d.dev.stuck++
@@ -102,7 +131,7 @@ func (b *budget) age(a *attempt) {
 	b.slow++
 	d.slow++
 	d.dev.slow++
-	b.slowBytes += b.cost(a.bytes)
+	p.slow += p.cost(a.bytes)
 	if a.surplus {
 		b.surplus++
 	}
@@ -110,13 +139,13 @@ func (b *budget) age(a *attempt) {
 
 // leave gives the place in inFlight back.
 func (b *budget) leave(a *attempt) {
-	dev := a.lane.dest.dev
+	dev, p := a.lane.dest.dev, &b.pools[a.kind]
 	b.inFlight--
 	dev.inFlight--
 	if a.unproven {
 		b.unproven--
 	}
-	b.bytes -= b.cost(a.bytes)
+	p.inFlight -= p.cost(a.bytes)
 	if a.stuck {
 		a.stuck = false
 		dev.stuck--
@@ -126,8 +155,8 @@ func (b *budget) leave(a *attempt) {
 
 // end gives back what the attempt holds.
 func (b *budget) end(a *attempt) {
-	d := a.lane.dest
-	d.bytes -= a.bytes
+	d, p := a.lane.dest, &b.pools[a.kind]
+	d.bytes[a.kind] -= a.bytes
 	if !a.slow {
 		b.leave(a)
 		return
@@ -135,7 +164,7 @@ func (b *budget) end(a *attempt) {
 	b.slow--
 	d.slow--
 	d.dev.slow--
-	b.slowBytes -= b.cost(a.bytes)
+	p.slow -= p.cost(a.bytes)
 	if a.surplus {
 		b.surplus--
 	}

@@ -34,9 +34,9 @@ type dest struct {
 	max     int // attempts in flight of one lane
 	rate    bucket
 
-	flying int   // attempts in flight
-	bytes  int64 // of their bodies
-	slow   int   // places of the slow budget
+	flying int      // attempts in flight
+	bytes  [2]int64 // of their bodies, by kind
+	slow   int      // places of the slow budget
 
 	eldest eldest
 	oldest int64 // ns of acceptance of the oldest pending delivery; 0: none known
@@ -61,7 +61,7 @@ type lane struct {
 
 	class     int8 // in the ring; none: not ready
 	links     link[lane]
-	parked    bool // ready but for bytes
+	parked    *pool // ready but for its bytes
 	first     *attempt
 	last      *attempt
 	flying    int
@@ -130,16 +130,14 @@ func (s *Scheduler) consider(l *lane, now instant) {
 		}
 		// A probe takes the earliest due of all queues, so every one must have been read.
 		if waits && gate <= now.mono && (!probing || full) {
-			ready = s.thawed(l) && l.hasRoom(probing) && s.budget.share(l.dest, l.head().item.Size) && s.mayTry(l)
+			ready = s.thawed(l) && l.hasRoom(probing) && s.budget.share(l.dest, s.budget.kind(l.need()), l.need()) && s.mayTry(l)
 		}
 	}
 	s.clock.gates.set(&l.timer, wake, l)
-	if l.parked {
-		if ready {
-			return
-		}
-		s.budget.unpark(l)
+	if ready && l.parked == s.budget.pool(l) {
+		return
 	}
+	l.unpark()
 	s.ring.set(l, ready)
 }
 
@@ -294,7 +292,7 @@ func (s *Scheduler) tidyLane(l *lane) {
 		return
 	}
 	s.ring.set(l, false)
-	s.budget.unpark(l)
+	l.unpark()
 	s.clock.gates.disarm(&l.timer)
 	l.dest.lanes = without(l.dest.lanes, l)
 	s.retire(l.inst)

@@ -43,19 +43,26 @@ func (s *Scheduler) pump(now instant, keep bool) *attempt {
 // line, the first of them with what it needs reserved.
 func (s *Scheduler) turn() *lane {
 	b := &s.budget
-	if len(b.parked) > 0 {
-		l := b.parked[0]
-		if b.admits(l.rank()) && !b.capped(l.dest.dev) && b.fits(l, l.need()) {
-			b.unpark(l)
+	for i := range b.pools {
+		p := &b.pools[i]
+		if len(p.parked) == 0 {
+			continue
+		}
+		if l := p.parked[0]; b.admits(l.rank()) && !b.capped(l.dest.dev) && p.fits(l, l.need()) {
+			l.unpark()
 			return l
 		}
 	}
 	for {
 		l := s.ring.next(b)
-		if l == nil || b.fits(l, l.need()) {
+		if l == nil {
+			return nil
+		}
+		p := b.pool(l)
+		if p.fits(l, l.need()) {
 			return l
 		}
-		b.park(l)
+		p.park(l)
 	}
 }
 
@@ -84,7 +91,9 @@ func (s *Scheduler) take(l *lane, now instant) *attempt {
 		}
 		size := int64(j.item.Size)
 		suspect, charged := s.flight.suspect(j.item.ID, j.item.Attempts)
-		if len(a.jobs) > 0 && (suspect || a.bytes+size > s.budget.maxBytes/16 || !s.budget.share(d, uint32(a.bytes+size)) || !s.budget.fits(l, a.bytes+size)) {
+		if len(a.jobs) == 0 {
+			a.kind = s.budget.kind(size)
+		} else if p := &s.budget.pools[a.kind]; suspect || a.bytes+size > p.max/16 || !s.budget.share(d, a.kind, a.bytes+size) || !p.fits(l, a.bytes+size) {
 			break
 		}
 		s.pop(j.q)

@@ -204,7 +204,7 @@ func (r *rig) acceptSized(n, size int, to ...uint32) (items []store.Item) {
 	batch := make([]*store.Entry, n)
 	for i := range batch {
 		batch[i] = &store.Entry{To: to, Event: &event.Event{
-			Developer: "dev", Reference: "ref", Envelope: event.Envelope{Type: "test"}, Body: []byte(fmt.Sprintf("{%*s}", size-2, "")),
+			Developer: "dev", Reference: "ref", Envelope: event.Envelope{Type: "test"}, Body: []byte("{" + strings.Repeat(" ", size-2) + "}"),
 		}}
 	}
 	done, err := r.store.Append(context.Background(), r.now(), batch)
@@ -231,7 +231,12 @@ func (r *rig) stop() {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	b := &r.s.budget
-	if b.inFlight != 0 || b.slow != 0 || b.bytes != 0 || b.slowBytes != 0 || b.unproven != 0 || b.surplus != 0 || len(b.stuck) != 0 {
+	for _, p := range b.pools {
+		if p.inFlight != 0 || p.slow != 0 {
+			r.t.Errorf("the bytes do not balance: %+v", p)
+		}
+	}
+	if b.inFlight != 0 || b.slow != 0 || b.unproven != 0 || b.surplus != 0 || len(b.stuck) != 0 {
 		r.t.Errorf("the budget does not balance: %+v", b)
 	}
 	if r.s.cache.bytes < 0 || len(r.s.cache.bodies) == 0 && r.s.cache.bytes != 0 {

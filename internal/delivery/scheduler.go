@@ -44,7 +44,7 @@ type Scheduler struct {
 	trace  *tracing.Tracer
 	wall   func(time.Time) int64
 	epoch  time.Time
-	large  sync.Mutex // held while a large body is read
+	large  chan time.Time // when the next large body may be read; empty while one is
 
 	mu         sync.Mutex
 	phase      phase
@@ -100,7 +100,9 @@ func New(o Options) *Scheduler {
 		set:        make(map[key]*job),
 		cache:      cache{max: l.CacheBytes, bodies: make(map[event.ID]*body)},
 		landed:     make(chan struct{}, 1),
+		large:      make(chan time.Time, 1),
 	}
+	s.large <- time.Time{}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

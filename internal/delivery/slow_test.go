@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // naps is a store whose answers a test delays.
@@ -313,28 +314,28 @@ func TestStuckMovesWhenThereIsRoom(t *testing.T) {
 	})
 }
 
-// TestLargeBodyGetsItsTurn though small ones come without end.
+// TestLargeBodyGetsItsTurn though smaller ones of its kind come without end.
 func TestLargeBodyGetsItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.limits = Limits{Bytes: 1600}
-		var small []uint32
+		r.limits = Limits{Bytes: 1600 * 4 / 3}
+		var others []uint32
 		for i := range 40 {
 			id, f := r.add(fmt.Sprint("dev", i), "small")
 			f.answer = takes(time.Duration(900+i) * time.Millisecond)
-			small = append(small, id)
+			others = append(others, id)
 		}
 		big, fb := r.add("big", "big")
 		r.start()
 		defer r.close()
 		for range 10 {
-			r.acceptSized(2, 90, small...)
+			r.acceptSized(2, 90, others...)
 			time.Sleep(500 * time.Millisecond)
 		}
 		r.acceptSized(1, 1500, big)
 		began := r.since()
 		for range 20 {
-			r.acceptSized(2, 90, small...)
+			r.acceptSized(2, 90, others...)
 			time.Sleep(500 * time.Millisecond)
 		}
 		if hits := fb.seen(); len(hits) != 1 || hits[0].at-began > 4*time.Second {
@@ -342,4 +343,107 @@ func TestLargeBodyGetsItsTurn(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 	})
+}
+
+// TestLargeBodiesLeaveBytesToSmallOnes: those that hang with large bodies take
+// nothing from small ones, and a large one that waits for them takes no turn away.
+func TestLargeBodiesLeaveBytesToSmallOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.limits = Limits{Bytes: 16 << 20}
+		var hanging []uint32
+		var fars []*far
+		for i := range 20 {
+			id, f := r.add(fmt.Sprint("hangs", i), "a")
+			f.answer = hang
+			hanging, fars = append(hanging, id), append(fars, f)
+		}
+		good, g := r.add("good", "a")
+		mixed, m := r.add("mixed", "a", func(s *Settings) { s.MaxInFlight = 8 })
+		m.answer = takes(10 * time.Millisecond)
+		r.start()
+		defer r.close()
+		r.acceptMany(20, mixed)
+		time.Sleep(time.Minute)
+		m.set(takes(900 * time.Millisecond))
+		r.acceptSized(1, 2<<20, mixed)
+		r.acceptSized(1, 2<<20, hanging...)
+		for range 30 {
+			began := r.since()
+			r.accept(good, mixed)
+			settleDown()
+			for _, f := range []*far{g, m} {
+				if hits := f.seen(); hits[len(hits)-1].at != began {
+					t.Fatalf("tried at %v, accepted at %v", hits[len(hits)-1].at, began)
+				}
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		r.s.mu.Lock()
+		if p := &r.s.budget.pools[large]; p.inFlight != p.max || p.slow != p.max || len(p.parked) == 0 {
+			t.Errorf("%d bytes in flight, %d slow of %d, %d wait", p.inFlight, p.slow, p.max, len(p.parked))
+		}
+		r.s.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		for i, f := range fars {
+			if len(f.seen()) == 0 {
+				t.Errorf("the large body of %d was never tried", i)
+			}
+		}
+	})
+}
+
+// slowReads is a store whose bodies take a while to read.
+type slowReads struct {
+	Store
+	mu    sync.Mutex
+	takes time.Duration
+	began []time.Time
+}
+
+func (r *slowReads) Event(ctx context.Context, day event.Day, id event.ID) (*event.Event, error) {
+	r.mu.Lock()
+	r.began = append(r.began, time.Now())
+	r.mu.Unlock()
+	time.Sleep(r.takes)
+	return r.Store.Event(ctx, day, id)
+}
+
+// TestLargeBodiesAreReadInTurn: one at a time, for a quarter of the time at
+// most, and no slower than once a second because of that.
+func TestLargeBodiesAreReadInTurn(t *testing.T) {
+	for _, tt := range []struct {
+		size          int
+		takes, spaced time.Duration
+	}{
+		{largeBody, 100 * time.Millisecond, 400 * time.Millisecond},
+		{largeBody, 800 * time.Millisecond, 800*time.Millisecond + rest},
+		{largeBody - 1, 100 * time.Millisecond, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			r.limits = Limits{CacheBytes: 1} // nothing is still there from accepting
+			reads := &slowReads{takes: tt.takes}
+			r.wrap = func(s Store) Store { reads.Store = s; return reads }
+			var ids []uint32
+			for i := range 5 {
+				id, _ := r.add(fmt.Sprint("dev", i), "a")
+				ids = append(ids, id)
+			}
+			r.start()
+			defer r.close()
+			for _, id := range ids {
+				r.acceptSized(1, tt.size, id)
+			}
+			time.Sleep(time.Minute)
+			if len(reads.began) != len(ids) {
+				t.Fatalf("%d reads", len(reads.began))
+			}
+			for i := range ids[1:] {
+				if d := reads.began[i+1].Sub(reads.began[i]); d != tt.spaced {
+					t.Errorf("%d bytes, %v: read %d began %v after the one before it, want %v", tt.size, tt.takes, i+1, d, tt.spaced)
+				}
+			}
+		})
+	}
 }

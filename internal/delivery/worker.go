@@ -38,11 +38,12 @@ type attempt struct {
 	one      [1]*job
 	oneLeg   [1]leg
 	began    int64 // mono
-	bytes    int64
-	probe    bool // of a held destination
-	unfrozen bool // its deliveries were rebound meanwhile
-	crashes  bool // a crash is its doing: charged, not tried
-	unproven bool // of a lane that had to prove itself
+	kind     int   // of its first body
+	bytes    int64 // of them together
+	probe    bool  // of a held destination
+	unfrozen bool  // its deliveries were rebound meanwhile
+	crashes  bool  // a crash is its doing: charged, not tried
+	unproven bool  // of a lane that had to prove itself
 	overAge  bool
 	slow     bool // has a place in the slow budget
 	surplus  bool // beside another of its destination
@@ -139,15 +140,23 @@ func (s *Scheduler) letter(a *attempt, i int, start time.Time) destination.Deliv
 	return d
 }
 
-// largeBody is from how many bytes on bodies are read one at a time: a read of
-// 32 MiB keeps a core for tens of milliseconds, and several of them all cores.
+// largeBody is from how many bytes on bodies are read one at a time, for a
+// quarter of the time at most: a read of 32 MiB keeps a core for tens of
+// milliseconds, and several of them all cores for as long as that takes.
 const largeBody = 1 << 20
+
+// rest is the most that a read of a large body has the next one wait.
+const rest = time.Second
 
 // fetch reads the body of a delivery.
 func (s *Scheduler) fetch(item *store.Item, at int64) (*event.Event, ending) {
 	if item.Size >= largeBody {
-		s.large.Lock()
-		defer s.large.Unlock()
+		time.Sleep(time.Until(<-s.large))
+		began := time.Now()
+		defer func() {
+			now := time.Now()
+			s.large <- now.Add(min(3*now.Sub(began), rest))
+		}()
 	}
 	e, err := s.store.Event(s.base, item.ID.Day, item.ID.Event)
 	switch {
