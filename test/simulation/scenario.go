@@ -199,7 +199,7 @@ func (d *drawing) conditions() {
 		s.Limits.InFlight = 4 + d.IntN(28)
 	}
 	if d.chance(0.1) {
-		s.Limits.Bytes = int64(1024 << d.IntN(7))
+		s.Limits.Bytes = int64(4096 << d.IntN(7))
 	}
 }
 
