@@ -100,10 +100,11 @@ type fresh struct {
 	at    int
 	entry *store.Entry
 	claim *claim // of its idempotency key, if it has one
+	body  []byte // the value of the body
 }
 
 func appendFresh(f []fresh, at int, e *store.Entry, c *claim) []fresh {
-	return append(f, fresh{at, e, c})
+	return append(f, fresh{at: at, entry: e, claim: c})
 }
 
 // commit adds the entries to the open group and waits until it is durable.
@@ -111,7 +112,13 @@ func (s *Store) commit(ctx context.Context, now time.Time, entries []fresh, out 
 	if len(entries) == 0 {
 		return nil
 	}
+	for i := range entries {
+		entries[i].body = s.packer.pack(entries[i].entry.Event.Body)
+	}
 	g, err := s.join(ctx, now, entries, out)
+	for i := range entries {
+		s.packer.release(entries[i].body)
+	}
 	if err != nil {
 		return err
 	}
@@ -198,7 +205,7 @@ func (s *Store) build(g *group, now time.Time, f *fresh, out *store.Appended) {
 	}
 	g.k, g.v = eventKey(g.k[:0], kindEvent, day, id), appendEvent(g.v[:0], &ev)
 	g.set()
-	g.setBody(day, id, e.Body)
+	g.setBody(day, id, f.body)
 	g.k, g.v = ownerKey(g.k[:0], day, e.Developer, id), g.v[:0]
 	g.set()
 	if e.UserID != "" {
@@ -222,7 +229,7 @@ func (s *Store) build(g *group, now time.Time, f *fresh, out *store.Appended) {
 		c[nAccepted]++
 		c.count(store.Pending, r.Size, 1)
 	}
-	n := int64(len(e.Body)) + 256
+	n := int64(len(f.body)) + 256
 	g.bytes += n
 	s.health.since.Add(n)
 }

@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -15,14 +16,23 @@ import (
 // bench opens a store on the real disk: b.TempDir must not be a tmpfs.
 func bench(b *testing.B) *Store { return mustOpen(b, b.TempDir(), Options{}) }
 
-// body is text that compresses about as well as JSON does.
-func benchBody(r *rand.Rand, n int) []byte {
+// noise is text that does not compress.
+func noise(r *rand.Rand, n int) []byte {
 	const hex = "0123456789abcdef"
 	p := make([]byte, n)
 	for i := range p {
 		p[i] = hex[r.IntN(16)]
 	}
 	return p
+}
+
+// benchBody is JSON of samples, as most large events are.
+func benchBody(r *rand.Rand, n int) []byte {
+	p := []byte(`{"type":"sleep","data":[`)
+	for i := 0; len(p) < n; i++ {
+		p = fmt.Appendf(p, `{"timestamp":"2026-07-01T%02d:%02d:%02d.000000+02:00","bpm":%d},`, i/3600%24, i/60%60, i%60, 40+r.IntN(60))
+	}
+	return append(p[:n-2], "]}"...)
 }
 
 type meter struct {
@@ -122,10 +132,19 @@ func BenchmarkAppend(b *testing.B) {
 // The whole way of a delivery's rows: appended by 64 callers, settled by one in
 // batches of up to 64. One operation is one event with three deliveries.
 func BenchmarkCycle(b *testing.B) {
+	for _, n := range []struct {
+		name string
+		size int
+	}{{"2KiB", 2 << 10}, {"64KiB", 64 << 10}} {
+		b.Run(n.name, func(b *testing.B) { benchCycle(b, n.size) })
+	}
+}
+
+func benchCycle(b *testing.B, size int) {
 	s := bench(b)
 	bodies := make([][]byte, 64)
 	for i := range bodies {
-		bodies[i] = benchBody(rand.New(rand.NewPCG(9, uint64(i))), 2<<10)
+		bodies[i] = benchBody(rand.New(rand.NewPCG(9, uint64(i))), size)
 	}
 	m := startMeter(b, s)
 	todo := make(chan store.Item, 1024)

@@ -143,7 +143,7 @@ func TestRetentionFreesTheDisk(t *testing.T) {
 	now := day0
 	for range 3 {
 		for range 200 {
-			mustAppend(t, s, now, entry("acme", "u", string(benchBody(r, 20<<10)), 1))
+			mustAppend(t, s, now, entry("acme", "u", string(noise(r, 20<<10)), 1))
 		}
 		now = now.AddDate(0, 0, 1)
 	}

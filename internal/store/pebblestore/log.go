@@ -18,16 +18,9 @@ func (s *Store) Event(_ context.Context, day event.Day, id event.ID) (*event.Eve
 		return nil, err
 	}
 	defer s.leave()
-	v, err := s.get(eventKey(nil, kindBody, day, id))
+	body, err := s.body(day, id)
 	if err != nil {
-		return nil, fmt.Errorf("read event %v: %w", id, err)
-	}
-	if v == nil {
-		return nil, store.ErrNotFound
-	}
-	body, err := readBody(v)
-	if err != nil {
-		return nil, fmt.Errorf("read event %v: %w", id, err)
+		return nil, err
 	}
 	// A body that a replay carried forward has its envelope beside it.
 	r, err := s.eventRecord(day, id)

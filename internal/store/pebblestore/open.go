@@ -60,6 +60,7 @@ type Store struct {
 	health   health
 	counters counters
 	append   appender
+	packer   packer
 	idem     idempotency
 	change   sync.Mutex // serialises everything that reads a row in order to change it
 	registry registry
@@ -95,6 +96,7 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 		s.opts.DiskFree = s.diskFree
 	}
 	s.append.init(o.Rand)
+	s.packer = newPacker()
 	s.idem.flying = map[idemHash]*claim{}
 	s.health.init()
 	if s.lock, err = lock(o.FS, dir, o.ReadOnly); err != nil {

@@ -107,7 +107,7 @@ func (w *world) work(t *testing.T, s *Store, r *rand.Rand, stop chan struct{}) {
 		}
 		if r.IntN(3) > 0 || len(mine) == 0 {
 			out, err := s.Append(ctx, time.Now(), []*store.Entry{
-				entry("acme", "u", string(benchBody(r, 1+r.IntN(3000))), 1, 2, 3), entry("acme", "u", `{}`, 2)})
+				entry("acme", "u", string(noise(r, 1+r.IntN(3000))), 1, 2, 3), entry("acme", "u", `{}`, 2)})
 			if err != nil {
 				t.Error(err)
 				return

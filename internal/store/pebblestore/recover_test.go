@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,8 +58,9 @@ func crashed(t *testing.T, n int) (vfs.FS, string, []store.Appended) {
 	disk := vfs.NewCrashableMem()
 	s := mustOpen(t, "db", Options{FS: disk})
 	var out []store.Appended
-	for i := range n {
-		out = append(out, mustAppend(t, s, day0, entry("acme", "u", strings.Repeat("x", 2000)+fmt.Sprint(i), 1, 2))...)
+	for i := range n { // of bodies that do not shrink
+		body := fmt.Appendf(noise(rand.New(rand.NewPCG(7, uint64(i))), 2000), "xxxx%d", i)
+		out = append(out, mustAppend(t, s, day0, entry("acme", "u", string(body), 1, 2))...)
 	}
 	left := disk.CrashClone(vfs.CrashCloneCfg{})
 	ls, err := s.logs()

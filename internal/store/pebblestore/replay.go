@@ -162,9 +162,6 @@ func (c *replayer) carry(w *store.Want, day event.Day) (eventRow, error) {
 	if there, err := c.s.get(eventKey(nil, kindBody, day, w.Event)); err != nil || there != nil {
 		return e, err
 	}
-	if body, err = readBody(body); err != nil {
-		return e, err
-	}
 	c.setBody(day, w.Event, body)
 	c.k, c.v = eventKey(c.k[:0], kindEvent, day, w.Event), appendEvent(c.v[:0], &e)
 	c.set()

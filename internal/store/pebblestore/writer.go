@@ -36,18 +36,10 @@ func (w *writer) setDue(id store.DeliveryID, r *row) {
 	w.set()
 }
 
-// setBody copies the body once, into the batch.
-func (w *writer) setBody(day event.Day, id event.ID, body []byte) {
-	d := w.b.SetDeferred(lenEventKey, 1+len(body))
+// setBody copies the value of a body once, into the batch.
+func (w *writer) setBody(day event.Day, id event.ID, v []byte) {
+	d := w.b.SetDeferred(lenEventKey, len(v))
 	eventKey(d.Key[:0], kindBody, day, id)
-	d.Value[0] = rowVersion
-	copy(d.Value[1:], body)
+	copy(d.Value, v)
 	w.note(d.Finish())
-}
-
-func readBody(v []byte) ([]byte, error) {
-	if len(v) == 0 || v[0] != rowVersion {
-		return nil, errRow
-	}
-	return v[1:], nil
 }
