@@ -2,10 +2,12 @@ package secret
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf16"
 )
 
 // minScrub is the length below which a text is left in answers: it protects
@@ -19,12 +21,13 @@ type Scrubber struct {
 	longest int
 }
 
-// NewScrubber knows every form in which an answer may repeat a text.
+// NewScrubber knows the usual forms in which an answer may repeat a text: as it
+// is, in JSON, in a URL, in HTML.
 func NewScrubber(texts ...string) *Scrubber {
 	s := &Scrubber{}
 	for _, t := range texts {
-		quoted, _ := json.Marshal(t)
-		for _, form := range []string{t, string(quoted[1 : len(quoted)-1]), url.QueryEscape(t), url.PathEscape(t), html.EscapeString(t)} {
+		forms := append(quoted(t), t, url.QueryEscape(t), url.PathEscape(t), html.EscapeString(t))
+		for _, form := range forms {
 			if len(form) >= minScrub && !slices.Contains(s.texts, form) {
 				s.texts = append(s.texts, form)
 			}
@@ -35,6 +38,42 @@ func NewScrubber(texts ...string) *Scrubber {
 		s.longest = len(s.texts[0])
 	}
 	return s
+}
+
+// quoted returns t as encoders of JSON write it: with markup escaped or not,
+// with all but ASCII escaped or not, and each with slashes escaped or not. The
+// first comes from Go, the second from Python, and PHP escapes slashes. Texts of
+// net/http quote like one of them, too.
+func quoted(t string) (forms []string) {
+	markup, _ := json.Marshal(t)
+	var plain strings.Builder
+	e := json.NewEncoder(&plain)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(t)
+	for _, form := range []string{string(markup), strings.TrimSuffix(plain.String(), "\n")} {
+		form = form[1 : len(form)-1]
+		for _, form := range []string{form, ascii(form)} {
+			forms = append(forms, form, strings.ReplaceAll(form, "/", `\/`))
+		}
+	}
+	return forms
+}
+
+// ascii writes what is beyond ASCII in the escapes of JSON.
+func ascii(t string) string {
+	var b strings.Builder
+	for _, r := range t {
+		switch {
+		case r < 0x80:
+			b.WriteRune(r)
+		case r < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		}
+	}
+	return b.String()
 }
 
 // Longest returns the length of the longest form of a secret, in bytes.

@@ -3,12 +3,13 @@ package secret
 import (
 	"html"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 )
 
 func TestScrub(t *testing.T) {
-	s := NewScrubber("hunter2", "hunter2-long", "a<b>&\"c\"", "abc", "", `back\slash`)
+	s := NewScrubber("hunter2", "hunter2-long", "a<b>&\"c\"", "abc", "", `back\slash`, `key/"of&pass`, "p\u00e4ss\U0001f511")
 	for _, c := range []struct {
 		name, read string
 		size       int
@@ -26,6 +27,11 @@ func TestScrub(t *testing.T) {
 		{"as HTML", html.EscapeString(`a<b>&"c"`), 100, "[redacted]"},
 		{"as JSON", `{"k":"back\\slash"}`, 100, `{"k":"[redacted]"}`},
 		{"as JSON with markup escaped", `"a\u003cb\u003e\u0026\"c\""`, 100, `"[redacted]"`},
+		{"as JSON with markup as it is", `{"k":"a<b>&\"c\""}`, 100, `{"k":"[redacted]"}`},
+		{"as JSON with slashes escaped", `{"k":"key\/\"of&pass"}`, 100, `{"k":"[redacted]"}`},
+		{"as JSON with slashes and markup escaped", `{"k":"key\/\"of\u0026pass"}`, 100, `{"k":"[redacted]"}`},
+		{"as JSON in ASCII", `{"k":"p\u00e4ss\ud83d\udd11"}`, 100, `{"k":"[redacted]"}`},
+		{"quoted by Go", strconv.Quote(`key/"of&pass`), 100, `"[redacted]"`},
 		{"too short to matter", "abc", 100, "abc"},
 		{"the cut goes through it", "1234hunter2 and so on", 6, "1234[r"},
 		{"it begins at the cut", "1234hunter2", 4, "1234"},
