@@ -375,6 +375,20 @@ func TestExcerptNeverEndsInsideASecret(t *testing.T) {
 	}
 }
 
+// TestCredentialsWithoutTheirSchemeAreASecret: receivers name the token that they refuse.
+func TestCredentialsWithoutTheirSchemeAreASecret(t *testing.T) {
+	c := settings()
+	c.Headers = map[string]secret.Value{"authorization": secret.New("Bearer " + testToken)}
+	u, err := parseURL(c.URL, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := secret.NewScrubber(secretsOf(c, u)...)
+	if got := s.Excerpt("no such token: "+testToken, 1000); strings.Contains(got, testToken) {
+		t.Errorf("%q shows the token", got)
+	}
+}
+
 func TestEveryPartOfTheQueryIsASecret(t *testing.T) {
 	for _, query := range []string{"hunter2", "a=hunter2", "a=b&c=hunter2", "a=hun%74er2", "hunter2=x"} {
 		c := settings()

@@ -122,8 +122,12 @@ func secretsOf(c Config, u *url.URL) []string {
 	if c.Auth.Basic != nil {
 		all = append(all, c.Auth.Basic.Password.Reveal(), strings.TrimPrefix(c.Auth.header(), "Basic "))
 	}
-	for _, v := range c.Headers {
+	for name, v := range c.Headers {
 		all = append(all, v.Reveal())
+		if http.CanonicalHeaderKey(name) == "Authorization" { // receivers quote what follows the scheme
+			_, credentials, _ := strings.Cut(v.Reveal(), " ")
+			all = append(all, credentials)
+		}
 	}
 	for _, values := range u.Query() {
 		all = append(all, values...)
