@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -65,6 +66,31 @@ func TestCheckFindsWhatDeliveriesMeet(t *testing.T) {
 		r.config = func(c *Config) { c.URL = strings.Replace(c.URL, "http", "https", 1) }
 		wantTransient(t, check(t, opened(t, r)), "does not look like a TLS handshake")
 	})
+}
+
+// TestHostInAnotherScript: check and delivery reach it, over HTTP/2 too, where
+// a kept connection is found under the host's name.
+func TestHostInAnotherScript(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		r := newReceiver(t, secure)
+		r.config = func(c *Config) { c.URL = strings.Replace(c.URL, "127", "\uff11\uff12\uff17", 1) }
+		d := opened(t, r)
+		if err := check(t, d); err != nil {
+			t.Errorf("secure %v: %v", secure, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := d.Send(ctx, delivery(t, 1)); err != nil {
+			t.Errorf("secure %v: a delivery: %v", secure, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"https://B\u00fccher.example:8443/": "xn--bcher-kva.example:8443", "https://Acme_1.example/": "Acme_1.example", "https://[2606:4700::1111]/": "[2606:4700::1111]",
+	} {
+		if u, err := parseURL(text, false); err != nil || u.Host != want {
+			t.Errorf("%s: %v, %v; want %s", text, u, err, want)
+		}
+	}
 }
 
 // TestCheckTellsTheTraceOfTheCertificate: who checks wants to know how long it lasts.

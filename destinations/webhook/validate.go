@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/idna"
 
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/pkg/signature"
@@ -90,7 +93,26 @@ func parseURL(text string, allowHTTP bool) (*url.URL, error) {
 			return nil, errors.New("has no valid port")
 		}
 	}
-	return u, nil
+	return u, ascii(u)
+}
+
+// ascii gives u the xn-- form of its host. net/http would make it anew for each
+// request, and in two ways: they differ for Bücher.example, so that a connection
+// of HTTP/2 is kept under another name than it is looked for, and one after the
+// other is opened until the attempt's time is up.
+func ascii(u *url.URL) error {
+	if !strings.ContainsFunc(u.Host, func(r rune) bool { return r >= 0x80 }) {
+		return nil
+	}
+	host, err := idna.Lookup.ToASCII(u.Hostname())
+	if err != nil {
+		return errors.New("names a host that cannot be")
+	}
+	if port := u.Port(); port != "" {
+		host = net.JoinHostPort(host, port)
+	}
+	u.Host = host
+	return nil
 }
 
 func (c Config) checkSecret(s secret.Value) error {

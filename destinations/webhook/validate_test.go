@@ -41,6 +41,7 @@ func TestSettings(t *testing.T) {
 		{"port and query", url("https://acme.example:8443/?a=b"), ""},
 		{"address", url("https://[2606:4700::1111]:8443/"), ""},
 		{"other script", url("https://b\u00fccher.example/"), ""},
+		{"host that no name can be", url("https://\u00fc_b.example/"), "url: names a host that cannot be"},
 		{"http allowed", "{url: 'http://acme.example', allow_http: true, secret: s}", ""},
 		{"basic", base + "auth: {basic: {user: u, password: 'p:w ü'}}}", ""},
 		{"basic without a password", base + "auth: {basic: {user: u}}}", ""},
