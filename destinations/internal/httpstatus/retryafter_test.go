@@ -9,6 +9,7 @@ import (
 var now = time.Date(2026, 7, 1, 9, 12, 33, 0, time.UTC)
 
 func TestRetryAfter(t *testing.T) {
+	const most = 1<<63 - 1 - (1<<63-1)%time.Second
 	for _, c := range []struct {
 		name, value string
 		want        time.Duration
@@ -21,10 +22,10 @@ func TestRetryAfter(t *testing.T) {
 		{"negative", "-1", 0},
 		{"smallest", "-9223372036854775808", 0},
 		{"largest that fits", "9223372036", 9223372036 * time.Second},
-		{"overflows a Duration", "9223372037", 0},
-		{"overflows to something small", "18446744074", 0},
-		{"largest int64", "9223372036854775807", 0},
-		{"beyond int64", "99999999999999999999999", 0},
+		{"overflows a Duration", "9223372037", most},
+		{"overflows to something small", "18446744074", most},
+		{"largest int64", "9223372036854775807", most},
+		{"beyond int64", "99999999999999999999999", most},
 		{"fraction", "1.5", 0},
 		{"exponent", "1e3", 0},
 		{"hexadecimal", "0x10", 0},
