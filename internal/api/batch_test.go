@@ -149,6 +149,21 @@ func TestBatchCommitsInChunks(t *testing.T) {
 	}
 }
 
+// A line is answered, not sent back: a name in it may be all of the batch.
+func TestBatchAnswersBrieflyToLongNames(t *testing.T) {
+	r := newRig(t, setup{})
+	name := strings.Repeat(`\u0001`, 10_000)
+	for body, want := range map[string]string{
+		`{"` + name + `":1}`: "1 400 unknown_field",
+		`{"` + name + `":[`:  "1 400 invalid_json",
+	} {
+		a := r.do("POST", "/v1/events/batch", body)
+		if got, _ := outcomes(t, a.body); !slices.Equal(got, []string{want}) || len(a.body) > 1000 {
+			t.Errorf("got %q in %d bytes, want %q in a few hundred", got, len(a.body), want)
+		}
+	}
+}
+
 // A sender that waits for an answer before it sends the next line gets it.
 func TestBatchAnswersWhileItReads(t *testing.T) {
 	r := newRig(t, setup{})

@@ -55,7 +55,7 @@ func (s *lineScanner) member(name []byte, req *ingest.Request, had *members) (er
 	s.space()
 	start := s.i
 	if !s.skip() {
-		return badLine(fmt.Sprintf("the value of %q does not end", name))
+		return badLine(fmt.Sprintf("the value of %q does not end", short(name)))
 	}
 	raw := s.b[start:s.i]
 	null := string(raw) == "null"
@@ -87,7 +87,7 @@ func (s *lineScanner) member(name []byte, req *ingest.Request, had *members) (er
 		seen = &had.event
 		req.Body, err = lineBody(raw)
 	default:
-		return refuse(400, "unknown_field", fmt.Sprintf("the line has %q: want dev_id, reference, ordering_timestamp, idempotency_key, and event or body", name))
+		return refuse(400, "unknown_field", fmt.Sprintf("the line has %q: want dev_id, reference, ordering_timestamp, idempotency_key, and event or body", short(name)))
 	}
 	if *seen {
 		if seen == &had.event {
@@ -98,6 +98,10 @@ func (s *lineScanner) member(name []byte, req *ingest.Request, had *members) (er
 	*seen = true
 	return err
 }
+
+// short cuts a name for a message: it may be as long as a whole batch, and
+// escaping makes it several times that.
+func short(name []byte) []byte { return name[:min(len(name), 64)] }
 
 // lineText decodes a string.
 func lineText(name, raw []byte, null bool) (string, error) {
