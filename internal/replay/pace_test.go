@@ -83,6 +83,15 @@ func TestRate(t *testing.T) {
 		if _, err := r.run.Cancel(r.ctx, id); err != nil {
 			r.Error(err)
 		}
+		q.Rate = 1e-300
+		id = r.create(q).ID
+		time.Sleep(10 * time.Minute)
+		if p, _ := r.run.Get(id); p.State != Running || p.Made != 1 {
+			r.Errorf("the slowest rate of all is %s and made %d, want the first alone", p.State, p.Made)
+		}
+		if _, err := r.run.Cancel(r.ctx, id); err != nil {
+			r.Error(err)
+		}
 	}, "acme/app")
 }
 

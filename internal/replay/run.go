@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -117,7 +118,8 @@ func (w *worker) make(wants []store.Want, dryRun bool, rate float64) error {
 		return nil
 	}
 	size := max(1, int(rate*period.Seconds()))
-	gap := time.Duration(float64(time.Second) / rate)
+	// What is longer than a Duration holds would turn into no gap at all.
+	gap := time.Duration(min(float64(time.Second)/rate, math.MaxInt64/2))
 	for chunk := range slices.Chunk(wants, size) {
 		if err := w.sleep(time.Until(w.next)); err != nil {
 			return err
