@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
@@ -58,6 +60,15 @@ func (a *API) reload(c *call) error {
 	}{true, waiting})
 }
 
+// unwritable tells whether err is the fault of the place that was named, which
+// whoever named it can mend.
+func unwritable(err error) bool {
+	return slices.ContainsFunc([]error{
+		fs.ErrPermission, fs.ErrNotExist, syscall.ENOTDIR, syscall.ENAMETOOLONG, syscall.EINVAL, syscall.ELOOP,
+		syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT,
+	}, func(fault error) bool { return errors.Is(err, fault) })
+}
+
 // backup writes a copy of the store on the daemon's machine.
 func (a *API) backup(c *call) error {
 	if err := c.whole(); err != nil {
@@ -76,7 +87,7 @@ func (a *API) backup(c *call) error {
 	switch err := a.Daemon.Backup(c.r.Context(), req.Dir); {
 	case errors.Is(err, fs.ErrExist):
 		return refuse(409, "conflict", "dir exists already: a backup never overwrites")
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
+	case unwritable(err):
 		return &ingest.Refusal{Status: 422, Code: "invalid_dir", Message: "dir cannot be written: " + err.Error(), Cause: err}
 	case err != nil:
 		return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -300,9 +301,12 @@ func TestBackup(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	for err, status := range map[error]int{
-		fmt.Errorf("make /copy: %w", os.ErrExist):      409,
-		fmt.Errorf("make /copy: %w", os.ErrPermission): 422,
-		errors.New("disk on fire"):                     500,
+		fmt.Errorf("make /copy: %w", os.ErrExist):                       409,
+		fmt.Errorf("make /copy: %w", os.ErrPermission):                  422,
+		&os.PathError{Op: "mkdir", Path: "/copy", Err: syscall.ENOTDIR}: 422,
+		&os.PathError{Op: "mkdir", Path: "/copy", Err: syscall.EROFS}:   422,
+		&os.PathError{Op: "write", Path: "/copy", Err: syscall.ENOSPC}:  422,
+		errors.New("disk on fire"):                                      500,
 	} {
 		r.daemon.backup = err
 		if got := r.do("POST", "/v1/backup", `{"dir":"/copy"}`); got.status != status {
