@@ -66,6 +66,7 @@ func TestAnswersToEvents(t *testing.T) {
 		"matches nobody":          {`{"type":"walk"}`, []string{"dev-id: initech"}, 202, ""},
 		"empty reference":         {sleep, []string{"dev-id: acme", "terra-reference: "}, 202, ""},
 		"identity encoding":       {sleep, []string{"dev-id: acme", "Content-Encoding: identity"}, 202, ""},
+		"identity in other case":  {sleep, []string{"dev-id: acme", "Content-Encoding: Identity"}, 202, ""},
 		"any content type":        {sleep, []string{"dev-id: acme", "Content-Type: text/plain"}, 202, ""},
 		"deep":                    {`{"type":"a","d":` + deep + `}`, []string{"dev-id: acme"}, 202, ""},
 		"as long as allowed":      {`{"type":"a","d":"` + strings.Repeat("x", 1000-19) + `"}`, []string{"dev-id: acme"}, 202, ""},

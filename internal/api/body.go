@@ -16,7 +16,7 @@ import (
 // checkEncoding refuses compressed bodies: what is accepted is what is delivered.
 func checkEncoding(r *http.Request) error {
 	for _, encoding := range r.Header["Content-Encoding"] {
-		if encoding != "" && encoding != "identity" {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
 			return refuse(415, "unsupported_encoding", "the body must not be compressed")
 		}
 	}
