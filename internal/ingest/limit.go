@@ -59,17 +59,19 @@ type load struct {
 // checkLoad refuses an event whose deliveries would exceed what a developer
 // may have pending. Requests that run at the same time do not see each other:
 // the limit may be exceeded by what they carry. An event without deliveries
-// adds nothing and always passes.
+// adds nothing and always passes, and so does one that comes while nothing is
+// pending: refused for what it is alone, it would be sent again for ever.
 func (in *Ingest) checkLoad(dev *developer, deliveries, size int, loads *[]load) *Refusal {
 	if deliveries == 0 || in.limits.Pending <= 0 && in.limits.Bytes <= 0 {
 		return nil
 	}
 	l := in.loadOf(dev, loads)
 	pending, bytes := l.pending+int64(deliveries), l.bytes+int64(deliveries)*int64(size)
-	if in.limits.Pending > 0 && pending > in.limits.Pending {
+	switch {
+	case l.pending == 0: // waiting would not help
+	case in.limits.Pending > 0 && pending > in.limits.Pending:
 		return limited(backOff, fmt.Sprintf("the developer has %d deliveries pending; %d are allowed", l.pending, in.limits.Pending))
-	}
-	if in.limits.Bytes > 0 && bytes > in.limits.Bytes {
+	case in.limits.Bytes > 0 && bytes > in.limits.Bytes:
 		return limited(backOff, fmt.Sprintf("the developer has %d bytes pending; %d are allowed", l.bytes, in.limits.Bytes))
 	}
 	l.pending, l.bytes = pending, bytes

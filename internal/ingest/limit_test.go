@@ -65,12 +65,14 @@ func TestWhatIsPendingLimitsADeveloper(t *testing.T) {
 		limits   Limits
 		accepted int // of 10 sleep events with two deliveries each
 	}{
-		"deliveries":                {Limits{Pending: 7}, 3},
-		"deliveries of the removed": {Limits{Pending: 5 + 100}, 2},
-		"bytes":                     {Limits{Bytes: 8 * size}, 4},
-		"bytes, just not":           {Limits{Bytes: 8*size - 1}, 3},
-		"both":                      {Limits{Pending: 7, Bytes: 2 * size}, 1},
-		"neither":                   {Limits{}, 10},
+		"deliveries":                  {Limits{Pending: 7}, 3},
+		"deliveries of the removed":   {Limits{Pending: 5 + 100}, 2},
+		"bytes":                       {Limits{Bytes: 8 * size}, 4},
+		"bytes, just not":             {Limits{Bytes: 8*size - 1}, 3},
+		"both":                        {Limits{Pending: 7, Bytes: 2 * size}, 1},
+		"one that alone is too many":  {Limits{Pending: 1}, 1},
+		"one that alone is too large": {Limits{Bytes: 1}, 1},
+		"neither":                     {Limits{}, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, batched := range []bool{true, false} {
