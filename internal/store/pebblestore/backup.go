@@ -22,6 +22,10 @@ func (s *Store) Backup(_ context.Context, dir string) error {
 		return err
 	}
 	defer s.leave()
+	// A checkpoint that fails removes what lies in dir, also what another one to
+	// the same place has put there.
+	s.backup.Lock()
+	defer s.backup.Unlock()
 	if _, err := s.opts.FS.Stat(dir); err == nil {
 		return fmt.Errorf("back up to %s: it is there already: %w", dir, store.ErrConflict)
 	}

@@ -11,8 +11,6 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// TestBackupUnderLoad: a copy taken while events arrive and are delivered opens,
-// balances, and holds all that was acknowledged before.
 func TestABackupIsItsOwnersAlone(t *testing.T) {
 	root := t.TempDir()
 	s := mustOpen(t, filepath.Join(root, "db"), Options{})
@@ -31,6 +29,35 @@ func TestABackupIsItsOwnersAlone(t *testing.T) {
 	}
 }
 
+// Of several backups to one place one succeeds, and the others leave it alone.
+func TestBackupsToOnePlace(t *testing.T) {
+	root := t.TempDir()
+	s := mustOpen(t, filepath.Join(root, "db"), Options{})
+	dir := filepath.Join(root, "copy")
+	errs := make([]error, 8)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() { errs[i] = s.Backup(ctx, dir) })
+	}
+	wg.Wait()
+	written := 0
+	for _, err := range errs {
+		if err == nil {
+			written++
+		} else if !errors.Is(err, store.ErrConflict) {
+			t.Error(err)
+		}
+	}
+	if written != 1 {
+		t.Errorf("%d backups succeeded, want 1", written)
+	}
+	if err := Restore(dir, filepath.Join(root, "restored")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBackupUnderLoad: a copy taken while events arrive and are delivered opens,
+// balances, and holds all that was acknowledged before.
 func TestBackupUnderLoad(t *testing.T) {
 	root := t.TempDir()
 	s := mustOpen(t, filepath.Join(root, "db"), Options{})

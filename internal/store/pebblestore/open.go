@@ -63,6 +63,7 @@ type Store struct {
 	packer   packer
 	idem     idempotency
 	change   sync.Mutex // serialises everything that reads a row in order to change it
+	backup   sync.Mutex // one backup at a time
 	registry registry
 	settled  atomic.Uint64 // commits that were not synced
 	durable  atomic.Uint64 // how many of them a synced commit has covered
