@@ -98,7 +98,7 @@ func (a *API) find(c *call, id payload.ID, developer string) (string, error) {
 	}
 	there, err := a.Payloads.Has(c.r.Context(), developer, id.String())
 	if err == nil && !there {
-		err = notFound("there is no such payload, and no body of its event to make it of")
+		err = notFound("there is no such payload, and its event has no body any more, or no such item, to make it of")
 	}
 	return developer, err
 }

@@ -128,6 +128,9 @@ func TestLinkRefusesWhatThereIsNot(t *testing.T) {
 			t.Errorf("%s: %s, want %d %s", name, got, c.status, c.code)
 		}
 	}
+	if got := r.do("POST", "/v1/payloads/"+id+"-2/link", ""); !strings.Contains(string(got.body), "or no such item") {
+		t.Errorf("an event that has its body, but no such item: %s", got)
+	}
 	if _, reason := r.payloads.Down(); reason != nil {
 		t.Errorf("wrong requests take the store down: %v", reason)
 	}
