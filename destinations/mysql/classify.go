@@ -114,6 +114,13 @@ func incomplete(err error) bool {
 	return ok && (me.Number == 1146 || me.Number == 1054)
 }
 
+// unfit tells whether a table of others cannot be completed as it is. What would
+// reject an event if it came of its rows is none of its doing there, such as keys
+// that stand twice; others are a column of TEXT, or too wide a one, for a key.
+func unfit(number uint16) bool {
+	return meanings[number].class == destination.Rejected || number == 1170 || number == 1071
+}
+
 // denied tells whether the user lacks a right.
 func denied(number uint16) bool {
 	return number == 1142 || number == 1143 || number == 1044 || number == 1227 || number == 1370

@@ -125,6 +125,8 @@ func (m *mysql) makeTables(ctx context.Context) error {
 		case err == nil, answered && s.done != noneDone && me.Number == s.done:
 		case answered && denied(me.Number):
 			return m.missing(ctx, steps[i:])
+		case answered && unfit(me.Number):
+			return misconfigured("complete the tables: %s: remove what is in the way of: %s", m.said(me), s.sql)
 		default:
 			return err
 		}

@@ -157,3 +157,20 @@ func TestTextIsNeverCut(t *testing.T) {
 		t.Errorf("%d users of a and A", n)
 	}
 }
+
+// TestATableThatCannotBeCompletedCostsNoEvent: a key that stands twice is the
+// table's fault.
+func TestATableThatCannotBeCompletedCostsNoEvent(t *testing.T) {
+	f := newFar(t)
+	f.exec(t, sqltablestest.Others...)
+	f.exec(t, "ALTER TABLE terra_users DROP PRIMARY KEY", "INSERT INTO terra_users (user_id, created_at, provider) VALUES ('u', '', 'twice')")
+	m := f.open(t)
+	_, err := m.Send(t.Context(), plain(t, 1))
+	if class, _ := destination.ClassOf(err); err == nil || class != destination.Misconfigured || !strings.Contains(err.Error(), "ADD UNIQUE KEY fantail_user_id") {
+		t.Errorf("%v", err)
+	}
+	f.exec(t, "DELETE FROM terra_users WHERE provider = 'twice'")
+	if _, err := m.Send(t.Context(), plain(t, 1)); err != nil {
+		t.Error(err)
+	}
+}

@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 // place is what the catalogue says of where the tables are, or would be.
@@ -176,7 +178,22 @@ func (p *postgres) complete(ctx context.Context) error {
 	// One transaction; the lock keeps two daemons from making the same, and the
 	// timeout keeps readers from queueing up behind us behind somebody else.
 	sql := append([]string{"SELECT set_config('lock_timeout', '10s', true)", "SELECT pg_advisory_xact_lock(hashtext('fantail'), hashtext(" + literal(at.schema) + "))"}, ddl...)
-	return c.Exec(ctx, strings.Join(sql, ";\n")).Close()
+	return p.refused(c.Exec(ctx, strings.Join(sql, ";\n")).Close(), ddl)
+}
+
+// refused is what the failure of ddl means. What would reject an event if it came
+// of its rows is none of its doing here: but for races it will come again, such
+// as for keys that stand twice in a table of others.
+func (p *postgres) refused(err error, ddl []string) error {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || meaningOf(pe.Code).class != destination.Rejected {
+		return err
+	}
+	text := "complete the tables: " + p.said(pe)
+	if pe.SchemaName == "pg_catalog" { // somebody else was making the same
+		return &destination.Fault{Err: &sqltables.Failure{Text: text, Cause: err}}
+	}
+	return misconfigured("%s: remove what is in the way of: %s", text, strings.Join(ddl, "; "))
 }
 
 func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
@@ -133,5 +135,26 @@ func TestCheckChangesNothing(t *testing.T) {
 	var n int
 	if err := f.admin.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace").Scan(&n); err != nil || n != 0 {
 		t.Errorf("%v, %d relations", err, n)
+	}
+}
+
+// TestATableThatCannotBeCompletedCostsNoEvent: a key that stands twice is the
+// table's fault.
+func TestATableThatCannotBeCompletedCostsNoEvent(t *testing.T) {
+	f := newFar(t)
+	f.give(t)
+	f.exec(t, "ALTER TABLE terra_users DROP CONSTRAINT terra_users_pkey", "INSERT INTO terra_users (user_id, created_at, provider) VALUES ('u', '', 'twice')")
+	p := f.open(t)
+	_, err := p.Send(t.Context(), plain(t, 1))
+	if class, _ := destination.ClassOf(err); err == nil || class != destination.Misconfigured || !strings.Contains(err.Error(), "CREATE UNIQUE INDEX ON") {
+		t.Errorf("%v", err)
+	}
+	f.exec(t, "DELETE FROM terra_users WHERE provider = 'twice'")
+	if _, err := p.Send(t.Context(), plain(t, 1)); err != nil {
+		t.Error(err)
+	}
+	race := &pgconn.PgError{Severity: "ERROR", Code: "23505", SchemaName: "pg_catalog", TableName: "pg_type"}
+	if class, _ := destination.ClassOf(p.refused(race, nil)); class != destination.Transient {
+		t.Errorf("somebody else makes the same table: %v", class)
 	}
 }
