@@ -72,6 +72,8 @@ func (p *postgres) fault(what string, err error) (fault error, alone bool) {
 			m = meaning{class: destination.Misconfigured, advice: "set database to one that exists, or run: CREATE DATABASE " + quoted(p.target.Database) + " OWNER " + quoted(p.target.User)}
 		case pe.Code == "23502" && !p.ours(pe.ColumnName):
 			m = meaning{class: destination.Misconfigured, advice: "a column of yours must take NULL or have a default"}
+		case connecting(err) && (m.class == destination.Rejected || pe.Code == "42704"): // there is no event yet that could be at fault
+			m = meaning{class: destination.Misconfigured, advice: "mend options in the dsn, or what ALTER ROLE or ALTER DATABASE has set"}
 		case pe.Code == "25006":
 			m = meaning{advice: "this server takes no writes: with several hosts, target_session_attrs=read-write finds the one that does"}
 		}
@@ -90,6 +92,12 @@ func (p *postgres) fault(what string, err error) (fault error, alone bool) {
 		return worded(meaning{class: destination.Misconfigured}, why)
 	}
 	return worded(meaning{}, sqltables.Describe(err, p.target.Password))
+}
+
+// connecting tells whether an error kept a session from beginning.
+func connecting(err error) bool {
+	_, ok := errors.AsType[*pgconn.ConnectError](err)
+	return ok
 }
 
 // said quotes the server. The detail of an error repeats whole rows and stays out.

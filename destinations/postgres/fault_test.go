@@ -244,3 +244,16 @@ func TestModesOfTLS(t *testing.T) {
 		}
 	})
 }
+
+// TestASessionThatCannotBeginCostsNoEvent: no event is at fault for the
+// parameters of a session, whatever the class of the code.
+func TestASessionThatCannotBeginCostsNoEvent(t *testing.T) {
+	f := newFar(t)
+	for _, options := range []string{"-c timezone=Nowhere", "-c nonsense=1"} {
+		p := f.open(t, func(c *Config) { c.DSN = secret.New(c.DSN.Reveal() + "&options=" + url.QueryEscape(options)) })
+		_, err := p.Send(t.Context(), plain(t, 1))
+		if class, _ := destination.ClassOf(err); err == nil || class != destination.Misconfigured || !strings.Contains(err.Error(), "mend options") {
+			t.Errorf("%s: %v, %v", options, class, err)
+		}
+	}
+}
