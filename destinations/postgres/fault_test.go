@@ -257,3 +257,31 @@ func TestASessionThatCannotBeginCostsNoEvent(t *testing.T) {
 		}
 	}
 }
+
+// TestTextIsUTF8WhateverTheDatabaseIs: a server takes what it gets for its
+// database's own encoding unless the session says otherwise.
+func TestTextIsUTF8WhateverTheDatabaseIs(t *testing.T) {
+	server := servers.StartPostgres(t)
+	near := farAt(t, server.DSN)
+	name := "latin_" + strings.ReplaceAll(servers.Name(), "-", "_")
+	near.exec(t, "CREATE DATABASE "+name+" ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+	t.Cleanup(func() { near.exec(t, "DROP DATABASE "+name) })
+	u, err := url.Parse(server.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	f := farAt(t, u.String())
+	p := f.open(t)
+	for n, want := range map[int]destination.Class{0: destination.Transient, 1: destination.Rejected} {
+		body := `{"type":"auth","user":{"user_id":"` + strings.Repeat([]string{"ü", "日"}[n], 36) + `"}}`
+		_, err := p.Send(t.Context(), destinationtest.Delivery(t, n, []byte(body)))
+		if class, _ := destination.ClassOf(err); class != want || (err != nil) != (n == 1) {
+			t.Errorf("%s: %v, %v", body, class, err)
+		}
+	}
+	var length int
+	if err := f.admin.QueryRowContext(t.Context(), "SELECT length(user_id) FROM terra_users").Scan(&length); err != nil || length != 36 {
+		t.Errorf("%d characters, want 36: %v", length, err)
+	}
+}

@@ -41,7 +41,10 @@ type Target struct {
 
 // New returns a target with what holds unless settings say otherwise.
 func New() *Target {
-	return &Target{Binding: "prefer", Timeout: Timeout, Params: map[string]string{"application_name": "fantail"}}
+	return &Target{Binding: "prefer", Timeout: Timeout, Params: map[string]string{
+		"application_name": "fantail",
+		"client_encoding":  "UTF8", // else the server takes what we send for its database's own
+	}}
 }
 
 // overriding has a value for all that the driver would look for elsewhere.

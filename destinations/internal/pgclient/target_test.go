@@ -65,7 +65,7 @@ func TestNothingIsReadFromThisMachine(t *testing.T) {
 		for _, f := range append([]*pgconn.FallbackConfig{{Host: c.Host, Port: c.Port}}, c.Fallbacks...) {
 			hosts = append(hosts, fmt.Sprintf("%s:%d %v", f.Host, f.Port, f.TLSConfig))
 		}
-		if !slices.Equal(hosts, []string{"db.example:5432 <nil>", "two.example:5433 <nil>"}) || len(c.RuntimeParams) != 1 || c.RuntimeParams["application_name"] != "fantail" {
+		if !slices.Equal(hosts, []string{"db.example:5432 <nil>", "two.example:5433 <nil>"}) || len(c.RuntimeParams) != 2 || c.RuntimeParams["application_name"] != "fantail" || c.RuntimeParams["client_encoding"] != "UTF8" {
 			t.Errorf("%s: hosts %q, parameters %v", name, hosts, c.RuntimeParams)
 		}
 	}
