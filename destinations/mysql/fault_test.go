@@ -173,3 +173,28 @@ func TestModesOfTLS(t *testing.T) {
 		}
 	})
 }
+
+// TestAServerThatTakesNoWritesIsLeft: after a failover, connections that were
+// kept lead to what is a replica now, and only new ones follow the name.
+func TestAServerThatTakesNoWritesIsLeft(t *testing.T) {
+	_, f := private(t)
+	deps := sqltablestest.Deps(f.store)
+	dial, dials := deps.Dial, 0
+	deps.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dials++
+		return dial(ctx, network, address)
+	}
+	m := openWith(t, f.conf, deps)
+	defer m.Close()
+	if _, err := m.Send(t.Context(), plain(t, 1)); err != nil || dials != 1 {
+		t.Fatalf("%d connections: %v", dials, err)
+	}
+	f.exec(t, "SET GLOBAL read_only = ON")
+	if _, err := m.Send(t.Context(), plain(t, 2)); err == nil {
+		t.Fatal("a server that takes no writes has taken one")
+	}
+	f.exec(t, "SET GLOBAL read_only = OFF")
+	if _, err := m.Send(t.Context(), plain(t, 2)); err != nil || dials != 2 {
+		t.Errorf("%d connections: %v", dials, err)
+	}
+}

@@ -42,7 +42,7 @@ type mysql struct {
 	sender     *sqltables.Sender
 	complete   atomic.Bool   // the tables are known to be there, with their keys
 	making     chan struct{} // held by who makes tables
-	refused    atomic.Bool   // a right was, since the last reconnect
+	refused    atomic.Bool   // a right was, or any write, since the last reconnect
 }
 
 func open(c Config, deps destination.Deps) (destination.Destination, error) {
@@ -112,8 +112,11 @@ func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.
 	if err != nil { // which quotes the server and says what to do: no answer beside it
 		if me, ok := errors.AsType[*driver.MySQLError](err); ok {
 			r.Code = int(me.Number)
-			if denied(me.Number) {
+			switch {
+			case denied(me.Number):
 				err = m.grant(ctx, me)
+			case readOnly(me.Number):
+				m.refused.Store(true)
 			}
 		}
 		err, alone = m.fault("write rows", err)
@@ -123,14 +126,19 @@ func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.
 
 // reconnect ends the idle connections if a right was denied since it was called
 // last: rights to a database are read when a connection begins, so that one from
-// before they were granted never sees them. It is called before a use and not
-// after a denial, since others may come to the pool in between.
+// before they were granted never sees them. So it does if the server took no
+// writes: after a failover the name leads to another one, and what was kept still
+// to the old. It is called before a use and not after a denial, since others may
+// come to the pool in between.
 func (m *mysql) reconnect() {
 	if m.refused.Swap(false) {
 		m.db().SetMaxIdleConns(-1)
 		m.db().SetMaxIdleConns(m.most)
 	}
 }
+
+// readOnly tells whether the server takes no writes.
+func readOnly(number uint16) bool { return number == 1290 || number == 1792 || number == 1836 }
 
 // Explain shows the rows that Send would write.
 func (m *mysql) Explain(d destination.Delivery) (destination.Explanation, error) {
