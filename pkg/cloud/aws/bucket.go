@@ -167,8 +167,9 @@ var indexForm = regexp.MustCompile(`^-\d{1,10}$`)
 func splitPayloadID(id string) (event.ID, string, error) {
 	e, err := event.ParseID(id[:min(36, len(id))])
 	rest := id[min(36, len(id)):]
-	if err != nil || rest != "" && !indexForm.MatchString(rest) {
-		return event.ID{}, "", fmt.Errorf("%q is not the id of a payload: want an event's id, and -{index} of one item of several", id)
+	index := strings.TrimSuffix(rest, event.ItemSuffix)
+	if err != nil || index != "" && !indexForm.MatchString(index) {
+		return event.ID{}, "", fmt.Errorf("%q is not the id of a payload: want an event's id, and -{index} of one item of several, and %s where it is the item alone", id, event.ItemSuffix)
 	}
 	return e, rest, nil
 }

@@ -62,6 +62,14 @@ func TestPayloadsAtARealServer(t *testing.T) {
 	if status, got := fetch(t, link.URL); status != http.StatusOK || got != string(body) {
 		t.Errorf("the link answers %d %q", status, got)
 	}
+	if err := b.Put(t.Context(), "acme", event.Payload{ID: testPayload + event.ItemSuffix, Body: []byte("the item alone")}); err != nil {
+		t.Fatal(err)
+	}
+	if item, err := b.Link(t.Context(), "acme", testPayload+event.ItemSuffix, time.Minute); err != nil {
+		t.Error(err)
+	} else if status, got := fetch(t, item.URL); status != http.StatusOK || got != "the item alone" {
+		t.Errorf("the link to the item answers %d %q", status, got)
+	}
 	tampered := strings.Replace(link.URL, "-12.json", "-13.json", 1)
 	if status, _ := fetch(t, tampered); tampered == link.URL || status != http.StatusForbidden {
 		t.Errorf("a tampered link answers %d", status)
@@ -137,6 +145,10 @@ func TestKeysLeadNowhereElse(t *testing.T) {
 	for _, c := range []struct{ developer, id, want string }{
 		{"acme", testEvent, "p/2026-07-01/acme/" + testEvent + ".json"},
 		{"acme", testPayload, "p/2026-07-01/acme/" + testPayload + ".json"},
+		{"acme", testEvent + "-item", "p/2026-07-01/acme/" + testEvent + "-item.json"},
+		{"acme", testPayload + "-item", "p/2026-07-01/acme/" + testPayload + "-item.json"},
+		{"acme", testEvent + "-item-item", ""},
+		{"acme", testEvent + "-item-1", ""},
 		{"", testEvent, ""},
 		{"..", testEvent, ""},
 		{"a/b", testEvent, ""},

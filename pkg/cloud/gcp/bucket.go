@@ -105,7 +105,7 @@ func (b *Bucket) Link(ctx context.Context, developer, id string, ttl time.Durati
 // name is the key of a payload. The day is read from the event's id, so that
 // it never changes.
 func (b *Bucket) name(developer, id string) (string, error) {
-	if len(id) < 36 || !index.MatchString(id[36:]) || !owner.MatchString(developer) {
+	if len(id) < 36 || !index.MatchString(strings.TrimSuffix(id[36:], event.ItemSuffix)) || !owner.MatchString(developer) {
 		return "", fmt.Errorf("%.100q of %.100q is not the id of a payload and its developer", id, developer)
 	}
 	e, err := event.ParseID(id[:36])

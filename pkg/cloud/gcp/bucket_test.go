@@ -55,7 +55,8 @@ func TestPayloadsAreKeptForEverAndLinked(t *testing.T) {
 	id := event.NewID(accepted, 1, 2).String()
 	for prefix, want := range map[string]string{"": "2026-07-01/acme/", "a=b/c": "a=b/c/2026-07-01/acme/"} {
 		b := bucket(t, g, BucketSettings{Prefix: prefix})
-		for _, p := range []event.Payload{{ID: id, Body: []byte(`{"n": 1}`)}, {ID: id + "-12", Body: []byte(`{"n": 12}`)}} {
+		for _, p := range []event.Payload{{ID: id, Body: []byte(`{"n": 1}`)}, {ID: id + "-12", Body: []byte(`{"n": 12}`)},
+			{ID: id + event.ItemSuffix, Body: []byte(`{"item":1}`)}, {ID: id + "-12" + event.ItemSuffix, Body: []byte(`{"item":12}`)}} {
 			for _, body := range []string{string(p.Body), "another"} { // keys are immutable: what is there counts
 				if err := b.Put(t.Context(), "acme", event.Payload{ID: p.ID, Body: []byte(body)}); err != nil {
 					t.Fatal(err)
@@ -182,7 +183,7 @@ func TestAPayloadsNameStaysInItsFolder(t *testing.T) {
 	b := bucket(t, g, BucketSettings{})
 	id := event.NewID(accepted, 1, 2).String()
 	for _, c := range [][2]string{
-		{"acme", ""}, {"acme", id + "/../x"}, {"acme", id + "-"}, {"acme", id + "-x"}, {"acme", strings.ToUpper(id)}, {"acme", id + "-1234567890"},
+		{"acme", ""}, {"acme", id + "/../x"}, {"acme", id + "-"}, {"acme", id + "-x"}, {"acme", id + "-item-item"}, {"acme", id + "-item-1"}, {"acme", strings.ToUpper(id)}, {"acme", id + "-1234567890"},
 		{"", id}, {"..", id}, {"a/b", id}, {"a\n", id}, {".", id}, {strings.Repeat("a", 65), id},
 	} {
 		if err := b.Put(t.Context(), c[0], event.Payload{ID: c[1]}); err == nil {
