@@ -104,6 +104,11 @@ func (b *Bucket) Close() error { return b.session.Close() }
 func (b *Bucket) String() string   { return "bucket " + b.name + " at " + b.session.String() }
 func (b *Bucket) GoString() string { return b.String() }
 
+// rounds is how often a put is made while S3 answers 409: somebody else writes
+// the key at this moment. Several destinations of one event put the same payload
+// at once.
+const rounds = 5
+
 // Put stores p, but where its key is taken: what is there is the same payload.
 func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) error {
 	key, err := b.key(developer, p.ID)
@@ -111,11 +116,16 @@ func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) err
 		return err
 	}
 	sum := sha256.Sum256(p.Body)
-	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &b.name, Key: &key, Body: bytes.NewReader(p.Body),
-		ContentType: ptr("application/json"), IfNoneMatch: ptr("*"),
-		ChecksumSHA256: ptr(base64.StdEncoding.EncodeToString(sum[:])),
-	}, Upload(p.Body, sum))
+	for range rounds {
+		_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &b.name, Key: &key, Body: bytes.NewReader(p.Body),
+			ContentType: ptr("application/json"), IfNoneMatch: ptr("*"),
+			ChecksumSHA256: ptr(base64.StdEncoding.EncodeToString(sum[:])),
+		}, Upload(p.Body, sum))
+		if Status(err) != http.StatusConflict {
+			break
+		}
+	}
 	if Status(err) == http.StatusPreconditionFailed {
 		return nil
 	}

@@ -236,4 +236,14 @@ func TestAPayloadStoresFaultsAreClassified(t *testing.T) {
 	if err := b.Put(t.Context(), "acme", event.Payload{ID: testEvent, Body: []byte("{}")}); err != nil {
 		t.Errorf("it does not recover: %v", err)
 	}
+	conflict := strictaws.Fault{Status: 409, Code: "ConditionalRequestConflict", Times: 2}
+	s.Fail("PutObject", conflict)
+	if err := b.Put(t.Context(), "acme", event.Payload{ID: testPayload, Body: []byte("{}")}); err != nil {
+		t.Errorf("while another destination puts it: %v", err)
+	}
+	conflict.Times = rounds
+	s.Fail("PutObject", conflict)
+	if class, _ := destination.ClassOf(b.Put(t.Context(), "acme", event.Payload{ID: testEvent, Body: []byte("{}")})); class != destination.Transient {
+		t.Error("a conflict without end is not transient")
+	}
 }
