@@ -151,9 +151,16 @@ func TestTextIsNeverCut(t *testing.T) {
 	if class, _ := destination.ClassOf(err); class != destination.Rejected {
 		t.Errorf("a text longer than the column: %v", err)
 	}
+	x = destinationtest.Delivery(t, 4, []byte(`{"type":"daily","user":{"user_id":"c"},"data":[{"metadata":{"start_time":"`+strings.Repeat("0", 1<<16)+`","end_time":"`+strings.Repeat("9", 1<<16-1)+`"}}]}`))
+	if _, err := m.Send(t.Context(), x); err != nil {
+		t.Errorf("a time longer than the column: %v", err)
+	}
+	if row := sqltablestest.Rows(t, f.admin, "terra_data_payloads", "payload_id")[0]; row["start_time"] != sqltablestest.Null || len(row["end_time"]) != 1<<16-1 {
+		t.Errorf("its times are %.20s and %.20s", row["start_time"], row["end_time"])
+	}
 	a, b := destinationtest.Delivery(t, 2, []byte(`{"type":"auth","user":{"user_id":"a"}}`)), destinationtest.Delivery(t, 3, []byte(`{"type":"auth","user":{"user_id":"A"}}`))
 	sqltablestest.Batch(t, m, a.Event, b.Event)
-	if n := len(sqltablestest.Rows(t, f.admin, "terra_users", "user_id")); n != 2 {
+	if n := len(sqltablestest.Rows(t, f.admin, "terra_users WHERE user_id <> 'c'", "user_id")); n != 2 {
 		t.Errorf("%d users of a and A", n)
 	}
 }

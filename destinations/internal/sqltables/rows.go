@@ -55,9 +55,21 @@ func (f frame) payload(p event.Payload, url string) Payload {
 	row := f.row
 	row.ID, row.URL = p.ID, Clean(url)
 	if f.data {
-		row.Start, row.End = Clean(p.Start), Clean(p.End)
+		row.Start, row.End = written(p.Start), written(p.End)
 	}
 	return row
+}
+
+// maxTime is what MySQL's TEXT holds, in bytes.
+const maxTime = 1<<16 - 1
+
+// written is the text of a time, whatever it says; of one that no column could
+// hold it is none, since no time may fail a delivery.
+func written(time string) string {
+	if time = Clean(time); len(time) > maxTime {
+		return ""
+	}
+	return time
 }
 
 // gather makes the rows of one transaction of what several deliveries became.
