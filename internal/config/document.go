@@ -101,7 +101,7 @@ func (d *document) syntax(err error) {
 		d.fault(1, "the text is not YAML")
 		return
 	}
-	msg := load.Message
+	msg, line := load.Message, max(load.Mark.Line, load.ContextMark.Line, 1)
 	switch {
 	case strings.HasPrefix(msg, "unknown anchor"):
 		msg = "an alias (*name) has no anchor (&name) before it: put quotes around a text that begins with *"
@@ -109,10 +109,19 @@ func (d *document) syntax(err error) {
 		msg = "a tag is not well formed: put quotes around a text that begins with !"
 	case strings.Contains(msg, "max depth"):
 		msg = fmt.Sprintf("the text is nested deeper than %d levels", maxDepth)
+	case strings.Contains(msg, "could not find expected ':'"):
+		// The reader goes on until the next token, which may lie far below.
+		msg, line = "a key needs a colon and a space after it", max(load.ContextMark.Line, 1)
+	case strings.Contains(msg, "mapping values are not allowed"):
+		msg = "a key cannot stand here: is a line above without a space after its colon, a text with \": \" in it without quotes, or the indentation wrong?"
+	case strings.Contains(msg, "unexpected end of stream"):
+		msg, line = "a text that begins with a quote here has none at its end", max(load.ContextMark.Line, 1)
+	case strings.Contains(msg, "cannot start any token"):
+		msg = "indent with spaces, not with tabs, and put quotes around a text that begins with @, % or `"
 	case load.ContextMsg != "":
 		msg = load.ContextMsg + ": " + msg
 	}
-	d.fault(max(load.Mark.Line, load.ContextMark.Line, 1), "not YAML: %s", msg)
+	d.fault(line, "not YAML: %s", msg)
 }
 
 func lineOfInvalid(raw []byte) int {
