@@ -32,6 +32,9 @@ func (r *daemonRules) check() {
 	if r.ok("tls") && (f.TLS.Cert == "") != (f.TLS.Key == "") {
 		r.at("tls", "cert and key go together: set both, or neither")
 	}
+	// As a path, a key would stand in the error that its file does not exist.
+	r.require("tls.cert", !strings.Contains(f.TLS.Cert, "-----BEGIN"), "must be the path of a PEM file, not its text")
+	r.require("tls.key", !strings.Contains(f.TLS.Key, "-----BEGIN"), "must be the path of a PEM file, not its text")
 	r.listen()
 	r.tokens()
 	r.keys()
