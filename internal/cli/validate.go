@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,7 +21,8 @@ func newValidate(e *env) *cobra.Command {
 		Short: "Check fantail.yaml and the developers' files",
 		Long: `Reads fantail.yaml and the files of all developers, and reports everything
 that is wrong with them at once, each with file and line. References such as
-${env:NAME} and ${file:PATH} are resolved, so run it where the daemon runs.
+${env:NAME} and ${file:PATH} are resolved and the certificate of "tls" is read,
+so run it where the daemon runs.
 
 It opens nothing: no store, no listener, no connection to a destination. The
 daemon need not run.
@@ -63,7 +65,12 @@ func (e *env) validate(path string) error {
 	if err != nil && !ok {
 		return err
 	}
-	v := validation{Valid: err == nil, Faults: []fault{}, Warnings: []fault{}, Kinds: map[string]int{}}
+	if err == nil && snapshot.Daemon.TLS.Cert != "" {
+		if _, err := tls.LoadX509KeyPair(snapshot.Daemon.TLS.Cert, snapshot.Daemon.TLS.Key); err != nil {
+			found = append(found, config.Fault{File: path, Message: fmt.Sprintf("tls: read cert and key: %v", err)})
+		}
+	}
+	v := validation{Valid: len(found) == 0, Faults: []fault{}, Warnings: []fault{}, Kinds: map[string]int{}}
 	for _, f := range found {
 		v.Faults = append(v.Faults, fault(f))
 	}

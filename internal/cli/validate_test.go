@@ -117,6 +117,19 @@ func TestValidate(t *testing.T) {
 		t.Errorf("missing: %+v", r)
 	}
 
+	secure := settings(t, nil)
+	text, err := os.ReadFile(secure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(secure, append(text, "tls: { cert: none.crt, key: none.key }\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r = tr.run(t, "validate", "--config", secure)
+	if r.code != 1 || r.out != "" || !strings.Contains(r.err, "none.crt: no such file") {
+		t.Errorf("a certificate that serve would not find: %+v", r)
+	}
+
 	var v validation
 	r = tr.run(t, "validate", "--json", "--config", good)
 	if err := json.Unmarshal([]byte(r.out), &v); err != nil || r.code != 0 || !v.Valid || v.Destinations != 3 || v.Kinds["paper"] != 2 || len(v.Warnings) < 2 || r.err != "" {
