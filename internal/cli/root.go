@@ -120,6 +120,14 @@ type usageError struct{ error }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func markFailures(c *cobra.Command) {
+	if args := c.Args; args != nil && c.HasParent() {
+		c.Args = func(cmd *cobra.Command, given []string) error {
+			if args(cmd, given) != nil {
+				return fmt.Errorf("got %s, want %q", count(len(given), "argument"), cmd.UseLine())
+			}
+			return nil
+		}
+	}
 	if run := c.RunE; run != nil {
 		c.RunE = func(cmd *cobra.Command, args []string) error {
 			if err := run(cmd, args); err != nil {
