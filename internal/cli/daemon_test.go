@@ -195,7 +195,7 @@ func TestTheCommandsAgainstARealDaemon(t *testing.T) {
 
 	again := settings(t, map[string]string{"acme": pickyAcme})
 	tr.must(t, "restore --config "+again, backup)
-	if r := tr.run(t, "restore", "--config", again, backup); r.code != 1 || !strings.Contains(r.err, "not empty") {
+	if r := tr.run(t, "restore", "--config", again, backup); r.code != 1 || !strings.Contains(r.err, "move what is there aside") {
 		t.Errorf("restore over a store: %+v", r)
 	}
 	offline := filepath.Join(t.TempDir(), "b2")

@@ -47,7 +47,7 @@ func (s *Store) checkpoint(dir string) error {
 // After an error dir is as it was.
 func Restore(backupDir, dir string) (err error) {
 	if names, err := os.ReadDir(dir); err == nil && len(names) > 0 {
-		return fmt.Errorf("restore to %s: it is not empty: %w", dir, store.ErrConflict)
+		return fmt.Errorf("restore to %s: it is not empty: stop the daemon and move what is there aside: %w", dir, store.ErrConflict)
 	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("restore: %w", err)
 	}
