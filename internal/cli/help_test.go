@@ -100,6 +100,8 @@ func TestWrongUsageEndsWithTwo(t *testing.T) {
 		{"sned x", `there is no command "sned"; did you mean send?`},
 		{"destination", `did you mean destinations?`},
 		{"frobnicate", `there is no command "frobnicate"`},
+		{"help frobnicate", `there is no command "frobnicate"`},
+		{"help sned", `did you mean send?`},
 		{"send", `got 0 arguments, want "fantail send [--developer NAME] FILE...|- [flags]"`},
 		{"send --developper acme x", "unknown flag: --developper"},
 		{"events a b", `got 2 arguments, want "fantail events [ID] [flags]"`},
@@ -127,5 +129,13 @@ func TestWrongUsageEndsWithTwo(t *testing.T) {
 		if r.code != 2 || r.out != "" || !strings.Contains(r.err, tc.want) || !strings.Contains(r.err, "--help") {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q, want %q", tc.args, r.code, r.out, r.err, tc.want)
 		}
+	}
+	for _, args := range [][]string{{"erase", "--developer", "acme", "--yes", ""}, {"retry", ""}, {"backup", ""}} {
+		if r := (trial{}).run(t, args...); r.code != 2 || !strings.Contains(r.err, "an argument is empty") {
+			t.Errorf("%q: %+v", args, r)
+		}
+	}
+	if r := (trial{}).run(t, "help", "replay", "list"); r.code != 0 || !strings.Contains(r.out, "fantail replay list") {
+		t.Errorf("help of a subcommand: %+v", r)
 	}
 }

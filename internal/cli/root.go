@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -72,6 +73,7 @@ something finds it with --server and shows its token with --token-file.`,
 	f.StringVar(&e.tokenFile, "token-file", "", "file that holds the token")
 	f.BoolVar(&e.json, "json", false, "print JSON: one object, or one line for each item of a list")
 	e.addCommands(root)
+	root.SetHelpCommand(newHelp())
 	markFailures(root)
 	return root
 }
@@ -100,6 +102,26 @@ func (e *env) addCommands(root *cobra.Command) {
 	}
 }
 
+// newHelp is cobra's command of that name, which ends with 0 whatever it is asked for.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Explain a command",
+		Long:    "Explains a command, as --help after it does.",
+		Example: "  fantail help serve",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			asked, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return usageError{err}
+			}
+			if len(rest) > 0 {
+				return usageError{unknownCommand(asked, rest[0])}
+			}
+			return asked.Help()
+		},
+	}
+}
+
 func unknownCommand(cmd *cobra.Command, name string) error {
 	text := fmt.Sprintf("there is no command %q", name)
 	if s := cmd.SuggestionsFor(name); len(s) > 0 {
@@ -120,10 +142,13 @@ type usageError struct{ error }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func markFailures(c *cobra.Command) {
-	if args := c.Args; args != nil && c.HasParent() {
+	if args := c.Args; c.HasParent() {
 		c.Args = func(cmd *cobra.Command, given []string) error {
-			if args(cmd, given) != nil {
+			if args != nil && args(cmd, given) != nil {
 				return fmt.Errorf("got %s, want %q", count(len(given), "argument"), cmd.UseLine())
+			}
+			if slices.Contains(given, "") { // a variable of a script that is not set
+				return fmt.Errorf("an argument is empty, want %q", cmd.UseLine())
 			}
 			return nil
 		}
