@@ -92,7 +92,7 @@ func (a *App) Health() (problems, warnings []string) {
 		}
 	}
 	if held > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d destinations are held: see `fantail destinations`", held))
+		warnings = append(warnings, fmt.Sprintf("held destinations: %d, see `fantail destinations`", held))
 	}
 	return problems, warnings
 }

@@ -172,7 +172,7 @@ func (x *export) summary(written int) {
 		fmt.Fprintf(x.env.err, "%d events are in %s.\n", written, x.flags.out)
 	}
 	if x.gone > 0 {
-		fmt.Fprintf(x.env.err, "%d events are left out: their bodies were erased or have expired.\n", x.gone)
+		fmt.Fprintf(x.env.err, "Left out, with a body that was erased or has expired: %s.\n", count(x.gone, "event"))
 	}
 }
 

@@ -38,7 +38,7 @@ func TestALongListSaysThatThereIsMore(t *testing.T) {
 	items := strings.Repeat(`{"id":"e"},`, 3)
 	f := newFake(t, map[string]http.HandlerFunc{"GET /v1/events": say(`{"items":[` + items + `{"id":"e"}],"next":"c"}`)})
 	r := f.run(t, "events", "--limit", "3")
-	if r.code != 0 || strings.Count(r.out, "\n") != 4 || !strings.Contains(r.err, "the first 3 are shown") {
+	if r.code != 0 || strings.Count(r.out, "\n") != 4 || !strings.Contains(r.err, "more than the 3 shown") {
 		t.Errorf("%+v", r)
 	}
 	r = f.run(t, "events", "--limit", "3", "--json")

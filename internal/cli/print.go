@@ -101,7 +101,7 @@ func printList[T any](e *env, items iter.Seq2[T, error], limit int, head []strin
 		}
 		if limit > 0 && n == limit {
 			err := t.flush()
-			fmt.Fprintf(e.err, "There is more: the first %d are shown. See --limit.\n", limit)
+			fmt.Fprintf(e.err, "There is more than the %d shown. See --limit.\n", limit)
 			return err
 		}
 		n++

@@ -140,7 +140,9 @@ func (e *env) printTest(t client.Tested, d *client.Delivery) error {
 	case d.State == "pending" && len(d.Attempts) > 0:
 		result = "failed; it is tried again " + e.moment(d.Due)
 	case d.State == "pending" && t.Destination.State != "active":
-		result = fmt.Sprintf("waits: the destination is %s (%s)", t.Destination.State, or(t.Destination.Reason, "no reason is given"))
+		if result = "waits: the destination is " + t.Destination.State; t.Destination.Reason != "" {
+			result += " (" + t.Destination.Reason + ")"
+		}
 	case d.State == "pending":
 		result = "not tried yet; see fantail deliveries " + d.ID
 	}

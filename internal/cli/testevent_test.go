@@ -31,6 +31,21 @@ answer       out of order
 	}
 }
 
+func TestTestTellsWhyItWaits(t *testing.T) {
+	for state, want := range map[string]string{
+		`"disabled"`:               "result       waits: the destination is disabled\n",
+		`"paused","reason":"move"`: "result       waits: the destination is paused (move)\n",
+	} {
+		r := newFake(t, map[string]http.HandlerFunc{
+			"POST /v1/destinations/acme/app/test": say(strings.Replace(testedEvent, `"active"`, state, 1)),
+			"GET /v1/deliveries/e1_1":             say(`{"id":"e1_1","event":"e1","state":"pending","due":"2026-07-01T12:00:00Z","attempts":[]}`),
+		}).run(t, "test", "acme/app")
+		if r.code != 1 || !strings.Contains(r.out, want) {
+			t.Errorf("%s: %+v, want %q", state, r, want)
+		}
+	}
+}
+
 func TestTestSendsAFileAsItIs(t *testing.T) {
 	f := newFake(t, map[string]http.HandlerFunc{
 		"POST /v1/destinations/acme/app/test": say(testedEvent),

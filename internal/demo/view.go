@@ -30,7 +30,7 @@ func watch(ctx context.Context, api *client.Client, o Options, c *cast) error {
 			if o.Live || pending == 0 || shown == "" {
 				io.WriteString(o.Out, picture)
 			} else {
-				fmt.Fprintf(o.Out, "%5.1fs  %d deliveries pending\n", time.Since(began).Seconds(), pending)
+				fmt.Fprintf(o.Out, "%5.1fs  pending: %d\n", time.Since(began).Seconds(), pending)
 			}
 			shown = picture
 		}
