@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -59,6 +61,33 @@ func TestEveryCommandExplainsItselfWithExamplesThatWork(t *testing.T) {
 	})
 	if examples < 40 {
 		t.Errorf("only %d examples were found: the test looks at too little", examples)
+	}
+}
+
+// TestPagesNameCommandsThatAreThere holds every command in a page's text to the command line.
+func TestPagesNameCommandsThatAreThere(t *testing.T) {
+	found := 0
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../destinations/*/*.md"} {
+		pages, err := filepath.Glob(pattern)
+		if err != nil || len(pages) == 0 {
+			t.Fatalf("%s: no pages, %v", pattern, err)
+		}
+		for _, page := range pages {
+			text, err := os.ReadFile(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range regexp.MustCompile("`fantail ([^`\n]+)`").FindAllStringSubmatch(string(text), -1) {
+				args := words(m[1])
+				if _, err := parses(args); err != nil && len(args) > 1 { // one word alone names the command, whatever it needs
+					t.Errorf("%s: fantail %s: %v", page, m[1], err)
+				}
+				found++
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d commands were found: the test looks at too little", found)
 	}
 }
 
