@@ -38,6 +38,9 @@ func TestEveryCommandExplainsItselfWithExamplesThatWork(t *testing.T) {
 		if strings.HasSuffix(c.Short, ".") {
 			t.Errorf("%s: the short text ends with a stop", c.CommandPath())
 		}
+		if f := c.Flags().Lookup("config"); f != nil && f.Shorthand != "c" {
+			t.Errorf("%s: --config is not -c, as it is everywhere", c.CommandPath())
+		}
 		own := false
 		for line := range strings.SplitSeq(c.Example, "\n") {
 			if len(line) > 110 || !strings.HasPrefix(line, "  ") {

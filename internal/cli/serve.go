@@ -58,7 +58,7 @@ SIGHUP reads the settings again, all or nothing, as does "fantail reload".`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&path, "config", "fantail.yaml", "settings of the daemon")
+	f.StringVarP(&path, "config", "c", "fantail.yaml", "settings of the daemon")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "text or json")
 	f.BoolVar(&acceptLoss, "accept-loss", false, "start although the store's log is damaged: what cannot be read is moved aside and reported")
