@@ -109,20 +109,24 @@ func (b *Bucket) GoString() string { return b.String() }
 // at once.
 const rounds = 5
 
-// Put stores p, but where its key is taken: what is there is the same payload.
+// Put stores p, but where its key is taken: what is there is the same payload. A
+// service without conditional writes (501) puts it again.
 func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) error {
 	key, err := b.key(developer, p.ID)
 	if err != nil {
 		return err
 	}
 	sum := sha256.Sum256(p.Body)
+	condition := ptr("*")
 	for range rounds {
 		_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &b.name, Key: &key, Body: bytes.NewReader(p.Body),
-			ContentType: ptr("application/json"), IfNoneMatch: ptr("*"),
+			ContentType: ptr("application/json"), IfNoneMatch: condition,
 			ChecksumSHA256: ptr(base64.StdEncoding.EncodeToString(sum[:])),
 		}, Upload(p.Body, sum))
-		if Status(err) != http.StatusConflict {
+		if s := Status(err); s == http.StatusNotImplemented && condition != nil {
+			condition = nil
+		} else if s != http.StatusConflict {
 			break
 		}
 	}

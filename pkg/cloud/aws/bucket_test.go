@@ -241,6 +241,10 @@ func TestAPayloadStoresFaultsAreClassified(t *testing.T) {
 	if err := b.Put(t.Context(), "acme", event.Payload{ID: testPayload, Body: []byte("{}")}); err != nil {
 		t.Errorf("while another destination puts it: %v", err)
 	}
+	s.Fail("PutObject", strictaws.Fault{Status: 501, Code: "NotImplemented", Times: 1})
+	if err := b.Put(t.Context(), "acme", event.Payload{ID: testPayload + "0", Body: []byte("{}")}); err != nil {
+		t.Errorf("a service without conditional writes: %v", err)
+	}
 	conflict.Times = rounds
 	s.Fail("PutObject", conflict)
 	if class, _ := destination.ClassOf(b.Put(t.Context(), "acme", event.Payload{ID: testEvent, Body: []byte("{}")})); class != destination.Transient {
