@@ -179,6 +179,8 @@ func parseURL(text string, allowHTTP bool) (*url.URL, error) {
 		return nil, errors.New("must end with the host or a path: no credentials, query or fragment")
 	case u.Hostname() == "" || strings.Contains(u.Host, "%"):
 		return nil, errors.New("names no host")
+	case !visible(u.Host): // net/http would turn it into two different names
+		return nil, errors.New("names a host in another script: write it in its xn-- form")
 	case u.Scheme == "http" && !allowHTTP:
 		return nil, errors.New("must be https: plain http needs allow_http: true")
 	}

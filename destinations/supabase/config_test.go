@@ -23,6 +23,7 @@ func TestSettingsAreRefusedWithAReason(t *testing.T) {
 		"both":                     {func(c *Config) { c.Host = "abc.supabase.co" }, "host: is there twice"},
 		"a host with a path":       {func(c *Config) { c.URL, c.Host = "", "abc/x" }, "host: must be a host"},
 		"no host":                  {func(c *Config) { c.URL = "https://" }, "url: names no host"},
+		"a host in another script": {func(c *Config) { c.URL = "https://b\u00fccher.example" }, "url: names a host in another script"},
 		"plain":                    {func(c *Config) { c.URL = "http://abc" }, "url: must be https"},
 		"plain, allowed":           {func(c *Config) { c.URL, c.AllowHTTP = "http://abc:8000", true }, ""},
 		"another scheme":           {func(c *Config) { c.URL = "postgres://abc" }, "url: must begin with https://"},
