@@ -168,6 +168,38 @@ func TestRebindBesideARead(t *testing.T) {
 	})
 }
 
+// TestAQueueEndsBesideARead: what was delivered under old settings while another
+// queue of the destination was read leaves nothing of its own behind.
+func TestAQueueEndsBesideARead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		n := r.naps()
+		id, old := r.add("acme", "old", frozen)
+		old.answer = fails
+		r.start()
+		defer r.close()
+		it := r.accept(id)
+		time.Sleep(10 * time.Second)
+		r.reload(id, "new", func(s *Settings) { s.Schedule = retry.Schedule{} })
+		old.set(takes(2 * time.Second)) // for the retry at 30 s
+		time.Sleep(21 * time.Second)
+		n.set(5*time.Second, 0)
+		now := r.s.lock()
+		d := r.s.dests[id]
+		r.s.queue(store.QueueID{Dest: id}).spill(store.Position{})
+		r.s.considerAll(d, now)
+		r.s.unlock(now)
+		time.Sleep(2 * time.Second)
+		r.wantState(it[0], store.Delivered)
+		time.Sleep(10 * time.Second)
+		r.s.mu.Lock()
+		defer r.s.mu.Unlock()
+		if len(d.queues) != 1 || len(d.lanes) != 1 {
+			t.Errorf("%d queues and %d lanes are left, want those of the current settings", len(d.queues), len(d.lanes))
+		}
+	})
+}
+
 func TestSettingsGoneRebinds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -286,6 +286,14 @@ func (s *Scheduler) tidyQueue(q *queue) {
 	}
 }
 
+// tidyQueues lets go of what d needs no more: what a queue had in the set may
+// have stayed there for the read of another one.
+func (s *Scheduler) tidyQueues(d *dest) {
+	for _, q := range d.queues {
+		s.tidyQueue(q)
+	}
+}
+
 // tidyLane closes a lane that nothing needs any more.
 func (s *Scheduler) tidyLane(l *lane) {
 	if l == nil || l == l.dest.current || len(l.queues) > 0 || l.flying > 0 || l.unsettled > 0 || l.thaw.running {

@@ -79,7 +79,7 @@ func (s *Scheduler) read() {
 			s.forget(q) // it was read for another mode
 		}
 		s.considerAll(q.dest, now) // what was seen may lie in another queue by now
-		s.tidyQueue(q)
+		s.tidyQueues(q.dest)
 	}
 	ld.active--
 	s.unlock(now)

@@ -289,5 +289,5 @@ func (s *Scheduler) leave(m *store.Moved, now instant) {
 		s.unwait(j)
 	}
 	s.considerAll(q.dest, now)
-	s.tidyQueue(q)
+	s.tidyQueues(q.dest)
 }

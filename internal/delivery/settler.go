@@ -185,7 +185,7 @@ func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
 			}
 		}
 		s.considerAll(d, now)
-		s.tidyQueue(q)
+		s.tidyQueues(d)
 		l := batch[i].lane
 		l.unsettled--
 		s.tidyLane(l)
