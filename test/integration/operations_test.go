@@ -62,8 +62,9 @@ func TestOperationsShowsValidSettings(t *testing.T) {
 		t.Setenv("FANTAIL_"+name+"_TOKEN", "made-up-token-of-"+name)
 	}
 	h := newHome(t)
+	h.certificate(1)
 	// Whatever the machine has below these, the test may neither read nor need.
-	h.write("fantail.yaml", strings.NewReplacer("/var/lib/fantail", h.dir, "/etc/fantail", h.dir).Replace(blocks[1]))
+	h.write("fantail.yaml", strings.NewReplacer("/var/lib/fantail", h.dir, "/etc/fantail/tls", h.dir+"/api", "/etc/fantail", h.dir).Replace(blocks[1]))
 	h.write("developers/acme.yaml", "developer: acme\n")
 	if code, out := command(t, "validate", "--config", filepath.Join(h.dir, "fantail.yaml")); code != 0 {
 		t.Error(out)
