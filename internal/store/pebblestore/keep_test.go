@@ -265,3 +265,29 @@ func BenchmarkSearch(b *testing.B) {
 		})
 	}
 }
+
+// A delivery and its attempts are of one moment, however outcomes come meanwhile.
+func TestADeliveryIsReadWhole(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), Options{})
+	for range 300 {
+		it := mustAppend(t, s, day0, entry("acme", "u", "{}", 1))[0].Items[0]
+		done := make(chan error, 1)
+		go func() {
+			_, err := s.Settle(ctx, day0, []store.Outcome{delivered(it)})
+			done <- err
+		}()
+		for over := false; !over; {
+			select {
+			case err := <-done:
+				if over = true; err != nil {
+					t.Fatal(err)
+				}
+			default:
+			}
+			d, as, err := s.Delivery(ctx, it.ID)
+			if err != nil || (d.State == store.Delivered) != (len(as) == 1) {
+				t.Fatalf("%v with %d attempts, %v", d.State, len(as), err)
+			}
+		}
+	}
+}

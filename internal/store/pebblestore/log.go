@@ -76,7 +76,9 @@ func (s *Store) Delivery(_ context.Context, id store.DeliveryID) (store.Delivery
 		return store.DeliveryRecord{}, nil, err
 	}
 	defer s.leave()
-	r, ok, err := readDelivery(s.db, deliveryKey(nil, id))
+	at := s.db.NewSnapshot() // an outcome recorded between the reads would be half of it
+	defer at.Close()
+	r, ok, err := readDelivery(at, deliveryKey(nil, id))
 	if err == nil && !ok {
 		err = store.ErrNotFound
 	}
@@ -86,7 +88,7 @@ func (s *Store) Delivery(_ context.Context, id store.DeliveryID) (store.Delivery
 	var as []store.Attempt
 	prefix := deliveryKey(nil, id)
 	prefix[0] = kindAttempt
-	err = scan(s.db, prefix, after(bytes.Clone(prefix)), func(k, v []byte) (bool, error) {
+	err = scan(at, prefix, after(bytes.Clone(prefix)), func(k, v []byte) (bool, error) {
 		a, err := readAttempt(v)
 		if err != nil {
 			return false, fmt.Errorf("read attempts of %v: %w", id, err)
