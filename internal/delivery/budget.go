@@ -20,11 +20,10 @@ type budget struct {
 	slow, maxSlow         int
 	surplus, maxSurplus   int
 	stuck                 []*attempt
-	largeFrom             int64
 	pools                 [2]pool // by kind of body
 }
 
-// The kinds of bodies: large is from 1/256 of all bytes on (1 MiB of the default).
+// The kinds of bodies.
 const (
 	small = iota
 	large
@@ -42,8 +41,7 @@ func newBudget(l Limits) budget {
 	return budget{
 		maxInFlight: l.InFlight, maxUnproven: max(1, l.InFlight*3/4),
 		maxSlow: l.Slow, maxSurplus: l.Slow / 2,
-		largeFrom: max(1, l.Bytes/256),
-		pools:     [2]pool{small: {max: quarter}, large: {max: max(1, l.Bytes-quarter)}},
+		pools: [2]pool{small: {max: quarter}, large: {max: max(1, l.Bytes-quarter)}},
 	}
 }
 
@@ -59,9 +57,10 @@ func (b *budget) capped(d *developer) bool {
 	return d.stuck > 0 && d.inFlight >= max(1, b.maxInFlight/2)
 }
 
-// kind returns which of the pools a body of that size takes from.
+// kind returns which of the pools a body of that size takes from: of the small
+// ones 64 fit beside each other, so that large is 1 MiB by default.
 func (b *budget) kind(size int64) int {
-	if size >= b.largeFrom {
+	if size >= b.pools[small].max/64 {
 		return large
 	}
 	return small

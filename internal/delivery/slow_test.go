@@ -447,3 +447,32 @@ func TestLargeBodiesAreReadInTurn(t *testing.T) {
 		})
 	}
 }
+
+// TestNobodyWaitsToReadALargeBodyAtAStop: only the read under way ends first.
+func TestNobodyWaitsToReadALargeBodyAtAStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.limits = Limits{CacheBytes: 1}
+		r.wrap = func(s Store) Store { return &slowReads{Store: s, takes: 800 * time.Millisecond} }
+		var ids []uint32
+		for i := range 5 {
+			id, _ := r.add(fmt.Sprint("dev", i), "a")
+			ids = append(ids, id)
+		}
+		r.start()
+		defer r.close()
+		r.acceptSized(1, largeBody, ids...)
+		time.Sleep(100 * time.Millisecond)
+		began := r.since()
+		r.s.Stop(cancelled())
+		if took := r.since() - began; took > time.Second {
+			t.Errorf("stopping took %v", took)
+		}
+	})
+}
+
+func cancelled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}

@@ -151,12 +151,15 @@ const rest = time.Second
 // fetch reads the body of a delivery.
 func (s *Scheduler) fetch(item *store.Item, at int64) (*event.Event, ending) {
 	if item.Size >= largeBody {
-		time.Sleep(time.Until(<-s.large))
+		pause(s.base, time.Until(<-s.large))
 		began := time.Now()
 		defer func() {
 			now := time.Now()
 			s.large <- now.Add(min(3*now.Sub(began), rest))
 		}()
+		if s.base.Err() != nil {
+			return nil, ending{how: interrupted, at: at}
+		}
 	}
 	e, err := s.store.Event(s.base, item.ID.Day, item.ID.Event)
 	switch {
