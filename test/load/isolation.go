@@ -181,7 +181,7 @@ func (r *rig) holdLarge(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.events(func(n int, _ *sending) { have[n%eight]++ })
+		w.events(func(n int, _ *sending) { have[w.turn(n)]++ })
 		if slices.Min(have[:]) >= 2 {
 			return nil
 		}

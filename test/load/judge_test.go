@@ -123,6 +123,32 @@ func TestBodiesHaveTheirSizeAndAreEvents(t *testing.T) {
 	}
 }
 
+// TestDevelopersTakeTurnsEvenly: once a round, and the first half of them is
+// half of any twenty events, give or take two.
+func TestDevelopersTakeTurnsEvenly(t *testing.T) {
+	for _, developers := range []int{1, 2, 3, 8, 20, 1000, 1024} {
+		s := task{Developers: developers}
+		seen := map[int]bool{}
+		for n := 7 * developers; n < 8*developers; n++ {
+			seen[s.turn(n)] = true
+		}
+		if len(seen) != developers {
+			t.Errorf("%d of %d had a turn", len(seen), developers)
+		}
+		for n := 0; developers%20 == 0 && n < developers; n++ {
+			first := 0
+			for i := range 20 {
+				if s.turn(n+i) < developers/2 {
+					first++
+				}
+			}
+			if first < 8 || first > 12 {
+				t.Errorf("of %d: %d of 20 events from %d on go to the first half", developers, first, n)
+			}
+		}
+	}
+}
+
 func TestLoadersSayWhatTheySaw(t *testing.T) {
 	want := []sending{{1, 100, 2, 3, 4, 202}, {101, 1, 5, 6, 7, 0}}
 	var b bytes.Buffer

@@ -135,7 +135,7 @@ func (l *loader) send(to *url.URL, h http.Header, body []byte) (*http.Response, 
 func (l *loader) post(s sending, body []byte) sending {
 	n, to := int(s.N), l.single
 	if l.Direct {
-		to = l.direct[n%l.Developers]
+		to = l.direct[l.turn(n)]
 	}
 	h := http.Header{"Content-Type": {"application/json"}, "Dev-Id": {l.developer(n)}, "Terra-Reference": {strconv.Itoa(n)}}
 	s.Sent = time.Now().UnixNano()

@@ -83,7 +83,7 @@ func (r *rig) send(ctx context.Context, t task) (sent, error) {
 // spots are the destinations of event n of s.
 func (r *rig) spots(s *sent, n int) (from, to int) {
 	f := r.living().fanout
-	from = n % s.Developers * f
+	from = s.turn(n) * f
 	return from, from + f
 }
 

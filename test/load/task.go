@@ -17,7 +17,7 @@ import (
 type task struct {
 	URL        string        // of the daemon, or of the sink of a direct run
 	Direct     bool          // straight to the sink, without the daemon: the floor
-	Prefix     string        // events go to developers <Prefix>0, <Prefix>1, ... in turn
+	Prefix     string        // events go to developers <Prefix>0, <Prefix>1, ..., by turn
 	Developers int           // how many of them
 	Conns      int           // connections, and requests under way at most
 	Batch      int           // events of a request; 0: single events
@@ -28,7 +28,25 @@ type task struct {
 	Size       int           // bytes of a body
 }
 
-func (t *task) developer(n int) string { return t.Prefix + strconv.Itoa(n%t.Developers) }
+func (t *task) developer(n int) string { return t.Prefix + strconv.Itoa(t.turn(n)) }
+
+// turn returns which developer event n goes to. Each has its turn once in as
+// many events as there are developers, in steps of the golden ratio: whatever
+// the first of them do is spread evenly over all of the time.
+func (t *task) turn(n int) int {
+	step := max(1, int(float64(t.Developers)*0.618))
+	for !coprime(step, t.Developers) {
+		step++
+	}
+	return n % t.Developers * step % t.Developers
+}
+
+func coprime(a, b int) bool {
+	for b > 0 {
+		a, b = b, a%b
+	}
+	return a == 1
+}
 
 // sending is one request as the loader saw it: events N to N+Count-1. Times are
 // ns of the wall clock, which the sink of the same machine shares.
