@@ -26,8 +26,7 @@ type Scrubber struct {
 func NewScrubber(texts ...string) *Scrubber {
 	s := &Scrubber{}
 	for _, t := range texts {
-		forms := append(quoted(t), t, url.QueryEscape(t), url.PathEscape(t), html.EscapeString(t))
-		for _, form := range forms {
+		for _, form := range slices.Concat([]string{t}, quoted(t), escaped(t), marked(t)) {
 			if len(form) >= minScrub && !slices.Contains(s.texts, form) {
 				s.texts = append(s.texts, form)
 			}
@@ -74,6 +73,32 @@ func ascii(t string) string {
 		}
 	}
 	return b.String()
+}
+
+// escaped returns t as it may stand in a URL; .NET writes lower-case escapes.
+func escaped(t string) (forms []string) {
+	for _, form := range []string{url.QueryEscape(t), url.PathEscape(t)} {
+		low := []byte(form)
+		for i, c := range low {
+			if c == '%' {
+				copy(low[i:], strings.ToLower(form[i:i+3]))
+			}
+		}
+		forms = append(forms, form, string(low))
+	}
+	return forms
+}
+
+// marked returns t as it may stand in HTML. Go, PHP, Python and XML write quotes
+// differently.
+func marked(t string) (forms []string) {
+	form := html.EscapeString(t)
+	for _, double := range []string{"&#34;", "&quot;"} {
+		for _, single := range []string{"&#39;", "&#039;", "&#x27;", "&apos;"} {
+			forms = append(forms, strings.NewReplacer("&#34;", double, "&#39;", single).Replace(form))
+		}
+	}
+	return forms
 }
 
 // Longest returns the length of the longest form of a secret, in bytes.

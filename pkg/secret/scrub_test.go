@@ -9,7 +9,7 @@ import (
 )
 
 func TestScrub(t *testing.T) {
-	s := NewScrubber("hunter2", "hunter2-long", "a<b>&\"c\"", "abc", "", `back\slash`, `key/"of&pass`, "p\u00e4ss\U0001f511")
+	s := NewScrubber("hunter2", "hunter2-long", "a<b>&\"c\"", "abc", "", "it's", `back\slash`, `key/"of&pass`, "p\u00e4ss\U0001f511")
 	for _, c := range []struct {
 		name, read string
 		size       int
@@ -24,6 +24,10 @@ func TestScrub(t *testing.T) {
 		{"hidden in itself", "hunhunter2ter2", 100, "hun[redacted]ter2"},
 		{"as a query", url.QueryEscape(`a<b>&"c"`), 100, "[redacted]"},
 		{"as a path", url.PathEscape(`a<b>&"c"`), 100, "[redacted]"},
+		{"as a query, in lower case", `a%3cb%3e%26%22c%22`, 100, "[redacted]"},
+		{"as HTML of PHP", `a&lt;b&gt;&amp;&quot;c&quot; it&#039;s`, 100, "[redacted] [redacted]"},
+		{"as HTML of Python", `a&lt;b&gt;&amp;&quot;c&quot; it&#x27;s`, 100, "[redacted] [redacted]"},
+		{"as XML", `it&apos;s`, 100, "[redacted]"},
 		{"as HTML", html.EscapeString(`a<b>&"c"`), 100, "[redacted]"},
 		{"as JSON", `{"k":"back\\slash"}`, 100, `{"k":"[redacted]"}`},
 		{"as JSON with markup escaped", `"a\u003cb\u003e\u0026\"c\""`, 100, `"[redacted]"`},
