@@ -104,6 +104,8 @@ func checkEndpoint(text string, allowHTTP bool) error {
 		return errors.New("names no host")
 	case strings.Contains(u.Host, "%"):
 		return errors.New("must not name a zone")
+	case !visibleForm.MatchString(u.Host): // net/http would turn it into two different names
+		return errors.New("names a host in another script: write it in its xn-- form")
 	case strings.ContainsAny(text, "?#"):
 		return errors.New("must have neither a query nor a fragment")
 	case u.Scheme == "http" && !allowHTTP:

@@ -41,6 +41,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		{"credentials in the endpoint", func(s *Settings) { s.Endpoint = "https://u:password@minio.example" }, []string{"endpoint: must not hold credentials"}},
 		{"a query", func(s *Settings) { s.Endpoint = "https://minio.example?x=" + testToken }, []string{"endpoint: must have neither a query"}},
 		{"a zone", func(s *Settings) { s.Endpoint = "https://[fe80::1%25eth0]:9000" }, []string{"endpoint: must not name a zone"}},
+		{"another script", func(s *Settings) { s.Endpoint = "https://müller.example" }, []string{"endpoint: names a host in another script"}},
 		{"no host", func(s *Settings) { s.Endpoint = "https:///x" }, []string{"endpoint: names no host"}},
 		{"port 0", func(s *Settings) { s.Endpoint = "https://minio.example:0" }, []string{"endpoint: has no valid port"}},
 		{"no URL", func(s *Settings) { s.Endpoint = "https://%zz" }, []string{"endpoint: is not a URL"}},

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -87,6 +88,8 @@ func parseURL(text string, allowHTTP bool) (*url.URL, error) {
 		return nil, errors.New("must not hold credentials")
 	case u.Hostname() == "" || u.Opaque != "" || strings.Contains(u.Host, "%"):
 		return nil, errors.New("names no host")
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }): // net/http would turn it into two different names
+		return nil, errors.New("names a host in another script: write it in its xn-- form")
 	case strings.Contains(text, "#"):
 		return nil, errors.New("must not have a fragment")
 	case u.Scheme == "http" && !allowHTTP:

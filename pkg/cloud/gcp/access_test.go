@@ -59,6 +59,7 @@ func TestAccessIsRefusedWithAReason(t *testing.T) {
 		{"endpoint with credentials", Access{Credentials: https, Endpoint: "https://hunter2@a.example"}, "endpoint: must not hold credentials"},
 		{"endpoint without a scheme", Access{Credentials: https, Endpoint: "a.example"}, "endpoint: must begin with https"},
 		{"endpoint without a host", Access{Credentials: https, Endpoint: "https://"}, "endpoint: names no host"},
+		{"endpoint in another script", Access{Credentials: https, Endpoint: "https://müller.example"}, "endpoint: names a host in another script"},
 		{"endpoint with a zone", Access{Credentials: https, Endpoint: "https://[fe80::1%25lo]"}, "endpoint: names no host"},
 		{"endpoint on port 0", Access{Credentials: https, Endpoint: "https://a.example:0"}, "endpoint: has no valid port"},
 		{"the operator's own, elsewhere", Access{Endpoint: "https://a.example"}, "sent nowhere else"},
