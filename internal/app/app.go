@@ -158,7 +158,11 @@ func (a *App) Run(ctx context.Context) error {
 	for _, f := range a.fronts {
 		go func() { served <- f.serve() }()
 	}
-	a.log.Info("fantail is ready", "version", a.version, "api", a.URL())
+	if err := a.store.Ready(); err != nil {
+		a.log.Warn("fantail has started and takes no events for now", "version", a.version, "api", a.URL(), "err", err)
+	} else {
+		a.log.Info("fantail is ready", "version", a.version, "api", a.URL())
+	}
 
 	var failure error
 	select {

@@ -128,6 +128,16 @@ func TestFailedStartClosesWhatItOpened(t *testing.T) {
 
 // What a developer's other destinations opened does not stay open behind one
 // that cannot be.
+func TestStartSaysWhenNoEventsAreTaken(t *testing.T) {
+	for reserve, want := range map[string]string{"1MiB": "fantail is ready", "1000000GiB": "takes no events for now"} {
+		h := newHome(t)
+		h.developer("acme", "app", "")
+		h.write("fantail.yaml", "listen: 127.0.0.1:0\nstore: { pebble: { dir: store, reserve: "+reserve+" } }\n")
+		h.start()
+		until(t, want, func() bool { return strings.Contains(h.logged(), want) })
+	}
+}
+
 func TestSiblingsOfADestinationThatCannotBeOpenedAreClosed(t *testing.T) {
 	h := newHome(t)
 	h.write("developers/acme.yaml", "developer: acme\ndestinations:\n  - { name: a, kind: post, settings: { to: fine } }\n  - { name: b, kind: post, settings: { to: bad } }\n")
