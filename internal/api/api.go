@@ -28,6 +28,8 @@ type Ingest interface {
 	Accept(ctx context.Context, rs []ingest.Request) []ingest.Result
 	// Ready is nil while Accept can work; asked before a body is read.
 	Ready() error
+	// Knows tells whether the settings have that developer.
+	Knows(developer string) bool
 }
 
 // Scheduler is what people do to deliveries and destinations.

@@ -230,7 +230,8 @@ type waiting struct {
 	cut *error
 }
 
-func (waiting) Ready() error { return nil }
+func (waiting) Ready() error      { return nil }
+func (waiting) Knows(string) bool { return true }
 func (w waiting) Accept(ctx context.Context, rs []ingest.Request) []ingest.Result {
 	select {
 	case <-time.After(w.d):

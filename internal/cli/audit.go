@@ -48,6 +48,9 @@ It ends with 1 when anything does not add up.`,
 			}
 			if developer != "" {
 				rows = slices.DeleteFunc(rows, func(r client.AuditRow) bool { return r.Developer != developer })
+				if len(rows) == 0 {
+					return fmt.Errorf("no destination of a developer %q is known: fantail destinations lists all", developer)
+				}
 			}
 			return e.printAudit(rows)
 		},

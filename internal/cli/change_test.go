@@ -112,7 +112,7 @@ acme/app     10        7          1        1     1          balanced
 	if got := f.requests()[1].what; got != "GET /v1/audit?deep=1" {
 		t.Errorf("asked %s", got)
 	}
-	f = newFake(t, map[string]http.HandlerFunc{"GET /v1/audit": say("[" + row("app", "true") + "," + row("lake", "false") + "]")})
+	f = newFake(t, map[string]http.HandlerFunc{"GET /v1/audit": say("[" + row("app", "true") + "," + row("lake", "false") + "," + strings.Replace(row("app", "true"), "acme", "beta", 1) + "]")})
 	r := f.run(t, "audit")
 	if r.code != 1 || !strings.Contains(r.out, "acme/lake    10        7          1        1     1          DOES NOT ADD UP") || r.err != "fantail: 1 destination does not add up\n" {
 		t.Errorf("%+v", r)
@@ -120,7 +120,8 @@ acme/app     10        7          1        1     1          balanced
 	if r := f.run(t, "audit", "--developer", "beta"); r.code != 0 || strings.Contains(r.out, "acme") {
 		t.Errorf("%+v", r)
 	}
-	if r := f.run(t, "audit", "--json"); r.code != 1 || strings.Count(r.out, "\n") != 2 {
+	f.run(t, "audit", "--developer", "bta").want(t, 1, "", "fantail: no destination of a developer \"bta\" is known: fantail destinations lists all\n")
+	if r := f.run(t, "audit", "--json"); r.code != 1 || strings.Count(r.out, "\n") != 3 {
 		t.Errorf("%+v", r)
 	}
 }

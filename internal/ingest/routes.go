@@ -47,6 +47,12 @@ func (in *Ingest) SetRoutes(r *Routes) {
 	in.routes.Store(next)
 }
 
+// Knows tells whether the settings have that developer.
+func (in *Ingest) Knows(developer string) bool {
+	routes := in.routes.Load()
+	return routes != nil && routes.developers[developer] != nil
+}
+
 // match returns the destinations that want events of that type.
 func (d *Developer) match(typ string) []uint32 {
 	if len(d.Destinations) == 0 {
