@@ -77,7 +77,7 @@ type fixed struct {
 	accept func(rs []ingest.Request) // sees them; nil: nobody
 }
 
-func (f fixed) Ready() error    { return nil }
+func (f fixed) Ready() error      { return nil }
 func (f fixed) Knows(string) bool { return true }
 func (f fixed) Accept(_ context.Context, rs []ingest.Request) []ingest.Result {
 	if f.accept != nil {
