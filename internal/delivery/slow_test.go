@@ -409,6 +409,22 @@ func (r *slowReads) Event(ctx context.Context, day event.Day, id event.ID) (*eve
 	return r.Store.Event(ctx, day, id)
 }
 
+// slowReaders starts a scheduler with five destinations whose bodies are all read
+// from the store, each in that time.
+func slowReaders(t *testing.T, takes time.Duration) (*rig, *slowReads, []uint32) {
+	r := newRig(t)
+	r.limits = Limits{CacheBytes: 1} // nothing is still there from accepting
+	reads := &slowReads{takes: takes}
+	r.wrap = func(s Store) Store { reads.Store = s; return reads }
+	var ids []uint32
+	for i := range 5 {
+		id, _ := r.add(fmt.Sprint("dev", i), "a")
+		ids = append(ids, id)
+	}
+	r.start()
+	return r, reads, ids
+}
+
 // TestLargeBodiesAreReadInTurn: one at a time, for a quarter of the time at
 // most, and no slower than once a second because of that.
 func TestLargeBodiesAreReadInTurn(t *testing.T) {
@@ -421,16 +437,7 @@ func TestLargeBodiesAreReadInTurn(t *testing.T) {
 		{largeBody - 1, 100 * time.Millisecond, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRig(t)
-			r.limits = Limits{CacheBytes: 1} // nothing is still there from accepting
-			reads := &slowReads{takes: tt.takes}
-			r.wrap = func(s Store) Store { reads.Store = s; return reads }
-			var ids []uint32
-			for i := range 5 {
-				id, _ := r.add(fmt.Sprint("dev", i), "a")
-				ids = append(ids, id)
-			}
-			r.start()
+			r, reads, ids := slowReaders(t, tt.takes)
 			defer r.close()
 			for _, id := range ids {
 				r.acceptSized(1, tt.size, id)
@@ -451,28 +458,14 @@ func TestLargeBodiesAreReadInTurn(t *testing.T) {
 // TestNobodyWaitsToReadALargeBodyAtAStop: only the read under way ends first.
 func TestNobodyWaitsToReadALargeBodyAtAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		r.limits = Limits{CacheBytes: 1}
-		r.wrap = func(s Store) Store { return &slowReads{Store: s, takes: 800 * time.Millisecond} }
-		var ids []uint32
-		for i := range 5 {
-			id, _ := r.add(fmt.Sprint("dev", i), "a")
-			ids = append(ids, id)
-		}
-		r.start()
+		r, _, ids := slowReaders(t, 800*time.Millisecond)
 		defer r.close()
 		r.acceptSized(1, largeBody, ids...)
 		time.Sleep(100 * time.Millisecond)
 		began := r.since()
-		r.s.Stop(cancelled())
+		r.stop()
 		if took := r.since() - began; took > time.Second {
 			t.Errorf("stopping took %v", took)
 		}
 	})
-}
-
-func cancelled() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
 }
