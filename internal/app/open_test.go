@@ -126,8 +126,6 @@ func TestFailedStartClosesWhatItOpened(t *testing.T) {
 	}
 }
 
-// What a developer's other destinations opened does not stay open behind one
-// that cannot be.
 func TestStartSaysWhenNoEventsAreTaken(t *testing.T) {
 	for reserve, want := range map[string]string{"1MiB": "fantail is ready", "1000000GiB": "takes no events for now"} {
 		h := newHome(t)
@@ -138,6 +136,8 @@ func TestStartSaysWhenNoEventsAreTaken(t *testing.T) {
 	}
 }
 
+// What a developer's other destinations opened does not stay open behind one
+// that cannot be.
 func TestSiblingsOfADestinationThatCannotBeOpenedAreClosed(t *testing.T) {
 	h := newHome(t)
 	h.write("developers/acme.yaml", "developer: acme\ndestinations:\n  - { name: a, kind: post, settings: { to: fine } }\n  - { name: b, kind: post, settings: { to: bad } }\n")
