@@ -90,7 +90,9 @@ func (l *loader) turns(ctx context.Context) chan time.Time {
 // take returns the next event, or events, to send.
 func (l *loader) take(turns chan time.Time) (n, count int, due time.Time, ok bool) {
 	if turns != nil {
-		due, ok = <-turns
+		if due, ok = <-turns; !ok {
+			return 0, 0, due, false // takes no number: those sent have no gap
+		}
 		return l.First + int(l.taken.Add(1)-1), 1, due, ok
 	}
 	due, count = time.Now(), max(1, l.Batch)
