@@ -1,0 +1,200 @@
+package exchange
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http/httptrace"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// handshakeTime bounds the TLS handshake within the attempt's time.
+const handshakeTime = 10 * time.Second
+
+// past is a deadline that ends what is being read or written.
+var past = time.Unix(1, 0)
+
+// conn is one connection of a Client.
+type conn struct {
+	net.Conn // TLS or plain
+	beneath  net.Conn
+	socket   syscall.RawConn // nil: there is none to look at
+	in       *bufio.Reader   // nil while idle
+	address  string
+	secure   bool
+
+	// While idle, under the Pool's lock:
+	client  *Client
+	target  Target
+	expires time.Time
+	spent   bool // not to be used again, only to be closed later
+	places  [2]*place
+}
+
+var (
+	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
+	buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, firstWrite)} }}
+)
+
+// buffer is room for the first write of a request.
+type buffer struct{ b []byte }
+
+func takeBuffer() *buffer { return buffers.Get().(*buffer) }
+
+// give returns the buffer, but for one that a large head made grow.
+func (b *buffer) give() {
+	if cap(b.b) <= 2*firstWrite {
+		buffers.Put(b)
+	}
+}
+
+// connection returns a kept connection that is still open, else a fresh one.
+func (c *Client) connection(ctx context.Context, t Target) (cn *conn, kept bool, err error) {
+	for {
+		cn = c.pool.take(c, t)
+		if cn == nil {
+			cn, err = c.dial(ctx, t)
+			return cn, false, err
+		}
+		cn.until(ctx)
+		cn.in = readers.Get().(*bufio.Reader)
+		cn.in.Reset(cn.Conn)
+		if cn.quiet(ctx) {
+			tell(ctx, cn, true)
+			return cn, true, nil
+		}
+		cn.end()
+	}
+}
+
+// dial makes a fresh connection, shaking hands where the target is secure.
+func (c *Client) dial(ctx context.Context, t Target) (*conn, error) {
+	raw, err := c.Dial(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	cn := &conn{Conn: raw, beneath: raw, address: raw.RemoteAddr().String(), secure: t.Secure, client: c, target: t}
+	if t.Secure {
+		if cn.Conn, err = c.shakeHands(ctx, raw, t.Host); err != nil {
+			raw.Close()
+			return nil, err
+		}
+	}
+	cn.until(ctx)
+	cn.socket = socketOf(raw)
+	cn.in = readers.Get().(*bufio.Reader)
+	cn.in.Reset(cn.Conn)
+	tell(ctx, cn, false)
+	return cn, nil
+}
+
+// Dial connects to t through the guard, without a handshake.
+func (c *Client) Dial(ctx context.Context, t Target) (net.Conn, error) {
+	return c.pool.dial(ctx, "tcp", t.Address())
+}
+
+// shakeHands tells the trace of ctx about the handshake as net/http does.
+func (c *Client) shakeHands(ctx context.Context, raw net.Conn, host string) (net.Conn, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, handshakeTime, errHandshake)
+	defer cancel()
+	s := tls.Client(raw, c.TLS(host))
+	err := s.HandshakeContext(limited)
+	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		err = errHandshake
+	}
+	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(s.ConnectionState(), err)
+	}
+	return s, err
+}
+
+var errHandshake = fmt.Errorf("no TLS handshake within %v", handshakeTime)
+
+func tell(ctx context.Context, cn *conn, kept bool) {
+	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{Conn: cn.Conn, Reused: kept})
+	}
+}
+
+// socketOf finds the socket beneath c, through what wraps it.
+func socketOf(c net.Conn) syscall.RawConn {
+	for range 8 {
+		switch w := c.(type) {
+		case syscall.Conn:
+			s, err := w.SyscallConn()
+			if err != nil {
+				return nil
+			}
+			return s
+		case interface{ NetConn() net.Conn }:
+			c = w.NetConn()
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// quiet tells whether a kept connection is as it was left: open, and without a
+// byte that nobody asked for.
+func (c *conn) quiet(ctx context.Context) bool {
+	if c.socket == nil {
+		return true
+	}
+	waiting, open := look(c.socket)
+	if !open || !waiting {
+		return open
+	}
+	if !c.secure {
+		return false
+	}
+	// TLS has messages of its own, such as session tickets. To read them takes
+	// a moment in which nothing else may come.
+	_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+	_, err := c.in.Peek(1)
+	c.readBy(ctx, time.Time{})
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
+}
+
+// until bounds all reading and writing by ctx. An error means that the
+// connection is closed, which its next use says.
+func (c *conn) until(ctx context.Context) {
+	deadline, _ := ctx.Deadline() // the zero time: none
+	_ = c.SetDeadline(deadline)
+}
+
+// cut ends whatever is being read or written.
+func (c *conn) cut() { _ = c.SetDeadline(past) }
+
+// readBy sets the time by which reading must end, which a ctx that has ended
+// overrules.
+func (c *conn) readBy(ctx context.Context, t time.Time) {
+	if end, ok := ctx.Deadline(); ok && (t.IsZero() || end.Before(t)) {
+		t = end
+	}
+	_ = c.SetReadDeadline(t)
+	if ctx.Err() != nil { // cut may have come before
+		c.cut()
+	}
+}
+
+// rest gives back what only a connection in use needs.
+func (c *conn) rest() {
+	if c.in != nil {
+		c.in.Reset(nil)
+		readers.Put(c.in)
+		c.in = nil
+	}
+}
+
+// end closes the connection without a word: in TLS a farewell could block.
+func (c *conn) end() {
+	c.beneath.Close()
+	c.rest()
+}

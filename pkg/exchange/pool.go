@@ -1,0 +1,247 @@
+package exchange
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// DialFunc is net.Dialer.DialContext, or the engine's guard in its place.
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Limits bound the connections that are kept idle. Those in use are bounded by
+// who uses them.
+type Limits struct {
+	All   int // over all owners; 0: nothing is kept
+	Owner int // of one owner
+}
+
+// Pool bounds what is idle over all Clients: of each owner and in all, that
+// which was used last stays. Its methods, and those of its Clients, may be called
+// from several goroutines at once.
+type Pool struct {
+	dial  DialFunc
+	limit Limits
+
+	mu     sync.Mutex
+	all    places
+	owners map[string]*places
+	timer  *time.Timer
+	next   time.Time // when timer fires; zero: it does not run
+	closed bool
+}
+
+// places lists idle connections, the one that was used longest ago first.
+type places struct{ list.List }
+
+// place is where a connection stands in a list.
+type place = list.Element
+
+// NewPool returns a Pool whose Clients connect with dial.
+func NewPool(dial DialFunc, limit Limits) *Pool {
+	return &Pool{dial: dial, limit: limit, owners: map[string]*places{}}
+}
+
+// Client returns a Client with connections of its own, idle ones of which count
+// against owner. The base of its TLS settings is cfg; nil means the defaults.
+func (p *Pool) Client(owner string, cfg *tls.Config) *Client {
+	return &Client{pool: p, owner: owner, base: cfg}
+}
+
+// Idle returns how many connections are kept.
+func (p *Pool) Idle() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.all.Len()
+}
+
+// Close ends what is idle and keeps nothing from now on.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closed = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	gone := p.remove(func(*conn) bool { return true })
+	p.mu.Unlock()
+	farewell(gone)
+}
+
+// Client makes exchanges for one destination under one set of settings. Nobody
+// else uses its connections or resumes its TLS sessions.
+type Client struct {
+	pool  *Pool
+	owner string
+	base  *tls.Config
+
+	sessions tls.ClientSessionCache // made when it is needed
+	once     sync.Once
+
+	idle   map[Target][]*conn // under the Pool's lock, that which was used last at the end
+	closed bool
+}
+
+// With returns a Client of the same owner with other TLS settings.
+func (c *Client) With(cfg *tls.Config) *Client { return c.pool.Client(c.owner, cfg) }
+
+// TLS returns the settings of a handshake with host: those of the Client, with
+// HTTP/1.1 alone and sessions of its own.
+func (c *Client) TLS(host string) *tls.Config {
+	c.once.Do(func() { c.sessions = tls.NewLRUClientSessionCache(4) })
+	cfg := &tls.Config{}
+	if c.base != nil {
+		cfg = c.base.Clone()
+	}
+	if cfg.ServerName == "" {
+		cfg.ServerName = host
+	}
+	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
+	cfg.NextProtos = []string{"http/1.1"}
+	cfg.ClientSessionCache = c.sessions
+	return cfg
+}
+
+// Close ends the Client's idle connections; those in use end when their
+// exchange does.
+func (c *Client) Close() error {
+	c.pool.mu.Lock()
+	c.closed = true
+	gone := c.pool.remove(func(cn *conn) bool { return cn.client == c })
+	c.pool.mu.Unlock()
+	farewell(gone)
+	return nil
+}
+
+// take returns the connection of c to t that was used last; nil: there is none.
+func (p *Pool) take(c *Client, t Target) *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	of := c.idle[t]
+	for i := len(of) - 1; i >= 0; i-- {
+		if cn := of[i]; now.Before(cn.expires) {
+			p.forget(cn)
+			return cn
+		}
+	}
+	return nil
+}
+
+// keep keeps cn for that long; spent ones are not used again, only closed then.
+func (p *Pool) keep(cn *conn, long time.Duration, spent bool) {
+	p.mu.Lock()
+	c := cn.client
+	if p.closed || c.closed || p.limit.All <= 0 || p.limit.Owner <= 0 {
+		p.mu.Unlock()
+		farewell([]*conn{cn})
+		return
+	}
+	cn.expires, cn.spent = time.Now().Add(long), spent
+	own := p.owners[c.owner]
+	if own == nil {
+		own = &places{}
+		p.owners[c.owner] = own
+	}
+	if c.idle == nil {
+		c.idle = map[Target][]*conn{}
+	}
+	if !spent {
+		c.idle[cn.target] = append(c.idle[cn.target], cn)
+	}
+	cn.places = [2]*place{p.all.PushBack(cn), own.PushBack(cn)}
+	var gone []*conn
+	for own.Len() > p.limit.Owner {
+		gone = append(gone, p.forget(own.Front().Value.(*conn)))
+	}
+	for p.all.Len() > p.limit.All {
+		gone = append(gone, p.forget(p.all.Front().Value.(*conn)))
+	}
+	p.wake(cn.expires)
+	p.mu.Unlock()
+	farewell(gone)
+}
+
+// wake has the timer fire at t, unless it does so before.
+func (p *Pool) wake(t time.Time) {
+	if !p.next.IsZero() && !t.Before(p.next) {
+		return
+	}
+	p.next = t
+	if p.timer == nil {
+		p.timer = time.AfterFunc(time.Until(t), p.sweep)
+	} else {
+		p.timer.Reset(time.Until(t))
+	}
+}
+
+// sweep ends what has expired.
+func (p *Pool) sweep() {
+	p.mu.Lock()
+	now := time.Now()
+	p.next = time.Time{}
+	gone := p.remove(func(cn *conn) bool { return !now.Before(cn.expires) })
+	first := time.Time{}
+	for e := p.all.Front(); e != nil; e = e.Next() {
+		if t := e.Value.(*conn).expires; first.IsZero() || t.Before(first) {
+			first = t
+		}
+	}
+	if !first.IsZero() && !p.closed {
+		p.wake(first)
+	}
+	p.mu.Unlock()
+	farewell(gone)
+}
+
+// remove takes out the connections that match.
+func (p *Pool) remove(match func(*conn) bool) (gone []*conn) {
+	for e := p.all.Front(); e != nil; {
+		cn := e.Value.(*conn)
+		e = e.Next()
+		if match(cn) {
+			gone = append(gone, p.forget(cn))
+		}
+	}
+	return gone
+}
+
+// forget takes cn out of every list.
+func (p *Pool) forget(cn *conn) *conn {
+	c := cn.client
+	of := c.idle[cn.target]
+	for i, other := range of {
+		if other == cn {
+			of = append(of[:i], of[i+1:]...)
+			break
+		}
+	}
+	if c.idle[cn.target] = of; len(of) == 0 {
+		delete(c.idle, cn.target)
+	}
+	p.all.Remove(cn.places[0])
+	own := p.owners[c.owner]
+	own.Remove(cn.places[1])
+	if own.Len() == 0 {
+		delete(p.owners, c.owner)
+	}
+	return cn
+}
+
+// farewell closes connections that nobody uses, outside of every lock: in TLS
+// the far side is told, which may take a moment.
+func farewell(gone []*conn) {
+	for _, cn := range gone {
+		if cn.spent {
+			cn.end()
+			continue
+		}
+		cn.Close()
+		cn.rest()
+	}
+}
+
+var errNoLength = errors.New("a body of unknown length cannot be sent")
