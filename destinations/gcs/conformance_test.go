@@ -42,12 +42,8 @@ func (f *farSide) Open(tb testing.TB, deps destination.Deps) destination.Destina
 	// replace the older: see TestTheNewestWins.
 	c.Layout = "{version}/{type}/{user_id}-{start}-{id}.json"
 	if f.secure {
-		t := deps.HTTP.Transport.(*http.Transport)
-		var url string
-		url, t.TLSClientConfig = f.TLS()
-		// The suite closes connections that are idle; one of HTTP/2 is not at
-		// once when a request over it was aborted. TestOverHTTP2 uses it.
-		t.ForceAttemptHTTP2 = false
+		url, trust := f.TLS()
+		deps.HTTP = deps.Exchange.With(trust).HTTP()
 		c.Credentials = secret.New(strings.ReplaceAll(c.Credentials.Reveal(), f.URL, url))
 		c.Endpoint, c.AllowHTTP = url, false
 	}

@@ -174,7 +174,7 @@ func TestACancelledEventWritesNoMore(t *testing.T) {
 	}
 }
 
-func TestOverHTTP2(t *testing.T) {
+func TestAnItemsHost(t *testing.T) {
 	g := gcptest.Start(t)
 	c := defaults()
 	c.Bucket = "acme"
@@ -190,7 +190,7 @@ func TestOverHTTP2(t *testing.T) {
 	})
 	r := &rig{t, g, opened(t, c, deps)}
 	r.sends(made(t, 1, large(20)))
-	if len(r.keys()) != 20 || proto != "HTTP/2.0 storage.googleapis.com" {
+	if len(r.keys()) != 20 || proto != "HTTP/1.1 storage.googleapis.com" {
 		t.Errorf("%d objects over %s", len(r.keys()), proto)
 	}
 }

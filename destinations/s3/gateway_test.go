@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
+	"github.com/seed-51f8da91/fantail/pkg/exchange/exchangetest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers"
 )
@@ -149,9 +149,7 @@ func (f *far) get(tb testing.TB, ctx context.Context, key string) held {
 
 // plainDeps lends the loopback without a guard.
 func plainDeps(tb testing.TB) destination.Deps {
-	transport := &http.Transport{MaxIdleConnsPerHost: 64}
-	tb.Cleanup(transport.CloseIdleConnections)
-	return destination.Deps{HTTP: &http.Client{Transport: transport}, Brand: "terra", UserAgent: "Fantail/test"}
+	return destination.Deps{HTTP: exchangetest.Client(tb, nil, nil).HTTP(), Brand: "terra", UserAgent: "Fantail/test"}
 }
 
 // put stores an object as somebody else would.

@@ -33,7 +33,6 @@ const inFlight = 16
 func BenchmarkDelivery(b *testing.B) {
 	r := newReal(b, false)
 	lent := deps(b)
-	lent.HTTP.Transport.(*http.Transport).MaxIdleConnsPerHost = 4 * inFlight
 	d := r.Open(b, lent).(*sender)
 	b.Cleanup(func() { d.Close() })
 	body := fmt.Appendf(nil, `{"type":"sleep","version":"2022-03-16","user":{"user_id":"u1","reference_id":"r1"},"data":[{"s":"%s"}]}`, strings.Repeat("x", 1900))

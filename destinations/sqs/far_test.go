@@ -16,6 +16,7 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/exchange/exchangetest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers/strictaws"
 )
@@ -224,9 +225,7 @@ func healthcheck(tb testing.TB, n, size int) destination.Delivery {
 
 // deps are what the engine lends, without a guard.
 func deps(tb testing.TB) destination.Deps {
-	t := &http.Transport{}
-	tb.Cleanup(t.CloseIdleConnections)
-	return destination.Deps{HTTP: &http.Client{Transport: t}, Catalogue: event.DefaultCatalogue(), Brand: "terra", UserAgent: "Fantail/test"}
+	return destination.Deps{HTTP: exchangetest.Client(tb, nil, nil).HTTP(), Catalogue: event.DefaultCatalogue(), Brand: "terra", UserAgent: "Fantail/test"}
 }
 
 func (f *far) open(t *testing.T) *sender {

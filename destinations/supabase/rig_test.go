@@ -3,12 +3,12 @@ package supabase
 import (
 	"log/slog"
 	"net"
-	"net/http"
 	"testing"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/exchange/exchangetest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	project "github.com/seed-51f8da91/fantail/test/servers/supabase"
 )
@@ -41,16 +41,14 @@ func natural(c *Config) { c.PayloadIdentity = identityNatural }
 // opened opens the destination to p.
 func opened(tb testing.TB, p *project.Project, change ...func(*Config)) *supabase {
 	tb.Helper()
-	transport := &http.Transport{}
 	d := openWith(tb, settings(p, change...), destination.Deps{
-		Log: slog.New(slog.DiscardHandler), HTTP: &http.Client{Transport: transport}, Dial: (&net.Dialer{}).DialContext,
+		Log: slog.New(slog.DiscardHandler), HTTP: exchangetest.Client(tb, nil, nil).HTTP(), Dial: (&net.Dialer{}).DialContext,
 		Brand: "terra", UserAgent: "Fantail/test",
 	})
 	tb.Cleanup(func() {
 		if err := d.Close(); err != nil {
 			tb.Errorf("close: %v", err)
 		}
-		transport.CloseIdleConnections()
 	})
 	return d
 }

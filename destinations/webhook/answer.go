@@ -1,25 +1,26 @@
 package webhook
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"os"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/httpstatus"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 )
 
 const (
 	// excerptSize is what the log keeps of an answer.
 	excerptSize = 1 << 10
-	// drainSize is how much more is read so that the connection can be used
-	// again. Beyond it a new connection is cheaper.
+	// drainSize is how much more of a compressed answer is read to find what is kept.
 	drainSize = 64 << 10
 	// answerWait is how long an answer's body may take once its status is
 	// known: nothing depends on it, and an endless one must not hold a slot.
@@ -28,49 +29,42 @@ const (
 	maxErrorText = 500
 )
 
-// exchange notes which connection an attempt used.
-type exchange struct {
-	conn  net.Conn
-	hooks httptrace.ClientTrace
+// errUnread says that the attempt's time was up before the far side had taken
+// the body, whatever it answered.
+var errUnread = errors.New("and did not take the rest in time")
+
+// excerpt reads what the log keeps of an answer.
+func (w *webhook) excerpt(a *exchange.Answer) string {
+	limit := excerptSize + w.scrub.Longest()
+	read, err := io.ReadAll(io.LimitReader(a, int64(limit)))
+	if text, ok := unzipped(a, read, err == nil && len(read) == limit, limit); ok {
+		read = text
+	}
+	return w.scrub.Excerpt(string(read), excerptSize)
 }
 
-func (x *exchange) trace() *httptrace.ClientTrace {
-	x.hooks.GotConn = func(i httptrace.GotConnInfo) { x.conn = i.Conn }
-	return &x.hooks
-}
-
-func (x *exchange) remote() string {
-	if x.conn == nil {
-		return ""
+// unzipped returns at most limit bytes of an answer that is compressed though
+// nobody asked for it; begin is how it begins, and more tells that it goes on.
+func unzipped(a *exchange.Answer, begin []byte, more bool, limit int) ([]byte, bool) {
+	if len(begin) < 3 || begin[0] != 0x1f || begin[1] != 0x8b {
+		return nil, false
 	}
-	return x.conn.RemoteAddr().String()
-}
-
-// answer reads what the log keeps and a little more, then closes the body.
-func (w *webhook) answer(resp *http.Response, cancel context.CancelFunc) string {
-	defer resp.Body.Close()
-	if resp.ContentLength == 0 {
-		return ""
+	whole := io.Reader(bytes.NewReader(begin))
+	if more {
+		whole = io.MultiReader(whole, io.LimitReader(a, drainSize))
 	}
-	stop := time.AfterFunc(answerWait, cancel)
-	defer stop.Stop()
-	limit := int64(excerptSize + w.scrub.Longest())
-	if known := resp.ContentLength; known > 0 {
-		limit = min(limit, known)
+	z, err := gzip.NewReader(whole)
+	if err != nil {
+		return nil, false
 	}
-	read := make([]byte, limit)
-	n, err := io.ReadFull(resp.Body, read)
-	if err == nil && resp.ContentLength <= drainSize { // -1: unknown
-		_, _ = io.CopyN(io.Discard, resp.Body, drainSize)
-	}
-	return w.scrub.Excerpt(string(read[:n]), excerptSize)
+	text, _ := io.ReadAll(io.LimitReader(z, int64(limit)))
+	return text, len(text) > 0
 }
 
 // classify is the webhook's outcome table. An endpoint that answers 401 or 404
 // today is often mended tomorrow, and the schedule is long enough to wait for
 // it: nothing is given up or held but for what the settings say of 410.
-func (w *webhook) classify(resp *http.Response, now time.Time) error {
-	code := resp.StatusCode
+func (w *webhook) classify(code int, header func() http.Header, now time.Time) error {
 	if code >= 200 && code <= 299 {
 		return nil
 	}
@@ -82,7 +76,7 @@ func (w *webhook) classify(resp *http.Response, now time.Time) error {
 	case code == http.StatusGone && w.hold:
 		return destination.Misconfigure(err)
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
-		if wait, asked := httpstatus.RetryAfter(resp.Header, now); asked {
+		if wait, asked := httpstatus.RetryAfter(header(), now); asked {
 			return destination.Throttle(err, wait)
 		}
 	}
@@ -106,12 +100,15 @@ func (w *webhook) failure(ctx context.Context, err error) error {
 	switch ctx.Err() {
 	case nil:
 	case context.DeadlineExceeded:
-		text, err = "no answer in time", errors.Join(ctx.Err(), err)
+		if !errors.Is(err, errUnread) {
+			text = "no answer in time"
+		}
+		err = errors.Join(ctx.Err(), err)
 	default:
 		text, err = "the attempt was cancelled", errors.Join(ctx.Err(), err)
 	}
 	text = w.scrub.Excerpt(text, maxErrorText)
-	return &attemptError{fmt.Sprintf("post to %s: %s", w.request.URL.Host, text), err}
+	return &attemptError{fmt.Sprintf("post to %s: %s", w.url.Host, text), err}
 }
 
 // attemptError has a safe text and can be asked what it is, but hands out no

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 )
@@ -21,12 +22,13 @@ func BenchmarkSend(b *testing.B) {
 		io.WriteString(w, "ok")
 	}))
 	b.Cleanup(far.Close)
-	deps := plainDeps(b)
+	bare := &http.Transport{DisableCompression: true}
+	b.Cleanup(bare.CloseIdleConnections)
 	body := fmt.Appendf(nil, `{"type":"sleep","user":{"user_id":"u1"},"s":"%s"}`, strings.Repeat("x", 2000))
 	d := destinationtest.Delivery(b, 1, body)
 	c := settings()
 	c.URL, c.AllowHTTP = far.URL+"/hook", true
-	w := openWith(b, c, deps)
+	w := openWith(b, c, plainDeps(b))
 
 	b.Run("webhook", func(b *testing.B) {
 		b.ReportAllocs()
@@ -44,7 +46,7 @@ func BenchmarkSend(b *testing.B) {
 				b.Fatal(err)
 			}
 			req.Header.Set("Content-Type", "application/json")
-			resp, err := deps.HTTP.Do(req)
+			resp, err := bare.RoundTrip(req)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -54,21 +56,13 @@ func BenchmarkSend(b *testing.B) {
 	})
 }
 
-// BenchmarkPrepare is Send without the network.
-func BenchmarkPrepare(b *testing.B) {
-	w, _ := recorded(b, settings(), "terra")
-	w.transport = instant{}
+// BenchmarkHead makes the head of an attempt, signature included.
+func BenchmarkHead(b *testing.B) {
+	w := openWith(b, settings(), plainDeps(b))
 	d := destinationtest.Delivery(b, 1, fmt.Appendf(nil, `{"type":"sleep","s":"%s"}`, strings.Repeat("x", 2000)))
 	b.ReportAllocs()
+	var head []byte
 	for b.Loop() {
-		if _, err := w.Send(b.Context(), d); err != nil {
-			b.Fatal(err)
-		}
+		head = w.head.append(head[:0], w.varying(d, time.Now()))
 	}
 }
-
-type instant struct{}
-
-var noContent = &http.Response{StatusCode: 204, Body: http.NoBody}
-
-func (instant) RoundTrip(*http.Request) (*http.Response, error) { return noContent, nil }

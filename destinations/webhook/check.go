@@ -5,14 +5,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/http/httptrace"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 )
 
 var _ destination.Checker = (*webhook)(nil)
@@ -32,71 +31,32 @@ func (w *webhook) Check(ctx context.Context) error {
 }
 
 func (w *webhook) connect(ctx context.Context) error {
-	t, dial, err := w.engine()
-	if err != nil {
-		return err
-	}
-	u := w.request.URL
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	c, err := dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	c, err := w.client.Dial(ctx, w.target)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if u.Scheme == "http" {
+	if !w.target.Secure {
 		return nil
 	}
-	if t.TLSHandshakeTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t.TLSHandshakeTimeout)
-		defer cancel()
-	}
-	return shakeHands(ctx, c, t.TLSClientConfig, u.Hostname())
-}
-
-// engine is the transport of deliveries and what it dials with: the guard, but
-// where the transport has nothing of its own, as in tests.
-func (w *webhook) engine() (*http.Transport, destination.DialFunc, error) {
-	t, ok := w.transport.(*http.Transport)
-	if w.own != nil {
-		t, ok = w.own.Transport, true
-	}
-	if !ok {
-		return nil, nil, fmt.Errorf("the engine's transport is a %T, which cannot be asked for a connection alone", w.transport)
-	}
-	if t.DialContext == nil {
-		return t, (&net.Dialer{}).DialContext, nil
-	}
-	return t, t.DialContext, nil
+	return shakeHands(ctx, c, w.client.TLS(w.target.Host))
 }
 
 var _ destination.Presenter = (*webhook)(nil)
 
 // Certificates returns the client certificate of tls.cert.
 func (w *webhook) Certificates() (shown []*x509.Certificate) {
-	if w.own == nil {
-		return nil
-	}
-	for _, c := range w.own.TLSClientConfig.Certificates {
+	for _, c := range w.client.TLS("").Certificates {
 		shown = append(shown, c.Leaf)
 	}
 	return shown
 }
 
-// shakeHands does what net/http does before a request, and tells the trace of
-// ctx about it as net/http does.
-func shakeHands(ctx context.Context, c net.Conn, base *tls.Config, host string) error {
-	cfg := base.Clone()
-	if cfg == nil {
-		cfg = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	if cfg.ServerName == "" {
-		cfg.ServerName = host
-	}
-	cfg.NextProtos = []string{"h2", "http/1.1"}
+// shakeHands does what an exchange does before a request, and tells the trace
+// of ctx about it in the same way.
+func shakeHands(ctx context.Context, c net.Conn, cfg *tls.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, exchange.HandshakeTime)
+	defer cancel()
 	asked := false
 	cfg.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		asked = true

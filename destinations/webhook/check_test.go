@@ -68,8 +68,7 @@ func TestCheckFindsWhatDeliveriesMeet(t *testing.T) {
 	})
 }
 
-// TestHostInAnotherScript: check and delivery reach it, over HTTP/2 too, where
-// a kept connection is found under the host's name.
+// TestHostInAnotherScript: check and delivery reach it.
 func TestHostInAnotherScript(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		r := newReceiver(t, secure)

@@ -18,6 +18,8 @@ import (
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
+	"github.com/seed-51f8da91/fantail/pkg/exchange/exchangetest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -43,7 +45,7 @@ type receiver struct {
 	bodies   [][]byte
 }
 
-// newReceiver starts a receiver; secure means TLS with HTTP/2, where it wants to see client's certificate.
+// newReceiver starts a receiver; secure means TLS, with HTTP/2 on offer, where it wants to see the client's certificate.
 func newReceiver(tb testing.TB, secure bool) *receiver {
 	tb.Helper()
 	r := &receiver{got: map[string][]byte{}, ended: make(chan struct{}, 100)}
@@ -120,11 +122,7 @@ func codeOf(broken string) (code int) {
 
 // raw writes text as it is and hangs up.
 func (r *receiver) raw(w http.ResponseWriter, text string) {
-	h, ok := w.(http.Hijacker)
-	if !ok { // HTTP/2
-		panic(http.ErrAbortHandler)
-	}
-	c, rw, err := h.Hijack()
+	c, rw, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		return
 	}
@@ -199,6 +197,7 @@ func (r *receiver) Open(tb testing.TB, deps destination.Deps) destination.Destin
 // openWith opens what the settings' own validation accepts.
 func openWith(tb testing.TB, c Config, deps destination.Deps) *webhook {
 	tb.Helper()
+	deps.Exchange = deps.Exchange.With(nil) // as the engine does: one for each destination
 	opener, err := Definition().Bind(func(into any) error { *into.(*Config) = c; return nil })
 	if err != nil {
 		tb.Fatal(err)
@@ -212,15 +211,12 @@ func openWith(tb testing.TB, c Config, deps destination.Deps) *webhook {
 
 // plainDeps is what the engine lends, without its guard.
 func plainDeps(tb testing.TB) destination.Deps {
-	t := &http.Transport{ForceAttemptHTTP2: true, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10, MaxIdleConnsPerHost: 64}
-	tb.Cleanup(t.CloseIdleConnections)
-	return destination.Deps{
-		HTTP: &http.Client{
-			Transport:     t,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		Brand: "terra", UserAgent: "Fantail/test",
-	}
+	return depsOver(tb, nil)
+}
+
+// depsOver is plainDeps with connections that dial makes.
+func depsOver(tb testing.TB, dial exchange.DialFunc) destination.Deps {
+	return destination.Deps{Exchange: exchangetest.Client(tb, dial, nil), Brand: "terra", UserAgent: "Fantail/test"}
 }
 
 // opened is a destination for r that closes with the test.

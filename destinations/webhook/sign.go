@@ -1,18 +1,15 @@
 package webhook
 
 import (
-	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/signature"
 )
 
-// signer puts the signature of one attempt into its headers.
+// signer appends the signature of one attempt to its fields.
 type signer interface {
-	sign(h http.Header, id string, at time.Time, body []byte)
-	// names lists the headers that hold signatures, in canonical form.
-	names() []string
+	sign(fields []field, id string, at time.Time, body []byte) []field
 }
 
 // newSigner is for settings that are valid.
@@ -20,10 +17,10 @@ func newSigner(c Config, brand string) (signer, error) {
 	if c.Signing == signingStandard {
 		return newStandard(c)
 	}
-	name := http.CanonicalHeaderKey(brand + "-signature")
+	name := brand + "-signature"
 	return &terra{
 		secret: c.Secret.Reveal, next: c.NextSecret.Reveal, rotateAt: c.RotateAt,
-		name: name, twin: "X-" + name,
+		name: name, twin: "x-" + name,
 	}, nil
 }
 
@@ -36,17 +33,14 @@ type terra struct {
 
 // sign chooses by the attempt's time, so that frozen settings, which hold both
 // secrets, rotate as current ones do.
-func (t *terra) sign(h http.Header, _ string, at time.Time, body []byte) {
+func (t *terra) sign(fields []field, _ string, at time.Time, body []byte) []field {
 	secret := t.secret
 	if !t.rotateAt.IsZero() && !at.Before(t.rotateAt) {
 		secret = t.next
 	}
-	value := []string{signature.Sign(secret(), at, body)}
-	h[t.name] = value
-	h[t.twin] = value
+	value := signature.Sign(secret(), at, body)
+	return append(fields, field{t.name, value, true}, field{t.twin, value, true})
 }
-
-func (t *terra) names() []string { return []string{t.name, t.twin} }
 
 // standard signs as Standard Webhooks prescribe, with both keys while there
 // are two: receivers may change at any time, and rotate_at only says which
@@ -76,18 +70,14 @@ func newStandard(c Config) (*standard, error) {
 	}, nil
 }
 
-func (s *standard) sign(h http.Header, id string, at time.Time, body []byte) {
+func (s *standard) sign(fields []field, id string, at time.Time, body []byte) []field {
 	keys := s.before
 	if !at.Before(s.rotateAt) {
 		keys = s.after
 	}
-	set(h, signature.HeaderID, id)
-	set(h, signature.HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))
-	set(h, signature.HeaderSignature, signature.SignStandard(keys, id, at, body))
+	return append(fields,
+		field{name: signature.HeaderID, value: id},
+		field{name: signature.HeaderTimestamp, value: strconv.FormatInt(at.Unix(), 10)},
+		field{signature.HeaderSignature, signature.SignStandard(keys, id, at, body), true},
+	)
 }
-
-func (s *standard) names() []string {
-	return []string{http.CanonicalHeaderKey(signature.HeaderSignature)}
-}
-
-func set(h http.Header, name, value string) { h[http.CanonicalHeaderKey(name)] = []string{value} }

@@ -8,16 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
-	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -28,26 +25,21 @@ var (
 )
 
 type webhook struct {
-	// request is what all attempts have in common, headers included, whose
-	// values they share and none writes to.
-	request *http.Request
-	redact  []string // canonical names of headers whose values nobody may see
-	names   headerNames
-	signer  signer
-	scrub   *secret.Scrubber
-	hold    bool // 410 holds the destination
-
-	// transport makes one request and follows nothing, where a client would
-	// read the Location of a redirect even to refuse it.
-	transport http.RoundTripper
-	own       *ownTransport // transport when it has TLS settings of its own, else nil
+	url    *url.URL
+	target exchange.Target
+	head   head
+	signer signer
+	scrub  *secret.Scrubber
+	hold   bool // 410 holds the destination
+	client *exchange.Client
 }
-
-// headerNames are those of the brand, in canonical form.
-type headerNames struct{ reference, trace, ordering string }
 
 func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	u, err := parseURL(c.URL, c.AllowHTTP)
+	if err != nil {
+		return nil, fmt.Errorf("url: %w", err)
+	}
+	target, err := exchange.TargetOf(u)
 	if err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
@@ -58,48 +50,19 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	if err != nil {
 		return nil, fmt.Errorf("secret: %w", err)
 	}
+	if deps.Exchange == nil {
+		return nil, errors.New("the engine lends no exchange, and nothing else has its guard")
+	}
 	w := &webhook{
-		request: &http.Request{
-			Method: http.MethodPost, URL: u, Host: u.Host,
-			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: http.Header{},
-		},
-		names: headerNames{
-			reference: http.CanonicalHeaderKey(deps.Brand + "-reference"),
-			trace:     http.CanonicalHeaderKey("x-" + deps.Brand + "-trace-id"),
-			ordering:  http.CanonicalHeaderKey("x-" + deps.Brand + "-ordering-timestamp"),
-		},
-		signer:    s,
-		redact:    s.names(),
-		scrub:     secret.NewScrubber(secretsOf(c, u)...),
-		hold:      c.HoldOn410,
-		transport: deps.HTTP.Transport,
-	}
-	common := w.request.Header
-	for name, value := range c.Headers {
-		set(common, name, value.Reveal())
-		w.redact = append(w.redact, http.CanonicalHeaderKey(name))
-	}
-	if c.Auth.used() {
-		set(common, "Authorization", c.Auth.header())
-		w.redact = append(w.redact, "Authorization")
-	}
-	set(common, "Content-Type", "application/json")
-	set(common, "User-Agent", deps.UserAgent)
-	set(common, "Hook-Type", "WEBHOOK")
-	// Each attempt fills these in. Here they keep a place, so that the clone
-	// that it makes is large enough.
-	for _, name := range append(s.names(), w.names.reference, w.names.trace, w.names.ordering, "Dev-Id") {
-		common[name] = nil
+		url: u, target: target, head: newHead(c, u, deps), signer: s,
+		scrub: secret.NewScrubber(secretsOf(c, u)...), hold: c.HoldOn410, client: deps.Exchange,
 	}
 	if c.TLS.used() {
-		if w.own, err = newOwnTransport(c.TLS, deps.HTTP.Transport); err != nil {
-			return nil, err
+		cfg, faults := c.TLS.config()
+		if len(faults) > 0 {
+			return nil, errors.Join(faults...)
 		}
-		w.transport = w.own
-	}
-	if w.transport == nil {
-		return nil, errors.New("the engine lends no transport, and net/http's own has no guard")
+		w.client = deps.Exchange.With(cfg)
 	}
 	return w, nil
 }
@@ -135,61 +98,55 @@ func secretsOf(c Config, u *url.URL) []string {
 	return all
 }
 
-// headersOf builds the headers of an attempt at the time at.
-func (w *webhook) headersOf(d destination.Delivery, at time.Time) http.Header {
-	h := maps.Clone(w.request.Header)
-	own := [...]string{d.Event.Reference, d.ID, strconv.FormatInt(d.Event.Ordering.UnixMilli(), 10), d.Event.Developer}
-	h[w.names.reference] = own[0:1:1]
-	h[w.names.trace] = own[1:2:2]
-	h[w.names.ordering] = own[2:3:3]
-	h["Dev-Id"] = own[3:4:4]
-	if t := d.Trace; t != nil {
-		h["Traceparent"] = []string{t.Parent}
-		delete(h, "Tracestate") // one of the settings would belong to another trace
-		if t.State != "" {
-			h["Tracestate"] = []string{t.State}
-		}
-	}
-	w.signer.sign(h, d.ID, at, d.Event.Body)
-	return h
-}
-
-// Send makes one attempt, signed anew. What the answer's body says never
-// changes the outcome: the status has decided it.
+// Send makes one attempt. Each of its requests, of which there is a second only
+// as [exchange.Client.Do] says, is signed anew. What the answer says beyond its
+// status never changes the outcome.
 func (w *webhook) Send(ctx context.Context, d destination.Delivery) (destination.Receipt, error) {
-	var x exchange
-	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(ctx, x.trace()))
-	defer cancel()
-	req := w.request.WithContext(ctx)
-	req.Header = w.headersOf(d, time.Now())
-	body(req, d.Event)
-	resp, err := w.transport.RoundTrip(req)
+	a, err := w.client.Do(ctx, &exchange.Request{
+		Target: w.target, Method: http.MethodPost,
+		Head:   func(b []byte) []byte { return w.head.append(b, w.varying(d, time.Now())) },
+		Body:   func() (io.Reader, error) { return bytes.NewReader(d.Event.Body), nil },
+		Length: int64(len(d.Event.Body)),
+		Again:  true,
+		Wait:   answerWait,
+	})
+	receipt := destination.Receipt{Address: a.Address, Requests: a.Requests}
 	if err != nil {
-		return destination.Receipt{Address: x.remote()}, w.failure(ctx, err)
+		return receipt, w.failure(ctx, err)
 	}
-	answer := w.answer(resp, cancel)
-	return destination.Receipt{Code: resp.StatusCode, Answer: answer, Address: x.remote()}, w.classify(resp, time.Now())
-}
-
-// body gives req the event's bytes. GetBody lets net/http begin anew on a
-// fresh connection when a kept one turns out to be closed before anything of
-// the request was written; nothing that may have arrived is ever sent again.
-func body(req *http.Request, e *event.Event) {
-	reader := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(e.Body)), nil }
-	req.Body, _ = reader()
-	req.GetBody = reader
-	req.ContentLength = int64(len(e.Body))
+	receipt.Code = a.Code
+	receipt.Answer = w.excerpt(a)
+	header := a.Header
+	_ = a.Close()
+	if err := w.classify(a.Code, header, time.Now()); err != nil || a.Whole() {
+		return receipt, err
+	}
+	taken := fmt.Sprintf("answered %d after %d of %d bytes", a.Code, a.Sent, a.Length)
+	if ctx.Err() != nil {
+		return receipt, w.failure(ctx, fmt.Errorf("%s: %w", taken, errUnread))
+	}
+	// It closed the connection: that is its word.
+	receipt.Answer = strings.TrimSuffix(taken+": "+receipt.Answer, ": ")
+	receipt.Answer = receipt.Answer[:min(len(receipt.Answer), excerptSize)]
+	return receipt, nil
 }
 
 // Explain shows the request that Send would make now. Credentials are
 // redacted, and so is the signature: for five minutes it would let whoever
-// reads it pose as the engine with a body of his own.
+// reads it pose as the engine with a body of their own.
 func (w *webhook) Explain(d destination.Delivery) (destination.Explanation, error) {
-	h := w.headersOf(d, time.Now())
-	for _, name := range w.redact {
-		h[name] = []string{secret.Redacted}
+	h := http.Header{}
+	for _, f := range w.head.with(w.varying(d, time.Now())) {
+		if f.name == "Host" {
+			continue // the target says it
+		}
+		value := f.value
+		if f.secret {
+			value = secret.Redacted
+		}
+		h[f.name] = []string{value} // under the name that stands on the wire
 	}
-	u := *w.request.URL
+	u := *w.url
 	if u.RawQuery != "" {
 		u.RawQuery = "redacted"
 	}
@@ -198,14 +155,8 @@ func (w *webhook) Explain(d destination.Delivery) (destination.Explanation, erro
 
 // String says where the webhook leads, without path and query. Together with
 // GoString it keeps credentials out of every print of a webhook.
-func (w *webhook) String() string   { return "webhook to " + w.request.URL.Host }
+func (w *webhook) String() string   { return "webhook to " + w.url.Host }
 func (w *webhook) GoString() string { return w.String() }
 
-// Close ends the connections of a transport of our own. The engine's serve
-// other destinations, too.
-func (w *webhook) Close() error {
-	if w.own != nil {
-		w.own.Close()
-	}
-	return nil
-}
+// Close ends the connections that are idle: no Send is running.
+func (w *webhook) Close() error { return w.client.Close() }

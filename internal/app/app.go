@@ -29,6 +29,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 )
 
 // Options say what daemon to build.
@@ -52,7 +53,7 @@ type App struct {
 	ingest    *ingest.Ingest
 	replays   *replay.Runner
 	tracer    *tracing.Tracer // nil: off
-	client    *http.Client
+	exchange  *exchange.Pool
 	dial      destination.DialFunc
 	metadata  *http.Client
 	metrics   *prometheus.Registry

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -33,14 +32,6 @@ type checks struct {
 
 func newChecks() checks {
 	return checks{check.NewBoard(), make(chan struct{}, checksAtATime), make(chan struct{}, 1)}
-}
-
-// watchDials has the guarded client and dialler tell checks what became of
-// each connection.
-func watchDials(dial destination.DialFunc, client *http.Client) destination.DialFunc {
-	dial = check.Watch(dial)
-	client.Transport.(*http.Transport).DialContext = dial
-	return dial
 }
 
 // Check checks a destination of the settings in force.

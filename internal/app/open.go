@@ -114,9 +114,10 @@ func (a *App) open(d *config.Destination, daemon *config.Daemon) (dest destinati
 
 // deps is what the engine lends to d.
 func (a *App) deps(d *config.Destination, daemon *config.Daemon) destination.Deps {
+	client := a.exchange.Client(d.Developer, nil)
 	deps := destination.Deps{
-		Log:  a.log.With("developer", d.Developer, "destination", d.Name),
-		HTTP: a.client, Dial: a.dial, Brand: a.brand, UserAgent: a.userAgent(), Catalogue: a.catalogue,
+		Log:      a.log.With("developer", d.Developer, "destination", d.Name),
+		Exchange: client, HTTP: client.HTTP(), Dial: a.dial, Brand: a.brand, UserAgent: a.userAgent(), Catalogue: a.catalogue,
 	}
 	if a.payloads != nil { // an interface that holds a nil pointer is not nil
 		deps.Payloads = a.payloads

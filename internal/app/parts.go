@@ -6,15 +6,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/seed-51f8da91/fantail/internal/check"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/netguard"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 )
 
 func (a *App) openStore(_ context.Context, d *config.Daemon, o Options) error {
@@ -51,14 +54,25 @@ func (a *App) openEgress(_ context.Context, d *config.Daemon, _ Options) error {
 	if err != nil {
 		return fmt.Errorf("egress: %w", err)
 	}
-	a.client, a.metadata = guard.Client(d.Limits.InFlight), guard.Metadata()
-	a.dial = watchDials(guard.DialContext, a.client)
+	a.dial, a.metadata = check.Watch(guard.DialContext), guard.Metadata()
+	a.exchange = exchange.NewPool(a.dial, idleLimits(d))
 	a.onStop("connections", func(context.Context) error {
-		a.client.CloseIdleConnections()
+		a.exchange.Close()
 		a.metadata.CloseIdleConnections()
 		return nil
 	})
 	return nil
+}
+
+// idleLimits leaves most descriptors to the store, to the API and to
+// connections in use. One developer may keep a quarter of what is kept.
+func idleLimits(d *config.Daemon) exchange.Limits {
+	most := d.Limits.InFlight
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && files.Cur < uint64(4*most) {
+		most = int(files.Cur / 4)
+	}
+	return exchange.Limits{All: most, Owner: max(most/4, 1)}
 }
 
 func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 )
 
 // openPayloads opens the operator's payload store, if there is one. The keys
@@ -49,8 +50,9 @@ func (a *App) openBucket(d *config.Daemon) (destination.PayloadStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := guard.Client(d.Limits.InFlight)
-	a.onStop("connections to the payload store", func(context.Context) error { client.CloseIdleConnections(); return nil })
+	pool := exchange.NewPool(guard.DialContext, exchange.Limits{All: d.Limits.InFlight, Owner: d.Limits.InFlight})
+	a.onStop("connections to the payload store", func(context.Context) error { pool.Close(); return nil })
+	client := pool.Client("", nil).HTTP()
 	deps := destination.Deps{
 		Log: a.log, HTTP: client, Dial: guard.DialContext, Ambient: true, Metadata: a.metadata, UserAgent: a.userAgent(),
 	}

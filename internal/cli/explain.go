@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 )
 
 func newExplain(e *env) *cobra.Command {
@@ -161,8 +161,9 @@ func explainOne(daemon *config.Daemon, d *config.Destination, id uint32, ev *eve
 
 func requestOf(daemon *config.Daemon, d *config.Destination, id uint32, ev *event.Event) (destination.Explanation, error) {
 	refuse := func(context.Context, string, string) (net.Conn, error) { return nil, errOffline }
+	client := exchange.NewPool(refuse, exchange.Limits{}).Client(d.Developer, nil)
 	deps := destination.Deps{
-		Log: slog.New(slog.DiscardHandler), HTTP: &http.Client{Transport: &http.Transport{DialContext: refuse}},
+		Log: slog.New(slog.DiscardHandler), Exchange: client, HTTP: client.HTTP(),
 		Dial: refuse, Brand: daemon.Brand, UserAgent: userAgent(), Catalogue: daemon.Catalogue,
 	}
 	if daemon.Payloads.Kept() {

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/exchange/exchangetest"
 )
 
 // website serves h on 127.0.0.2 and closes with the test.
@@ -39,9 +40,7 @@ func website(t testing.TB, secure bool, h http.Handler) *httptest.Server {
 }
 
 func client(t testing.TB, g *Guard) *http.Client {
-	c := g.Client(8)
-	t.Cleanup(c.CloseIdleConnections)
-	return c
+	return exchangetest.Client(t, g.DialContext, nil).HTTP()
 }
 
 func TestClientGoesThroughTheGuard(t *testing.T) {
@@ -50,7 +49,7 @@ func TestClientGoesThroughTheGuard(t *testing.T) {
 	_, err := client(t, g).Get(site.URL)
 	wantRefused(t, err, "127.0.0.2", "loopback")
 
-	// Names that net/http turns into ASCII before it dials.
+	// Names that others turn into ASCII before they dial.
 	for _, host := range []string{"\uff11\uff12\uff17.0.0.1", "127\u30020.0.1", "\u2488\u2488\u2488\u2488"} {
 		_, err := client(t, g).Get("http://" + host + "/")
 		if _, ok := errors.AsType[*destination.Fault](err); err == nil || !ok && !strings.Contains(err.Error(), "invalid") {
@@ -120,7 +119,7 @@ func TestClientReusesConnectionsWithoutLookups(t *testing.T) {
 	}
 }
 
-func TestClientSpeaksHTTP2AndKeepsTheName(t *testing.T) {
+func TestClientKeepsTheName(t *testing.T) {
 	far := make(chan *http.Request, 1)
 	site := website(t, true, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { far <- r }))
 	roots := x509.NewCertPool()
@@ -131,16 +130,15 @@ func TestClientSpeaksHTTP2AndKeepsTheName(t *testing.T) {
 	_, port, _ := net.SplitHostPort(site.Listener.Addr().String())
 	for _, proxy := range []string{"", "http://" + out.addr.String()} {
 		g := newGuard(t, Config{Allow: ranges("127.0.0.2/32"), Resolver: dns.resolver, Proxy: proxy})
-		c := client(t, g)
-		c.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: roots}
+		c := exchangetest.Client(t, g.DialContext, &tls.Config{RootCAs: roots}).HTTP()
 		resp, err := c.Get("https://example.com:" + port)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
 		r := <-far
-		if r.ProtoMajor != 2 || r.TLS.ServerName != "example.com" {
-			t.Errorf("proxy %q: %s with the name %q, want HTTP/2 and example.com", proxy, r.Proto, r.TLS.ServerName)
+		if r.TLS.ServerName != "example.com" {
+			t.Errorf("proxy %q: the name %q, want example.com", proxy, r.TLS.ServerName)
 		}
 		if proxy != "" {
 			if req := <-asked; req.Host != site.Listener.Addr().String() {

@@ -25,11 +25,21 @@ const metadataPort = 80
 // addresses are used, since it is this machine that they know. Deny holds. It is
 // for destinations that may use the operator's own credentials.
 func (g *Guard) Metadata() *http.Client {
-	c := g.confine(lent, metadataPort).Client(4)
-	t := c.Transport.(*http.Transport)
-	t.ResponseHeaderTimeout = 10 * time.Second
-	t.IdleConnTimeout = 10 * time.Second // they are asked once an hour
-	return c
+	return g.confine(lent, metadataPort).client()
+}
+
+// client is net/http's: those services are asked by SDKs, once an hour.
+func (g *Guard) client() *http.Client {
+	return &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DialContext:            g.DialContext,
+			MaxIdleConns:           4,
+			IdleConnTimeout:        10 * time.Second, // they are asked once an hour
+			ResponseHeaderTimeout:  10 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+		},
+	}
 }
 
 // confine returns a guard that connects to these addresses and this port only.

@@ -69,7 +69,7 @@ func TestMetadataClientGoesDirectlyAndFollowsNothing(t *testing.T) {
 	at := netip.MustParseAddrPort(site.Listener.Addr().String())
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	g := newGuard(t, Config{Proxy: "http://127.0.0.1:1", Source: []netip.Addr{netip.MustParseAddr("192.0.2.1")}})
-	c := g.confine([]netip.Addr{at.Addr()}, at.Port()).Client(4)
+	c := g.confine([]netip.Addr{at.Addr()}, at.Port()).client()
 	defer c.CloseIdleConnections()
 	res, err := c.Get("http://" + host + ":" + port + "/latest")
 	if err != nil {

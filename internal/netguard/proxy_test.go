@@ -90,7 +90,7 @@ func TestProxyIsNeverTakenFromTheEnvironment(t *testing.T) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
 		t.Setenv(name, "http://"+out.addr.String())
 	}
-	if f := newGuard(t, Config{}).Client(1).Transport.(*http.Transport).Proxy; f != nil {
+	if f := newGuard(t, Config{}).client().Transport.(*http.Transport).Proxy; f != nil {
 		t.Error("the client has a proxy function")
 	}
 	_, err := newGuard(t, Config{}).DialContext(t.Context(), "tcp", "127.0.0.1:80")

@@ -8,11 +8,11 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 )
 
 // Destination delivers events to one configured place.
@@ -77,9 +77,10 @@ type Delivery struct {
 
 // Receipt is what the far side answered; it is kept with the attempt.
 type Receipt struct {
-	Code    int    // HTTP status or the protocol's own code; 0 if there is none
-	Answer  string // an excerpt of at most 1 KiB, raw; free of our secrets
-	Address string // the address connected to, host:port; "" if unknown
+	Code     int    // HTTP status or the protocol's own code; 0 if there is none
+	Answer   string // an excerpt of at most 1 KiB, raw; free of our secrets
+	Address  string // the address connected to, host:port; "" if unknown
+	Requests int    // requests made where that can be more than one (see pkg/exchange); 0: not told
 }
 
 // Result is the outcome of one delivery of a batch.
@@ -89,14 +90,15 @@ type Result struct {
 }
 
 // DialFunc is net.Dialer.DialContext with the engine's guard.
-type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+type DialFunc = exchange.DialFunc
 
 // Deps is what the engine lends to every destination.
 type Deps struct {
 	Log       *slog.Logger
-	HTTP      *http.Client // shared and guarded; follows no redirects; its Transport is an *http.Transport, to Clone for TLS settings of one's own
-	Dial      DialFunc     // guarded; for protocols that are not HTTP
-	Payloads  PayloadStore // the operator's; for kinds that link to payloads
+	Exchange  *exchange.Client // guarded requests over HTTP/1.1, one an attempt; its connections belong to this destination alone
+	HTTP      *http.Client     // Exchange for SDKs that want a client of net/http's; follows no redirects
+	Dial      DialFunc         // guarded; for protocols that are not HTTP
+	Payloads  PayloadStore     // the operator's; for kinds that link to payloads
 	Catalogue *event.Catalogue
 	Ambient   bool         // may use the operator's own cloud credentials
 	Metadata  *http.Client // the only way to the metadata service of a cloud, for ambient credentials; nil unless Ambient

@@ -16,6 +16,8 @@ const (
 	// maxDrain is how much of an answer's body is read for nothing, so that the
 	// connection can be used again. Beyond it a new connection is cheaper.
 	maxDrain = 64 << 10
+	// drainTime bounds that reading, where the request's Wait does not.
+	drainTime = time.Second
 	// maxIdle is how long a connection is kept when the far side does not say:
 	// below the 60 s after which many servers and load balancers drop it.
 	maxIdle = 50 * time.Second
@@ -46,6 +48,7 @@ type Answer struct {
 	sent    int64       // before the upload
 	early   bool        // the answer came before the body was written
 	unheard bool        // not a byte of an answer came
+	failed  time.Time   // when the connection did
 
 	head   []byte // the lines after the status line
 	body   io.Reader
@@ -104,6 +107,9 @@ func (a *Answer) Close() error {
 		a.Sent += a.upload.sent
 	}
 	if !a.early && !a.done && !a.odd && a.length <= maxDrain {
+		if a.wait == 0 {
+			a.wait = drainTime
+		}
 		_, _ = io.CopyN(io.Discard, a, maxDrain)
 	}
 	a.closed = true

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http/httptrace"
@@ -13,8 +12,8 @@ import (
 	"time"
 )
 
-// handshakeTime bounds the TLS handshake within the attempt's time.
-const handshakeTime = 10 * time.Second
+// HandshakeTime bounds the TLS handshake within the attempt's time.
+const HandshakeTime = 10 * time.Second
 
 // past is a deadline that ends what is being read or written.
 var past = time.Unix(1, 0)
@@ -100,7 +99,7 @@ func (c *Client) Dial(ctx context.Context, t Target) (net.Conn, error) {
 
 // shakeHands tells the trace of ctx about the handshake as net/http does.
 func (c *Client) shakeHands(ctx context.Context, raw net.Conn, host string) (net.Conn, error) {
-	limited, cancel := context.WithTimeoutCause(ctx, handshakeTime, errHandshake)
+	limited, cancel := context.WithTimeoutCause(ctx, HandshakeTime, errHandshake)
 	defer cancel()
 	s := tls.Client(raw, c.TLS(host))
 	err := s.HandshakeContext(limited)
@@ -113,7 +112,7 @@ func (c *Client) shakeHands(ctx context.Context, raw net.Conn, host string) (net
 	return s, err
 }
 
-var errHandshake = fmt.Errorf("no TLS handshake within %v", handshakeTime)
+var errHandshake = fmt.Errorf("no TLS handshake within %v", HandshakeTime)
 
 func tell(ctx context.Context, cn *conn, kept bool) {
 	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.GotConn != nil {
@@ -158,8 +157,7 @@ func (c *conn) quiet(ctx context.Context) bool {
 	_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
 	_, err := c.in.Peek(1)
 	c.readBy(ctx, time.Time{})
-	timeout, ok := errors.AsType[net.Error](err)
-	return ok && timeout.Timeout()
+	return timedOut(err)
 }
 
 // until bounds all reading and writing by ctx. An error means that the

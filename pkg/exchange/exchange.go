@@ -50,6 +50,9 @@ type Request struct {
 	// Length bytes.
 	Body   func() (io.Reader, error)
 	Length int64
+	// Again permits a second request, as [Client.Do] says. It is for far sides
+	// that know a repeated request when they see one.
+	Again bool
 	// Wait bounds everything that follows the status line; 0 means that ctx
 	// alone does. It is for callers whose outcome the status has decided.
 	Wait time.Duration
@@ -58,9 +61,9 @@ type Request struct {
 // Do sends r and reads the head of the answer. The Answer is never nil; with an
 // error it holds no more than Address and Requests. Without one it must be closed.
 //
-// One Do is one request. A second one is made only when a kept connection ended
-// within a second and before a byte of an answer: over a fresh connection, under
-// the same ctx. An interim answer (1xx) is skipped, but for 101, which ends it.
+// One Do is one request. Where r.Again permits it, a second one is made when a
+// kept connection ended within a second and before a byte of an answer: over a
+// fresh connection, under the same ctx. An interim answer (1xx) is skipped, but for 101, which ends it.
 func (c *Client) Do(ctx context.Context, r *Request) (*Answer, error) {
 	a := &Answer{}
 	cn, kept, err := c.connection(ctx, r.Target)
@@ -69,7 +72,7 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Answer, error) {
 	}
 	began := time.Now()
 	err = a.try(ctx, cn, r)
-	if err == nil || !kept || !a.unheard || !ended(err) || ctx.Err() != nil || time.Since(began) > lastWords {
+	if err == nil || !r.Again || !kept || !a.unheard || !ended(err) || ctx.Err() != nil || a.failed.Sub(began) > lastWords {
 		return a, err
 	}
 	fresh, dialled := c.dial(ctx, r.Target)
@@ -83,8 +86,12 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Answer, error) {
 // ended tells whether err says that the far side ended the connection, rather
 // than that time was up.
 func ended(err error) bool {
-	var timeout net.Error
-	return !(errors.As(err, &timeout) && timeout.Timeout()) && !errors.Is(err, errTooLong) && !errors.Is(err, errNotHTTP)
+	return !timedOut(err) && !errors.Is(err, errTooLong) && !errors.Is(err, errNotHTTP)
+}
+
+func timedOut(err error) bool {
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout()
 }
 
 // try makes one request over cn and reads the head of its answer. After an
@@ -96,13 +103,17 @@ func (a *Answer) try(ctx context.Context, cn *conn, r *Request) error {
 	a.stop = context.AfterFunc(ctx, cn.cut)
 	written, err := a.send(r)
 	if written != nil {
-		cn.readBy(ctx, time.Now().Add(lastWords))
+		a.failed = time.Now()
+		cn.readBy(ctx, a.failed.Add(lastWords))
 	}
 	if err == nil {
 		err = a.readHead(r.Method)
 	}
 	if err == nil {
 		return nil
+	}
+	if written == nil {
+		a.failed = time.Now()
 	}
 	a.endUpload()
 	a.stop()
@@ -112,6 +123,9 @@ func (a *Answer) try(ctx context.Context, cn *conn, r *Request) error {
 	}
 	if written != nil && a.unheard {
 		err = written // what was read of the answer says less
+	}
+	if deadline, ok := ctx.Deadline(); ok && timedOut(err) && !time.Now().Before(deadline) {
+		<-ctx.Done() // its timer and the connection's fire at one moment, in any order
 	}
 	if ctx.Err() != nil {
 		err = errors.Join(ctx.Err(), err)

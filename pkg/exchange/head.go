@@ -50,7 +50,7 @@ func (a *Answer) readHead(method string) error {
 func (a *Answer) line(most int) error {
 	in := a.conn.in
 	for began := len(a.head); ; {
-		if a.Code != 0 && in.Buffered() == 0 {
+		if here, _ := in.Peek(in.Buffered()); a.Code != 0 && bytes.IndexByte(here, '\n') < 0 {
 			a.arm()
 		}
 		part, err := in.ReadSlice('\n')

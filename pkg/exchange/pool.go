@@ -66,6 +66,13 @@ func (p *Pool) Close() {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
+	p.mu.Unlock()
+	p.CloseIdle()
+}
+
+// CloseIdle ends what is idle.
+func (p *Pool) CloseIdle() {
+	p.mu.Lock()
 	gone := p.remove(func(*conn) bool { return true })
 	p.mu.Unlock()
 	farewell(gone)
@@ -110,10 +117,16 @@ func (c *Client) TLS(host string) *tls.Config {
 func (c *Client) Close() error {
 	c.pool.mu.Lock()
 	c.closed = true
+	c.pool.mu.Unlock()
+	c.closeIdle()
+	return nil
+}
+
+func (c *Client) closeIdle() {
+	c.pool.mu.Lock()
 	gone := c.pool.remove(func(cn *conn) bool { return cn.client == c })
 	c.pool.mu.Unlock()
 	farewell(gone)
-	return nil
 }
 
 // take returns the connection of c to t that was used last; nil: there is none.

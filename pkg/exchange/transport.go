@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Transport is a Client as an [http.RoundTripper], for SDKs that want one. An
@@ -43,9 +44,34 @@ func (t Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{
 		Status: fmt.Sprintf("%03d %s", a.Code, http.StatusText(a.Code)), StatusCode: a.Code,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: a.Header(), Body: a, ContentLength: a.length, Request: req,
+		Header: a.Header(), Body: &body{Answer: a}, ContentLength: a.length, Request: req,
 	}, nil
 }
+
+// body is an answer's as net/http's clients know it: Close may come while a
+// Read waits, and ends it.
+type body struct {
+	*Answer
+	mu sync.Mutex
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Answer.Read(p)
+}
+
+func (b *body) Close() error {
+	if !b.mu.TryLock() {
+		b.conn.cut()
+		b.mu.Lock()
+	}
+	defer b.mu.Unlock()
+	return b.Answer.Close()
+}
+
+// CloseIdleConnections is what [http.Client.CloseIdleConnections] calls.
+func (t Transport) CloseIdleConnections() { t.closeIdle() }
 
 // request turns what net/http's clients send into a Request.
 func request(req *http.Request) (*Request, error) {
@@ -62,17 +88,7 @@ func request(req *http.Request) (*Request, error) {
 		if req.ContentLength <= 0 {
 			return nil, errNoLength
 		}
-		first := true
-		r.Body = func() (io.Reader, error) {
-			if first || req.GetBody == nil {
-				if !first {
-					return nil, fmt.Errorf("the body cannot be sent again")
-				}
-				first = false
-				return req.Body, nil
-			}
-			return req.GetBody()
-		}
+		r.Body = func() (io.Reader, error) { return req.Body, nil } // called once: r does not permit another request
 	}
 	host := req.Host
 	if host == "" {

@@ -5,15 +5,14 @@ import (
 	"testing"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/exchange/exchangetest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers/strictaws"
 )
 
 // plainDeps lends the loopback without a guard.
 func plainDeps(tb testing.TB) destination.Deps {
-	transport := &http.Transport{}
-	tb.Cleanup(transport.CloseIdleConnections)
-	return destination.Deps{HTTP: &http.Client{Transport: transport}, UserAgent: "Fantail/test"}
+	return destination.Deps{HTTP: exchangetest.Client(tb, nil, nil).HTTP(), UserAgent: "Fantail/test"}
 }
 
 // strictSettings are those of a user of s.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp/gcptest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/exchange/exchangetest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -74,14 +75,12 @@ func TestNothingFollowsARedirect(t *testing.T) {
 				}
 				return true
 			})
-			open := deps.HTTP.Transport.(*http.Transport).Clone()
-			open.DialContext = nil // nothing but the client itself keeps it from leaving
-			deps.HTTP = &http.Client{Transport: open}
+			_, trust := g.TLS()
+			deps.HTTP = exchangetest.Client(t, nil, trust).HTTP() // nothing but the client itself keeps it from leaving
 			c := client(t, access(t, g), deps)
 			wantClass(t, put(t, c, "x"), destination.Transient)
 			_, _, err := c.Stat(t.Context(), "acme", "x")
 			wantClass(t, err, destination.Transient)
-			open.CloseIdleConnections()
 		}
 	}
 	if n := visits.Load() + int32(g.Requests("GET /elsewhere")); n > 0 {

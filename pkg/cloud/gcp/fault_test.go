@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp/gcptest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/exchange/exchangetest"
 )
 
 func refuse(code int, reason, message string, header ...string) gcptest.Interceptor {
@@ -149,7 +150,7 @@ func TestWithoutAnAnswerItIsTransient(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			deps := g.Deps(t)
-			deps.HTTP.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, c.dial }
+			deps.HTTP = exchangetest.Client(t, func(context.Context, string, string) (net.Conn, error) { return nil, c.dial }, nil).HTTP()
 			err := put(t, client(t, access(t, g), deps), "secret-user")
 			wantClass(t, err, c.class)
 			if err != nil && (!strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), "secret-user")) {

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 )
 
 // promptly is how long a Send may take to notice that it should end. It is
@@ -25,7 +25,7 @@ type bench struct {
 	far  FarSide
 	net  *network
 	deps destination.Deps
-	http *http.Transport
+	pool *exchange.Pool
 }
 
 func newBench(tb testing.TB, k Kind) *bench {
@@ -34,19 +34,10 @@ func newBench(tb testing.TB, k Kind) *bench {
 	}
 	b := &bench{TB: tb, kind: k, net: newNetwork(), far: k.Start(tb)}
 	tb.Cleanup(b.net.close) // before the far side ends: nothing may keep it waiting
-	b.http = &http.Transport{
-		DialContext:         b.net.dial,
-		MaxIdleConnsPerHost: 64,
-		ForceAttemptHTTP2:   true,
-		DisableCompression:  true,
-	}
-	tb.Cleanup(b.http.CloseIdleConnections)
+	b.pool = exchange.NewPool(b.net.dial, exchange.Limits{All: 64, Owner: 64})
+	tb.Cleanup(b.pool.Close)
 	b.deps = destination.Deps{
-		Log: slog.New(slog.DiscardHandler),
-		HTTP: &http.Client{
-			Transport:     b.http,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		Log:       slog.New(slog.DiscardHandler),
 		Dial:      b.net.dial,
 		Brand:     "terra",
 		UserAgent: "Fantail/test",
@@ -54,10 +45,18 @@ func newBench(tb testing.TB, k Kind) *bench {
 	return b
 }
 
+// lent is what the engine lends to one destination: the exchange is its own.
+func (b *bench) lent() destination.Deps {
+	deps := b.deps
+	deps.Exchange = b.pool.Client("acme", nil)
+	deps.HTTP = deps.Exchange.HTTP()
+	return deps
+}
+
 // open opens a destination that is closed when the case ends.
 func (b *bench) open() destination.Destination {
 	b.Helper()
-	d := b.far.Open(b.TB, b.deps)
+	d := b.far.Open(b.TB, b.lent())
 	if d == nil {
 		b.Fatal("Open returned no destination")
 	}

@@ -14,7 +14,7 @@ import (
 func openConnectsNowhere(b *bench) {
 	b.net.change(func() { b.net.vanish = true })
 	var d destination.Destination
-	b.sooner("Open", func() { d = b.far.Open(b.TB, b.deps) })
+	b.sooner("Open", func() { d = b.far.Open(b.TB, b.lent()) })
 	b.sooner("Close", func() {
 		if err := d.Close(); err != nil {
 			b.Errorf("close: %v", err)
@@ -25,10 +25,10 @@ func openConnectsNowhere(b *bench) {
 	}
 }
 
-// closeSparesOthers: destinations share the engine's connections, and one that
-// is replaced in a reload must not take them from the others.
+// closeSparesOthers: a destination that is replaced in a reload must not take
+// connections from the others.
 func closeSparesOthers(b *bench) {
-	closing, staying := b.far.Open(b.TB, b.deps), b.open()
+	closing, staying := b.far.Open(b.TB, b.lent()), b.open()
 	b.send(staying, plain(b.TB, 1))
 	b.send(closing, plain(b.TB, 2))
 	b.send(staying, plain(b.TB, 3))
@@ -49,7 +49,7 @@ func closeSparesOthers(b *bench) {
 // successes and failures, many at once.
 func closeLeavesNothing(b *bench) {
 	before := goroutines()
-	d := b.far.Open(b.TB, b.deps)
+	d := b.far.Open(b.TB, b.lent())
 	var all sync.WaitGroup
 	for n := range 8 {
 		all.Go(func() { _, _ = d.Send(b.ctx(), plain(b.TB, n)) })
@@ -66,7 +66,7 @@ func closeLeavesNothing(b *bench) {
 // closeAfterAnAbortedSend: what an aborted Send left open is ended by Close.
 func closeAfterAnAbortedSend(b *bench) {
 	before := goroutines()
-	d := b.far.Open(b.TB, b.deps)
+	d := b.far.Open(b.TB, b.lent())
 	b.send(d, plain(b.TB, 1))
 	b.stall()
 	b.cancelled("Send", func(ctx context.Context) error {
@@ -85,7 +85,7 @@ func (b *bench) closes(d destination.Destination, before map[string]string) {
 			b.Errorf("close: %v", err)
 		}
 	})
-	b.http.CloseIdleConnections() // those are the engine's
+	b.pool.CloseIdle() // those are the engine's
 	if !b.net.until(b.kind.patience, func() bool { return len(b.net.lines) == 0 }) {
 		b.net.mu.Lock()
 		b.Errorf("%d connections outlive Close", len(b.net.lines))

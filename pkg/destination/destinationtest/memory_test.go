@@ -50,6 +50,7 @@ func memoryKind(flaw string) Kind {
 
 type memory struct {
 	flaw, url string
+	shared    *http.Client // of all destinations, when that is the flaw
 
 	mu       sync.Mutex
 	broken   string
@@ -149,14 +150,16 @@ func (m *memory) Open(tb testing.TB, deps destination.Deps) destination.Destinat
 			c.Close()
 		}
 	case "own connections":
-		t := deps.HTTP.Transport.(*http.Transport).Clone()
-		p.client = &http.Client{Transport: t}
+		p.client = &http.Client{Transport: &http.Transport{DialContext: deps.Dial}}
+	case "closes others' connections":
+		if m.shared == nil {
+			m.shared = &http.Client{Transport: &http.Transport{DialContext: deps.Dial}}
+		}
+		p.client = m.shared
 	case "own network":
 		p.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	case "a connection each":
-		t := deps.HTTP.Transport.(*http.Transport).Clone()
-		t.DisableKeepAlives = true
-		p.client = &http.Client{Transport: t}
+		p.client = &http.Client{Transport: &http.Transport{DialContext: deps.Dial, DisableKeepAlives: true}}
 	case "leaks a goroutine":
 		tb.Cleanup(func() { close(p.stop) })
 		go func() { <-p.stop }()

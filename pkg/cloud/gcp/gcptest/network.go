@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/exchange/exchangetest"
 )
 
 // startTLS serves g as the hosts of Google, with a certificate of its own.
@@ -63,31 +64,28 @@ func (g *Google) Deps(tb testing.TB) destination.Deps {
 	tb.Helper()
 	plain, secure := g.plain.Listener.Addr().String(), g.tls.Listener.Addr().String()
 	_, trust := g.TLS()
-	guarded := &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			switch {
-			case strings.HasSuffix(address, ".googleapis.com:443"):
-				address = secure
-			case address != plain && address != secure:
-				return nil, destination.Misconfigure(fmt.Errorf("connections to %s are refused", address))
-			}
-			return new(net.Dialer).DialContext(ctx, network, address)
-		},
-		TLSClientConfig:   trust,
-		ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 64, DisableCompression: true,
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		switch {
+		case strings.HasSuffix(address, ".googleapis.com:443"):
+			address = secure
+		case address != plain && address != secure:
+			return nil, destination.Misconfigure(fmt.Errorf("connections to %s are refused", address))
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
 	}
+	client := exchangetest.Client(tb, dial, trust)
 	metadata := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address != "169.254.169.254:80" {
 			return nil, destination.Misconfigure(fmt.Errorf("%s is not the metadata service", address))
 		}
 		return new(net.Dialer).DialContext(ctx, network, plain)
 	}}
-	tb.Cleanup(guarded.CloseIdleConnections)
 	tb.Cleanup(metadata.CloseIdleConnections)
 	return destination.Deps{
-		HTTP:      &http.Client{Transport: guarded},
+		Exchange:  client,
+		HTTP:      client.HTTP(),
 		Metadata:  &http.Client{Transport: metadata},
-		Dial:      guarded.DialContext,
+		Dial:      dial,
 		Brand:     "terra",
 		UserAgent: "Fantail/test",
 	}
