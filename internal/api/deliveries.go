@@ -31,6 +31,8 @@ type attemptView struct {
 	Answer  string    `json:"answer,omitempty"`
 	Address string    `json:"address,omitempty"`
 	Counted bool      `json:"counted"`
+
+	Requests int `json:"requests,omitzero"`
 }
 
 func viewDelivery(names *Names) func(*store.DeliveryRecord) deliveryView {
@@ -141,7 +143,7 @@ func (a *API) getDelivery(c *call) error {
 	for i, t := range attempts {
 		v.Attempts[i] = attemptView{
 			At: wall(t.At), Millis: t.Took.Milliseconds(), Class: t.Class, Code: t.Code,
-			Answer: t.Answer, Address: t.Address, Counted: t.Counted,
+			Answer: t.Answer, Address: t.Address, Counted: t.Counted, Requests: t.Requests,
 		}
 	}
 	return c.json(200, v)

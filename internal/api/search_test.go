@@ -129,7 +129,7 @@ func TestDeliveryShowsItsAttempts(t *testing.T) {
 	at, due := time.Now(), time.Now().Add(time.Minute)
 	if _, err := r.store.Settle(t.Context(), time.Now(), []store.Outcome{{
 		Item: items[0], State: store.Pending, Due: due.UnixNano(), Settings: 77, Attempts: 1,
-		Attempt: &store.Attempt{At: at.UnixNano(), Took: 1234 * time.Millisecond, Class: "transient", Code: 503, Answer: `bu\x00sy "<&>`, Address: "192.0.2.1:443", Counted: true},
+		Attempt: &store.Attempt{At: at.UnixNano(), Took: 1234 * time.Millisecond, Class: "transient", Code: 503, Answer: `bu\x00sy "<&>`, Address: "192.0.2.1:443", Counted: true, Requests: 2},
 	}}); err != nil {
 		t.Fatal(err)
 	}

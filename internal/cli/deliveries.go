@@ -129,7 +129,11 @@ func (e *env) showDelivery(ctx context.Context, c *client.Client, id string) err
 			number += "*"
 			uncounted = true
 		}
-		t.row(number, e.moment(a.At), span(time.Duration(a.Millis)*time.Millisecond), a.Class, code, or(a.Address, "-"), cut(a.Answer, 120))
+		result := a.Class
+		if a.Requests > 1 {
+			result += fmt.Sprintf(" (%d requests)", a.Requests)
+		}
+		t.row(number, e.moment(a.At), span(time.Duration(a.Millis)*time.Millisecond), result, code, or(a.Address, "-"), cut(a.Answer, 120))
 	}
 	if err := t.flush(); err != nil || !uncounted {
 		return err

@@ -33,6 +33,8 @@ type ending struct {
 	address string
 	at      int64 // ns, start
 	took    time.Duration
+
+	requests int // as store.Attempt has it
 }
 
 // policy is what the settings of the attempt say.
@@ -63,7 +65,7 @@ const (
 func decide(item store.Item, e ending, p policy, now time.Time, chance float64) (store.Outcome, verdict) {
 	o := store.Outcome{
 		Item: item, State: store.Pending, Due: item.Due, Settings: item.Queue.Settings, Attempts: item.Attempts,
-		Attempt: &store.Attempt{At: e.at, Took: e.took, Class: e.logged(), Code: e.code, Answer: e.answer, Address: e.address},
+		Attempt: &store.Attempt{At: e.at, Took: e.took, Class: e.logged(), Code: e.code, Answer: e.answer, Address: e.address, Requests: e.requests},
 	}
 	switch e.how {
 	case bodyGone:

@@ -202,6 +202,9 @@ func (s *Scheduler) panicked(v any) {
 // judge makes an ending of what Send returned.
 func judge(ctx context.Context, r destination.Receipt, err error, ok bool, timeout time.Duration) (e ending) {
 	e.code, e.address = r.Code, showable(r.Address)
+	if r.Requests > 1 {
+		e.requests = r.Requests
+	}
 	if !ok {
 		e.how, e.answer, e.fault = panicked, "destination panicked", "destination panicked"
 		return e

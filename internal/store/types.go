@@ -169,6 +169,10 @@ type Attempt struct {
 	Answer  string        // excerpt or error text, control bytes escaped, at most 1 KiB
 	Address string        // connected to
 	Counted bool          // used one attempt of the schedule
+
+	// Requests is how many requests were made where that was more than one; at
+	// most 127 are told. Else it is 0.
+	Requests int
 }
 
 // Change is something that is done to a delivery from outside its schedule.

@@ -32,6 +32,10 @@ type Attempt struct {
 	Answer  string    `json:"answer,omitempty"`
 	Address string    `json:"address,omitempty"`
 	Counted bool      `json:"counted"` // used one attempt of the schedule
+
+	// Requests is how many requests were made where that was more than one: 2
+	// when a kept connection had ended before a byte of an answer.
+	Requests int `json:"requests,omitempty"`
 }
 
 // DeliveryFilter selects deliveries; zero fields select everything. Since and

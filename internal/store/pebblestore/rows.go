@@ -179,10 +179,11 @@ func readEvent(id event.ID, v []byte) (r eventRow, err error) {
 }
 
 func appendAttempt(b []byte, a *store.Attempt) []byte {
-	b = append(b, rowVersion, 0)
+	flags := byte(min(a.Requests, 127)) << 1 // readers before it knew the lowest bit alone
 	if a.Counted {
-		b[len(b)-1] = 1
+		flags |= 1
 	}
+	b = append(b, rowVersion, flags)
 	b = be.AppendUint64(b, uint64(a.At))
 	b = binary.AppendVarint(b, int64(a.Took))
 	b = binary.AppendVarint(b, int64(a.Code))
@@ -195,7 +196,8 @@ func appendAttempt(b []byte, a *store.Attempt) []byte {
 func readAttempt(v []byte) (a store.Attempt, err error) {
 	d := decoder{b: v}
 	d.version()
-	a.Counted = d.byte()&1 != 0
+	flags := d.byte()
+	a.Counted, a.Requests = flags&1 != 0, int(flags>>1)
 	a.At, a.Took, a.Code = d.int64(), time.Duration(d.varint()), int(d.varint())
 	for _, t := range [...]*string{&a.Class, &a.Answer, &a.Address} {
 		*t = d.text()

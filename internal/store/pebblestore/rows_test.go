@@ -45,7 +45,7 @@ func TestRowsReadBack(t *testing.T) {
 	if got := len(appendEvent(nil, &e)); got != bare || bare != 1+1+16+8+1+5+2+2+1+2+1+1+5 {
 		t.Errorf("an event without a trace takes %d bytes", got)
 	}
-	a := store.Attempt{At: 5, Took: time.Hour, Class: "transient", Code: -1, Answer: "no", Address: "::1", Counted: true}
+	a := store.Attempt{At: 5, Took: time.Hour, Class: "transient", Code: -1, Answer: "no", Address: "::1", Counted: true, Requests: 2}
 	if got, err := readAttempt(appendAttempt(nil, &a)); err != nil || got != a {
 		t.Errorf("attempt %+v %v", got, err)
 	}

@@ -25,9 +25,9 @@ func attemptFields(r *rig) {
 	at := r.now.UnixNano()
 	want := []store.Attempt{
 		{At: at, Class: "transient", Code: 503, Counted: true},
-		{At: at + 1, Took: time.Millisecond, Class: "throttled", Code: 429, Answer: "slow down", Address: "[2001:db8::1%eth0]:65535", Counted: true},
+		{At: at + 1, Took: time.Millisecond, Class: "throttled", Code: 429, Answer: "slow down", Address: "[2001:db8::1%eth0]:65535", Counted: true, Requests: 2},
 		{At: at + 2, Took: 30 * time.Second, Class: "rejected", Code: -1, Answer: strings.Repeat("\u00e9", 512), Counted: true},
-		{At: at + 3, Took: 24 * time.Hour, Class: "misconfigured", Code: math.MaxInt32, Answer: `a\x00b`},
+		{At: at + 3, Took: 24 * time.Hour, Class: "misconfigured", Code: math.MaxInt32, Answer: `a\x00b`, Requests: 127},
 		{At: at + 4, Class: "interrupted", Answer: "\u4e16\u754c|/%_"},
 		{At: at + 5, Class: "expired", Answer: strings.Repeat("x", 1024), Address: strings.Repeat("y", 300)},
 		{At: at + 6, Took: 5 * time.Millisecond, Class: "delivered", Code: 204, Counted: true},
