@@ -38,6 +38,7 @@ SIGHUP reads the settings again, all or nothing, as does "fantail reload".`,
 			if err != nil {
 				return err
 			}
+			defer takeProcessLog(log)()
 			if profile != "" {
 				stop, err := serveProfiles(cmd.Context(), profile, log)
 				if err != nil {
