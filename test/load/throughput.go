@@ -64,9 +64,9 @@ func (s *speed) cells(size, fanout int, run string, batch bool) []string {
 	switch {
 	case batch:
 	case fanout == 3 && size == 2<<10:
-		set = []bar{{"CPU at most 3.0", cpu <= 3}, {"rate at least 0.4", rate >= 0.4}, {"RSS at most 250", s.rss <= 250<<20}}
-	case size == 64<<10:
-		set = []bar{{"rate at least 0.25", rate >= 0.25}}
+		set = []bar{{"CPU at most 2.8", cpu <= 2.8}, {"rate at least 0.45", rate >= 0.45}, {"RSS at most 250", s.rss <= 250<<20}}
+	case fanout == 3 && size == 64<<10:
+		set = []bar{{"rate at least 0.3", rate >= 0.3}}
 	}
 	cells := []string{strconv.Itoa(size), strconv.Itoa(fanout), run, fmt.Sprintf("%.0f", s.events), fmt.Sprintf("%.0f", s.deliveries), micros(s.cpu),
 		s.accept.String(), s.delivered.String(), mebibytes(s.rss)}
