@@ -50,8 +50,7 @@ type Request struct {
 	// Length bytes.
 	Body   func() (io.Reader, error)
 	Length int64
-	// Again permits a second request, as [Client.Do] says. It is for far sides
-	// that know a repeated request when they see one.
+	// Again permits a second request, as [Client.Do] says.
 	Again bool
 	// Wait bounds everything that follows the status line; 0 means that ctx
 	// alone does. It is for callers whose outcome the status has decided.

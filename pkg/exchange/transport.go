@@ -10,7 +10,8 @@ import (
 	"sync"
 )
 
-// Transport is a Client as an [http.RoundTripper], for SDKs that want one. An
+// Transport is a Client as an [http.RoundTripper], for SDKs that want one. A
+// second request is made as [Client.Do] says, where the body can begin anew. An
 // answer of success that came before the whole body was taken is an error here:
 // only a webhook's far side may have its word without it.
 type Transport struct{ *Client }
@@ -80,7 +81,7 @@ func request(req *http.Request) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Request{Target: target, Method: req.Method, Length: req.ContentLength}
+	r := &Request{Target: target, Method: req.Method, Length: req.ContentLength, Again: true}
 	if r.Method == "" {
 		r.Method = http.MethodGet
 	}
@@ -88,7 +89,13 @@ func request(req *http.Request) (*Request, error) {
 		if req.ContentLength <= 0 {
 			return nil, errNoLength
 		}
-		r.Body = func() (io.Reader, error) { return req.Body, nil } // called once: r does not permit another request
+		next := func() (io.ReadCloser, error) { return req.Body, nil }
+		r.Again = req.GetBody != nil
+		r.Body = func() (io.Reader, error) {
+			body, err := next()
+			next = req.GetBody
+			return body, err
+		}
 	}
 	host := req.Host
 	if host == "" {
