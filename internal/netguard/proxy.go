@@ -14,6 +14,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 // maxProxyAnswer bounds what is read of a proxy's answer to CONNECT.
@@ -109,6 +111,8 @@ func proxyText(err error) string {
 		return "it took too long"
 	case ok:
 		return "the connection failed"
+	case errors.Is(err, destination.ErrEngine):
+		return "this machine could not open a connection"
 	}
 	return err.Error()
 }
@@ -155,6 +159,10 @@ type tunnel struct {
 }
 
 func (t *tunnel) RemoteAddr() net.Addr { return t.to }
+
+// NetConn returns the connection to the proxy, as that of a tls.Conn does: for
+// looking at its socket, not for reading, since some was read already.
+func (t *tunnel) NetConn() net.Conn { return t.Conn }
 
 func (t *tunnel) Read(b []byte) (int, error) {
 	if len(t.early) > 0 {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -79,6 +80,23 @@ func TestProxyThatCannotReachTheFirstAddress(t *testing.T) {
 				t.Errorf("%q: CONNECT %d was for %s, want %s", says, i, got, want)
 			}
 		}
+	}
+}
+
+// TestTunnelShowsItsSocket: whether a kept connection is alive is asked of its socket.
+func TestTunnelShowsItsSocket(t *testing.T) {
+	out := listen(t, "127.0.0.1:0", say("HTTP/1.1 200 OK\r\n\r\n"))
+	c, err := newGuard(t, Config{Proxy: "http://" + out.addr.String()}).DialContext(t.Context(), "tcp", "8.8.8.8:443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	below, ok := c.(interface{ NetConn() net.Conn })
+	if !ok {
+		t.Fatalf("a %T does not show what is beneath it", c)
+	}
+	if _, ok := below.NetConn().(syscall.Conn); !ok {
+		t.Errorf("a %T has no socket", below.NetConn())
 	}
 }
 
@@ -203,6 +221,13 @@ func TestProxyThatIsDownOrHangs(t *testing.T) {
 	_, err = g.DialContext(t.Context(), "tcp", "8.8.8.8:443")
 	if err == nil || classOf(err) != destination.Transient || strings.Contains(err.Error(), down) {
 		t.Errorf("proxy down: %v, want transient without its address", err)
+	}
+
+	// A fault of this machine keeps its class, and the proxy's address to itself.
+	g = newGuard(t, Config{Proxy: "http://" + down, Source: []netip.Addr{netip.MustParseAddr("8.8.8.8")}})
+	_, err = g.DialContext(t.Context(), "tcp", "8.8.4.4:443")
+	if !errors.Is(err, destination.ErrEngine) || strings.Contains(err.Error(), down) {
+		t.Errorf("no source address: %v, want an engine fault without the proxy's address", err)
 	}
 
 	asked := make(chan struct{})
