@@ -123,8 +123,8 @@ func TestDialRefuses(t *testing.T) {
 }
 
 func TestDialConnectsToWhatWasJudged(t *testing.T) {
-	good := listen(t, "127.0.0.2:0", greet("good"))
-	victim := listen(t, fmt.Sprintf("127.0.0.1:%d", good.addr.Port()), greet("victim"))
+	victim := listen(t, "127.0.0.1:0", greet("victim")) // first: ports of 127.0.0.1 are taken by other programs too
+	good := listen(t, fmt.Sprintf("127.0.0.2:%d", victim.addr.Port()), greet("good"))
 	dns := newNames(t, map[string][]string{
 		"turns.example": {"127.0.0.2", "127.0.0.1"}, // good when judged, bad when asked again
 		"mixed.example": {"127.0.0.1 127.0.0.2 169.254.169.254 ::1"},
