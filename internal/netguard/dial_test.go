@@ -178,7 +178,7 @@ func TestFailuresThatMayPassAreTransient(t *testing.T) {
 	}
 	port := free.Addr().(*net.TCPAddr).Port
 	free.Close()
-	dns := newNames(t, map[string][]string{"broken.example": {"fail"}, "none.example": {""}})
+	dns := newNames(t, map[string][]string{"broken.example": {"fail"}, "none.example": {""}, "silent.example": {"silence"}})
 	g := newGuard(t, Config{Resolver: dns.resolver, Allow: ranges("127.0.0.2/32")})
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -190,7 +190,7 @@ func TestFailuresThatMayPassAreTransient(t *testing.T) {
 		{t.Context(), "none.example:80", "resolve none.example: no such host"},
 		{t.Context(), "broken.example:80", "resolve broken.example: server misbehaving"},
 		{t.Context(), fmt.Sprintf("127.0.0.2:%d", port), fmt.Sprintf("connect to 127.0.0.2:%d: connection refused", port)},
-		{cancelled, "unknown.example:80", "operation was canceled"},
+		{cancelled, "silent.example:80", "operation was canceled"},
 	} {
 		_, err := g.DialContext(c.ctx, "tcp", c.address)
 		if err == nil || classOf(err) != destination.Transient || !strings.Contains(err.Error(), c.want) {

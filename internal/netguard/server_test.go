@@ -17,7 +17,7 @@ type names struct {
 	resolver *net.Resolver
 
 	mu      sync.Mutex
-	answers map[string][]string // each a list of addresses divided by spaces; "fail" is SERVFAIL
+	answers map[string][]string // each a list of addresses divided by spaces; "fail" is SERVFAIL, "silence" no answer
 	asked   int
 }
 
@@ -41,7 +41,9 @@ func newNames(t testing.TB, answers map[string][]string) *names {
 			if err != nil {
 				return
 			}
-			conn.WriteTo(n.answer(b[:k]), from)
+			if a := n.answer(b[:k]); a != nil {
+				conn.WriteTo(a, from)
+			}
 		}
 	}()
 	t.Cleanup(func() { conn.Close(); <-done })
@@ -70,6 +72,9 @@ func (n *names) answer(q []byte) []byte {
 	if !known {
 		head[3] |= 3 // NXDOMAIN
 		return append(head, question...)
+	}
+	if lists[0] == "silence" {
+		return nil
 	}
 	if lists[0] == "fail" {
 		head[3] |= 2
