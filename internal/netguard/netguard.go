@@ -32,6 +32,7 @@ type Guard struct {
 	resolver    *net.Resolver
 	source      sources
 	proxy       *proxy // nil: none
+	lastGood    lastGood
 	confined    uint16 // the only port, and allow the only addresses; 0: see [Guard.Metadata]
 }
 

@@ -12,7 +12,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 // maxProxyAnswer bounds what is read of a proxy's answer to CONNECT.
@@ -42,26 +45,21 @@ func parseProxy(text string) (*proxy, error) {
 	return p, nil
 }
 
-// connect asks the proxy for each of the targets in turn. Its errors do not
+// proxyDelay is to CONNECTs what connectDelay is to connections. It is longer:
+// an answer takes three round trips and the proxy's own work, and a proxy under
+// load must not get one CONNECT more for each that it is slow with.
+const proxyDelay = 2 * connectDelay
+
+// connect asks the proxy for targets, those of name, racing them: it is given
+// addresses, so that it could not choose another one itself. Its errors do not
 // name the proxy: they are shown to developers, whom it does not belong to.
-func (p *proxy) connect(ctx context.Context, g *Guard, targets []netip.AddrPort) (net.Conn, error) {
-	var first error
-	for i, t := range targets {
-		c, err := p.tunnel(ctx, g, t, share(ctx, len(targets)-i))
-		if err == nil {
-			return c, nil
-		}
-		first = cmpErr(first, err)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, first
+func (p *proxy) connect(ctx context.Context, g *Guard, name string, targets []netip.AddrPort) (net.Conn, error) {
+	return g.race(ctx, name, targets, proxyDelay, func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+		return p.tunnel(ctx, g, to)
+	})
 }
 
-func (p *proxy) tunnel(ctx context.Context, g *Guard, to netip.AddrPort, within time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
+func (p *proxy) tunnel(ctx context.Context, g *Guard, to netip.AddrPort) (net.Conn, error) {
 	c, err := p.dial(ctx, g)
 	if err != nil {
 		return nil, err
@@ -88,23 +86,19 @@ func (p *proxy) dial(ctx context.Context, g *Guard) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the proxy: %w", err)
 	}
-	addrs, err := g.resolve(ctx, host)
+	addrs, err := g.resolve(ctx, host, g.source.serves)
 	if err != nil {
 		return nil, &failure{"connect to the proxy: its name cannot be resolved", err}
 	}
-	for _, a := range interleave(addrs) {
-		if !g.source.serves(a) {
-			continue
-		}
-		var c net.Conn
-		if c, err = g.dialOne(ctx, netip.AddrPortFrom(a, port), share(ctx, 1)); err == nil {
-			return c, nil
-		}
-		if ctx.Err() != nil {
-			break
-		}
+	addrs = slices.DeleteFunc(addrs, func(a netip.Addr) bool { return !g.source.serves(a) })
+	if len(addrs) == 0 {
+		return nil, errors.New("connect to the proxy: egress.source has no address of its family")
 	}
-	return nil, &failure{"connect to the proxy: " + proxyText(err), err}
+	c, err := g.race(ctx, p.address, g.order(p.address, addrs, port), connectDelay, g.dialOne)
+	if err != nil {
+		return nil, &failure{"connect to the proxy: " + proxyText(err), err}
+	}
+	return c, nil
 }
 
 // proxyText says what went wrong without the addresses of the machine and its proxy.
@@ -117,8 +111,8 @@ func proxyText(err error) string {
 		return "it took too long"
 	case ok:
 		return "the connection failed"
-	case err == nil:
-		return "egress.source has no address of its family"
+	case errors.Is(err, destination.ErrEngine):
+		return "this machine could not open a connection"
 	}
 	return err.Error()
 }
@@ -165,6 +159,10 @@ type tunnel struct {
 }
 
 func (t *tunnel) RemoteAddr() net.Addr { return t.to }
+
+// NetConn returns the connection to the proxy, as that of a tls.Conn does: for
+// looking at its socket, not for reading, since some was read already.
+func (t *tunnel) NetConn() net.Conn { return t.Conn }
 
 func (t *tunnel) Read(b []byte) (int, error) {
 	if len(t.early) > 0 {

@@ -11,7 +11,9 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -24,15 +26,77 @@ func relay(asked chan<- *http.Request) func(net.Conn) {
 			return
 		}
 		asked <- req
-		far, err := net.Dial("tcp", req.Host)
-		if err != nil {
-			io.WriteString(c, "HTTP/1.1 502 Bad Gateway\r\n\r\n")
-			return
+		forward(c, req)
+	}
+}
+
+// forward does what req asks for.
+func forward(c net.Conn, req *http.Request) {
+	far, err := net.Dial("tcp", req.Host)
+	if err != nil {
+		io.WriteString(c, "HTTP/1.1 502 Bad Gateway\r\n\r\n")
+		return
+	}
+	defer far.Close()
+	io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+	go func() { io.Copy(far, c); far.Close() }()
+	io.Copy(c, far)
+}
+
+// TestProxyThatCannotReachTheFirstAddress: some say so, others say nothing.
+func TestProxyThatCannotReachTheFirstAddress(t *testing.T) {
+	far := listen(t, "127.0.0.9:0", greet("far"))
+	dead := addressOf("127.0.0.3", far)
+	dns := newNames(t, map[string][]string{"half.example": {"127.0.0.3 127.0.0.9"}})
+	for _, says := range []string{"HTTP/1.1 503 Service Unavailable\r\n\r\n", ""} {
+		asked := make(chan string, 10)
+		out := listen(t, "127.0.0.1:0", func(c net.Conn) {
+			req, err := http.ReadRequest(bufio.NewReader(c))
+			if err != nil {
+				return
+			}
+			asked <- req.Host
+			if req.Host == dead {
+				io.WriteString(c, says)
+				io.Copy(io.Discard, c) // until the guard hangs up
+				return
+			}
+			forward(c, req)
+		})
+		g := newGuard(t, Config{Resolver: dns.resolver, Allow: ranges("127.0.0.0/8"), Proxy: "http://" + out.addr.String()})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		for range 2 {
+			c, err := g.DialContext(ctx, "tcp", addressOf("half.example", far))
+			if err != nil {
+				t.Fatal(err)
+			}
+			greeting(t, c, "far")
+			c.Close()
 		}
-		defer far.Close()
-		io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
-		go func() { io.Copy(far, c); far.Close() }()
-		io.Copy(c, far)
+		// The address that answered is remembered, and comes first.
+		for i, want := range []string{dead, far.addr.String(), far.addr.String()} {
+			if got := <-asked; got != want {
+				t.Errorf("%q: CONNECT %d was for %s, want %s", says, i, got, want)
+			}
+		}
+	}
+}
+
+// TestTunnelShowsItsSocket: whether a kept connection is alive is asked of its socket.
+func TestTunnelShowsItsSocket(t *testing.T) {
+	out := listen(t, "127.0.0.1:0", say("HTTP/1.1 200 OK\r\n\r\n"))
+	c, err := newGuard(t, Config{Proxy: "http://" + out.addr.String()}).DialContext(t.Context(), "tcp", "8.8.8.8:443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	below, ok := c.(interface{ NetConn() net.Conn })
+	if !ok {
+		t.Fatalf("a %T does not show what is beneath it", c)
+	}
+	if _, ok := below.NetConn().(syscall.Conn); !ok {
+		t.Errorf("a %T has no socket", below.NetConn())
 	}
 }
 
@@ -157,6 +221,13 @@ func TestProxyThatIsDownOrHangs(t *testing.T) {
 	_, err = g.DialContext(t.Context(), "tcp", "8.8.8.8:443")
 	if err == nil || classOf(err) != destination.Transient || strings.Contains(err.Error(), down) {
 		t.Errorf("proxy down: %v, want transient without its address", err)
+	}
+
+	// A fault of this machine keeps its class, and the proxy's address to itself.
+	g = newGuard(t, Config{Proxy: "http://" + down, Source: []netip.Addr{netip.MustParseAddr("8.8.8.8")}})
+	_, err = g.DialContext(t.Context(), "tcp", "8.8.4.4:443")
+	if !errors.Is(err, destination.ErrEngine) || strings.Contains(err.Error(), down) {
+		t.Errorf("no source address: %v, want an engine fault without the proxy's address", err)
 	}
 
 	asked := make(chan struct{})

@@ -17,7 +17,7 @@ type names struct {
 	resolver *net.Resolver
 
 	mu      sync.Mutex
-	answers map[string][]string // each a list of addresses divided by spaces; "fail" is SERVFAIL
+	answers map[string][]string // each a list of addresses divided by spaces; "fail" is SERVFAIL, "silence" no answer
 	asked   int
 }
 
@@ -41,32 +41,40 @@ func newNames(t testing.TB, answers map[string][]string) *names {
 			if err != nil {
 				return
 			}
-			conn.WriteTo(n.answer(b[:k]), from)
+			if a := n.answer(b[:k]); a != nil {
+				conn.WriteTo(a, from)
+			}
 		}
 	}()
 	t.Cleanup(func() { conn.Close(); <-done })
 	return n
 }
 
-// answer serves A and AAAA, nothing else (RFC 1035, section 4).
-func (n *names) answer(q []byte) []byte {
+// question reads what q asks (RFC 1035, section 4.1.2).
+func question(q []byte) (name string, typ uint16, raw []byte) {
 	var labels []string
 	i := 12
 	for q[i] != 0 {
 		labels = append(labels, strings.ToLower(string(q[i+1:i+1+int(q[i])])))
 		i += 1 + int(q[i])
 	}
-	question := q[12 : i+5]
-	typ := binary.BigEndian.Uint16(q[i+1:])
+	return strings.Join(labels, "."), binary.BigEndian.Uint16(q[i+1:]), q[12 : i+5]
+}
 
+// answer serves A and AAAA, nothing else (RFC 1035, section 4).
+func (n *names) answer(q []byte) []byte {
+	name, typ, question := question(q)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.asked++
-	lists, known := n.answers[strings.Join(labels, ".")]
+	lists, known := n.answers[name]
 	head := []byte{q[0], q[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}
 	if !known {
 		head[3] |= 3 // NXDOMAIN
 		return append(head, question...)
+	}
+	if lists[0] == "silence" {
+		return nil
 	}
 	if lists[0] == "fail" {
 		head[3] |= 2
@@ -84,7 +92,7 @@ func (n *names) answer(q []byte) []byte {
 		records = append(records, data...)
 	}
 	if typ == 1 && len(lists) > 1 { // a look-up asks for each type once
-		n.answers[strings.Join(labels, ".")] = lists[1:]
+		n.answers[name] = lists[1:]
 	}
 	return append(append(head, question...), records...)
 }

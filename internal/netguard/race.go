@@ -1,0 +1,128 @@
+package netguard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// connectDelay is how long an address has before the next one is tried beside
+// it: the Connection Attempt Delay that RFC 8305, section 5, recommends.
+const connectDelay = 250 * time.Millisecond
+
+// dialFunc makes one connection. It returns soon after ctx has ended.
+type dialFunc func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
+
+// race connects to one of targets, which are those of name in the order to try
+// (RFC 8305, section 5). It starts with the first and takes the next one in
+// addition after delay, or at once when one has failed. The first connection is
+// returned and remembered; the others are called off, and closed where they
+// came about all the same. All have ended when race returns. One target, the
+// usual case, takes no goroutine.
+//
+// All targets may be connected to at a time: there are at most maxAddresses. A
+// lower bound would have to give up silent ones, and a lost packet is sent
+// again only after a second.
+func (g *Guard) race(ctx context.Context, name string, targets []netip.AddrPort, delay time.Duration, dial dialFunc) (net.Conn, error) {
+	if len(targets) == 1 {
+		return attempt(ctx, targets[0], dial)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		target int
+		conn   net.Conn
+		err    error
+	}
+	results := make(chan result)
+	next := time.NewTimer(delay)
+	defer next.Stop()
+	started, running := 0, 0
+	start := func() {
+		i := started
+		started++
+		running++
+		next.Reset(delay)
+		go func() {
+			c, err := attempt(ctx, targets[i], dial)
+			results <- result{i, c, err}
+		}()
+	}
+	start()
+	failures := make([]error, len(targets))
+	for running > 0 {
+		select {
+		case <-next.C:
+		case r := <-results:
+			running--
+			if r.err == nil {
+				cancel()
+				for ; running > 0; running-- {
+					if late := <-results; late.conn != nil {
+						late.conn.Close()
+					}
+				}
+				if r.target > 0 {
+					g.lastGood.set(name, targets[r.target].Addr())
+				}
+				return r.conn, nil
+			}
+			failures[r.target] = r.err
+		}
+		if started < len(targets) && ctx.Err() == nil {
+			start()
+		}
+	}
+	return nil, mostTelling(failures)
+}
+
+// attempt calls dial. A panic would end the process: the goroutines of race have
+// no caller to recover it, and those of net/http do not. Its text may hold
+// anything, secrets too.
+func attempt(ctx context.Context, to netip.AddrPort, dial dialFunc) (c net.Conn, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			slog.Error("a connection attempt panicked", "to", to, "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			c, err = nil, &failure{fmt.Sprintf("connect to %v: the attempt panicked (%T)", to, v), nil}
+		}
+	}()
+	return dial(ctx, to)
+}
+
+// mostTelling chooses the failure to report, at least one of which is not nil:
+// of several that tell as much, that of the address that was tried first.
+func mostTelling(failures []error) (best error) {
+	for _, err := range failures {
+		if err != nil && (best == nil || telling(err) > telling(best)) {
+			best = err
+		}
+	}
+	return best
+}
+
+// telling ranks the failures of one name's addresses.
+func telling(err error) int {
+	no, _ := errors.AsType[syscall.Errno](err)
+	e, ok := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(err, destination.ErrEngine):
+		// This address was never tried, and might have answered: whatever
+		// became of the others, the far side is not to blame.
+		return 3
+	case no == syscall.ENETUNREACH, no == syscall.EHOSTUNREACH, no == syscall.EADDRNOTAVAIL, no == syscall.EAFNOSUPPORT:
+		// Mostly of IPv6, on a machine or network without it. It would hide
+		// what is wrong with the address that counts.
+		return 0
+	case ok && e.Timeout(), errors.Is(err, context.Canceled):
+		return 1
+	}
+	return 2 // somebody answered
+}
