@@ -167,8 +167,8 @@ func TestWithoutAnAnswerItIsTransient(t *testing.T) {
 		})
 		defer g.Break(nil)
 		wantClass(t, put(t, client(t, access(t, g), g.Deps(t)), "x"), destination.Transient)
-		if n := g.Requests("POST /upload"); n != 1 {
-			t.Errorf("%d requests for one call", n)
+		if n := g.Requests("POST /upload"); n != 2 {
+			t.Errorf("%d requests for one call, want one over the token's connection and one over a fresh one", n)
 		}
 	})
 	t.Run("cancelled", func(t *testing.T) {
