@@ -122,7 +122,7 @@ func (w *webhook) Send(ctx context.Context, d destination.Delivery) (destination
 		return receipt, err
 	}
 	taken := fmt.Sprintf("answered %d after %d of %d bytes", a.Code, a.Sent, a.Length)
-	if ctx.Err() != nil {
+	if a.Interrupted != nil {
 		return receipt, w.failure(ctx, fmt.Errorf("%s: %w", taken, errUnread))
 	}
 	// It closed the connection: that is its word.

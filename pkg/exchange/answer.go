@@ -37,9 +37,11 @@ type Answer struct {
 
 	// Truncated is why the head ended after its status line; nil: it is whole.
 	Truncated error
-	// Sent is how much of the request's body was written, of Length bytes. It
-	// is known once the answer is closed.
+	// Sent is how much of the request's body was written, of Length bytes, and
+	// Interrupted why it was not all although the far side had not closed the
+	// connection: ctx had ended. They are known once the answer is closed.
 	Sent, Length int64
+	Interrupted  error
 
 	conn    *conn
 	ctx     context.Context
@@ -105,6 +107,9 @@ func (a *Answer) Close() error {
 	a.Sent = a.sent
 	if a.upload != nil {
 		a.Sent += a.upload.sent
+		if !a.Whole() {
+			a.Interrupted = outOfTime(a.ctx, a.upload.err)
+		}
 	}
 	if !a.early && !a.done && !a.odd && a.length <= maxDrain {
 		if a.wait == 0 {

@@ -114,22 +114,29 @@ func (a *Answer) try(ctx context.Context, cn *conn, r *Request) error {
 	if written == nil {
 		a.failed = time.Now()
 	}
+	if written == nil && a.upload != nil {
+		written = a.upload.failure() // before it is cut off, which would be another
+	}
 	a.endUpload()
 	a.stop()
 	cn.end()
-	if written == nil && a.upload != nil {
-		written = a.upload.failure()
-	}
 	if written != nil && a.unheard {
 		err = written // what was read of the answer says less
 	}
-	if deadline, ok := ctx.Deadline(); ok && timedOut(err) && !time.Now().Before(deadline) {
-		<-ctx.Done() // its timer and the connection's fire at one moment, in any order
-	}
-	if ctx.Err() != nil {
-		err = errors.Join(ctx.Err(), err)
+	if why := outOfTime(ctx, err); why != nil {
+		err = errors.Join(why, err)
 	}
 	return err
+}
+
+// outOfTime returns why ctx has ended; nil: it has not. Where err says that time
+// was up it waits for the timer of ctx, which fires at the same moment as that of
+// the connection, in any order.
+func outOfTime(ctx context.Context, err error) error {
+	if deadline, ok := ctx.Deadline(); ok && timedOut(err) && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return ctx.Err()
 }
 
 // send writes head and body, or begins to. It returns the error of writing,

@@ -33,6 +33,7 @@ func (a *Answer) readHead(method string) error {
 			return errNotHTTP
 		}
 		left -= len(a.head)
+		a.odd = !clean(a.head)
 		a.head = a.head[:0]
 		if code >= 200 || code == 101 {
 			a.Code, a.early = code, a.upload != nil && a.upload.running()
@@ -82,11 +83,19 @@ func (a *Answer) block(most int) error {
 			a.head = a.head[:before] // half a line says nothing
 			return err
 		}
-		if len(bytes.TrimRight(a.head[before:], "\r\n")) == 0 {
+		line := a.head[before:]
+		a.odd = a.odd || !clean(line)
+		if len(bytes.TrimRight(line, "\r\n")) == 0 {
 			a.head = a.head[:before]
 			return nil
 		}
 	}
+}
+
+// clean tells whether a line ends as it should and has no control characters.
+func clean(line []byte) bool {
+	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
+	return ok && bytes.IndexFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }
 
 // statusLine reads "HTTP/1.1 200 OK". Real servers leave out the phrase or the
@@ -136,7 +145,8 @@ func (a *Answer) frame(method, version string) {
 		a.odd = true
 	case method == "HEAD", a.Code == 204, a.Code == 304:
 	case len(codings) == 1 && strings.EqualFold(codings[0], "chunked"):
-		a.length, a.body, a.odd = -1, &chunked{in: in, chunks: httputil.NewChunkedReader(in)}, a.odd || len(lengths) > 0
+		a.length, a.body = -1, &chunked{in: in, chunks: httputil.NewChunkedReader(in)}
+		a.odd = a.odd || len(lengths) > 0
 	case len(codings) == 0 && len(lengths) == 1 && digits(lengths[0]):
 		a.length, _ = strconv.ParseInt(lengths[0], 10, 64)
 		a.body = &exactly{in, a.length}
