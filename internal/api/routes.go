@@ -104,6 +104,11 @@ func (a *API) at(e endpoint, allow string) http.Handler {
 			a.fail(c, err)
 			return
 		}
+		if r.ContentLength != 0 && method != http.MethodPost && op.may != anyone {
+			// What somebody wrote there, a filter for instance, would not count.
+			a.fail(c, refuse(400, "invalid_request", "this call takes no body"))
+			return
+		}
 		if err := op.do(a, c); err != nil {
 			a.fail(c, err)
 		}
