@@ -96,6 +96,10 @@ func (a *API) at(e endpoint, allow string) http.Handler {
 			a.fail(c, refuse(405, "method_not_allowed", "allowed here: "+allow))
 			return
 		}
+		if ownDelivery(r) {
+			a.fail(c, errOwnDelivery) // before its token is looked at: the log of its attempts has to say what is wrong
+			return
+		}
 		if err := a.admit(c, op.may); err != nil {
 			a.fail(c, err)
 			return
