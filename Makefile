@@ -77,6 +77,14 @@ lint: $(LINT) ## run the linters of .golangci.yml
 $(LINT):
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
+.PHONY: lint-openapi
+lint-openapi: ## judge the API's description, openapi.yaml
+	TOOLS=$(TOOLS) test/openapi/run lint
+
+.PHONY: sdk-check
+sdk-check: ## make clients of openapi.yaml in Go, Python and TypeScript, compile them and check their types
+	TOOLS=$(TOOLS) test/openapi/run clients
+
 .PHONY: demo
 demo: ## the main job on real input, in a few seconds
 	$(GO) run ./cmd/fantail demo

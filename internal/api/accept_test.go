@@ -92,6 +92,7 @@ func TestAnswersToEvents(t *testing.T) {
 		"user twice":              {`{"type":"a","user":{},"user":{}}`, []string{"dev-id: acme"}, 400, "duplicate_key"},
 		"two references":          {sleep, []string{"dev-id: acme", "terra-reference: a", "terra-reference: b"}, 400, "invalid_header"},
 		"ordering is a text":      {sleep, []string{"dev-id: acme", "terra-ordering-timestamp: now"}, 400, "invalid_ordering_timestamp"},
+		"ordering is empty":       {sleep, []string{"dev-id: acme", "terra-ordering-timestamp: "}, 400, "invalid_ordering_timestamp"},
 		"ordering has a sign":     {sleep, []string{"dev-id: acme", "terra-ordering-timestamp: +1780000000123"}, 400, "invalid_ordering_timestamp"},
 		"ordering before 1970":    {sleep, []string{"dev-id: acme", "terra-ordering-timestamp: -62135596800000"}, 400, "invalid_ordering_timestamp"},
 		"ordering has a fraction": {sleep, []string{"dev-id: acme", "terra-ordering-timestamp: 1780000000123.5"}, 400, "invalid_ordering_timestamp"},

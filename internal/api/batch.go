@@ -38,6 +38,7 @@ type batch struct {
 
 	trace            *event.Trace // all events go on with: a line has none of its own
 	accepted, turned int
+	taken            int // lines that are not empty
 }
 
 // lineResult is a line of the chunk: refused, or the next of the requests.
@@ -65,7 +66,7 @@ func (a *API) postBatch(c *call) error {
 // take reads and answers the whole batch.
 func (b *batch) take() error {
 	a, c := b.a, b.c
-	if err := checkEncoding(c.r); err != nil {
+	if err := errors.Join(checkEncoding(c.r), a.header.none(c.r)); err != nil {
 		return err
 	}
 	if err := a.Ingest.Ready(); err != nil {
@@ -84,7 +85,7 @@ func (b *batch) take() error {
 	// HTTP/2 needs no asking, and a test's recorder cannot.
 	_ = http.NewResponseController(c.ResponseWriter).EnableFullDuplex()
 	err = b.run()
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoLines) { // where the body was read to its end
 		c.hangUp()
 	}
 	return err
@@ -114,7 +115,7 @@ func (b *batch) grow(int) error {
 }
 
 func (b *batch) run() error {
-	for taken := 0; ; {
+	for {
 		if !b.in.ready() || len(b.waiting) >= chunkLines || b.bytes >= chunkBytes {
 			if err := b.commit(); err != nil {
 				return err
@@ -130,7 +131,7 @@ func (b *batch) run() error {
 		if blank(line) {
 			continue
 		}
-		if taken++; taken > maxLines {
+		if b.taken++; b.taken > maxLines {
 			return b.stop(refuse(413, "too_large", fmt.Sprintf("a batch may have %d lines; none is read from here on", maxLines)))
 		}
 		b.add(line)
@@ -231,8 +232,15 @@ func (b *batch) begin() {
 	}
 }
 
+// errNoLines: an answer without results would tell a producer whose file could not
+// be read that all is well.
+var errNoLines = refuse(400, "empty_batch", "the batch has no lines: each holds one event")
+
 // end ends an answer that is complete.
 func (b *batch) end() error {
+	if b.taken == 0 {
+		return errNoLines
+	}
 	err := b.commit()
 	b.begin()
 	return err

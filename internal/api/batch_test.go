@@ -105,8 +105,10 @@ func TestBatchEndsAtItsLimits(t *testing.T) {
 	})
 	t.Run("nothing", func(t *testing.T) {
 		r := newRig(t, setup{})
-		if a := r.do("POST", "/v1/events/batch", ""); a.status != 200 || len(a.body) != 0 {
-			t.Errorf("got %s", a)
+		for _, body := range []string{"", "\n", " \r\n\n"} {
+			if a := r.do("POST", "/v1/events/batch", body); a.status != 400 || a.code() != "empty_batch" {
+				t.Errorf("%q: got %s", body, a)
+			}
 		}
 	})
 	t.Run("compressed", func(t *testing.T) {

@@ -1,18 +1,14 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
@@ -189,60 +185,4 @@ func (a *API) rescue(c *call) {
 		panic(http.ErrAbortHandler)
 	}
 	_ = c.json(500, problem{problemText{"internal", "internal error; the log has it under " + id}})
-}
-
-// decode reads a small JSON object strictly into v; an empty body leaves v as it is.
-func (c *call) decode(v any) error {
-	c.mayTake(0)
-	b, err := io.ReadAll(http.MaxBytesReader(c.ResponseWriter, c.r.Body, 64<<10))
-	if err != nil {
-		return unread(c, err)
-	}
-	if len(b) == 0 {
-		return nil
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err = d.Decode(v); err == nil {
-		_, more := d.Token()
-		name, twice := repeated(b)
-		switch {
-		case !errors.Is(more, io.EOF):
-			err = errors.New("more after its end")
-		case twice:
-			err = fmt.Errorf("it has %q twice", name)
-		default:
-			return nil
-		}
-	}
-	return refuse(400, "invalid_request", "the body is not the JSON object that is wanted: "+err.Error())
-}
-
-// repeated finds a member that stands twice in the object b, whose members hold
-// no objects: encoding/json would take the last one, in capitals or not, and a
-// filter with two developers means something else to whoever wrote it.
-func repeated(b []byte) (name string, twice bool) {
-	d, seen, deep := json.NewDecoder(bytes.NewReader(b)), map[string]bool{}, 0
-	for wantsName := false; ; {
-		t, err := d.Token()
-		if err != nil {
-			return "", false
-		}
-		switch delim, isDelim := t.(json.Delim); {
-		case delim == '{' || delim == '[':
-			deep++
-			wantsName = deep == 1
-		case isDelim:
-			deep--
-			wantsName = deep == 1
-		case deep == 1 && wantsName:
-			name, wantsName = strings.ToLower(t.(string)), false
-			if seen[name] {
-				return name, true
-			}
-			seen[name] = true
-		default:
-			wantsName = deep == 1
-		}
-	}
 }

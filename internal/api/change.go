@@ -70,7 +70,7 @@ type changeRequest struct {
 	Until       string `json:"until"`
 	All         bool   `json:"all"`
 	Rebind      bool   `json:"rebind"`
-	Limit       int    `json:"limit"`
+	Limit       *int   `json:"limit"`
 	Cursor      string `json:"cursor"`
 }
 
@@ -87,7 +87,7 @@ type stepView struct {
 func (r *changeRequest) selection(state store.State) (selection, error) {
 	s := selection{
 		developer: r.Developer, destination: r.Destination, event: r.Event,
-		states: []string{r.State}, limit: r.Limit, cursor: r.Cursor,
+		states: []string{r.State}, limit: maxLimit, cursor: r.Cursor,
 	}
 	if r.Developer == "" && r.Event == "" && !r.All {
 		return s, refuse(400, "unbounded", `say which developer or event is meant, or "all": true`)
@@ -103,10 +103,11 @@ func (r *changeRequest) selection(state store.State) (selection, error) {
 		return s, since
 	case until != nil:
 		return s, until
-	case r.Limit == 0:
-		s.limit = maxLimit
-	case r.Limit < 1 || r.Limit > maxLimit:
+	case r.Limit == nil:
+	case *r.Limit < 1 || *r.Limit > maxLimit:
 		return s, badLimit()
+	default:
+		s.limit = *r.Limit
 	}
 	return s, nil
 }

@@ -101,13 +101,12 @@ func (d *described) answer(method, path string, status int, h http.Header, body 
 	if method == "HEAD" || status == http.StatusPartialContent { // a part of JSON is none
 		return nil
 	}
-	schema := content["schema"].(map[string]any)
 	switch mediaType {
 	case "application/json":
-		return d.checkJSON(schema, body)
+		return d.checkJSON(content["schema"].(map[string]any), body)
 	case "application/x-ndjson":
 		for line := range bytes.Lines(body) {
-			if err := d.checkJSON(schema, line); err != nil {
+			if err := d.checkJSON(content["x-line"].(map[string]any), line); err != nil {
 				return err
 			}
 		}

@@ -47,12 +47,23 @@ func (h *headers) request(r *http.Request, who *principal) (req ingest.Request, 
 	if !who.sees(req.Developer) {
 		return req, notYours(who)
 	}
-	if ordering != "" {
+	if _, given := r.Header[h.ordering]; given {
 		if req.Ordering, err = orderingTime(ordering); err != nil {
 			return req, err
 		}
 	}
 	return req, nil
+}
+
+// none refuses the headers of one event where they would not count: with several
+// events, and with one that is made up.
+func (h *headers) none(r *http.Request) error {
+	for _, name := range [...]string{h.reference, h.ordering, h.idempotency} {
+		if _, given := r.Header[name]; given {
+			return refuse(400, "invalid_header", "the header "+name+" goes with POST /v1/events alone")
+		}
+	}
+	return nil
 }
 
 // orderingTime reads milliseconds since 1970.

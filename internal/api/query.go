@@ -40,6 +40,10 @@ func (c *call) readQuery(known params) error {
 		case len(given) > 1:
 			return refuse(400, "invalid_parameter", fmt.Sprintf("the parameter %q stands twice", name))
 		}
+		if slices.Contains(given, "") {
+			// Taken as left out, until= of a script whose variable is empty would select everything.
+			return refuse(400, "invalid_parameter", fmt.Sprintf("the parameter %q is empty: leave it out, or give it a value", name))
+		}
 	}
 	c.query.values = values
 	return nil

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -10,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/seed-51f8da91/fantail/internal/ingest"
 )
 
 // recordings are the statuses with which each operation answered in this run,
@@ -70,95 +67,4 @@ func (d *described) operations() map[string]map[string]any {
 		}
 	}
 	return all
-}
-
-// sample is a request of an operation: the path filled in, and headers.
-func sample(op map[string]any) (method, path string, headers []string) {
-	path = strings.NewReplacer("{id}", "1", "{developer}", "acme", "{destination}", "app", "{day}", "2026-07-01", "{object}", "x.json").Replace(op["path"].(string))
-	return op["method"].(string), path, []string{"dev-id: acme", bearer("all")}
-}
-
-// What a query may say stands in openapi.yaml, and the other way round.
-func TestParametersAreDescribed(t *testing.T) {
-	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate")}})
-	r.checks.result = found
-	d, err := loadDescription()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, op := range d.operations() {
-		switch name {
-		case "getPayload": // a signed link: what is wrong with it is not told
-			continue
-		case "getHealth", "getReadiness":
-			if a := r.do("GET", op["path"].(string)+"?from=balancer", ""); a.status != 200 {
-				t.Errorf("%s with a query: %s", name, a)
-			}
-			continue
-		}
-		var want []string
-		parameters, _ := op["parameters"].([]any)
-		for _, p := range parameters {
-			if p := d.follow(p.(map[string]any)); p["in"] == "query" {
-				want = append(want, p["name"].(string))
-			}
-		}
-		method, path, headers := sample(op)
-		a := r.do(method, path+"?no_such_parameter=1", "", headers...)
-		_, list, strict := strings.Cut(string(a.body), `unknown parameter \"no_such_parameter\": `)
-		list, _, _ = strings.Cut(list, `"`)
-		var have []string
-		if names, some := strings.CutPrefix(list, "want "); some {
-			have = strings.Split(names, ", ")
-		}
-		slices.Sort(have)
-		slices.Sort(want)
-		if !slices.Equal(have, want) || !strict || a.status != 400 || a.code() != "invalid_parameter" {
-			t.Errorf("%s takes %q, openapi.yaml has %q: %s", name, have, want, a)
-		}
-	}
-}
-
-// The members of small bodies are described, unknown ones refused, and none may stand twice.
-func TestBodiesAreDescribed(t *testing.T) {
-	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate")}, limits: ingest.Limits{}})
-	r.checks.result = found
-	d, err := loadDescription()
-	if err != nil {
-		t.Fatal(err)
-	}
-	small := 0
-	for name, op := range d.operations() {
-		method, path, headers := sample(op)
-		if method != "POST" || slices.Contains([]string{"sendEvent", "sendBatch", "testDestination"}, name) { // events
-			continue
-		}
-		small++
-		for body, status := range map[string]int{`{"no_such_member":1}`: 400, `{`: 400, `[]`: 400, `{} {}`: 400, strings.Repeat(" ", 65<<10): 413} {
-			if a := r.do(method, path, body, headers...); a.status != status {
-				t.Errorf("%s of %.30s: %s, want %d", name, body, a, status)
-			}
-		}
-		body, _ := op["requestBody"].(map[string]any)
-		if body == nil {
-			continue
-		}
-		schema := d.follow(body["content"].(map[string]any)["application/json"].(map[string]any)["schema"].(map[string]any))
-		for member := range schema["properties"].(map[string]any) {
-			if a := r.do(method, path, fmt.Sprintf(`{%q:{}}`, member), headers...); !strings.Contains(string(a.body), "cannot unmarshal") {
-				t.Errorf("%s does not know %s, which openapi.yaml describes: %s", name, member, a)
-			}
-			for _, twice := range []string{member, strings.ToUpper(member)} {
-				if a := r.do(method, path, fmt.Sprintf(`{%q:null,%q:null}`, member, twice), headers...); a.status != 400 || !strings.Contains(string(a.body), "twice") {
-					t.Errorf("%s with %s twice: %s", name, member, a)
-				}
-			}
-		}
-	}
-	if small < 10 {
-		t.Errorf("%d operations were looked at", small)
-	}
-	if a := r.do("POST", "/v1/replays", `{"all":true,"states":["states","states"],"types":["all","rate"],"dry_run":true}`, bearer("all")); a.status != 400 || cmp.Compare(a.code(), "invalid_request") != 0 || strings.Contains(string(a.body), "twice") {
-		t.Errorf("values that repeat: %s", a)
-	}
 }

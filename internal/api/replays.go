@@ -30,7 +30,7 @@ type replayRequest struct {
 	Since       string   `json:"since"`
 	Until       string   `json:"until"`
 	All         bool     `json:"all"`
-	Rate        float64  `json:"rate"`
+	Rate        *float64 `json:"rate"`
 	DryRun      bool     `json:"dry_run"`
 }
 
@@ -56,6 +56,13 @@ func (a *API) createReplay(c *call) error {
 	if err := c.decode(&r); err != nil {
 		return err
 	}
+	rate := float64(replay.DefaultRate)
+	if r.Rate != nil {
+		rate = *r.Rate
+	}
+	if rate <= 0 {
+		return refuse(400, "invalid_request", "the rate is above 0")
+	}
 	f, err := r.filter()
 	if err != nil {
 		return err
@@ -67,7 +74,7 @@ func (a *API) createReplay(c *call) error {
 	} else if !c.who.sees(r.Developer) {
 		return notYours(c.who)
 	}
-	p, err := a.Replays.Create(c.r.Context(), replay.Request{Filter: f, Rate: r.Rate, DryRun: r.DryRun, By: c.who.name})
+	p, err := a.Replays.Create(c.r.Context(), replay.Request{Filter: f, Rate: rate, DryRun: r.DryRun, By: c.who.name})
 	switch {
 	case errors.Is(err, replay.ErrInvalid):
 		return refuse(400, "invalid_request", err.Error())

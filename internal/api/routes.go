@@ -96,12 +96,21 @@ func (a *API) at(e endpoint, allow string) http.Handler {
 			a.fail(c, refuse(405, "method_not_allowed", "allowed here: "+allow))
 			return
 		}
+		if ownDelivery(r) {
+			a.fail(c, errOwnDelivery) // before its token is looked at: the log of its attempts has to say what is wrong
+			return
+		}
 		if err := a.admit(c, op.may); err != nil {
 			a.fail(c, err)
 			return
 		}
 		if err := c.readQuery(op.query); err != nil {
 			a.fail(c, err)
+			return
+		}
+		if r.ContentLength != 0 && method != http.MethodPost && op.may != anyone {
+			// What somebody wrote there, a filter for instance, would not count.
+			a.fail(c, refuse(400, "invalid_request", "this call takes no body"))
 			return
 		}
 		if err := op.do(a, c); err != nil {

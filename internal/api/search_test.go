@@ -13,19 +13,20 @@ import (
 // walk follows a list to its end and returns the ids.
 func walk(r *rig, path string) (ids []string) {
 	r.t.Helper()
-	cursor := ""
+	next := ""
 	for range 1000 {
 		var p page[struct{ ID string }]
-		a := r.do("GET", path+"&cursor="+url.QueryEscape(cursor), "")
+		a := r.do("GET", path+next, "")
 		if a.into(r.t, &p); a.status != 200 {
 			r.t.Fatalf("%s: %s", path, a)
 		}
 		for _, item := range p.Items {
 			ids = append(ids, item.ID)
 		}
-		if cursor = p.Next; cursor == "" {
+		if p.Next == "" {
 			return ids
 		}
+		next = "&cursor=" + url.QueryEscape(p.Next)
 	}
 	r.t.Fatalf("%s never ends", path)
 	return nil
@@ -155,14 +156,15 @@ func TestDeliveryShowsItsAttempts(t *testing.T) {
 func TestDestinationsArePaged(t *testing.T) {
 	r := newRig(t, setup{})
 	var names []string
-	cursor := ""
+	cursor, more := "", ""
 	for range 3 {
 		var p page[destinationView]
-		r.do("GET", "/v1/destinations?limit=1&cursor="+cursor, "").into(t, &p)
+		r.do("GET", "/v1/destinations?limit=1"+more, "").into(t, &p)
 		for _, d := range p.Items {
 			names = append(names, d.Developer+"/"+d.Name)
 		}
 		cursor = p.Next
+		more = "&cursor=" + cursor
 	}
 	if want := []string{"acme/app", "acme/night", "initech/crm"}; cursor != "" || !slices.Equal(names, want) {
 		t.Errorf("got %q then %q, want %q", names, cursor, want)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -30,7 +31,7 @@ type testView struct {
 // retried, logged and counted. The event is the body, or made up.
 func (a *API) test(c *call) error {
 	q := &c.query
-	if err := checkEncoding(c.r); err != nil {
+	if err := errors.Join(checkEncoding(c.r), a.header.none(c.r)); err != nil {
 		return err
 	}
 	d, err := a.destinationOf(c)

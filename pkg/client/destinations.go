@@ -33,7 +33,9 @@ func (c *Client) Destinations(ctx context.Context, developer, state string) iter
 // Pause stops attempts of a destination until Resume. Deliveries go on being
 // made and wait.
 func (c *Client) Pause(ctx context.Context, developer, name, reason string) error {
-	return c.act(ctx, destinationPath(developer, name, "pause"), map[string]string{"reason": reason})
+	return c.act(ctx, destinationPath(developer, name, "pause"), struct {
+		Reason string `json:"reason,omitempty"`
+	}{reason})
 }
 
 // Resume ends a pause, and a hold by the daemon.
