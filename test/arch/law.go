@@ -14,6 +14,7 @@ var law = map[string][]string{
 	"pkg/secret":                      {},
 	"pkg/signature":                   {"pkg/secret"},
 	"pkg/exchange":                    {},
+	"pkg/exchange/exchangetest":       {"pkg/exchange"},
 	"pkg/destination":                 {"pkg"},
 	"pkg/client":                      {"pkg"},
 	"pkg/cloud":                       {"pkg"},
