@@ -11,8 +11,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/httpstatus"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 )
 
 const (
@@ -82,7 +82,7 @@ func (w *webhook) classify(resp *http.Response, now time.Time) error {
 	case code == http.StatusGone && w.hold:
 		return destination.Misconfigure(err)
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
-		if wait, asked := httpstatus.RetryAfter(resp.Header, now); asked {
+		if wait, asked := retryafter.Parse(resp.Header.Get("Retry-After"), now); asked {
 			return destination.Throttle(err, wait)
 		}
 	}

@@ -192,8 +192,22 @@ func (s *Scheduler) Offer(e *event.Event, items []store.Item) {
 	}
 }
 
-// Move applies a change to deliveries in the store and then in memory.
+// Move applies a change that a person asked for to deliveries in the store and
+// then in memory. What it brings back goes out at once, even where the far side
+// has asked to wait.
 func (s *Scheduler) Move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
+	ms, err := s.move(ctx, now, c, ids)
+	done := make(map[uint32]bool)
+	for i := range ms {
+		if m := &ms[i]; m.Err == nil && m.To == store.Pending && !done[m.ID.Dest] {
+			done[m.ID.Dest] = true
+			s.TryNow(m.ID.Dest)
+		}
+	}
+	return ms, err
+}
+
+func (s *Scheduler) move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
 	// A change that was begun is waited for: memory must learn what came of it.
 	ms, err := s.store.Move(context.WithoutCancel(ctx), now, c, ids)
 	if err != nil {
