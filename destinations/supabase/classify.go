@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/httpstatus"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 )
 
 // meaning is what an answer says about the next attempt.
@@ -178,7 +178,7 @@ func (s *supabase) word(what string, status int, a answer, r refusal, m meaning,
 	case m.does != nothing:
 		return &incomplete{text, t.mend(m.does)}
 	case m.class == destination.Transient && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable):
-		if wait, asked := httpstatus.RetryAfter(a.header, time.Now()); asked {
+		if wait, asked := retryafter.Parse(a.header.Get("Retry-After"), time.Now()); asked {
 			return destination.Throttle(&sqltables.Failure{Text: text}, wait)
 		}
 	}

@@ -12,9 +12,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/httpstatus"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/exchange"
+	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 )
 
 const (
@@ -76,7 +76,7 @@ func (w *webhook) classify(code int, header func() http.Header, now time.Time) e
 	case code == http.StatusGone && w.hold:
 		return destination.Misconfigure(err)
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
-		if wait, asked := httpstatus.RetryAfter(header(), now); asked {
+		if wait, asked := retryafter.Parse(header().Get("Retry-After"), now); asked {
 			return destination.Throttle(err, wait)
 		}
 	}

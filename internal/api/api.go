@@ -40,6 +40,7 @@ type Scheduler interface {
 	Pause(ctx context.Context, dest uint32, reason string) error
 	Resume(ctx context.Context, dest uint32) error
 	Rebind(ctx context.Context, dest uint32) (int, error)
+	TryNow(dest uint32)
 }
 
 // Eraser erases the data of a user.

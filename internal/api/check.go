@@ -94,5 +94,9 @@ func standing(d *delivery.Status) (check.Finding, bool) {
 		return check.Finding{Name: "state", Level: check.Warn, Message: "disabled in the settings: deliveries wait",
 			Advice: "take out enabled: false when it may go on"}, true
 	}
+	if !d.WaitsUntil.IsZero() {
+		return check.Finding{Name: "state", Level: check.Warn, Message: fmt.Sprintf("waits until %s, as its far side asked: %s", d.WaitsUntil.UTC().Format(time.RFC3339), d.Reason),
+			Advice: "wait, or `fantail resume " + path + "` to try at once"}, true
+	}
 	return check.Finding{}, false
 }

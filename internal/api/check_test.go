@@ -63,6 +63,17 @@ func TestCheckShowsEveryFindingAndWhyADestinationStands(t *testing.T) {
 			t.Errorf("it does not say %q: %s", part, got)
 		}
 	}
+	if err := r.sched.set(1, func(s *delivery.Status) {
+		s.State, s.Reason, s.WaitsUntil = "active", "answered 429 Too Many Requests", time.Date(2026, 7, 1, 13, 0, 0, 0, time.UTC)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	got = r.do("POST", "/v1/destinations/acme/app/check", "", bearer("op"))
+	for _, part := range []string{`"waits_until":"2026-07-01T13:00:00Z"`, "waits until 2026-07-01T13:00:00Z, as its far side asked: answered 429 Too Many Requests", "fantail resume acme/app"} {
+		if !strings.Contains(string(got.body), part) {
+			t.Errorf("it does not say %q: %s", part, got)
+		}
+	}
 	for path, status := range map[string]int{"initech/crm": 404, "acme/none": 404} {
 		if got := r.do("POST", "/v1/destinations/"+path+"/check", "", bearer("op")); got.status != status {
 			t.Errorf("%s: %s", path, got)
@@ -74,7 +85,7 @@ func TestCheckShowsEveryFindingAndWhyADestinationStands(t *testing.T) {
 	if got := r.do("POST", "/v1/destinations/acme/app/check", `{"x":1}`, bearer("op")); got.status != 400 {
 		t.Errorf("a strange body: %s", got)
 	}
-	if len(r.checks.asked) != 2 {
+	if len(r.checks.asked) != 3 {
 		t.Errorf("checked %v", r.checks.asked)
 	}
 }
@@ -126,6 +137,14 @@ func TestTestEventGoesToOneDestinationAlone(t *testing.T) {
 	if got := string(r.do("GET", "/v1/events/"+again.ID+"/body", "", bearer("op")).body); got != body {
 		t.Errorf("the same seed made another event:\n%s\n%s", body, got)
 	}
+	// It does not wait until the far side wants more.
+	if err := r.sched.set(1, func(s *delivery.Status) { s.WaitsUntil = time.Now().Add(time.Hour) }); err != nil {
+		t.Fatal(err)
+	}
+	test("/v1/destinations/acme/app/test", "")
+	if s := r.sched.Status()[0]; s.ID != 1 || !s.WaitsUntil.IsZero() {
+		t.Errorf("after a test event: %+v", s)
+	}
 	// A body of one's own arrives byte for byte.
 	own := "{\"type\":\"sleep\",\n \"n\": 1.50}"
 	v = test("/v1/destinations/acme/app/test", own)
@@ -152,8 +171,8 @@ func TestTestEventGoesToOneDestinationAlone(t *testing.T) {
 			t.Errorf("%s by %s: %s", c.path, c.who, got)
 		}
 	}
-	if n := r.stored(); n != 3 {
-		t.Errorf("%d events are stored, want 3", n)
+	if n := r.stored(); n != 4 {
+		t.Errorf("%d events are stored, want 4", n)
 	}
 }
 

@@ -20,6 +20,7 @@ type destinationView struct {
 	State         string    `json:"state"`
 	Reason        string    `json:"reason,omitempty"`
 	Since         time.Time `json:"since,omitzero"`
+	WaitsUntil    time.Time `json:"waits_until,omitzero"`
 	Pending       int64     `json:"pending"`
 	OldestPending time.Time `json:"oldest_pending,omitzero"`
 	InFlight      int       `json:"in_flight"`
@@ -31,7 +32,7 @@ type destinationView struct {
 func viewDestination(s *delivery.Status) destinationView {
 	v := destinationView{
 		Developer: s.Key.Developer, Name: s.Key.Name, Kind: s.Key.Kind, State: s.State, Reason: s.Reason,
-		Since: s.Since, Pending: s.Pending, OldestPending: s.OldestPending, InFlight: s.InFlight, Breaker: s.Breaker,
+		Since: s.Since, WaitsUntil: s.WaitsUntil, Pending: s.Pending, OldestPending: s.OldestPending, InFlight: s.InFlight, Breaker: s.Breaker,
 	}
 	if !v.Since.IsZero() {
 		v.Since = v.Since.UTC()

@@ -282,6 +282,10 @@ func (s *scheduler) Resume(_ context.Context, dest uint32) error {
 	return s.set(dest, func(d *delivery.Status) { d.State, d.Reason, d.Since = "active", "", time.Time{} })
 }
 
+func (s *scheduler) TryNow(dest uint32) {
+	_ = s.set(dest, func(d *delivery.Status) { d.WaitsUntil, d.Reason = time.Time{}, "" })
+}
+
 func (s *scheduler) Rebind(_ context.Context, dest uint32) (int, error) { return int(dest) + 40, nil }
 
 // daemon stands for the rest.

@@ -28,7 +28,8 @@ type testView struct {
 
 // test accepts an event for one destination alone, whatever types that wants.
 // From there on nothing tells it from any other: it is stored, delivered,
-// retried, logged and counted. The event is the body, or made up.
+// retried, logged and counted, but that it is not kept back by what the far side
+// asked for. The event is the body, or made up.
 func (a *API) test(c *call) error {
 	q := &c.query
 	if err := errors.Join(checkEncoding(c.r), a.header.none(c.r)); err != nil {
@@ -61,6 +62,7 @@ func (a *API) test(c *call) error {
 		return result.Err
 	}
 	a.counts.taken(false)
+	a.Scheduler.TryNow(d.ID)
 	a.did(c, "test event accepted", d.Key)
 	return c.json(202, testView{
 		result.ID, result.Reference, store.DeliveryID{Day: result.ID.Day(), Event: result.ID, Dest: d.ID}, a.destination(&d),

@@ -26,8 +26,10 @@ func newDestinations(e *env) *cobra.Command {
 
 Deliveries to a destination that is not active are kept and go out later. An
 open breaker means that nothing has succeeded for a while: the daemon tries one
-delivery at a time until one does. CHECK is what the daemon's last check found:
-"fantail check" shows it.`,
+delivery at a time until one does. A destination that waits was asked to by its
+far side (Retry-After): a success ends that, and "fantail resume", "retry" and
+"test" try at once. CHECK is what the daemon's last check found: "fantail check"
+shows it.`,
 		Example: `  fantail destinations
   fantail destinations --developer acme
   fantail destinations --state held --json`,
@@ -55,7 +57,15 @@ func (e *env) destinationRow(d client.Destination) []string {
 		oldest = span(e.now().Sub(d.OldestPending))
 	}
 	return []string{d.Developer + "/" + d.Name, d.Kind, d.State, fmt.Sprint(d.Pending), oldest,
-		fmt.Sprint(d.InFlight), or(d.Breaker, "-"), checked(d.Check), cut(d.Reason, 100)}
+		fmt.Sprint(d.InFlight), or(d.Breaker, "-"), checked(d.Check), cut(e.reason(d), 100)}
+}
+
+// reason says why nothing goes out to d; "" if something may.
+func (e *env) reason(d client.Destination) string {
+	if d.WaitsUntil.IsZero() {
+		return d.Reason
+	}
+	return "waits until " + e.moment(d.WaitsUntil) + ": " + d.Reason
 }
 
 // onDestination is a command on one destination, developer/name.

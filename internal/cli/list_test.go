@@ -127,15 +127,17 @@ settings      those of its first attempt ("fantail retry --rebind" moves it to c
 func TestDestinationsAreListed(t *testing.T) {
 	f := newFake(t, map[string]http.HandlerFunc{"GET /v1/destinations": say(`{"items":[
 		{"developer":"acme","name":"app","kind":"webhook","state":"active","pending":12,"oldest_pending":"2026-07-01T11:00:00Z","in_flight":3,"breaker":"closed","check":{"at":"2026-07-01T11:00:00Z","ms":3,"result":"warn","findings":[]}},
-		{"developer":"acme","name":"lake","kind":"s3","state":"held","reason":"access denied\u001b[2J","pending":0,"in_flight":0,"breaker":"closed"}]}`)})
+		{"developer":"acme","name":"lake","kind":"s3","state":"held","reason":"access denied\u001b[2J","pending":0,"in_flight":0,"breaker":"closed"},
+		{"developer":"acme","name":"slow","kind":"webhook","state":"active","reason":"answered 429 Too Many Requests","waits_until":"2026-07-01T12:10:00Z","pending":4,"in_flight":0,"breaker":"closed"}]}`)})
 	f.run(t, "destinations", "--developer", "acme", "--state", "held").want(t, 0, `DESTINATION  KIND     STATE   PENDING  OLDEST  IN FLIGHT  BREAKER  CHECK  REASON
 acme/app     webhook  active  12       1h      3          closed   warn   
 acme/lake    s3       held    0        -       0          closed   -      access denied\x1b[2J
+acme/slow    webhook  active  4        -       0          closed   -      waits until 2026-07-01 12:10:00Z (in 10m): answered 429 Too Many Requests
 `, "")
 	if got := f.requests()[0].what; got != "GET /v1/destinations?developer=acme&limit=1000&state=held" {
 		t.Errorf("asked %s", got)
 	}
-	if r := f.run(t, "destinations", "--json"); strings.Count(r.out, "\n") != 2 {
+	if r := f.run(t, "destinations", "--json"); strings.Count(r.out, "\n") != 3 {
 		t.Errorf("%+v", r)
 	}
 }

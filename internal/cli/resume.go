@@ -12,8 +12,9 @@ func newResume(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume DEVELOPER/DESTINATION",
 		Short: "Send to a paused or held destination again",
-		Long: `Ends a pause by a person, or a hold by the daemon. What waited goes out, oldest
-first, at the pace that the destination can take.`,
+		Long: `Ends a pause by a person, a hold by the daemon, or a wait that the far side asked
+for (Retry-After). What waited goes out, oldest first, at the pace that the
+destination can take.`,
 		Example: `  fantail resume acme/app`,
 		Args:    cobra.ExactArgs(1),
 		RunE: e.onDestination(func(ctx context.Context, c *client.Client, developer, name string) (string, error) {

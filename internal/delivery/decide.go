@@ -26,7 +26,7 @@ const (
 type ending struct {
 	how     ended
 	class   destination.Class
-	after   time.Duration // with Throttled
+	after   time.Duration // how long the far side asked to be left alone; 0 but for Throttled
 	code    int
 	answer  string // of the far side, or fault if it gave none; fit to show
 	fault   string // what the error says, with what to do about it; fit to show
@@ -112,11 +112,7 @@ func decide(item store.Item, e ending, p policy, now time.Time, chance float64) 
 	}
 	o.Attempt.Counted = true
 	o.Attempts = item.Attempts + 1
-	asked := time.Duration(0)
-	if e.class == destination.Throttled {
-		asked = min(max(e.after, 0), retry.MaxRetryAfter)
-	}
-	next, ok := p.schedule.Next(now, int(o.Attempts), asked, chance)
+	next, ok := p.schedule.Next(now, int(o.Attempts), e.after, chance)
 	if !ok {
 		o.State, o.Reason, o.Due = store.Dead, "attempts used up", 0
 		return o, says

@@ -37,12 +37,8 @@ func TestOutcomeTable(t *testing.T) {
 		{"crash alone", ending{how: crashed}, transient(plan, now, failing)},
 		{"throttled less than the schedule", ending{how: failed, class: destination.Throttled, after: time.Second},
 			named(transient(plan, now, throttling), "throttled")},
-		{"throttled for less than nothing", ending{how: failed, class: destination.Throttled, after: -time.Hour},
-			named(transient(plan, now, throttling), "throttled")},
 		{"throttled more than the schedule", ending{how: failed, class: destination.Throttled, after: 5 * time.Hour},
 			named(asked(transient(plan, now, throttling), in(5*time.Hour)), "throttled")},
-		{"throttled for a year", ending{how: failed, class: destination.Throttled, after: 365 * 24 * time.Hour},
-			named(asked(transient(plan, now, throttling), in(24*time.Hour)), "throttled")},
 		{"rejected", ending{how: failed, class: destination.Rejected, answer: "no such column"}, func(it store.Item, _ policy) result {
 			return result{store.Dead, 0, it.Attempts + 1, true, "rejected", healthy}
 		}},

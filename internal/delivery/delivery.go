@@ -81,9 +81,10 @@ type Options struct {
 type Status struct {
 	ID            uint32
 	Key           store.DestinationKey
-	State         string // active, paused, disabled, held, removed
-	Reason        string
-	Since         time.Time
+	State         string    // active, paused, disabled, held, removed
+	Reason        string    // of a pause or hold, or what the far side answered when it asked to wait
+	Since         time.Time // of the pause or hold
+	WaitsUntil    time.Time // the far side asked to be left alone until then; zero: it did not
 	Pending       int64
 	OldestPending time.Time // acceptance of the oldest pending delivery, at most a minute stale; zero: none
 	InFlight      int

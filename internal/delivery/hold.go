@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/seed-51f8da91/fantail/internal/retry"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -55,9 +54,6 @@ func (s *Scheduler) unhold(d *dest, why string, now instant) {
 	s.say(d, Notice{Name: DestinationResumed, Reason: why, Since: since}, now)
 }
 
-// wait is how long the far side asked to be left alone.
-func wait(e *ending) time.Duration { return min(max(e.after, 0), retry.MaxRetryAfter) }
-
 // Pause stops attempts of a destination until Resume; durable on return. store.ErrNotFound if there is none such.
 func (s *Scheduler) Pause(ctx context.Context, id uint32, reason string) error {
 	return s.turnState(ctx, id, func(d *dest, now instant) {
@@ -72,7 +68,7 @@ func (s *Scheduler) Pause(ctx context.Context, id uint32, reason string) error {
 	})
 }
 
-// Resume ends a pause and a hold.
+// Resume ends a pause and a hold, and whatever wait the far side has asked for.
 func (s *Scheduler) Resume(ctx context.Context, id uint32) error {
 	return s.turnState(ctx, id, func(d *dest, now instant) {
 		if d.state.Held {
@@ -81,6 +77,7 @@ func (s *Scheduler) Resume(ctx context.Context, id uint32) error {
 		d.state = store.DestinationState{}
 		for _, l := range d.lanes {
 			l.hold, l.outage = pacer{}, outage{}
+			l.retryAfter = retryAfter{}
 		}
 	})
 }

@@ -70,14 +70,14 @@ type lane struct {
 	hanging   bool // one went over age and none has succeeded since
 	proven    bool // its last attempt succeeded
 
-	conc    concurrency
-	breaker breaker
-	outage  outage
-	hold    pacer
-	median  median
-	waitTo  int64 // mono: the far side asked to wait
-	ailing  pacer // after faults of our own
-	thaw    thawing
+	conc       concurrency
+	breaker    breaker
+	outage     outage
+	hold       pacer
+	median     median
+	retryAfter retryAfter
+	ailing     pacer // after faults of our own
+	thaw       thawing
 }
 
 // probing: the engine only looks whether the far side is back.
@@ -149,7 +149,7 @@ func (s *Scheduler) considerAll(d *dest, now instant) {
 
 // gate returns before which moment of the monotonic clock no attempt may start.
 func (l *lane) gate() int64 {
-	gate := max(l.waitTo, l.ailing.at, l.dest.rate.at)
+	gate := max(l.retryAfter.until, l.ailing.at, l.dest.rate.at)
 	if l.breaker.open {
 		gate = max(gate, l.breaker.pace.at)
 	}

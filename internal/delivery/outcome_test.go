@@ -13,32 +13,6 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-func TestThrottledWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		id, f := r.add("acme", "a")
-		f.answer = func(context.Context, destination.Delivery) error {
-			return destination.Throttle(errors.New("429"), 10*time.Minute)
-		}
-		r.start()
-		defer r.close()
-		it := r.accept(id)
-		settleDown()
-		f.set(nil)
-		for range 30 {
-			r.accept(id)
-		}
-		time.Sleep(time.Hour)
-		hits := f.seen()
-		if len(hits) != 32 || hits[1].at != 10*time.Minute {
-			t.Errorf("%d attempts, the second at %v, want all but the first from 10 m on", len(hits), hits[1].at)
-		}
-		if d, as := r.record(it[0]); d.State != store.Delivered || len(as) != 2 || as[0].Class != "throttled" || !as[0].Counted {
-			t.Errorf("%+v %+v", d, as)
-		}
-	})
-}
-
 // TestPanicIsAFailure: the text of a panic may be a secret.
 func TestPanicIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

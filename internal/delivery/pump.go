@@ -222,6 +222,7 @@ func (s *Scheduler) conclude(a *attempt, j *job, v verdict, e *ending, fell bool
 	case healthy:
 		l.median.add(int64(e.took))
 		s.succeeds(l)
+		l.retryAfter = retryAfter{}
 		l.proven, l.hanging = true, false
 		if l.breaker.close() {
 			l.conc = concurrency{limit: 1}
@@ -253,7 +254,7 @@ func (s *Scheduler) conclude(a *attempt, j *job, v verdict, e *ending, fell bool
 		if !fell {
 			l.conc.fall()
 		}
-		l.waitTo = max(l.waitTo, now.mono+int64(wait(e)))
+		l.retryAfter.wait(e, now)
 		if a.probe && l.held() {
 			l.hold.next(now.mono, holdFirst, holdMost)
 		} else if l.breaker.open {

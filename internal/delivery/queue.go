@@ -67,12 +67,13 @@ const (
 
 // job is a delivery in the set.
 type job struct {
-	item  store.Item
-	q     *queue
-	state jobState
-	redo  *store.Item // the newest version of the row that was seen while the job could not change; nil: none
-	reads int         // that keep it in the set when it is settled
-	body  *body       // kept for fan-out; nil: read it
+	item    store.Item
+	q       *queue
+	state   jobState
+	redo    *store.Item // the newest version of the row that was seen while the job could not change; nil: none
+	changed bool        // by a person while it was taken: what its settle returns may be older than that
+	reads   int         // that keep it in the set when it is settled
+	body    *body       // kept for fan-out; nil: read it
 }
 
 // comparePositions orders positions as the store does.

@@ -192,8 +192,22 @@ func (s *Scheduler) Offer(e *event.Event, items []store.Item) {
 	}
 }
 
-// Move applies a change to deliveries in the store and then in memory.
+// Move applies a change that a person asked for to deliveries in the store and
+// then in memory. What it brings back goes out at once, even where the far side
+// has asked to wait.
 func (s *Scheduler) Move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
+	ms, err := s.move(ctx, now, c, ids)
+	done := make(map[uint32]bool)
+	for i := range ms {
+		if m := &ms[i]; m.Err == nil && m.To == store.Pending && !done[m.ID.Dest] {
+			done[m.ID.Dest] = true
+			s.TryNow(m.ID.Dest)
+		}
+	}
+	return ms, err
+}
+
+func (s *Scheduler) move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
 	// A change that was begun is waited for: memory must learn what came of it.
 	ms, err := s.store.Move(context.WithoutCancel(ctx), now, c, ids)
 	if err != nil {
@@ -260,13 +274,10 @@ func (s *Scheduler) moved(m *store.Moved, now instant) {
 }
 
 // leave takes a delivery out of the window it waits in, and keeps reads that
-// may have seen it as it was from bringing it back. In flight it stays: what its
-// settle returns tells how the row stands.
+// may have seen it as it was from bringing it back. In flight it stays: the
+// store tells how the row stands when its outcome is settled, or later.
 func (s *Scheduler) leave(m *store.Moved, now instant) {
-	q := s.known(m.Was)
-	if q == nil {
-		return
-	}
+	q := s.queue(m.Was) // its first Offer of all may still be on its way
 	k := keyOf(m.ID)
 	if s.net.left != nil {
 		s.net.left[k] = true
@@ -275,10 +286,13 @@ func (s *Scheduler) leave(m *store.Moved, now instant) {
 	case j == nil:
 		// Its Offer may still be on its way, with the row as it was before.
 		q.raise(store.Position{Due: now.wall + 1}, now)
-		// The version before the change, so that the row as it is now is seen as news.
-		j = &job{item: store.Item{ID: m.ID, Queue: m.Was, Version: m.Item.Version - 1}, q: q}
+		// Without a version: another change may have brought the row back already, and
+		// what a read returns of it must be seen as news.
+		j = &job{item: store.Item{ID: m.ID, Queue: m.Was}, q: q}
 		s.enter(j, settled)
 		s.release(j)
+	case j.state == taken:
+		j.changed = true
 	case j.state == settled:
 		s.release(j)
 	case j.state == waiting && m.To != store.Pending:

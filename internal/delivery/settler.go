@@ -171,7 +171,11 @@ func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
 		}
 		s.release(j)
 		if r.State == store.Pending {
-			s.commit(s.queue(r.Item.Queue), &r.Item, now)
+			if q := s.queue(r.Item.Queue); j.changed {
+				q.spill(r.Item.Position()) // the disk tells
+			} else {
+				s.commit(q, &r.Item, now)
+			}
 			if id.Replay == 0 && (r.Item.Attempts > 0 || r.Item.Due > now.wall) {
 				d.eldest.add(id)
 			}

@@ -4,7 +4,7 @@ import "time"
 
 // Status lists every destination, O(destinations), without reading the store.
 func (s *Scheduler) Status() []Status {
-	s.mu.Lock()
+	now := s.lock()
 	defer s.mu.Unlock()
 	list := make([]Status, 0, len(s.order))
 	for _, d := range s.order {
@@ -16,6 +16,9 @@ func (s *Scheduler) Status() []Status {
 			st.Settings = l.hash
 			if l.breaker.open {
 				st.Breaker = "open"
+			}
+			if wait := time.Duration(l.retryAfter.until - now.mono); wait > 0 && st.State == "active" {
+				st.WaitsUntil, st.Reason = now.time().Add(wait).UTC(), l.retryAfter.why
 			}
 		}
 		if st.Pending > 0 && d.oldest > 0 {

@@ -88,6 +88,7 @@ func (s *Scheduler) Rebind(ctx context.Context, dest uint32) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	s.TryNow(dest)
 	// Outcomes that were on their way to the store may freeze more behind the first pass.
 	sum := 0
 	for range 2 {
@@ -161,7 +162,7 @@ func (s *Scheduler) rebindQueue(ctx context.Context, id store.QueueID) (int, err
 		for i := range items {
 			ids[i] = items[i].ID
 		}
-		ms, err := s.Move(ctx, s.now().time(), store.Rebind, ids)
+		ms, err := s.move(ctx, s.now().time(), store.Rebind, ids)
 		if err != nil {
 			return sum, fmt.Errorf("rebinding: %w", err)
 		}

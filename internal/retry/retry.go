@@ -15,9 +15,6 @@ type Schedule struct {
 	Jitter float64         // 0.1 spreads each wait evenly over +-10 %; more than 1 counts as 1, less than 0 as 0
 }
 
-// MaxRetryAfter caps what a far side may ask for (CONTRACT 2).
-const MaxRetryAfter = 24 * time.Hour
-
 // maxWait is where exponential waits stop growing. It is far below the largest
 // Duration because backoff's own check for overflow compares floats, which
 // round up to 2^63 there and wrap to a negative wait.
@@ -47,16 +44,16 @@ func Exponential(initial time.Duration, factor float64, retries int, jitter floa
 }
 
 // Next returns when to try again after counted attempt number n (from 1) that
-// ended at now; false when the schedule is used up. asked, the far side's
-// Retry-After, only lengthens the wait, and no more than to [MaxRetryAfter];
-// the schedule's own wait has no such cap. chance is uniform in [0,1).
+// ended at now; false when the schedule is used up. asked, what
+// the far side's Retry-After comes to, only lengthens the wait. chance is uniform
+// in [0,1).
 func (s Schedule) Next(now time.Time, n int, asked time.Duration, chance float64) (time.Time, bool) {
 	n = max(n, 1)
 	if n > len(s.Waits) {
 		return time.Time{}, false
 	}
 	wait := stretch(s.Waits[n-1], s.jitter()*(2*chance-1))
-	return now.Add(max(wait, min(asked, MaxRetryAfter))), true
+	return now.Add(max(wait, asked)), true
 }
 
 // Horizon returns the longest time from the first attempt to the last that the

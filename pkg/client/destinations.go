@@ -12,9 +12,10 @@ type Destination struct {
 	Developer     string    `json:"developer"`
 	Name          string    `json:"name"`
 	Kind          string    `json:"kind"`
-	State         string    `json:"state"` // active, paused, disabled, held, removed
-	Reason        string    `json:"reason,omitempty"`
-	Since         time.Time `json:"since,omitzero"` // of the pause or hold
+	State         string    `json:"state"`                // active, paused, disabled, held, removed
+	Reason        string    `json:"reason,omitempty"`     // of the pause or hold; of an active one that waits, what its far side answered
+	Since         time.Time `json:"since,omitzero"`       // of the pause or hold
+	WaitsUntil    time.Time `json:"waits_until,omitzero"` // the far side asked to be left alone until then; zero: it did not
 	Pending       int64     `json:"pending"`
 	OldestPending time.Time `json:"oldest_pending,omitzero"` // acceptance of the oldest pending event
 	InFlight      int       `json:"in_flight"`
@@ -38,7 +39,7 @@ func (c *Client) Pause(ctx context.Context, developer, name, reason string) erro
 	}{reason})
 }
 
-// Resume ends a pause, and a hold by the daemon.
+// Resume ends a pause, a hold by the daemon, and a wait that the far side asked for.
 func (c *Client) Resume(ctx context.Context, developer, name string) error {
 	return c.act(ctx, destinationPath(developer, name, "resume"), nil)
 }

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 )
 
 // Error is a refusal of the daemon.
@@ -39,7 +40,8 @@ func IsNotFound(err error) bool {
 
 // readError makes an *Error of an answer that is not 2xx.
 func readError(res *http.Response) error {
-	e := &Error{Status: res.StatusCode, RetryAfter: retryAfter(res.Header.Get("Retry-After"))}
+	e := &Error{Status: res.StatusCode}
+	e.RetryAfter, _ = retryafter.Parse(res.Header.Get("Retry-After"), time.Now())
 	b, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
 	var body struct {
 		Error struct{ Code, Message string }
@@ -53,15 +55,4 @@ func readError(res *http.Response) error {
 		e.Message = http.StatusText(res.StatusCode)
 	}
 	return e
-}
-
-// retryAfter reads both forms of the header; 0 when it cannot be read.
-func retryAfter(s string) time.Duration {
-	if n, err := strconv.Atoi(s); err == nil && n > 0 {
-		return time.Duration(min(n, 86400)) * time.Second
-	}
-	if t, err := http.ParseTime(s); err == nil {
-		return max(0, time.Until(t))
-	}
-	return 0
 }

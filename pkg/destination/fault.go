@@ -3,6 +3,8 @@ package destination
 import (
 	"errors"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 )
 
 // Class says what a failed attempt means for what comes next.
@@ -38,7 +40,7 @@ func (c Class) String() string {
 // the destination: it must not hold secrets.
 type Fault struct {
 	Class      Class
-	RetryAfter time.Duration // only with Throttled; counted from the end of the attempt
+	RetryAfter time.Duration // only with Throttled; counted from the end of the attempt; beyond 24 h it is not believed
 	Err        error
 }
 
@@ -76,8 +78,8 @@ type Remark string
 
 func (r Remark) Error() string { return string(r) }
 
-// ClassOf returns the class of err and, for Throttled, how long to wait, which
-// is never negative. A class that does not exist is Transient: kinds may come
+// ClassOf returns the class of err and, for Throttled, how long to wait: 0 where
+// the fault asks for what [retryafter.Believed] does not believe. A class that does not exist is Transient: kinds may come
 // from anybody, and a mistake of theirs must lose nothing.
 func ClassOf(err error) (Class, time.Duration) {
 	f, ok := errors.AsType[*Fault](err)
@@ -86,7 +88,7 @@ func ClassOf(err error) (Class, time.Duration) {
 	}
 	switch f.Class {
 	case Throttled:
-		return Throttled, max(f.RetryAfter, 0)
+		return Throttled, retryafter.Believed(f.RetryAfter)
 	case Rejected, Misconfigured:
 		return f.Class, 0
 	}

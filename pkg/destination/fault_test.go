@@ -25,6 +25,8 @@ func TestClassOf(t *testing.T) {
 		{"throttled", Throttle(cause, time.Minute), Throttled, time.Minute},
 		{"throttled without a wait", Throttle(cause, 0), Throttled, 0},
 		{"throttled with a negative wait", Throttle(cause, -time.Minute), Throttled, 0},
+		{"throttled for a day", Throttle(cause, 24*time.Hour), Throttled, 24 * time.Hour},
+		{"throttled for longer than can be meant", Throttle(cause, 24*time.Hour+1), Throttled, 0},
 		{"wait of another class", &Fault{Rejected, time.Minute, cause}, Rejected, 0},
 		{"explicitly transient", &Fault{Err: cause}, Transient, 0},
 		{"wrapped", fmt.Errorf("put object: %w", Reject(cause)), Rejected, 0},

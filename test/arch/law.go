@@ -15,6 +15,7 @@ var law = map[string][]string{
 	"pkg/signature":                   {"pkg/secret"},
 	"pkg/exchange":                    {},
 	"pkg/exchange/exchangetest":       {"pkg/exchange"},
+	"pkg/retryafter":                  {},
 	"pkg/destination":                 {"pkg"},
 	"pkg/client":                      {"pkg"},
 	"pkg/cloud":                       {"pkg"},

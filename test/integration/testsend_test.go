@@ -108,6 +108,42 @@ func TestTestEventThatDoesNotArriveSaysWhy(t *testing.T) {
 	}
 }
 
+// One answer with Retry-After keeps back what is accepted, as one sees, and not what
+// a person tests or retries.
+func TestTestEventGoesToAThrottledDestination(t *testing.T) {
+	h := newHome(t)
+	app := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n == 1 {
+			w.Header().Set("Retry-After", "80000.5")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	})
+	twoWebhooks(h, app, newReceiver(t, nil))
+	d := h.start()
+	first := d.send(t, "acme", []byte(`{"type":"nutrition"}`))
+	until(t, "the wait", func() bool {
+		_, out, _ := commandLine(t, "destinations", "--server", d.app.URL())
+		return strings.Contains(out, "(in 22h13m): answered 429 Too Many Requests")
+	})
+	d.send(t, "acme", []byte(`{"type":"nutrition"}`))
+	if code, out, errs := commandLine(t, "check", "acme/app", "--server", d.app.URL()); code != 0 || !strings.Contains(out, "waits until") {
+		t.Errorf("check ends with %d:\n%s%s", code, out, errs)
+	}
+	if n := len(app.all()); n != 1 {
+		t.Errorf("%d requests arrived before the test", n)
+	}
+	code, out, errs := commandLine(t, "test", "acme/app", "--server", d.app.URL())
+	if code != 0 || !strings.Contains(out, "delivered") {
+		t.Errorf("it ends with %d:\n%s%s", code, out, errs)
+	}
+	if n := len(app.all()); n != 3 {
+		t.Errorf("%d requests arrived, want what was asked to wait once, what waited for that and the test", n)
+	}
+	d.command(t, 0, "retry", "--event", first.ID, "--state", "pending", "--yes")
+	until(t, "the one that was asked to wait", func() bool { return len(app.all()) == 4 })
+	d.balanced(t)
+}
+
 // A test event goes through the guard like every other.
 func TestTestEventIsGuarded(t *testing.T) {
 	h := newHome(t)

@@ -196,6 +196,15 @@ func (m *Model) compare(list []delivery.Status) {
 		if l != nil && l.open {
 			breaker = "open"
 		}
+		if l != nil && !l.murky && l.retryAfter.least == l.retryAfter.most && state == "active" {
+			until := time.Time{}
+			if wait := l.retryAfter.most - m.clock(); wait > 0 {
+				until = time.Unix(0, m.wall(m.clock())+wait)
+			}
+			if !s.WaitsUntil.Equal(until) {
+				m.fault2("%s is shown to wait until %v, want %v", d.Name, s.WaitsUntil, until)
+			}
+		}
 		if s.Settings != v.Hash || l != nil && !l.murky && s.Breaker != breaker {
 			m.fault2("%s is shown with settings %x, breaker %s; want %x, %s", d.Name, s.Settings, s.Breaker, v.Hash, breaker)
 		}

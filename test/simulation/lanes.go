@@ -3,8 +3,6 @@ package simulation
 import (
 	"fmt"
 	"time"
-
-	"github.com/seed-51f8da91/fantail/internal/retry"
 )
 
 // lane is one destination with one set of settings: what breaker, concurrency,
@@ -27,10 +25,10 @@ type lane struct {
 	who      map[*parcel]bool
 	pace     pacer
 
-	outage outage
-	waitTo int64 // the far side asked to wait
-	hold   pacer
-	ours   int64 // our own faults keep it until then, at the latest
+	outage     outage
+	retryAfter retryAfter
+	hold       pacer
+	ours       int64 // our own faults keep it until then, at the latest
 }
 
 // pacer doubles its waits.
@@ -97,7 +95,7 @@ func (m *Model) conclude(l *lane, t *try, i int, now int64) {
 			m.unhold(l.dest, "a probe was answered")
 		}
 		l.open, l.failures, l.murky, l.pace = false, 0, false, pacer{}
-		l.outage = outage{}
+		l.outage, l.retryAfter = outage{}, retryAfter{}
 		clear(l.who)
 	case failed:
 		l.ours = 0
@@ -114,7 +112,7 @@ func (m *Model) conclude(l *lane, t *try, i int, now int64) {
 		l.outage.stand(now)
 		l.ours = 0
 		l.fall(t.call, i)
-		l.waitTo = max(l.waitTo, now+int64(min(t.after, retry.MaxRetryAfter)))
+		l.wait(t.after, now)
 		if t.probe && l.held() {
 			l.hold.next(now, time.Minute, time.Hour)
 		} else if l.open {
@@ -237,8 +235,8 @@ func (m *Model) allowed(c *call, l *lane, first *parcel, now int64) {
 	if l.murky {
 		return
 	}
-	if now < l.waitTo {
-		m.faultLocked(t.d, "tried %v before the far side's wait is over", time.Duration(l.waitTo-now))
+	if now < l.retryAfter.least {
+		m.faultLocked(t.d, "tried %v before the far side's wait is over", time.Duration(l.retryAfter.least-now))
 	}
 	if !l.probing() {
 		return

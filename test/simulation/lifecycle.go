@@ -78,7 +78,7 @@ func (m *Model) begin(p *process) {
 	for _, d := range m.dests {
 		d.lanes, d.seen, d.starts, d.spaced = map[uint64]*lane{}, map[uint64]bool{}, nil, 0
 		d.waiting = map[*parcel]bool{}
-		d.asking, d.rebinds, d.untold = false, 0, false
+		d.asking, d.rebinds, d.hands, d.untold = false, 0, 0, false
 		for _, e := range d.all {
 			e.flying, e.ended, e.moving, e.unread = nil, nil, 0, 0
 			m.waits(e)

@@ -77,7 +77,7 @@ func (m *Model) idle(l *lane, since, now, late int64) (*parcel, int64) {
 	if m.upSince == 0 || l.murky || l.version == nil || d.current() == nil || !d.setup.Enabled || d.paused || d.asking {
 		return nil, 0
 	}
-	from := max(since, m.upSince, l.waitTo, l.ours)
+	from := max(since, m.upSince, l.retryAfter.most, l.ours)
 	to := now
 	if l.probing() {
 		if len(l.flying) > 0 {

@@ -72,6 +72,7 @@ type dest struct {
 	heldFor uint64 // hash
 	untold  bool   // the engine has not said so yet
 	rebinds int    // that run
+	hands   int    // things that people do and that end what its far side asked for
 	rebound int64  // when the last one ended
 	lanes   map[uint64]*lane
 	seen    map[uint64]bool // hashes that had a lane in this process

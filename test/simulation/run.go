@@ -155,21 +155,32 @@ func (e *engine) operate(p *process, a *Action) {
 		if a.Verb == Pause {
 			err = p.sched.Pause(ctx, d.id, "by hand")
 		} else {
+			some := map[*dest]bool{d: true}
+			done := m.byHand(p, some)
 			err = p.sched.Resume(ctx, d.id)
+			done(some)
 		}
 		m.asked(p, d, a.Verb == Resume, err)
 	case Cancel, Retry:
-		change := store.Cancel
-		if a.Verb == Retry {
-			change = store.Retry
+		ids := m.pick(a.Dest, a.Count, a.Pick)
+		if len(ids) == 0 {
+			return
 		}
-		if ids := m.pick(a.Dest, a.Count, a.Pick); len(ids) > 0 {
-			_, err := p.sched.Move(ctx, m.wallTime(time.Now()), change, ids)
+		if a.Verb == Cancel {
+			_, err := p.sched.Move(ctx, m.wallTime(time.Now()), store.Cancel, ids)
 			check(err)
+			return
 		}
+		done := m.byHand(p, m.destsOf(ids))
+		moved, err := p.sched.Move(ctx, m.wallTime(time.Now()), store.Retry, ids)
+		done(m.destsOf(broughtBack(moved)))
+		check(err)
 	case Rebind:
 		if d := m.dests[a.Dest]; m.rebind(d, true) {
+			some := map[*dest]bool{d: true}
+			done := m.byHand(p, some)
 			_, err := p.sched.Rebind(ctx, d.id)
+			done(some)
 			if !p.dead.Load() {
 				if e.sc.Faults == 0 {
 					check(err)
@@ -196,6 +207,16 @@ func (e *engine) operate(p *process, a *Action) {
 		_, err := p.store.CollectSettings(ctx, p.hashes())
 		check(err)
 	}
+}
+
+// broughtBack are the deliveries that a change has made pending.
+func broughtBack(moved []store.Moved) (ids []store.DeliveryID) {
+	for _, m := range moved {
+		if m.Err == nil && m.To == store.Pending {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
 }
 
 // hashes are those that the daemon keeps: of the settings in force.

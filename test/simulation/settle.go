@@ -150,7 +150,7 @@ func (m *Model) verdict(t *try, o *store.Outcome) wanted {
 	wait := float64(v.Schedule.Waits[n-1])
 	least, most := int64(wait*(1-v.Schedule.Jitter)), int64(wait*(1+v.Schedule.Jitter))
 	if t.ending == asked {
-		least, most = max(least, int64(min(t.after, 24*time.Hour))), max(most, int64(min(t.after, 24*time.Hour)))
+		least, most = max(least, int64(believed(t.after))), max(most, int64(believed(t.after)))
 	}
 	w.from, w.to = end+least-1, end+most+1
 	if v.Frozen && w.settings == 0 {

@@ -69,6 +69,13 @@ func (d *drawing) weather() []Spell {
 	return spells
 }
 
+// lenient tells whether a busy far side takes some of what it gets all the same,
+// as those do that count by user.
+func (s *Spell) lenient(seed uint64) bool {
+	roll := throw(seed, uint64(s.From), 8)
+	return s.Mode == Busy && roll.chance(0.4)
+}
+
 // at returns the weather at a time.
 func (v *Version) at(t time.Duration) Spell {
 	for _, s := range v.Weather {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -132,7 +132,7 @@ func (s *Session) Fail(class destination.Class, what string, err error) error {
 	}
 	fault := &destination.Fault{Class: class, Err: f}
 	if class == destination.Throttled {
-		fault.RetryAfter = retryAfter(Header(err, "Retry-After"), time.Now())
+		fault.RetryAfter, _ = retryafter.Parse(Header(err, "Retry-After"), time.Now())
 	}
 	return fault
 }
@@ -183,17 +183,6 @@ func describe(err error) string {
 		return e.Err.Error()
 	}
 	return err.Error()
-}
-
-// retryAfter reads the header, a number of seconds or a date, as the time to wait.
-func retryAfter(text string, now time.Time) time.Duration {
-	if s, err := strconv.ParseUint(strings.TrimSpace(text), 10, 31); err == nil {
-		return time.Duration(s) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(at.Sub(now), 0)
-	}
-	return 0
 }
 
 // scrub returns an excerpt of text without our secrets: endpoints for debugging,

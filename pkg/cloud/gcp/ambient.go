@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 )
 
 // machine is the service account that the machine or pod runs as: the
@@ -137,7 +138,7 @@ func (x *exchange) unsigned(doing, email string) error {
 	if e.Message != "" {
 		e.text += ": " + e.Message
 	}
-	wait, asked := retryAfter(x.header, time.Now())
+	wait, asked := retryafter.Parse(x.header.Get("Retry-After"), time.Now())
 	switch {
 	case e.throttles(), x.code == http.StatusServiceUnavailable && asked:
 		return destination.Throttle(e, wait)

@@ -8,11 +8,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 )
 
 // Error is a call that failed. Its text is safe to show: it repeats nothing
@@ -136,7 +136,7 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 		e.text += ". " + fmt.Sprintf(format, args...)
 		return destination.Misconfigure(e)
 	}
-	wait, asked := retryAfter(x.header, time.Now())
+	wait, asked := retryafter.Parse(x.header.Get("Retry-After"), time.Now())
 	switch {
 	case e.throttles(), e.Status == http.StatusServiceUnavailable && asked:
 		return destination.Throttle(e, wait)
@@ -182,7 +182,7 @@ func (a *account) refused(x *exchange) error {
 			e.text += ": " + s
 		}
 	}
-	wait, asked := retryAfter(x.header, time.Now())
+	wait, asked := retryafter.Parse(x.header.Get("Retry-After"), time.Now())
 	switch {
 	case x.code == http.StatusTooManyRequests, x.code == http.StatusServiceUnavailable && asked:
 		return destination.Throttle(e, wait)
@@ -239,20 +239,4 @@ func innermost(err error) error {
 // transient is an answer that makes no sense.
 func (x *exchange) transient(doing, text string) error {
 	return &Error{Status: x.code, text: fmt.Sprintf("%s: %s", doing, text)}
-}
-
-// retryAfter returns the wait that a Retry-After header asks for (RFC 9110,
-// 10.2.3), and whether there is one. What makes no sense asks for 0.
-func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
-	text := h.Get("Retry-After")
-	if text == "" {
-		return 0, false
-	}
-	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second, true
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(at.Sub(now), 0), true
-	}
-	return 0, true
 }
