@@ -13,6 +13,7 @@ var law = map[string][]string{
 	"pkg/event":                       {"pkg/event"},
 	"pkg/secret":                      {},
 	"pkg/signature":                   {"pkg/secret"},
+	"pkg/endpoint":                    {},
 	"pkg/destination":                 {"pkg"},
 	"pkg/client":                      {"pkg"},
 	"pkg/cloud":                       {"pkg"},
