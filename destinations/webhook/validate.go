@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -53,6 +54,24 @@ func (c Config) Validate() error {
 	}
 	_, errs := c.TLS.config()
 	return errors.Join(append(faults, errs...)...)
+}
+
+// minSecret is how many characters a secret should have at least: whoever sees
+// one signed request can try secrets against it at home.
+const minSecret = 16
+
+// Notes is about secrets that can be found by trying. Keys of Standard Webhooks
+// have a length that Validate asks for.
+func (c Config) Notes() (notes []string) {
+	for _, s := range []struct {
+		path  string
+		value secret.Value
+	}{{"secret", c.Secret}, {"next_secret", c.NextSecret}} {
+		if n := utf8.RuneCountInString(s.value.Reveal()); c.Signing == signingTerra && n > 0 && n < minSecret {
+			notes = append(notes, s.path+": has fewer than 16 characters: whoever has one signed request can find it by trying; make one with `openssl rand -hex 32`")
+		}
+	}
+	return notes
 }
 
 // ValidateBrand refuses headers that are the engine's under that brand.

@@ -256,3 +256,27 @@ func TestTheRequestLineIsVisibleASCII(t *testing.T) {
 		}
 	}
 }
+
+func TestNotesAreAboutShortSecrets(t *testing.T) {
+	for _, c := range []struct {
+		signing, secret, next string
+		want                  []string
+	}{
+		{"terra", "0123456789abcdef", "", nil},
+		{"terra", "s", "", []string{"secret"}},
+		{"terra", "hunter2hunter2", "hunter2", []string{"secret", "next_secret"}},
+		{"terra", "", "", nil}, // Validate's
+		{"standard-webhooks", "hunter2", "", nil},
+	} {
+		notes := Config{Signing: c.signing, Secret: secret.New(c.secret), NextSecret: secret.New(c.next)}.Notes()
+		if len(notes) != len(c.want) {
+			t.Errorf("%+v: %q", c, notes)
+			continue
+		}
+		for i, path := range c.want {
+			if !strings.HasPrefix(notes[i], path+": has fewer than 16 characters") || strings.Contains(notes[i], "hunter2") {
+				t.Errorf("%+v: %q", c, notes)
+			}
+		}
+	}
+}
