@@ -2,7 +2,13 @@ package mysql
 
 import (
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	osexec "os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -77,5 +83,40 @@ func TestTheDocumentedRightsTablesAndQueries(t *testing.T) {
 	}
 	for _, q := range queries[1:] {
 		f.exec(t, strings.TrimSuffix(strings.TrimSpace(q), ";"))
+	}
+	f.fetches(t, string(text), `{"type":"daily"}`)
+}
+
+// fetches runs the README's block of shell as the user: it takes a link as it
+// is, and fails with one that has ended.
+func (f *far) fetches(t *testing.T, readme, payload string) {
+	t.Helper()
+	const query = "?X-Amz-Credential=a%2Fb&X-Amz-Signature=1"
+	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if "?"+r.URL.RawQuery != query {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		io.WriteString(w, payload)
+	}))
+	defer storage.Close()
+	_, block, _ := strings.Cut(readme, "```sh\n")
+	block, _, found := strings.Cut(block, "```")
+	host, port, err := net.SplitHostPort(f.conf.Host)
+	if err != nil || !found || !strings.Contains(block, " acme ") {
+		t.Fatalf("the README's block of shell is %q: %v", block, err)
+	}
+	home := t.TempDir()
+	client := fmt.Sprintf("[client]\nhost=%s\nport=%s\nuser=%s\npassword=%s\nprotocol=tcp\n", host, port, f.user, userPassword)
+	if err := os.WriteFile(filepath.Join(home, ".my.cnf"), []byte(client), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for link, good := range map[string]bool{storage.URL + "/x" + query: true, storage.URL + "/x" + query + "0": false} {
+		f.exec(t, "UPDATE terra_data_payloads SET payload_url = '"+link+"'")
+		cmd := osexec.CommandContext(t.Context(), "sh", "-c", strings.Replace(block, " acme ", " "+f.database+" ", 1))
+		cmd.Env = append(os.Environ(), "HOME="+home)
+		out, err := cmd.Output()
+		if (err == nil) != good || good && string(out) != payload {
+			t.Errorf("%s: the README fetches %q, %v", link, out, err)
+		}
 	}
 }

@@ -1,11 +1,15 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,4 +132,32 @@ func TestLinksOfABucketOfOnesOwnGiveTheBytes(t *testing.T) {
 			t.Errorf("row %d: %v %s, want %s", i, err, body, want[i])
 		}
 	}
+
+	// The README's way to fetch a payload takes a link as it is, and fails with one that is forged.
+	if out, err := f.shell(t); err != nil || !slices.ContainsFunc(want, func(b []byte) bool { return bytes.Equal(b, out) }) {
+		t.Errorf("the README fetches %q, %v", out, err)
+	}
+	f.exec(t, "UPDATE terra_data_payloads SET payload_url = payload_url || '0'")
+	if out, err := f.shell(t); err == nil {
+		t.Errorf("with a forged link the README fetches %q", out)
+	}
+}
+
+// shell runs the README's block of shell as the role, and returns what it prints.
+func (f *far) shell(t *testing.T) ([]byte, error) {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "```sh\n")
+	block, _, found := strings.Cut(block, "```")
+	u, err := url.Parse(f.conf.DSN.Reveal())
+	if err != nil || !found {
+		t.Fatalf("a block of shell: %t; %v", found, err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", block)
+	cmd.Env = append(os.Environ(), "PGHOST="+u.Hostname(), "PGPORT="+u.Port(), "PGUSER="+f.role, "PGPASSWORD="+rolePassword,
+		"PGDATABASE="+strings.TrimPrefix(u.Path, "/"), "PGSSLMODE=disable")
+	return cmd.Output()
 }

@@ -3,12 +3,13 @@ package sqs
 import (
 	"context"
 	"errors"
-	"net/url"
 	"regexp"
 	"strings"
 	"sync/atomic"
 
 	api "github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 )
 
 var (
@@ -42,17 +43,13 @@ func parseQueue(c Config) (*queue, error) {
 	case q.named:
 		return q, nil
 	}
-	u, err := url.Parse(c.Queue)
-	if err != nil || len(c.Queue) > 2048 {
-		return nil, errors.New("is not a URL")
+	u, err := endpoint.Parse(c.Queue, true) // requests go to endpoint, not there
+	if err != nil {
+		return nil, err
 	}
 	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
 	switch {
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("must begin with https://")
-	case u.User != nil:
-		return nil, errors.New("must not hold credentials: move them to access_key_id and secret_access_key")
-	case u.Host == "" || u.RawQuery != "" || u.Fragment != "" || len(parts) < 2:
+	case strings.Contains(c.Queue, "?") || len(parts) < 2:
 		return nil, errors.New("is not the URL of a queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/name")
 	}
 	q.account, q.name = parts[len(parts)-2], parts[len(parts)-1]

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -166,28 +166,14 @@ func (c Config) project() (*url.URL, error) {
 // parseURL reads where a service is, without a slash at the end. Its errors
 // never show the text.
 func parseURL(text string, allowHTTP bool) (*url.URL, error) {
-	if text == "" {
-		return nil, errors.New("is required, such as https://<reference>.supabase.co")
-	}
-	u, err := url.Parse(text)
+	u, err := endpoint.Parse(text, allowHTTP)
 	switch {
-	case err != nil || len(text) > 2048 || u.Opaque != "":
-		return nil, errors.New("is not a URL")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("must begin with https://")
-	case u.User != nil || u.RawQuery != "" || strings.ContainsAny(text, "?#"):
-		return nil, errors.New("must end with the host or a path: no credentials, query or fragment")
-	case u.Hostname() == "" || strings.Contains(u.Host, "%"):
-		return nil, errors.New("names no host")
-	case !visible(u.Host): // net/http would turn it into two different names
-		return nil, errors.New("names a host in another script: write it in its xn-- form")
-	case u.Scheme == "http" && !allowHTTP:
-		return nil, errors.New("must be https: plain http needs allow_http: true")
-	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, errors.New("has no valid port")
-		}
+	case text == "":
+		return nil, errors.New("is required, such as https://<reference>.supabase.co")
+	case err != nil:
+		return nil, err
+	case strings.Contains(text, "?"):
+		return nil, errors.New("must end with the host or a path: no query")
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	return u, nil

@@ -6,15 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
+	"unicode/utf8"
 
-	"golang.org/x/net/idna"
-
+	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/pkg/signature"
 )
@@ -50,9 +48,30 @@ func (c Config) Validate() error {
 	if c.TLS.used() && u != nil && u.Scheme == "http" {
 		at("tls", errors.New("has no meaning for an http url"))
 	}
-	at("tls.server_name", checkServerName(c.TLS.ServerName))
+	if c.TLS.ServerName != "" {
+		_, err := endpoint.Host(c.TLS.ServerName)
+		at("tls.server_name", err)
+	}
 	_, errs := c.TLS.config()
 	return errors.Join(append(faults, errs...)...)
+}
+
+// minSecret is how many characters a secret should have at least: whoever sees
+// one signed request can try secrets against it at home.
+const minSecret = 16
+
+// Notes is about secrets that can be found by trying. Keys of Standard Webhooks
+// have a length that Validate asks for.
+func (c Config) Notes() (notes []string) {
+	for _, s := range []struct {
+		path  string
+		value secret.Value
+	}{{"secret", c.Secret}, {"next_secret", c.NextSecret}} {
+		if n := utf8.RuneCountInString(s.value.Reveal()); c.Signing == signingTerra && n > 0 && n < minSecret {
+			notes = append(notes, s.path+": has fewer than 16 characters: whoever has one signed request can find it by trying; make one with `openssl rand -hex 32`")
+		}
+	}
+	return notes
 }
 
 // ValidateBrand refuses headers that are the engine's under that brand.
@@ -66,54 +85,8 @@ func (c Config) ValidateBrand(brand string) error {
 	return errors.Join(faults...)
 }
 
-// parseURL reads the address to post to. Its errors never show the text.
-func parseURL(text string, allowHTTP bool) (*url.URL, error) {
-	if text == "" {
-		return nil, errors.New("is required")
-	}
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || len(text) > 4096:
-		return nil, errors.New("is not a URL")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("must begin with https://")
-	case u.User != nil:
-		return nil, errors.New("must not hold credentials: move them to auth.basic")
-	case u.Hostname() == "" || u.Opaque != "":
-		return nil, errors.New("names no host")
-	case strings.Contains(u.Host, "%"):
-		return nil, errors.New("must not name a zone")
-	case strings.Contains(text, "#"):
-		return nil, errors.New("must not have a fragment: it would never be sent")
-	case u.Scheme == "http" && !allowHTTP:
-		return nil, errors.New("must be https: plain http needs allow_http: true")
-	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, errors.New("has no valid port")
-		}
-	}
-	return u, ascii(u)
-}
-
-// ascii gives u the xn-- form of its host. net/http would make it anew for each
-// request, and in two ways: they differ for Bücher.example, so that a connection
-// of HTTP/2 is kept under another name than it is looked for, and one after the
-// other is opened until the attempt's time is up.
-func ascii(u *url.URL) error {
-	if !strings.ContainsFunc(u.Host, func(r rune) bool { return r >= 0x80 }) {
-		return nil
-	}
-	host, err := idna.Lookup.ToASCII(u.Hostname())
-	if err != nil {
-		return errors.New("names a host that cannot be")
-	}
-	if port := u.Port(); port != "" {
-		host = net.JoinHostPort(host, port)
-	}
-	u.Host = host
-	return nil
-}
+// parseURL reads the address to post to. Its RequestURI is visible ASCII.
+func parseURL(text string, allowHTTP bool) (*url.URL, error) { return endpoint.Parse(text, allowHTTP) }
 
 func (c Config) checkSecret(s secret.Value) error {
 	if s.IsZero() {
@@ -154,13 +127,6 @@ func (a Auth) check() (faults []error) {
 
 func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
-}
-
-func checkServerName(name string) error {
-	if strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789.-:") != "" {
-		return errors.New("is not a host name")
-	}
-	return nil
 }
 
 // config builds what crypto/tls needs and names every fault with its path.

@@ -68,7 +68,14 @@ func TestSettings(t *testing.T) {
 		{"port 65536", url("https://acme.example:65536/"), "url: has no valid port"},
 		{"port by name", url("https://acme.example:https/"), "url: is not a URL"},
 		{"space in host", url("https://acme example/"), "url: is not a URL"},
-		{"line end", url("https://acme.example/\r\nHost: x"), "url: is not a URL"},
+		{"line end", url("https://acme.example/\r\nHost: x"), "url: must not have control characters"},
+		{"blank at the end", url("https://acme.example/ "), "url: begins or ends with a blank"},
+		{"empty label", url("https://hunter2..example/"), "url: names a host that cannot be: there is nothing between"},
+		{"long label", url("https://" + strings.Repeat("a", 64) + ".example/"), "url: names a host that cannot be: there are more than 63"},
+		{"wildcard", url("https://*.hunter2.example/"), "url: names a host that cannot be: a name has"},
+		{"half an address", url("https://127.1/"), "url: names a host that cannot be: it ends with a number"},
+		{"server name that cannot be", base + "tls: {server_name: a..b}}", "tls.server_name: names a host that cannot be"},
+		{"blank and other script in path and query", url("https://acme.example/a b\u00fc?c=d e\u00fc"), ""},
 		{"bad escape", url("https://acme.example/%zz?hunter2"), "url: is not a URL"},
 		{"endless", url("https://acme.example/" + strings.Repeat("a", 5000)), "url: is not a URL"},
 
@@ -94,7 +101,7 @@ func TestSettings(t *testing.T) {
 		{"cert without key", base + "tls: {cert: " + block(cert) + "}}", "tls.key: is required with tls.cert"},
 		{"key without cert", base + "tls: {key: " + block(key) + "}}", "tls.cert: is required with tls.key"},
 		{"key of another", base + "tls: {cert: " + block(cert) + ", key: " + block(otherKey) + "}}", "tls.cert: is no certificate in PEM form, or tls.key is not its key"},
-		{"server name", base + "tls: {server_name: 'a b'}}", "tls.server_name: is not a host name"},
+		{"server name", base + "tls: {server_name: 'a b'}}", "tls.server_name: names a host that cannot be"},
 		{"tls for http", "{url: 'http://acme.example', allow_http: true, secret: s, tls: {server_name: a}}", "tls: has no meaning for an http url"},
 
 		{"everything at once", "{url: 'http://u:hunter2@acme.example', signing: x, rotate_at: 2026-07-01T09:12:33Z, headers: {Host: x, Content-Type: y}, auth: {basic: {user: 'a:b'}}, tls: {ca: x, key: y}}",
@@ -225,6 +232,50 @@ func TestConfigPrintsNoSecrets(t *testing.T) {
 		for _, s := range []string{testSecret, testHeader, testPassword, testToken} {
 			if strings.Contains(text, s) {
 				t.Errorf("%s shows %q: %s", verb, s, text)
+			}
+		}
+	}
+}
+
+// TestTheRequestLineIsVisibleASCII: what is sent is what the request line may
+// hold, and what a receiver's own rules look at stays as it was written.
+func TestTheRequestLineIsVisibleASCII(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://acme.example":                    "acme.example /",
+		"https://acme.example/a b?c=d e":          "acme.example /a%20b?c=d%20e",
+		"https://acme.example/\u00fc?\u00fc":      "acme.example /%C3%BC?%C3%BC",
+		"https://acme.example/a%2Fb;c+d?e=%2F;f+": "acme.example /a%2Fb;c+d?e=%2F;f+",
+		"https://acme.example/a b%2Fc":            "acme.example /a%20b%2Fc",
+		"https://B\u00fccher.example:8443/":       "xn--bcher-kva.example:8443 /",
+	} {
+		u, err := parseURL(text, false)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		} else if got := u.Host + " " + u.RequestURI(); got != want {
+			t.Errorf("%s is sent to %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestNotesAreAboutShortSecrets(t *testing.T) {
+	for _, c := range []struct {
+		signing, secret, next string
+		want                  []string
+	}{
+		{"terra", "0123456789abcdef", "", nil},
+		{"terra", "s", "", []string{"secret"}},
+		{"terra", "hunter2hunter2", "hunter2", []string{"secret", "next_secret"}},
+		{"terra", "", "", nil}, // Validate's
+		{"standard-webhooks", "hunter2", "", nil},
+	} {
+		notes := Config{Signing: c.signing, Secret: secret.New(c.secret), NextSecret: secret.New(c.next)}.Notes()
+		if len(notes) != len(c.want) {
+			t.Errorf("%+v: %q", c, notes)
+			continue
+		}
+		for i, path := range c.want {
+			if !strings.HasPrefix(notes[i], path+": has fewer than 16 characters") || strings.Contains(notes[i], "hunter2") {
+				t.Errorf("%+v: %q", c, notes)
 			}
 		}
 	}

@@ -22,6 +22,7 @@ var (
 	_ destination.Destination = (*webhook)(nil)
 	_ destination.Explainer   = (*webhook)(nil)
 	_ destination.Branded     = Config{}
+	_ destination.Noter       = Config{}
 )
 
 type webhook struct {

@@ -127,6 +127,7 @@ func readDaemon(path string, raw []byte) *daemon {
 		d.file.Keys = []secret.Value{secret.New("${file:" + defaultKeyFile + "}")}
 	}
 	d.refs = b.resolve(d.doc.root, &d.file, "", d.lookup())
+	d.notes = append(d.notes, d.doc.notes...)
 	(&daemonRules{binder: b, daemon: d}).check()
 	return d
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 )
 
 // daemonRules are what must hold in fantail.yaml beyond the types of its values.
@@ -149,6 +151,8 @@ func (r *daemonRules) egress() {
 		u, err := url.Parse(f.Proxy.Reveal())
 		if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.Port() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 			r.at("egress.proxy", "must be http://host:port or http://user:password@host:port")
+		} else if _, err := endpoint.Host(u.Hostname()); err != nil {
+			r.at("egress.proxy", "%s", err)
 		}
 	}
 	r.require("egress.source", len(f.Source) <= maxSources, "has more than 256 addresses")

@@ -24,7 +24,8 @@ type document struct {
 	file   string
 	root   *yaml.Node // a mapping; nil when the text is not YAML
 	faults []Fault
-	full   bool // there are more faults than are kept: what would only find more may stop
+	notes  []Fault // what is allowed but deserves to be said
+	full   bool    // there are more faults than are kept: what would only find more may stop
 }
 
 // fault notes something that is wrong.
@@ -34,6 +35,13 @@ func (d *document) fault(line int, format string, args ...any) {
 		return
 	}
 	d.faults = append(d.faults, Fault{d.file, line, fmt.Sprintf(format, args...)})
+}
+
+// note is about something that is allowed, in the value at path.
+func (d *document) note(line int, path, message string) {
+	if len(d.notes) < maxFaults {
+		d.notes = append(d.notes, Fault{d.file, max(line, 1), path + ": " + message})
+	}
 }
 
 // done returns the faults in the order of the lines.

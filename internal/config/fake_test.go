@@ -45,6 +45,14 @@ type fakeAuth struct {
 	Password secret.Value `yaml:"password"`
 }
 
+// Notes is about the word that nobody means.
+func (c fakeConfig) Notes() []string {
+	if c.Mode == "fast" {
+		return []string{"mode: is risky"}
+	}
+	return nil
+}
+
 // fakeMode reads its own text.
 type fakeMode string
 

@@ -107,6 +107,9 @@ func secretText(r reference, read func() ([]byte, error)) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("file %s: %w", r.name, err)
 	}
+	if inUTF16(b) {
+		return nil, fmt.Errorf("file %s is UTF-16: save it as UTF-8", r.name)
+	}
 	if line, ok := bytes.CutSuffix(b, []byte("\n")); ok {
 		b = bytes.TrimSuffix(line, []byte("\r"))
 	}
@@ -114,6 +117,13 @@ func secretText(r reference, read func() ([]byte, error)) ([]byte, error) {
 		return nil, fmt.Errorf("file %s is empty", r.name)
 	}
 	return b, nil
+}
+
+// inUTF16 tells whether b is a text of ASCII in UTF-16, with a byte order mark or
+// without one, as PowerShell writes it: every other byte is zero.
+func inUTF16(b []byte) bool {
+	text := bytes.TrimPrefix(bytes.TrimPrefix(b, []byte{0xff, 0xfe}), []byte{0xfe, 0xff})
+	return len(text) > 0 && 2*bytes.Count(text, []byte{0}) >= len(text)
 }
 
 func readEnv(name string) ([]byte, error) {

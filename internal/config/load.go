@@ -46,6 +46,7 @@ func Load(path string, kinds destination.Registry) (*Snapshot, error) {
 	for _, t := range tenants {
 		if dev := t.bind(r); dev != nil {
 			snap.Developers[dev.ID] = dev
+			snap.Notes = append(snap.Notes, sortFaults(t.doc.notes)...)
 		} else {
 			found := t.doc.done()
 			snap.Broken[t.id] = append(snap.Broken[t.id], found...)

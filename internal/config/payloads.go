@@ -1,13 +1,13 @@
 package config
 
 import (
-	"net/url"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp"
+	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -29,6 +29,9 @@ func (f *payloadsFile) settings(dir string) Payloads {
 	p := Payloads{S3: f.S3, GCS: f.GCS}
 	if f.Dir != nil {
 		p.Dir = &PayloadDir{Path: absolute(dir, f.Dir.Path), PublicURL: f.Dir.PublicURL, Listen: f.Dir.Listen}
+		if u, err := endpoint.Parse(f.Dir.PublicURL, true); err == nil {
+			p.Dir.PublicURL = u.String()
+		}
 	}
 	return p
 }
@@ -67,9 +70,9 @@ func (r *daemonRules) shortLinks(path, whose string) {
 
 func (r *daemonRules) payloadDir(d *payloadDirFile) {
 	r.require("payloads.dir.path", d.Path != "", "must name a folder")
-	u, err := url.Parse(d.PublicURL)
-	good := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "" && !strings.ContainsAny(d.PublicURL, "?#")
-	r.require("payloads.dir.public_url", good, "must be the http or https address that links begin with, as https://events.example.com")
+	u, err := endpoint.Parse(d.PublicURL, true)
+	good := err == nil && !strings.Contains(d.PublicURL, "?")
+	r.require("payloads.dir.public_url", good, "must be the http or https address that links begin with, as https://events.example.com"+because(err))
 	if d.Listen != "" {
 		_, fault := judgeListen(d.Listen)
 		r.require("payloads.dir.listen", fault == "", fault)
@@ -80,6 +83,14 @@ func (r *daemonRules) payloadDir(d *payloadDirFile) {
 			r.daemon.note("payloads.dir.public_url", "payloads and links to them travel in clear: set tls, or use a proxy that does")
 		}
 	}
+}
+
+// because is what is wrong with the address that an error is about.
+func because(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": it " + err.Error()
 }
 
 // partOf turns the error of settings that are part of fantail.yaml, which may

@@ -81,6 +81,9 @@ func (b *binder) resolve(n *yaml.Node, into any, path string, look lookup) map[s
 			b.fault(secretNode(n, at, text), join(path, plainPath(at)), "%s", err.Error())
 			return nil
 		}
+		for _, odd := range oddities(literal) {
+			b.doc.note(secretNode(n, at, text).Line, b.prefix+join(path, plainPath(at)), odd)
+		}
 		*v = secret.New(literal)
 		return nil
 	})

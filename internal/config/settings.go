@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -28,6 +29,7 @@ func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node
 	var s bound
 	b.moved, b.opaque = engineKeys, nil // as a whole the settings were opaque to the engine
 	var branded error
+	var notes []string
 	open, err := def.Bind(func(into any) error {
 		b.bind(n, into, "settings")
 		s.refs = b.resolve(n, into, "settings", look)
@@ -40,6 +42,9 @@ func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node
 		if c, ok := into.(destination.Ambienter); ok {
 			s.ambient = c.NeedsAmbient()
 		}
+		if c, ok := into.(destination.Noter); ok {
+			notes = c.Notes()
+		}
 		owner, ok := into.(destination.PayloadOwner)
 		s.links = def.Traits.Links && !(ok && owner.OwnPayloads())
 		return nil
@@ -49,6 +54,10 @@ func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node
 	}
 	if len(b.failed) == before && err == nil {
 		s.open = open
+		for _, note := range notes {
+			path, message, _ := strings.Cut(note, ": ")
+			b.doc.note(lineOf(n, path), b.prefix+join("settings", path), message)
+		}
 	}
 	return s
 }

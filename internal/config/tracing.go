@@ -4,11 +4,11 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -32,8 +32,10 @@ const tracesPath = "/v1/traces"
 
 func (f *tracingFile) settings() Tracing {
 	t := Tracing(*f)
-	if u, err := url.Parse(t.Endpoint); err == nil && u.Host != "" && (u.Path == "" || u.Path == "/") {
-		u.Path = tracesPath
+	if u, err := endpoint.Parse(t.Endpoint, true); err == nil {
+		if u.Path == "" || u.Path == "/" {
+			u.Path = tracesPath
+		}
 		t.Endpoint = u.String()
 	}
 	return t
@@ -47,16 +49,16 @@ func (r *daemonRules) tracing() {
 	if _, section := find(r.doc.root, "tracing"); section == nil || !r.ok("tracing.endpoint") {
 		return
 	}
-	u, err := url.Parse(f.Endpoint)
+	u, err := endpoint.Parse(f.Endpoint, true)
 	switch {
 	case f.Endpoint == "":
 		r.at("tracing.endpoint", "is required: without tracing, leave out the whole of tracing")
 		return
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Opaque != "":
-		r.at("tracing.endpoint", "must be a URL, as http://127.0.0.1:4318 or https://collector.example.net/v1/traces")
+	case err != nil:
+		r.at("tracing.endpoint", "must be a URL, as http://127.0.0.1:4318 or https://collector.example.net/v1/traces%s", because(err))
 		return
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		r.at("tracing.endpoint", "must have no user, query or fragment: credentials belong into tracing.headers")
+	case strings.Contains(f.Endpoint, "?"):
+		r.at("tracing.endpoint", "must have no query: credentials belong into tracing.headers")
 		return
 	}
 	if loopback, _ := judgeListen(net.JoinHostPort(u.Hostname(), "0")); !loopback && u.Scheme == "http" && len(f.Headers) > 0 {

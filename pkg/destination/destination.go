@@ -127,6 +127,13 @@ type Branded interface{ ValidateBrand(brand string) error }
 // (`ambient`).
 type Ambienter interface{ NeedsAmbient() bool }
 
+// Noter is what a kind's settings implement of which some are allowed but hardly
+// meant. Each note begins with the path of its setting, as faults do, says what
+// to do, and shows no secret. Notes is asked of settings that are not validated
+// yet. The form of every secret (a blank at its end, quotes around it, a name
+// that was never replaced) is the engine's to look at, not a kind's.
+type Noter interface{ Notes() []string }
+
 // PayloadOwner is what the settings of a kind with Traits.Links implement that
 // may name a bucket of their own, so that the operator's payload store is not
 // needed and Deps.Payloads may be nil.

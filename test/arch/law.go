@@ -16,6 +16,7 @@ var law = map[string][]string{
 	"pkg/exchange":                    {},
 	"pkg/exchange/exchangetest":       {"pkg/exchange"},
 	"pkg/retryafter":                  {},
+	"pkg/endpoint":                    {},
 	"pkg/destination":                 {"pkg"},
 	"pkg/client":                      {"pkg"},
 	"pkg/cloud":                       {"pkg"},

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"testing"
 )
 
 // port is a loopback port that no other process gets: a socket is bound to it
@@ -35,6 +36,18 @@ func reserve() (port, error) {
 		return port{}, fmt.Errorf("reserve a port: %w", err)
 	}
 	return port{name.(*syscall.SockaddrInet4).Port, fd}, nil
+}
+
+// Address is a loopback address, host:port, that stays the test's own until it
+// ends: for a process that the test starts by itself.
+func Address(tb testing.TB) string {
+	tb.Helper()
+	p, err := reserve()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(p.release)
+	return p.addr()
 }
 
 // release gives the port back. A server that may be started again keeps it.

@@ -3,13 +3,12 @@ package sqltables
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -57,8 +56,6 @@ type Host struct {
 
 func (h Host) String() string { return net.JoinHostPort(h.Name, strconv.Itoa(int(h.Port))) }
 
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}$`)
-
 // maxHosts is how many servers one database may have.
 const maxHosts = 16
 
@@ -78,8 +75,11 @@ func Hosts(list string, port uint16) (all []Host, err error) {
 			h = Host{name, uint16(n)}
 		}
 		h.Name = strings.TrimSuffix(strings.TrimPrefix(h.Name, "["), "]")
-		if a, err := netip.ParseAddr(h.Name); (err != nil || a.Zone() != "") && !hostName.MatchString(h.Name) {
+		if strings.ContainsAny(h.Name, "/%") {
 			return nil, errors.New("must be host names or addresses, with commas between them: no unix sockets, no zones")
+		}
+		if h.Name, err = endpoint.Host(h.Name); err != nil {
+			return nil, err
 		}
 		if all = append(all, h); len(all) > maxHosts {
 			return nil, errors.New("must be 16 hosts at most")

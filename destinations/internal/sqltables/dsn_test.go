@@ -49,6 +49,12 @@ func TestHosts(t *testing.T) {
 		strings.Repeat("a", 254):       "",
 		"a\x00":                        "",
 		"a\n":                          "",
+		"a..b":                         "",
+		"*.b":                          "",
+		"a-.b":                         "",
+		"127.1":                        "",
+		"b\u00fccher":                  "xn--bcher-kva:5432",
+		"my_db.":                       "my_db.:5432",
 	} {
 		hosts, err := Hosts(list, 5432)
 		var got []string
@@ -57,6 +63,14 @@ func TestHosts(t *testing.T) {
 		}
 		if err == nil != (want != "") || err == nil && strings.Join(got, " ") != want {
 			t.Errorf("%.40q: %q, %v; want %q", list, got, err, want)
+		}
+	}
+}
+
+func TestServerName(t *testing.T) {
+	for name, good := range map[string]bool{"": true, "db.example": true, "10.0.0.1": true, "a..b": false, "*.b": false, "a b": false} {
+		if _, err := (TLS{Mode: VerifyFull, ServerName: name}).Config("h"); (err == nil) != good || err != nil && !strings.HasPrefix(err.Error(), "tls.server_name: names a host that cannot be") {
+			t.Errorf("%q: %v", name, err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -36,6 +37,9 @@ func (t TLS) Config(host string) (*tls.Config, error) {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
 	if t.ServerName != "" {
 		cfg.ServerName = t.ServerName
+	}
+	if _, err := endpoint.Host(t.ServerName); t.ServerName != "" && err != nil {
+		at("server_name", err.Error())
 	}
 	switch t.Mode {
 	case Disable:

@@ -7,11 +7,10 @@ package aws
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 
+	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -92,29 +91,14 @@ func checkEndpoint(text string, allowHTTP bool) error {
 	if text == "" {
 		return nil
 	}
-	u, err := url.Parse(text)
+	_, err := endpoint.Parse(text, allowHTTP)
 	switch {
-	case err != nil || len(text) > 2048:
-		return errors.New("is not a URL")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return errors.New("must begin with https://")
-	case u.User != nil:
-		return errors.New("must not hold credentials: move them to access_key_id and secret_access_key")
-	case u.Hostname() == "" || u.Opaque != "":
-		return errors.New("names no host")
-	case strings.Contains(u.Host, "%"):
-		return errors.New("must not name a zone")
-	case !visibleForm.MatchString(u.Host): // net/http would turn it into two different names
-		return errors.New("names a host in another script: write it in its xn-- form")
-	case strings.ContainsAny(text, "?#"):
-		return errors.New("must have neither a query nor a fragment")
-	case u.Scheme == "http" && !allowHTTP:
-		return errors.New("must be https: plain http needs allow_http: true")
-	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return errors.New("has no valid port")
-		}
+	case err != nil:
+		return err
+	case strings.Contains(text, "?"):
+		return errors.New("must not have a query")
+	case !visibleForm.MatchString(text): // the SDK is given the text
+		return errors.New("must have visible ASCII characters only: write a host in another script in its xn-- form")
 	}
 	return nil
 }

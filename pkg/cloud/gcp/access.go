@@ -8,10 +8,9 @@ import (
 	"net"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
-	"unicode"
 
+	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -63,9 +62,9 @@ func (a Access) Validate() error {
 
 func (a Access) endpoint() (*url.URL, error) {
 	if a.Endpoint == "" {
-		return parseURL(DefaultEndpoint, false)
+		return endpoint.Parse(DefaultEndpoint, false)
 	}
-	u, err := parseURL(a.Endpoint, a.AllowHTTP)
+	u, err := endpoint.Parse(a.Endpoint, a.AllowHTTP)
 	if err != nil {
 		return nil, err
 	}
@@ -73,33 +72,6 @@ func (a Access) endpoint() (*url.URL, error) {
 		return nil, errors.New("must be a scheme and a host only: https://host or https://host:port")
 	}
 	u.Path = ""
-	return u, nil
-}
-
-// parseURL reads an address to send credentials to. Its errors never show the text.
-func parseURL(text string, allowHTTP bool) (*url.URL, error) {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || len(text) > 2048:
-		return nil, errors.New("is not a URL")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("must begin with https://")
-	case u.User != nil:
-		return nil, errors.New("must not hold credentials")
-	case u.Hostname() == "" || u.Opaque != "" || strings.Contains(u.Host, "%"):
-		return nil, errors.New("names no host")
-	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }): // net/http would turn it into two different names
-		return nil, errors.New("names a host in another script: write it in its xn-- form")
-	case strings.Contains(text, "#"):
-		return nil, errors.New("must not have a fragment")
-	case u.Scheme == "http" && !allowHTTP:
-		return nil, errors.New("must be https: plain http, over which tokens go in the clear, needs allow_http: true")
-	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, errors.New("has no valid port")
-		}
-	}
 	return u, nil
 }
 

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 )
 
 // account is a service account with its private key.
@@ -60,7 +62,7 @@ func parseAccount(text string, allowHTTP bool) (*account, error) {
 	if f.TokenURI == "" {
 		f.TokenURI = defaultTokenURI
 	}
-	u, err := parseURL(f.TokenURI, allowHTTP)
+	u, err := endpoint.Parse(f.TokenURI, allowHTTP)
 	if err != nil {
 		return nil, errors.New("token_uri " + err.Error())
 	}

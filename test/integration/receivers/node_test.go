@@ -48,7 +48,7 @@ func installed(t *testing.T) {
 	}
 	var manifest struct{ Dependencies map[string]string }
 	read(t, "package.json", &manifest)
-	if len(manifest.Dependencies) != 3 {
+	if len(manifest.Dependencies) != 5 {
 		t.Fatalf("package.json names %d libraries", len(manifest.Dependencies))
 	}
 	for name, want := range manifest.Dependencies {
