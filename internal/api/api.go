@@ -52,7 +52,8 @@ type Daemon interface {
 	// Names returns the destinations ever registered, as they are now.
 	Names() *Names
 	// Reload reads the settings again and returns which of them wait for the next
-	// start. Its error is shown to who asked: all the faults.
+	// start. Its error is shown to who asked: all the faults. With *Refused
+	// everything else is in force.
 	Reload(ctx context.Context) (waiting []string, err error)
 	// Backup writes a consistent copy of the store to dir, which must not exist.
 	Backup(ctx context.Context, dir string) error

@@ -288,6 +288,13 @@ func TestReloadShowsEveryFault(t *testing.T) {
 	if got.into(t, &p); got.status != 422 || p.Error.Code != "invalid_settings" || p.Error.Message != r.daemon.reload.Error() {
 		t.Errorf("got %s", got)
 	}
+	r.daemon.waiting = []string{"egress"}
+	r.daemon.reload = &Refused{Developers: []string{"acme"}, Lines: []string{"developer acme: faulty settings:", "acme.yaml:3: one"}}
+	got = r.do("POST", "/v1/reload", "")
+	want := "the settings are in force, but not those of acme:\ndeveloper acme: faulty settings:\nacme.yaml:3: one\nat the next start: egress"
+	if got.into(t, &p); got.status != 422 || p.Error.Code != "developers_refused" || p.Error.Message != want {
+		t.Errorf("got %s", got)
+	}
 }
 
 func TestBackup(t *testing.T) {

@@ -15,7 +15,7 @@ func (a *App) observe() {
 	})
 	build.Set(1)
 	a.broken = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "fantail_broken_settings", Help: "1 for each developer whose settings were refused, or could not be opened, at the start.",
+		Name: "fantail_broken_settings", Help: "1 for each developer whose settings were refused, or could not be opened, at the start or the last reload.",
 	}, []string{"developer"})
 	a.metrics.MustRegister(build, a.broken, a.checks.board,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_store_bytes", Help: "Bytes of the store on disk."},

@@ -60,9 +60,11 @@ func (c *Client) Erase(ctx context.Context, developer, user string) (Erased, err
 	return e, err
 }
 
-// Reload makes the daemon read its settings again: all of them or, when
-// anything is wrong, none; the *Error then lists every fault. waiting names
-// changed settings of the daemon that take effect at its next start.
+// Reload makes the daemon read its settings again. waiting names changed settings
+// of the daemon that take effect at its next start. What is refused is an *Error
+// that lists every fault: with the code invalid_settings nothing has changed, with
+// developers_refused everything is in force but the settings of those developers,
+// who go on as before.
 func (c *Client) Reload(ctx context.Context) (waiting []string, err error) {
 	r, err := post("/v1/reload", nil)
 	if err != nil {
