@@ -78,9 +78,12 @@ func (a *App) admit(ctx context.Context, snap *config.Snapshot) (opened opening,
 	}
 	slices.SortFunc(refused, func(x, y refusal) int { return cmp.Compare(x.developer, y.developer) })
 	for i := range refused {
+		if ctx.Err() != nil {
+			break
+		}
 		a.fallBack(ctx, snap, opened, running, &refused[i])
 	}
-	if ctx.Err() != nil { // then it was no fault of the settings
+	if ctx.Err() != nil { // what was not opened then is no fault of its developer
 		return opened, nil, context.Cause(ctx)
 	}
 	return opened, refused, nil

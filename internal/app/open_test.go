@@ -1,6 +1,11 @@
 package app
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +103,31 @@ func TestFailedStartClosesWhatItOpened(t *testing.T) {
 	}
 	if opened, closed := h.counts(); opened != 2 || closed != 1 {
 		t.Errorf("%d opened, %d closed: one runs", opened, closed)
+	}
+}
+
+// A signal ends a start too, however many destinations there are to open.
+func TestStartEndsWithItsContext(t *testing.T) {
+	h := newHome(t)
+	for i := range 20 {
+		h.developer(fmt.Sprintf("dev%d", i), "a", "")
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("stopped")
+	h.onOpen = func() {
+		if len(h.opened) == 3 {
+			cancel(why)
+		}
+	}
+	_, err := New(ctx, Options{Config: filepath.Join(h.dir, "fantail.yaml"), Kinds: h.kinds(), Log: slog.New(slog.NewTextHandler(h, nil))})
+	if !errors.Is(err, why) {
+		t.Errorf("start: %v", err)
+	}
+	if opened, closed := h.counts(); opened != 3 || closed != 3 {
+		t.Errorf("%d opened, %d closed", opened, closed)
+	}
+	if strings.Contains(h.logged(), "are not used") {
+		t.Error("the end is taken for a fault of the settings")
 	}
 }
 
