@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -156,4 +157,25 @@ func TestAllowanceHoldsForWhatWaitsForBytes(t *testing.T) {
 			t.Errorf("%d small ones", len(b.seen()))
 		}
 	})
+}
+
+// A timer that fires late costs no throughput, and idling saves up nothing.
+func TestAllowanceMakesUpForALateTimer(t *testing.T) {
+	s := New(Options{Limits: Limits{PerDeveloper: 100}})
+	d := s.dest(1, store.DestinationKey{Developer: "acme", Name: "a", Kind: "fake"})
+	l := d.lane(1)
+	const ms = int64(time.Millisecond)
+	s.spend(d.dev, 1, instant{mono: 1000 * ms})
+	s.ring.set(l, true)
+	s.allow(d.dev) // at 1014
+	s.spend(d.dev, 1, instant{mono: 1014 * ms})
+	if at := d.dev.allowance.rate.at; at != 1020*ms {
+		t.Errorf("the next attempt is at %d ms, want 1020", at/ms)
+	}
+	s.ring.set(l, false)
+	s.allow(d.dev) // nobody waits
+	s.spend(d.dev, 1, instant{mono: 1034 * ms})
+	if at := d.dev.allowance.rate.at; at != 1044*ms {
+		t.Errorf("the next attempt is at %d ms, want 1044", at/ms)
+	}
 }
