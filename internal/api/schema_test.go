@@ -125,7 +125,7 @@ func checkType(types, v any) error {
 			is = "integer"
 		}
 	}
-	if !slices.Contains(list, any(is)) {
+	if !slices.Contains(list, any(is)) && !(is == "integer" && slices.Contains(list, any("number"))) {
 		return fmt.Errorf("%v is a %s, want %v", v, is, types)
 	}
 	return nil

@@ -256,3 +256,45 @@ func TestShortestWaitHoldsForWhatWasFrozenBefore(t *testing.T) {
 		t.Errorf("schedule %v, of %v", s, d.Schedule)
 	}
 }
+
+// The limits that are shown are those that hold: what is built in follows at the
+// next start, what files are judged by at once.
+func TestLimitsThatHoldAreShown(t *testing.T) {
+	h := newHome(t)
+	h.developer("acme", "a", "")
+	d := h.start()
+	for _, c := range []struct {
+		do           func()
+		destinations int
+		attempts     float64
+	}{
+		{func() {}, 1000, 0},
+		{func() {
+			h.settings("limits: { per_developer: { destinations: 7, attempts: 50/s } }\n")
+			if waiting, err := d.App.Reload(t.Context()); err != nil || strings.Join(waiting, " ") != "limits" {
+				t.Errorf("waiting %v, %v", waiting, err)
+			}
+		}, 7, 0},
+		{func() {
+			if err := d.stop(); err != nil {
+				t.Fatal(err)
+			}
+			d = h.start()
+		}, 7, 50},
+	} {
+		c.do()
+		l, err := d.Client.Limits(t.Context())
+		if err != nil || l.PerDeveloper.Destinations != c.destinations || l.PerDeveloper.Attempts != c.attempts || l.PerDeveloper.ShortestWait != 1000 || l.InFlight != 1024 {
+			t.Errorf("limits %+v, %v", l, err)
+		}
+		for setting, want := range map[string]float64{"limits.per_developer.destinations": float64(c.destinations), "limits.per_developer.attempts": c.attempts, "limits.per_developer.shortest_wait": 1} {
+			if got := value(t, d.App, "fantail_limit", setting); got != want {
+				t.Errorf("fantail_limit of %s is %v, want %v", setting, got, want)
+			}
+		}
+	}
+	h.settings("limits: { per_developer: { destinations: 8, attempts: 50/s, shortest_wait: 2s } }\n")
+	if waiting, err := d.App.Reload(t.Context()); err != nil || len(waiting) > 0 {
+		t.Errorf("waiting %v, %v", waiting, err)
+	}
+}

@@ -96,6 +96,29 @@ func (c *Client) Egress(ctx context.Context) (Egress, error) {
 	return e, err
 }
 
+// Limits are the operator's bounds; 0 is no limit. Sizes are bytes, rates are of a second.
+type Limits struct {
+	Body          int64 `json:"body"`
+	InFlight      int   `json:"in_flight"`
+	InFlightBytes int64 `json:"in_flight_bytes"`
+	PerDeveloper  struct {
+		Rate         float64 `json:"rate"` // events handed in
+		Pending      int64   `json:"pending"`
+		Bytes        int64   `json:"bytes"`
+		Destinations int     `json:"destinations"`
+		Attempts     float64 `json:"attempts"`
+		ShortestWait int64   `json:"shortest_wait_ms"`
+		KeyBits      int     `json:"key_bits"` // of RSA keys in settings
+	} `json:"per_developer"`
+}
+
+// Limits returns the limits that the daemon holds to now.
+func (c *Client) Limits(ctx context.Context) (Limits, error) {
+	var l Limits
+	err := c.fetch(ctx, get("/v1/limits", nil), &l)
+	return l, err
+}
+
 // Metrics returns the daemon's metrics in the text format of Prometheus.
 func (c *Client) Metrics(ctx context.Context) ([]byte, error) { return c.text(ctx, "/metrics") }
 
