@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-51f8da91/fantail/pkg/endpoint"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/clienttls"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/pkg/signature"
 )
@@ -132,27 +133,5 @@ func hasControl(s string) bool {
 // config builds what crypto/tls needs and names every fault with its path.
 func (t TLS) config() (*tls.Config, []error) {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	var faults []error
-	if !t.CA.IsZero() {
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM([]byte(t.CA.Reveal())) {
-			faults = append(faults, errors.New("tls.ca: holds no certificate in PEM form"))
-		}
-	}
-	switch {
-	case t.Cert.IsZero() && t.Key.IsZero():
-	case t.Key.IsZero():
-		faults = append(faults, errors.New("tls.key: is required with tls.cert"))
-	case t.Cert.IsZero():
-		faults = append(faults, errors.New("tls.cert: is required with tls.key"))
-	default:
-		pair, err := tls.X509KeyPair([]byte(t.Cert.Reveal()), []byte(t.Key.Reveal()))
-		if err != nil {
-			// The library's text is about the form of the PEM, not its content,
-			// but nobody promises that.
-			faults = append(faults, errors.New("tls.cert: is no certificate in PEM form, or tls.key is not its key"))
-		}
-		cfg.Certificates = []tls.Certificate{pair}
-	}
-	return cfg, faults
+	return cfg, clienttls.Fill(cfg, t.CA, t.Cert, t.Key)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -53,8 +54,11 @@ type Daemon interface {
 	// Names returns the destinations ever registered, as they are now.
 	Names() *Names
 	// Reload reads the settings again and returns which of them wait for the next
-	// start. Its error is shown to who asked: all the faults.
+	// start. Its error is shown to who asked: all the faults. With *Refused
+	// everything else is in force.
 	Reload(ctx context.Context) (waiting []string, err error)
+	// Limits returns the bounds that are in force.
+	Limits() config.Limits
 	// Backup writes a consistent copy of the store to dir, which must not exist.
 	Backup(ctx context.Context, dir string) error
 	// Health returns what keeps the daemon from working, and what is amiss

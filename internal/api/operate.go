@@ -3,9 +3,11 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -46,17 +48,36 @@ func (a *API) erase(c *call) error {
 	}{report.Events, report.Cancelled})
 }
 
-// reload reads the settings again: all of them, or none and every fault.
+// Refused is the error of a reload that took over everything but the settings of
+// some developers, who go on as Lines say.
+type Refused struct {
+	Developers []string
+	Lines      []string // what became of each developer, and below it the faults: file:line: message
+}
+
+func (r *Refused) Error() string {
+	return fmt.Sprintf("the settings are in force, but not those of %s:\n%s", strings.Join(r.Developers, ", "), strings.Join(r.Lines, "\n"))
+}
+
+// reload reads the settings again: fantail.yaml as a whole, or nothing and every
+// fault, and each developer for themselves.
 func (a *API) reload(c *call) error {
 	if err := errors.Join(c.whole(), c.decode(&struct{}{})); err != nil {
 		return err
 	}
 	// Half done because a client hung up is worse than done unseen.
 	waiting, err := a.Daemon.Reload(context.WithoutCancel(c.r.Context()))
-	if err != nil {
+	refused, partly := errors.AsType[*Refused](err)
+	if err != nil && !partly {
 		return refuse(422, "invalid_settings", err.Error())
 	}
 	a.Log.Info("settings were reloaded over the API", "by", c.who.name)
+	if partly {
+		if len(waiting) > 0 {
+			refused.Lines = append(refused.Lines, "at the next start: "+strings.Join(waiting, ", "))
+		}
+		return refuse(422, "developers_refused", refused.Error())
+	}
 	return c.json(200, struct {
 		Reloaded bool     `json:"reloaded"`
 		Waiting  []string `json:"at_next_start,omitempty"`

@@ -289,6 +289,13 @@ func TestReloadShowsEveryFault(t *testing.T) {
 	if got.into(t, &p); got.status != 422 || p.Error.Code != "invalid_settings" || p.Error.Message != r.daemon.reload.Error() {
 		t.Errorf("got %s", got)
 	}
+	r.daemon.waiting = []string{"egress"}
+	r.daemon.reload = &Refused{Developers: []string{"acme"}, Lines: []string{"developer acme: faulty settings:", "acme.yaml:3: one"}}
+	got = r.do("POST", "/v1/reload", "")
+	want := "the settings are in force, but not those of acme:\ndeveloper acme: faulty settings:\nacme.yaml:3: one\nat the next start: egress"
+	if got.into(t, &p); got.status != 422 || p.Error.Code != "developers_refused" || p.Error.Message != want {
+		t.Errorf("got %s", got)
+	}
 }
 
 func TestBackup(t *testing.T) {
@@ -318,6 +325,14 @@ func TestBackup(t *testing.T) {
 		if got := r.do("POST", "/v1/backup", `{"dir":"/copy"}`); got.status != status {
 			t.Errorf("%v: %s, want %d", err, got, status)
 		}
+	}
+}
+
+func TestLimitsAreShown(t *testing.T) {
+	r := newRig(t, setup{})
+	const want = `{"body":1048576,"in_flight":7,"in_flight_bytes":4194304,"per_developer":{"rate":0.5,"pending":9,"bytes":8,"destinations":1000,"attempts":50,"shortest_wait_ms":1000,"key_bits":8192}}` + "\n"
+	if got := r.do("GET", "/v1/limits", ""); string(got.body) != want {
+		t.Errorf("limits %s", got)
 	}
 }
 

@@ -58,6 +58,7 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"reload":            {"Reload": func() { _, _ = c.Reload(ctx) }},
 		"backup":            {"Backup": func() { _ = c.Backup(ctx, "/copy") }},
 		"getEgress":         {"Egress": func() { _, _ = c.Egress(ctx) }},
+		"getLimits":         {"Limits": func() { _, _ = c.Limits(ctx) }},
 		"getMetrics":        {"Metrics": func() { _, _ = c.Metrics(ctx) }},
 		"getHealth":         {"Healthy": func() { _ = c.Healthy(ctx) }},
 		"getReadiness":      {"Readiness": func() { _, _ = c.Readiness(ctx) }, "Ready": func() { _ = c.Ready(ctx) }},

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/payload"
@@ -300,6 +301,11 @@ type daemon struct {
 
 var _ Daemon = (*daemon)(nil)
 
+func (d *daemon) Limits() config.Limits {
+	return config.Limits{Body: 1 << 20, InFlight: 7, InFlightBytes: 4 << 20, PerDeveloper: config.PerDeveloper{
+		Rate: 0.5, Pending: 9, Bytes: 8, Destinations: 1000, Attempts: 50, ShortestWait: time.Second,
+	}}
+}
 func (d *daemon) Names() *Names                            { return d.names }
 func (d *daemon) Reload(context.Context) ([]string, error) { return d.waiting, d.reload }
 func (d *daemon) Backup(ctx context.Context, dir string) error {

@@ -58,6 +58,7 @@ var routes = map[string]endpoint{
 	"/v1/reload":                           {"POST": {canOperate, (*API).reload, nil}},
 	"/v1/backup":                           {"POST": {canOperate, (*API).backup, nil}},
 	"/v1/egress":                           {"GET": {canRead, (*API).egress, nil}},
+	"/v1/limits":                           {"GET": {canRead, (*API).limits, nil}},
 	"/metrics":                             {"GET": {canRead, (*API).metrics, params{"name[]*"}}},
 	"/healthz":                             {"GET": {anyone, (*API).healthz, anyQuery}},
 	"/readyz":                              {"GET": {anyone, (*API).readyz, anyQuery}},

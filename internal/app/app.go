@@ -1,5 +1,5 @@
 // Package app puts the daemon together: it builds everything before anything
-// runs, serves, reloads all or nothing, and takes apart in reverse order.
+// runs, serves, reloads each developer for themselves, and takes apart in reverse order.
 package app
 
 import (
@@ -100,7 +100,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err := ensureKey(o.Config, o.Kinds, o.Log); err != nil {
 		return nil, err
 	}
-	snapshot, loadErr := config.Load(o.Config, o.Kinds)
+	snapshot, loadErr := config.LoadContext(ctx, o.Config, o.Kinds)
 	if snapshot == nil {
 		return nil, loadErr
 	}

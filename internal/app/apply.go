@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -24,89 +23,31 @@ const (
 	sealDeveloper = "developer"
 )
 
-// start applies the first reading of the settings. A developer whose file is
-// faulty, or whose destinations cannot be opened, goes on with his last good
-// settings, or, when there are none, has his events kept without a destination:
-// nothing that others sent him is lost.
-func (a *App) start(ctx context.Context, snap *config.Snapshot) (err error) {
+// start applies the first reading of the settings.
+func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	a.note(snap)
-	opened := opening{}
-	defer func() {
-		if err != nil {
-			opened.close()
-		}
-	}()
-	faulty := make(map[string]fault, len(snap.Broken))
-	for id, dev := range snap.Developers {
-		if err := a.openDeveloper(opened, dev, &snap.Daemon); err != nil {
-			faulty[id] = fault{"destinations that cannot be opened", []error{err}}
-		}
-	}
-	for id, faults := range snap.Broken {
-		f := fault{what: "faulty settings"}
-		for _, err := range faults {
-			f.errs = append(f.errs, err)
-		}
-		faulty[id] = f
-	}
-	var problems []string
-	for _, id := range slices.Sorted(maps.Keys(faulty)) {
-		problems = append(problems, a.fallBack(ctx, snap, opened, id, faulty[id]))
-	}
-	return a.apply(ctx, snap, opened, slices.Collect(maps.Keys(faulty)), problems)
+	_, err := a.takeOver(ctx, snap)
+	return err
 }
 
-// fault is why a developer's settings are not used.
-type fault struct {
-	what string
-	errs []error
-}
-
-// fallBack puts something in the place of a developer's settings that are not
-// used, and says what.
-func (a *App) fallBack(ctx context.Context, snap *config.Snapshot, opened opening, id string, f fault) string {
-	for _, err := range f.errs {
-		a.log.Error("settings of a developer are not used", "developer", id, "because", f.what, "fault", err.Error())
-	}
-	problem := "developer " + id + ": " + f.what
-	last, err := a.lastGood(ctx, snap.Keys, id)
-	if err == nil {
-		err = a.openDeveloper(opened, last, &snap.Daemon)
-	}
-	switch {
-	case err == nil:
-		snap.Developers[id] = last
-		return problem + ", running on the last good ones: " + f.errs[0].Error()
-	case !errors.Is(err, store.ErrNotFound):
-		problem += fmt.Sprintf(", and the last good ones cannot be used (%v)", err)
-	}
-	snap.Developers[id] = &config.Developer{ID: id}
-	return problem + ", events are kept without a destination: " + f.errs[0].Error()
-}
-
-// Reload reads the settings again and swaps them in whole, or changes nothing
-// and returns every fault (config.Faults). waiting names what was built in at
-// the start and differs now.
+// Reload reads the settings again. fantail.yaml is taken over as a whole or, when
+// it has a fault, nothing changes (config.Faults). Developers are taken over each
+// for themselves; when some are refused the error is *api.Refused and all others
+// are in force. waiting names what was built in at the start and differs now.
 func (a *App) Reload(ctx context.Context) (waiting []string, err error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	snap, err := config.Load(a.config, a.kinds)
-	if err != nil {
+	snap, err := config.LoadContext(ctx, a.config, a.kinds)
+	if snap == nil {
 		return nil, err
 	}
 	cert, err := readCertificate(&snap.Daemon)
 	if err != nil {
 		return nil, err
 	}
-	a.note(snap)
-	opened, err := a.openChanged(snap)
-	if err == nil {
-		err = a.apply(ctx, snap, opened, nil, nil)
-	}
+	refused, err := a.takeOver(ctx, snap)
 	if err != nil {
-		opened.close()
 		return nil, err
 	}
 	if cert != nil {
@@ -116,8 +57,26 @@ func (a *App) Reload(ctx context.Context) (waiting []string, err error) {
 	for _, key := range waiting {
 		a.log.Warn("a changed setting takes effect at the next start", "setting", key)
 	}
-	a.log.Info("settings reloaded", "developers", len(snap.Developers))
+	a.log.Info("settings reloaded", "developers", len(snap.Developers), "refused", len(refused))
+	if len(refused) > 0 {
+		return waiting, refusedError(refused)
+	}
 	return waiting, nil
+}
+
+// takeOver puts a reading of the settings in force, and returns which developers'
+// are not used.
+func (a *App) takeOver(ctx context.Context, snap *config.Snapshot) ([]refusal, error) {
+	a.note(snap)
+	opened, refused, err := a.admit(ctx, snap)
+	if err == nil {
+		err = a.apply(ctx, snap, opened, refused)
+	}
+	if err != nil {
+		opened.close()
+		return nil, err
+	}
+	return refused, nil
 }
 
 // note logs what is allowed in the settings but worth saying.
@@ -129,8 +88,9 @@ func (a *App) note(snap *config.Snapshot) {
 
 // apply puts the settings in force, with the destinations of them that are
 // opened; the others run already. It does everything that can fail before it
-// touches what runs. broken are the developers who do not run on their files.
-func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, broken, problems []string) error {
+// touches what runs.
+func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, refused []refusal) error {
+	broken, problems := brokenBy(refused)
 	keys, wanted := entries(snap)
 	ids, err := a.store.Register(ctx, keys)
 	if err != nil {
@@ -157,7 +117,7 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	for n, r := range registered {
 		targets[n] = delivery.Target{ID: r.ID, Key: r.DestinationKey, State: r.State}
 		if i, ok := byID[r.ID]; ok {
-			targets[n].Current, targets[n].Disabled = settingsOf(wanted[i]), !wanted[i].Enabled
+			targets[n].Current, targets[n].Disabled = settingsOf(wanted[i], &snap.Daemon), !wanted[i].Enabled
 			targets[n].Current.Destination = opened[wanted[i]] // nil: the scheduler has it open already
 		} else {
 			targets[n].Removed = true
@@ -172,6 +132,7 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	for _, id := range broken {
 		a.broken.WithLabelValues(id).Set(1)
 	}
+	a.forgetRemoved(ctx, snap, registered)
 	return nil
 }
 
@@ -186,9 +147,11 @@ func entries(snap *config.Snapshot) (keys []store.DestinationKey, wanted []*conf
 	return keys, wanted
 }
 
-func settingsOf(d *config.Destination) *delivery.Settings {
+// settingsOf returns what d is delivered with. The operator's shortest wait holds
+// for settings that were frozen, or good, before it was set, too.
+func settingsOf(d *config.Destination, daemon *config.Daemon) *delivery.Settings {
 	return &delivery.Settings{
-		Hash: d.Hash, Schedule: d.Schedule, Timeout: d.Timeout, Frozen: d.Frozen, MaxInFlight: d.MaxInFlight, Rate: d.Rate,
+		Hash: d.Hash, Schedule: d.Schedule.AtLeast(daemon.Limits.PerDeveloper.ShortestWait), Timeout: d.Timeout, Frozen: d.Frozen, MaxInFlight: d.MaxInFlight, Rate: d.Rate,
 	}
 }
 
@@ -238,6 +201,26 @@ func (a *App) lastGood(ctx context.Context, keys *keyring.Ring, id string) (*con
 	return config.ThawDeveloper(clear, a.kinds, keys)
 }
 
+// forgetRemoved deletes the last good settings of developers who are gone from
+// the settings: nothing that is faulty later may bring them back.
+func (a *App) forgetRemoved(ctx context.Context, snap *config.Snapshot, registered []store.Destination) {
+	gone := map[string]bool{}
+	for _, d := range registered {
+		if snap.Developers[d.Developer] == nil {
+			gone[d.Developer] = true
+		}
+	}
+	for id := range gone {
+		_, err := a.store.Get(ctx, developerKey(id))
+		if err == nil {
+			err = a.store.Delete(ctx, developerKey(id))
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			a.log.Warn("the last good settings of a removed developer were not deleted", "developer", id, "err", err)
+		}
+	}
+}
+
 func developerKey(id string) string { return "developer/" + id }
 
 // thaw opens settings that deliveries are frozen to.
@@ -255,7 +238,7 @@ func (a *App) thaw(ctx context.Context, dest uint32, hash uint64) (*delivery.Set
 	if err != nil {
 		return nil, fmt.Errorf("read frozen settings of destination %d: %w", dest, err)
 	}
-	s := settingsOf(d)
+	s := settingsOf(d, &cur.snapshot.Daemon)
 	s.Hash = hash // the key that made the fingerprint may have been rotated out since
 	s.Destination, err = a.open(d, &cur.snapshot.Daemon)
 	return s, err

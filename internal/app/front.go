@@ -57,6 +57,14 @@ func egress(d *config.Daemon) api.Egress {
 // Names returns the destinations ever registered.
 func (a *App) Names() *api.Names { return a.current.Load().names }
 
+// Limits returns the bounds that are in force: those that developers' files are
+// judged by follow a reload, the others wait for the next start.
+func (a *App) Limits() config.Limits {
+	l, now := a.started.Limits, a.current.Load().snapshot.Daemon.Limits.PerDeveloper
+	l.PerDeveloper.Destinations, l.PerDeveloper.ShortestWait = now.Destinations, now.ShortestWait
+	return l
+}
+
 // Backup writes a consistent copy of the store to dir.
 func (a *App) Backup(ctx context.Context, dir string) error {
 	err := a.store.Backup(ctx, dir)

@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/seed-51f8da91/fantail/internal/config"
 )
 
 // observe registers the metrics that belong to no part but the daemon.
@@ -15,7 +17,7 @@ func (a *App) observe() {
 	})
 	build.Set(1)
 	a.broken = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "fantail_broken_settings", Help: "1 for each developer whose settings were refused, or could not be opened, at the start.",
+		Name: "fantail_broken_settings", Help: "1 for each developer whose settings were refused, or could not be opened, at the start or the last reload.",
 	}, []string{"developer"})
 	a.metrics.MustRegister(build, a.broken, a.checks.board,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_store_bytes", Help: "Bytes of the store on disk."},
@@ -26,6 +28,26 @@ func (a *App) observe() {
 			func() float64 { return float64(a.started.Store.Pebble.Reserve) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_ready", Help: "1 while new events are taken, as /readyz says."}, a.ready),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.observeLimits()
+}
+
+// observeLimits shows the operator's limits, by the names of their settings.
+func (a *App) observeLimits() {
+	for setting, of := range map[string]func(l *config.Limits) float64{
+		"limits.body":                        func(l *config.Limits) float64 { return float64(l.Body) },
+		"limits.in_flight":                   func(l *config.Limits) float64 { return float64(l.InFlight) },
+		"limits.in_flight_bytes":             func(l *config.Limits) float64 { return float64(l.InFlightBytes) },
+		"limits.per_developer.rate":          func(l *config.Limits) float64 { return l.PerDeveloper.Rate },
+		"limits.per_developer.pending":       func(l *config.Limits) float64 { return float64(l.PerDeveloper.Pending) },
+		"limits.per_developer.bytes":         func(l *config.Limits) float64 { return float64(l.PerDeveloper.Bytes) },
+		"limits.per_developer.destinations":  func(l *config.Limits) float64 { return float64(l.PerDeveloper.Destinations) },
+		"limits.per_developer.attempts":      func(l *config.Limits) float64 { return l.PerDeveloper.Attempts },
+		"limits.per_developer.shortest_wait": func(l *config.Limits) float64 { return l.PerDeveloper.ShortestWait.Seconds() },
+	} {
+		a.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "fantail_limit", Help: "The operator's limits, in bytes, seconds, or of a second; 0 is no limit.", ConstLabels: prometheus.Labels{"setting": setting},
+		}, func() float64 { l := a.Limits(); return of(&l) }))
+	}
 }
 
 func (a *App) ready() float64 {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -27,10 +28,20 @@ func (o opening) drop(d *config.Destination) {
 	delete(o, d)
 }
 
-// openDeveloper opens all destinations of a developer, or none of them.
-func (a *App) openDeveloper(opened opening, dev *config.Developer, daemon *config.Daemon) error {
+// openDeveloper opens those destinations of a developer that differ from what
+// runs, all or none.
+func (a *App) openDeveloper(ctx context.Context, opened opening, running map[store.DestinationKey]uint64, dev *config.Developer, daemon *config.Daemon) error {
 	var faults []error
 	for _, d := range dev.Destinations {
+		if ctx.Err() != nil {
+			faults = append(faults, context.Cause(ctx))
+			break
+		}
+		// Settings that were good before may run with credentials that the
+		// operator has taken back since.
+		if hash, ok := running[keyOf(d)]; ok && hash == d.Hash && (!d.Ambient || listed(d, daemon)) {
+			continue
+		}
 		dest, err := a.open(d, daemon)
 		if err != nil {
 			faults = append(faults, err)
@@ -46,34 +57,14 @@ func (a *App) openDeveloper(opened opening, dev *config.Developer, daemon *confi
 	return errors.Join(faults...)
 }
 
-// openChanged opens what differs from what runs. What it returns has to be
-// closed also with an error.
-func (a *App) openChanged(snap *config.Snapshot) (opening, error) {
-	running := a.running()
-	opened := opening{}
-	var faults []error
-	for _, dev := range snap.Developers {
-		for _, d := range dev.Destinations {
-			if hash, ok := running[keyOf(d)]; ok && hash == d.Hash {
-				continue
-			}
-			dest, err := a.open(d, &snap.Daemon)
-			if err != nil {
-				faults = append(faults, err)
-				continue
-			}
-			opened[d] = dest
-		}
-	}
-	return opened, errors.Join(faults...)
-}
-
 // running returns the fingerprint of what each destination runs on now.
 func (a *App) running() map[store.DestinationKey]uint64 {
 	running := make(map[store.DestinationKey]uint64)
-	for _, dev := range a.current.Load().snapshot.Developers {
-		for _, d := range dev.Destinations {
-			running[keyOf(d)] = d.Hash
+	if cur := a.current.Load(); cur != nil {
+		for _, dev := range cur.snapshot.Developers {
+			for _, d := range dev.Destinations {
+				running[keyOf(d)] = d.Hash
+			}
 		}
 	}
 	return running
@@ -123,8 +114,13 @@ func (a *App) deps(d *config.Destination, daemon *config.Daemon) destination.Dep
 		deps.Payloads = a.payloads
 	}
 	// Listed alone does not suffice: settings frozen before were opened without.
-	if d.Ambient && slices.Contains(daemon.Ambient, d.Developer+"/"+d.Name) {
+	if d.Ambient && listed(d, daemon) {
 		deps.Ambient, deps.Metadata = true, a.metadata
 	}
 	return deps
+}
+
+// listed tells whether the operator lends d their own credentials.
+func listed(d *config.Destination, daemon *config.Daemon) bool {
+	return slices.Contains(daemon.Ambient, d.Developer+"/"+d.Name)
 }

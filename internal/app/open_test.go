@@ -1,6 +1,11 @@
 package app
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -88,31 +93,6 @@ func TestDestinationThatCannotBeOpenedCostsItsDeveloperAlone(t *testing.T) {
 	}
 }
 
-// On a reload one such fault keeps everything as it was, and nothing open.
-func TestReloadWithADestinationThatCannotBeOpenedChangesNothing(t *testing.T) {
-	h := newHome(t)
-	h.developer("acme", "old", "")
-	h.developer("globex", "old", "")
-	d := h.start()
-	h.developer("acme", "new", "")
-	h.developer("globex", "other", "")
-	h.broken["new"] = true
-	if _, err := d.App.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "open acme/app: new cannot be opened") {
-		t.Fatalf("reload: %v", err)
-	}
-	if opened, closed := h.counts(); opened-closed != 2 {
-		t.Errorf("%d opened, %d closed: two run", opened, closed)
-	}
-	d.send(t, "globex")
-	until(t, "it is delivered", func() bool { return h.delivered() == "old" })
-	delete(h.broken, "new")
-	if _, err := d.App.Reload(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	d.send(t, "globex")
-	until(t, "it is delivered", func() bool { return h.delivered() == "old other" })
-}
-
 func TestFailedStartClosesWhatItOpened(t *testing.T) {
 	h := newHome(t)
 	h.developer("acme", "a", "")
@@ -123,6 +103,31 @@ func TestFailedStartClosesWhatItOpened(t *testing.T) {
 	}
 	if opened, closed := h.counts(); opened != 2 || closed != 1 {
 		t.Errorf("%d opened, %d closed: one runs", opened, closed)
+	}
+}
+
+// A signal ends a start too, however many destinations there are to open.
+func TestStartEndsWithItsContext(t *testing.T) {
+	h := newHome(t)
+	for i := range 20 {
+		h.developer(fmt.Sprintf("dev%d", i), "a", "")
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("stopped")
+	h.onOpen = func() {
+		if len(h.opened) == 3 {
+			cancel(why)
+		}
+	}
+	_, err := New(ctx, Options{Config: filepath.Join(h.dir, "fantail.yaml"), Kinds: h.kinds(), Log: slog.New(slog.NewTextHandler(h, nil))})
+	if !errors.Is(err, why) {
+		t.Errorf("start: %v", err)
+	}
+	if opened, closed := h.counts(); opened != 3 || closed != 3 {
+		t.Errorf("%d opened, %d closed", opened, closed)
+	}
+	if strings.Contains(h.logged(), "are not used") {
+		t.Error("the end is taken for a fault of the settings")
 	}
 }
 
@@ -179,6 +184,7 @@ func TestOperatorsCredentialsAreLentToWhomHeLists(t *testing.T) {
 	if _, err := d.App.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "acme.yaml:5") || !strings.Contains(err.Error(), "name no credentials") {
 		t.Errorf("reload: %v", err)
 	}
+	until(t, "what was lent the credentials ends", func() bool { opened, closed := h.counts(); return opened == 2 && closed == 1 })
 	if err := d.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ type home struct {
 	closed int
 	broken map[string]bool // addresses whose destinations cannot be opened
 	panics bool
+	onOpen func()   // of each destination
 	sent   []string // to which address
 }
 
@@ -125,6 +126,9 @@ func (h *home) kinds() destination.Registry {
 				return nil, errors.New(p.To + " cannot be opened")
 			}
 			h.opened = append(h.opened, deps)
+			if h.onOpen != nil {
+				h.onOpen()
+			}
 			return &box{h, p.To, p.Links, deps}, nil
 		}))
 }

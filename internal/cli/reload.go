@@ -12,11 +12,14 @@ func newReload(e *env) *cobra.Command {
 		Use:   "reload",
 		Short: "Make the daemon read its settings again",
 		Long: `Makes the daemon read fantail.yaml and the developers' files again, as a SIGHUP
-does. Either everything is taken over or, when anything is wrong, nothing: then
-every fault is listed and the daemon goes on as before. Nothing under way is
-disturbed, and destinations that did not change are left alone.
+does. With a fault in fantail.yaml nothing changes. The developers' files are
+taken over each for itself: a faulty one is refused, and its developer goes on
+with the last good settings. Every fault is listed with file and line. Nothing
+under way is disturbed, and destinations that did not change are left alone.
 
-"fantail validate" checks the files before.`,
+"fantail validate" checks the files before.
+
+It ends with 0 when everything was taken over and with 1 when something was refused.`,
 		Example: `  fantail validate --config fantail.yaml && fantail reload
   fantail reload --server https://fantail.example:8443 --token-file operator.token`,
 		Args: cobra.NoArgs,

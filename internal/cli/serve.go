@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/app"
 )
 
@@ -28,7 +30,7 @@ lets attempts under way end within shutdown_grace, and stops: no attempt is
 burned and nothing accepted is lost. A second signal ends it at once, which
 loses nothing either, but attempts under way are made again.
 
-SIGHUP reads the settings again, all or nothing, as does "fantail reload".`,
+SIGHUP reads the settings again, as does "fantail reload".`,
 		Example: `  fantail serve --config fantail.yaml
   fantail serve --config /etc/fantail/fantail.yaml --log-format json
   fantail serve --config fantail.yaml --accept-loss     after the daemon said that its log is damaged`,
@@ -89,7 +91,8 @@ func reloadOnHangup(ctx context.Context, a *app.App, log *slog.Logger) {
 	for {
 		select {
 		case <-hangup:
-			if _, err := a.Reload(ctx); err != nil {
+			_, err := a.Reload(ctx)
+			if _, partly := errors.AsType[*api.Refused](err); err != nil && !partly { // whom it refused is in the log
 				log.Error("the settings were not reloaded; the daemon goes on with the old ones", "err", err)
 			}
 		case <-ctx.Done():

@@ -8,9 +8,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/config"
 )
 
@@ -50,6 +52,7 @@ type validation struct {
 	Developers   int            `json:"developers"`
 	Destinations int            `json:"destinations"`
 	Kinds        map[string]int `json:"kinds"`
+	Limits       *api.Limits    `json:"limits,omitempty"`
 }
 
 // fault is a config.Fault as JSON.
@@ -76,6 +79,8 @@ func (e *env) validate(path string) error {
 	}
 	if snapshot != nil {
 		v.Developers = len(snapshot.Developers)
+		limits := api.LimitsOf(snapshot.Daemon.Limits)
+		v.Limits = &limits
 		for _, f := range snapshot.Notes {
 			v.Warnings = append(v.Warnings, fault(f))
 		}
@@ -113,8 +118,19 @@ func (e *env) printValidation(path string, v validation) error {
 	case !e.json:
 		fmt.Fprintf(e.out, "%s is in order: %s, %s%s.\n", clean(path),
 			count(v.Developers, "developer"), count(v.Destinations, "destination"), v.kinds())
+		fmt.Fprintln(e.out, boundsOf(&v.Limits.PerDeveloper))
 	}
 	return nil
+}
+
+// boundsOf says what each developer may have.
+func boundsOf(p *api.PerDeveloper) string {
+	attempts := "any number of attempts"
+	if p.Attempts > 0 {
+		attempts = fmt.Sprintf("%g attempts a second", p.Attempts)
+	}
+	return fmt.Sprintf("Each developer may have %s, %s, waits of at least %s, and RSA keys of at most %d bits (limits.per_developer).",
+		count(p.Destinations, "destination"), attempts, time.Duration(p.ShortestWait)*time.Millisecond, p.KeyBits)
 }
 
 // kinds is " (3 webhook, 1 s3)", or nothing.

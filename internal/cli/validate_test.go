@@ -108,6 +108,9 @@ func TestValidate(t *testing.T) {
 		!strings.Contains(r.err, "acme/off is disabled") || !strings.Contains(r.err, "empty has no destinations") {
 		t.Errorf("good: %+v", r)
 	}
+	if !strings.Contains(r.out, "Each developer may have 1000 destinations, any number of attempts, waits of at least 1s, and RSA keys of at most 8192 bits") {
+		t.Errorf("the limits: %s", r.out)
+	}
 	r = tr.run(t, "validate", "--config", bad)
 	if r.code != 1 || r.out != "" || strings.Count(r.err, "acme.yaml:") != 2 || !strings.Contains(r.err, "b.yaml:2: ") || !strings.Contains(r.err, "3 faults to mend") {
 		t.Errorf("bad: %+v", r)

@@ -17,8 +17,11 @@ type Snapshot struct {
 	Daemon     Daemon
 	Keys       *keyring.Ring
 	Developers map[string]*Developer // by id; those with faults are missing
-	Broken     map[string][]Fault    // developers whose file has faults, by id (or by the file's name when the id cannot be read)
-	Notes      []Fault               // what is allowed but deserves to be said: a setting without effect, a token sent in clear
+	Broken     map[string][]Fault    // developers whose file has faults, by id, which is the name of the file
+	// Claimed names, for some of Broken, another developer: the file says it is
+	// of theirs, and they have none of their own.
+	Claimed map[string]string
+	Notes   []Fault // what is allowed but deserves to be said: a setting without effect, a token sent in clear
 	// Identity is a keyed hash of the text of every file read, those that
 	// references name included: equal means that nothing changed.
 	Identity uint64

@@ -94,4 +94,8 @@ type PerDeveloper struct {
 	Rate    float64 // events a second
 	Pending int64   // deliveries
 	Bytes   int64   // of pending bodies
+
+	Destinations int           // that a file may have; never 0
+	Attempts     float64       // a second, over all their destinations
+	ShortestWait time.Duration // of schedules; shorter waits are lengthened
 }

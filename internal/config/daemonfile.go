@@ -78,22 +78,28 @@ type limitsFile struct {
 }
 
 type perDeveloperFile struct {
-	Rate    rate  `yaml:"rate"`
-	Pending int64 `yaml:"pending"`
-	Bytes   size  `yaml:"bytes"`
+	Rate         rate     `yaml:"rate"`
+	Pending      int64    `yaml:"pending"`
+	Bytes        size     `yaml:"bytes"`
+	Destinations int      `yaml:"destinations"`
+	Attempts     rate     `yaml:"attempts"`
+	ShortestWait duration `yaml:"shortest_wait"`
 }
 
 // defaultDaemon is what keys that are left out mean. keys is set by readDaemon:
 // left out and empty differ.
 func defaultDaemon() daemonFile {
 	return daemonFile{
-		Brand:         "terra",
-		Listen:        "127.0.0.1:8080",
-		Developers:    "developers",
-		Store:         storeFile{Pebble: pebbleFile{Dir: "data/store", Reserve: 512 << 20}},
-		Retention:     retentionFile{Events: duration(168 * time.Hour), Attempts: duration(720 * time.Hour)},
-		Idempotency:   duration(48 * time.Hour),
-		Limits:        limitsFile{Body: 32 << 20, InFlight: 1024, InFlightBytes: 256 << 20},
+		Brand:       "terra",
+		Listen:      "127.0.0.1:8080",
+		Developers:  "developers",
+		Store:       storeFile{Pebble: pebbleFile{Dir: "data/store", Reserve: 512 << 20}},
+		Retention:   retentionFile{Events: duration(168 * time.Hour), Attempts: duration(720 * time.Hour)},
+		Idempotency: duration(48 * time.Hour),
+		Limits: limitsFile{
+			Body: 32 << 20, InFlight: 1024, InFlightBytes: 256 << 20,
+			PerDeveloper: perDeveloperFile{Destinations: 1000, ShortestWait: duration(time.Second)},
+		},
 		ShutdownGrace: duration(25 * time.Second),
 		Healthcheck:   healthcheckFile{Kinds: []string{"webhook", "sqs"}},
 		Tracing:       tracingFile{Sample: 1, Service: "fantail"},
@@ -155,6 +161,8 @@ func (d *daemon) settings() Daemon {
 			Body: int64(f.Limits.Body), InFlight: f.Limits.InFlight, InFlightBytes: int64(f.Limits.InFlightBytes),
 			PerDeveloper: PerDeveloper{
 				Rate: float64(f.Limits.PerDeveloper.Rate), Pending: f.Limits.PerDeveloper.Pending, Bytes: int64(f.Limits.PerDeveloper.Bytes),
+				Destinations: f.Limits.PerDeveloper.Destinations, Attempts: float64(f.Limits.PerDeveloper.Attempts),
+				ShortestWait: time.Duration(f.Limits.PerDeveloper.ShortestWait),
 			},
 		},
 		Notices:       Notices(f.Notices),

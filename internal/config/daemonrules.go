@@ -171,6 +171,8 @@ func (r *daemonRules) limits() {
 		r.require("limits.in_flight_bytes", f.InFlightBytes >= f.Body, "must be at least limits.body: the largest body could never be sent")
 	}
 	r.require("limits.per_developer.pending", f.PerDeveloper.Pending >= 0, "must not be negative: 0 is no limit")
+	r.require("limits.per_developer.destinations", f.PerDeveloper.Destinations >= 1, "must be at least 1")
+	r.between("limits.per_developer.shortest_wait", time.Duration(f.PerDeveloper.ShortestWait), minWait, time.Hour)
 }
 
 func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }

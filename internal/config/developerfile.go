@@ -1,7 +1,7 @@
 package config
 
 import (
-	"regexp"
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,63 +46,23 @@ type rules struct {
 	kinds  destination.Registry
 	keys   *keyring.Ring
 	daemon Daemon
-	owners envOwners
+	names  namesakes
 }
 
-// tenant is one developer's file on its way to a Developer.
-type tenant struct {
-	base string // of the file's name
-	doc  *document
-	file developerFile
-	id   string // as far as it can be read
-	sure bool   // the file says so
-	refs []map[string][]byte
-}
-
-// readTenant reads the text of one file as far as it stands alone.
-func readTenant(path, base string, raw []byte) *tenant {
-	t := &tenant{base: base, doc: parseDocument(path, raw)}
-	if t.doc.root == nil {
-		t.id = guessID(base, raw)
-		return t
-	}
-	b := newBinder(t.doc, t.doc.root, "")
-	b.bind(t.doc.root, &t.file, "")
-	b.require("developer", t.file.Developer != "", "is missing: every file names its developer")
-	b.require("developer", plainName.MatchString(t.file.Developer), nameRule)
-	t.id, t.sure = t.file.Developer, b.ok("developer")
-	if !t.sure {
-		t.id = guessID(base, nil)
-	}
-	return t
-}
-
-var idLine = regexp.MustCompile(`(?m)^developer:[ \t]*["']?([A-Za-z0-9][A-Za-z0-9._-]{0,63})["']?[ \t\r]*(?:#.*)?$`)
-
-// guessID finds out whose a file is that is not YAML, so that he can go on with
-// his last good settings: by the line that says so, else by the file's name.
-func guessID(base string, raw []byte) string {
-	if m := idLine.FindSubmatch(raw); m != nil {
-		return string(m[1])
-	}
-	stem := strings.TrimSuffix(strings.TrimSuffix(base, ".yaml"), ".yml")
-	if plainName.MatchString(stem) {
-		return stem
-	}
-	return base
-}
-
-// bind binds the destinations of the file; nil when it has faults.
-func (t *tenant) bind(r *rules) *Developer {
+// bind binds the destinations of the file; nil when it has faults. After the end
+// of ctx what it returns means nothing.
+func (t *tenant) bind(ctx context.Context, r *rules) *Developer {
 	if t.doc.root == nil {
 		return nil
 	}
 	dev := &Developer{ID: t.id}
 	named := map[string]int{}
 	_, list := find(t.doc.root, "destinations")
-	if list != nil && list.Kind == yaml.SequenceNode {
+	if most := r.daemon.Limits.PerDeveloper.Destinations; list != nil && len(list.Content) > most && list.Kind == yaml.SequenceNode {
+		t.doc.fault(lineOf(t.doc.root, "destinations"), "destinations: there are %d, and limits.per_developer.destinations of fantail.yaml is %d: remove some, or raise that", len(list.Content), most)
+	} else if list != nil && list.Kind == yaml.SequenceNode {
 		for i, n := range list.Content {
-			if t.doc.full {
+			if t.doc.full || ctx.Err() != nil {
 				break
 			}
 			if d := t.destination(r, i, n, named); d != nil {
@@ -113,6 +73,7 @@ func (t *tenant) bind(r *rules) *Developer {
 	if len(t.doc.faults) > 0 {
 		return nil
 	}
+	t.noteHasty(&r.daemon.Limits.PerDeveloper)
 	return dev
 }
 
@@ -159,7 +120,13 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 		d.Timeout = defaultTimeout
 	}
 	b.patterns(e.Events)
-	d.Schedule, d.Frozen = b.schedule(&e.Retry, d.Frozen, &r.daemon.Retention)
+	var hasty bool
+	d.Schedule, d.Frozen, hasty = b.schedule(&e.Retry, d.Frozen, &r.daemon)
+	if hasty {
+		if t.hasty = append(t.hasty, e.Name); len(t.hasty) == 1 {
+			t.hastyAt = lineOf(n, "retry")
+		}
+	}
 	if !known {
 		return nil
 	}
@@ -167,11 +134,7 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 	if settings == nil {
 		settings = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: n.Line}
 	}
-	look := developerLookup(r.daemon.Dir, t.id, r.owners)
-	if !t.sure {
-		look = func(reference) ([]byte, error) { return nil, errNobody }
-	}
-	s := b.settings(def, r.daemon.Brand, settings, look)
+	s := b.settings(def, r.daemon.Brand, settings, t.lookup(r))
 	if s.open == nil {
 		return nil
 	}

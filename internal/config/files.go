@@ -68,24 +68,36 @@ func operatorLookup(dir string) lookup {
 }
 
 // developerLookup resolves the references of a developer's file: variables that
-// begin with his prefix and files of his folder. Anything else would let him
-// post the operator's secrets, or another developer's, to himself.
-func developerLookup(dir, developer string, owners envOwners) lookup {
+// are theirs by name and files of their folder. Anything else would let them
+// post the operator's secrets, or another developer's, to themselves.
+func developerLookup(dir, developer string, names namesakes) lookup {
 	return func(r reference) ([]byte, error) {
-		if r.scheme == "env" {
-			if err := owners.allow(developer, r.name); err != nil {
-				return nil, err
-			}
+		file, err := names.permit(developer, r)
+		if err != nil {
+			return nil, err
+		}
+		if file == "" {
 			return readEnv(r.name)
 		}
-		folder := "secrets/" + developer
-		name, ok := strings.CutPrefix(r.name, folder+"/")
-		if !ok || !filepath.IsLocal(name) {
-			return nil, fmt.Errorf("file %s is not this developer's: a developer's file may name only files under %s/", r.name, folder)
-		}
-		return secretText(r, func() ([]byte, error) { return readInside(filepath.Join(dir, folder), name) })
+		return secretText(r, func() ([]byte, error) { return readInside(filepath.Join(dir, secretsOf(developer)), file) })
 	}
 }
+
+// permit is nil for a reference that the developer's file may hold; file is what
+// it names in their folder, "" for a variable. It reads nothing.
+func (n namesakes) permit(developer string, r reference) (file string, err error) {
+	if r.scheme == "env" {
+		return "", n.allow(developer, r.name)
+	}
+	file, ok := strings.CutPrefix(r.name, secretsOf(developer)+"/")
+	if !ok || !filepath.IsLocal(file) {
+		return "", fmt.Errorf("file %s is not this developer's: a developer's file may name only files under %s/", r.name, secretsOf(developer))
+	}
+	return file, nil
+}
+
+// secretsOf is the folder of a developer's secrets, beside fantail.yaml.
+func secretsOf(developer string) string { return "secrets/" + developer }
 
 // readInside reads a file that lies in dir; symbolic links out of it are refused.
 func readInside(dir, name string) ([]byte, error) {

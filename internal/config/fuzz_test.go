@@ -84,8 +84,8 @@ func FuzzDeveloper(f *testing.F) {
 			return
 		}
 		file := readTenant("developers/acme.yaml", "acme.yaml", raw)
-		r := &rules{kinds: kinds(), keys: ring, daemon: defaults, owners: claim([]*tenant{file})}
-		dev := file.bind(r)
+		r := &rules{kinds: kinds(), keys: ring, daemon: defaults, names: claim([]*tenant{file})}
+		dev := file.bind(t.Context(), r)
 		sound(t, file.doc.done(), raw)
 		if (dev == nil) != (len(file.doc.faults) > 0) {
 			t.Fatalf("developer %v with faults %v", dev, file.doc.faults)

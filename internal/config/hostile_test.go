@@ -84,7 +84,7 @@ func TestHostileDeveloperIsCheap(t *testing.T) {
 		"hosts":        {dest("settings: { hosts: [" + strings.Repeat("[],", 90_000) + "]}}"), "and more faults"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := folder(t, map[string]string{"developers/acme.yaml": c.text})
+			path := folder(t, map[string]string{"developers/acme.yaml": c.text, "fantail.yaml": "limits: { per_developer: { destinations: 100000 } }\n"})
 			start := time.Now()
 			_, err := Load(path, kinds())
 			if took := time.Since(start); took > tooLong {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/internal/keyring"
@@ -22,6 +22,12 @@ import (
 // fantail.yaml first, then of the developers' files in the order of their names.
 // Load connects to nothing, resolves no names and writes nothing.
 func Load(path string, kinds destination.Registry) (*Snapshot, error) {
+	return LoadContext(context.Background(), path, kinds)
+}
+
+// LoadContext is Load that ends early when ctx does, with its cause: keys and
+// certificates of many destinations take a while to read.
+func LoadContext(ctx context.Context, path string, kinds destination.Registry) (*Snapshot, error) {
 	raw, err := readFile(path, maxFile)
 	if err != nil {
 		return nil, Faults{{File: path, Message: "cannot be read: " + err.Error()}}
@@ -32,7 +38,7 @@ func Load(path string, kinds destination.Registry) (*Snapshot, error) {
 	}
 	snap := &Snapshot{
 		Daemon: d.settings(), Notes: sortFaults(d.notes),
-		Developers: map[string]*Developer{}, Broken: map[string][]Fault{},
+		Developers: map[string]*Developer{}, Broken: map[string][]Fault{}, Claimed: map[string]string{},
 	}
 	d.healthcheckKinds(kinds)
 	id := newIdentity()
@@ -41,16 +47,28 @@ func Load(path string, kinds destination.Registry) (*Snapshot, error) {
 
 	tenants := d.tenants(id)
 	snap.Keys = d.ring()
-	r := &rules{kinds: kinds, keys: snap.Keys, daemon: snap.Daemon, owners: claim(tenants)}
+	r := &rules{kinds: kinds, keys: snap.Keys, daemon: snap.Daemon, names: claim(tenants)}
+	there := make(map[string]bool, len(tenants))
+	for _, t := range tenants {
+		there[t.id] = true
+	}
 	var faults Faults
 	for _, t := range tenants {
-		if dev := t.bind(r); dev != nil {
+		dev := t.bind(ctx, r)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if dev != nil {
 			snap.Developers[dev.ID] = dev
 			snap.Notes = append(snap.Notes, sortFaults(t.doc.notes)...)
+			snap.Notes = append(snap.Notes, t.notes...)
 		} else {
 			found := t.doc.done()
 			snap.Broken[t.id] = append(snap.Broken[t.id], found...)
 			faults = append(faults, found...)
+			if t.named != "" && !there[t.named] {
+				snap.Claimed[t.id] = t.named
+			}
 		}
 		for _, refs := range t.refs {
 			id.refs(refs)
@@ -61,6 +79,9 @@ func Load(path string, kinds destination.Registry) (*Snapshot, error) {
 	}
 	snap.Identity = snap.Keys.Fingerprint(id.sum.Sum(nil))
 	snap.Notes = append(snap.Notes, d.strangers(snap)...)
+	for _, note := range r.names.outdated() {
+		snap.Notes = append(snap.Notes, Fault{File: path, Message: note})
+	}
 	if len(faults) > 0 {
 		return snap, faults
 	}
@@ -107,7 +128,7 @@ func (d *daemon) tenants(id *identity) []*tenant {
 		raw, err := readFile(filepath.Join(dir, e.Name()), maxFile)
 		file := filepath.Join(shown, e.Name())
 		if err != nil {
-			t := &tenant{base: e.Name(), id: guessID(e.Name(), nil), doc: &document{file: file}}
+			t := &tenant{id: stem(e.Name()), doc: &document{file: file}}
 			t.doc.fault(0, "cannot be read: %v", err)
 			all = append(all, t)
 			continue
@@ -124,39 +145,6 @@ func isSettings(e fs.DirEntry) bool {
 	name := e.Name()
 	ext := filepath.Ext(name)
 	return (ext == ".yaml" || ext == ".yml") && !strings.HasPrefix(name, ".")
-}
-
-// claim notes developers that several files are about, and returns whose
-// which environment variables are. Ids that differ in case only count as the
-// same: some file systems would give them one folder of secrets.
-func claim(tenants []*tenant) envOwners {
-	files := map[string][]*tenant{}
-	for _, t := range tenants {
-		if t.sure {
-			files[strings.ToLower(t.id)] = append(files[strings.ToLower(t.id)], t)
-		}
-	}
-	owners := envOwners{}
-	for _, t := range tenants {
-		same := files[strings.ToLower(t.id)]
-		if !t.sure && len(same) > 0 {
-			t.id = t.base // the guess was wrong: another file is his
-		}
-		if !slices.ContainsFunc(owners[envPrefix(t.id)], func(o string) bool { return strings.EqualFold(o, t.id) }) {
-			owners.add(t.id)
-		}
-		if !t.sure || len(same) == 1 {
-			continue
-		}
-		var others []string
-		for _, o := range same {
-			if o != t {
-				others = append(others, filepath.Base(o.doc.file))
-			}
-		}
-		t.doc.fault(lineOf(t.doc.root, "developer"), "developer: %s is about the same developer (case does not tell ids apart): keep one file", strings.Join(others, ", "))
-	}
-	return owners
 }
 
 // strangers notes names in fantail.yaml that no file knows.

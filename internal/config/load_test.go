@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -21,7 +22,7 @@ func TestDefaults(t *testing.T) {
 		Brand: "terra", Listen: "127.0.0.1:8080", DevelopersDir: filepath.Join(dir, "developers"),
 		Store:     Store{Pebble{Dir: filepath.Join(dir, "data/store"), Reserve: 512 << 20}},
 		Retention: Retention{Events: 168 * time.Hour, Attempts: 720 * time.Hour, Idempotency: 48 * time.Hour},
-		Limits:    Limits{Body: 32 << 20, InFlight: 1024, InFlightBytes: 256 << 20}, ShutdownGrace: 25 * time.Second, Dir: dir,
+		Limits:    Limits{Body: 32 << 20, InFlight: 1024, InFlightBytes: 256 << 20, PerDeveloper: PerDeveloper{Destinations: 1000, ShortestWait: time.Second}}, ShutdownGrace: 25 * time.Second, Dir: dir,
 		Healthcheck: Healthcheck{Kinds: []string{"webhook", "sqs"}},
 		Tracing:     Tracing{Service: "fantail", Sample: 1},
 		Catalogue:   event.DefaultCatalogue(),
@@ -63,7 +64,7 @@ func TestFaultyDeveloperLeavesOthersAlone(t *testing.T) {
 	if snap.Find("acme", "app") == nil || len(snap.Developers) != 1 {
 		t.Errorf("developers: %v", snap.Developers)
 	}
-	for _, id := range []string{"globex", "hooli", "initech", "x y.yaml"} {
+	for _, id := range []string{"globex", "hooli", "initech", "x y"} {
 		if len(snap.Broken[id]) != 1 {
 			t.Errorf("broken %s: %v", id, snap.Broken)
 		}
@@ -92,25 +93,64 @@ func TestWhatTheBrandForbidsIsAFaultOfTheFile(t *testing.T) {
 	}
 }
 
-func TestWrongGuessDoesNotShadowADeveloper(t *testing.T) {
+// A file speaks for the developer it is called after, and for nobody else.
+func TestFileSpeaksForTheDeveloperItIsCalledAfter(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3cret")
-	snap, err := Load(folder(t, map[string]string{
-		"developers/a.yaml":    acme,
-		"developers/acme.yaml": "developer: [",
+	t.Setenv("FANTAIL_DEV_GHOST_SECRET", "s3cret")
+	path := folder(t, map[string]string{
+		"developers/acme.yaml":    acme,
+		"developers/mallory.yaml": strings.ReplaceAll(acme, "https://acme.example", "https://mallory.example"),
+		"developers/eve.yml":      strings.NewReplacer("developer: acme", "developer: ghost", "_ACME_", "_GHOST_").Replace(acme),
+		"developers/x y.yaml":     "developer: x\n",
+		"developers/CAPS.yaml":    "developer: caps\n",
+	})
+	snap, err := Load(path, kinds())
+	if err == nil || len(snap.Developers) != 1 || snap.Find("acme", "app") == nil {
+		t.Fatalf("developers %v, %v", snap.Developers, err)
+	}
+	for id, want := range map[string]string{
+		"mallory": "this one, mallory.yaml, names acme: acme.yaml exists already: keep one of them, or write developer: mallory",
+		"eve":     "this one, eve.yml, names ghost: rename it to ghost.yml, or write developer: eve",
+		"x y":     "this one, x y.yaml, names x: rename it to x.yaml",
+		"CAPS":    "this one, CAPS.yaml, names caps: rename it to caps.yaml, or write developer: CAPS",
+	} {
+		if f := snap.Broken[id]; len(f) != 1 || f[0].Line != 1 || !strings.HasSuffix(f[0].Message, want) {
+			t.Errorf("%s: %v, want %s", id, f, want)
+		}
+	}
+	if c := snap.Claimed; len(c) != 3 || c["eve"] != "ghost" || c["x y"] != "x" || c["CAPS"] != "caps" {
+		t.Errorf("claimed: %v", c)
+	}
+}
+
+// All that an installation of an older version has to rename is told at once.
+func TestMisnamedFileTellsItsVariablesToo(t *testing.T) {
+	_, err := Load(folder(t, map[string]string{
+		"developers/eu.yaml": strings.NewReplacer("developer: acme", "developer: acme-eu", "_ACME_", "_ACME_EU_").Replace(acme),
 	}), kinds())
-	if err == nil || snap.Find("acme", "app") == nil || snap.Broken["acme"] != nil || len(snap.Broken["acme.yaml"]) != 1 {
-		t.Errorf("broken: %v, %v", snap.Broken, err)
+	if err == nil || strings.Count(err.Error(), "\n") != 1 || !strings.Contains(err.Error(), "rename it to acme-eu.yaml") || !strings.Contains(err.Error(), "call it FANTAIL_DEV_ACME__EU_SECRET") {
+		t.Errorf("faults: %v", err)
 	}
 }
 
 func TestDevelopersAreKnownByOneFileOnly(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3cret")
-	snap, err := Load(folder(t, map[string]string{
-		"developers/a.yaml": acme,
-		"developers/b.yaml": strings.Replace(acme, "developer: acme", "developer: Acme", 1),
-	}), kinds())
-	if err == nil || len(snap.Developers) != 0 || len(snap.Broken["acme"]) != 1 || snap.Broken["Acme"] == nil {
-		t.Errorf("broken: %v", snap.Broken)
+	for name, other := range map[string]string{"another ending": "developers/acme.yml", "another case": "developers/Acme.yaml"} {
+		text := strings.Replace(acme, "developer: acme", "developer: "+stem(filepath.Base(other)), 1)
+		snap, err := Load(folder(t, map[string]string{"developers/acme.yaml": acme, other: text, "developers/globex.yaml": "developer: globex\n"}), kinds())
+		if err == nil || len(snap.Developers) != 1 || snap.Developers["globex"] == nil || !strings.Contains(err.Error(), "keep one file") || strings.Count(err.Error(), "\n") != 1 {
+			t.Errorf("%s: developers %v, %v", name, snap.Developers, err)
+		}
+	}
+}
+
+func TestLoadingEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("stopped")
+	cancel(why)
+	snap, err := LoadContext(ctx, folder(t, map[string]string{"developers/acme.yaml": "developer: acme\n"}), kinds())
+	if snap != nil || !errors.Is(err, why) {
+		t.Errorf("%v, %v", snap, err)
 	}
 }
 
@@ -131,7 +171,7 @@ func TestIdentityTellsWhenNothingChanged(t *testing.T) {
 		{"a secret", func() { t.Setenv("FANTAIL_DEV_ACME_SECRET", "other") }},
 		{"the daemon's file", func() { write(t, dir, "fantail.yaml", "brand: x\n") }},
 		{"a file renamed", func() {
-			if err := os.Rename(filepath.Join(dir, "developers/b.yaml"), filepath.Join(dir, "developers/c.yaml")); err != nil {
+			if err := os.Rename(filepath.Join(dir, "developers/b.yaml"), filepath.Join(dir, "developers/b.yml")); err != nil {
 				t.Fatal(err)
 			}
 		}},

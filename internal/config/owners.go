@@ -2,22 +2,76 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"strings"
 )
 
-// envOwners says whose an environment variable is: that of the developer with
-// the longest prefix that it begins with. FANTAIL_DEV_A_B_SECRET would else
-// belong to developer a as well as to a-b.
-type envOwners map[string][]string // prefix -> developers
+// ownedPrefix begins the names of the variables that developers' files may use.
+const ownedPrefix = "FANTAIL_DEV_"
 
-func (o envOwners) add(developer string) {
-	p := envPrefix(developer)
-	o[p] = append(o[p], developer)
+var asSpelled = strings.NewReplacer("-", "__", ".", "__", "_", "__")
+
+// spelled is a developer's name as it stands in the names of their variables.
+// What is no letter or digit becomes two underscores, so that a single one can
+// end the name: nobody's name is the beginning of another's.
+func spelled(developer string) string { return asSpelled.Replace(strings.ToUpper(developer)) }
+
+// ownerOf returns whose the variable is, spelled; "" if it is nobody's. It looks
+// at nothing but the variable's name: a developer who comes later takes none
+// from those who were there.
+func ownerOf(variable string) string {
+	rest, ok := strings.CutPrefix(variable, ownedPrefix)
+	if !ok {
+		return ""
+	}
+	for i := 0; i < len(rest); i++ {
+		if rest[i] != '_' {
+			continue
+		}
+		if i+1 == len(rest) || rest[i+1] != '_' {
+			return rest[:i]
+		}
+		i++ // the second of two
+	}
+	return ""
 }
 
-// envPrefix is what the names of a developer's variables begin with.
-func envPrefix(developer string) string {
-	return "FANTAIL_DEV_" + strings.Map(func(r rune) rune {
+// namesakes are the developers there are by how their names are spelled.
+type namesakes map[string][]string
+
+// add enters a developer. Ids that differ in case only are refused elsewhere.
+func (n namesakes) add(developer string) {
+	s := spelled(developer)
+	for _, other := range n[s] {
+		if strings.EqualFold(other, developer) {
+			return
+		}
+	}
+	n[s] = append(n[s], developer)
+}
+
+// allow is nil when the variable belongs to the developer and to nobody else.
+func (n namesakes) allow(developer, variable string) error {
+	own := spelled(developer)
+	switch {
+	case ownerOf(variable) == own:
+	case renamed(developer, variable) != "":
+		return fmt.Errorf("environment variable %s is not this developer's, whose variables begin with %s (- . and _ of a developer's name are written __): call it %s, here and where it is set",
+			variable, ownedPrefix+own+"_", renamed(developer, variable))
+	default:
+		return fmt.Errorf("environment variable %s is not this developer's: a developer's file may name only %s*", variable, ownedPrefix+own+"_")
+	}
+	if same := n[own]; len(same) > 1 {
+		return fmt.Errorf("environment variable %s could be that of developers %s, whose names are written alike in variables: use files under secrets/%s/, or rename one of the developers",
+			variable, strings.Join(same, " and "), developer)
+	}
+	return nil
+}
+
+// formerPrefix began a developer's variables when every character but letters
+// and digits was one underscore.
+func formerPrefix(developer string) string {
+	return ownedPrefix + strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r
 		}
@@ -25,21 +79,40 @@ func envPrefix(developer string) string {
 	}, strings.ToUpper(developer)) + "_"
 }
 
-// allow is nil when the variable belongs to the developer and to nobody else.
-func (o envOwners) allow(developer, name string) error {
-	own := envPrefix(developer)
-	if !strings.HasPrefix(name, own) {
-		return fmt.Errorf("environment variable %s is not this developer's: a developer's file may name only %s*", name, own)
+// renamed returns what a variable of the former form is called now, "" if it is
+// not of that form.
+func renamed(developer, variable string) string {
+	rest, ok := strings.CutPrefix(variable, formerPrefix(developer))
+	if rest = strings.TrimLeft(rest, "_"); !ok || rest == "" {
+		return ""
 	}
-	if len(o[own]) > 1 {
-		return fmt.Errorf("environment variable %s could be that of developers %s, which share the prefix %s: use files under secrets/%s/, or rename one",
-			name, strings.Join(o[own], " and "), own, developer)
-	}
-	for i := len(own); i < len(name); i++ {
-		if name[i] == '_' && len(o[name[:i+1]]) > 0 {
-			return fmt.Errorf("environment variable %s belongs to developer %s, whose variables begin with %s: choose another name",
-				name, strings.Join(o[name[:i+1]], " and "), name[:i+1])
+	return ownedPrefix + spelled(developer) + "_" + rest
+}
+
+// outdated names each variable that is set and called as one of a developer's was
+// formerly, with what it is to be called: by its name it is another developer's now.
+func (n namesakes) outdated() (notes []string) {
+	former := map[string]string{}
+	for _, developers := range n {
+		for _, d := range developers {
+			if formerPrefix(d) != ownedPrefix+spelled(d)+"_" {
+				former[formerPrefix(d)] = d
+			}
 		}
 	}
-	return nil
+	if len(former) == 0 {
+		return nil
+	}
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		for i := len(ownedPrefix); i < len(name) && strings.HasPrefix(name, ownedPrefix); i++ {
+			d := former[name[:i+1]]
+			if d == "" || ownerOf(name) == spelled(d) || renamed(d, name) == "" {
+				continue
+			}
+			notes = append(notes, fmt.Sprintf("environment variable %s is called as those of developer %s were formerly: if it is theirs, call it %s, and let go of the old name, which may be another developer's",
+				name, d, renamed(d, name)))
+		}
+	}
+	return notes
 }

@@ -22,7 +22,7 @@ type lookup func(reference) ([]byte, error)
 
 // errNobody says that it is not known whose secrets may be looked up. It is no
 // fault by itself: what keeps it from being known is one.
-var errNobody = errors.New("the file does not name its developer")
+var errNobody = errors.New("whose file it is is not known")
 
 var (
 	wholeReference = regexp.MustCompile(`^\$\{(env|file):([^{}$]+)\}$`)

@@ -61,44 +61,93 @@ func TestLinksWithinTheFolderAreFollowed(t *testing.T) {
 	}
 }
 
+// Whose a variable is follows from its name. The developers beside the one who
+// asks can take the right to it away, when their names are written alike, and
+// never get one.
 func TestVariablesBelongToOneDeveloper(t *testing.T) {
-	owners := envOwners{}
-	for _, id := range []string{"a", "a-b", "c.d", "c_d", "e"} {
-		owners.add(id)
+	names := namesakes{}
+	for _, id := range []string{"a", "a-b", "c.d", "c_d", "e", "f-"} {
+		names.add(id)
 	}
 	for _, c := range []struct {
 		developer, name, why string
 	}{
 		{"a", "FANTAIL_DEV_A_SECRET", ""},
-		{"a", "FANTAIL_DEV_A_BC", ""},
-		{"a", "FANTAIL_DEV_A_B", ""},
-		{"a", "FANTAIL_DEV_A_B_SECRET", "belongs to developer a-b"},
-		{"a-b", "FANTAIL_DEV_A_B_SECRET", ""},
-		{"a-b", "FANTAIL_DEV_A_SECRET", "not this developer's"},
-		{"c.d", "FANTAIL_DEV_C_D_SECRET", "share the prefix"},
-		{"c_d", "FANTAIL_DEV_C_D_SECRET", "share the prefix"},
+		{"a", "FANTAIL_DEV_A_B_SECRET", ""},
+		{"a", "FANTAIL_DEV_A_B__SECRET", ""},
+		{"a", "FANTAIL_DEV_A_", ""},
+		{"a", "FANTAIL_DEV_A", "may name only FANTAIL_DEV_A_*"},
+		{"a", "FANTAIL_DEV_A__B_SECRET", "call it FANTAIL_DEV_A_B_SECRET"},
+		{"a", "FANTAIL_DEV_A__", "may name only FANTAIL_DEV_A_*"},
+		{"a-b", "FANTAIL_DEV_A__B_SECRET", ""},
+		{"a-b", "FANTAIL_DEV_A_B_SECRET", "call it FANTAIL_DEV_A__B_SECRET"},
+		{"a-b", "FANTAIL_DEV_A_SECRET", "may name only FANTAIL_DEV_A__B_*"},
+		{"c.d", "FANTAIL_DEV_C__D_SECRET", "developers c.d and c_d, whose names are written alike in variables: use files under secrets/c.d/"},
+		{"c_d", "FANTAIL_DEV_C__D_SECRET", "use files under secrets/c_d/"},
 		{"e", "FANTAIL_DEV_ESECRET", "not this developer's"},
 		{"e", "fantail_dev_e_secret", "not this developer's"},
 		{"e", "PATH", "not this developer's"},
 		{"e", "FANTAIL_TOKEN", "not this developer's"},
+		{"f-", "FANTAIL_DEV_F___SECRET", ""},
+		{"f", "FANTAIL_DEV_F___SECRET", "call it FANTAIL_DEV_F_SECRET"},
 	} {
-		err := owners.allow(c.developer, c.name)
+		err := names.allow(c.developer, c.name)
 		if (err == nil) != (c.why == "") || err != nil && !strings.Contains(err.Error(), c.why) {
 			t.Errorf("%s, %s: %v, want %q", c.developer, c.name, err, c.why)
+		}
+		// Alone in the world, nobody owns more.
+		alone := namesakes{}
+		alone.add(c.developer)
+		if err := alone.allow(c.developer, c.name); err == nil && c.why != "" && !strings.Contains(c.why, "alike") && !strings.Contains(c.why, "secrets/") {
+			t.Errorf("%s, %s: allowed when nobody else is there", c.developer, c.name)
 		}
 	}
 }
 
-// A developer whose file is not even YAML still owns his variables.
-func TestBrokenFileKeepsItsVariables(t *testing.T) {
+// A developer who comes later gets nothing of those who were there: not by a
+// longer name, not by a file that cannot be read, not by one written alike.
+func TestNewcomerTakesNoVariables(t *testing.T) {
+	t.Setenv("FANTAIL_DEV_ACME_WEBHOOK_SECRET", "s3cret")
+	of := func(id, variable string) string {
+		return strings.NewReplacer("developer: acme", "developer: "+id, "FANTAIL_DEV_ACME_SECRET", variable).Replace(acme)
+	}
+	path := folder(t, map[string]string{"developers/acme.yaml": of("acme", "FANTAIL_DEV_ACME_WEBHOOK_SECRET")})
+	load(t, path)
+	dir := filepath.Dir(path)
+	for name, text := range map[string]string{
+		"a longer name": of("acme-webhook", "FANTAIL_DEV_ACME_WEBHOOK_SECRET"), "a broken file": "developer: [", "a name alone": "developer: acme-webhook\n",
+	} {
+		write(t, dir, "developers/acme-webhook.yaml", text)
+		snap, _ := Load(path, kinds())
+		if snap.Find("acme", "app") == nil || snap.Find("acme-webhook", "app") != nil {
+			t.Errorf("%s: broken %v", name, snap.Broken)
+		}
+	}
+}
+
+// Who began with an older version is told the new name of each variable, also of
+// those that no file names any more.
+func TestFormerVariablesAreNamedWithTheirNewNames(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_EU_SECRET", "s3cret")
-	path := folder(t, map[string]string{
-		"developers/acme.yaml":    strings.Replace(acme, "FANTAIL_DEV_ACME_SECRET", "FANTAIL_DEV_ACME_EU_SECRET", 1),
-		"developers/acme-eu.yaml": "developer: [",
-	})
-	snap, err := Load(path, kinds())
-	if err == nil || snap.Broken["acme"] == nil || snap.Broken["acme-eu"] == nil {
-		t.Errorf("%v", err)
+	files := map[string]string{
+		"developers/acme.yaml":    "developer: acme\n",
+		"developers/acme-eu.yaml": strings.NewReplacer("developer: acme", "developer: acme-eu", "FANTAIL_DEV_ACME_SECRET", "FANTAIL_DEV_ACME_EU_SECRET").Replace(acme),
+	}
+	snap, err := Load(folder(t, files), kinds())
+	if err == nil || !strings.Contains(err.Error(), "acme-eu.yaml:5: destination app: settings.secret: environment variable FANTAIL_DEV_ACME_EU_SECRET is not this developer's") ||
+		!strings.Contains(err.Error(), "call it FANTAIL_DEV_ACME__EU_SECRET, here and where it is set") {
+		t.Errorf("faults: %v", err)
+	}
+	if len(snap.Notes) != 1 || !strings.Contains(snap.Notes[0].Message, "FANTAIL_DEV_ACME_EU_SECRET is called as those of developer acme-eu were formerly: if it is theirs, call it FANTAIL_DEV_ACME__EU_SECRET") {
+		t.Errorf("notes: %v", snap.Notes)
+	}
+	if strings.Contains(err.Error()+Faults(snap.Notes).Error(), "s3cret") {
+		t.Error("a secret is shown")
+	}
+	t.Setenv("FANTAIL_DEV_ACME__EU_SECRET", "s3cret")
+	files["developers/acme-eu.yaml"] = strings.ReplaceAll(files["developers/acme-eu.yaml"], "ACME_EU", "ACME__EU")
+	if snap := load(t, folder(t, files)); len(snap.Notes) != 1 {
+		t.Errorf("notes: %v", snap.Notes)
 	}
 }
 

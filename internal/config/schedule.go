@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -47,25 +48,26 @@ const (
 	retentionMargin = 24 * time.Hour
 )
 
-// schedule returns the waits of e, and whether retries keep the settings of
-// their first attempt.
-func (b *binder) schedule(e *retryEntry, frozen bool, keep *Retention) (retry.Schedule, bool) {
+// schedule returns the waits of e, whether retries keep the settings of their
+// first attempt, and whether waits were lengthened to what the operator allows.
+func (b *binder) schedule(e *retryEntry, frozen bool, daemon *Daemon) (s retry.Schedule, keep, hasty bool) {
 	if e.Settings != nil {
 		frozen = *e.Settings == "frozen"
 		b.require("retry.settings", frozen || *e.Settings == "current", "must be frozen (retries keep the settings of the first attempt) or current")
 	}
 	jitter := valueOr(e.Jitter, defaultJitter)
 	b.require("retry.jitter", jitter >= 0 && jitter <= 0.5, "must be from 0 to 0.5: 0.1 spreads each wait by 10 % either way")
-	var s retry.Schedule
 	if e.Waits != nil {
 		s = b.list(e, jitter)
 	} else {
 		s = b.exponential(e, jitter)
 	}
+	least := s.AtLeast(daemon.Limits.PerDeveloper.ShortestWait)
+	hasty = !slices.Equal(s.Waits, least.Waits)
 	if b.ok("retry") {
-		b.lasts(s, keep)
+		b.lasts(least, &daemon.Retention)
 	}
-	return s, frozen
+	return least, frozen, hasty
 }
 
 func (b *binder) list(e *retryEntry, jitter float64) retry.Schedule {

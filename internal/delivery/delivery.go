@@ -58,6 +58,8 @@ type Limits struct {
 	Bytes      int64 // of bodies in flight, and as much again in slow attempts; 0: 256 MiB
 	CacheBytes int64 // of bodies kept for fan-out; 0: 32 MiB
 	Window     int   // positions over all windows; 0: 256 k
+
+	PerDeveloper float64 // attempts a second of each developer; 0: no limit
 }
 
 // Options build a Scheduler.

@@ -15,6 +15,8 @@ type developer struct {
 	inFlight int    // attempts that hold a place of the in-flight budget
 	slow     int    // places of the slow budget
 	stuck    int    // attempts that are slow and found no place there
+
+	allowance allowance
 }
 
 // dest is one destination.
@@ -61,7 +63,8 @@ type lane struct {
 
 	class     int8 // in the ring; none: not ready
 	links     link[lane]
-	parked    *pool // ready but for its bytes
+	served    uint64 // turn
+	parked    *pool  // ready but for its bytes
 	first     *attempt
 	last      *attempt
 	flying    int
@@ -258,6 +261,7 @@ func (s *Scheduler) name(d *dest, k store.DestinationKey) {
 	d.kind = s.metrics.kind(k.Kind)
 	if d.dev = s.developers[k.Developer]; d.dev == nil {
 		d.dev = &developer{name: k.Developer}
+		d.dev.allowance.rate.limit(s.each)
 		s.developers[k.Developer] = d.dev
 	}
 }

@@ -334,6 +334,9 @@ func runModel(t *testing.T, seed uint64) {
 	}
 	m.mem = make([]byte, 64*slotSize)
 	m.limits = Limits{InFlight: 8, Slow: 4, Bytes: 3000, CacheBytes: 2000, Window: 200}
+	if seed >= 4 {
+		m.limits.PerDeveloper = 5
+	}
 	if m.slow {
 		m.wrap = func(s Store) Store { return &sluggish{Store: s, nap: m.nap} }
 	}

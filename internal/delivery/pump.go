@@ -45,10 +45,7 @@ func (s *Scheduler) turn() *lane {
 	b := &s.budget
 	for i := range b.pools {
 		p := &b.pools[i]
-		if len(p.parked) == 0 {
-			continue
-		}
-		if l := p.parked[0]; b.admits(l.rank()) && !b.capped(l.dest.dev) && p.fits(l, l.need()) {
+		if l := p.first(); l != nil && b.admits(l.rank()) && !b.capped(l.dest.dev) && p.fits(l, l.need()) {
 			l.unpark()
 			return l
 		}
@@ -113,6 +110,7 @@ func (s *Scheduler) take(l *lane, now instant) *attempt {
 		s.retreat(l) // by the next probe another may be due first
 	}
 	d.rate.take(now.mono)
+	s.spend(d.dev, len(a.jobs), now)
 	l.flying++
 	d.flying++
 	a.inst.flying++

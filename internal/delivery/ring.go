@@ -69,7 +69,7 @@ func (r *ring) add(l *lane, class int8) {
 		list.first = l
 	}
 	list.last = l
-	if !dev.links[class].in {
+	if !dev.links[class].in && !dev.allowance.spent {
 		r.turns[class].push(dev, class)
 	}
 }
@@ -129,7 +129,7 @@ func (t *turns) remove(d *developer, class int8) {
 func (r *ring) next(b *budget) *lane {
 	for rank := int8(0); rank < classes; rank += 2 {
 		d, class := r.front(rank, b), rank
-		if e := r.front(rank+1, b); d == nil || e != nil && e.served < d.served {
+		if e := r.front(rank+1, b); d == nil || e != nil && (e.served < d.served || e == d && d.longerAgo(rank+1, rank)) {
 			d, class = e, rank+1
 		}
 		if d == nil {
@@ -144,6 +144,7 @@ func (r *ring) next(b *budget) *lane {
 			}
 		}
 		l := d.ready[class].first
+		l.served = r.count
 		r.remove(l)
 		return l
 	}

@@ -44,6 +44,7 @@ type Scheduler struct {
 	trace  *tracing.Tracer
 	wall   func(time.Time) int64
 	epoch  time.Time
+	each   float64        // attempts a second of each developer; 0: no limit
 	large  chan time.Time // when the next large body may be read; empty while one is
 
 	mu         sync.Mutex
@@ -94,7 +95,7 @@ func New(o Options) *Scheduler {
 	s := &Scheduler{
 		store: o.Store, thaw: o.Thaw, log: o.Log, chance: o.Chance, flight: o.Flight,
 		wall: o.Wall, tell: o.Tell, trace: o.Trace,
-		epoch:      time.Now(),
+		epoch: time.Now(), each: l.PerDeveloper,
 		dests:      make(map[uint32]*dest),
 		developers: make(map[string]*developer),
 		set:        make(map[key]*job),

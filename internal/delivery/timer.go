@@ -86,16 +86,17 @@ func (h alarms[T]) down(i int) {
 	}
 }
 
-// clock is the scheduler's only timer. Two heaps, since due times stand still
-// or jump with the wall clock and intervals do not. It sleeps until the first
-// of both, and never longer than a minute: a wall clock that was set, or a
+// clock is the scheduler's only timer. Due times have a heap of their own, since
+// they stand still or jump with the wall clock and intervals do not. It sleeps
+// until the first of all, and never longer than a minute: a wall clock that was set, or a
 // machine that slept, is noticed then.
 type clock struct {
-	dues   alarms[*queue] // wall time of the next unread row
-	gates  alarms[*lane]  // mono
-	minute int64          // mono: the next pass of the safety net
-	timer  *time.Timer
-	at     int64 // mono: when timer fires
+	dues       alarms[*queue]     // wall time of the next unread row
+	gates      alarms[*lane]      // mono
+	allowances alarms[*developer] // mono
+	minute     int64              // mono: the next pass of the safety net
+	timer      *time.Timer
+	at         int64 // mono: when timer fires
 }
 
 // arm sets the timer if something comes before it fires. A timer that fires
@@ -108,6 +109,9 @@ func (s *Scheduler) arm(now instant) {
 	at := c.minute
 	if len(c.gates) > 0 {
 		at = min(at, c.gates[0].at)
+	}
+	if len(c.allowances) > 0 {
+		at = min(at, c.allowances[0].at)
 	}
 	if s.trial.stage != noTrial && s.trial.at > now.mono { // else an outcome that is settled moves it on
 		at = min(at, s.trial.at)
@@ -146,6 +150,11 @@ func (s *Scheduler) tick() {
 		c.gates.disarm(c.gates[0])
 		s.age(l, now)
 		s.consider(l, now)
+	}
+	for len(c.allowances) > 0 && c.allowances[0].at <= now.mono {
+		d := c.allowances[0].owner
+		c.allowances.disarm(c.allowances[0])
+		s.allow(d)
 	}
 	if c.minute <= now.mono {
 		c.minute = now.mono + int64(time.Minute)

@@ -4,6 +4,7 @@ package retry
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -54,6 +55,19 @@ func (s Schedule) Next(now time.Time, n int, asked time.Duration, chance float64
 	}
 	wait := stretch(s.Waits[n-1], s.jitter()*(2*chance-1))
 	return now.Add(max(wait, asked)), true
+}
+
+// AtLeast returns the schedule with every wait that is shorter than least as
+// long as that. The jitter stays: least is the middle of what it spreads.
+func (s Schedule) AtLeast(least time.Duration) Schedule {
+	if !slices.ContainsFunc(s.Waits, func(w time.Duration) bool { return w < least }) {
+		return s
+	}
+	waits := slices.Clone(s.Waits)
+	for i := range waits {
+		waits[i] = max(waits[i], least)
+	}
+	return Schedule{Waits: waits, Jitter: s.Jitter}
 }
 
 // Horizon returns the longest time from the first attempt to the last that the

@@ -60,9 +60,11 @@ func (c *Client) Erase(ctx context.Context, developer, user string) (Erased, err
 	return e, err
 }
 
-// Reload makes the daemon read its settings again: all of them or, when
-// anything is wrong, none; the *Error then lists every fault. waiting names
-// changed settings of the daemon that take effect at its next start.
+// Reload makes the daemon read its settings again. waiting names changed settings
+// of the daemon that take effect at its next start. What is refused is an *Error
+// that lists every fault: with the code invalid_settings nothing has changed, with
+// developers_refused everything is in force but the settings of those developers,
+// who go on as before.
 func (c *Client) Reload(ctx context.Context) (waiting []string, err error) {
 	r, err := post("/v1/reload", nil)
 	if err != nil {
@@ -92,6 +94,29 @@ func (c *Client) Egress(ctx context.Context) (Egress, error) {
 	var e Egress
 	err := c.fetch(ctx, get("/v1/egress", nil), &e)
 	return e, err
+}
+
+// Limits are the operator's bounds; 0 is no limit. Sizes are bytes, rates are of a second.
+type Limits struct {
+	Body          int64 `json:"body"`
+	InFlight      int   `json:"in_flight"`
+	InFlightBytes int64 `json:"in_flight_bytes"`
+	PerDeveloper  struct {
+		Rate         float64 `json:"rate"` // events handed in
+		Pending      int64   `json:"pending"`
+		Bytes        int64   `json:"bytes"`
+		Destinations int     `json:"destinations"`
+		Attempts     float64 `json:"attempts"`
+		ShortestWait int64   `json:"shortest_wait_ms"`
+		KeyBits      int     `json:"key_bits"` // of RSA keys in settings
+	} `json:"per_developer"`
+}
+
+// Limits returns the limits that the daemon holds to now.
+func (c *Client) Limits(ctx context.Context) (Limits, error) {
+	var l Limits
+	err := c.fetch(ctx, get("/v1/limits", nil), &l)
+	return l, err
 }
 
 // Metrics returns the daemon's metrics in the text format of Prometheus.

@@ -22,6 +22,7 @@ var law = map[string][]string{
 	"pkg/cloud":                       {"pkg"},
 	"destinations":                    {"pkg", "destinations/internal"},
 	"destinations/all":                {"pkg", "destinations"},
+	"destinations/internal/clienttls": {"pkg"},
 	"destinations/internal/network":   {"pkg/destination"},
 	"destinations/internal/objectkey": {"pkg/event"},
 	"destinations/internal/ownbucket": {"pkg"},

@@ -157,7 +157,7 @@ func settings(t *testing.T, dir string, urls ...string) (listen string) {
 		dev += fmt.Sprintf("  - name: d%d\n    kind: webhook\n    retry: { waits: [100ms, 200ms, 1s, 5s, 10s], jitter: 0 }\n    settings: { url: %q, secret: a-secret-of-acme, allow_http: true }\n", i, url)
 	}
 	for name, text := range map[string]string{
-		"fantail.yaml":         fmt.Sprintf("listen: %s\nstore: { pebble: { dir: store } }\negress: { allow: [127.0.0.0/8] }\nshutdown_grace: 5s\n", listen),
+		"fantail.yaml":         fmt.Sprintf("listen: %s\nstore: { pebble: { dir: store } }\negress: { allow: [127.0.0.0/8] }\nlimits: { per_developer: { shortest_wait: 1ms } }\nshutdown_grace: 5s\n", listen),
 		"developers/acme.yaml": dev,
 	} {
 		path := filepath.Join(dir, name)

@@ -47,6 +47,7 @@ func newHome(t *testing.T) *home {
 listen: 127.0.0.1:0
 store: { pebble: { dir: store } }
 egress: { allow: [127.0.0.0/8] }
+limits: { per_developer: { shortest_wait: 1ms } }
 shutdown_grace: 2s
 `)
 	return h

@@ -147,6 +147,7 @@ func TestRulesAndDashboardAskForWhatIsThere(t *testing.T) {
 		`fantail_scheduler_rescued_total 0`,
 		`fantail_breaker_open 0`,
 		`fantail_ready 1`,
+		`fantail_limit{setting="limits.per_developer.destinations"} 1000`,
 		`fantail_disk_reserve_bytes 5.36870912e+08`,
 		`fantail_payload_failures_total{call="put"} 0`,
 	} {

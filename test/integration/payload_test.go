@@ -27,6 +27,7 @@ const plain = `
 listen: 127.0.0.1:0
 store: { pebble: { dir: store } }
 egress: { allow: [127.0.0.1/32], deny: [127.0.0.2/32] }
+limits: { per_developer: { shortest_wait: 1ms } }
 shutdown_grace: 2s
 `
 

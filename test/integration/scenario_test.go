@@ -22,6 +22,7 @@ listen: %s
 store: { pebble: { dir: store } }
 payloads: { dir: { path: payloads, public_url: "http://%[1]s" } }
 egress: { allow: [127.0.0.1/32] }
+limits: { per_developer: { shortest_wait: 1ms } }
 shutdown_grace: 1s
 `, listen))
 	h.write("developers/acme.yaml", w.dir)

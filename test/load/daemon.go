@@ -62,7 +62,7 @@ func writeSettings(dir string, groups []group) error {
 	if err != nil {
 		return err
 	}
-	files["fantail.yaml"] = fmt.Sprintf("listen: %s\nstore: { pebble: { dir: store } }\negress: { allow: [127.0.0.0/8] }\n", listen)
+	files["fantail.yaml"] = fmt.Sprintf("listen: %s\nstore: { pebble: { dir: store } }\negress: { allow: [127.0.0.0/8] }\nlimits: { per_developer: { destinations: 100000 } }\n", listen)
 	files["listen"] = listen
 	for name, text := range files {
 		path := filepath.Join(dir, name)

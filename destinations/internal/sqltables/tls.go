@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/clienttls"
 	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -58,27 +59,7 @@ func (t TLS) Config(host string) (*tls.Config, error) {
 	default:
 		at("mode", "must be verify-full, verify-ca, require or disable")
 	}
-	if !t.CA.IsZero() {
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM([]byte(t.CA.Reveal())) {
-			at("ca", "holds no certificate in PEM form")
-		}
-	}
-	switch {
-	case t.Cert.IsZero() && t.Key.IsZero():
-	case t.Key.IsZero():
-		at("key", "is required with tls.cert")
-	case t.Cert.IsZero():
-		at("cert", "is required with tls.key")
-	default:
-		pair, err := tls.X509KeyPair([]byte(t.Cert.Reveal()), []byte(t.Key.Reveal()))
-		if err != nil {
-			// The library's text is about the form of the PEM, not its content,
-			// but nobody promises that.
-			at("cert", "is no certificate in PEM form, or tls.key is not its key")
-		}
-		cfg.Certificates = []tls.Certificate{pair}
-	}
+	faults = append(faults, clienttls.Fill(cfg, t.CA, t.Cert, t.Key)...)
 	if t.Mode == Disable {
 		cfg = nil
 	}

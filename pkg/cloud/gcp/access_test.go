@@ -1,9 +1,12 @@
 package gcp
 
 import (
+	"encoding/asn1"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"maps"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -49,6 +52,7 @@ func TestAccessIsRefusedWithAReason(t *testing.T) {
 		{"an e-mail with a line's end", Access{Credentials: with("client_email", "a@b\nc")}, "client_email"},
 		{"no private key", Access{Credentials: with("private_key", "hunter2")}, "private_key"},
 		{"a small key", Access{Credentials: with("private_key", small)}, "2048 bits"},
+		{"a large key", Access{Credentials: with("private_key", large(t))}, "private_key is an RSA key of 65536 bits: at most 8192 are taken"},
 		{"another universe", Access{Credentials: with("universe_domain", "example.com")}, "universe_domain"},
 		{"tokens over plain http", Access{Credentials: with("token_uri", "http://a.example/token")}, "token_uri must be https"},
 		{"tokens from a file", Access{Credentials: with("token_uri", "file:///etc/passwd")}, "token_uri must begin with https"},
@@ -79,6 +83,21 @@ func TestAccessIsRefusedWithAReason(t *testing.T) {
 			}
 		})
 	}
+}
+
+// large has the form of an RSA key of 65,536 bits.
+func large(t *testing.T) string {
+	t.Helper()
+	n := new(big.Int).SetBit(big.NewInt(1), 1<<16-1, 1)
+	one := big.NewInt(1)
+	der, err := asn1.Marshal(struct {
+		Version                int
+		N, E, D, P, Q, A, B, C *big.Int
+	}{0, n, big.NewInt(65537), n, one, one, one, one, one})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der}))
 }
 
 // small is an RSA key of 1024 bits, made for this test.

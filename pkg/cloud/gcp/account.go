@@ -10,11 +10,13 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/endpoint"
+	"github.com/seed-51f8da91/fantail/pkg/signature"
 )
 
 // account is a service account with its private key.
@@ -75,6 +77,9 @@ func parseKey(text string) (*rsa.PrivateKey, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
 		return nil, errors.New("has no private_key in PEM form")
+	}
+	if err := signature.CheckPrivateKey(block.Bytes); err != nil {
+		return nil, fmt.Errorf("private_key %w", err)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
