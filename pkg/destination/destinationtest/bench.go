@@ -24,6 +24,7 @@ type bench struct {
 	kind Kind
 	far  FarSide
 	net  *network
+	trap *trap
 	deps destination.Deps
 	http *http.Transport
 }
@@ -32,10 +33,11 @@ func newBench(tb testing.TB, k Kind) *bench {
 	if k.patience == 0 {
 		k.patience = promptly
 	}
-	b := &bench{TB: tb, kind: k, net: newNetwork(), far: k.Start(tb)}
+	b := &bench{TB: tb, kind: k, net: newNetwork(), trap: &trap{}, far: k.Start(tb)}
 	tb.Cleanup(b.net.close) // before the far side ends: nothing may keep it waiting
 	b.http = &http.Transport{
 		DialContext:         b.net.dial,
+		Proxy:               b.trap.proxy,
 		MaxIdleConnsPerHost: 64,
 		ForceAttemptHTTP2:   true,
 		DisableCompression:  true,
@@ -47,7 +49,8 @@ func newBench(tb testing.TB, k Kind) *bench {
 			Transport:     b.http,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		Dial:      b.net.dial,
+		Dial:      b.trap.dial(b.net.dial),
+		Payloads:  &payloads{nowhere{}, b.trap},
 		Brand:     "terra",
 		UserAgent: "Fantail/test",
 	}
