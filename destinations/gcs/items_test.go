@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp/gcptest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fanout"
 )
 
 // large is an event of n items.
@@ -44,7 +45,7 @@ func TestALargeEventMakesProgressOverAttempts(t *testing.T) {
 	if len(r.keys()) != 40 || !strings.Contains(err.Error(), "40 objects of the event are written") {
 		t.Errorf("%d objects: %v", len(r.keys()), err)
 	}
-	if n := puts.Load(); n > 40+2*parallel {
+	if n := puts.Load(); n > 40+2*fanout.Width {
 		t.Errorf("%d puts: a bucket that is down was asked %d times", n, n-40)
 	}
 	r.Break(nil)
@@ -84,7 +85,7 @@ func fakes(n int) []object {
 }
 
 func TestAtMostEightAtOnceAndThoseOfOneKeyInOrder(t *testing.T) {
-	for keys, want := range map[int]int32{100: parallel, 3: 3, 1: 1} {
+	for keys, want := range map[int]int32{100: fanout.Width, 3: 3, 1: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			objects := fakes(100)
 			for i := range objects {
@@ -130,8 +131,8 @@ func TestTheGravestFailureCounts(t *testing.T) {
 	} {
 		for range 2 {
 			slices.Reverse(c.errs)
-			i := -1
 			_, err := sendAll(slices.Values(fakes(len(c.errs))), func(o object) (destination.Receipt, error) {
+				var i int
 				fmt.Sscan(o.keys[0], &i)
 				return destination.Receipt{}, c.errs[i]
 			})
@@ -140,21 +141,6 @@ func TestTheGravestFailureCounts(t *testing.T) {
 				t.Errorf("%v: %v waits %v, want %v %v", c.errs, class, wait, c.class, c.wait)
 			}
 		}
-	}
-}
-
-// TestAPanicComesUpWhereItIsExpected: the engine recovers in the goroutine of
-// Send, and nowhere else.
-func TestAPanicComesUpWhereItIsExpected(t *testing.T) {
-	for _, n := range []int{1, 2, 50} {
-		func() {
-			defer func() {
-				if v := recover(); v != "boom" {
-					t.Errorf("%d objects: recovered %v", n, v)
-				}
-			}()
-			sendAll(slices.Values(fakes(n)), func(object) (destination.Receipt, error) { panic("boom") })
-		}()
 	}
 }
 
@@ -169,7 +155,7 @@ func TestACancelledEventWritesNoMore(t *testing.T) {
 		return false
 	})
 	_, err := r.Send(ctx, made(t, 1, large(200)))
-	if !errors.Is(err, context.Canceled) || puts.Load() > 20+parallel {
+	if !errors.Is(err, context.Canceled) || puts.Load() > 20+fanout.Width {
 		t.Errorf("%d puts, %v", puts.Load(), err)
 	}
 }

@@ -1,14 +1,10 @@
 package mysql
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
-
-	driver "github.com/go-sql-driver/mysql"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -141,41 +137,4 @@ func (c Config) target() (*target, error) {
 		faults = append(faults, err)
 	}
 	return t, errors.Join(faults...)
-}
-
-// config returns what the driver connects with. Nothing of it goes through the
-// driver's registries, which all destinations of the process would share.
-func (t *target) config(dial destination.DialFunc) (*driver.Config, error) {
-	c := driver.NewConfig()
-	c.User, c.Passwd, c.Net, c.Addr, c.DBName = t.user, t.password.Reveal(), "tcp", t.host.String(), t.database
-	c.DialFunc = dial
-	c.Timeout = 15 * time.Second
-	c.Logger = &driver.NopLogger{} // its errors come back, too
-	c.InterpolateParams = true     // one round trip each; poolers cannot keep prepared statements
-	// Text that does not fit is an error, not cut; quotes are quotes.
-	c.Params = map[string]string{"sql_mode": "'STRICT_ALL_TABLES'"}
-	var err error
-	if c.TLS, err = t.tls.Config(t.host.Name); err != nil {
-		return nil, err
-	}
-	return c, c.Apply(driver.Charset("utf8mb4", ""), driver.BeforeConnect(witness))
-}
-
-// witness has a check know of the handshake of one connection, of which the
-// driver tells nothing. The configuration is that connection's own.
-func witness(ctx context.Context, c *driver.Config) error {
-	if c.TLS == nil {
-		return nil
-	}
-	verify := c.TLS.VerifyConnection
-	c.TLS.VerifyConnection = func(s tls.ConnectionState) error {
-		if verify != nil {
-			if err := verify(s); err != nil {
-				return err
-			}
-		}
-		sqltables.Shook(ctx, s, nil)
-		return nil
-	}
-	return nil
 }

@@ -71,13 +71,17 @@ func TestTheDriverIsSafe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := tgt.config(sqltablestest.Deps(nil).Dial)
+	d, err := newDialer(tgt, sqltablestest.Deps(nil).Dial)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.AllowAllFiles || config.AllowCleartextPasswords || config.AllowFallbackToPlaintext || config.AllowOldPasswords || config.MultiStatements || config.DialFunc == nil || config.Net != "tcp" ||
-		config.TLS == nil || config.TLS.InsecureSkipVerify || config.TLS.ServerName != "db.example" || config.Params["sql_mode"] != "'STRICT_ALL_TABLES'" {
-		t.Errorf("%+v", config)
+	if c := d.config; c.AllowAllFiles || c.AllowCleartextPasswords || c.AllowFallbackToPlaintext || c.AllowOldPasswords || c.MultiStatements || c.TLS != nil || c.Params["sql_mode"] != "'STRICT_ALL_TABLES'" ||
+		d.tls == nil || d.tls.InsecureSkipVerify || d.tls.ServerName != "db.example" {
+		t.Errorf("%+v %+v", c, d.tls)
+	}
+	tgt.tls.Mode = sqltables.Disable
+	if d, err = newDialer(tgt, nil); err != nil || d.tls != nil || d.config.Net != "tcp" { // else passwords would go in the clear
+		t.Errorf("without TLS: %+v, %v", d, err)
 	}
 }
 

@@ -36,13 +36,13 @@ func TestConformance(t *testing.T) {
 			return destinationtest.Delivery(tb, 1001, []byte(`{"type":"auth","user":{"user_id":"`+strings.Repeat("x", 37)+`"}}`)), destination.Rejected
 		},
 		Connections: 1,
-		Batches:     true, Checks: true, Explains: true,
+		Batches:     true, Checks: true, Explains: true, Links: true,
 	})
 }
 
 // Open implements destinationtest.FarSide.
 func (f *far) Open(tb testing.TB, deps destination.Deps) destination.Destination {
-	deps.Payloads = f.store
+	destinationtest.Lend(&deps, f.store)
 	return openWith(tb, f.conf, deps)
 }
 

@@ -53,18 +53,14 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	if deps.Dial == nil {
 		return nil, errors.New("the engine lends no network")
 	}
-	config, err := t.config(deps.Dial)
+	d, err := newDialer(t, deps.Dial)
 	if err != nil {
 		return nil, err
-	}
-	connector, err := driver.NewConnector(config)
-	if err != nil {
-		return nil, errors.New("set up the MySQL driver: it refuses the settings") // its text may quote them
 	}
 	m := &mysql{target: t, tables: sqltables.Of(deps.Brand), making: make(chan struct{}, 1), most: c.MaxConnections}
 	m.statements = statementsOf(m.tables)
 	m.db = sync.OnceValue(func() *sql.DB {
-		db := sql.OpenDB(connector)
+		db := sql.OpenDB(&connector{d})
 		db.SetMaxOpenConns(m.most)
 		db.SetMaxIdleConns(m.most)
 		db.SetConnMaxIdleTime(idleTime)

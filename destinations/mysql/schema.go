@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -176,9 +175,6 @@ func misconfigured(format string, args ...any) error {
 // not run it.
 func (m *mysql) Check(ctx context.Context) error {
 	if err := m.check(ctx); err != nil {
-		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-			sqltables.Shook(ctx, tls.ConnectionState{ServerName: m.target.host.Name}, err)
-		}
 		fault, _ := m.fault("check the database", err)
 		return fault
 	}

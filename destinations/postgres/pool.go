@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/seed-51f8da91/fantail/destinations/internal/network"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 const (
@@ -52,12 +55,25 @@ func (p *pool) get(ctx context.Context, fresh bool) (*conn, error) {
 	} else if c := p.take(); c != nil {
 		return c, nil
 	}
-	c, err := pgconn.ConnectConfig(ctx, p.config)
+	var c *pgconn.PgConn
+	err := destination.Guard(func() (err error) { c, err = pgconn.ConnectConfig(ctx, p.config); return err })
 	if err != nil {
 		<-p.slots
 		return nil, err
 	}
 	return &conn{PgConn: c, born: time.Now()}, nil
+}
+
+// use lends f a connection and takes it back, whatever happens: a slot that is not
+// given back is missing for ever. F tells whether the connection is of further use.
+func (p *pool) use(ctx context.Context, fresh bool, f func(*conn) (keep bool, err error)) error {
+	c, err := p.get(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	keep := false
+	defer func() { p.put(c, keep) }()
+	return destination.Guard(func() (err error) { keep, err = f(c); return err })
 }
 
 func (p *pool) take() *conn {
@@ -70,6 +86,7 @@ func (p *pool) take() *conn {
 	c := p.idle[n-1]
 	p.idle = p.idle[:n-1]
 	c.reused = true
+	network.Lend(c.Conn())
 	return c
 }
 

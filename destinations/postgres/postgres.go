@@ -104,15 +104,14 @@ func incomplete(err error) bool {
 // one kept from before that has died or whose server is no longer the primary.
 func (p *postgres) try(ctx context.Context, rows *sqltables.Rows) (address string, err error) {
 	for fresh := false; ; fresh = true {
-		c, err := p.pool.get(ctx, fresh)
-		if err != nil {
-			return "", err
-		}
-		address = c.Conn().RemoteAddr().String()
-		err = p.statements.store(ctx, c.PgConn, rows)
-		dead := err != nil && gone(err)
-		stale := dead && c.reused && !fresh && ctx.Err() == nil
-		p.pool.put(c, !dead)
+		stale := false
+		err = p.pool.use(ctx, fresh, func(c *conn) (keep bool, err error) {
+			address = c.Conn().RemoteAddr().String()
+			err = p.statements.store(ctx, c.PgConn, rows)
+			dead := err != nil && gone(err)
+			stale = dead && c.reused && !fresh && ctx.Err() == nil
+			return !dead, err
+		})
 		if !stale {
 			return address, err
 		}

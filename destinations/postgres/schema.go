@@ -48,6 +48,9 @@ LEFT JOIN pg_namespace n ON n.nspname = CASE WHEN $1 = '' THEN current_schema() 
 LEFT JOIN pg_class c ON c.relname = w.name AND CASE WHEN $1 = '' THEN pg_table_is_visible(c.oid) ELSE c.relnamespace = n.oid END
 ORDER BY w.place`
 
+// catalogueColumns is how many columns lookAround asks for.
+const catalogueColumns = 10
+
 // look returns what there is.
 func (p *postgres) look(ctx context.Context, c *conn) (*place, error) {
 	names, keys := []byte{'{'}, []byte{'{'}
@@ -68,6 +71,9 @@ func (p *postgres) look(ctx context.Context, c *conn) (*place, error) {
 	}
 	at := &place{}
 	for i, row := range r.Rows {
+		if len(row) != catalogueColumns {
+			return nil, fmt.Errorf("the catalogue answers with %d columns", len(row))
+		}
 		is := func(n int) bool { return string(row[n]) == "t" }
 		at.user, at.schema, at.mayCreate, at.readOnly = string(row[0]), string(row[1]), is(2), is(3)
 		at.tables = append(at.tables, presence{Table: all[i], relation: string(row[4]), ordinary: is(5),
@@ -162,11 +168,10 @@ func (p *postgres) complete(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	c, err := p.pool.get(ctx, false)
-	if err != nil {
-		return err
-	}
-	defer p.pool.put(c, true)
+	return p.pool.use(ctx, false, func(c *conn) (keep bool, err error) { return true, p.completeOver(ctx, c) })
+}
+
+func (p *postgres) completeOver(ctx context.Context, c *conn) error {
 	at, err := p.look(ctx, c)
 	if err != nil {
 		return err
@@ -202,13 +207,11 @@ func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "'
 // catalogue alone, and at the bucket and the links.
 func (p *postgres) Check(ctx context.Context) error {
 	const what = "check the database"
-	c, err := p.pool.get(ctx, false)
-	if err != nil {
-		fault, _ := p.fault(what, err)
-		return fault
-	}
-	at, err := p.look(ctx, c)
-	p.pool.put(c, err == nil)
+	var at *place
+	err := p.pool.use(ctx, false, func(c *conn) (keep bool, err error) {
+		at, err = p.look(ctx, c)
+		return err == nil, err
+	})
 	if err == nil {
 		_, err = p.plan(at)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fanout"
 )
 
 // manyItems is an event with items of one second each.
@@ -42,7 +43,7 @@ func TestALargeEventMakesProgress(t *testing.T) {
 	if class, _ := destination.ClassOf(err); err == nil || class != destination.Transient || r.Code != 500 || !strings.Contains(r.Answer, "InternalError") {
 		t.Errorf("first attempt: %v, %+v", err, r)
 	}
-	if n := puts.Load(); n > 60+width {
+	if n := puts.Load(); n > 60+fanout.Width {
 		t.Errorf("it went on for %d requests after the bucket had failed", n-60)
 	}
 	net.before = nil
@@ -81,7 +82,7 @@ func TestTheWorseFaultLeads(t *testing.T) {
 	for _, order := range [][]error{{lasting, passing}, {passing, lasting}, {passing, errors.New("later")}} {
 		var got tally
 		for _, err := range order {
-			got.add(0, err)
+			got.add(nil, 0, err)
 		}
 		if got.err != passing {
 			t.Errorf("of %v it keeps %v", order, got.err)

@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"iter"
 	"strings"
-	"sync"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/objectkey"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fanout"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
-
-// width is how many objects of one event are stored at once.
-const width = 8
 
 // object is one payload as it is stored, before any compression.
 type object struct {
@@ -44,57 +41,33 @@ func (b *bucket) objects(e *event.Event) iter.Seq[*object] {
 // one after the other, in the order of the event: which of them gets the key
 // must not be a matter of luck, and they would lose races to each other.
 func (b *bucket) store(ctx context.Context, e *event.Event) (*tally, error) {
-	var (
-		t      = &tally{}
-		all    sync.WaitGroup
-		slots  = make(chan struct{}, width)
-		before = map[string]chan struct{}{} // by first key: closed when the last one of it so far has ended
-	)
-	for o := range b.objects(e) {
-		slots <- struct{}{}
-		if t.stopped() {
-			break
-		}
-		previous, ended := before[o.keys[0]], make(chan struct{})
-		before[o.keys[0]] = ended
-		all.Go(func() {
-			defer func() { close(ended); <-slots }()
-			if previous != nil {
-				<-previous
-			}
-			how, err := b.place(ctx, o)
-			t.add(how, err)
-		})
-	}
-	all.Wait()
+	t := &tally{}
+	order := fanout.Order[*object]{Width: fanout.Width, Key: func(o *object) string { return o.keys[0] }}
+	fanout.Each(b.objects(e), order, func(o *object) (outcome, error) { return b.place(ctx, o) }, t.add)
 	return t, t.err
 }
 
 // tally counts what became of the objects of one event.
 type tally struct {
-	mu    sync.Mutex
 	count [outcomes]int
-	err   error // the first; a lasting one only if there is no other
+	err   error // what says most: a lasting one only if there is no other, a panic only if there is none but those
 }
 
-func (t *tally) add(how outcome, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// add tells whether the rest of the event need be tried: not if the bucket has
+// failed. An item that it will never take, and one that made us panic, does not
+// keep the others out.
+func (t *tally) add(_ *object, how outcome, err error) (more bool) {
 	switch {
 	case err == nil:
 		t.count[how]++
-	case t.err == nil || rejected(t.err) && !rejected(err):
+	case t.err == nil || alone(t.err) && !rejected(err):
 		t.err = err
 	}
+	return t.err == nil || alone(t.err)
 }
 
-// stopped tells whether the rest of the event need not be tried: the bucket has
-// failed. An item that it will never take does not keep the others out.
-func (t *tally) stopped() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.err != nil && !rejected(t.err)
-}
+// alone tells whether err says nothing of the other objects.
+func alone(err error) bool { return rejected(err) || destination.PanicOf(err) != nil }
 
 func rejected(err error) bool {
 	class, _ := destination.ClassOf(err)

@@ -25,6 +25,7 @@ func TestConformance(t *testing.T) {
 			}
 			return f
 		})
+		k.Links = true
 		k.Failures = append(k.Failures, destinationtest.Failure{Name: "the operator's store down", Engine: true})
 		destinationtest.Run(t, k)
 	})

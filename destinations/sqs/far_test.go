@@ -74,7 +74,7 @@ func (f *far) Open(tb testing.TB, deps destination.Deps) destination.Destination
 		if err != nil {
 			tb.Fatal(err)
 		}
-		deps.Payloads = &operator{b, &f.down}
+		destinationtest.Lend(&deps, &operator{b, &f.down})
 	}
 	return openWith(tb, f.settings(), deps)
 }

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	api "github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -17,6 +15,7 @@ import (
 	"github.com/seed-51f8da91/fantail/destinations/internal/ownbucket"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fanout"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -85,8 +84,8 @@ func (s *sender) SendBatch(ctx context.Context, ds []destination.Delivery) []des
 		if results[i].Err != nil {
 			continue
 		}
-		m, err := s.compose(ctx, i, d, ids[i])
-		if err != nil {
+		var m *message
+		if err := destination.Guard(func() (err error) { m, err = s.compose(ctx, i, d, ids[i]); return err }); err != nil {
 			results[i].Err = err
 			continue
 		}
@@ -98,28 +97,24 @@ func (s *sender) SendBatch(ctx context.Context, ds []destination.Delivery) []des
 	return results
 }
 
-// maxPuts is how many payloads are put at a time.
-const maxPuts = 8
-
 // put stores the payloads of all deliveries that need one, notes what fails and
 // returns their ids.
 func (s *sender) put(ctx context.Context, ds []destination.Delivery, results []destination.Result) (ids []string) {
 	ids = make([]string, len(ds))
-	var next atomic.Int64
-	work := func() {
-		for i := int(next.Add(1)) - 1; i < len(ds); i = int(next.Add(1)) - 1 {
-			if e := ds[i].Event; !inline(e) {
-				p := s.catalogue.Whole(e)
-				ids[i], results[i].Err = p.ID, s.payloads.Put(ctx, e.Developer, p)
+	linked := func(yield func(int) bool) {
+		for i := range ds {
+			if !inline(ds[i].Event) && !yield(i) {
+				return
 			}
 		}
 	}
-	var others sync.WaitGroup
-	for range min(maxPuts, len(ds)) - 1 {
-		others.Go(work)
-	}
-	work()
-	others.Wait()
+	fanout.Each(linked, fanout.Order[int]{Width: fanout.Width}, func(i int) (string, error) {
+		p := s.catalogue.Whole(ds[i].Event)
+		return p.ID, s.payloads.Put(ctx, ds[i].Event.Developer, p)
+	}, func(i int, id string, err error) bool {
+		ids[i], results[i].Err = id, err
+		return true
+	})
 	return ids
 }
 

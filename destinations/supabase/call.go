@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptrace"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -42,10 +42,6 @@ type answer struct {
 	receipt destination.Receipt
 }
 
-// maxAnswer bounds what is read of an answer: none that we ask for is larger
-// than a hundred short rows.
-const maxAnswer = 256 << 10
-
 // call makes one request. Whatever the service answers is no error here.
 func (s service) call(ctx context.Context, q request) (answer, error) {
 	root := url.URL{Scheme: s.base.Scheme, Host: s.base.Host}
@@ -71,7 +67,7 @@ func (s service) call(ctx context.Context, q request) (answer, error) {
 	}
 	defer resp.Body.Close()
 	a.status, a.header = resp.StatusCode, resp.Header
-	if a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
+	if a.body, err = parsing.Read(resp.Body); err != nil {
 		return a, s.failure(ctx, q.what, err)
 	}
 	a.receipt.Code, a.receipt.Answer = a.status, sqltables.Quote(string(a.body), s.secrets...)

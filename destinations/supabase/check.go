@@ -2,7 +2,6 @@ package supabase
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 )
 
 // Check looks at key, tables, columns, rights and the bucket, and logs in by
@@ -78,7 +78,7 @@ func (s *supabase) checkBucket(ctx context.Context) (public bool, err error) {
 		Name   string
 		Public bool
 	}
-	if json.Unmarshal(a.body, &b) != nil || b.Name == "" {
+	if parsing.JSON(a.body, &b) != nil || b.Name == "" {
 		return false, &sqltables.Failure{Text: q.what + ": answered 200, but describes no bucket: " + a.receipt.Answer}
 	}
 	return b.Public, nil

@@ -1,7 +1,6 @@
 package supabase
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 )
 
@@ -101,7 +101,7 @@ type refusal struct{ code, text, status string }
 
 func refusalOf(body []byte) (r refusal) {
 	var said map[string]any
-	if json.Unmarshal(body, &said) != nil {
+	if parsing.JSON(body, &said) != nil {
 		return r // HTML of the gateway
 	}
 	text := func(name string) string {

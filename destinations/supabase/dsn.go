@@ -62,16 +62,18 @@ func (d database) run(ctx context.Context, dial destination.DialFunc, sql string
 	if err != nil {
 		return err
 	}
-	conn, err := pgconn.ConnectConfig(ctx, c)
-	if err == nil {
-		err = conn.Exec(ctx, sql).Close()
-		if err == nil {
+	return d.fault(what, destination.Guard(func() error {
+		conn, err := pgconn.ConnectConfig(ctx, c)
+		if err != nil {
+			return err
+		}
+		if err = conn.Exec(ctx, sql).Close(); err == nil {
 			return conn.Close(ctx)
 		}
 		n.Close() // the driver would tidy up for up to 15 s
 		<-closed(conn)
-	}
-	return d.fault(what, err)
+		return err
+	}))
 }
 
 // closed returns what is closed when the driver has left conn.
@@ -85,6 +87,9 @@ func closed(conn *pgconn.PgConn) <-chan struct{} {
 }
 
 func (d database) fault(what string, err error) error {
+	if err == nil {
+		return nil
+	}
 	if f, ok := errors.AsType[*destination.Fault](err); ok {
 		return f // the guard's
 	}

@@ -10,16 +10,13 @@ import (
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fanout"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-const (
-	// parallel is how many objects of one event are written at once.
-	parallel = 8
-	// maxRows is how many rows go in one request; so many objects at most are
-	// written again when an attempt ends in between.
-	maxRows = 64
-)
+// maxRows is how many rows go in one request; so many objects at most are
+// written again when an attempt ends in between.
+const maxRows = 64
 
 // item is a payload as it is stored.
 type item struct {
@@ -94,8 +91,9 @@ type sending struct {
 	attempt int
 
 	mu      sync.Mutex
-	next    func() (item, bool)
 	waiting []row // of objects that are there
+
+	// What note has kept.
 	receipt destination.Receipt
 	err     error
 	stop    bool
@@ -104,50 +102,28 @@ type sending struct {
 // writePayloads writes each object and then its row. What an earlier attempt
 // wrote counts as done, so that a large event makes progress over attempts.
 func (s *supabase) writePayloads(ctx context.Context, at table, d destination.Delivery) (destination.Receipt, error) {
-	next, stop := iter.Pull(s.items(d.Event))
-	defer stop()
-	w := &sending{supabase: s, attempt: d.Attempt, next: next}
-	var all sync.WaitGroup
-	running := 1
-	var work func()
-	work = func() {
-		for {
-			w.mu.Lock()
-			var i item
-			more := !w.stop
-			if more {
-				i, more = w.next()
-			}
-			if more && running < parallel {
-				running++
-				all.Go(work) // which finds out whether there is more
-			}
-			w.mu.Unlock()
-			if !more {
-				return
-			}
-			w.note(w.write(ctx, i))
-		}
-	}
-	all.Go(work)
-	all.Wait()
+	w := &sending{supabase: s, attempt: d.Attempt}
+	fanout.Each(s.items(d.Event), fanout.Order[item]{Width: fanout.Width}, func(i item) (destination.Receipt, error) {
+		return w.write(ctx, i)
+	}, w.note)
 	if len(w.waiting) > 0 {
-		w.note(w.insertRows(ctx, at, w.waiting))
+		r, err := w.insertRows(ctx, at, w.waiting)
+		w.note(item{}, r, err)
 	}
 	return w.receipt, w.err
 }
 
 // note keeps what says most about the attempt: a failure that may pass, or needs
-// somebody, before that of one item which will never fit, and any before none.
-// After the latter kind the other items are still written.
-func (w *sending) note(r destination.Receipt, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// somebody, before that of one item which will never fit or made us panic, and any
+// before none. After the latter kind the other items are still written.
+func (w *sending) note(_ item, r destination.Receipt, err error) (more bool) {
 	class, _ := destination.ClassOf(err)
 	rejected := err != nil && class == destination.Rejected
-	if !w.stop && (err != nil || w.err == nil) {
-		w.receipt, w.err, w.stop = r, err, err != nil && !rejected
+	if !w.stop && (w.err == nil || err != nil && !rejected) {
+		w.receipt, w.err = r, err
+		w.stop = err != nil && !rejected && destination.PanicOf(err) == nil
 	}
+	return !w.stop
 }
 
 // write stores one item, or all but its row, which then waits for others.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fanout"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -103,7 +104,7 @@ func TestALargeEventMakesProgress(t *testing.T) {
 		t.Fatal("it succeeded although storage broke")
 	}
 	kept := len(p.Rows(t, "terra_data_payloads", "payload_id"))
-	if kept < 150-parallel || kept > 150 {
+	if kept < 150-fanout.Width || kept > 150 {
 		t.Errorf("%d rows after 150 objects", kept)
 	}
 	fails.Store(1 << 40)

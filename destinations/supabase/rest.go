@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 )
 
 // row is a row as PostgREST takes and gives it; nil is null.
@@ -29,7 +30,7 @@ func (s *supabase) rest(ctx context.Context, method string, t table, query url.V
 	if a, err = s.service.call(ctx, q); err != nil {
 		return nil, a, err
 	}
-	found := json.Unmarshal(a.body, &rows) == nil && rows != nil
+	found := parsing.JSON(a.body, &rows) == nil && rows != nil
 	switch {
 	case a.status >= 200 && a.status <= 299 && !found:
 		// Whatever this is, it is not PostgREST: nothing was stored.

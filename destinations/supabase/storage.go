@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 )
 
 // upload writes the object of i, over whatever is there.
@@ -29,7 +29,7 @@ func (s *supabase) upload(ctx context.Context, i item) (answer, error) {
 		return a, s.storageFault(q.what, a)
 	}
 	var stored struct{ Key string }
-	if json.Unmarshal(a.body, &stored) != nil || stored.Key == "" {
+	if parsing.JSON(a.body, &stored) != nil || stored.Key == "" {
 		// Whatever this is, it is not storage: nothing was stored.
 		return a, &sqltables.Failure{Text: q.what + ": answered 200, but names no object: " + a.receipt.Answer}
 	}

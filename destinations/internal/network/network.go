@@ -4,10 +4,12 @@ package network
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -31,8 +33,14 @@ func New(dial destination.DialFunc) *Network {
 	return n
 }
 
-// Dial is a destination.DialFunc.
-func (n *Network) Dial(ctx context.Context, kind, address string) (net.Conn, error) {
+// Dial is a destination.DialFunc. Drivers call it in goroutines of their own, too,
+// to cancel a query, where a panic would end the process.
+func (n *Network) Dial(ctx context.Context, kind, address string) (c net.Conn, err error) {
+	err = destination.Guard(func() (err error) { c, err = n.connect(ctx, kind, address); return err })
+	return c, err
+}
+
+func (n *Network) connect(ctx context.Context, kind, address string) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(n.end, cancel)()
@@ -43,7 +51,7 @@ func (n *Network) Dial(ctx context.Context, kind, address string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	own := &line{c, n}
+	own := &line{Conn: c, of: n}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.end.Err() != nil {
@@ -64,10 +72,39 @@ func (n *Network) Close() {
 	}
 }
 
-// line is one connection.
+// Lease is how many bytes a connection may bring until it is lent anew. What we
+// ask databases for is answered with some kilobytes; a trigger may add a notice for
+// each of thousands of rows.
+const Lease = 8 << 20
+
+// Lend begins a new account of the bytes of c, a connection of a Network, within TLS
+// or without.
+func Lend(c net.Conn) {
+	if s, ok := c.(*tls.Conn); ok {
+		c = s.NetConn()
+	}
+	if l, ok := c.(*line); ok {
+		l.spent.Store(0)
+	}
+}
+
+// line is one connection. It counts what it brings, whoever reads: drivers do so in
+// the background, too, and keep it all.
 type line struct {
 	net.Conn
-	of *Network
+	of    *Network
+	spent atomic.Int64
+}
+
+var errSpent = fmt.Errorf("the server sent more than %d bytes for one attempt", Lease)
+
+func (l *line) Read(p []byte) (int, error) {
+	if l.spent.Load() > Lease {
+		return 0, errSpent
+	}
+	n, err := l.Conn.Read(p)
+	l.spent.Add(int64(n))
+	return n, err
 }
 
 func (l *line) Close() error {

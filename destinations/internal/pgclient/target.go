@@ -7,10 +7,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -19,10 +21,6 @@ import (
 
 // Timeout is what one host gets, so that a dead one leaves time for the next.
 const Timeout = 10 * time.Second
-
-// maxMessage bounds one message of the server: none that we ask for is larger
-// than a list of columns.
-const maxMessage = 4 << 20
 
 // Target is where to connect and as whom: what the driver would otherwise read
 // from a DSN, the environment and files in the home directory, of which it is
@@ -65,7 +63,10 @@ func (t *Target) Config(dial destination.DialFunc) (*pgconn.Config, error) {
 	c.SSLCertMode, c.SSLNegotiation, c.ChannelBinding = "allow", t.Negotiation, t.Binding
 	c.KerberosSrvName, c.KerberosSpn = "", ""
 	c.MinProtocolVersion, c.MaxProtocolVersion = "3.0", "3.0" // poolers know no other
-	c.MaxProtocolMessageBodyLen = maxMessage
+	c.MaxProtocolMessageBodyLen = maxRow
+	// Between TLS and what reads messages. The connection itself must stay one of
+	// crypto/tls, by which the driver binds SCRAM to the channel.
+	c.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend { return pgproto3.NewFrontend(newFrames(r), w) }
 	c.DialFunc = pgconn.DialFunc(dial)
 	c.AfterNetConnect = shakeHands
 	// The guard resolves names itself, and connects to what it has judged.
@@ -74,9 +75,9 @@ func (t *Target) Config(dial destination.DialFunc) (*pgconn.Config, error) {
 	c.ValidateConnect = nil
 	switch t.Session {
 	case "read-write":
-		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+		c.ValidateConnect = expect("SHOW transaction_read_only", "off", "the server is read only")
 	case "primary":
-		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
+		c.ValidateConnect = expect("SELECT pg_is_in_recovery()", "f", "this server is a replica")
 	}
 	if t.TLS.Mode == sqltables.Disable {
 		c.RequireAuth = "!password" // anybody on the way would read it
@@ -97,6 +98,23 @@ func (t *Target) Config(dial destination.DialFunc) (*pgconn.Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// expect looks for a server that answers as wanted. The driver's own do so, too, and
+// panic where a server answers with nothing.
+func expect(query, want, otherwise string) pgconn.ValidateConnectFunc {
+	return func(ctx context.Context, c *pgconn.PgConn) error {
+		r := c.ExecParams(ctx, query, nil, nil, nil, nil).Read()
+		switch {
+		case r.Err != nil:
+			return r.Err
+		case len(r.Rows) != 1 || len(r.Rows[0]) != 1:
+			return breach("%d rows in answer to %s", len(r.Rows), query)
+		case string(r.Rows[0][0]) != want:
+			return errors.New(otherwise)
+		}
+		return nil
+	}
 }
 
 // shakeHands does at once what the driver would with its first message, and has

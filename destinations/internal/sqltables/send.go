@@ -7,21 +7,17 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/ownbucket"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fanout"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-const (
-	// maxPuts is how many payloads of one attempt are put at a time.
-	maxPuts = 8
-	// maxItems is how many items of one event become rows. Real events have
-	// hundreds; the rows of all of them are in memory at once.
-	maxItems = 20_000
-)
+// maxItems is how many items of one event become rows. Real events have
+// hundreds; the rows of all of them are in memory at once.
+const maxItems = 20_000
 
 // MaxBatch is how many deliveries share a transaction at most.
 const MaxBatch = 64
@@ -87,24 +83,16 @@ type part struct {
 	event  *event.Event
 	result *destination.Result
 	frame  frame
-
-	mu   sync.Mutex // of what follows and result.Err while payloads are put
-	rows []Payload
+	rows   []Payload
 }
 
 func (p *part) fail(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.result.Err == nil {
 		p.result.Err = err
 	}
 }
 
-func (p *part) failed() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.result.Err != nil
-}
+func (p *part) failed() bool { return p.result.Err != nil }
 
 // Send makes one attempt of a batch. The rows of all go in one transaction; if
 // that fails for what may be the fault of one, each goes again in its own.
@@ -135,7 +123,8 @@ func (s *Sender) Send(ctx context.Context, ds []destination.Delivery) []destinat
 
 // write stores the rows of parts in one transaction.
 func (s *Sender) write(ctx context.Context, parts []*part) (alone bool) {
-	r, alone, err := s.to.Write(ctx, gather(parts))
+	var r destination.Receipt
+	err := destination.Guard(func() (err error) { r, alone, err = s.to.Write(ctx, gather(parts)); return err })
 	for _, p := range parts {
 		*p.result = destination.Result{Receipt: r, Err: err}
 	}
@@ -151,29 +140,16 @@ type one struct {
 // put stores the payloads of parts and links to them. What fails ends its
 // delivery and spares the others.
 func (s *Sender) put(ctx context.Context, parts []*part) {
-	next, stop := iter.Pull(s.each(parts))
-	defer stop()
-	var turn sync.Mutex // of next, running and waiting
-	var all sync.WaitGroup
-	running := 1
-	var work func()
-	work = func() {
-		for {
-			turn.Lock()
-			x, ok := next()
-			if ok && running < maxPuts {
-				running++
-				all.Go(work) // which finds out whether there is more
-			}
-			turn.Unlock()
-			if !ok {
-				return
-			}
-			s.putOne(ctx, x)
+	fanout.Each(s.each(parts), fanout.Order[one]{Width: fanout.Width}, func(x one) (Payload, error) {
+		return s.putOne(ctx, x)
+	}, func(x one, row Payload, err error) bool {
+		if err != nil {
+			x.part.fail(err)
+		} else {
+			x.part.rows = append(x.part.rows, row)
 		}
-	}
-	work()
-	all.Wait()
+		return true
+	})
 }
 
 // each yields the payloads of parts, of those that have not failed.
@@ -199,7 +175,8 @@ func (s *Sender) each(parts []*part) iter.Seq[one] {
 	}
 }
 
-func (s *Sender) putOne(ctx context.Context, x one) {
+// putOne stores one payload and returns the row that links to it.
+func (s *Sender) putOne(ctx context.Context, x one) (Payload, error) {
 	e, stored := x.part.event, x.payload
 	if s.settings.Content == ContentItem {
 		if body, ok := s.Catalogue.Item(e, stored); ok {
@@ -207,18 +184,14 @@ func (s *Sender) putOne(ctx context.Context, x one) {
 		}
 	}
 	if err := s.payloads.Put(ctx, e.Developer, stored); err != nil {
-		x.part.fail(err)
-		return
+		return Payload{}, err
 	}
 	link, err := s.payloads.Link(ctx, e.Developer, stored.ID, s.settings.LinkTTL)
 	if err == nil && time.Until(link.Expires) <= 0 {
 		err = errors.New("the link would have expired before it was stored: what signs it ends too soon")
 	}
 	if err != nil {
-		x.part.fail(err)
-		return
+		return Payload{}, err
 	}
-	x.part.mu.Lock()
-	defer x.part.mu.Unlock()
-	x.part.rows = append(x.part.rows, x.part.frame.payload(x.payload, link.URL))
+	return x.part.frame.payload(x.payload, link.URL), nil
 }

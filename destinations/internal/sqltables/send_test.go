@@ -18,6 +18,7 @@ import (
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fanout"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -141,7 +142,7 @@ func TestPayloadsArePutEightAtATimeBeforeAnyRow(t *testing.T) {
 		many := destinationtest.Delivery(t, 1, []byte(`{"type":"daily","data":[`+strings.Repeat("{},", 299)+`{}]}`))
 		began := time.Now()
 		r := newSender(t, Defaults(), store, to).Send(t.Context(), []destination.Delivery{many})
-		if took := time.Since(began); r[0].Err != nil || store.most != maxPuts || took != 38*time.Second {
+		if took := time.Since(began); r[0].Err != nil || store.most != fanout.Width || took != 38*time.Second {
 			t.Errorf("%v, %d at a time, %v", r[0].Err, store.most, took)
 		}
 		if len(to.rows.Data) != 300 {

@@ -84,9 +84,18 @@ func newCredentialSource(s Settings, deps destination.Deps, cfg sdk.Config) *cre
 			o.ExternalID = &id
 		}
 	})
-	cache := sdk.NewCredentialsCache(role, func(o *sdk.CredentialsCacheOptions) { o.ExpiryWindow = roleWindow })
+	cache := sdk.NewCredentialsCache(guarded{role}, func(o *sdk.CredentialsCacheOptions) { o.ExpiryWindow = roleWindow })
 	c.what, c.window, c.from, c.forget = "assume the role "+s.RoleARN, roleWindow, cache, cache.Invalidate
 	return c
+}
+
+// guarded turns a panic of a provider into an error: the cache calls it in a
+// goroutine of its own, where the SDK has panics end the process on purpose.
+type guarded struct{ sdk.CredentialsProvider }
+
+func (g guarded) Retrieve(ctx context.Context) (have sdk.Credentials, err error) {
+	err = destination.Guard(func() (err error) { have, err = g.CredentialsProvider.Retrieve(ctx); return err })
+	return have, err
 }
 
 // Retrieve implements aws.CredentialsProvider.
@@ -243,7 +252,8 @@ func (f *fetcher) Do(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), fetchTime)
 	stop := context.AfterFunc(f.end, cancel)
 	done := func() { stop(); cancel() }
-	resp, err := f.via.Do(req.WithContext(ctx))
+	var resp *http.Response
+	err := destination.Guard(func() (err error) { resp, err = f.via.Do(req.WithContext(ctx)); return err }) // see guarded
 	if err != nil {
 		done()
 		return nil, err

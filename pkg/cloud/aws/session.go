@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 )
 
 // Session is an opened account. Its methods may be called from several
@@ -83,15 +85,14 @@ type transport struct {
 }
 
 const (
-	// maxAnswer bounds answers: they hold at most a list, and a hostile one must
-	// not fill the memory.
-	maxAnswer = 4 << 20
-	// drainSize is how much of an answer is read beyond what the SDK wants of
-	// it, so that the connection can be used again, and drainWait for how long.
+	// drainSize is how much of an answer is read beyond what the SDK gets of it, so
+	// that the connection can be used again, and drainWait for how long.
 	drainSize = 64 << 10
 	drainWait = time.Second
 )
 
+// Do implements aws.HTTPClient. The SDK gets a body that is in memory, and counts
+// as being parsed until the SDK closes it.
 func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", t.agent) // the SDK's tells every endpoint about this machine
 	if err := ownBody(req); err != nil {
@@ -101,16 +102,35 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &answer{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	text, broken := parsing.Read(resp.Body)
+	end, err := parsing.Begin(req.Context(), len(text))
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	stop := context.AfterFunc(req.Context(), end) // the SDK closes it, unless it panics
+	resp.Body = &answer{io.MultiReader(bytes.NewReader(text), failing{broken}), resp.Body, func() { stop(); end() }}
 	return resp, nil
+}
+
+// failing is a reader that ends with an error, or ends.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) {
+	if f.err != nil {
+		return 0, f.err
+	}
+	return 0, io.EOF
 }
 
 type answer struct {
 	io.Reader
 	body io.ReadCloser
+	end  func()
 }
 
 func (a *answer) Close() error {
+	a.end()
 	defer time.AfterFunc(drainWait, func() { a.body.Close() }).Stop()
 	_, _ = io.CopyN(io.Discard, a.body, drainSize)
 	return a.body.Close()

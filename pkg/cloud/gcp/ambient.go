@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 )
 
@@ -123,7 +124,7 @@ func (m *machine) signature(ctx context.Context, email string, text []byte) ([]b
 	var answer struct {
 		Blob string `json:"signedBlob"`
 	}
-	if json.Unmarshal(x.body, &answer) == nil {
+	if parsing.JSON(x.body, &answer) == nil {
 		if signature, err := base64.StdEncoding.DecodeString(answer.Blob); err == nil && len(signature) > 0 {
 			return signature, nil
 		}

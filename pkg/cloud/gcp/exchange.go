@@ -2,6 +2,7 @@ package gcp
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -9,16 +10,12 @@ import (
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-const (
-	// maxAnswer bounds what is read of any answer. The largest sound one is an
-	// object's description, whose metadata has at most 8 KiB.
-	maxAnswer = 256 << 10
-	// excerptSize is what the log keeps of an answer.
-	excerptSize = 1 << 10
-)
+// excerptSize is what the log keeps of an answer.
+const excerptSize = 1 << 10
 
 // exchange is one request and what came back. The status is that of the HTTP
 // answer: the library believes the code that an error's body claims.
@@ -47,14 +44,30 @@ func (x *exchange) roundTrip(transport http.RoundTripper, req *http.Request) (*h
 	if err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	body, err := parsing.Read(resp.Body)
 	resp.Body.Close()
 	if err != nil && resp.StatusCode < 300 { // of a failure the status says enough
 		return nil, err
 	}
+	end, err := parsing.Begin(req.Context(), len(body))
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(req.Context(), end) // the library closes it, unless it panics
 	x.code, x.header, x.body = resp.StatusCode, resp.Header, body
-	resp.Body = io.NopCloser(bytes.NewReader(body))
+	resp.Body = &parsed{bytes.NewReader(body), func() { stop(); end() }}
 	return resp, nil
+}
+
+// parsed is an answer that counts as being parsed until it is closed.
+type parsed struct {
+	io.Reader
+	end func()
+}
+
+func (p *parsed) Close() error {
+	p.end()
+	return nil
 }
 
 // rewind gives req a body of known length, which net/http can send anew on a

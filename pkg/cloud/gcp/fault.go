@@ -2,7 +2,6 @@ package gcp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 )
 
@@ -96,7 +96,7 @@ func (x *exchange) describe() *Error {
 			Status  string // of the newer APIs
 		}
 	}
-	if json.Unmarshal(x.body, &f) == nil {
+	if parsing.JSON(x.body, &f) == nil {
 		e.Message = x.clean(oneLine(f.Error.Message), maxMessage)
 		if len(f.Error.Errors) > 0 {
 			e.Reason = word(f.Error.Errors[0].Reason)
@@ -173,7 +173,7 @@ func (a *account) refused(x *exchange) error {
 		About string `json:"error_description"`
 	}
 	e := &Error{Status: x.code}
-	if json.Unmarshal(x.body, &f) == nil {
+	if parsing.JSON(x.body, &f) == nil {
 		e.Reason, e.Message = word(f.Code), x.clean(oneLine(f.About), maxMessage)
 	}
 	e.text = fmt.Sprintf("fetch a token for %s: %s answered %d", a.email, a.tokenURI.Host, x.code)

@@ -2,11 +2,12 @@ package gcp
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 )
 
 // grant is an access token. The zero value is no token.
@@ -65,7 +66,7 @@ func parseGrant(body []byte, now time.Time) (grant, bool) {
 		Token string  `json:"access_token"`
 		Life  float64 `json:"expires_in"` // seconds
 	}
-	if json.Unmarshal(body, &f) != nil || f.Token == "" || strings.ContainsFunc(f.Token, unseen) {
+	if parsing.JSON(body, &f) != nil || f.Token == "" || strings.ContainsFunc(f.Token, unseen) {
 		return grant{}, false
 	}
 	life := time.Duration(max(0, min(f.Life, 3600))) * time.Second

@@ -24,6 +24,7 @@ type bench struct {
 	kind Kind
 	far  FarSide
 	net  *network
+	trap *trap
 	deps destination.Deps
 	pool *exchange.Pool
 }
@@ -32,13 +33,15 @@ func newBench(tb testing.TB, k Kind) *bench {
 	if k.patience == 0 {
 		k.patience = promptly
 	}
-	b := &bench{TB: tb, kind: k, net: newNetwork(), far: k.Start(tb)}
+	b := &bench{TB: tb, kind: k, net: newNetwork(), trap: &trap{}, far: k.Start(tb)}
 	tb.Cleanup(b.net.close) // before the far side ends: nothing may keep it waiting
-	b.pool = exchange.NewPool(b.net.dial, exchange.Limits{All: 64, Owner: 64})
+	dial := b.trap.dial(b.net.dial)
+	b.pool = exchange.NewPool(dial, exchange.Limits{All: 64, Owner: 64})
 	tb.Cleanup(b.pool.Close)
 	b.deps = destination.Deps{
 		Log:       slog.New(slog.DiscardHandler),
-		Dial:      b.net.dial,
+		Dial:      dial,
+		Payloads:  &payloads{nowhere{}, b.trap},
 		Brand:     "terra",
 		UserAgent: "Fantail/test",
 	}

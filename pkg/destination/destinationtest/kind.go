@@ -58,6 +58,10 @@ type Kind struct {
 
 	Batches, Checks, Explains bool // implements Batcher, Checker, Explainer
 
+	// Links says that it puts payloads into the operator's store, which Open of the
+	// far side lends it by [Lend].
+	Links bool
+
 	// Connects says that Check only connects, and sends no request: it sees none
 	// of Failures.
 	Connects bool
@@ -122,6 +126,7 @@ func cases(k Kind) []testCase {
 		{"CloseSparesOthers", closeSparesOthers},
 		{"CloseLeavesNothing", closeLeavesNothing},
 		{"CloseAfterAnAbortedSend", closeAfterAnAbortedSend},
+		{"PanicsAreFailures", panicsAreFailures},
 	}
 	add := func(listed bool, name string, run func(*bench)) {
 		if listed {
@@ -138,6 +143,7 @@ func cases(k Kind) []testCase {
 	add(!k.Duplicates, "StoresARepeatOnce", storesARepeatOnce)
 	add(k.Connections > 0, "ReusesConnections", reusesConnections)
 	add(k.Poison != nil, "PoisonFailsAlone", poisonFailsAlone)
+	add(k.Links, "PayloadPanicsAlone", payloadPanicsAlone)
 	add(k.Batches, "BatchStoresEach", batchStoresEach)
 	add(k.Batches && !k.Duplicates, "BatchStoresARepeatOnce", batchStoresARepeatOnce)
 	add(k.Batches && k.Poison != nil, "BatchFailsInPart", batchFailsInPart)

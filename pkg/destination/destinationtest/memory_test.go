@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 const password = "hunter2-and-more"
@@ -44,7 +45,7 @@ func memoryKind(flaw string) Kind {
 		},
 		Requests:    func(_ testing.TB, far FarSide) int { return far.(*memory).requested() },
 		Connections: 1,
-		Batches:     true, Checks: true, Explains: true,
+		Batches:     true, Checks: true, Explains: true, Links: true,
 	}
 }
 
@@ -141,6 +142,7 @@ type place struct {
 
 func (m *memory) Open(tb testing.TB, deps destination.Deps) destination.Destination {
 	secret := password
+	Lend(&deps, nowhere{})
 	p := &place{memory: m, deps: deps, client: deps.HTTP, stop: make(chan struct{}), stuck: new(error), secret: &secret}
 	switch m.flaw {
 	case "dials on open":
@@ -300,7 +302,16 @@ func (p *place) Send(ctx context.Context, d destination.Delivery) (destination.R
 			return destination.Receipt{}, nil
 		}
 	}
+	if err := p.put(ctx, d); err != nil {
+		return destination.Receipt{}, err
+	}
+	if p.flaw == "keeps its turn when it panics" {
+		p.turn.Lock()
+	}
 	r, refused, err := p.post(ctx, []item{{d.ID, body}})
+	if p.flaw == "keeps its turn when it panics" {
+		p.turn.Unlock()
+	}
 	if err != nil && p.flaw == "retries" {
 		r, refused, err = p.post(ctx, []item{{d.ID, body}})
 	}
@@ -311,6 +322,10 @@ func (p *place) Send(ctx context.Context, d destination.Delivery) (destination.R
 		*p.stuck = err
 	}
 	return r, err
+}
+
+func (p *place) put(ctx context.Context, d destination.Delivery) error {
+	return p.deps.Payloads.Put(ctx, d.Event.Developer, event.Payload{ID: d.ID, Body: d.Event.Body})
 }
 
 func (p *place) reject() error {
@@ -329,22 +344,33 @@ func (p *place) MaxBatch() int {
 
 func (p *place) SendBatch(ctx context.Context, ds []destination.Delivery) []destination.Result {
 	var items []item
-	for _, d := range ds {
+	var at []int // by item: its delivery
+	rs := make([]destination.Result, len(ds))
+	for i, d := range ds {
+		put := func() error { return p.put(ctx, d) }
+		if p.flaw == "panics as a whole batch" {
+			rs[i].Err = put()
+		} else {
+			rs[i].Err = destination.Guard(put)
+		}
+		if rs[i].Err != nil {
+			continue
+		}
 		id := d.ID
 		if p.flaw == "other ids in a batch" {
 			id += "b"
 		}
-		items = append(items, item{id, d.Event.Body})
+		items, at = append(items, item{id, d.Event.Body}), append(at, i)
 	}
 	if p.flaw == "loses the end of a batch" {
 		items = items[:max(1, len(items)-1)]
 	}
 	r, refused, err := p.post(ctx, items)
-	rs := make([]destination.Result, len(ds))
-	for i := range rs {
+	for _, i := range at {
 		rs[i] = destination.Result{Receipt: r, Err: err}
 	}
-	for _, i := range refused {
+	for _, n := range refused {
+		i := at[n]
 		rs[i].Err = p.reject()
 		if p.flaw == "blames the neighbour" {
 			rs[i], rs[i-1] = rs[i-1], rs[i]

@@ -64,6 +64,9 @@ func TestEveryCaseCanFail(t *testing.T) {
 		{"stores repeats", "StoresARepeatOnce"},
 		{"a connection each", "ReusesConnections"},
 		{"poison is transient", "PoisonFailsAlone"},
+		{"keeps its turn when it panics", "PanicsAreFailures"},
+		{"own network", "PanicsAreFailures"},
+		{"panics as a whole batch", "PayloadPanicsAlone"},
 		{"no room in a batch", "BatchStoresEach"},
 		{"loses the end of a batch", "BatchStoresEach"},
 		{"one result for a batch", "BatchStoresEach"},
@@ -109,7 +112,7 @@ func TestEveryCaseCanFail(t *testing.T) {
 func TestOnlyWhatTheFarSideCanShowIsListed(t *testing.T) {
 	bare := cases(Kind{Duplicates: true})
 	for _, c := range bare {
-		for _, optional := range []string{"Batch", "Check", "Explain", "Poison", "Reuses", "Repeat", "NeverRetries", "/"} {
+		for _, optional := range []string{"Batch", "Check", "Explain", "Poison", "Reuses", "Repeat", "Payload", "NeverRetries", "/"} {
 			if strings.Contains(c.name, optional) {
 				t.Errorf("%s is listed for a kind that declares nothing", c.name)
 			}

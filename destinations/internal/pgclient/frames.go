@@ -1,0 +1,177 @@
+package pgclient
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+const (
+	// maxKnown is the size of messages that are read whole before the driver gets
+	// them: those of authentication, and parameters of the session.
+	maxKnown = 4 << 10
+	// maxReady bounds all that comes before a session is ready. Servers and poolers
+	// need less than a kilobyte.
+	maxReady = 64 << 10
+	// maxNames is how many parameters a session may have: the driver keeps all of
+	// them. Servers and poolers report about fifteen.
+	maxNames = 100
+	// maxIterations is how often a password is hashed for SCRAM, for every
+	// connection: half a second of a core. PostgreSQL's default is 4096, and
+	// 600,000 is what those advise who advise most.
+	maxIterations = 600_000
+	// maxColumns is what PostgreSQL allows a result, maxRows far more than any of
+	// ours has.
+	maxColumns = 1664
+	maxRows    = 10_000
+	// maxRow is the size of a row, or of the description of one: ours are lists of
+	// columns at most.
+	maxRow = 1 << 20
+	// maxText is the size of every other message. Errors and notices are words.
+	maxText = 64 << 10
+)
+
+// frames is what a server says as the driver gets to read it: whole messages that
+// keep to the protocol and to measure. The driver trusts servers: it keeps every
+// parameter, hashes as often as it is told, and takes it that rows have columns.
+type frames struct {
+	in   *bufio.Reader
+	out  []byte // of the message under way: what the driver gets before the rest of it
+	rest int    // of the message under way: bytes that follow in in
+	err  error  // why there are no more
+
+	ready   bool
+	spent   int // bytes before that
+	names   map[string]bool
+	columns int // of the result under way
+	rows    int
+}
+
+func newFrames(from io.Reader) *frames {
+	return &frames{in: bufio.NewReaderSize(from, maxKnown+5), names: map[string]bool{}}
+}
+
+// breach says that a server breaks the protocol, or the measure.
+func breach(format string, args ...any) error {
+	return fmt.Errorf("the server does not keep to the protocol: "+format, args...)
+}
+
+// Read implements io.Reader. An error of the network is not kept: the driver may
+// read again after a timeout.
+func (f *frames) Read(p []byte) (int, error) {
+	if len(f.out) == 0 && f.rest == 0 {
+		if err := f.next(); err != nil {
+			return 0, err
+		}
+	}
+	if len(f.out) > 0 {
+		n := copy(p, f.out)
+		f.out = f.out[n:]
+		return n, nil
+	}
+	n, err := f.in.Read(p[:min(len(p), f.rest)])
+	f.rest -= n
+	return n, err
+}
+
+// next reads the head of a message and as much of it as says what it is.
+func (f *frames) next() error {
+	if f.err != nil {
+		return f.err
+	}
+	head, err := f.in.Peek(5)
+	if err != nil {
+		return err
+	}
+	out := bytes.Clone(head) // the next Peek moves what it is
+	kind, n := out[0], int(int32(binary.BigEndian.Uint32(out[1:])))-4
+	if n < 0 || n > most(kind) {
+		f.err = breach("a message %q of %d bytes", kind, n)
+		return f.err
+	}
+	known, err := f.in.Peek(5 + min(n, maxKnown))
+	if err != nil {
+		return err
+	}
+	if f.err = f.judge(kind, known[5:], n); f.err != nil {
+		return f.err
+	}
+	f.out, f.rest = out, n
+	_, err = f.in.Discard(5)
+	return err
+}
+
+// most is the size of a message of a kind, -1 of one that nobody asked for. See
+// "Message Formats" of PostgreSQL's manual.
+func most(kind byte) int {
+	switch kind {
+	case 'R', 'S', 'K', 'Z', 'v', '1', '2', '3', 'C', 'I', 'n', 's', 't': // authentication, parameter, key, ready, version, and simple ends
+		return maxKnown
+	case 'T', 'D': // description, row
+		return maxRow
+	case 'E', 'N', 'A': // error, notice, notification
+		return maxText
+	}
+	return -1 // copies, functions and what there is not
+}
+
+func (f *frames) judge(kind byte, p []byte, length int) error {
+	if !f.ready {
+		if f.spent += length + 5; f.spent > maxReady {
+			return breach("more than %d bytes before it is ready", maxReady)
+		}
+	}
+	switch kind {
+	case 'R':
+		return checkSCRAM(p)
+	case 'S':
+		name, _, _ := bytes.Cut(p, []byte{0})
+		if f.names[string(name)] = true; len(f.names) > maxNames {
+			return breach("more than %d parameters", maxNames)
+		}
+	case 'Z':
+		f.ready = true
+	case 'T':
+		if f.columns, f.rows = countOf(p), 0; f.columns > maxColumns {
+			return breach("a result of %d columns", f.columns)
+		}
+	case 'D':
+		if n := countOf(p); n != f.columns || n == 0 {
+			return breach("a row of %d columns in a result of %d", n, f.columns)
+		}
+		if f.rows++; f.rows > maxRows {
+			return breach("a result of more than %d rows", maxRows)
+		}
+	}
+	return nil
+}
+
+// countOf reads the count that descriptions and rows begin with.
+func countOf(p []byte) int {
+	if len(p) < 2 {
+		return 0
+	}
+	return int(binary.BigEndian.Uint16(p))
+}
+
+// checkSCRAM looks at how often a server wants the password hashed (RFC 5802, 5.1),
+// in the message that continues SASL.
+func checkSCRAM(p []byte) error {
+	const continues = 11
+	if len(p) < 4 || binary.BigEndian.Uint32(p) != continues {
+		return nil
+	}
+	for field := range bytes.SplitSeq(p[4:], []byte{','}) {
+		text, ok := bytes.CutPrefix(field, []byte("i="))
+		if !ok {
+			continue
+		}
+		if n, err := strconv.Atoi(string(text)); err != nil || n > maxIterations {
+			return breach("it wants the password hashed %.20q times: %d are the most (scram_iterations)", text, maxIterations)
+		}
+	}
+	return nil
+}
