@@ -1,0 +1,157 @@
+package odd
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// repeats are servers that end a connection without an answer, and what makes
+// clients send again on their own (W1, W7, W8).
+func repeats(refusal Refusal) []Row {
+	rows := []Row{
+		{
+			Name: "W1 reads the request and resets", Every: true, Over: []Transport{Plain, TLS, H2}, Sizes: []int{Small, Large},
+			Serve: func(c *Conn, r *Request) {
+				r.ReadBody()
+				c.Reset()
+			},
+			H2: func(s *Stream) { s.Reset(http2.ErrCodeProtocol) },
+		},
+		{
+			Name: "W1 reads the request and closes", Every: true, Over: []Transport{Plain, TLS, H2},
+			Serve: func(c *Conn, r *Request) {
+				r.ReadBody()
+				c.Close()
+			},
+			H2: func(s *Stream) { s.GoAway(0, http2.ErrCodeNo) },
+		},
+		{
+			Name: "W1 takes no request of HTTP/2", Every: true, Over: []Transport{H2},
+			H2:   func(s *Stream) { s.Reset(http2.ErrCodeRefusedStream) },
+			Want: Want{Delivered: true, Status: 200},
+		},
+		{
+			Name: "W1 goes away from each connection of HTTP/2", Every: true, Over: []Transport{H2},
+			H2:   func(s *Stream) { s.GoAway(0, http2.ErrCodeNo) },
+			Want: Want{Delivered: true, Status: 200},
+		},
+		{
+			Name: "W1 breaks off within the status line", Every: true,
+			Serve: func(c *Conn, r *Request) {
+				r.ReadBody()
+				c.Say("HTTP/1.1 2")
+				c.Close()
+			},
+		},
+		{
+			Name: "W7 ends a kept connection without an answer, late", Every: true, Kept: true,
+			Serve: func(c *Conn, r *Request) {
+				r.ReadBody()
+				c.Wait(1500 * time.Millisecond) // a second is what may pass for an idle connection's end
+				c.Close()
+			},
+		},
+		{
+			Name: "W7 begins an answer over a kept connection and ends it", Every: true, Kept: true,
+			Serve: func(c *Conn, r *Request) {
+				r.ReadBody()
+				c.Say("HTTP/1.1 ")
+				c.Reset()
+			},
+		},
+		{
+			Name: "W7 ends every connection without an answer, kept or not", Every: true, Kept: true, Once: true,
+			Serve: func(c *Conn, r *Request) {
+				r.ReadBody()
+				c.Close()
+			},
+			Want: Want{Requests: 2},
+		},
+	}
+	for _, status := range []int{400, 404, 408, 421, 425, 500, 502, 503, 504} {
+		rows = append(rows, Row{
+			Name: fmt.Sprintf("W1 answers %d", status), Every: true,
+			Serve: func(c *Conn, r *Request) {
+				r.ReadBody()
+				c.Say(refusal(status, ""))
+			},
+			Want: Want{Status: status},
+		})
+	}
+	return rows
+}
+
+// keeping are servers that end a kept connection at an unlucky moment (W6): no
+// delivery may fail of it.
+func keeping() []Row {
+	sound := Want{Delivered: true, Status: 200}
+	twice := Want{Delivered: true, Status: 200, Requests: 2}
+	return []Row{
+		{Name: "W6 closes after the answer without saying so", Every: true, Kept: true, Times: 12, Idle: func(c *Conn) { c.Close() }, Want: sound},
+		{Name: "W6 resets after the answer", Every: true, Kept: true, Times: 12, Idle: (*Conn).Reset, Want: sound},
+		{
+			Name: "W6 closes at the first byte of the second request", Every: true, Kept: true, Times: 12, Sizes: []int{Small, Large},
+			Idle: func(c *Conn) {
+				c.in.Peek(1)
+				c.Close()
+			},
+			Want: sound,
+		},
+		{
+			Name: "W6 has forgotten the connection, as a NAT does", Every: true, Kept: true, Times: 12,
+			Idle: func(c *Conn) {
+				c.in.Peek(1)
+				c.Reset()
+			},
+			Want: sound,
+		},
+		{
+			Name: "W6 reads the second request and closes", Kept: true, Times: 6,
+			Serve: func(c *Conn, r *Request) {
+				r.ReadBody()
+				c.Close()
+			},
+			Want: twice,
+		},
+		{
+			Name: "W6 ends a connection that is idle for as long as the pause between two events", Every: true, Times: 60, Gap: 100 * time.Millisecond,
+			Idle: func(c *Conn) {
+				c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+				if _, err := c.in.Peek(1); err != nil {
+					c.Close()
+				}
+				c.SetReadDeadline(time.Time{})
+			},
+			Want: twice,
+		},
+		{
+			Name: "W6 says 408 on an idle connection and closes it", Every: true, Times: 12, Gap: 60 * time.Millisecond,
+			Idle: func(c *Conn) {
+				c.SetReadDeadline(time.Now().Add(40 * time.Millisecond))
+				if _, err := c.in.Peek(1); err != nil {
+					c.Say("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+					c.Close()
+				}
+				c.SetReadDeadline(time.Time{})
+			},
+			Want: twice,
+		},
+		{
+			Name: "W6 announces how long it keeps a connection, and then answers nothing over it", Times: 3, Gap: 1200 * time.Millisecond, Timeout: 4 * time.Second,
+			Serve: func(c *Conn, r *Request) {
+				r.ReadBody()
+				c.Say(Text(200, "Keep-Alive: timeout=1\r\n", "ok"))
+			},
+			Idle: func(c *Conn) {
+				c.SetReadDeadline(time.Now().Add(time.Second))
+				if _, err := c.in.Peek(1); err != nil {
+					c.Hold()
+				}
+				c.SetReadDeadline(time.Time{})
+			},
+			Want: sound,
+		},
+	}
+}
