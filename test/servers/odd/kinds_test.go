@@ -2,6 +2,7 @@ package odd_test
 
 import (
 	"crypto/md5"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -220,4 +221,14 @@ func sent(r *odd.Request) string {
 	}
 	text, _ := json.Marshal(done)
 	return odd.Text(200, "Content-Type: application/x-amz-json-1.0\r\n", string(text))
+}
+
+// serverTLS is for servers of net/http, with the identity of all.
+func serverTLS(t testing.TB) *tls.Config {
+	t.Helper()
+	pair, err := tls.X509KeyPair(identity.Cert, identity.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}}
 }

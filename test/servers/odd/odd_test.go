@@ -118,7 +118,7 @@ func newTrial(t testing.TB, k kind, row odd.Row, over odd.Transport) *trial {
 
 func (t *trial) run(size int) {
 	if t.row.Kept {
-		if o := t.send(odd.Small); o.err != nil {
+		if o := t.send(odd.Small, unhurried); o.err != nil {
 			t.Fatalf("while the server is sound: %v", o.err)
 		}
 	}
@@ -127,7 +127,7 @@ func (t *trial) run(size int) {
 		if i > 0 && t.row.Gap > 0 {
 			<-time.After(t.row.Gap + time.Duration(i%7-3)*t.row.Gap/50) // now shortly before, now shortly after
 		}
-		last = t.send(size)
+		last = t.send(size, t.row.Patience())
 		t.judge(last)
 		if t.Failed() {
 			return
@@ -148,11 +148,14 @@ type outcome struct {
 	requests []*odd.Request
 }
 
-func (t *trial) send(size int) (o outcome) {
+// unhurried is the timeout of what only has to arrive.
+const unhurried = 20 * time.Second
+
+func (t *trial) send(size int, timeout time.Duration) (o outcome) {
 	t.n++
 	o.delivery = t.kind.delivery(t, t.n, size)
 	before := len(t.server.Requests())
-	ctx, cancel := context.WithTimeout(t.Context(), t.row.Patience())
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	start := time.Now()
 	o.receipt, o.err = t.dest.Send(ctx, o.delivery)
@@ -241,7 +244,7 @@ func (t *trial) arrived(o outcome) {
 // judgeNext expects that the next delivery arrives.
 func (t *trial) judgeNext(last outcome) {
 	t.Helper()
-	next := t.send(odd.Small)
+	next := t.send(odd.Small, unhurried)
 	if next.err != nil {
 		t.Errorf("the next delivery fails at a sound server: %v", next.err)
 		return

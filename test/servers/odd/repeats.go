@@ -127,7 +127,7 @@ func keeping() []Row {
 			Want: twice,
 		},
 		{
-			Name: "W6 says 408 on an idle connection and closes it", Every: true, Times: 12, Gap: 60 * time.Millisecond,
+			Name: "W6 says 408 on an idle connection and closes it", Every: true, Times: 6, Gap: 200 * time.Millisecond,
 			Idle: func(c *Conn) {
 				c.SetReadDeadline(time.Now().Add(40 * time.Millisecond))
 				if _, err := c.in.Peek(1); err != nil {

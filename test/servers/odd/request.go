@@ -2,6 +2,7 @@ package odd
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -20,8 +21,8 @@ type Request struct {
 	Header []string // lines as they came
 	Conn   int      // its connection's number
 
-	size int64 // of the body; -1: chunked
-	body io.Reader
+	length int64 // of the body; -1: chunked
+	body   io.Reader
 
 	mu     sync.Mutex
 	got    int64
@@ -62,9 +63,9 @@ func (c *Conn) readHead() (*Request, error) {
 	}
 	r.body = io.LimitReader(c.in, 0)
 	if n, err := strconv.ParseInt(r.Get("Content-Length"), 10, 64); err == nil {
-		r.size, r.body = n, io.LimitReader(c.in, n)
+		r.length, r.body = n, io.LimitReader(c.in, n)
 	} else if strings.EqualFold(r.Get("Transfer-Encoding"), "chunked") {
-		r.size, r.body = -1, httputil.NewChunkedReader(c.in)
+		r.length, r.body = -1, httputil.NewChunkedReader(c.in)
 	}
 	c.server.note(r)
 	return r, nil
@@ -118,8 +119,8 @@ func (r *Request) Read(n int64) {
 		r.got += int64(k)
 		r.sum.Write(buf[:k])
 		r.begin = append(r.begin, buf[:min(k, kept-len(r.begin))]...)
-		if err != nil || r.size >= 0 && r.got == r.size {
-			r.whole = r.got == r.size || r.size < 0 && errors.Is(err, io.EOF)
+		if err != nil || r.length >= 0 && r.got == r.length {
+			r.whole = r.got == r.length || r.length < 0 && errors.Is(err, io.EOF)
 			r.failed = !r.whole
 			n = 0
 		}
@@ -129,7 +130,7 @@ func (r *Request) Read(n int64) {
 
 // ReadBody reads what is left of the body.
 func (r *Request) ReadBody() {
-	if r.size != 0 && !r.Whole() {
+	if r.length != 0 && !r.Whole() {
 		r.Read(1 << 40)
 	}
 }
@@ -167,10 +168,24 @@ func (r *Request) Body() string {
 func (r *Request) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return fmt.Sprintf("%q over connection %d, %d of %d bytes", r.Line, r.Conn, r.got, r.size)
+	return fmt.Sprintf("%q over connection %d, %d of %d bytes", r.Line, r.Conn, r.got, r.length)
 }
 
 // Text is an answer with a body. header is lines that each end with CRLF.
 func Text(status int, header, body string) string {
 	return fmt.Sprintf("HTTP/1.1 %d %s\r\n%sContent-Length: %d\r\n\r\n%s", status, http.StatusText(status), header, len(body), body)
+}
+
+// Size is how much of the body has arrived.
+func (r *Request) Size() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return int(r.got)
+}
+
+// SHA256 is that of what has arrived of the body, in hex.
+func (r *Request) SHA256() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return hex.EncodeToString(r.sum.Sum(nil))
 }

@@ -1,0 +1,104 @@
+package odd_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/destinations/webhook"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+	"github.com/seed-51f8da91/fantail/test/servers/odd"
+)
+
+// TestNeighbours: two developers have endpoints at one host, which offers
+// HTTP/2. One of the endpoints never reads what it is sent (W4).
+func TestNeighbours(t *testing.T) {
+	t.Parallel()
+	done := make(chan struct{})
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stuck" {
+			<-done
+		}
+	}))
+	s.EnableHTTP2 = true
+	s.TLS = serverTLS(t)
+	s.StartTLS()
+	defer s.Close()
+	shared := deps(t)
+	stuck, well := webhookAt(t, shared, s.URL+"/stuck"), webhookAt(t, shared, s.URL+"/well")
+	if _, err := send(t, well, padded(t, 0, odd.Small)); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for n := range 3 {
+		all.Go(func() { stuck.Send(t.Context(), padded(t, n, odd.Large)) })
+	}
+	defer func() {
+		close(done)
+		all.Wait()
+	}()
+	<-time.After(200 * time.Millisecond) // what is sent has filled the windows
+	for n := range 15 {
+		start := time.Now()
+		if _, err := send(t, well, padded(t, n, odd.Large/10)); err != nil {
+			t.Errorf("event %d: %v", n, err)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Fatalf("event %d took %v: the neighbour holds it up", n, took)
+		}
+	}
+}
+
+// TestNamesOfHeaders: on the wire as the contract writes them, and a developer's
+// own as they wrote them (W9).
+func TestNamesOfHeaders(t *testing.T) {
+	t.Parallel()
+	s := plain(t)
+	terra := webhookAt(t, deps(t), s.URL+"/hook")
+	defer terra.Close()
+	standard := openedWith(t, webhook.Definition(), deps(t), func(c *webhook.Config) {
+		c.URL, c.AllowHTTP, c.Signing, c.Secret = s.URL+"/hook", true, "standard-webhooks", secret.New("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	})
+	defer standard.Close()
+	x := padded(t, 1, odd.Small)
+	x.Trace = &event.TraceContext{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=b"}
+	common := []string{"Host", "User-Agent", "Content-Type", "Content-Length", "terra-reference", "x-terra-trace-id", "x-terra-ordering-timestamp", "dev-id", "hook-type", "traceparent", "tracestate"}
+	for _, c := range []struct {
+		name string
+		d    destination.Destination
+		want []string
+	}{
+		{"terra", terra, append([]string{"terra-signature", "x-terra-signature", "Authorization", "Idempotency-Key", "x-api_KEY", "X-lower-UPPER"}, common...)},
+		{"standard webhooks", standard, append([]string{"webhook-id", "webhook-timestamp", "webhook-signature"}, common...)},
+	} {
+		before := len(s.Requests())
+		if _, err := send(t, c.d, x); err != nil {
+			t.Fatal(err)
+		}
+		names := s.Requests()[before].Names()
+		shown, err := c.d.(destination.Explainer).Explain(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range c.want {
+			if !slices.Contains(names, name) {
+				t.Errorf("%s: there is no %s on the wire: %v", c.name, name, names)
+			}
+			if _, ok := shown.Headers[name]; !ok && name != "Host" && name != "Content-Length" {
+				t.Errorf("%s: explain does not show %s", c.name, name)
+			}
+		}
+		slices.Sort(names)
+		for i, name := range names {
+			if i > 0 && strings.EqualFold(names[i-1], name) {
+				t.Errorf("%s: %s is there twice", c.name, name)
+			}
+		}
+	}
+}
