@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -222,6 +224,9 @@ func sent(r *odd.Request) string {
 	text, _ := json.Marshal(done)
 	return odd.Text(200, "Content-Type: application/x-amz-json-1.0\r\n", string(text))
 }
+
+// quiet is for servers of net/http: what they print is not the destinations'.
+var quiet = log.New(io.Discard, "", 0)
 
 // serverTLS is for servers of net/http, with the identity of all.
 func serverTLS(t testing.TB) *tls.Config {

@@ -139,7 +139,7 @@ func allArrived(t *testing.T, sent map[string]destination.Delivery, arrivals fun
 func answersFirst(t testing.TB) receiver {
 	var mu sync.Mutex
 	var all []servers.Arrival
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := http.NewResponseController(w)
 		if err := errors.Join(c.EnableFullDuplex(), c.Flush()); err != nil {
 			t.Error(err)
@@ -153,6 +153,8 @@ func answersFirst(t testing.TB) receiver {
 		defer mu.Unlock()
 		all = append(all, servers.Arrival{ID: r.Header.Get("x-terra-trace-id"), Size: int(n), SHA256: hex.EncodeToString(sum.Sum(nil))})
 	}))
+	s.Config.ErrorLog = quiet
+	s.Start()
 	t.Cleanup(s.Close)
 	return receiver{s.URL + "/hook", func() []servers.Arrival {
 		mu.Lock()
@@ -209,12 +211,18 @@ func TestNginxsReloads(t *testing.T) {
 // status is shown, and one attempt is one request.
 func TestRealRefusals(t *testing.T) {
 	nginx := servers.StartNginx(t, identity, `
-		location /nothing { proxy_pass http://127.0.0.1:1; client_max_body_size 0; }
+		client_max_body_size 0;
+		location /nothing { proxy_pass http://127.0.0.1:1; }
 		location /small { client_max_body_size 1m; proxy_pass http://127.0.0.1:1; }
 		location /refuses { return 403; }
 		location /hangs-up { return 444; }`)
 	behindHAProxy := plain(t)
 	haproxy := servers.StartHAProxy(t, identity, strings.TrimPrefix(behindHAProxy.URL, "http://"), "http-request deny deny_status 429 if { path_beg /denied }")
+	t.Cleanup(func() { // when all cases are done
+		if n := len(behindHAProxy.Requests()); n > 0 {
+			t.Errorf("%d requests passed HAProxy", n)
+		}
+	})
 	for _, c := range []struct {
 		name, url string
 		status    int
@@ -231,6 +239,7 @@ func TestRealRefusals(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%d KiB", c.name, size>>10), func(t *testing.T) {
+				t.Parallel()
 				d := webhookAt(t, deps(t), c.url)
 				defer d.Close()
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -259,8 +268,5 @@ func TestRealRefusals(t *testing.T) {
 				}
 			})
 		}
-	}
-	if n := len(behindHAProxy.Requests()); n > 0 {
-		t.Errorf("%d requests passed HAProxy", n)
 	}
 }
