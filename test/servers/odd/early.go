@@ -55,7 +55,7 @@ func early(refusal Refusal) (rows []Row) {
 			Want: Want{Delivered: true, Status: 200},
 		},
 		Row{
-			Name: "W2 answers 200 to half of the body and then reads the rest", Sizes: []int{Large}, Times: 12, Window: 16 << 10,
+			Name: "W2 answers 200 to a part of the body and then reads the rest", Sizes: []int{Huge}, Times: 12,
 			Serve: func(c *Conn, r *Request) {
 				r.Read(Large / 2)
 				c.Say(Text(200, "", "ok"))

@@ -17,7 +17,8 @@ func repeats(refusal Refusal) []Row {
 				r.ReadBody()
 				c.Reset()
 			},
-			H2: func(s *Stream) { s.Reset(http2.ErrCodeProtocol) },
+			H2:   func(s *Stream) { s.Reset(http2.ErrCodeProtocol) },
+			Want: Want{Again: true},
 		},
 		{
 			Name: "W1 reads the request and closes", Every: true, Over: []Transport{Plain, TLS, H2},
@@ -25,7 +26,8 @@ func repeats(refusal Refusal) []Row {
 				r.ReadBody()
 				c.Close()
 			},
-			H2: func(s *Stream) { s.GoAway(0, http2.ErrCodeNo) },
+			H2:   func(s *Stream) { s.GoAway(0, http2.ErrCodeNo) },
+			Want: Want{Again: true},
 		},
 		{
 			Name: "W1 takes no request of HTTP/2", Every: true, Over: []Transport{H2},
@@ -92,7 +94,7 @@ func keeping() []Row {
 		{Name: "W6 closes after the answer without saying so", Every: true, Kept: true, Times: 12, Idle: func(c *Conn) { c.Close() }, Want: sound},
 		{Name: "W6 resets after the answer", Every: true, Kept: true, Times: 12, Idle: (*Conn).Reset, Want: sound},
 		{
-			Name: "W6 closes at the first byte of the second request", Every: true, Kept: true, Times: 12, Sizes: []int{Small, Large},
+			Name: "W6 closes at the first byte of the second request", Every: true, Kept: true, Times: 12,
 			Idle: func(c *Conn) {
 				c.in.Peek(1)
 				c.Close()
@@ -116,26 +118,24 @@ func keeping() []Row {
 			Want: twice,
 		},
 		{
-			Name: "W6 ends a connection that is idle for as long as the pause between two events", Every: true, Times: 60, Gap: 100 * time.Millisecond,
+			Name: "W6 closes at the first byte of the second request, whose body is large", Every: true, Kept: true, Times: 4, Sizes: []int{Large},
 			Idle: func(c *Conn) {
-				c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-				if _, err := c.in.Peek(1); err != nil {
-					c.Close()
-				}
-				c.SetReadDeadline(time.Time{})
+				c.in.Peek(1)
+				c.Close()
 			},
+			Want: sound,
+		},
+		{
+			Name: "W6 ends a connection that is idle for as long as the pause between two events", Every: true, Times: 60, Gap: 100 * time.Millisecond,
+			Idle: whenIdle(100*time.Millisecond, func(c *Conn) { c.Close() }),
 			Want: twice,
 		},
 		{
-			Name: "W6 says 408 on an idle connection and closes it", Every: true, Times: 6, Gap: 200 * time.Millisecond,
-			Idle: func(c *Conn) {
-				c.SetReadDeadline(time.Now().Add(40 * time.Millisecond))
-				if _, err := c.in.Peek(1); err != nil {
-					c.Say("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-					c.Close()
-				}
-				c.SetReadDeadline(time.Time{})
-			},
+			Name: "W6 says 408 on an idle connection and closes it", Every: true, Times: 4, Gap: 500 * time.Millisecond,
+			Idle: whenIdle(250*time.Millisecond, func(c *Conn) {
+				c.Say("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+				c.Close()
+			}),
 			Want: twice,
 		},
 		{
@@ -144,14 +144,21 @@ func keeping() []Row {
 				r.ReadBody()
 				c.Say(Text(200, "Keep-Alive: timeout=1\r\n", "ok"))
 			},
-			Idle: func(c *Conn) {
-				c.SetReadDeadline(time.Now().Add(time.Second))
-				if _, err := c.in.Peek(1); err != nil {
-					c.Hold()
-				}
-				c.SetReadDeadline(time.Time{})
-			},
+			Idle: whenIdle(time.Second, (*Conn).Hold),
 			Want: sound,
 		},
+	}
+}
+
+// whenIdle does something to a kept connection over which no request begins for
+// that long.
+func whenIdle(long time.Duration, do func(*Conn)) func(*Conn) {
+	return func(c *Conn) {
+		c.SetReadDeadline(time.Now().Add(long))
+		_, err := c.in.Peek(1)
+		c.SetReadDeadline(time.Time{})
+		if err != nil {
+			do(c)
+		}
 	}
 }

@@ -20,6 +20,7 @@ type Request struct {
 	Line   string   // such as POST /hook HTTP/1.1
 	Header []string // lines as they came
 	Conn   int      // its connection's number
+	Kept   bool     // others came over it before
 
 	length int64 // of the body; -1: chunked
 	body   io.Reader
@@ -50,7 +51,7 @@ func (c *Conn) readHead() (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Request{Line: first, Conn: c.Number, sum: sha256.New()}
+	r := &Request{Line: first, Conn: c.Number, Kept: c.Served > 0, sum: sha256.New()}
 	for {
 		text, err := line()
 		if err != nil {

@@ -53,6 +53,7 @@ type Want struct {
 	Text      string        // a regular expression for the error
 	Answer    string        // a regular expression for the excerpt of the answer
 	Requests  int           // at most, and one at least; 0: exactly one
+	Again     bool          // one more, where the first went over a kept connection
 	None      bool          // no request arrives
 	Within    time.Duration // how long it may take; 0: the timeout and two seconds
 	Fresh     bool          // the next delivery comes over another connection
