@@ -15,7 +15,9 @@ var endings = []struct {
 	{"lingers", (*Conn).Linger},
 }
 
-// early are servers that answer before they have read the body (W2, W4, W5).
+// early are servers that answer before they have read the body, or never read
+// it. A refusal is seen whatever becomes of the upload, and a success counts when
+// the whole body was written or the server has closed.
 func early(refusal Refusal) (rows []Row) {
 	for _, e := range endings {
 		for _, status := range []int{401, 403, 410, 413, 429, 503} {
@@ -24,7 +26,7 @@ func early(refusal Refusal) (rows []Row) {
 				header, wait = header+"Retry-After: 7\r\n", 7*time.Second
 			}
 			rows = append(rows, Row{
-				Name: fmt.Sprintf("W5 answers %d before it has read the body and %s", status, e.name), Every: true, Sizes: []int{Huge},
+				Name: fmt.Sprintf("early: answers %d before it has read the body and %s", status, e.name), Every: true, Sizes: []int{Huge},
 				Serve: func(c *Conn, _ *Request) {
 					c.Say(refusal(status, header))
 					e.end(c)
@@ -33,7 +35,7 @@ func early(refusal Refusal) (rows []Row) {
 			})
 		}
 		rows = append(rows, Row{
-			Name: "W5 answers 200 without reading the body and " + e.name, Sizes: []int{Huge},
+			Name: "early: answers 200 without reading the body and " + e.name, Sizes: []int{Huge},
 			Serve: func(c *Conn, r *Request) {
 				r.Read(100 << 10)
 				c.Say(Text(200, "", "ok"))
@@ -44,7 +46,7 @@ func early(refusal Refusal) (rows []Row) {
 	}
 	return append(rows,
 		Row{
-			Name: "W2 answers 200 and then reads slowly", Sizes: []int{Large, Huge}, Times: 12,
+			Name: "upload: answers 200 and then reads slowly", Sizes: []int{Large, Huge}, Times: 12,
 			Serve: func(c *Conn, r *Request) {
 				c.Say(Text(200, "", "ok"))
 				for !r.Whole() && !r.Failed() {
@@ -55,7 +57,7 @@ func early(refusal Refusal) (rows []Row) {
 			Want: Want{Delivered: true, Status: 200},
 		},
 		Row{
-			Name: "W2 answers 200 to a part of the body and then reads the rest", Sizes: []int{Huge}, Times: 12,
+			Name: "upload: answers 200 to a part of the body and then reads the rest", Sizes: []int{Huge}, Times: 12,
 			Serve: func(c *Conn, r *Request) {
 				r.Read(Large / 2)
 				c.Say(Text(200, "", "ok"))
@@ -65,7 +67,7 @@ func early(refusal Refusal) (rows []Row) {
 			Want: Want{Delivered: true, Status: 200},
 		},
 		Row{
-			Name: "W2 answers 200, reads on, and closes when it has the body", Sizes: []int{Small, Large}, Times: 3,
+			Name: "upload: answers 200, reads on, and closes when it has the body", Sizes: []int{Small, Large}, Times: 3,
 			Serve: func(c *Conn, r *Request) {
 				c.Say(Text(200, "Connection: close\r\n", "ok"))
 				c.Wait(80 * time.Millisecond)
@@ -75,7 +77,7 @@ func early(refusal Refusal) (rows []Row) {
 			Want: Want{Delivered: true, Status: 200},
 		},
 		Row{
-			Name: "W2 begins an answer of unknown length and reads on", Sizes: []int{Large}, Times: 3,
+			Name: "upload: begins an answer of unknown length and reads on", Sizes: []int{Large}, Times: 3,
 			Serve: func(c *Conn, r *Request) {
 				c.Say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 				r.ReadBody()
@@ -84,7 +86,7 @@ func early(refusal Refusal) (rows []Row) {
 			Want: Want{Delivered: true, Status: 200, Answer: `^ok$`},
 		},
 		Row{
-			Name: "W2 answers 200 and never reads the body", Sizes: []int{2 * Huge}, Timeout: 2 * time.Second, Window: 16 << 10,
+			Name: "upload: answers 200 and never reads the body", Sizes: []int{2 * Huge}, Timeout: 2 * time.Second, Window: 16 << 10,
 			Serve: func(c *Conn, _ *Request) {
 				c.Say(Text(200, "", "ok"))
 				c.Hold()
@@ -92,7 +94,7 @@ func early(refusal Refusal) (rows []Row) {
 			Want: Want{Status: Any},
 		},
 		Row{
-			Name: "W4 never reads the body", Every: true, Sizes: []int{2 * Huge}, Timeout: 2 * time.Second, Window: 16 << 10,
+			Name: "upload: never reads the body", Every: true, Sizes: []int{2 * Huge}, Timeout: 2 * time.Second, Window: 16 << 10,
 			Serve: func(c *Conn, _ *Request) { c.Hold() },
 		},
 	)

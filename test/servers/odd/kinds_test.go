@@ -145,8 +145,8 @@ func openWebhook(t testing.TB, url string) destination.Destination {
 	return webhookAt(t, deps(t), url+"/hook")
 }
 
-// webhookAt opens a webhook with what makes net/http repeat requests on its own
-// (W7), and with headers in a case of their own (W9).
+// webhookAt opens a webhook with a header that has net/http repeat requests on
+// its own, and with some in a case of their own.
 func webhookAt(t testing.TB, deps destination.Deps, url string) destination.Destination {
 	return openedWith(t, webhook.Definition(), deps, func(c *webhook.Config) {
 		c.URL, c.AllowHTTP, c.Secret, c.Auth.Bearer = url, true, secret.New("secret-"+token), secret.New(token)

@@ -2,8 +2,8 @@ package odd
 
 import "strings"
 
-// malformed are successes whose head is not what it should be (W10): the status
-// line decides, and the connection is not trusted any more.
+// malformed are successes whose head is not what it should be. The status line
+// decides, and the connection is not trusted any more.
 func malformed() (rows []Row) {
 	for _, m := range []struct {
 		name, answer string
@@ -35,7 +35,7 @@ func malformed() (rows []Row) {
 		{name: "blanks within the status line", answer: "HTTP/1.1  200  OK\r\nContent-Length: 2\r\n\r\nok", trusted: true},
 	} {
 		rows = append(rows, Row{
-			Name: "W10 answers 200 with " + m.name,
+			Name: "malformed: answers 200 with " + m.name,
 			Serve: func(c *Conn, r *Request) {
 				r.ReadBody()
 				c.Say(m.answer)

@@ -3,6 +3,7 @@ package odd_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"flag"
 	"fmt"
 	"log"
@@ -36,20 +37,29 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	flag.Set("test.parallel", "24") // tests here wait most of the time
 	log.SetOutput(&logged)
+	if err := trust(); err != nil {
+		panic(err)
+	}
+	m.Run()
+}
+
+// trust makes an authority that all of this process trusts.
+func trust() (err error) {
+	if identity, err = servers.NewIdentity(); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "fantail-odd-")
 	if err != nil {
-		panic(err)
+		return err
 	}
 	defer os.RemoveAll(dir)
-	if identity, err = servers.NewIdentity(); err != nil {
-		panic(err)
-	}
 	ca := filepath.Join(dir, "ca.pem")
 	if err := os.WriteFile(ca, identity.CA, 0o600); err != nil {
-		panic(err)
+		return err
 	}
 	os.Setenv("SSL_CERT_FILE", ca)
-	m.Run()
+	_, err = x509.SystemCertPool() // is read once
+	return err
 }
 
 // buffer is written to by many.
@@ -76,6 +86,7 @@ func (b *buffer) take() string {
 // bounded, its outcome is what the server said, the next delivery works, and
 // package log, which knows neither scrubber nor limit, prints nothing.
 func TestRows(t *testing.T) {
+	t.Parallel()
 	t.Run("kinds", func(t *testing.T) {
 		for _, k := range kinds {
 			for _, row := range odd.Rows(k.refusal) {

@@ -76,6 +76,7 @@ var receivers = []struct {
 // TestRealReceivers: every event arrives at every server, once and whole, over
 // connections that the server drops when nobody uses them for a second.
 func TestRealReceivers(t *testing.T) {
+	t.Parallel()
 	for _, r := range receivers {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
@@ -210,6 +211,7 @@ func TestNginxsReloads(t *testing.T) {
 // TestRealRefusals: what servers in front of receivers answer on their own. The
 // status is shown, and one attempt is one request.
 func TestRealRefusals(t *testing.T) {
+	t.Parallel()
 	nginx := servers.StartNginx(t, identity, `
 		client_max_body_size 0;
 		location /nothing { proxy_pass http://127.0.0.1:1; }

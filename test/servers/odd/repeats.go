@@ -7,12 +7,13 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// repeats are servers that end a connection without an answer, and what makes
-// clients send again on their own (W1, W7, W8).
+// repeats are servers that end a connection without an answer, and what else
+// makes clients send again on their own: one attempt is one request. nginx did
+// each of the first over HTTP/2 and got thousands of requests in one attempt.
 func repeats(refusal Refusal) []Row {
 	rows := []Row{
 		{
-			Name: "W1 reads the request and resets", Every: true, Over: []Transport{Plain, TLS, H2}, Sizes: []int{Small, Large},
+			Name: "once: reads the request and resets", Every: true, Over: []Transport{Plain, TLS, H2}, Sizes: []int{Small, Large},
 			Serve: func(c *Conn, r *Request) {
 				r.ReadBody()
 				c.Reset()
@@ -21,7 +22,7 @@ func repeats(refusal Refusal) []Row {
 			Want: Want{Again: true},
 		},
 		{
-			Name: "W1 reads the request and closes", Every: true, Over: []Transport{Plain, TLS, H2},
+			Name: "once: reads the request and closes", Every: true, Over: []Transport{Plain, TLS, H2},
 			Serve: func(c *Conn, r *Request) {
 				r.ReadBody()
 				c.Close()
@@ -30,17 +31,17 @@ func repeats(refusal Refusal) []Row {
 			Want: Want{Again: true},
 		},
 		{
-			Name: "W1 takes no request of HTTP/2", Every: true, Over: []Transport{H2},
+			Name: "once: takes no request of HTTP/2", Every: true, Over: []Transport{H2},
 			H2:   func(s *Stream) { s.Reset(http2.ErrCodeRefusedStream) },
 			Want: Want{Delivered: true, Status: 200},
 		},
 		{
-			Name: "W1 goes away from each connection of HTTP/2", Every: true, Over: []Transport{H2},
+			Name: "once: goes away from each connection of HTTP/2", Every: true, Over: []Transport{H2},
 			H2:   func(s *Stream) { s.GoAway(0, http2.ErrCodeNo) },
 			Want: Want{Delivered: true, Status: 200},
 		},
 		{
-			Name: "W1 breaks off within the status line", Every: true,
+			Name: "once: breaks off within the status line", Every: true,
 			Serve: func(c *Conn, r *Request) {
 				r.ReadBody()
 				c.Say("HTTP/1.1 2")
@@ -48,7 +49,7 @@ func repeats(refusal Refusal) []Row {
 			},
 		},
 		{
-			Name: "W7 ends a kept connection without an answer, late", Every: true, Kept: true,
+			Name: "once: ends a kept connection without an answer, late", Every: true, Kept: true,
 			Serve: func(c *Conn, r *Request) {
 				r.ReadBody()
 				c.Wait(1500 * time.Millisecond) // a second is what may pass for an idle connection's end
@@ -56,7 +57,7 @@ func repeats(refusal Refusal) []Row {
 			},
 		},
 		{
-			Name: "W7 begins an answer over a kept connection and ends it", Every: true, Kept: true,
+			Name: "once: begins an answer over a kept connection and ends it", Every: true, Kept: true,
 			Serve: func(c *Conn, r *Request) {
 				r.ReadBody()
 				c.Say("HTTP/1.1 ")
@@ -64,7 +65,7 @@ func repeats(refusal Refusal) []Row {
 			},
 		},
 		{
-			Name: "W7 ends every connection without an answer, kept or not", Every: true, Kept: true, Once: true,
+			Name: "once: ends every connection without an answer, kept or not", Every: true, Kept: true, Once: true,
 			Serve: func(c *Conn, r *Request) {
 				r.ReadBody()
 				c.Close()
@@ -74,7 +75,7 @@ func repeats(refusal Refusal) []Row {
 	}
 	for _, status := range []int{400, 404, 408, 421, 425, 500, 502, 503, 504} {
 		rows = append(rows, Row{
-			Name: fmt.Sprintf("W1 answers %d", status), Every: true,
+			Name: fmt.Sprintf("once: answers %d", status), Every: true,
 			Serve: func(c *Conn, r *Request) {
 				r.ReadBody()
 				c.Say(refusal(status, ""))
@@ -85,16 +86,16 @@ func repeats(refusal Refusal) []Row {
 	return rows
 }
 
-// keeping are servers that end a kept connection at an unlucky moment (W6): no
+// keeping are servers that end a kept connection at an unlucky moment. No
 // delivery may fail of it.
 func keeping() []Row {
 	sound := Want{Delivered: true, Status: 200}
 	twice := Want{Delivered: true, Status: 200, Requests: 2}
 	return []Row{
-		{Name: "W6 closes after the answer without saying so", Every: true, Kept: true, Times: 12, Idle: func(c *Conn) { c.Close() }, Want: sound},
-		{Name: "W6 resets after the answer", Every: true, Kept: true, Times: 12, Idle: (*Conn).Reset, Want: sound},
+		{Name: "kept: closes after the answer without saying so", Every: true, Kept: true, Times: 12, Idle: func(c *Conn) { c.Close() }, Want: sound},
+		{Name: "kept: resets after the answer", Every: true, Kept: true, Times: 12, Idle: (*Conn).Reset, Want: sound},
 		{
-			Name: "W6 closes at the first byte of the second request", Every: true, Kept: true, Times: 12,
+			Name: "kept: closes at the first byte of the second request", Every: true, Kept: true, Times: 12,
 			Idle: func(c *Conn) {
 				c.in.Peek(1)
 				c.Close()
@@ -102,7 +103,7 @@ func keeping() []Row {
 			Want: sound,
 		},
 		{
-			Name: "W6 has forgotten the connection, as a NAT does", Every: true, Kept: true, Times: 12,
+			Name: "kept: has forgotten the connection, as a NAT does", Every: true, Kept: true, Times: 12,
 			Idle: func(c *Conn) {
 				c.in.Peek(1)
 				c.Reset()
@@ -110,7 +111,7 @@ func keeping() []Row {
 			Want: sound,
 		},
 		{
-			Name: "W6 reads the second request and closes", Kept: true, Times: 6,
+			Name: "kept: reads the second request and closes", Kept: true, Times: 6,
 			Serve: func(c *Conn, r *Request) {
 				r.ReadBody()
 				c.Close()
@@ -118,7 +119,7 @@ func keeping() []Row {
 			Want: twice,
 		},
 		{
-			Name: "W6 closes at the first byte of the second request, whose body is large", Every: true, Kept: true, Times: 4, Sizes: []int{Large},
+			Name: "kept: closes at the first byte of the second request, whose body is large", Every: true, Kept: true, Times: 4, Sizes: []int{Large},
 			Idle: func(c *Conn) {
 				c.in.Peek(1)
 				c.Close()
@@ -126,12 +127,12 @@ func keeping() []Row {
 			Want: sound,
 		},
 		{
-			Name: "W6 ends a connection that is idle for as long as the pause between two events", Every: true, Times: 60, Gap: 100 * time.Millisecond,
+			Name: "kept: ends a connection that is idle for as long as the pause between two events", Every: true, Times: 60, Gap: 100 * time.Millisecond,
 			Idle: whenIdle(100*time.Millisecond, func(c *Conn) { c.Close() }),
 			Want: twice,
 		},
 		{
-			Name: "W6 says 408 on an idle connection and closes it", Every: true, Times: 4, Gap: 500 * time.Millisecond,
+			Name: "kept: says 408 on an idle connection and closes it", Every: true, Times: 4, Gap: 500 * time.Millisecond,
 			Idle: whenIdle(250*time.Millisecond, func(c *Conn) {
 				c.Say("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 				c.Close()
@@ -139,7 +140,7 @@ func keeping() []Row {
 			Want: twice,
 		},
 		{
-			Name: "W6 announces how long it keeps a connection, and then answers nothing over it", Times: 3, Gap: 1200 * time.Millisecond, Timeout: 4 * time.Second,
+			Name: "kept: announces how long it keeps a connection, and then answers nothing over it", Times: 3, Gap: 1200 * time.Millisecond, Timeout: 4 * time.Second,
 			Serve: func(c *Conn, r *Request) {
 				r.ReadBody()
 				c.Say(Text(200, "Keep-Alive: timeout=1\r\n", "ok"))

@@ -17,7 +17,7 @@ const (
 // the attempt the server is mended, and the next delivery must arrive whatever
 // the answer before was.
 type Row struct {
-	Name string // W1 to W16 are where it was first seen: see README.md
+	Name string // begins with what it is about: once, upload, early, unsolicited, kept, malformed, compressed, held
 	// Every says that the row is for every kind of destination. The others are
 	// for one whose far side has accepted when it answers 2xx, whatever else the
 	// answer says.

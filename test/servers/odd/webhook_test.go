@@ -18,7 +18,7 @@ import (
 )
 
 // TestNeighbours: two developers have endpoints at one host, which offers
-// HTTP/2. One of the endpoints never reads what it is sent (W4).
+// HTTP/2. One of the endpoints never reads what it is sent.
 func TestNeighbours(t *testing.T) {
 	t.Parallel()
 	done := make(chan struct{})
@@ -59,7 +59,7 @@ func TestNeighbours(t *testing.T) {
 }
 
 // TestNamesOfHeaders: on the wire as the contract writes them, and a developer's
-// own as they wrote them (W9).
+// own as they wrote them.
 func TestNamesOfHeaders(t *testing.T) {
 	t.Parallel()
 	s := plain(t)
