@@ -83,7 +83,7 @@ func early(refusal Refusal) (rows []Row) {
 				r.ReadBody()
 				c.Say("2\r\nok\r\n0\r\n\r\n")
 			},
-			Want: Want{Delivered: true, Status: 200, Answer: `^ok$`},
+			Want: Want{Delivered: true, Status: 200},
 		},
 		Row{
 			Name: "upload: answers 200 and never reads the body", Sizes: []int{2 * Huge}, Timeout: 2 * time.Second, Window: 16 << 10,
