@@ -180,8 +180,14 @@ func openedWith[C any](t testing.TB, d destination.Definition, deps destination.
 	return dest
 }
 
-// deps are what the daemon lends, but that the guard lets loopback through.
-func deps(t testing.TB) destination.Deps {
+// engine is what the daemon shares between destinations.
+type engine struct {
+	guard  *netguard.Guard
+	client *http.Client
+}
+
+// newEngine makes an engine whose guard lets loopback through.
+func newEngine(t testing.TB) engine {
 	t.Helper()
 	guard, err := netguard.New(netguard.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	if err != nil {
@@ -189,11 +195,19 @@ func deps(t testing.TB) destination.Deps {
 	}
 	client := guard.Client(64)
 	t.Cleanup(client.Transport.(*http.Transport).CloseIdleConnections)
+	return engine{guard, client}
+}
+
+// deps are what it lends to one destination.
+func (e engine) deps() destination.Deps {
 	return destination.Deps{
-		Log: slog.New(slog.DiscardHandler), HTTP: client, Dial: guard.DialContext,
+		Log: slog.New(slog.DiscardHandler), HTTP: e.client, Dial: e.guard.DialContext,
 		Catalogue: event.DefaultCatalogue(), Brand: "terra", UserAgent: "Fantail/test",
 	}
 }
+
+// deps are those of a destination alone at its engine.
+func deps(t testing.TB) destination.Deps { return newEngine(t).deps() }
 
 // padded is a delivery of about size bytes, no two alike.
 func padded(t testing.TB, n, size int) destination.Delivery {

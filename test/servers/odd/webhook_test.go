@@ -33,8 +33,8 @@ func TestNeighbours(t *testing.T) {
 	s.TLS = serverTLS(t)
 	s.StartTLS()
 	defer s.Close()
-	shared := deps(t)
-	stuck, well := webhookAt(t, shared, s.URL+"/stuck"), webhookAt(t, shared, s.URL+"/well")
+	e := newEngine(t)
+	stuck, well := webhookAt(t, e.deps(), s.URL+"/stuck"), webhookAt(t, e.deps(), s.URL+"/well")
 	if _, err := send(t, well, padded(t, 0, odd.Small)); err != nil {
 		t.Fatal(err)
 	}
