@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -87,13 +88,13 @@ func zipped(text string, times int) string {
 }
 
 // bomb is a mebibyte or so that becomes hundreds.
-func bomb() string {
+var bomb = sync.OnceValue(func() string {
 	var out bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	z, _ := gzip.NewWriterLevel(&out, gzip.BestSpeed) // a level that exists
 	block := bytes.Repeat([]byte("x"), 1<<20)
 	for range 256 {
 		z.Write(block)
 	}
 	z.Close()
 	return out.String()
-}
+})
