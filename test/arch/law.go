@@ -47,6 +47,7 @@ var law = map[string][]string{
 	"internal/cli":                    {"pkg", "internal"},
 	"test":                            {".", "pkg", "internal", "destinations", "test"},
 	"test/servers":                    {},
+	"test/servers/odd":                {"test/servers"},
 	"test/servers/supabase":           {"test/servers"},
 }
 

@@ -106,3 +106,16 @@ func nobody() (uid, gid int, err error) {
 	gid, err2 := strconv.Atoi(u.Gid)
 	return uid, gid, errors.Join(err1, err2)
 }
+
+// Identity is a certificate of a server, for 127.0.0.1 and localhost, and who
+// signed it, in PEM.
+type Identity struct{ CA, Cert, Key []byte }
+
+// NewIdentity makes an authority with one server. It lasts a day.
+func NewIdentity() (Identity, error) {
+	c, err := newCertificates()
+	if err != nil {
+		return Identity{}, err
+	}
+	return Identity{c.CA, c.serverCert, c.serverKey}, nil
+}

@@ -1,0 +1,38 @@
+package servers
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// StartHAProxy starts Debian's HAProxy with TLS and HTTP/2 for one test, in
+// front of backend, a host:port of plain HTTP. frontend is lines of its own.
+func StartHAProxy(t testing.TB, id Identity, backend, frontend string) *Web {
+	t.Helper()
+	return startWeb(t, "https", id, func(s site) (command, error) {
+		bin, err := system("haproxy")
+		if err != nil {
+			return command{}, err
+		}
+		config := filepath.Join(s.dir, "haproxy.cfg")
+		err = os.WriteFile(config, fmt.Appendf(nil, `
+global
+	maxconn 256
+defaults
+	mode http
+	timeout connect 5s
+	timeout client 30s
+	timeout server 30s
+	timeout http-keep-alive 1s
+frontend front
+	bind %s ssl crt %s alpn h2,http/1.1
+	%s
+	default_backend back
+backend back
+	server one %s
+`, s.port.addr(), s.pair, frontend, backend), 0o644)
+		return command{name: "haproxy", path: bin, args: []string{"-db", "-f", config}, unprivileged: true}, err
+	})
+}
