@@ -9,7 +9,6 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -25,6 +24,7 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers/odd"
 )
@@ -182,8 +182,8 @@ func openedWith[C any](t testing.TB, d destination.Definition, deps destination.
 
 // engine is what the daemon shares between destinations.
 type engine struct {
-	guard  *netguard.Guard
-	client *http.Client
+	guard *netguard.Guard
+	pool  *exchange.Pool
 }
 
 // newEngine makes an engine whose guard lets loopback through.
@@ -193,15 +193,16 @@ func newEngine(t testing.TB) engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := guard.Client(64)
-	t.Cleanup(client.Transport.(*http.Transport).CloseIdleConnections)
-	return engine{guard, client}
+	pool := exchange.NewPool(guard.DialContext, exchange.Limits{All: 64, Owner: 64})
+	t.Cleanup(pool.Close)
+	return engine{guard, pool}
 }
 
 // deps are what it lends to one destination.
 func (e engine) deps() destination.Deps {
+	client := e.pool.Client("acme", nil)
 	return destination.Deps{
-		Log: slog.New(slog.DiscardHandler), HTTP: e.client, Dial: e.guard.DialContext,
+		Log: slog.New(slog.DiscardHandler), Exchange: client, HTTP: client.HTTP(), Dial: e.guard.DialContext,
 		Catalogue: event.DefaultCatalogue(), Brand: "terra", UserAgent: "Fantail/test",
 	}
 }
