@@ -3,11 +3,8 @@ package netguard
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -85,16 +82,13 @@ func (g *Guard) race(ctx context.Context, name string, targets []netip.AddrPort,
 }
 
 // attempt calls dial. A panic would end the process: the goroutines of race have
-// no caller to recover it, and those of net/http do not. Its text may hold
-// anything, secrets too.
+// no caller to recover it. As an error it reaches whoever logs the attempt's.
 func attempt(ctx context.Context, to netip.AddrPort, dial dialFunc) (c net.Conn, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			slog.Error("a connection attempt panicked", "to", to, "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
-			c, err = nil, &failure{fmt.Sprintf("connect to %v: the attempt panicked (%T)", to, v), nil}
-		}
-	}()
-	return dial(ctx, to)
+	err = destination.Guard(func() (err error) {
+		c, err = dial(ctx, to)
+		return err
+	})
+	return c, err
 }
 
 // mostTelling chooses the failure to report, at least one of which is not nil:

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -86,15 +85,7 @@ func silent(ctx context.Context) (net.Conn, error) {
 
 func panics(context.Context) (net.Conn, error) { panic("hunter2") }
 
-// quiet keeps what is logged of panics that a test means from its output.
-func quiet(t *testing.T) {
-	was := slog.Default()
-	slog.SetDefault(slog.New(slog.DiscardHandler))
-	t.Cleanup(func() { slog.SetDefault(was) })
-}
-
 func TestAddressesAreRaced(t *testing.T) {
-	quiet(t)
 	type list = []func(context.Context) (net.Conn, error)
 	refused := errors.New("refused")
 	won := &conn{}
@@ -177,7 +168,6 @@ func TestRaceEndsWithItsContext(t *testing.T) {
 }
 
 func TestOneAddressTakesNoGoroutine(t *testing.T) {
-	quiet(t)
 	var callers []string
 	_, err := newGuard(t, Config{}).race(t.Context(), "", numbered(1), connectDelay, func(context.Context, netip.AddrPort) (net.Conn, error) {
 		pcs := make([]uintptr, 32)
