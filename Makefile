@@ -52,9 +52,10 @@ fault: ## kill the real binary twenty times under load, fill its disk, damage it
 	FANTAIL_KILLS=20 $(GO) test -count=1 -v ./test/fault ./test/integration -run 'Kill|Damaged|Stop|Hangup|FullDisk'
 
 SEEDS ?= 1000
+FIRST ?= 1
 .PHONY: simulate
-simulate: ## the whole engine in fake time, SEEDS (1000) random scenarios
-	$(GO) test ./test/simulation -run TestSeeds -seeds=$(SEEDS) -timeout 24h
+simulate: ## the whole engine in fake time, SEEDS (1000) random scenarios from FIRST (1) on
+	$(GO) test ./test/simulation -run TestSeeds -first=$(FIRST) -seeds=$(SEEDS) -timeout 24h
 
 .PHONY: mutants
 mutants: ## break rules of the engine on purpose: each must be noticed

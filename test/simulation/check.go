@@ -288,6 +288,12 @@ func (c *check) states() {
 		if r.State.Paused != d.paused && !d.asking && !d.unsure {
 			c.fault(nil, "%s: paused %v is stored, want %v", d.Name, r.State.Paused, d.paused)
 		}
+		if len(d.states) > 0 && !slices.ContainsFunc(d.states, func(s store.DestinationState) bool {
+			return s.Paused == r.State.Paused && s.Held == r.State.Held && s.Settings == r.State.Settings && s.Reason == r.State.Reason
+		}) {
+			c.fault(nil, "%s: %+v is stored, want one of %+v", d.Name, r.State, d.states)
+		}
+		d.states = []store.DestinationState{r.State}
 		d.paused, d.unsure = r.State.Paused, false
 		if r.State.Held != d.held && !d.asking && (!c.crashed || d.heldAt < c.at-int64(settledWithin)) && c.m.sc.Faults == 0 && c.m.sc.Lag == 0 {
 			c.fault(nil, "%s: held %v is stored, want %v", d.Name, r.State.Held, d.held)

@@ -146,7 +146,7 @@ func (m *Model) hold(l *lane, now int64) {
 
 func (m *Model) unhold(d *dest, why string) {
 	m.dnote(d, "the hold ends: %s", why)
-	d.held = false
+	d.held, d.heldAt = false, m.clock()
 	for _, l := range d.lanes {
 		l.hold = pacer{}
 	}

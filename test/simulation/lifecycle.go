@@ -190,6 +190,25 @@ func (d *parcel) endedAt(at int64) *try {
 // clear forgets crashes: d did not cause them, or nobody remembers them.
 func (d *parcel) clear() { d.crashes, d.surely, d.kills, d.accused = 0, 0, 0, 0 }
 
+// stores notes that the state of a destination is being written: from here on it
+// may be what is stored.
+func (m *Model) stores(id uint32, s store.DestinationState) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if d := m.byID[id]; d != nil {
+		d.states = append(d.states, s)
+	}
+}
+
+// stored notes that it is: nothing before it may come back.
+func (m *Model) stored(id uint32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if d := m.byID[id]; d != nil {
+		d.states = d.states[len(d.states)-1:]
+	}
+}
+
 // lost notes that settings could not be found by their hash.
 func (m *Model) lost(id uint32, hash uint64) {
 	m.mu.Lock()

@@ -68,7 +68,7 @@ type dest struct {
 	asking  bool // a pause or resume is being made
 	unsure  bool // what is stored of the pause may differ: writing it failed
 	held    bool
-	heldAt  int64
+	heldAt  int64  // when a hold last began or ended
 	heldFor uint64 // hash
 	untold  bool   // the engine has not said so yet
 	rebinds int    // that run
@@ -81,6 +81,8 @@ type dest struct {
 	starts  []int64 // of attempts, since the rate was set
 	spaced  int64   // when the rate before allows the next one
 	notes   []note
+
+	states []store.DestinationState // what may be stored: the last that is, and the one that is being written
 }
 
 // current returns the settings of the moment, nil when it is removed.

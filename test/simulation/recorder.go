@@ -197,7 +197,11 @@ func (r *recorder) SetState(ctx context.Context, id uint32, s store.DestinationS
 	if r.fails(&roll) {
 		return errStore
 	}
+	r.model.stores(id, s)
 	err := r.Store.SetState(ctx, id, s)
+	if err == nil && !r.dead() {
+		r.model.stored(id)
+	}
 	r.lag(&roll)
 	return err
 }

@@ -181,7 +181,7 @@ func (m *Model) untried(d *parcel, o *store.Outcome) {
 		l := m.lane(d.dest, m.laneOf(d))
 		m.touch(l, m.clock())
 		t := &try{d: d, ending: failed, probe: l.held(), call: &call{lane: l}}
-		m.conclude(l, t, 0, m.clock())
+		m.conclude(l, t, 0, m.when(o.Attempt.At)) // when the engine charged it, not when that is recorded
 		return
 	}
 	m.faultLocked(d, "settled as %v, %d attempts (%+v), without any attempt", o.State, o.Attempts, o.Attempt)
