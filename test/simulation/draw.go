@@ -99,6 +99,9 @@ func (d *drawing) events() {
 					Size: 100 + d.IntN(400)}
 				if d.chance(0.05) {
 					r.Size = d.IntN(16 << 10)
+					if wired(s.Seed) {
+						r.Size *= 8 // more than an exchange writes at once
+					}
 				}
 				if d.chance(0.15) {
 					r.Key = fmt.Sprintf("key%d", ordinal)

@@ -55,6 +55,7 @@ type process struct {
 	ingest   *ingest.Ingest
 	metrics  *prometheus.Registry
 	settings map[int]Setup // as applied
+	wire     *wire
 	stopping bool
 	suspects bool // some delivery may have killed the one before
 	reload   sync.Mutex
@@ -96,6 +97,7 @@ func (e *engine) bits() uint64 {
 func (e *engine) start(setups map[int]Setup, crashed bool) bool {
 	e.runs++
 	p := &process{engine: e, n: e.runs, died: make(chan struct{}), metrics: prometheus.NewRegistry(), settings: map[int]Setup{}}
+	p.wire = newWire(p)
 	e.process = p
 	var err error
 	p.store, err = pebblestore.Open("db", e.storeOptions(p))
@@ -159,6 +161,7 @@ func (e *engine) stop(grace time.Duration) {
 	if p.dead.Load() {
 		return
 	}
+	p.wire.close()
 	if err != nil {
 		e.model.fault(nil, "close the store: %v", err)
 	}
@@ -226,6 +229,7 @@ func (e *engine) bury() {
 		p.store.Close()
 	}
 	e.world.left(p)
+	p.wire.close()
 	if p.sched != nil {
 		e.count(p)
 	}

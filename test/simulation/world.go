@@ -47,6 +47,7 @@ type place struct {
 	dest    *Dest
 	version *Version
 	process *process
+	hook    destination.Destination // what it is over the wire; nil: it is none
 
 	mu     sync.Mutex
 	sends  int
@@ -62,7 +63,7 @@ var _ destination.Batcher = batching{}
 
 // visit opens the address of a version for a process.
 func (w *world) visit(p *process, d *Dest, version int) destination.Destination {
-	at := &place{world: w, dest: d, version: d.Versions[version], process: p}
+	at := &place{world: w, dest: d, version: d.Versions[version], process: p, hook: w.hook(p, d)}
 	w.mu.Lock()
 	w.open[at] = true
 	w.mu.Unlock()
@@ -112,6 +113,9 @@ func (p *place) Close() error {
 		p.world.model.fault(nil, "%s: closed twice", p.dest.Name)
 	}
 	p.closed = true
+	if p.hook != nil {
+		p.hook.Close()
+	}
 	p.world.mu.Lock()
 	delete(p.world.open, p)
 	p.world.mu.Unlock()
@@ -125,7 +129,7 @@ func (p *place) Send(ctx context.Context, d destination.Delivery) (destination.R
 	if a == nil {
 		return destination.Receipt{}, errDead
 	}
-	r := p.answer(ctx, a.tries[0])
+	r := p.answer(ctx, a.tries[0], d)
 	return r.Receipt, r.Err
 }
 
@@ -144,7 +148,7 @@ func (b batching) SendBatch(ctx context.Context, ds []destination.Delivery) []de
 	}
 	// One call: it lasts as long as its first delivery, which may also spoil it for all.
 	for i := range ds {
-		rs[i] = b.answer(ctx, a.tries[i])
+		rs[i] = b.answer(ctx, a.tries[i], ds[i])
 	}
 	return rs
 }
@@ -157,7 +161,7 @@ func deadline(ctx context.Context) int64 {
 }
 
 // answer behaves as the weather is and tells the model what came of it.
-func (p *place) answer(ctx context.Context, t *try) (r destination.Result) {
+func (p *place) answer(ctx context.Context, t *try, d destination.Delivery) (r destination.Result) {
 	m := p.world.model
 	spell, roll := t.call.spell, t.roll
 	wait := time.Duration(0)
@@ -217,6 +221,9 @@ func (p *place) answer(ctx context.Context, t *try) (r destination.Result) {
 	case Ailing:
 		m.ended(t, ours, 0)
 		return destination.Result{Err: fmt.Errorf("storing the payload: %w", destination.ErrEngine)}
+	}
+	if p.hook != nil {
+		return p.post(ctx, t, d)
 	}
 	m.took(t)
 	m.ended(t, taken, 0)
