@@ -49,10 +49,6 @@ func (c Config) Validate() error {
 	if c.TLS.used() && u != nil && u.Scheme == "http" {
 		at("tls", errors.New("has no meaning for an http url"))
 	}
-	if c.TLS.ServerName != "" {
-		_, err := endpoint.Host(c.TLS.ServerName)
-		at("tls.server_name", err)
-	}
 	_, errs := c.TLS.config()
 	return errors.Join(append(faults, errs...)...)
 }
@@ -132,6 +128,13 @@ func hasControl(s string) bool {
 
 // config builds what crypto/tls needs and names every fault with its path.
 func (t TLS) config() (*tls.Config, []error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	return cfg, clienttls.Fill(cfg, t.CA, t.Cert, t.Key)
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	var faults []error
+	if t.ServerName != "" {
+		var err error
+		if cfg.ServerName, err = endpoint.Host(t.ServerName); err != nil {
+			faults = append(faults, fmt.Errorf("tls.server_name: %w", err))
+		}
+	}
+	return cfg, append(faults, clienttls.Fill(cfg, t.CA, t.Cert, t.Key)...)
 }

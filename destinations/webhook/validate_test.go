@@ -237,6 +237,12 @@ func TestConfigPrintsNoSecrets(t *testing.T) {
 	}
 }
 
+func TestServerNameInAnotherScript(t *testing.T) {
+	if c, faults := (TLS{ServerName: "b\u00fccher.example"}).config(); len(faults) > 0 || c.ServerName != "xn--bcher-kva.example" {
+		t.Errorf("%q, %v", c.ServerName, faults)
+	}
+}
+
 // TestTheRequestLineIsVisibleASCII: what is sent is what the request line may
 // hold, and what a receiver's own rules look at stays as it was written.
 func TestTheRequestLineIsVisibleASCII(t *testing.T) {

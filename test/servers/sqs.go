@@ -44,6 +44,16 @@ func StartSQS(t testing.TB) SQS {
 	}), "us-east-1", "test", "test"}
 }
 
+// Node is a Node.js of 22.13 or later, for what a test runs by itself.
+func Node(tb testing.TB) string {
+	tb.Helper()
+	bin, _, err := node()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return bin
+}
+
 // node returns a Node.js that runs the servers below node/, and the folder of
 // their packages. fauxqs needs node:sqlite, which Node.js has since 22.13.
 func node() (bin, modules string, err error) {

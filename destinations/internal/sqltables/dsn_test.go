@@ -68,6 +68,9 @@ func TestHosts(t *testing.T) {
 }
 
 func TestServerName(t *testing.T) {
+	if c, err := (TLS{Mode: VerifyFull, ServerName: "b\u00fccher.example"}).Config("h"); err != nil || c.ServerName != "xn--bcher-kva.example" {
+		t.Errorf("another script: %+v, %v", c, err)
+	}
 	for name, good := range map[string]bool{"": true, "db.example": true, "10.0.0.1": true, "a..b": false, "*.b": false, "a b": false} {
 		if _, err := (TLS{Mode: VerifyFull, ServerName: name}).Config("h"); (err == nil) != good || err != nil && !strings.HasPrefix(err.Error(), "tls.server_name: names a host that cannot be") {
 			t.Errorf("%q: %v", name, err)

@@ -37,10 +37,10 @@ func (t TLS) Config(host string) (*tls.Config, error) {
 	at := func(path, text string) { faults = append(faults, fmt.Errorf("tls.%s: %s", path, text)) }
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
 	if t.ServerName != "" {
-		cfg.ServerName = t.ServerName
-	}
-	if _, err := endpoint.Host(t.ServerName); t.ServerName != "" && err != nil {
-		at("server_name", err.Error())
+		var err error
+		if cfg.ServerName, err = endpoint.Host(t.ServerName); err != nil {
+			at("server_name", err.Error())
+		}
 	}
 	switch t.Mode {
 	case Disable:

@@ -11,10 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// query is the query of a URL: select, limit, on_conflict, filters with eq, lt,
+// query is the query of a URL: select, order, limit, on_conflict, filters with eq, lt,
 // gt and is.null, and lists of them in or.
 type query struct {
 	columns    []string
+	order      []string
 	limit      int // -1: none
 	conflict   string
 	conditions []string // with %s for the table
@@ -41,6 +42,8 @@ func (q *query) add(name, value string) (err error) {
 		if q.limit, err = strconv.Atoi(value); err != nil {
 			return unreadable(value)
 		}
+	case "order":
+		return q.sort(value)
 	case "on_conflict":
 		q.conflict = value
 	case "or":
@@ -51,6 +54,23 @@ func (q *query) add(name, value string) (err error) {
 			return err
 		}
 		q.conditions = append(q.conditions, condition)
+	}
+	return nil
+}
+
+// sort reads column.asc or column.desc, with .nullsfirst or .nullslast behind.
+func (q *query) sort(text string) error {
+	for one := range strings.SplitSeq(text, ",") {
+		parts := strings.Split(one, ".")
+		words := map[string]string{"asc": " ASC", "desc": " DESC", "nullsfirst": " NULLS FIRST", "nullslast": " NULLS LAST"}
+		by := "t." + pgx.Identifier{parts[0]}.Sanitize()
+		for _, p := range parts[1:] {
+			if words[p] == "" {
+				return unreadable(text)
+			}
+			by += words[p]
+		}
+		q.order = append(q.order, by)
 	}
 	return nil
 }

@@ -109,7 +109,11 @@ func (p *Project) handle(r *http.Request, path string, body []byte) (status int,
 		if q.limit >= 0 {
 			limit = strconv.Itoa(q.limit)
 		}
-		answer, err = p.query(r.Context(), fmt.Sprintf("SELECT coalesce(json_agg(t), '[]') FROM (SELECT %s FROM %s AS t%s LIMIT %s) t", selected, target, q.where("t"), limit), q.args)
+		order := ""
+		if len(q.order) > 0 {
+			order = " ORDER BY " + strings.Join(q.order, ", ")
+		}
+		answer, err = p.query(r.Context(), fmt.Sprintf("SELECT coalesce(json_agg(t), '[]') FROM (SELECT %s FROM %s AS t%s%s LIMIT %s) t", selected, target, q.where("t"), order, limit), q.args)
 		return http.StatusOK, answer, err
 	case http.MethodPost:
 		sql, err := p.insertion(r, q, path, target, columns, body)

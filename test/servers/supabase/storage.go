@@ -74,6 +74,10 @@ func (p *Project) store(w http.ResponseWriter, r *http.Request, path string, bod
 	case kind == "bucket" && r.Method == http.MethodGet && key == "":
 		text, _ := json.Marshal(map[string]any{"id": name, "name": name, "owner": "", "public": b.public}) // always encodes
 		write(w, http.StatusOK, string(text))
+	case kind == "object" && r.Method == http.MethodGet && b.objects[key] == nil:
+		refuse("404", "not_found", "NoSuchKey", "Object not found")
+	case kind == "object" && r.Method == http.MethodGet:
+		write(w, http.StatusOK, string(b.objects[key]))
 	case kind != "object" || r.Method != http.MethodPost:
 		write(w, http.StatusNotFound, `{"message":"Route `+r.Method+` not found","error":"Not Found","statusCode":"404"}`)
 	case err != nil || key == "" || !validKey.MatchString(key):
