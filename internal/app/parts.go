@@ -33,18 +33,21 @@ func (a *App) openStore(_ context.Context, d *config.Daemon, o Options) error {
 	a.store, err = pebblestore.Open(d.Store.Pebble.Dir, pebblestore.Options{
 		Reserve: d.Store.Pebble.Reserve, AcceptLoss: o.AcceptLoss, Log: a.log,
 		OnCommit: func(took time.Duration) { commit.Observe(took.Seconds()) },
-		Fatal: func(err error) {
-			select {
-			case a.fatal <- err:
-			default: // the first reason is the one that counts
-			}
-		},
+		Fatal: a.fail,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store in %s: %w", d.Store.Pebble.Dir, err)
 	}
 	a.onStop("store", func(context.Context) error { return a.store.Close() })
 	return nil
+}
+
+// fail ends the daemon, which can write no more.
+func (a *App) fail(err error) {
+	select {
+	case a.fatal <- err:
+	default: // the first reason is the one that counts
+	}
 }
 
 func (a *App) openEgress(_ context.Context, d *config.Daemon, _ Options) error {
@@ -86,7 +89,7 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	a.brand, a.catalogue = d.Brand, d.Catalogue
 	a.buildNotices()
 	a.scheduler = delivery.New(delivery.Options{
-		Store: a.store, Thaw: a.thaw, Flight: flight, Log: a.log, Metrics: a.metrics, Tell: a.notices.Tell, Trace: a.tracer,
+		Store: a.store, Thaw: a.thaw, Flight: flight, Log: a.log, Metrics: a.metrics, Tell: a.notices.Tell, Fatal: a.fail, Trace: a.tracer,
 		Limits: delivery.Limits{InFlight: d.Limits.InFlight, Bytes: d.Limits.InFlightBytes, PerDeveloper: d.Limits.PerDeveloper.Attempts},
 	})
 	a.onStop("scheduler", func(ctx context.Context) error { a.scheduler.Stop(ctx); return nil })

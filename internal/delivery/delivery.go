@@ -72,6 +72,7 @@ type Options struct {
 	Metrics prometheus.Registerer
 	Chance  func() float64  // uniform in [0,1), for jitter; nil: math/rand/v2
 	Trace   *tracing.Tracer // nil: no spans
+	Fatal   func(error)     // the store is not ours any more, and nothing is delivered from now on; called once, must not block; nil: nobody is told
 	Tell    func(Notice)    // gets every notice, under the scheduler's lock: it must neither block nor call back; nil: nobody does
 
 	// Wall is what the wall clock shows, in ns, at a reading of time.Now; nil: what

@@ -101,6 +101,8 @@ func TestLeaseLostEndsEverything(t *testing.T) {
 				return nil
 			}}
 		}
+		var told []error
+		r.fatal = func(err error) { told = append(told, err) }
 		a, fa := r.add("acme", "a")
 		b, fb := r.add("acme", "b")
 		fb.answer = hang
@@ -117,6 +119,9 @@ func TestLeaseLostEndsEverything(t *testing.T) {
 		time.Sleep(time.Hour)
 		if n := len(fa.seen()) + len(fb.seen()); n != 2 {
 			t.Errorf("%d attempts, want none after the lease was lost", n)
+		}
+		if len(told) != 1 || !errors.Is(told[0], store.ErrFenced) {
+			t.Errorf("whoever runs the daemon was told %v, want once that the lease is lost", told)
 		}
 		r.close2()
 		r.open()

@@ -39,6 +39,7 @@ type rig struct {
 	log     *strings.Builder
 	wrap    func(Store) Store
 	tell    func(Notice)
+	fatal   func(error)
 	trace   *tracing.Tracer
 	users   int
 	offered []accepting
@@ -108,7 +109,7 @@ func (r *rig) build() {
 			return nil, store.ErrNotFound
 		},
 		Wall: func(t time.Time) int64 { return t.UnixNano() + r.skew.Load() },
-		Tell: r.tell, Trace: r.trace,
+		Tell: r.tell, Fatal: r.fatal, Trace: r.trace,
 	})
 }
 

@@ -41,6 +41,7 @@ type Scheduler struct {
 	log    *slog.Logger
 	chance func() float64
 	tell   func(Notice)
+	fatal  func(error)
 	trace  *tracing.Tracer
 	wall   func(time.Time) int64
 	epoch  time.Time
@@ -94,7 +95,7 @@ func New(o Options) *Scheduler {
 	}
 	s := &Scheduler{
 		store: o.Store, thaw: o.Thaw, log: o.Log, chance: o.Chance, flight: o.Flight,
-		wall: o.Wall, tell: o.Tell, trace: o.Trace,
+		wall: o.Wall, tell: o.Tell, fatal: o.Fatal, trace: o.Trace,
 		epoch: time.Now(), each: l.PerDeveloper,
 		dests:      make(map[uint32]*dest),
 		developers: make(map[string]*developer),

@@ -144,14 +144,19 @@ func (s *Scheduler) abandon() {
 	s.mu.Unlock()
 }
 
-// halt ends all attempts when the store is not ours any more.
+// halt ends all attempts when the store is not ours any more, and says so: a
+// daemon that stays up then takes events and delivers none.
 func (s *Scheduler) halt(cause error) {
 	s.mu.Lock()
-	if s.phase == running {
+	first := s.phase == running
+	if first {
 		s.phase = stopping
 	}
 	s.mu.Unlock()
 	s.cut(cause)
+	if first && s.fatal != nil {
+		s.fatal(cause)
+	}
 }
 
 // settled takes in what the store made of outcomes.
