@@ -52,7 +52,9 @@ func serve(t testing.TB, secure bool, script func(n int, c *peer)) *far {
 			mu.Unlock()
 			all.Go(func() {
 				defer c.Close()
-				script(n, newPeer(c, secure))
+				p := newPeer(c, secure)
+				p.ended = t.Context().Done()
+				script(n, p)
 			})
 		}
 	})
@@ -74,7 +76,8 @@ type peer struct {
 	raw net.Conn
 	in  *bufio.Reader
 	// held is not nil while what is written waits to go out in one segment.
-	held *bytes.Buffer
+	held  *bytes.Buffer
+	ended <-chan struct{} // the test
 }
 
 func newPeer(raw net.Conn, secure bool) *peer {
