@@ -108,6 +108,7 @@ func (p *peer) inOneSegment(f func()) {
 	f()
 	b := p.held.Bytes()
 	p.held = nil
+	_ = p.raw.SetWriteDeadline(time.Time{}) // of a farewell
 	_, _ = p.raw.Write(b)
 }
 
@@ -181,6 +182,9 @@ func nothingLeft(t testing.TB) {
 	certificate()
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles()
 	t.Cleanup(func() {
+		if t.Failed() {
+			return // which may have left something, and says more
+		}
 		left := func() bool { return runtime.NumGoroutine() > goroutines || openFiles() > descriptors }
 		if !eventually(func() bool { return !left() }) {
 			stacks := make([]byte, 1<<16)
