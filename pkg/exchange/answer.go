@@ -16,6 +16,8 @@ const (
 	// maxDrain is how much of an answer's body is read for nothing, so that the
 	// connection can be used again. Beyond it a new connection is cheaper.
 	maxDrain = 64 << 10
+	// drainTime is how long that is waited for where Request.Wait does not say.
+	drainTime = 250 * time.Millisecond
 	// maxIdle is how long a connection is kept when the far side does not say:
 	// below the 60 s after which many servers and load balancers drop it.
 	maxIdle = 50 * time.Second
@@ -111,6 +113,9 @@ func (a *Answer) Close() error {
 	}
 	a.Sent = a.written()
 	if !a.early && !a.done && !a.odd && a.length <= maxDrain {
+		if a.wait == 0 {
+			a.wait = drainTime
+		}
 		_, _ = io.CopyN(io.Discard, a, maxDrain)
 	}
 	a.closed = true

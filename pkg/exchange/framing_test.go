@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -121,6 +122,31 @@ func TestUnreadBody(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCloseDoesNotWait for a body that does not come, also where nothing else
+// bounds it.
+func TestCloseDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, wait := range []time.Duration{0, drainTime / 2, 2 * time.Second} {
+			cl := piped(t, func(_ int, p *peer) {
+				p.request()
+				p.say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+				p.gone()
+			})
+			r := post(somewhere, "{}")
+			r.Wait = wait
+			a, err := cl.Do(t.Context(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			_ = a.Close()
+			if took := time.Since(began); wait == 0 && took != drainTime || wait != 0 && took != wait {
+				t.Errorf("with %v it took %v", wait, took)
+			}
+		}
+	})
 }
 
 // TestFarewellWithTheLastByte: a body that ends together with its connection is

@@ -251,6 +251,7 @@ func TestParkedCounts(t *testing.T) {
 			t.Errorf("%s is parked", got)
 		}
 		time.Sleep(2 * maxIdle)
+		synctest.Wait()
 		if ended != maxIdle || cl.pool.Idle() != 0 {
 			t.Errorf("it was closed after %v", ended)
 		}
