@@ -16,8 +16,8 @@ const (
 	// maxDrain is how much of an answer's body is read for nothing, so that the
 	// connection can be used again. Beyond it a new connection is cheaper.
 	maxDrain = 64 << 10
-	// drainTime bounds that reading, where the request's Wait does not.
-	drainTime = time.Second
+	// drainTime is how long that is waited for where Request.Wait does not say.
+	drainTime = 250 * time.Millisecond
 	// maxIdle is how long a connection is kept when the far side does not say:
 	// below the 60 s after which many servers and load balancers drop it.
 	maxIdle = 50 * time.Second
@@ -25,6 +25,7 @@ const (
 
 var (
 	errTooLong = errors.New("the head of the answer is too long")
+	errClosed  = errors.New("the answer is closed")
 	errNotHTTP = errors.New("malformed HTTP: the answer does not begin with a status line")
 )
 
@@ -55,20 +56,26 @@ type Answer struct {
 	head   []byte // the lines after the status line
 	body   io.Reader
 	length int64 // of the body; -1: unknown
-	read   int64 // of it
-	done   bool  // the body was read to its end
-	odd    bool  // something about the head is not to be trusted
-	keep   time.Duration
-	wait   time.Duration
-	armed  bool
-	closed bool
+	// announced is what Content-Length says, -1 when it says nothing that can
+	// be believed: with HEAD it is another body's.
+	announced int64
+	read      int64 // of it
+	done      bool  // the body was read to its end
+	odd       bool  // something about the head is not to be trusted
+	keep      time.Duration
+	wait      time.Duration
+	armed     bool
+	closed    bool
 }
 
 // Read reads the answer's body. It ends with io.EOF, or with an error where the
 // body is cut off.
 func (a *Answer) Read(p []byte) (int, error) {
-	if a.done || a.closed {
+	switch {
+	case a.done:
 		return 0, io.EOF
+	case a.closed:
+		return 0, errClosed // not io.EOF: the body did not end here
 	}
 	if a.length < 0 || a.length-a.read > int64(a.conn.in.Buffered()) {
 		a.arm()
@@ -76,6 +83,9 @@ func (a *Answer) Read(p []byte) (int, error) {
 	n, err := a.body.Read(p)
 	a.read += int64(n)
 	a.done = err == io.EOF || a.length >= 0 && a.read == a.length
+	if err != nil && err != io.EOF && a.ctx.Err() != nil {
+		err = errors.Join(a.ctx.Err(), err)
+	}
 	return n, err
 }
 
@@ -95,21 +105,17 @@ func (a *Answer) Whole() bool { return a.Sent == a.Length }
 // is written, the far side closes, or the ctx of Do ends; with another code it
 // is cut off. Then the connection is kept where that is safe, else closed.
 func (a *Answer) Close() error {
-	if a.closed {
+	if a.closed || a.conn == nil {
 		return nil
 	}
 	success := a.Code >= 200 && a.Code <= 299
 	if a.early && success {
-		a.awaitUpload()
+		a.awaitUpload(io.Discard, a.Length+maxDrain)
 	} else {
 		a.endUpload()
 	}
-	a.Sent = a.sent
-	if a.upload != nil {
-		a.Sent += a.upload.sent
-		if !a.Whole() {
-			a.Interrupted = outOfTime(a.ctx, a.upload.err)
-		}
+	if a.Sent = a.written(); !a.Whole() {
+		a.Interrupted = a.ctx.Err()
 	}
 	if !a.early && !a.done && !a.odd && a.length <= maxDrain {
 		if a.wait == 0 {
@@ -153,7 +159,7 @@ func (a *Answer) fields() func(yield func(name, value []byte) bool) {
 			var line []byte
 			line, rest, _ = bytes.Cut(rest, []byte("\n"))
 			name, value, ok := bytes.Cut(bytes.TrimRight(line, "\r"), []byte(":"))
-			if !ok || !token(name) {
+			if !ok || !token(name) || bytes.ContainsAny(value, "\r\x00") {
 				a.odd = true // a folded line is one of these, too
 				continue
 			}

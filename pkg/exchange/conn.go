@@ -60,10 +60,9 @@ func (c *Client) connection(ctx context.Context, t Target) (cn *conn, kept bool,
 			cn, err = c.dial(ctx, t)
 			return cn, false, err
 		}
-		cn.until(ctx)
 		cn.in = readers.Get().(*bufio.Reader)
 		cn.in.Reset(cn.Conn)
-		if cn.quiet(ctx) {
+		if cn.quiet() {
 			tell(ctx, cn, true)
 			return cn, true, nil
 		}
@@ -84,7 +83,6 @@ func (c *Client) dial(ctx context.Context, t Target) (*conn, error) {
 			return nil, err
 		}
 	}
-	cn.until(ctx)
 	cn.socket = socketOf(raw)
 	cn.in = readers.Get().(*bufio.Reader)
 	cn.in.Reset(cn.Conn)
@@ -141,41 +139,45 @@ func socketOf(c net.Conn) syscall.RawConn {
 
 // quiet tells whether a kept connection is as it was left: open, and without a
 // byte that nobody asked for.
-func (c *conn) quiet(ctx context.Context) bool {
-	if c.socket == nil {
-		return true
-	}
-	waiting, open := look(c.socket)
-	if !open || !waiting {
-		return open
-	}
-	if !c.secure {
+//
+// TLS has messages of its own, such as session tickets, and may hold a record
+// that came with the last answer, which the socket does not show. The first is
+// read here; to tell it from others takes a moment in which nothing else comes.
+func (c *conn) quiet() bool {
+	if c.secure && !c.silent(past) {
 		return false
 	}
-	// TLS has messages of its own, such as session tickets. To read them takes
-	// a moment in which nothing else may come.
-	_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+	for range 4 { // a moment that a busy machine took away shows nothing
+		_ = c.SetDeadline(time.Time{}) // of the last exchange; look needs none, too
+		if c.socket == nil {
+			return true
+		}
+		waiting, open := look(c.socket)
+		if !open || !waiting {
+			return open
+		}
+		if !c.secure || !c.silent(time.Now().Add(time.Millisecond)) {
+			return false
+		}
+	}
+	return false
+}
+
+// silent tells whether no byte of an answer comes until then. With a time that
+// is past, only what was taken from the socket before is looked at.
+func (c *conn) silent(until time.Time) bool {
+	_ = c.SetReadDeadline(until)
 	_, err := c.in.Peek(1)
-	c.readBy(ctx, time.Time{})
 	return timedOut(err)
 }
 
-// until bounds all reading and writing by ctx. An error means that the
-// connection is closed, which its next use says.
-func (c *conn) until(ctx context.Context) {
-	deadline, _ := ctx.Deadline() // the zero time: none
-	_ = c.SetDeadline(deadline)
-}
-
-// cut ends whatever is being read or written.
+// cut ends whatever is being read or written. It alone tells a connection that
+// ctx has ended: a deadline of ctx's set on it could be met before ctx's own.
 func (c *conn) cut() { _ = c.SetDeadline(past) }
 
-// readBy sets the time by which reading must end, which a ctx that has ended
-// overrules.
+// readBy sets the time by which reading must end (zero: none), which a ctx that
+// has ended overrules.
 func (c *conn) readBy(ctx context.Context, t time.Time) {
-	if end, ok := ctx.Deadline(); ok && (t.IsZero() || end.Before(t)) {
-		t = end
-	}
 	_ = c.SetReadDeadline(t)
 	if ctx.Err() != nil { // cut may have come before
 		c.cut()

@@ -47,7 +47,9 @@ type Request struct {
 	// called for each request, so that a second one is signed anew.
 	Head func(b []byte) []byte
 	// Body begins the body anew; nil means that there is none. It must hold
-	// Length bytes.
+	// Length bytes; what it holds beyond is not sent. A reader that is an
+	// io.Closer is closed in the end, and also while a Read of it goes on when
+	// the exchange ends: one whose Read can wait must be such a reader.
 	Body   func() (io.Reader, error)
 	Length int64
 	// Again permits a second request, as [Client.Do] says.
@@ -62,32 +64,38 @@ type Request struct {
 //
 // One Do is one request. Where r.Again permits it, a second one is made when a
 // kept connection ended within a second and before a byte of an answer: over a
-// fresh connection, under the same ctx. An interim answer (1xx) is skipped, but for 101, which ends it.
+// fresh connection, under the same ctx. An interim answer (1xx) is skipped, but
+// for 101, which ends it.
 func (c *Client) Do(ctx context.Context, r *Request) (*Answer, error) {
 	a := &Answer{}
+	if r.Length < 0 || r.Length > 0 && r.Body == nil {
+		return a, errNoLength
+	}
+	if ctx.Err() != nil {
+		return a, ctx.Err() // a kept connection could take the request before it is cut
+	}
 	cn, kept, err := c.connection(ctx, r.Target)
 	if err != nil {
 		return a, err
 	}
 	began := time.Now()
 	err = a.try(ctx, cn, r)
-	if err == nil || !r.Again || !kept || !a.unheard || !ended(err) || ctx.Err() != nil || a.failed.Sub(began) > lastWords {
+	if err == nil || !r.Again || !kept || !a.unheard || timedOut(err) || ctx.Err() != nil || a.failed.Sub(began) > lastWords {
 		return a, err
 	}
-	fresh, dialled := c.dial(ctx, r.Target)
-	if dialled != nil {
-		return a, dialled
+	fresh, again := c.dial(ctx, r.Target)
+	if again == nil {
+		a = &Answer{Requests: a.Requests}
+		again = a.try(ctx, fresh, r)
 	}
-	a = &Answer{Requests: a.Requests}
-	return a, a.try(ctx, fresh, r)
+	if again != nil && a.Requests == 1 {
+		return a, fmt.Errorf("%w; a second request could not be made: %w", err, again)
+	}
+	return a, again
 }
 
-// ended tells whether err says that the far side ended the connection, rather
-// than that time was up.
-func ended(err error) bool {
-	return !timedOut(err) && !errors.Is(err, errTooLong) && !errors.Is(err, errNotHTTP)
-}
-
+// timedOut tells whether err says that time was up, rather than that the far
+// side ended the connection.
 func timedOut(err error) bool {
 	e, ok := errors.AsType[net.Error](err)
 	return ok && e.Timeout()
@@ -98,8 +106,16 @@ func timedOut(err error) bool {
 func (a *Answer) try(ctx context.Context, cn *conn, r *Request) error {
 	a.conn, a.ctx, a.wait = cn, ctx, r.Wait
 	a.Address, a.Length = cn.address, r.Length
-	a.Requests++
 	a.stop = context.AfterFunc(ctx, cn.cut)
+	answered := false
+	defer func() {
+		if !answered { // also when Head or the body's source panics
+			a.endUpload()
+			a.stop()
+			cn.end()
+			a.closed = true
+		}
+	}()
 	written, err := a.send(r)
 	if written != nil {
 		a.failed = time.Now()
@@ -109,40 +125,38 @@ func (a *Answer) try(ctx context.Context, cn *conn, r *Request) error {
 		err = a.readHead(r.Method)
 	}
 	if err == nil {
+		answered = true
 		return nil
 	}
 	if written == nil {
 		a.failed = time.Now()
 	}
-	if written == nil && a.upload != nil {
-		written = a.upload.failure() // before it is cut off, which would be another
+	if u := a.upload; u != nil {
+		// Before it is cut, which is no failure of the far side's.
+		var source error
+		if written, source = u.failure(); source != nil {
+			a.unheard, err = false, source // the same would come of a second request
+		}
 	}
-	a.endUpload()
-	a.stop()
-	cn.end()
 	if written != nil && a.unheard {
 		err = written // what was read of the answer says less
 	}
-	if why := outOfTime(ctx, err); why != nil {
-		err = errors.Join(why, err)
+	if ctx.Err() != nil {
+		err = errors.Join(ctx.Err(), err)
 	}
 	return err
-}
-
-// outOfTime returns why ctx has ended; nil: it has not. Where err says that time
-// was up it waits for the timer of ctx, which fires at the same moment as that of
-// the connection, in any order.
-func outOfTime(ctx context.Context, err error) error {
-	if deadline, ok := ctx.Deadline(); ok && timedOut(err) && !time.Now().Before(deadline) {
-		<-ctx.Done()
-	}
-	return ctx.Err()
 }
 
 // send writes head and body, or begins to. It returns the error of writing,
 // after which an answer may still come, and that of the body's source, after
 // which none can.
 func (a *Answer) send(r *Request) (written, err error) {
+	var body io.Reader
+	defer func() {
+		if a.upload == nil {
+			closeSource(body)
+		}
+	}()
 	buf := takeBuffer()
 	defer buf.give()
 	b := r.Head(buf.b[:0])
@@ -153,7 +167,6 @@ func (a *Answer) send(r *Request) (written, err error) {
 	}
 	b = append(b, "\r\n"...)
 	head := len(b)
-	var body io.Reader
 	if r.Body != nil && r.Length > 0 {
 		if body, err = r.Body(); err != nil {
 			return nil, err
@@ -165,6 +178,7 @@ func (a *Answer) send(r *Request) (written, err error) {
 		}
 	}
 	buf.b = b
+	a.Requests++
 	n, err := a.conn.Write(b)
 	a.sent = int64(max(n-head, 0))
 	if rest := r.Length - a.sent; err == nil && rest > 0 {

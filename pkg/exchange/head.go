@@ -23,42 +23,44 @@ func (a *Answer) readHead(method string) error {
 		return err
 	}
 	a.head = make([]byte, 0, 256)
-	for left := maxHead; ; left -= len(a.head) + 1 {
+	for left := maxHead; ; {
 		a.head = a.head[:0]
-		if err := a.line(left); err != nil {
+		if err := a.line(&left); err != nil {
 			return err
 		}
 		version, code, ok := statusLine(a.head)
 		if !ok {
 			return errNotHTTP
 		}
-		left -= len(a.head)
-		a.odd = !clean(a.head)
+		a.odd = !proper(a.head)
 		a.head = a.head[:0]
 		if code >= 200 || code == 101 {
 			a.Code, a.early = code, a.upload != nil && a.upload.running()
-			a.Truncated = a.block(left)
+			a.Truncated = a.block(&left)
 			a.frame(method, version)
 			return nil
 		}
-		if err := a.block(left); err != nil {
+		if err := a.block(&left); err != nil {
 			return err
 		}
 	}
 }
 
-// line appends one line to a.head, with its end, which is within most bytes.
-func (a *Answer) line(most int) error {
+// line appends one line to a.head, with its end, and takes its length off left.
+func (a *Answer) line(left *int) error {
 	in := a.conn.in
-	for began := len(a.head); ; {
-		if here, _ := in.Peek(in.Buffered()); a.Code != 0 && bytes.IndexByte(here, '\n') < 0 {
-			a.arm()
+	for {
+		if a.Code != 0 && a.wait > 0 && !a.armed {
+			if here, _ := in.Peek(in.Buffered()); bytes.IndexByte(here, '\n') < 0 {
+				a.arm()
+			}
 		}
 		part, err := in.ReadSlice('\n')
+		if *left -= len(part); *left < 0 {
+			return errTooLong
+		}
 		a.head = append(a.head, part...)
 		switch {
-		case len(a.head)-began > most:
-			return errTooLong
 		case err == nil:
 			return nil
 		case err != bufio.ErrBufferFull:
@@ -76,15 +78,15 @@ func cutOff(err error) error {
 }
 
 // block reads lines up to an empty one, which it leaves out.
-func (a *Answer) block(most int) error {
+func (a *Answer) block(left *int) error {
 	for {
 		before := len(a.head)
-		if err := a.line(most - before); err != nil {
+		if err := a.line(left); err != nil {
 			a.head = a.head[:before] // half a line says nothing
 			return err
 		}
 		line := a.head[before:]
-		a.odd = a.odd || !clean(line)
+		a.odd = a.odd || !proper(line)
 		if len(bytes.TrimRight(line, "\r\n")) == 0 {
 			a.head = a.head[:before]
 			return nil
@@ -92,10 +94,10 @@ func (a *Answer) block(most int) error {
 	}
 }
 
-// clean tells whether a line ends as it should and has no control characters.
-func clean(line []byte) bool {
+// proper tells whether a line ends as it should and has no control characters.
+func proper(line []byte) bool {
 	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
-	return ok && bytes.IndexFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
+	return ok && bytes.IndexFunc(text, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) < 0
 }
 
 // statusLine reads "HTTP/1.1 200 OK". Real servers leave out the phrase or the
@@ -116,7 +118,8 @@ func (a *Answer) frame(method, version string) {
 	if version != "1.1" {
 		a.keep = 0
 	}
-	var lengths, codings []string
+	var codings []string
+	lengths, length := 0, "" // one that is repeated is one (RFC 9110, 8.6)
 	for name, value := range a.fields() {
 		switch len(name) { // few names have these lengths: it spares comparisons
 		case len("Connection"):
@@ -130,7 +133,10 @@ func (a *Answer) frame(method, version string) {
 			}
 		case len("Content-Length"):
 			if bytes.EqualFold(name, []byte("Content-Length")) {
-				lengths = append(lengths, string(value))
+				if lengths++; lengths > 1 && length != string(value) {
+					value = nil
+				}
+				length = string(value)
 			}
 		case len("Transfer-Encoding"):
 			if bytes.EqualFold(name, []byte("Transfer-Encoding")) {
@@ -138,18 +144,23 @@ func (a *Answer) frame(method, version string) {
 			}
 		}
 	}
+	a.announced = -1
+	if digits(length) && len(codings) == 0 {
+		a.announced, _ = strconv.ParseInt(length, 10, 64)
+	}
+	a.odd = a.odd || lengths > 1
 	in := a.conn.in
 	a.length = 0
 	switch {
 	case a.Truncated != nil, a.Code == 101:
 		a.odd = true
-	case method == "HEAD", a.Code == 204, a.Code == 304:
+	case method == "HEAD", a.Code == 304:
+	case a.Code == 204:
+		a.odd = a.odd || len(codings) > 0 || a.announced > 0 // a body may follow, against the rules
 	case len(codings) == 1 && strings.EqualFold(codings[0], "chunked"):
-		a.length, a.body = -1, &chunked{in: in, chunks: httputil.NewChunkedReader(in)}
-		a.odd = a.odd || len(lengths) > 0
-	case len(codings) == 0 && len(lengths) == 1 && digits(lengths[0]):
-		a.length, _ = strconv.ParseInt(lengths[0], 10, 64)
-		a.body = &exactly{in, a.length}
+		a.length, a.body, a.odd = -1, &chunked{in: in, chunks: httputil.NewChunkedReader(in)}, a.odd || lengths > 0
+	case a.announced >= 0:
+		a.length, a.body = a.announced, &exactly{in, a.announced}
 	default: // unknown, or what cannot be believed: whatever comes until the far side closes
 		a.length, a.body, a.odd = -1, in, true
 	}
@@ -187,7 +198,9 @@ func (e *exactly) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := e.in.Read(p[:min(int64(len(p)), e.left)])
-	e.left -= int64(n)
+	if e.left -= int64(n); e.left == 0 {
+		return n, nil // TLS may say with the last byte that the far side closes
+	}
 	return n, cutOff(err)
 }
 

@@ -4,8 +4,8 @@ import (
 	"container/list"
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -88,7 +88,7 @@ type Client struct {
 	sessions tls.ClientSessionCache // made when it is needed
 	once     sync.Once
 
-	idle   map[Target][]*conn // under the Pool's lock, that which was used last at the end
+	idle   map[Target][]*conn // under the Pool's lock, that which was used last at the end; nil: none
 	closed bool
 }
 
@@ -124,7 +124,13 @@ func (c *Client) Close() error {
 
 func (c *Client) closeIdle() {
 	c.pool.mu.Lock()
-	gone := c.pool.remove(func(cn *conn) bool { return cn.client == c })
+	var gone []*conn
+	for _, of := range c.idle { // its own alone: many Clients close at once when settings change
+		gone = append(gone, of...)
+	}
+	for _, cn := range gone {
+		c.pool.forget(cn)
+	}
 	c.pool.mu.Unlock()
 	farewell(gone)
 }
@@ -136,7 +142,7 @@ func (p *Pool) take(c *Client, t Target) *conn {
 	now := time.Now()
 	of := c.idle[t]
 	for i := len(of) - 1; i >= 0; i-- {
-		if cn := of[i]; now.Before(cn.expires) {
+		if cn := of[i]; !cn.spent && now.Before(cn.expires) {
 			p.forget(cn)
 			return cn
 		}
@@ -148,12 +154,12 @@ func (p *Pool) take(c *Client, t Target) *conn {
 func (p *Pool) keep(cn *conn, long time.Duration, spent bool) {
 	p.mu.Lock()
 	c := cn.client
+	cn.expires, cn.spent = time.Now().Add(long), spent
 	if p.closed || c.closed || p.limit.All <= 0 || p.limit.Owner <= 0 {
 		p.mu.Unlock()
 		farewell([]*conn{cn})
 		return
 	}
-	cn.expires, cn.spent = time.Now().Add(long), spent
 	own := p.owners[c.owner]
 	if own == nil {
 		own = &places{}
@@ -162,9 +168,7 @@ func (p *Pool) keep(cn *conn, long time.Duration, spent bool) {
 	if c.idle == nil {
 		c.idle = map[Target][]*conn{}
 	}
-	if !spent {
-		c.idle[cn.target] = append(c.idle[cn.target], cn)
-	}
+	c.idle[cn.target] = append(c.idle[cn.target], cn)
 	cn.places = [2]*place{p.all.PushBack(cn), own.PushBack(cn)}
 	var gone []*conn
 	for own.Len() > p.limit.Owner {
@@ -204,10 +208,19 @@ func (p *Pool) sweep() {
 		}
 	}
 	if !first.IsZero() && !p.closed {
-		p.wake(first)
+		// What has expired is not used, so it can wait for others: a sweep looks
+		// at everything.
+		p.wake(later(first, now.Add(time.Second)))
 	}
 	p.mu.Unlock()
 	farewell(gone)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // remove takes out the connections that match.
@@ -226,14 +239,11 @@ func (p *Pool) remove(match func(*conn) bool) (gone []*conn) {
 func (p *Pool) forget(cn *conn) *conn {
 	c := cn.client
 	of := c.idle[cn.target]
-	for i, other := range of {
-		if other == cn {
-			of = append(of[:i], of[i+1:]...)
-			break
+	i := slices.Index(of, cn)
+	if c.idle[cn.target] = slices.Delete(of, i, i+1); len(of) == 1 {
+		if delete(c.idle, cn.target); len(c.idle) == 0 {
+			c.idle = nil // a Client at rest costs little: there are many
 		}
-	}
-	if c.idle[cn.target] = of; len(of) == 0 {
-		delete(c.idle, cn.target)
 	}
 	p.all.Remove(cn.places[0])
 	own := p.owners[c.owner]
@@ -244,17 +254,18 @@ func (p *Pool) forget(cn *conn) *conn {
 	return cn
 }
 
-// farewell closes connections that nobody uses, outside of every lock: in TLS
-// the far side is told, which may take a moment.
+// farewell closes connections that nobody uses, outside of every lock. In TLS
+// the far side is told so, which takes seconds where it does not read: nobody
+// else's exchange may wait for that.
 func farewell(gone []*conn) {
 	for _, cn := range gone {
-		if cn.spent {
+		switch {
+		case cn.spent:
 			cn.end()
-			continue
+		case cn.secure:
+			go cn.Close()
+		default:
+			cn.Close()
 		}
-		cn.Close()
-		cn.rest()
 	}
 }
-
-var errNoLength = errors.New("a body of unknown length cannot be sent")

@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,12 +20,15 @@ type Transport struct{ *Client }
 
 var _ http.RoundTripper = Transport{}
 
+// maxEarly is how much of an answer is kept in memory while the upload that it
+// answers goes on. A far side that sends more waits until all is written.
+const maxEarly = 1 << 20
+
 // RoundTrip makes one exchange. It closes the request's body, as the interface asks.
 func (t Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Body != nil {
-		defer req.Body.Close()
-	}
-	r, err := request(req)
+	source := &source{req: req}
+	defer source.end()
+	r, err := request(req, source)
 	if err != nil {
 		return nil, err
 	}
@@ -31,57 +36,106 @@ func (t Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.Truncated == nil && a.early && a.Code <= 299 {
-		a.awaitUpload()
-		if sent := a.sent + a.upload.sent; sent < a.Length {
-			_ = a.Close()
-			return nil, fmt.Errorf("answered %d after %d of %d bytes", a.Code, sent, a.Length)
-		}
-	}
 	if a.Truncated != nil {
 		_ = a.Close()
 		return nil, fmt.Errorf("answered %d: %w", a.Code, a.Truncated)
 	}
+	if a.Code >= 200 && a.Code <= 299 {
+		if err := a.whole(); err != nil {
+			_ = a.Close()
+			return nil, err
+		}
+	}
+	length := a.length
+	if r.Method == http.MethodHead {
+		length = a.announced
+	}
 	return &http.Response{
 		Status: fmt.Sprintf("%03d %s", a.Code, http.StatusText(a.Code)), StatusCode: a.Code,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: a.Header(), Body: &body{Answer: a}, ContentLength: a.length, Request: req,
+		Header: a.Header(), Body: &body{answer: a}, ContentLength: length, Request: req,
 	}, nil
 }
 
-// body is an answer's as net/http's clients know it: Close may come while a
-// Read waits, and ends it.
+// whole waits for the end of the upload and tells what is missing of it. What
+// comes of the answer meanwhile is there to be read still.
+func (a *Answer) whole() error {
+	var early bytes.Buffer
+	a.awaitUpload(&early, maxEarly)
+	if early.Len() > 0 {
+		in := a.conn.in
+		here, _ := in.Peek(in.Buffered())
+		early.Write(here)
+		in.Reset(io.MultiReader(&early, a.conn.Conn))
+	}
+	if a.written() == a.Length {
+		return nil
+	}
+	err := fmt.Errorf("answered %d after %d of %d bytes", a.Code, a.written(), a.Length)
+	if a.upload != nil {
+		if _, source := a.upload.failure(); source != nil {
+			return fmt.Errorf("%w: %w", err, source)
+		}
+	}
+	return err
+}
+
+// body is an Answer's for those who close what they are reading in another
+// goroutine, as net/http lets them: its reader goes to another connection then.
 type body struct {
-	*Answer
-	mu sync.Mutex
+	answer *Answer
+	mu     sync.Mutex
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Answer.Read(p)
+	return b.answer.Read(p)
 }
 
 func (b *body) Close() error {
 	if !b.mu.TryLock() {
-		b.conn.cut()
+		b.answer.conn.cut()
 		b.mu.Lock()
 	}
 	defer b.mu.Unlock()
-	return b.Answer.Close()
+	return b.answer.Close()
 }
 
 // CloseIdleConnections is what [http.Client.CloseIdleConnections] calls.
 func (t Transport) CloseIdleConnections() { t.closeIdle() }
 
+// source is the body of an http.Request. Whoever begins it closes it.
+type source struct {
+	req   *http.Request
+	begun bool
+}
+
+func (s *source) begin() (io.Reader, error) {
+	if !s.begun {
+		s.begun = true
+		return s.req.Body, nil
+	}
+	return s.req.GetBody()
+}
+
+// end closes a body that was not begun.
+func (s *source) end() {
+	if !s.begun && s.req.Body != nil {
+		_ = s.req.Body.Close()
+	}
+}
+
+var errNoLength = errors.New("a body of unknown length cannot be sent: ContentLength must say it")
+
 // request turns what net/http's clients send into a Request.
-func request(req *http.Request) (*Request, error) {
+func request(req *http.Request, body *source) (*Request, error) {
 	u := req.URL
 	target, err := TargetOf(u)
 	if err != nil {
 		return nil, err
 	}
-	r := &Request{Target: target, Method: req.Method, Length: req.ContentLength, Again: true}
+	r := &Request{Target: target, Method: req.Method, Again: true}
 	if r.Method == "" {
 		r.Method = http.MethodGet
 	}
@@ -89,29 +143,30 @@ func request(req *http.Request) (*Request, error) {
 		if req.ContentLength <= 0 {
 			return nil, errNoLength
 		}
-		next := func() (io.ReadCloser, error) { return req.Body, nil }
-		r.Again = req.GetBody != nil
-		r.Body = func() (io.Reader, error) {
-			body, err := next()
-			next = req.GetBody
-			return body, err
-		}
+		r.Length, r.Body, r.Again = req.ContentLength, body.begin, req.GetBody != nil
+	}
+	path := u.RequestURI()
+	if !token([]byte(r.Method)) || strings.ContainsFunc(path, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+		return nil, errors.New("the method or the URL cannot stand in a request line")
 	}
 	host := req.Host
 	if host == "" {
 		host = u.Host
 	}
 	names := make([]string, 0, len(req.Header))
-	for name := range req.Header {
-		switch name {
+	for name, values := range req.Header {
+		switch http.CanonicalHeaderKey(name) {
 		case "Host", "Content-Length", "Transfer-Encoding", "Expect", "Connection":
-		default:
-			names = append(names, name)
+			continue
 		}
+		if !token([]byte(name)) || slices.ContainsFunc(values, func(v string) bool { return v != oneLine(v) }) {
+			return nil, fmt.Errorf("%.40q or its value cannot stand in a header", name)
+		}
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	r.Head = func(b []byte) []byte {
-		b = append(append(append(append(b, r.Method...), ' '), u.RequestURI()...), " HTTP/1.1\r\n"...)
+		b = append(append(append(append(b, r.Method...), ' '), path...), " HTTP/1.1\r\n"...)
 		b = Fields(b, "Host", host)
 		for _, name := range names {
 			for _, value := range req.Header[name] {
