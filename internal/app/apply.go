@@ -156,8 +156,9 @@ func settingsOf(d *config.Destination, daemon *config.Daemon) *delivery.Settings
 }
 
 // remember stores, sealed, what must outlive the process: the settings that a
-// delivery may be frozen to, before any attempt uses them, and each sound
-// developer's last good settings.
+// delivery may be frozen to, before any attempt uses them, and each developer's
+// last good settings: of one who was refused they are the same, under keys that
+// may be others, and a stand-in for none is not good.
 func (a *App) remember(ctx context.Context, snap *config.Snapshot, wanted []*config.Destination, broken []string) error {
 	var writes []func() error
 	for _, d := range wanted {
@@ -171,7 +172,7 @@ func (a *App) remember(ctx context.Context, snap *config.Snapshot, wanted []*con
 		}
 	}
 	for id, dev := range snap.Developers {
-		if !slices.Contains(broken, id) {
+		if len(dev.Destinations) > 0 || !slices.Contains(broken, id) {
 			writes = append(writes, func() error { return a.keepDeveloper(ctx, snap.Keys, dev) })
 		}
 	}

@@ -298,3 +298,24 @@ func TestLimitsThatHoldAreShown(t *testing.T) {
 		t.Errorf("waiting %v, %v", waiting, err)
 	}
 }
+
+// What a refused developer runs on outlives the key that it was sealed with.
+func TestLastGoodSettingsFollowTheKeys(t *testing.T) {
+	h := newHome(t)
+	h.write("old.key", "0123456789abcdef-old")
+	h.write("new.key", "0123456789abcdef-new")
+	h.settings("keys: ['${file:old.key}']\n")
+	h.developer("acme", "old", "")
+	d := h.start()
+	h.developer("acme", "new, frobnicate: 1", "")
+	for _, keys := range []string{"'${file:new.key}', '${file:old.key}'", "'${file:new.key}'"} {
+		h.settings("keys: [" + keys + "]\n")
+		d.refusedReload(t)
+		h.goesTo(d, "acme", "old")
+	}
+	if err := d.stop(); err != nil {
+		t.Fatal(err)
+	}
+	d = h.start()
+	h.goesTo(d, "acme", "old")
+}
