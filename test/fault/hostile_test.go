@@ -156,7 +156,7 @@ func cases(t *testing.T, kind, sound, trusted, common string, scripts func(*tls.
 		of := scripts(with)
 		for i, name := range slices.Sorted(maps.Keys(of)) {
 			all = append(all, &attacked{
-				name: fmt.Sprintf("%s-%d-%s-%t", kind, i, regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(name), "-"), with != nil),
+				name: fmt.Sprintf("%s-%d-%t-%.40s", kind, i, with != nil, regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(name), "-")),
 				kind: kind, sound: sound, script: of[name],
 				settings: fmt.Sprintf("host: 'ADDRESS', %s, max_connections: 1, tls: { %s }", common, mode),
 			})
