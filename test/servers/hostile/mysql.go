@@ -134,10 +134,6 @@ func (m *mysql) session(f func(*mysql)) {
 		switch text := string(command); {
 		case !ok:
 			return
-		case strings.Contains(text, "max_allowed_packet"):
-			m.result(1)
-			m.write(text1("67108864"))
-			m.write([]byte{0xfe, 0, 0, 2, 0})
 		case strings.Contains(text, "SET "):
 			m.write(okPacket)
 		case strings.Contains(text, "TRANSACTION"):
@@ -181,8 +177,6 @@ func column(name string) []byte {
 	p := text("def", "", "", "", name, "")
 	return append(p, 12, 45, 0, 255, 255, 0, 0, 253, 0, 0, 0, 0, 0)
 }
-
-func text1(v string) []byte { return text(v) }
 
 // text is length-encoded texts.
 func text(all ...string) (p []byte) {
