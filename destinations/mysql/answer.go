@@ -2,7 +2,10 @@ package mysql
 
 import (
 	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/binary"
+	"encoding/pem"
 )
 
 // state is what a server may say next.
@@ -107,7 +110,7 @@ func (a *answer) authenticate(p []byte) error {
 	case isOK:
 		return a.ok(p)
 	case isMore:
-		return nil
+		return checkKey(p[1:])
 	case isEOF:
 		end := bytes.IndexByte(p, 0)
 		if end < 0 || len(p)-end-1 < 20 { // the driver takes 20 bytes of salt unasked
@@ -173,6 +176,24 @@ func (a *answer) prepare(p []byte) error {
 		if n := int(binary.LittleEndian.Uint16(p[at:])); n > 0 {
 			a.state, a.left = describing, a.left+n+1
 		}
+	}
+	return nil
+}
+
+// maxKey is the size of a public key in bits: the cost of using one grows with its
+// square.
+const maxKey = 8192
+
+// checkKey looks at a public key for passwords, if it is one: the driver takes every
+// key for one of RSA.
+func checkKey(p []byte) error {
+	block, _ := pem.Decode(p)
+	if block == nil {
+		return nil
+	}
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if public, ok := key.(*rsa.PublicKey); err != nil || !ok || public.N.BitLen() > maxKey {
+		return breach("its key for passwords is not one of RSA with at most %d bits", maxKey)
 	}
 	return nil
 }

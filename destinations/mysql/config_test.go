@@ -75,7 +75,7 @@ func TestTheDriverIsSafe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := d.config; c.AllowAllFiles || c.AllowCleartextPasswords || c.AllowFallbackToPlaintext || c.AllowOldPasswords || c.MultiStatements || c.TLS != nil || c.Params["sql_mode"] != "'STRICT_ALL_TABLES'" ||
+	if c := d.config; c.AllowAllFiles || c.MaxAllowedPacket <= 0 || c.AllowCleartextPasswords || c.AllowFallbackToPlaintext || c.AllowOldPasswords || c.MultiStatements || c.TLS != nil || c.Params["sql_mode"] != "'STRICT_ALL_TABLES'" ||
 		d.tls == nil || d.tls.InsecureSkipVerify || d.tls.ServerName != "db.example" {
 		t.Errorf("%+v %+v", c, d.tls)
 	}

@@ -25,12 +25,12 @@ const (
 	maxPacket = 256 << 10
 	// maxColumns is what MySQL allows. The driver makes room for as many as it is told.
 	maxColumns = 4096
-	// maxRows is more than three tables have columns.
-	maxAnswerRows = 20_000
-	// maxAnswer bounds one answer, and maxLease all of those between taking the
-	// connection from the pool and giving it back.
-	maxAnswer = 4 << 20
-	maxLease  = 16 << 20
+	// maxAnswerRows is more than three tables have columns.
+	maxAnswerRows = 10_000
+	// maxAnswer bounds one answer, of which all rows may be kept, and maxLease all of
+	// those between taking the connection from the pool and giving it back.
+	maxAnswer = 1 << 20
+	maxLease  = 8 << 20
 )
 
 // wire is the connection that the driver sees: without TLS, which lies beneath, and

@@ -24,12 +24,12 @@ const (
 	// 600,000 is what those advise who advise most.
 	maxIterations = 600_000
 	// maxColumns is what PostgreSQL allows a result, maxRows far more than any of
-	// ours has.
+	// ours has: the driver keeps them all.
 	maxColumns = 1664
-	maxRows    = 10_000
-	// maxRow is the size of a row, or of the description of one: ours are lists of
-	// columns at most.
-	maxRow = 1 << 20
+	maxRows    = 1000
+	// maxResult is the size of a result's rows together, and so of one, or of the
+	// description of rows. Ours are lists of columns at most.
+	maxResult = 1 << 20
 	// maxText is the size of every other message. Errors and notices are words.
 	maxText = 64 << 10
 )
@@ -48,6 +48,7 @@ type frames struct {
 	names   map[string]bool
 	columns int // of the result under way
 	rows    int
+	size    int // bytes of its rows
 }
 
 func newFrames(from io.Reader) *frames {
@@ -111,7 +112,7 @@ func most(kind byte) int {
 	case 'R', 'S', 'K', 'Z', 'v', '1', '2', '3', 'C', 'I', 'n', 's', 't': // authentication, parameter, key, ready, version, and simple ends
 		return maxKnown
 	case 'T', 'D': // description, row
-		return maxRow
+		return maxResult
 	case 'E', 'N', 'A': // error, notice, notification
 		return maxText
 	}
@@ -135,15 +136,16 @@ func (f *frames) judge(kind byte, p []byte, length int) error {
 	case 'Z':
 		f.ready = true
 	case 'T':
-		if f.columns, f.rows = countOf(p), 0; f.columns > maxColumns {
+		if f.columns, f.rows, f.size = countOf(p), 0, 0; f.columns > maxColumns {
 			return breach("a result of %d columns", f.columns)
 		}
 	case 'D':
 		if n := countOf(p); n != f.columns || n == 0 {
 			return breach("a row of %d columns in a result of %d", n, f.columns)
 		}
-		if f.rows++; f.rows > maxRows {
-			return breach("a result of more than %d rows", maxRows)
+		f.rows++
+		if f.size += length; f.rows > maxRows || f.size > maxResult {
+			return breach("a result of more than %d rows, or %d bytes", maxRows, maxResult)
 		}
 	}
 	return nil

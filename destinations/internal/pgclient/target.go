@@ -63,7 +63,7 @@ func (t *Target) Config(dial destination.DialFunc) (*pgconn.Config, error) {
 	c.SSLCertMode, c.SSLNegotiation, c.ChannelBinding = "allow", t.Negotiation, t.Binding
 	c.KerberosSrvName, c.KerberosSpn = "", ""
 	c.MinProtocolVersion, c.MaxProtocolVersion = "3.0", "3.0" // poolers know no other
-	c.MaxProtocolMessageBodyLen = maxRow
+	c.MaxProtocolMessageBodyLen = maxResult
 	// Between TLS and what reads messages. The connection itself must stay one of
 	// crypto/tls, by which the driver binds SCRAM to the channel.
 	c.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend { return pgproto3.NewFrontend(newFrames(r), w) }
