@@ -141,7 +141,9 @@ func TestTestEventGoesToOneDestinationAlone(t *testing.T) {
 	if err := r.sched.set(1, func(s *delivery.Status) { s.WaitsUntil = time.Now().Add(time.Hour) }); err != nil {
 		t.Fatal(err)
 	}
-	test("/v1/destinations/acme/app/test", "")
+	if v := test("/v1/destinations/acme/app/test", ""); !v.Destination.WaitsUntil.IsZero() {
+		t.Errorf("it says that it waits: %+v", v.Destination)
+	}
 	if s := r.sched.Status()[0]; s.ID != 1 || !s.WaitsUntil.IsZero() {
 		t.Errorf("after a test event: %+v", s)
 	}

@@ -63,6 +63,9 @@ func (a *API) test(c *call) error {
 	}
 	a.counts.taken(false)
 	a.Scheduler.TryNow(d.ID)
+	if tried, err := a.destinationOf(c); err == nil {
+		d = tried
+	}
 	a.did(c, "test event accepted", d.Key)
 	return c.json(202, testView{
 		result.ID, result.Reference, store.DeliveryID{Day: result.ID.Day(), Event: result.ID, Dest: d.ID}, a.destination(&d),

@@ -19,6 +19,7 @@ type try struct {
 	probe    bool          // of a held destination
 	held     bool          // which was still held at the end
 	again    time.Duration // then: the wait until the next probe
+	murky    bool          // what the engine remembers of the lane is not known: again may be less than its wait
 	current  bool          // the settings were still current at the end
 	unfrozen bool          // a rebind overlapped
 	crashes  int           // of the delivery, before it ended
@@ -147,7 +148,7 @@ func (m *Model) ended(t *try, e ending, after time.Duration) {
 	}
 	for i, t := range c.tries {
 		m.conclude(l, t, i, now)
-		t.again = l.hold.wait
+		t.again, t.murky = l.hold.wait, l.murky
 	}
 }
 

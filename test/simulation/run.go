@@ -162,19 +162,7 @@ func (e *engine) operate(p *process, a *Action) {
 		}
 		m.asked(p, d, a.Verb == Resume, err)
 	case Cancel, Retry:
-		ids := m.pick(a.Dest, a.Count, a.Pick)
-		if len(ids) == 0 {
-			return
-		}
-		if a.Verb == Cancel {
-			_, err := p.sched.Move(ctx, m.wallTime(time.Now()), store.Cancel, ids)
-			check(err)
-			return
-		}
-		done := m.byHand(p, m.destsOf(ids))
-		moved, err := p.sched.Move(ctx, m.wallTime(time.Now()), store.Retry, ids)
-		done(m.destsOf(broughtBack(moved)))
-		check(err)
+		e.change(p, a)
 	case Rebind:
 		if d := m.dests[a.Dest]; m.rebind(d, true) {
 			some := map[*dest]bool{d: true}

@@ -96,6 +96,8 @@ type Action struct {
 	Setups   map[int]Setup // of reload
 	Pick     uint64        // decides what cancel and retry choose
 	Count    int
+	Minds    int           // how often whoever cancels or retries changes their mind
+	Pause    time.Duration // between two of these changes
 	Down     time.Duration // how long the daemon stays away
 	Grace    time.Duration // of restart
 	Percent  int           // of what was not synced survives a crash
@@ -140,6 +142,7 @@ func Draw(seed uint64) *Scenario {
 	for at := d.upTo(time.Hour); at < s.Length; at += d.between(time.Minute, 3*time.Hour) {
 		d.add(Action{At: at, Verb: Look})
 	}
+	d.haste()
 	slices.SortStableFunc(s.Actions, func(a, b Action) int { return int(a.At - b.At) })
 	return s
 }

@@ -139,7 +139,9 @@ func (m *Model) verdict(t *try, o *store.Outcome) wanted {
 	}
 	if t.held { // a probe on the engine's own account: the next one is of another delivery
 		w.from = max(it.Due, end+int64(t.again))
-		w.to = w.from
+		if w.to = w.from; t.murky {
+			w.to = max(it.Due, end+int64(time.Hour))
+		}
 		return w
 	}
 	w.attempts++
