@@ -153,8 +153,8 @@ func (a *Answer) fields() func(yield func(name, value []byte) bool) {
 		for rest := a.head; len(rest) > 0; {
 			var line []byte
 			line, rest, _ = bytes.Cut(rest, []byte("\n"))
-			name, value, ok := bytes.Cut(bytes.TrimRight(line, "\r"), []byte(":"))
-			if !ok || !token(name) || bytes.ContainsAny(value, "\r\x00") {
+			name, value, ok := bytes.Cut(bytes.TrimSuffix(line, []byte("\r")), []byte(":"))
+			if !ok || !token(name) || bytes.ContainsFunc(value, control) {
 				a.odd = true // a folded line is one of these, too
 				continue
 			}
@@ -164,6 +164,9 @@ func (a *Answer) fields() func(yield func(name, value []byte) bool) {
 		}
 	}
 }
+
+// control tells whether c has no place in a field's value (RFC 9110, 5.5).
+func control(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 // token tells whether b may be the name of a field (RFC 9110, 5.6.2).
 func token(b []byte) bool {

@@ -84,12 +84,15 @@ func (a *Answer) block(left *int) error {
 			a.head = a.head[:before] // half a line says nothing
 			return err
 		}
-		if len(bytes.TrimRight(a.head[before:], "\r\n")) == 0 {
+		if blank(a.head[before:]) {
 			a.head = a.head[:before]
 			return nil
 		}
 	}
 }
+
+// blank tells whether a line ends a head or a trailer.
+func blank(line []byte) bool { return string(line) == "\r\n" || string(line) == "\n" }
 
 // statusLine reads "HTTP/1.1 200 OK". Real servers leave out the phrase or the
 // space before it, or write the protocol in lower case.
@@ -139,7 +142,7 @@ func (a *Answer) frame(method, version string) {
 	if digits(length) && len(codings) == 0 {
 		a.announced, _ = strconv.ParseInt(length, 10, 64)
 	}
-	a.odd = a.odd || lengths > 1
+	a.odd = a.odd || lengths > 1 || lengths == 1 && !digits(length)
 	in := a.conn.in
 	a.length = 0
 	switch {
@@ -211,7 +214,7 @@ func (c *chunked) Read(p []byte) (int, error) {
 		if err != nil {
 			return n, cutOff(err)
 		}
-		if len(bytes.TrimRight(line, "\r\n")) == 0 {
+		if blank(line) {
 			return n, io.EOF
 		}
 	}
