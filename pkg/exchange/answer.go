@@ -80,8 +80,11 @@ func (a *Answer) Read(p []byte) (int, error) {
 	n, err := a.body.Read(p)
 	a.read += int64(n)
 	a.done = err == io.EOF || a.length >= 0 && a.read == a.length
-	if err != nil && err != io.EOF && a.ctx.Err() != nil {
-		err = errors.Join(a.ctx.Err(), err)
+	if err != nil && err != io.EOF {
+		a.odd = true // there is nothing to drain
+		if a.ctx.Err() != nil {
+			err = errors.Join(a.ctx.Err(), err)
+		}
 	}
 	return n, err
 }

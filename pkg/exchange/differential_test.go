@@ -170,5 +170,4 @@ func TestAgainstNetHTTP(t *testing.T) {
 			t.Errorf("never seen: %s", p.why)
 		}
 	}
-	t.Log(seen)
 }
