@@ -83,8 +83,11 @@ func (a *Answer) Read(p []byte) (int, error) {
 	n, err := a.body.Read(p)
 	a.read += int64(n)
 	a.done = err == io.EOF || a.length >= 0 && a.read == a.length
-	if err != nil && err != io.EOF && a.ctx.Err() != nil {
-		err = errors.Join(a.ctx.Err(), err)
+	if err != nil && err != io.EOF {
+		a.odd = true // there is nothing to drain
+		if a.ctx.Err() != nil {
+			err = errors.Join(a.ctx.Err(), err)
+		}
 	}
 	return n, err
 }
@@ -158,8 +161,8 @@ func (a *Answer) fields() func(yield func(name, value []byte) bool) {
 		for rest := a.head; len(rest) > 0; {
 			var line []byte
 			line, rest, _ = bytes.Cut(rest, []byte("\n"))
-			name, value, ok := bytes.Cut(bytes.TrimRight(line, "\r"), []byte(":"))
-			if !ok || !token(name) || bytes.ContainsAny(value, "\r\x00") {
+			name, value, ok := bytes.Cut(bytes.TrimSuffix(line, []byte("\r")), []byte(":"))
+			if !ok || !token(name) || bytes.ContainsFunc(value, control) {
 				a.odd = true // a folded line is one of these, too
 				continue
 			}
@@ -169,6 +172,9 @@ func (a *Answer) fields() func(yield func(name, value []byte) bool) {
 		}
 	}
 }
+
+// control tells whether c has no place in a field's value (RFC 9110, 5.5).
+func control(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 // token tells whether b may be the name of a field (RFC 9110, 5.6.2).
 func token(b []byte) bool {

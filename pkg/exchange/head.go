@@ -87,7 +87,7 @@ func (a *Answer) block(left *int) error {
 		}
 		line := a.head[before:]
 		a.odd = a.odd || !proper(line)
-		if len(bytes.TrimRight(line, "\r\n")) == 0 {
+		if blank(line) {
 			a.head = a.head[:before]
 			return nil
 		}
@@ -97,8 +97,11 @@ func (a *Answer) block(left *int) error {
 // proper tells whether a line ends as it should and has no control characters.
 func proper(line []byte) bool {
 	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
-	return ok && bytes.IndexFunc(text, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) < 0
+	return ok && !bytes.ContainsFunc(text, control)
 }
+
+// blank tells whether a line ends a head or a trailer.
+func blank(line []byte) bool { return string(line) == "\r\n" || string(line) == "\n" }
 
 // statusLine reads "HTTP/1.1 200 OK". Real servers leave out the phrase or the
 // space before it, or write the protocol in lower case.
@@ -148,7 +151,7 @@ func (a *Answer) frame(method, version string) {
 	if digits(length) && len(codings) == 0 {
 		a.announced, _ = strconv.ParseInt(length, 10, 64)
 	}
-	a.odd = a.odd || lengths > 1
+	a.odd = a.odd || lengths > 1 || lengths == 1 && !digits(length)
 	in := a.conn.in
 	a.length = 0
 	switch {
@@ -220,7 +223,7 @@ func (c *chunked) Read(p []byte) (int, error) {
 		if err != nil {
 			return n, cutOff(err)
 		}
-		if len(bytes.TrimRight(line, "\r\n")) == 0 {
+		if blank(line) {
 			return n, io.EOF
 		}
 	}

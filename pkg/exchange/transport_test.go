@@ -420,7 +420,7 @@ func TestTransportCloseWhileReading(t *testing.T) {
 		began := time.Now()
 		_ = resp.Body.Close()
 		exchanged(t, cl, post(f.Target, "{}"))
-		if got := <-read; got != "begin" || time.Since(began) > 5*time.Second {
+		if got := <-read; got != "begin" || time.Since(began) > 5*time.Second || f.conns.Load() > 101 {
 			t.Fatalf("%q after %v", got, time.Since(began))
 		}
 	}
