@@ -20,6 +20,7 @@ import (
 	"github.com/seed-51f8da91/fantail/destinations/webhook"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
+	"github.com/seed-51f8da91/fantail/pkg/exchange/exchangetest"
 	"github.com/seed-51f8da91/fantail/pkg/signature"
 	"github.com/seed-51f8da91/fantail/test/servers"
 )
@@ -225,9 +226,7 @@ func (r *running) send(t *testing.T, url, secret string, body []byte) (trace str
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	d, err := opener(destination.Deps{HTTP: &http.Client{Transport: transport}, Dial: (&net.Dialer{}).DialContext, Brand: "terra", UserAgent: "Fantail/test"})
+	d, err := opener(destination.Deps{Exchange: exchangetest.Client(t, nil, nil), Dial: (&net.Dialer{}).DialContext, Brand: "terra", UserAgent: "Fantail/test"})
 	if err != nil {
 		t.Fatal(err)
 	}
