@@ -81,9 +81,10 @@ type peer struct {
 }
 
 func newPeer(raw net.Conn, secure bool) *peer {
-	p := &peer{Conn: raw, raw: raw}
+	p := &peer{raw: raw}
+	p.Conn = holding{raw, p}
 	if secure {
-		p.Conn = tls.Server(holding{raw, p}, &tls.Config{Certificates: []tls.Certificate{certificate()}})
+		p.Conn = tls.Server(p.Conn, &tls.Config{Certificates: []tls.Certificate{certificate()}})
 	}
 	p.in = bufio.NewReader(p.Conn)
 	return p

@@ -41,7 +41,7 @@ func TestHammer(t *testing.T) {
 				for i := range each {
 					id := fmt.Sprintf("%d-%d", g, i)
 					body := id + ";" + text(rand.IntN(3)*rand.IntN(64<<10))
-					timeout := []time.Duration{500 * time.Millisecond, time.Duration(rand.IntN(60)) * time.Millisecond}[rand.IntN(6)/5]
+					timeout := []time.Duration{20 * time.Second, time.Duration(rand.IntN(60)) * time.Millisecond}[rand.IntN(6)/5]
 					ctx, cancel := context.WithTimeout(context.Background(), timeout)
 					r := post(f.Target, body)
 					r.Wait = 100 * time.Millisecond
@@ -130,6 +130,7 @@ func misbehave(p *peer, got func(id string)) bool {
 		p.inOneSegment(func() { p.say("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s;%s", len(id)+1, id, ok) })
 		return true
 	case 11:
+		_ = p.raw.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
 		p.gone() // says nothing
 		return false
 	case 12:

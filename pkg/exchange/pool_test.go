@@ -238,14 +238,20 @@ func TestParkedCounts(t *testing.T) {
 				ended = time.Since(startOfFakeTime)
 			}
 		})
-		for range 3 {
-			a, err := cl.Do(t.Context(), post(somewhere, text(64<<10)))
+		early := func() {
+			r, answered := post(somewhere, text(64<<10)), make(chan struct{})
+			r.Body = func() (io.Reader, error) { return held(text(64<<10), answered), nil }
+			a, err := cl.Do(t.Context(), r)
 			if err != nil {
 				t.Fatal(err)
 			}
+			close(answered)
 			if _ = a.Close(); !a.Whole() {
 				t.Errorf("%d bytes were sent", a.Sent)
 			}
+		}
+		for range 3 {
+			early()
 		}
 		if got := fmt.Sprint(kept(cl.pool)); got != "[1 2 3]" {
 			t.Errorf("%s is parked", got)
@@ -258,11 +264,7 @@ func TestParkedCounts(t *testing.T) {
 		for _, limits := range []Limits{{0, 0}, {1, 1}} {
 			cl.pool.limit = limits
 			for range 2 {
-				a, err := cl.Do(t.Context(), post(somewhere, text(64<<10)))
-				if err != nil {
-					t.Fatal(err)
-				}
-				_ = a.Close()
+				early()
 			}
 			if got := cl.pool.Idle(); got != limits.All {
 				t.Errorf("%d are parked with %v", got, limits)

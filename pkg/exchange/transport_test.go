@@ -223,7 +223,7 @@ func TestTransportEarlySuccess(t *testing.T) {
 				// The source waits for the answer, so that it is early for certain.
 				answered := make(chan struct{})
 				trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
-					time.AfterFunc(100*time.Millisecond, func() { close(answered) })
+					time.AfterFunc(20*time.Millisecond, func() { close(answered) })
 				}}
 				body := io.MultiReader(strings.NewReader(text(size)[:size/2]), after{answered}, strings.NewReader(text(size)[size/2:]))
 				r := to(t, f.Target, "PUT", body)
@@ -245,8 +245,9 @@ func TestTransportEarlySuccess(t *testing.T) {
 			over(t, func(t *testing.T, secure bool) {
 				cl := client(t)
 				f := serve(t, secure, func(_ int, p *peer) { p.head(); p.say(ok); end(p) })
+				body := text(16 << 20)
 				for range 8 {
-					resp, err := cl.HTTP().Do(to(t, f.Target, "PUT", strings.NewReader(text(16<<20))))
+					resp, err := cl.HTTP().Do(to(t, f.Target, "PUT", strings.NewReader(body)))
 					if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("of %d bytes", 16<<20)) {
 						t.Errorf("%v, %v", resp, err)
 					}

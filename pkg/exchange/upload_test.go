@@ -89,10 +89,7 @@ func TestEarlySuccess(t *testing.T) {
 					p.gone()
 				})
 				r := post(f.Target, body)
-				r.Body = func() (io.Reader, error) {
-					last := len(body) - 20<<10
-					return io.MultiReader(strings.NewReader(body[:last]), after{answered}, strings.NewReader(body[last:])), nil
-				}
+				r.Body = func() (io.Reader, error) { return held(body, answered), nil }
 				a, err := cl.Do(within(t, 20*time.Second), r)
 				if err != nil {
 					t.Fatal(err)
@@ -434,6 +431,12 @@ func TestSourceThatWaits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// held is a source of body whose last part waits, so that an answer is early.
+func held(body string, until chan struct{}) io.Reader {
+	last := len(body) - 20<<10
+	return io.MultiReader(strings.NewReader(body[:last]), after{until}, strings.NewReader(body[last:]))
 }
 
 // after is a source that is empty, but not at once.
