@@ -106,12 +106,13 @@ func blank(line []byte) bool { return string(line) == "\r\n" || string(line) == 
 // statusLine reads "HTTP/1.1 200 OK". Real servers leave out the phrase or the
 // space before it, or write the protocol in lower case.
 func statusLine(line []byte) (version string, code int, ok bool) {
-	words := bytes.Fields(line)
-	if len(words) < 2 || len(words[0]) < len("HTTP/1.1") || !strings.EqualFold(string(words[0][:5]), "HTTP/") || len(words[1]) != 3 {
+	protocol, rest, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+	status, _, _ := bytes.Cut(bytes.TrimLeft(rest, " "), []byte(" "))
+	if len(protocol) < len("HTTP/1.1") || !bytes.EqualFold(protocol[:5], []byte("HTTP/")) || len(status) != 3 {
 		return "", 0, false
 	}
-	n, err := strconv.ParseUint(string(words[1]), 10, 16)
-	return string(words[0][5:]), int(n), err == nil && n >= 100
+	n, err := strconv.ParseUint(string(status), 10, 16)
+	return string(protocol[5:]), int(n), err == nil && n >= 100
 }
 
 // frame finds out from the head how long the body is and whether the connection

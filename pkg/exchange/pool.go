@@ -88,7 +88,7 @@ type Client struct {
 	sessions tls.ClientSessionCache // made when it is needed
 	once     sync.Once
 
-	idle   map[Target][]*conn // under the Pool's lock, that which was used last at the end; nil: none
+	idle   []*conn // under the Pool's lock, that which was used last at the end
 	closed bool
 }
 
@@ -125,11 +125,8 @@ func (c *Client) Close() error {
 func (c *Client) closeIdle() {
 	c.pool.mu.Lock()
 	var gone []*conn
-	for _, of := range c.idle { // its own alone: many Clients close at once when settings change
-		gone = append(gone, of...)
-	}
-	for _, cn := range gone {
-		c.pool.forget(cn)
+	for len(c.idle) > 0 { // its own alone: many Clients close at once when settings change
+		gone = append(gone, c.pool.forget(c.idle[0]))
 	}
 	c.pool.mu.Unlock()
 	farewell(gone)
@@ -140,11 +137,9 @@ func (p *Pool) take(c *Client, t Target) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	of := c.idle[t]
-	for i := len(of) - 1; i >= 0; i-- {
-		if cn := of[i]; !cn.spent && now.Before(cn.expires) {
-			p.forget(cn)
-			return cn
+	for _, cn := range slices.Backward(c.idle) {
+		if cn.target == t && !cn.spent && now.Before(cn.expires) {
+			return p.forget(cn)
 		}
 	}
 	return nil
@@ -165,10 +160,7 @@ func (p *Pool) keep(cn *conn, long time.Duration, spent bool) {
 		own = &places{}
 		p.owners[c.owner] = own
 	}
-	if c.idle == nil {
-		c.idle = map[Target][]*conn{}
-	}
-	c.idle[cn.target] = append(c.idle[cn.target], cn)
+	c.idle = append(c.idle, cn)
 	cn.places = [2]*place{p.all.PushBack(cn), own.PushBack(cn)}
 	var gone []*conn
 	for own.Len() > p.limit.Owner {
@@ -238,13 +230,8 @@ func (p *Pool) remove(match func(*conn) bool) (gone []*conn) {
 // forget takes cn out of every list.
 func (p *Pool) forget(cn *conn) *conn {
 	c := cn.client
-	of := c.idle[cn.target]
-	i := slices.Index(of, cn)
-	if c.idle[cn.target] = slices.Delete(of, i, i+1); len(of) == 1 {
-		if delete(c.idle, cn.target); len(c.idle) == 0 {
-			c.idle = nil // a Client at rest costs little: there are many
-		}
-	}
+	i := slices.Index(c.idle, cn)
+	c.idle = slices.Delete(c.idle, i, i+1)
 	p.all.Remove(cn.places[0])
 	own := p.owners[c.owner]
 	own.Remove(cn.places[1])
