@@ -288,7 +288,7 @@ func (c *check) states() {
 		if r.State.Paused != d.paused && !d.asking && !d.unsure {
 			c.fault(nil, "%s: paused %v is stored, want %v", d.Name, r.State.Paused, d.paused)
 		}
-		if len(d.states) > 0 && !slices.ContainsFunc(d.states, func(s store.DestinationState) bool {
+		if !slices.ContainsFunc(d.states, func(s store.DestinationState) bool {
 			return s.Paused == r.State.Paused && s.Held == r.State.Held && s.Settings == r.State.Settings && s.Reason == r.State.Reason
 		}) {
 			c.fault(nil, "%s: %+v is stored, want one of %+v", d.Name, r.State, d.states)

@@ -212,7 +212,8 @@ func newModel(sc *Scenario, began time.Time) *Model {
 		m.notes = append(m.notes, note{began.UnixNano() + int64(s.At), "the wall clock steps by " + s.By.String()})
 	}
 	for _, d := range sc.Dests {
-		m.dests = append(m.dests, &dest{Dest: d, lanes: map[uint64]*lane{}, seen: map[uint64]bool{}, waiting: map[*parcel]bool{}})
+		m.dests = append(m.dests, &dest{Dest: d, lanes: map[uint64]*lane{}, seen: map[uint64]bool{}, waiting: map[*parcel]bool{},
+			states: []store.DestinationState{{}}})
 	}
 	return m
 }
