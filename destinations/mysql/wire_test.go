@@ -286,13 +286,15 @@ func TestAPanicOfTheDriverCostsNoConnection(t *testing.T) {
 	c.MaxConnections = 1
 	m := openWith(t, c, deps)
 	defer m.Close()
-	_, err := m.Send(t.Context(), plain(t, 1))
+	patience, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a connection that is lost is waited for in vain
+	defer cancel()
+	_, err := m.Send(patience, plain(t, 1))
 	before := runtime.NumGoroutine()
 	for range 5 {
 		var all sync.WaitGroup
 		for n := range 8 {
 			all.Go(func() {
-				if _, err := m.Send(t.Context(), plain(t, n)); destination.PanicOf(err) == nil {
+				if _, err := m.Send(patience, plain(t, n)); destination.PanicOf(err) == nil {
 					t.Errorf("%v is no panic: does the driver know half a column by now?", err)
 				}
 			})
@@ -305,7 +307,7 @@ func TestAPanicOfTheDriverCostsNoConnection(t *testing.T) {
 		}
 	}
 	sound.Store(true)
-	if _, err := m.Send(t.Context(), plain(t, 1)); err != nil {
+	if _, err := m.Send(patience, plain(t, 1)); err != nil {
 		t.Error(err)
 	}
 }

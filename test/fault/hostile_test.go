@@ -34,8 +34,7 @@ const growth = 64 << 20
 // one.
 type attacked struct {
 	name, kind, settings string // settings with %s for the server's address
-	script               hostile.Script
-	sound                string
+	script, sound        hostile.Script
 	server               *hostile.Server
 }
 
@@ -112,7 +111,7 @@ func survives(t *testing.T, all []*attacked) {
 		t.Logf("%d hostile servers: %d MiB at the beginning, %d more at the most", len(all), before>>20, grown>>20)
 	}
 	for _, a := range all {
-		a.server.Play(hostile.Forward(a.sound))
+		a.server.Play(a.sound)
 	}
 	d.settled(t)
 	rows, err := d.Audit(t.Context(), false)
@@ -157,7 +156,7 @@ func cases(t *testing.T, kind, sound, trusted, common string, scripts func(*tls.
 		for i, name := range slices.Sorted(maps.Keys(of)) {
 			all = append(all, &attacked{
 				name: fmt.Sprintf("%s-%d-%t-%.40s", kind, i, with != nil, regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(name), "-")),
-				kind: kind, sound: sound, script: of[name],
+				kind: kind, sound: hostile.Forward(sound), script: of[name],
 				settings: fmt.Sprintf("host: 'ADDRESS', %s, max_connections: 1, tls: { %s }", common, mode),
 			})
 		}
@@ -206,18 +205,26 @@ func hostileWeb(t *testing.T) (all []*attacked) {
 	gcs := servers.StartGCS(t)
 	database := servers.PrivatePostgres(t)
 	project := supabase.On(t, database.DSN)
-	keys := fmt.Sprintf("endpoint: 'http://ADDRESS', allow_http: true, region: %s, access_key_id: %s, secret_access_key: %q", cloud.Region, strictaws.AccessKey, strictaws.SecretKey)
+	config, authority := hostile.TLS(t)
+	trusted := filepath.Join(t.TempDir(), "authority.pem")
+	if err := os.WriteFile(trusted, []byte(authority), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSL_CERT_FILE", trusted) // of the daemon, for whose endpoints no setting names an authority
+	keys := fmt.Sprintf("endpoint: 'SCHEME://ADDRESS', allow_http: true, region: %s, access_key_id: %s, secret_access_key: %q", cloud.Region, strictaws.AccessKey, strictaws.SecretKey)
 	of := hostile.Web()
 	for i, name := range slices.Sorted(maps.Keys(of)) {
 		for kind, far := range map[string]struct{ sound, settings string }{
 			"s3":       {cloud.URL, "bucket: bucket, " + keys},
 			"sqs":      {cloud.URL, "queue: queue, " + keys},
-			"gcs":      {gcs.Endpoint, fmt.Sprintf("bucket: %s, endpoint: 'http://ADDRESS', allow_http: true, anonymous: true", gcs.Bucket(t))},
-			"supabase": {project.URL, fmt.Sprintf("url: 'http://ADDRESS', allow_http: true, service_role_key: '%s', complete: { dsn: '%s' }", project.Key, database.DSN)},
+			"gcs":      {gcs.Endpoint, fmt.Sprintf("bucket: %s, endpoint: 'SCHEME://ADDRESS', allow_http: true, anonymous: true", gcs.Bucket(t))},
+			"supabase": {project.URL, fmt.Sprintf("url: 'SCHEME://ADDRESS', allow_http: true, service_role_key: '%s', complete: { dsn: '%s' }", project.Key, database.DSN)},
 		} {
-			for copy := range 2 {
-				all = append(all, &attacked{name: fmt.Sprintf("%s-%d-%d", kind, i, copy), kind: kind, sound: strings.TrimPrefix(far.sound, "http://"), settings: far.settings, script: of[name]})
-			}
+			sound := hostile.Forward(strings.TrimPrefix(far.sound, "http://"))
+			all = append(all,
+				&attacked{name: fmt.Sprintf("%s-%d-http", kind, i), kind: kind, settings: strings.ReplaceAll(far.settings, "SCHEME", "http"), script: of[name], sound: sound},
+				&attacked{name: fmt.Sprintf("%s-%d-https", kind, i), kind: kind, settings: strings.ReplaceAll(far.settings, "SCHEME", "https"),
+					script: hostile.Within(config, of[name]), sound: hostile.Within(config, sound)})
 		}
 	}
 	return all

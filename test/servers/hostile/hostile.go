@@ -90,6 +90,15 @@ func Forward(addr string) Script {
 	}
 }
 
+// Within is a script within TLS, from the first byte on.
+func Within(config *tls.Config, s Script) Script {
+	return func(c net.Conn) {
+		if within := tls.Server(c, config); within.Handshake() == nil {
+			s(within)
+		}
+	}
+}
+
 func (h *Server) serve(c net.Conn) {
 	defer c.Close()
 	h.mu.Lock()
