@@ -160,7 +160,7 @@ func (w *webhook) Send(ctx context.Context, d destination.Delivery) (destination
 	}
 	taken := fmt.Sprintf("answered %d after %d of %d bytes", a.Code, a.Sent, a.Length)
 	if a.Interrupted != nil {
-		return receipt, w.failure(ctx, &fault.Error{Text: taken + ", and did not take the rest in time"}, scrub)
+		return receipt, w.failure(ctx, &fault.Safe{Text: taken + ", and did not take the rest in time"}, scrub)
 	}
 	// It closed the connection: that is its word.
 	receipt.Answer = strings.TrimSuffix(taken+": "+receipt.Answer, ": ")

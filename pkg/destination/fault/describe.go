@@ -21,7 +21,7 @@ const (
 // this machine, as the texts of net and net/http do. It may repeat what the far
 // side said: see [Quote].
 func Describe(err error) string {
-	safe, isSafe := errors.AsType[*Error](err)
+	safe, isSafe := errors.AsType[*Safe](err)
 	timeUp := wraps(err, context.DeadlineExceeded)
 	switch {
 	case wraps(err, context.Canceled) && !timeUp:

@@ -14,21 +14,24 @@ import (
 // maxQuote bounds what an error's text quotes of a far side, in bytes.
 const maxQuote = 400
 
-// Error has a text that is safe to show. It can be asked what it is, but hands
-// out no error that it was made of: the texts of those are not safe.
-type Error struct {
+// Safe is an error whose text may be shown. It can be asked what it is, but hands
+// out no error that it was made of: the texts of those may hold anything.
+type Safe struct {
 	Text  string
 	Cause error // nil: there is none
 }
 
-func (e *Error) Error() string { return e.Text }
+func (e *Safe) Error() string { return e.Text }
+
+// GoString keeps the cause out of %#v.
+func (e *Safe) GoString() string { return e.Text }
 
 // Is tells whether the cause is target.
-func (e *Error) Is(target error) bool { return errors.Is(e.Cause, target) }
+func (e *Safe) Is(target error) bool { return errors.Is(e.Cause, target) }
 
 // Unanswered words an attempt at what, such as "write rows", that err ended
 // without an answer. A [destination.Fault], such as the guard's refusal, passes as
-// it is. Everything else is an [Error], and so transient; it is asked for what
+// it is. Everything else is a [Safe], and so transient; it is asked for what
 // ended ctx, too.
 func Unanswered(ctx context.Context, what string, err error, s *secret.Scrubber) error {
 	if f, ok := errors.AsType[*destination.Fault](err); ok {
@@ -37,7 +40,7 @@ func Unanswered(ctx context.Context, what string, err error, s *secret.Scrubber)
 	if ctx.Err() != nil {
 		err = errors.Join(ctx.Err(), err)
 	}
-	return &Error{what + ": " + Quote(s, Describe(err)), err}
+	return &Safe{what + ": " + Quote(s, Describe(err)), err}
 }
 
 // Quote returns what a far side said, for the text of an error: on one line,

@@ -60,8 +60,8 @@ func TestDescribe(t *testing.T) {
 		{errors.Join(context.DeadlineExceeded, fmt.Errorf("x: %w", context.Canceled)), "no answer in time"},
 		{errors.Join(io.EOF, io.EOF, reset), "EOF; connection reset by peer"},
 		{guarded{opError("dial", timeout{io.EOF})}, "connect to 192.0.2.1:443: i/o timeout"},
-		{errors.Join(context.DeadlineExceeded, fmt.Errorf("x: %w", &fault.Error{Text: "took half"})), "took half"},
-		{errors.Join(context.Canceled, &fault.Error{Text: "took half"}), "the attempt was cancelled"},
+		{errors.Join(context.DeadlineExceeded, fmt.Errorf("x: %w", &fault.Safe{Text: "took half"})), "took half"},
+		{errors.Join(context.Canceled, &fault.Safe{Text: "took half"}), "the attempt was cancelled"},
 	} {
 		if got := fault.Describe(c.err); got != c.want {
 			t.Errorf("%v is described as %q, want %q", c.err, got, c.want)
