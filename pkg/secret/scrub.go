@@ -21,7 +21,7 @@ const (
 // with whatever stands around the text, and in hex.
 //
 // It holds the texts and nothing else: the answer is decoded, and not every
-// form of every text made beforehand. The zero value knows no secret.
+// form of every text made beforehand. nil knows no secret.
 type Scrubber struct {
 	texts             []string
 	shortest, longest int
@@ -29,11 +29,15 @@ type Scrubber struct {
 }
 
 // NewScrubber returns a Scrubber of texts. Those of fewer than 4 bytes are left out.
-func NewScrubber(texts ...string) *Scrubber { return new(Scrubber).With(texts...) }
+func NewScrubber(texts ...string) *Scrubber { return (*Scrubber)(nil).With(texts...) }
 
 // With returns a Scrubber that knows texts, too: those of one attempt.
 func (s *Scrubber) With(texts ...string) *Scrubber {
-	more := &Scrubber{texts: slices.Clip(s.texts), shortest: s.shortest, longest: s.longest, spaced: s.spaced}
+	more := &Scrubber{}
+	if s != nil {
+		*more = *s
+		more.texts = slices.Clip(s.texts)
+	}
 	for _, t := range texts {
 		if len(t) < minScrub || slices.Contains(more.texts, t) {
 			continue
@@ -53,14 +57,19 @@ func (s *Scrubber) String() string   { return Redacted }
 func (s *Scrubber) GoString() string { return Redacted }
 
 // Longest returns the length of the longest form of a secret, in bytes.
-func (s *Scrubber) Longest() int { return widest * s.longest }
+func (s *Scrubber) Longest() int {
+	if s == nil {
+		return 0
+	}
+	return widest * s.longest
+}
 
 // Excerpt returns at most size bytes for the first size bytes of read, without
 // secrets. To recognise one that the cut would go through, read must go on for
 // Longest bytes, where there are as many.
 func (s *Scrubber) Excerpt(read string, size int) string {
 	var found []span
-	if len(s.texts) > 0 && len(read) >= s.shortest {
+	if s != nil && len(s.texts) > 0 && len(read) >= s.shortest {
 		read = read[:min(len(read), size+s.Longest())]
 		found = s.find(read)
 	}

@@ -56,13 +56,13 @@ func TestWithLeavesTheScrubberAlone(t *testing.T) {
 	one, two := base.With("signature-1"), base.With("signature-2", "a very long one indeed")
 	const read = "hunter2 signature-1 signature-2"
 	for s, want := range map[*secret.Scrubber]string{
-		base: "[redacted] signature-1 signature-2", one: "[redacted] [redacted] signature-2", two: "[redacted] signature-1 [redacted]", {}: read,
+		base: "[redacted] signature-1 signature-2", one: "[redacted] [redacted] signature-2", two: "[redacted] signature-1 [redacted]", nil: read,
 	} {
 		if got := s.Excerpt(read, 100); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	if base.Longest() != 6*len("hunter2") || two.Longest() != 6*len("a very long one indeed") || new(secret.Scrubber).Longest() != 0 {
+	if base.Longest() != 6*len("hunter2") || two.Longest() != 6*len("a very long one indeed") || (*secret.Scrubber)(nil).Longest() != 0 {
 		t.Error(base.Longest(), two.Longest())
 	}
 	if got := fmt.Sprintf("%v %+v %#v %s", base, base, base, base); strings.Contains(got, "hunter2") {

@@ -54,6 +54,19 @@ func inner(err error) []error {
 	return nil
 }
 
+// Innermost returns the errors at the ends of the tree of err. One that knows what
+// was done, a [net.OpError], counts as one.
+func Innermost(err error) (all []error) {
+	parts := inner(err)
+	if _, ok := err.(*net.OpError); ok || len(parts) == 0 { //nolint:errorlint // this very error, not one below
+		return []error{err}
+	}
+	for _, e := range parts {
+		all = append(all, Innermost(e)...)
+	}
+	return all
+}
+
 // word returns the text of err, in which those of the errors that name addresses
 // and URLs are replaced.
 func word(err error) string {

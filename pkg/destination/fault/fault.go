@@ -5,6 +5,7 @@ package fault
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -40,8 +41,14 @@ func Unanswered(ctx context.Context, what string, err error, s *secret.Scrubber)
 	if ctx.Err() != nil {
 		err = errors.Join(ctx.Err(), err)
 	}
-	return &Safe{what + ": " + Quote(s, Describe(err)), err}
+	return &Safe{what + ": " + WithoutURLs(Quote(s, Describe(err))), err}
 }
+
+var urls = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*(://|:\\+/\\+/|%3a%2f%2f)[^\s"']*`)
+
+// WithoutURLs takes URLs out of a text, also as JSON and queries write them: path
+// and query may be credentials, of a link or of where requests go.
+func WithoutURLs(text string) string { return urls.ReplaceAllString(text, secret.Redacted) }
 
 // Quote returns what a far side said, for the text of an error: on one line,
 // without the secrets of s, in valid UTF-8, at most 400 bytes.

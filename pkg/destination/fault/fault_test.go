@@ -75,6 +75,10 @@ func TestErrorsAreWhatCausedThemAndHandNothingOut(t *testing.T) {
 	if err.Error() != "write rows: no such token: [redacted]  : engine fault" || !errors.Is(err, destination.ErrEngine) || errors.Is(err, io.EOF) || errors.Unwrap(err) != nil {
 		t.Errorf("%q", err)
 	}
+	err = fault.Unanswered(t.Context(), "write rows", errors.New(`Get "https://x.example/p?user=u": bad`), s)
+	if err.Error() != `write rows: Get "[redacted]": bad` {
+		t.Errorf("%q", err)
+	}
 	refused := destination.Misconfigure(errors.New("refused"))
 	if got := fault.Unanswered(t.Context(), "write rows", fmt.Errorf("x: %w", refused), s); got != refused {
 		t.Errorf("a fault became %v", got)
