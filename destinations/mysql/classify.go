@@ -71,10 +71,7 @@ func (m *mysql) fault(what string, err error) (fault error, alone bool) {
 		return f, false // the guard's, or classified already
 	}
 	worded := func(x meaning, text string) (error, bool) {
-		if x.advice != "" {
-			text += " (" + x.advice + ")"
-		}
-		return &destination.Fault{Class: x.class, Err: &sqltables.Failure{Text: what + ": " + text, Cause: err}}, x.alone
+		return sqltables.Fault(x.class, what, text, x.advice, err), x.alone
 	}
 	if me, ok := errors.AsType[*driver.MySQLError](err); ok {
 		x, known := meanings[me.Number]
@@ -100,12 +97,12 @@ func (m *mysql) fault(what string, err error) (fault error, alone bool) {
 	if why != "" {
 		return worded(meaning{class: destination.Misconfigured}, why)
 	}
-	return worded(meaning{}, sqltables.Describe(err, m.target.password))
+	return worded(meaning{}, sqltables.Describe(m.scrub, err))
 }
 
 // said quotes the server.
 func (m *mysql) said(e *driver.MySQLError) string {
-	return fmt.Sprintf("answered %d: %s", e.Number, sqltables.Quote(e.Message, m.target.password))
+	return fmt.Sprintf("answered %d: %s", e.Number, sqltables.Quote(m.scrub, e.Message))
 }
 
 // incomplete tells whether an error is for want of a table or a column.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
 var (
@@ -35,6 +36,7 @@ const (
 
 type mysql struct {
 	target     *target
+	scrub      *secret.Scrubber
 	tables     sqltables.Tables
 	statements statements
 	db         func() *sql.DB // opened at its first use, since it has a goroutine
@@ -57,7 +59,7 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &mysql{target: t, tables: sqltables.Of(deps.Brand), making: make(chan struct{}, 1), most: c.MaxConnections}
+	m := &mysql{target: t, scrub: secret.NewScrubber(t.password.Reveal()), tables: sqltables.Of(deps.Brand), making: make(chan struct{}, 1), most: c.MaxConnections}
 	m.statements = statementsOf(m.tables)
 	m.db = sync.OnceValue(func() *sql.DB {
 		db := sql.OpenDB(&connector{d})

@@ -60,10 +60,7 @@ func (p *postgres) fault(what string, err error) (fault error, alone bool) {
 		return f, false // the guard's, or classified already
 	}
 	worded := func(m meaning, text string) (error, bool) {
-		if m.advice != "" {
-			text += " (" + m.advice + ")"
-		}
-		return &destination.Fault{Class: m.class, Err: &sqltables.Failure{Text: what + ": " + text, Cause: err}}, m.alone
+		return sqltables.Fault(m.class, what, text, m.advice, err), m.alone
 	}
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		m := meaningOf(pe.Code)
@@ -91,7 +88,7 @@ func (p *postgres) fault(what string, err error) (fault error, alone bool) {
 	if why != "" {
 		return worded(meaning{class: destination.Misconfigured}, why)
 	}
-	return worded(meaning{}, sqltables.Describe(err, p.target.Password))
+	return worded(meaning{}, sqltables.Describe(p.scrub, err))
 }
 
 // connecting tells whether an error kept a session from beginning.
@@ -102,7 +99,7 @@ func connecting(err error) bool {
 
 // said quotes the server. The detail of an error repeats whole rows and stays out.
 func (p *postgres) said(e *pgconn.PgError) string {
-	return "answered " + sqltables.Quote(e.Code, p.target.Password) + ": " + sqltables.Quote(e.Message, p.target.Password)
+	return "answered " + sqltables.Quote(p.scrub, e.Code) + ": " + sqltables.Quote(p.scrub, e.Message)
 }
 
 // ours tells whether a column is one that we fill.

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
 var (
@@ -26,6 +27,7 @@ var (
 
 type postgres struct {
 	target     *pgclient.Target
+	scrub      *secret.Scrubber
 	schema     string
 	tables     sqltables.Tables
 	statements statements
@@ -40,7 +42,7 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &postgres{target: t, schema: c.Schema, tables: sqltables.Of(deps.Brand), network: network.New(deps.Dial), making: make(chan struct{}, 1)}
+	p := &postgres{target: t, scrub: secret.NewScrubber(t.Password.Reveal()), schema: c.Schema, tables: sqltables.Of(deps.Brand), network: network.New(deps.Dial), making: make(chan struct{}, 1)}
 	p.statements = statementsOf(p.tables, p.schema)
 	config, err := t.Config(p.network.Dial)
 	if err != nil {

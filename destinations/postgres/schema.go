@@ -194,11 +194,11 @@ func (p *postgres) refused(err error, ddl []string) error {
 	if !ok || meaningOf(pe.Code).class != destination.Rejected {
 		return err
 	}
-	text := "complete the tables: " + p.said(pe)
+	const what = "complete the tables"
 	if pe.SchemaName == "pg_catalog" { // somebody else was making the same
-		return &destination.Fault{Err: &sqltables.Failure{Text: text, Cause: err}}
+		return sqltables.Fault(destination.Transient, what, p.said(pe), "", err)
 	}
-	return misconfigured("%s: remove what is in the way of: %s", text, strings.Join(ddl, "; "))
+	return misconfigured("%s: %s: remove what is in the way of: %s", what, p.said(pe), strings.Join(ddl, "; "))
 }
 
 func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }

@@ -2,17 +2,14 @@ package sqs
 
 import (
 	"errors"
-	"net/url"
 	"regexp"
 	"strings"
 
 	api "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
-	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
 // messageID is the form of SQS's ids; what another service says is not logged.
@@ -30,7 +27,7 @@ func answerTo(id string, out *api.SendMessageBatchOutput) (message string, err e
 	}
 	for _, e := range out.Failed {
 		if e.Id != nil && *e.Id == id {
-			return "", &smithy.GenericAPIError{Code: text(e.Code), Message: text(e.Message)}
+			return "", aws.Answered(out.ResultMetadata, &smithy.GenericAPIError{Code: text(e.Code), Message: text(e.Message)})
 		}
 	}
 	return "", errors.New("the answer does not say what became of the message")
@@ -103,41 +100,13 @@ func code(err error) string {
 	return aws.Code(err)
 }
 
-// withoutLinks returns err without its message if that repeats one of the links
-// sent: whoever reads a link in the log could read the payload.
-func withoutLinks(err error, messages []*message) error {
-	e, ok := errors.AsType[smithy.APIError](err)
-	if !ok {
-		return err
-	}
+// linksOf returns what nobody may see of the links in messages, which an answer
+// may repeat: whoever reads one in the log could read the payload.
+func linksOf(messages []*message) (all []string) {
 	for _, m := range messages {
-		if m.link == "" || !repeats(e.ErrorMessage(), m.link) {
-			continue
-		}
-		clean := &smithy.GenericAPIError{Code: e.ErrorCode(), Message: secret.Redacted, Fault: e.ErrorFault()}
-		if resp, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
-			return &smithyhttp.ResponseError{Response: resp.Response, Err: clean}
-		}
-		return clean
+		all = append(all, destination.Link{URL: m.link}.Secrets()...)
 	}
-	return err
-}
-
-// repeats tells whether said has one of the long values of link's query, such
-// as its signature, without which it opens nothing.
-func repeats(said, link string) bool {
-	u, err := url.Parse(link)
-	if err != nil {
-		return true
-	}
-	for _, values := range u.Query() {
-		for _, v := range values {
-			if len(v) >= 32 && strings.Contains(said, v) {
-				return true
-			}
-		}
-	}
-	return false
+	return all
 }
 
 func denied(code string) bool { return code == "AccessDenied" || code == "AccessDeniedException" }

@@ -154,7 +154,7 @@ func (s *sender) post(ctx context.Context, url *string, messages []*message, res
 			id, failed = answerTo(strconv.Itoa(i), out)
 		}
 		if failed != nil {
-			fault := s.refused(m, withoutLinks(failed, messages))
+			fault := s.refused(m, aws.Hide(failed, linksOf(messages)...))
 			results[m.at] = destination.Result{Receipt: call.Receipt(fault), Err: fault}
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -21,7 +22,7 @@ type service struct {
 	base      *url.URL
 	header    http.Header // of every request
 	transport http.RoundTripper
-	secrets   []secret.Value
+	scrub     *secret.Scrubber // knows what requests carry
 }
 
 // request is one call of a service.
@@ -47,7 +48,7 @@ func (s service) call(ctx context.Context, q request) (answer, error) {
 	root := url.URL{Scheme: s.base.Scheme, Host: s.base.Host}
 	req, err := http.NewRequestWithContext(ctx, q.method, root.String()+s.base.EscapedPath()+q.path, bytes.NewReader(q.body))
 	if err != nil {
-		return answer{}, &sqltables.Failure{Text: q.what + ": the request cannot be built", Cause: err}
+		return answer{}, &fault.Safe{Text: q.what + ": the request cannot be built", Cause: err}
 	}
 	if s.transport == nil {
 		return answer{}, errors.New("the engine lends no transport, and net/http's own has no guard")
@@ -70,19 +71,11 @@ func (s service) call(ctx context.Context, q request) (answer, error) {
 	if a.body, err = parsing.Read(resp.Body); err != nil {
 		return a, s.failure(ctx, q.what, err)
 	}
-	a.receipt.Code, a.receipt.Answer = a.status, sqltables.Quote(string(a.body), s.secrets...)
+	a.receipt.Code, a.receipt.Answer = a.status, sqltables.Quote(s.scrub, string(a.body))
 	return a, nil
 }
 
-// failure words a call without an answer. The guard's refusal passes as it is.
-// Everything else is transient, and its text has no URL, whose query holds ids
-// of users, and no address of this machine.
+// failure words a call without an answer. It names no URL, whose query holds ids of users.
 func (s service) failure(ctx context.Context, what string, err error) error {
-	if f, ok := errors.AsType[*destination.Fault](err); ok {
-		return f
-	}
-	if ctx.Err() != nil {
-		err = errors.Join(ctx.Err(), err)
-	}
-	return &sqltables.Failure{Text: what + " at " + s.base.Host + ": " + sqltables.Describe(err, s.secrets...), Cause: err}
+	return fault.Unanswered(ctx, what+" at "+s.base.Host, err, s.scrub)
 }

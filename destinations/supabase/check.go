@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 )
 
@@ -79,7 +79,7 @@ func (s *supabase) checkBucket(ctx context.Context) (public bool, err error) {
 		Public bool
 	}
 	if parsing.JSON(a.body, &b) != nil || b.Name == "" {
-		return false, &sqltables.Failure{Text: q.what + ": answered 200, but describes no bucket: " + a.receipt.Answer}
+		return false, &fault.Safe{Text: q.what + ": answered 200, but describes no bucket: " + a.receipt.Answer}
 	}
 	return b.Public, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 )
@@ -164,10 +165,10 @@ func (s *supabase) storageFault(what string, a answer) error {
 func (s *supabase) word(what string, status int, a answer, r refusal, m meaning, t table) error {
 	text := fmt.Sprintf("%s: answered %d", what, status)
 	if r.code != "" {
-		text += " " + sqltables.Quote(r.code, s.service.secrets...)
+		text += " " + sqltables.Quote(s.service.scrub, r.code)
 	}
 	if r.text != "" {
-		text += ": " + sqltables.Quote(r.text, s.service.secrets...)
+		text += ": " + sqltables.Quote(s.service.scrub, r.text)
 	}
 	if m.advice != "" {
 		text += " (" + strings.NewReplacer("{bucket}", s.bucket, "{schema}", s.tables.schema).Replace(m.advice) + ")"
@@ -179,10 +180,10 @@ func (s *supabase) word(what string, status int, a answer, r refusal, m meaning,
 		return &incomplete{text, t.mend(m.does)}
 	case m.class == destination.Transient && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable):
 		if wait, asked := retryafter.Parse(a.header.Get("Retry-After"), time.Now()); asked {
-			return destination.Throttle(&sqltables.Failure{Text: text}, wait)
+			return destination.Throttle(&fault.Safe{Text: text}, wait)
 		}
 	}
-	return &destination.Fault{Class: m.class, Err: &sqltables.Failure{Text: text}}
+	return &destination.Fault{Class: m.class, Err: &fault.Safe{Text: text}}
 }
 
 // mend is the SQL for a part of the table that is missing, on one line: the
@@ -200,5 +201,5 @@ func (t table) mend(p part) string {
 
 // held holds the destination until somebody has run sql.
 func held(text, sql string) error {
-	return destination.Misconfigure(&sqltables.Failure{Text: text + ". Run in the project's SQL editor: " + sql})
+	return destination.Misconfigure(&fault.Safe{Text: text + ". Run in the project's SQL editor: " + sql})
 }

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -106,7 +106,7 @@ func (s *supabase) completed(ctx context.Context, t table, err error) error {
 		// It is there, as far as we can tell, and PostgREST does not see it.
 		return missing.hold()
 	}
-	return &sqltables.Failure{Text: missing.text + ". It was made just now: PostgREST has to notice, which takes some seconds"}
+	return &fault.Safe{Text: missing.text + ". It was made just now: PostgREST has to notice, which takes some seconds"}
 }
 
 // completion completes the tables by the way that is configured, if one is.
@@ -144,9 +144,9 @@ func (s *supabase) completion(c Complete, deps destination.Deps) (*completion, e
 		if err != nil {
 			return nil, fmt.Errorf("complete.api: %w", err)
 		}
-		api := service{name: "the Management API", base: u, transport: deps.HTTP.Transport, secrets: []secret.Value{c.AccessToken},
+		api := service{name: "the Management API", base: u, transport: deps.HTTP.Transport, scrub: secret.NewScrubber(c.AccessToken.Reveal()),
 			header: http.Header{"Authorization": {"Bearer " + c.AccessToken.Reveal()}, "User-Agent": {deps.UserAgent}}}
-		s.service.secrets = append(s.service.secrets, c.AccessToken)
+		s.service.scrub = s.service.scrub.With(c.AccessToken.Reveal())
 		return post(api, "/v1/projects/"+c.reference(s.service.base)+"/database/query", query, "see complete.access_token and complete.project"), nil
 	}
 	return newCompletion(nil, nil), nil

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -94,16 +95,17 @@ func (d database) fault(what string, err error) error {
 		return f // the guard's
 	}
 	f := &destination.Fault{}
+	scrub := secret.NewScrubber(d.Password.Reveal())
 	var text string
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		f.Class = sqlClass(pe.Code)
-		text = "answered " + pe.Code + ": " + sqltables.Quote(pe.Message, d.Password)
+		text = "answered " + pe.Code + ": " + sqltables.Quote(scrub, pe.Message)
 	} else if sqltables.Untrusted(err) != "" {
 		f.Class = destination.Misconfigured
 		text = "the server's certificate is not one that we trust for " + d.host() + ": set complete.ca to the certificate under Database > Settings"
 	} else {
-		text = sqltables.Describe(err, d.Password)
+		text = sqltables.Describe(scrub, err)
 	}
-	f.Err = &sqltables.Failure{Text: what + text, Cause: err}
+	f.Err = &fault.Safe{Text: what + text, Cause: err}
 	return f
 }

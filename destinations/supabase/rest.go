@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 )
 
@@ -34,7 +34,7 @@ func (s *supabase) rest(ctx context.Context, method string, t table, query url.V
 	switch {
 	case a.status >= 200 && a.status <= 299 && !found:
 		// Whatever this is, it is not PostgREST: nothing was stored.
-		return nil, a, &sqltables.Failure{Text: fmt.Sprintf("%s: answered %d, but no rows: %s", q.what, a.status, a.receipt.Answer)}
+		return nil, a, &fault.Safe{Text: fmt.Sprintf("%s: answered %d, but no rows: %s", q.what, a.status, a.receipt.Answer)}
 	case a.status == http.StatusNotFound && found && method == http.MethodPatch:
 		return rows, a, nil // PostgREST before version 10, when no row matched
 	case a.status < 200 || a.status > 299:

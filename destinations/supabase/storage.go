@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 )
 
@@ -31,7 +31,7 @@ func (s *supabase) upload(ctx context.Context, i item) (answer, error) {
 	var stored struct{ Key string }
 	if parsing.JSON(a.body, &stored) != nil || stored.Key == "" {
 		// Whatever this is, it is not storage: nothing was stored.
-		return a, &sqltables.Failure{Text: q.what + ": answered 200, but names no object: " + a.receipt.Answer}
+		return a, &fault.Safe{Text: q.what + ": answered 200, but names no object: " + a.receipt.Answer}
 	}
 	return a, nil
 }

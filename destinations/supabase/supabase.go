@@ -37,7 +37,7 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	}
 	key := c.ServiceRoleKey.Reveal()
 	s := &supabase{
-		service: service{name: "the project", base: u, transport: deps.HTTP.Transport, secrets: []secret.Value{c.ServiceRoleKey},
+		service: service{name: "the project", base: u, transport: deps.HTTP.Transport, scrub: secret.NewScrubber(c.ServiceRoleKey.Reveal()),
 			// Supabase's own clients send keys of both kinds, JWTs and sb_secret_..., in both.
 			header: http.Header{"Apikey": {key}, "Authorization": {"Bearer " + key}, "User-Agent": {deps.UserAgent}}},
 		bucket: c.Bucket, tables: tablesOf(deps.Brand, c.Schema),

@@ -4,17 +4,16 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/exchange"
 	"github.com/seed-51f8da91/fantail/pkg/retryafter"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
 const (
@@ -25,22 +24,16 @@ const (
 	// answerWait is how long an answer's body may take once its status is
 	// known: nothing depends on it, and an endless one must not hold a slot.
 	answerWait = 2 * time.Second
-	// maxErrorText bounds error texts, which may quote the far side.
-	maxErrorText = 500
 )
 
-// errUnread says that the attempt's time was up before the far side had taken
-// the body, whatever it answered.
-var errUnread = errors.New("and did not take the rest in time")
-
 // excerpt reads what the log keeps of an answer.
-func (w *webhook) excerpt(a *exchange.Answer) string {
-	limit := excerptSize + w.scrub.Longest()
+func excerpt(a *exchange.Answer, scrub *secret.Scrubber) string {
+	limit := excerptSize + scrub.Longest()
 	read, err := io.ReadAll(io.LimitReader(a, int64(limit)))
 	if text, ok := unzipped(a, read, err == nil && len(read) == limit, limit); ok {
 		read = text
 	}
-	return w.scrub.Excerpt(string(read), excerptSize)
+	return scrub.Excerpt(string(read), excerptSize)
 }
 
 // unzipped returns at most limit bytes of an answer that is compressed though
@@ -83,40 +76,8 @@ func (w *webhook) classify(code int, header func() http.Header, now time.Time) e
 	return err
 }
 
-// failure words an attempt without an answer. The guard's refusal passes as it
-// is. Everything else is transient, and its text holds neither the URL, whose
-// path and query may be credentials, nor this machine's addresses.
-func (w *webhook) failure(ctx context.Context, err error) error {
-	if f, ok := errors.AsType[*destination.Fault](err); ok {
-		return f
-	}
-	text := err.Error()
-	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op != "dial" {
-		text = e.Op + ": " + e.Err.Error() // the library's text has our own address in it
-		if s, ok := errors.AsType[*os.SyscallError](e.Err); ok {
-			text = e.Op + ": " + s.Err.Error()
-		}
-	}
-	switch ctx.Err() {
-	case nil:
-	case context.DeadlineExceeded:
-		if !errors.Is(err, errUnread) {
-			text = "no answer in time"
-		}
-		err = errors.Join(ctx.Err(), err)
-	default:
-		text, err = "the attempt was cancelled", errors.Join(ctx.Err(), err)
-	}
-	text = w.scrub.Excerpt(text, maxErrorText)
-	return &attemptError{fmt.Sprintf("post to %s: %s", w.url.Host, text), err}
+// failure words an attempt without an answer. It names neither path nor query,
+// which may be credentials.
+func (w *webhook) failure(ctx context.Context, err error, scrub *secret.Scrubber) error {
+	return fault.Unanswered(ctx, "post to "+w.url.Host, err, scrub)
 }
-
-// attemptError has a safe text and can be asked what it is, but hands out no
-// error that it was made of: their texts are not safe.
-type attemptError struct {
-	text  string
-	cause error
-}
-
-func (e *attemptError) Error() string        { return e.text }
-func (e *attemptError) Is(target error) bool { return errors.Is(e.cause, target) }

@@ -25,7 +25,7 @@ const rejection = 500 * time.Millisecond
 // both sides, and nothing behind them.
 func (w *webhook) Check(ctx context.Context) error {
 	if err := w.connect(ctx); err != nil {
-		return w.failure(ctx, err)
+		return w.failure(ctx, err, w.scrub)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/signature"
@@ -80,4 +81,20 @@ func (s *standard) sign(fields []field, id string, at time.Time, body []byte) []
 		field{name: signature.HeaderTimestamp, value: strconv.FormatInt(at.Unix(), 10)},
 		field{signature.HeaderSignature, signature.SignStandard(keys, id, at, body), true},
 	)
+}
+
+// appendSignatures appends the signatures in fields, which let whoever reads them
+// pose as the engine for some minutes.
+func appendSignatures(all []string, fields []field) []string {
+	for _, f := range fields {
+		if !f.secret {
+			continue
+		}
+		for part := range strings.FieldsFuncSeq(f.value, func(r rune) bool { return r == ' ' || r == ',' }) {
+			if part = strings.TrimPrefix(part, "v1="); len(part) >= tokenLength {
+				all = append(all, part)
+			}
+		}
+	}
+	return all
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/exchange"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -96,27 +97,62 @@ func secretsOf(c Config, u *url.URL) []string {
 	for _, values := range u.Query() {
 		all = append(all, values...)
 	}
+	return append(all, longSegments(u)...)
+}
+
+// tokenLength is the length from which a segment of a path is taken for a token,
+// as the addresses of many services end with one.
+const tokenLength = 16
+
+// longSegments returns what of the path of u may be a credential.
+func longSegments(u *url.URL) (all []string) {
+	for s := range strings.SplitSeq(u.EscapedPath(), "/") {
+		if plain, err := url.PathUnescape(s); err == nil && len(s) >= tokenLength {
+			all = append(all, s, plain)
+		}
+	}
 	return all
+}
+
+// shown is the URL without what may be a credential.
+func (w *webhook) shown() string {
+	segments := strings.Split(w.url.EscapedPath(), "/")
+	for i, s := range segments {
+		if len(s) >= tokenLength {
+			segments[i] = "redacted"
+		}
+	}
+	path := strings.Join(segments, "/")
+	if w.url.RawQuery != "" {
+		path += "?redacted"
+	}
+	return w.url.Scheme + "://" + w.url.Host + path
 }
 
 // Send makes one attempt. Each of its requests, of which there is a second only
 // as [exchange.Client.Do] says, is signed anew. What the answer says beyond its
 // status never changes the outcome.
 func (w *webhook) Send(ctx context.Context, d destination.Delivery) (destination.Receipt, error) {
+	var signatures []string // of this attempt
 	a, err := w.client.Do(ctx, &exchange.Request{
 		Target: w.target, Method: http.MethodPost,
-		Head:   func(b []byte) []byte { return w.head.append(b, w.varying(d, time.Now())) },
+		Head: func(b []byte) []byte {
+			varying := w.varying(d, time.Now())
+			signatures = appendSignatures(signatures, varying)
+			return w.head.append(b, varying)
+		},
 		Body:   func() (io.Reader, error) { return bytes.NewReader(d.Event.Body), nil },
 		Length: int64(len(d.Event.Body)),
 		Again:  true,
 		Wait:   answerWait,
 	})
 	receipt := destination.Receipt{Address: a.Address, Requests: a.Requests}
+	scrub := w.scrub.With(signatures...)
 	if err != nil {
-		return receipt, w.failure(ctx, err)
+		return receipt, w.failure(ctx, err, scrub)
 	}
 	receipt.Code = a.Code
-	receipt.Answer = w.excerpt(a)
+	receipt.Answer = excerpt(a, scrub)
 	header := a.Header
 	_ = a.Close()
 	if err := w.classify(a.Code, header, time.Now()); err != nil || a.Whole() {
@@ -124,7 +160,7 @@ func (w *webhook) Send(ctx context.Context, d destination.Delivery) (destination
 	}
 	taken := fmt.Sprintf("answered %d after %d of %d bytes", a.Code, a.Sent, a.Length)
 	if a.Interrupted != nil {
-		return receipt, w.failure(ctx, fmt.Errorf("%s: %w", taken, errUnread))
+		return receipt, w.failure(ctx, &fault.Safe{Text: taken + ", and did not take the rest in time"}, scrub)
 	}
 	// It closed the connection: that is its word.
 	receipt.Answer = strings.TrimSuffix(taken+": "+receipt.Answer, ": ")
@@ -147,11 +183,7 @@ func (w *webhook) Explain(d destination.Delivery) (destination.Explanation, erro
 		}
 		h[f.name] = []string{value} // under the name that stands on the wire
 	}
-	u := *w.url
-	if u.RawQuery != "" {
-		u.RawQuery = "redacted"
-	}
-	return destination.Explanation{Target: u.String(), Headers: h, Body: string(d.Event.Body)}, nil
+	return destination.Explanation{Target: w.shown(), Headers: h, Body: string(d.Event.Body)}, nil
 }
 
 // String says where the webhook leads, without path and query. Together with

@@ -2,6 +2,7 @@ package destination
 
 import (
 	"context"
+	"net/url"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -26,4 +27,23 @@ type PayloadStore interface {
 type Link struct {
 	URL     string
 	Expires time.Time
+}
+
+// Secrets returns what opens the link to whoever reads it in a log: all of it, and
+// the long values of its query, such as the signature. Those of "" are none.
+func (l Link) Secrets() (all []string) {
+	const long = 32
+	u, err := url.Parse(l.URL)
+	if err != nil || l.URL == "" {
+		return []string{l.URL}
+	}
+	all = []string{l.URL, u.RawQuery}
+	for _, values := range u.Query() {
+		for _, v := range values {
+			if len(v) >= long {
+				all = append(all, v)
+			}
+		}
+	}
+	return all
 }

@@ -1,132 +1,132 @@
 package secret
 
 import (
-	"encoding/json"
-	"fmt"
-	"html"
-	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf16"
 )
 
-// minScrub is the length below which a text is left in answers: it protects
-// nothing, and taking it out would riddle every answer.
-const minScrub = 4
+const (
+	// minScrub is the length below which a text is left in answers: it protects
+	// nothing, and taking it out would riddle every answer.
+	minScrub = 4
+	// widest is how many bytes of an answer may stand for one of a secret, as in
+	// \u0061 and &quot;.
+	widest = 6
+)
 
 // Scrubber takes our own secrets out of what the far side says: endpoints for
-// debugging, and error pages of frameworks, repeat the request.
+// debugging, and error pages of frameworks, repeat the request. It finds a text
+// as it is and as JSON, URLs and HTML escape it, whichever of its characters they
+// escape, also twice over; and each of these in base64, of either alphabet and
+// with whatever stands around the text, and in hex.
+//
+// It holds the texts and nothing else: the answer is decoded, and not every
+// form of every text made beforehand. nil knows no secret.
 type Scrubber struct {
-	texts   []string // longest first, so that no secret hides the rest of another
-	longest int
+	texts             []string
+	shortest, longest int
+	spaced            bool // a text has a space, which queries write as +
 }
 
-// NewScrubber knows the usual forms in which an answer may repeat a text: as it
-// is, in JSON, in a URL, in HTML.
-func NewScrubber(texts ...string) *Scrubber {
-	s := &Scrubber{}
+// NewScrubber returns a Scrubber of texts. Those of fewer than 4 bytes are left out.
+func NewScrubber(texts ...string) *Scrubber { return (*Scrubber)(nil).With(texts...) }
+
+// With returns a Scrubber that knows texts, too: those of one attempt.
+func (s *Scrubber) With(texts ...string) *Scrubber {
+	more := &Scrubber{}
+	if s != nil {
+		*more = *s
+		more.texts = slices.Clip(s.texts)
+	}
 	for _, t := range texts {
-		for _, form := range slices.Concat([]string{t}, quoted(t), escaped(t), marked(t)) {
-			if len(form) >= minScrub && !slices.Contains(s.texts, form) {
-				s.texts = append(s.texts, form)
-			}
+		if len(t) < minScrub || slices.Contains(more.texts, t) {
+			continue
 		}
+		if len(more.texts) == 0 || len(t) < more.shortest {
+			more.shortest = len(t)
+		}
+		more.texts = append(more.texts, t)
+		more.longest = max(more.longest, len(t))
+		more.spaced = more.spaced || strings.Contains(t, " ")
 	}
-	slices.SortStableFunc(s.texts, func(a, b string) int { return len(b) - len(a) })
-	if len(s.texts) > 0 {
-		s.longest = len(s.texts[0])
-	}
-	return s
+	return more
 }
 
-// quoted returns t as encoders of JSON write it: with markup escaped or not,
-// with all but ASCII escaped or not, and each with slashes escaped or not. The
-// first comes from Go, the second from Python, and PHP escapes slashes. Texts of
-// net/http quote like one of them, too.
-func quoted(t string) (forms []string) {
-	markup, _ := json.Marshal(t)
-	var plain strings.Builder
-	e := json.NewEncoder(&plain)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(t)
-	for _, form := range []string{string(markup), strings.TrimSuffix(plain.String(), "\n")} {
-		form = form[1 : len(form)-1]
-		for _, form := range []string{form, ascii(form)} {
-			forms = append(forms, form, strings.ReplaceAll(form, "/", `\/`))
-		}
-	}
-	return forms
-}
-
-// ascii writes what is beyond ASCII in the escapes of JSON.
-func ascii(t string) string {
-	var b strings.Builder
-	for _, r := range t {
-		switch {
-		case r < 0x80:
-			b.WriteRune(r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		}
-	}
-	return b.String()
-}
-
-// escaped returns t as it may stand in a URL; .NET writes lower-case escapes.
-func escaped(t string) (forms []string) {
-	for _, form := range []string{url.QueryEscape(t), url.PathEscape(t)} {
-		low := []byte(form)
-		for i, c := range low {
-			if c == '%' {
-				copy(low[i:], strings.ToLower(form[i:i+3]))
-			}
-		}
-		forms = append(forms, form, string(low))
-	}
-	return forms
-}
-
-// marked returns t as it may stand in HTML. Go, PHP, Python and XML write quotes
-// differently.
-func marked(t string) (forms []string) {
-	form := html.EscapeString(t)
-	for _, double := range []string{"&#34;", "&quot;"} {
-		for _, single := range []string{"&#39;", "&#039;", "&#x27;", "&apos;"} {
-			forms = append(forms, strings.NewReplacer("&#34;", double, "&#39;", single).Replace(form))
-		}
-	}
-	return forms
-}
+// String and GoString keep the texts out of every print of a Scrubber.
+func (s *Scrubber) String() string   { return Redacted }
+func (s *Scrubber) GoString() string { return Redacted }
 
 // Longest returns the length of the longest form of a secret, in bytes.
-func (s *Scrubber) Longest() int { return s.longest }
+func (s *Scrubber) Longest() int {
+	if s == nil {
+		return 0
+	}
+	return widest * s.longest
+}
 
 // Excerpt returns at most size bytes for the first size bytes of read, without
 // secrets. To recognise one that the cut would go through, read must go on for
 // Longest bytes, where there are as many.
 func (s *Scrubber) Excerpt(read string, size int) string {
-	if !slices.ContainsFunc(s.texts, func(t string) bool { return strings.Contains(read, t) }) {
+	var found []span
+	if s != nil && len(s.texts) > 0 && len(read) >= s.shortest {
+		read = read[:min(len(read), size+s.Longest())]
+		found = s.find(read)
+	}
+	if len(found) == 0 {
 		return read[:min(len(read), size)]
 	}
+	slices.SortFunc(found, func(a, b span) int { return a.start - b.start })
 	var out strings.Builder
-	for i := 0; i < len(read) && i < size; {
-		n := 0
-		for _, t := range s.texts {
-			if strings.HasPrefix(read[i:], t) {
-				n = len(t)
-				break
-			}
-		}
-		if n > 0 {
+	end := 0 // of what is written or redacted
+	for _, f := range found {
+		switch {
+		case f.start >= size:
+		case f.start < end: // two secrets, or two forms of one, share bytes
+			end = max(end, f.end)
+		default:
+			out.WriteString(read[end:f.start])
 			out.WriteString(Redacted)
-			i += n
-		} else {
-			out.WriteByte(read[i])
-			i++
+			end = f.end
 		}
 	}
+	if end < size {
+		out.WriteString(read[end:min(len(read), size)])
+	}
 	return out.String()[:min(out.Len(), size)]
+}
+
+// span is where a secret stands.
+type span struct{ start, end int }
+
+// find returns where secrets stand in text, in any order.
+func (s *Scrubber) find(text string) (found []span) {
+	for _, v := range s.views(text) {
+		for at, n := range s.search(v.text) {
+			found = append(found, v.span(at, at+n))
+		}
+		for _, p := range packings {
+			for at := range s.unpack(v.text, p) {
+				found = append(found, v.span(at.start, at.end))
+			}
+		}
+	}
+	return found
+}
+
+// search yields where a secret begins in text, and its length.
+func (s *Scrubber) search(text string) func(yield func(at, n int) bool) {
+	return func(yield func(at, n int) bool) {
+		for _, t := range s.texts {
+			for from := 0; ; from += len(t) {
+				i := strings.Index(text[from:], t)
+				if i < 0 {
+					break
+				}
+				if from += i; !yield(from, len(t)) {
+					return
+				}
+			}
+		}
+	}
 }

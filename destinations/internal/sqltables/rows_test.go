@@ -236,12 +236,12 @@ func TestExplain(t *testing.T) {
 }
 
 func TestQuoteShowsNoSecretAndNoLink(t *testing.T) {
-	f := &Failure{Text: "x", Cause: fmt.Errorf("y: %w", destination.ErrEngine)}
-	if !errors.Is(f, destination.ErrEngine) || errors.Unwrap(f) != nil {
-		t.Error("a failure does not say what it is, or hands out its cause")
+	f := Fault(destination.Rejected, "write", "no", "mend it", fmt.Errorf("y: %w", destination.ErrEngine))
+	if class, _ := destination.ClassOf(f); class != destination.Rejected || f.Error() != "write: no (mend it)" || !errors.Is(f, destination.ErrEngine) || errors.Unwrap(errors.Unwrap(f)) != nil {
+		t.Errorf("%v does not say what it is, or hands out its cause", f)
 	}
-	got := Quote(`value "https://x.example/p?Signature=abc", HTTPS://Y/z and pass-word `+strings.Repeat("x", 1000), secret.New("pass-word"), secret.New("x"), secret.New(""))
-	if strings.Contains(got, "abc") || strings.Contains(got, "Y/z") || strings.Contains(got, "pass-word") || !strings.Contains(got, "xxx") || len(got) > maxSaid {
+	got := Quote(secret.NewScrubber("pass-word", "x", ""), `value "https://x.example/p?Signature=abc", HTTPS://Y/z, https:\/\/z\/abc https%3A%2F%2Fabc and pass-word `+strings.Repeat("x", 1000))
+	if strings.Contains(got, "abc") || strings.Contains(got, "Y/z") || strings.Contains(got, "pass-word") || !strings.Contains(got, "xxx") || len(got) > 400 {
 		t.Errorf("%q", got)
 	}
 }

@@ -4,27 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
 	"regexp"
 	"strings"
 	"time"
 
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-const (
-	// maxExcerpt is what the log keeps of an answer.
-	maxExcerpt = 1 << 10
-	// maxErrorText bounds what error texts quote of the far side.
-	maxErrorText = 400
-)
+// maxExcerpt is what the log keeps of an answer.
+const maxExcerpt = 1 << 10
 
 // Code returns the service's own code of err, such as NoSuchBucket; "" if it
 // answered without one, or not at all.
@@ -125,29 +122,25 @@ func advice(text string) string {
 // or why there is none, without our secrets. Nothing that err was made of can
 // be had from it, but it can be asked what it is.
 func (s *Session) Fail(class destination.Class, what string, err error) error {
-	said := s.scrub(describe(err))
-	f := &failure{text: what + ": " + said[:min(len(said), maxErrorText)], status: Status(err), cause: err}
+	known := s.scrubber(err)
+	said := describe(err)
+	f := &failure{Safe: fault.Safe{Text: what + ": " + fault.Quote(known, said), Cause: err}, status: Status(err)}
 	if f.status != 0 {
-		f.answer = said
+		f.answer = known.Excerpt(strings.ToValidUTF8(said, "?"), maxExcerpt)
 	}
-	fault := &destination.Fault{Class: class, Err: f}
+	classified := &destination.Fault{Class: class, Err: f}
 	if class == destination.Throttled {
-		fault.RetryAfter, _ = retryafter.Parse(Header(err, "Retry-After"), time.Now())
+		classified.RetryAfter, _ = retryafter.Parse(Header(err, "Retry-After"), time.Now())
 	}
-	return fault
+	return classified
 }
 
-// failure has a safe text and hands out no error that it was made of: their
-// texts are not safe.
+// failure is the error inside of all faults of a session.
 type failure struct {
-	text   string
+	fault.Safe
 	status int    // 0: there was no answer
 	answer string // for the receipt
-	cause  error
 }
-
-func (e *failure) Error() string        { return e.text }
-func (e *failure) Is(target error) bool { return errors.Is(e.cause, target) }
 
 // describe words an answer by its status, code and message, and anything else
 // by its innermost cause, without this machine's addresses. It may hold secrets.
@@ -167,27 +160,55 @@ func describe(err error) string {
 		}
 		return text
 	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer in time"
-	case errors.Is(err, context.Canceled):
-		return "the attempt was cancelled"
-	}
-	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op != "dial" {
-		if inner, ok := errors.AsType[*os.SyscallError](e.Err); ok {
-			return e.Op + ": " + inner.Err.Error()
-		}
-		return e.Op + ": " + e.Err.Error()
-	}
 	if e, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
-		return e.Err.Error()
+		err = e.Err
 	}
-	return err.Error()
+	return fault.Describe(err)
 }
 
-// scrub returns an excerpt of text without our secrets: endpoints for debugging,
-// and hostile ones, repeat the request, which carries the session token.
-func (s *Session) scrub(text string) string {
+// hiding is an error with what its text, or the answer that it is about, must not
+// show beside the session's own secrets.
+type hiding struct {
+	error
+	texts []string
+}
+
+func (e *hiding) Unwrap() error { return e.error }
+
+// Hide returns err so that a session's faults do not show texts, such as a link
+// that was sent; nil of nil.
+func Hide(err error, texts ...string) error {
+	if err == nil {
+		return nil
+	}
+	return &hiding{err, texts}
+}
+
+// Answered returns err, which a part of an answer with that metadata tells of, so
+// that faults do not show the signature of the request.
+func Answered(metadata middleware.Metadata, err error) error {
+	if r, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response); ok && r != nil && r.Response != nil && r.Request != nil {
+		return Hide(err, signatureOf(r.Request))
+	}
+	return err
+}
+
+// signatureOf returns the signature of a request: for some minutes it would let
+// whoever reads it make the request again.
+func signatureOf(req *http.Request) string {
+	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
+	return signature
+}
+
+// scrubber knows our secrets: endpoints for debugging, and hostile ones, repeat
+// the request, which carries a signature and the session token.
+func (s *Session) scrubber(err error) *secret.Scrubber {
 	known := append(s.creds.secrets(), s.settings.SecretAccessKey.Reveal(), s.settings.SessionToken.Reveal(), s.settings.ExternalID.Reveal())
-	return secret.NewScrubber(known...).Excerpt(strings.ToValidUTF8(text, "?"), maxExcerpt)
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && e.Response != nil && e.Response.Response != nil && e.Response.Request != nil {
+		known = append(known, signatureOf(e.Response.Request))
+	}
+	for e, ok := errors.AsType[*hiding](err); ok; e, ok = errors.AsType[*hiding](e.error) {
+		known = append(known, e.texts...)
+	}
+	return secret.NewScrubber(known...)
 }

@@ -99,8 +99,8 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := t.via.RoundTrip(req)
-	if err != nil {
-		return nil, err
+	if err != nil { // its text may quote what is no answer
+		return nil, Hide(err, signatureOf(req))
 	}
 	text, broken := parsing.Read(resp.Body)
 	end, err := parsing.Begin(req.Context(), len(text))

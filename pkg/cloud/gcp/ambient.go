@@ -52,7 +52,7 @@ func (m *machine) ask(ctx context.Context, what string) ([]byte, error) {
 	}
 	switch {
 	case x.code == http.StatusNotFound:
-		return nil, destination.Misconfigure(&Error{Status: x.code, text: doing + ": there is none. Attach a service account to this machine, or set credentials"})
+		return nil, destination.Misconfigure(x.transient(doing, "there is none. Attach a service account to this machine, or set credentials"))
 	case x.code != http.StatusOK, x.header.Get("Metadata-Flavor") != "Google":
 		return nil, fmt.Errorf("%w: %w", destination.ErrEngine, x.transient(doing, fmt.Sprintf("answered %d, or is not Google's", x.code)))
 	}
@@ -135,16 +135,16 @@ func (m *machine) signature(ctx context.Context, email string, text []byte) ([]b
 // unsigned classifies a refusal to sign.
 func (x *exchange) unsigned(doing, email string) error {
 	e := x.describe()
-	e.text = fmt.Sprintf("%s: answered %d %s", doing, x.code, http.StatusText(x.code))
+	e.Text = fmt.Sprintf("%s: answered %d %s", doing, x.code, http.StatusText(x.code))
 	if e.Message != "" {
-		e.text += ": " + e.Message
+		e.Text += ": " + e.Message
 	}
 	wait, asked := retryafter.Parse(x.header.Get("Retry-After"), time.Now())
 	switch {
 	case e.throttles(), x.code == http.StatusServiceUnavailable && asked:
 		return destination.Throttle(e, wait)
 	case x.code == http.StatusForbidden, x.code == http.StatusNotFound:
-		e.text += fmt.Sprintf(". Enable the IAM Service Account Credentials API, and grant roles/iam.serviceAccountTokenCreator on %s to itself", email)
+		e.Text += fmt.Sprintf(". Enable the IAM Service Account Credentials API, and grant roles/iam.serviceAccountTokenCreator on %s to itself", email)
 		return destination.Misconfigure(e)
 	case x.code == http.StatusUnauthorized:
 		return destination.Misconfigure(e)

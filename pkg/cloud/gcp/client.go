@@ -13,6 +13,7 @@ import (
 	storage "google.golang.org/api/storage/v1"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 )
 
 // Client speaks to Cloud Storage. Each call is one request: nothing is retried,
@@ -168,7 +169,7 @@ func (c *Client) Require(ctx context.Context, bucket string, permissions ...stri
 	}
 	for _, p := range permissions {
 		if !slices.Contains(allowed, p) {
-			return destination.Misconfigure(&Error{Status: http.StatusForbidden, text: fmt.Sprintf("%s has no %s on gs://%s. Grant %s on the bucket", c.who, p, bucket, roles[p])})
+			return destination.Misconfigure(&Error{Status: http.StatusForbidden, Safe: fault.Safe{Text: fmt.Sprintf("%s has no %s on gs://%s. Grant %s on the bucket", c.who, p, bucket, roles[p])}})
 		}
 	}
 	return nil

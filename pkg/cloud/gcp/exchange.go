@@ -6,10 +6,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
-	"strings"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -93,18 +92,13 @@ func (x *exchange) rewind(req *http.Request) error {
 func (x *exchange) receipt() destination.Receipt {
 	r := destination.Receipt{Code: x.code, Address: x.address}
 	if x.code >= 300 {
-		r.Answer = x.clean(string(x.body), excerptSize)
+		r.Answer = x.scrubber().Excerpt(string(x.body), excerptSize)
 	}
 	return r
 }
 
-// clean takes our secrets out of what the far side says, which may repeat the
-// request, and cuts it.
-func (x *exchange) clean(text string, size int) string {
-	for _, s := range x.secrets {
-		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
-			text = strings.ReplaceAll(text, form, secret.Redacted)
-		}
-	}
-	return text[:min(len(text), size)]
-}
+// scrubber knows what was sent.
+func (x *exchange) scrubber() *secret.Scrubber { return secret.NewScrubber(x.secrets...) }
+
+// quote returns what the far side says for the text of an error.
+func (x *exchange) quote(said string) string { return fault.Quote(x.scrubber(), said) }

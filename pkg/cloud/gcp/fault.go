@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 )
@@ -19,18 +18,12 @@ import (
 // secret. Errors of this package are an Error, alone when they are transient,
 // else inside of a [destination.Fault] that classifies them.
 type Error struct {
+	fault.Safe
 	Status   int    // of the HTTP answer; 0: there was none
 	Reason   string // Google's word for it, such as "forbidden"; "" if it gave none
 	Message  string // Google's explanation
-	text     string
-	cause    error
 	occupied bool
 }
-
-func (e *Error) Error() string { return e.text }
-
-// Is asks the cause, which is never handed out: its text is not safe.
-func (e *Error) Is(target error) bool { return errors.Is(e.cause, target) }
 
 // StatusOf returns the HTTP status that err is about, 0 if it is about none.
 func StatusOf(err error) int {
@@ -83,9 +76,6 @@ func (e *Error) aboutKMS() bool {
 	return e.Status/100 == 4 && strings.Contains(e.Message, "KMS")
 }
 
-// maxMessage bounds what is repeated of Google's explanations.
-const maxMessage = 300
-
 // describe fills in what a JSON answer says of the failure.
 func (x *exchange) describe() *Error {
 	e := &Error{Status: x.code}
@@ -97,11 +87,11 @@ func (x *exchange) describe() *Error {
 		}
 	}
 	if parsing.JSON(x.body, &f) == nil {
-		e.Message = x.clean(oneLine(f.Error.Message), maxMessage)
+		e.Message = x.quote(f.Error.Message)
 		if len(f.Error.Errors) > 0 {
-			e.Reason = word(f.Error.Errors[0].Reason)
+			e.Reason = word(x.quote(f.Error.Errors[0].Reason))
 		} else {
-			e.Reason = word(f.Error.Status)
+			e.Reason = word(x.quote(f.Error.Status))
 		}
 	}
 	return e
@@ -115,25 +105,16 @@ func word(s string) string {
 	return s
 }
 
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
 // refusal classifies an answer that is no success, and says what to do about it.
 // What is the object's or bucket's name for texts, who are the credentials.
 func (x *exchange) refusal(doing, bucket, who string) error {
 	e := x.describe()
-	e.text = fmt.Sprintf("%s: answered %d %s", doing, e.Status, http.StatusText(e.Status))
+	e.Text = fmt.Sprintf("%s: answered %d %s", doing, e.Status, http.StatusText(e.Status))
 	if e.Message != "" {
-		e.text += ": " + e.Message
+		e.Text += ": " + e.Message
 	}
 	advise := func(format string, args ...any) error {
-		e.text += ". " + fmt.Sprintf(format, args...)
+		e.Text += ". " + fmt.Sprintf(format, args...)
 		return destination.Misconfigure(e)
 	}
 	wait, asked := retryafter.Parse(x.header.Get("Retry-After"), time.Now())
@@ -147,7 +128,7 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 	case e.Status == http.StatusUnauthorized:
 		return advise("Google does not take the token of %s: see that the service account exists and is enabled", who)
 	case e.irreplaceable(): // new objects still get through, so the destination is not held
-		e.text += fmt.Sprintf(". Grant roles/storage.objectUser on gs://%s to %s: replacing an object needs it", bucket, who)
+		e.Text += fmt.Sprintf(". Grant roles/storage.objectUser on gs://%s to %s: replacing an object needs it", bucket, who)
 	case e.retained():
 		return destination.Reject(e)
 	case e.Status == http.StatusForbidden:
@@ -161,7 +142,7 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 	case e.Status == http.StatusRequestEntityTooLarge:
 		return destination.Reject(e)
 	case e.Status >= 300 && e.Status <= 399:
-		e.text += ": redirects are not followed"
+		e.Text += ": redirects are not followed"
 	}
 	return e
 }
@@ -174,12 +155,12 @@ func (a *account) refused(x *exchange) error {
 	}
 	e := &Error{Status: x.code}
 	if parsing.JSON(x.body, &f) == nil {
-		e.Reason, e.Message = word(f.Code), x.clean(oneLine(f.About), maxMessage)
+		e.Reason, e.Message = word(x.quote(f.Code)), x.quote(f.About)
 	}
-	e.text = fmt.Sprintf("fetch a token for %s: %s answered %d", a.email, a.tokenURI.Host, x.code)
+	e.Text = fmt.Sprintf("fetch a token for %s: %s answered %d", a.email, a.tokenURI.Host, x.code)
 	for _, s := range []string{e.Reason, e.Message} {
 		if s != "" {
-			e.text += ": " + s
+			e.Text += ": " + s
 		}
 	}
 	wait, asked := retryafter.Parse(x.header.Get("Retry-After"), time.Now())
@@ -187,56 +168,32 @@ func (a *account) refused(x *exchange) error {
 	case x.code == http.StatusTooManyRequests, x.code == http.StatusServiceUnavailable && asked:
 		return destination.Throttle(e, wait)
 	case e.Reason == "invalid_grant":
-		e.text += ". The key or its service account was deleted or disabled, or this machine's clock is wrong: create a new key and set credentials"
+		e.Text += ". The key or its service account was deleted or disabled, or this machine's clock is wrong: create a new key and set credentials"
 		return destination.Misconfigure(e)
 	case x.code == 400, x.code == 401, x.code == 403, x.code == 404:
-		e.text += ". See that credentials is a valid key of a service account"
+		e.Text += ". See that credentials is a valid key of a service account"
 		return destination.Misconfigure(e)
 	}
 	return e
 }
 
-// unreached words a request without an answer. What the guard or this package
-// has classified passes as it is. Everything else is transient, and its text
-// holds neither the URL, which names users, nor this machine's addresses.
+// unreached words a request without an answer. What this package has classified
+// passes as it is, as what the guard has does.
 func (x *exchange) unreached(ctx context.Context, doing string, err error) error {
-	if f, ok := errors.AsType[*destination.Fault](err); ok {
-		return f
-	}
 	if e, ok := errors.AsType[*Error](err); ok {
+		if f, ok := errors.AsType[*destination.Fault](err); ok {
+			return f
+		}
 		return e
 	}
-	text := "no connection"
-	if e, ok := errors.AsType[*net.OpError](err); ok {
-		text = e.Op + ": " + e.Err.Error()
-		if s, ok := errors.AsType[*os.SyscallError](e.Err); ok {
-			text = e.Op + ": " + s.Err.Error()
-		}
-	} else if inner := innermost(err); inner != nil {
-		text = inner.Error()
+	err = fault.Unanswered(ctx, doing, err, x.scrubber())
+	if e, ok := err.(*fault.Safe); ok { //nolint:errorlint // it wraps nothing
+		return &Error{Safe: *e}
 	}
-	switch ctx.Err() {
-	case nil:
-	case context.DeadlineExceeded:
-		text, err = "no answer in time", errors.Join(ctx.Err(), err)
-	default:
-		text, err = "the attempt was cancelled", errors.Join(ctx.Err(), err)
-	}
-	return &Error{text: doing + ": " + x.clean(oneLine(text), maxMessage), cause: err}
-}
-
-// innermost is the error that the others around it, which name URLs, wrap.
-func innermost(err error) error {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err
-		}
-		err = next
-	}
+	return err
 }
 
 // transient is an answer that makes no sense.
 func (x *exchange) transient(doing, text string) error {
-	return &Error{Status: x.code, text: fmt.Sprintf("%s: %s", doing, text)}
+	return &Error{Status: x.code, Safe: fault.Safe{Text: doing + ": " + text}}
 }
