@@ -44,8 +44,8 @@ func TestThrottledWaits(t *testing.T) {
 func TestPanicIsAFailure(t *testing.T) {
 	boom := func() error { panic("hunter2") }
 	for answer, panics := range map[string]func() error{
-		"destination panicked":              boom,
-		"<Error>no</Error>": func() error { return destination.Guard(boom) },
+		"destination panicked": boom,
+		"<Error>no</Error>":    func() error { return destination.Guard(boom) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t)
