@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -126,6 +127,26 @@ func TestContextEndsAfterTheAnswer(t *testing.T) {
 	if a, _ := exchanged(t, cl, post(f.Target, "{}")); a.Requests != 1 || f.conns.Load() != 2 {
 		t.Errorf("%d requests, %d connections", a.Requests, f.conns.Load())
 	}
+}
+
+// TestCutStands: a deadline that is set after ctx has ended undoes no cut.
+func TestCutStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, there := net.Pipe()
+		defer near.Close()
+		defer there.Close()
+		cn := &conn{Conn: near}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, by := range []time.Time{{}, time.Now().Add(time.Second)} {
+			cn.cut()
+			cn.readBy(ctx, by)
+			began := time.Now()
+			if _, err := near.Read(make([]byte, 1)); err == nil || time.Since(began) != 0 {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+		}
+	})
 }
 
 // TestDialFails: the error is the dialler's, and no request was made.

@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -216,9 +217,16 @@ func TestTransportEarlySuccess(t *testing.T) {
 				f := serve(t, secure, func(_ int, p *peer) {
 					r := p.head()
 					p.say("HTTP/1.1 200 OK\r\n%s", answer[:size/2])
+					var rest sync.WaitGroup
+					send := func() { p.say("%s", answer[size/2:]) }
+					if len(answer) > maxEarly {
+						rest.Go(send) // while it reads
+					}
 					b, _ := io.ReadAll(r.Body)
-					whole <- string(b) == text(size)
-					p.say("%s", answer[size/2:])
+					if whole <- string(b) == text(size); len(answer) <= maxEarly {
+						send()
+					}
+					rest.Wait()
 				})
 				// The source waits for the answer, so that it is early for certain.
 				answered := make(chan struct{})
@@ -425,6 +433,23 @@ func TestTransportCloseWhileReading(t *testing.T) {
 			t.Fatalf("%q after %v", got, time.Since(began))
 		}
 	}
+}
+
+// TestTransportCloseTakesNoTime where a reader waits for what does not come.
+func TestTransportCloseTakesNoTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := piped(t, func(_ int, p *peer) { p.request(); p.say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"); p.gone() })
+		resp, err := Transport{cl}.RoundTrip(to(t, somewhere, "GET", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = io.ReadAll(resp.Body) }()
+		synctest.Wait()
+		began := time.Now()
+		if _ = resp.Body.Close(); time.Since(began) != 0 || cl.pool.Idle() != 0 {
+			t.Errorf("it took %v", time.Since(began))
+		}
+	})
 }
 
 // TestTargetOf holds where URLs lead.
