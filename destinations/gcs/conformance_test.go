@@ -162,6 +162,17 @@ func kind(secure bool, change func(*Config)) destinationtest.Kind {
 			{Name: "500 with 1 MiB", Breaks: true},
 			{Name: "hang up", Breaks: true},
 		},
+		Repeat: func(_ testing.TB, far destinationtest.FarSide, as func(...string) string) {
+			far.(*farSide).Google.Break(func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == "/token" {
+					return false
+				}
+				io.Copy(io.Discard, r.Body)
+				_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+				gcptest.Refuse(w, 500, "backendError", as(token))
+				return true
+			})
+		},
 		Stores: func(e *event.Event) (all [][]byte) {
 			catalogue := event.DefaultCatalogue()
 			for p := range catalogue.Payloads(e) {

@@ -31,6 +31,10 @@ func TestConformance(t *testing.T) {
 			{Name: "raises 1644"},
 			{Name: "the operator's store down", Engine: true},
 		},
+		Repeat: func(tb testing.TB, x destinationtest.FarSide, as func(...string) string) {
+			text := strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(as(userPassword))
+			x.(*far).signal(tb, "1644", "'"+text+"'")
+		},
 		Stores: sqltablestest.BodiesOf,
 		Poison: func(tb testing.TB) (destination.Delivery, destination.Class) {
 			return destinationtest.Delivery(tb, 1001, []byte(`{"type":"auth","user":{"user_id":"`+strings.Repeat("x", 37)+`"}}`)), destination.Rejected
@@ -53,9 +57,7 @@ func (f *far) Stored(tb testing.TB) [][]byte { return sqltablestest.Bodies(tb, f
 func (f *far) Break(tb testing.TB, failure destinationtest.Failure) {
 	switch number, raises := strings.CutPrefix(failure.Name, "raises "); {
 	case raises: // with all that a trigger may repeat
-		f.exec(tb, fmt.Sprintf(`CREATE TRIGGER refuse BEFORE INSERT ON terra_other_payloads FOR EACH ROW BEGIN
-			DECLARE said TEXT; SET said = LEFT(CONCAT('no: %s ', NEW.payload_url, REPEAT(' sorry', 1000)), IF(VERSION() LIKE '%%MariaDB%%', 500, 128));
-			SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = %s, MESSAGE_TEXT = said; END`, userPassword, number))
+		f.signal(tb, number, "CONCAT('no: "+userPassword+" ', NEW.payload_url, REPEAT(' sorry', 1000))")
 	case failure.Name == "rights revoked":
 		f.revoke(tb, "INSERT")
 	case failure.Name == "another password":
@@ -66,6 +68,15 @@ func (f *far) Break(tb testing.TB, failure destinationtest.Failure) {
 	default:
 		tb.Fatalf("nobody knows how to show %q", failure.Name)
 	}
+}
+
+// signal makes a trigger refuse rows with as much of what message, an expression,
+// says as the server takes.
+func (f *far) signal(tb testing.TB, number, message string) {
+	tb.Helper()
+	f.exec(tb, fmt.Sprintf(`CREATE TRIGGER refuse BEFORE INSERT ON terra_other_payloads FOR EACH ROW BEGIN
+		DECLARE said TEXT; SET said = LEFT(%s, IF(VERSION() LIKE '%%MariaDB%%', 500, 128));
+		SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = %s, MESSAGE_TEXT = said; END`, message, number))
 }
 
 // Mend implements destinationtest.FarSide.

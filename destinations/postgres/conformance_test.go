@@ -36,6 +36,9 @@ func TestConformance(t *testing.T) {
 			{Name: "raises 57014", Breaks: true},
 			{Name: "the operator's store down", Engine: true},
 		},
+		Repeat: func(tb testing.TB, x destinationtest.FarSide, as func(...string) string) {
+			x.(*far).raise(tb, "P0001", literal(as(rolePassword)))
+		},
 		Stores: sqltablestest.BodiesOf,
 		Poison: func(tb testing.TB) (destination.Delivery, destination.Class) {
 			return destinationtest.Delivery(tb, 1001, []byte(`{"type":"auth","user":{"user_id":"`+strings.Repeat("x", 37)+`"}}`)), destination.Rejected
@@ -59,9 +62,7 @@ func (f *far) Break(tb testing.TB, failure destinationtest.Failure) {
 	role := quoted(f.role)
 	switch code, raises := strings.CutPrefix(failure.Name, "raises "); {
 	case raises: // with all that a trigger may repeat
-		f.exec(tb, fmt.Sprintf(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-			RAISE EXCEPTION USING ERRCODE = '%s', MESSAGE = 'no: %s ' || NEW.payload_url || repeat(' sorry', 1000); END $$`, code, rolePassword),
-			"CREATE TRIGGER refuse BEFORE INSERT ON terra_other_payloads FOR EACH ROW EXECUTE FUNCTION refuse()")
+		f.raise(tb, code, "'no: "+rolePassword+" ' || NEW.payload_url || repeat(' sorry', 1000)")
 	case failure.Name == "rights revoked":
 		for _, t := range tableNames() {
 			f.exec(tb, "REVOKE ALL ON "+t+" FROM "+role)
@@ -80,6 +81,14 @@ func (f *far) Break(tb testing.TB, failure destinationtest.Failure) {
 	default:
 		tb.Fatalf("nobody knows how to show %q", failure.Name)
 	}
+}
+
+// raise makes a trigger refuse rows with what message, an expression, says.
+func (f *far) raise(tb testing.TB, code, message string) {
+	tb.Helper()
+	f.exec(tb, fmt.Sprintf(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		RAISE EXCEPTION USING ERRCODE = '%s', MESSAGE = %s; END $$`, code, message),
+		"CREATE TRIGGER refuse BEFORE INSERT ON terra_other_payloads FOR EACH ROW EXECUTE FUNCTION refuse()")
 }
 
 // Mend implements destinationtest.FarSide.

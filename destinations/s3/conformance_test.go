@@ -49,6 +49,7 @@ func TestConformance(t *testing.T) {
 			Start:       func(tb testing.TB) destinationtest.FarSide { return startStrict(tb, byID) },
 			Secrets:     []string{strictaws.SecretKey},
 			Failures:    strictFailures(),
+			Repeat:      repeat,
 			Stores:      bodiesOf,
 			Connections: 1,
 			Requests:    func(_ testing.TB, far destinationtest.FarSide) int { return far.(*strict).Requests("PutObject") },
@@ -66,6 +67,7 @@ func TestConformance(t *testing.T) {
 			},
 			Secrets:    []string{strictaws.SecretKey, testExternalID, "session-secret-", "session-token-"},
 			Failures:   strictFailures(),
+			Repeat:     repeat,
 			Stores:     bodiesOf,
 			Checks:     true,
 			Explains:   true,
@@ -169,6 +171,10 @@ func (s *strict) Break(tb testing.TB, f destinationtest.Failure) {
 		}
 	}
 	tb.Fatalf("nobody knows how to show %q", f.Name)
+}
+
+func repeat(_ testing.TB, far destinationtest.FarSide, as func(...string) string) {
+	far.(*strict).Fail("PutObject", strictaws.Fault{Status: 500, Code: "InternalError", Repeat: as})
 }
 
 func (s *strict) Mend(testing.TB) { s.Server.Mend() }

@@ -52,6 +52,9 @@ func kind(start func(testing.TB) destinationtest.FarSide) destinationtest.Kind {
 			{Name: "an answer about nothing"},
 			{Name: "a broken connection", Breaks: true},
 		},
+		Repeat: func(_ testing.TB, x destinationtest.FarSide, as func(...string) string) {
+			x.(*far).Fail("SendMessageBatch", strictaws.Fault{Status: 500, Code: "InternalError", Repeat: as})
+		},
 		Poison: func(tb testing.TB) (destination.Delivery, destination.Class) {
 			return healthcheck(tb, 1001, 1<<20), destination.Rejected
 		},

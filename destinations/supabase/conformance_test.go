@@ -1,8 +1,10 @@
 package supabase
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +43,15 @@ func TestConformance(t *testing.T) {
 			{Name: "raises 23503"},
 			{Name: "raises 40001"},
 			{Name: "raises P0001"},
+		},
+		Repeat: func(_ testing.TB, x destinationtest.FarSide, as func(...string) string) {
+			x.(*far).p.Fault(func(w http.ResponseWriter, r *http.Request) bool {
+				_, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+				body, _ := json.Marshal(map[string]string{"message": as(key)})
+				w.WriteHeader(http.StatusInternalServerError)
+				_, _ = w.Write(body)
+				return true
+			})
 		},
 		Stores: sqltablestest.BodiesOf,
 		Poison: func(tb testing.TB) (destination.Delivery, destination.Class) {

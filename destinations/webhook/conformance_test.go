@@ -67,6 +67,12 @@ func kind(secure bool, config func(*Config)) destinationtest.Kind {
 			{Name: "garbage with an echo", Breaks: true},
 			{Name: "hang up", Breaks: true},
 		},
+		Repeat: func(_ testing.TB, far destinationtest.FarSide, as func(...string) string) {
+			r := far.(*receiver)
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.repeat = as
+		},
 		Requests:    func(tb testing.TB, far destinationtest.FarSide) int { return far.(*receiver).count(tb) },
 		Connections: 1,
 		Checks:      true, Connects: true,

@@ -40,6 +40,7 @@ type receiver struct {
 
 	mu       sync.Mutex
 	broken   string
+	repeat   func(credentials ...string) string // nil: it does not
 	got      map[string][]byte
 	requests []*http.Request
 	bodies   [][]byte
@@ -72,11 +73,16 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	r.requests = append(r.requests, req)
 	r.bodies = append(r.bodies, body)
-	broken := r.broken
-	if err == nil && broken == "" {
+	broken, repeat := r.broken, r.repeat
+	if err == nil && broken == "" && repeat == nil {
 		r.got[req.Header.Get("x-terra-trace-id")] = body
 	}
 	r.mu.Unlock()
+	if repeat != nil {
+		w.WriteHeader(500)
+		io.WriteString(w, repeat(credentialsOf(req)...))
+		return
+	}
 	switch broken {
 	case "":
 		io.WriteString(w, "ok")
@@ -115,6 +121,21 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
+// credentialsOf returns all of a request that a receiver should not repeat.
+func credentialsOf(req *http.Request) []string {
+	_, credentials, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	all := []string{req.Header.Get("X-Custom"), req.Header.Get("Authorization"), credentials, req.URL.Query().Get("token"), req.URL.RawQuery}
+	if _, password, ok := req.BasicAuth(); ok {
+		all = append(all, password)
+	}
+	for _, f := range strings.FieldsFunc(req.Header.Get("x-terra-signature")+" "+req.Header.Get("webhook-signature"), func(r rune) bool { return r == ',' || r == ' ' }) {
+		if s := strings.TrimPrefix(f, "v1="); len(s) > 20 {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 func codeOf(broken string) (code int) {
 	fmt.Sscan(broken, &code)
 	return code
@@ -141,7 +162,12 @@ func (r *receiver) set(broken string) {
 }
 
 func (r *receiver) Break(_ testing.TB, f destinationtest.Failure) { r.set(f.Name) }
-func (r *receiver) Mend(testing.TB)                               { r.set("") }
+func (r *receiver) Mend(testing.TB) {
+	r.set("")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.repeat = nil
+}
 
 func (r *receiver) Stored(testing.TB) (all [][]byte) {
 	r.mu.Lock()

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // call is one request with who made it. It is the http.ResponseWriter too and
@@ -109,7 +110,7 @@ func refusal(err error) *ingest.Refusal {
 		return refuse(400, "invalid_cursor", "the cursor was not made by this list")
 	case errors.Is(err, store.ErrConflict):
 		return refuse(409, "conflict", "the change does not apply to the state it is in")
-	case errors.Is(err, payload.ErrNoPayload):
+	case errors.Is(err, event.ErrNoPayload):
 		return notFound("there is no such payload")
 	case errors.Is(err, payload.ErrGone):
 		return notFound("the payload is gone: it is older than retention.payloads")

@@ -41,7 +41,7 @@ func (a *API) linkPayload(c *call) error {
 		}
 		ttl = time.Duration(*req.TTL) * time.Second
 	}
-	id, err := payload.ParseID(c.r.PathValue("id"))
+	id, err := event.ParsePayloadID(c.r.PathValue("id"))
 	if err != nil {
 		return notFound("there is no such payload: its id is that of an event, or {event id}-{index} of one of its items, with -item after it as content: item stores it")
 	}
@@ -60,7 +60,7 @@ func (a *API) linkPayload(c *call) error {
 }
 
 // provide makes sure that a payload is in the store and returns whose it is.
-func (a *API) provide(c *call, id payload.ID, developer string) (string, error) {
+func (a *API) provide(c *call, id event.PayloadID, developer string) (string, error) {
 	record, err := a.Store.EventRecord(c.r.Context(), id.Event)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -86,7 +86,7 @@ func (a *API) provide(c *call, id payload.ID, developer string) (string, error) 
 
 // find looks for a payload whose event has no body any more: payloads may live
 // for ever.
-func (a *API) find(c *call, id payload.ID, developer string) (string, error) {
+func (a *API) find(c *call, id event.PayloadID, developer string) (string, error) {
 	if developer == "" && len(c.who.developers) == 1 {
 		developer = c.who.developers[0]
 	}
@@ -105,7 +105,7 @@ func (a *API) find(c *call, id payload.ID, developer string) (string, error) {
 
 // putPayload puts the payload id of an event that has its body; false when the
 // event has no such payload, or no body after all.
-func (a *API) putPayload(c *call, record *store.EventRecord, id payload.ID) (bool, error) {
+func (a *API) putPayload(c *call, record *store.EventRecord, id event.PayloadID) (bool, error) {
 	held, err := a.memory.take(c.r.Context(), min(int64(record.Size), a.memory.large.size))
 	if err != nil {
 		return false, err
@@ -125,7 +125,7 @@ func (a *API) putPayload(c *call, record *store.EventRecord, id payload.ID) (boo
 	return true, a.Payloads.Put(c.r.Context(), e.Developer, p)
 }
 
-func (a *API) payloadOf(e *event.Event, id payload.ID) (event.Payload, bool) {
+func (a *API) payloadOf(e *event.Event, id event.PayloadID) (event.Payload, bool) {
 	if id.Item {
 		id.Item = false
 		p, ok := a.payloadOf(e, id)

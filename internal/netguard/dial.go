@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"syscall"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 )
 
 // dialTimeout bounds one DialContext, look-up included. It is needed besides the
@@ -108,10 +108,7 @@ func dialFailure(to string, bound bool, err error) error {
 	if e, ok := errors.AsType[*net.OpError](err); ok {
 		why = e.Err
 	}
-	if e, ok := errors.AsType[*os.SyscallError](why); ok {
-		why = e.Err
-	}
-	text := fmt.Sprintf("connect to %s: %v", to, why)
+	text := "connect to " + to + ": " + fault.Describe(why)
 	switch no, _ := errors.AsType[syscall.Errno](err); {
 	case no == syscall.EMFILE, no == syscall.ENFILE, no == syscall.ENOBUFS, bound && no == syscall.EADDRNOTAVAIL:
 		return fmt.Errorf("%s: %w", text, destination.ErrEngine)

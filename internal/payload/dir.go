@@ -1,3 +1,7 @@
+// Package payload is the operator's payload store: what destinations link to
+// instead of carrying it. The embedded store keeps files and serves them behind
+// signed links; buckets of a cloud are wrapped, so that their faults are the
+// operator's and show.
 package payload
 
 import (
@@ -74,7 +78,7 @@ func (d *Dir) Close() error { return d.root.Close() }
 
 // Put stores p: when it returns nil, p survives a power failure.
 func (d *Dir) Put(ctx context.Context, developer string, p event.Payload) error {
-	k, err := keyOf(developer, p.ID)
+	k, err := event.PayloadKeyOf(developer, p.ID)
 	if err != nil {
 		return err
 	}
@@ -97,7 +101,7 @@ func (d *Dir) Put(ctx context.Context, developer string, p event.Payload) error 
 		}
 	}
 	// Also where it was there already: whoever put it may not have come so far.
-	if err := d.sync(k.folder()); err != nil {
+	if err := d.sync(k.Folder()); err != nil {
 		return fmt.Errorf("write payload %s: %w", p.ID, err)
 	}
 	return nil
@@ -105,7 +109,7 @@ func (d *Dir) Put(ctx context.Context, developer string, p event.Payload) error 
 
 // Has tells whether a payload is there.
 func (d *Dir) Has(_ context.Context, developer, id string) (bool, error) {
-	k, err := keyOf(developer, id)
+	k, err := event.PayloadKeyOf(developer, id)
 	if err != nil {
 		return false, err
 	}
@@ -122,7 +126,7 @@ func (d *Dir) Has(_ context.Context, developer, id string) (bool, error) {
 }
 
 // write makes the file under another name first: a name always has a whole file.
-func (d *Dir) write(k key, body []byte) (err error) {
+func (d *Dir) write(k event.PayloadKey, body []byte) (err error) {
 	name := temporary + "/" + rand.Text()
 	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -145,19 +149,19 @@ func (d *Dir) write(k key, body []byte) (err error) {
 
 // folder makes the folder of k. That its own entry is on disk is made sure once
 // in the life of the process.
-func (d *Dir) folder(k key) error {
+func (d *Dir) folder(k event.PayloadKey) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.durable[k.folder()] {
+	if d.durable[k.Folder()] {
 		return nil
 	}
-	if err := d.root.MkdirAll(k.folder(), 0o700); err != nil {
+	if err := d.root.MkdirAll(k.Folder(), 0o700); err != nil {
 		return fmt.Errorf("make a folder of the payload store: %w", err)
 	}
-	if err := errors.Join(d.sync("."), d.sync(dayName(k.day))); err != nil {
+	if err := errors.Join(d.sync("."), d.sync(k.Day.Date())); err != nil {
 		return fmt.Errorf("make a folder of the payload store: %w", err)
 	}
-	d.durable[k.folder()] = true
+	d.durable[k.Folder()] = true
 	return nil
 }
 

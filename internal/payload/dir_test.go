@@ -49,7 +49,7 @@ func openDir(t testing.TB, path string) *Dir {
 
 // some returns a payload of an event accepted at t.
 func some(at time.Time, index int, body string) event.Payload {
-	id := ID{event.NewID(at, 0, uint64(len(body))), index, false}
+	id := event.PayloadID{Event: event.NewID(at, 0, uint64(len(body))), Index: index}
 	return event.Payload{ID: id.String(), Body: []byte(body)}
 }
 
@@ -62,7 +62,7 @@ func put(t testing.TB, d *Dir, developer string, p event.Payload) {
 
 func pathOf(t testing.TB, d *Dir, developer string, p event.Payload) string {
 	t.Helper()
-	k, err := keyOf(developer, p.ID)
+	k, err := event.PayloadKeyOf(developer, p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestPutFailsWholeAndLeavesNothing(t *testing.T) {
 		want  error
 	}{
 		"a file in the place of the day": {func(t *testing.T, d *Dir) {
-			touch(t, filepath.Join(d.path, time.Now().UTC().Format(dayFormat)))
+			touch(t, filepath.Join(d.path, time.Now().UTC().Format(time.DateOnly)))
 		}, syscall.ENOTDIR},
 		"the folder is gone": {func(t *testing.T, d *Dir) {
 			if err := os.RemoveAll(d.path); err != nil {
@@ -199,7 +199,7 @@ func touch(t *testing.T, path string) {
 func TestPutThatFailsHalfwayIsNotThere(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	p := some(time.Now(), -1, "body")
-	k, err := keyOf("acme", p.ID)
+	k, err := event.PayloadKeyOf("acme", p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestRetainRemovesWholeDaysInSteps(t *testing.T) {
 	const keep = 10 * 24 * time.Hour
 	day := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
 	for i := range removeRun + 5 {
-		k, err := keyOf("acme", some(day.Add(time.Hour), i, "x").ID)
+		k, err := event.PayloadKeyOf("acme", some(day.Add(time.Hour), i, "x").ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // Prefix is the path below which the daemon serves payloads.
@@ -33,7 +34,7 @@ var signatures = base64.RawURLEncoding.Strict()
 
 // Link returns a signed link. It needs no disk.
 func (d *Dir) Link(_ context.Context, developer, id string, ttl time.Duration) (destination.Link, error) {
-	k, err := keyOf(developer, id)
+	k, err := event.PayloadKeyOf(developer, id)
 	if err != nil {
 		return destination.Link{}, err
 	}
@@ -55,21 +56,21 @@ var (
 )
 
 // verify returns what a link names, if it may be given away.
-func (d *Dir) verify(r *http.Request, now time.Time) (key, error) {
+func (d *Dir) verify(r *http.Request, now time.Time) (event.PayloadKey, error) {
 	path, ok := strings.CutPrefix(r.URL.Path, Prefix)
-	k, good := parseKey(path)
+	k, good := event.ParsePayloadKey(path)
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if !ok || !good || err != nil || len(query) != 2 || len(query[expiresName]) != 1 || len(query[signName]) != 1 {
-		return key{}, errInvalid
+		return event.PayloadKey{}, errInvalid
 	}
 	at := query[expiresName][0]
 	signature, err := signatures.DecodeString(query[signName][0])
 	if err != nil || !d.keys.Load().Verify(linkLabel, signed(path, at), signature) {
-		return key{}, errInvalid
+		return event.PayloadKey{}, errInvalid
 	}
 	seconds, err := strconv.ParseInt(at, 10, 64)
 	if err != nil || now.Unix() > seconds {
-		return key{}, errExpired
+		return event.PayloadKey{}, errExpired
 	}
 	return k, nil
 }

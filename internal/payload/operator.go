@@ -74,7 +74,7 @@ func (o *Operator) SetRetention(keep time.Duration) { o.retention.Store(int64(ke
 
 // Put stores p.
 func (o *Operator) Put(ctx context.Context, developer string, p event.Payload) error {
-	if _, err := keyOf(developer, p.ID); err != nil {
+	if _, err := event.PayloadKeyOf(developer, p.ID); err != nil {
 		return err // which says nothing of the store
 	}
 	began := time.Now()
@@ -85,13 +85,13 @@ func (o *Operator) Put(ctx context.Context, developer string, p event.Payload) e
 
 // Link links to a payload for ttl, at most [MaxTTL], or for as long as it lives.
 func (o *Operator) Link(ctx context.Context, developer, id string, ttl time.Duration) (destination.Link, error) {
-	k, err := keyOf(developer, id)
+	k, err := event.PayloadKeyOf(developer, id)
 	if err != nil {
 		return destination.Link{}, err
 	}
 	began := time.Now()
 	if keep := time.Duration(o.retention.Load()); keep > 0 {
-		ttl = min(ttl, end(k.day, keep).Sub(began))
+		ttl = min(ttl, end(k.Day, keep).Sub(began))
 	}
 	if ttl = min(ttl, MaxTTL); ttl < time.Second {
 		return destination.Link{}, fmt.Errorf("link to payload %s: %w", id, ErrGone)
@@ -103,7 +103,7 @@ func (o *Operator) Link(ctx context.Context, developer, id string, ttl time.Dura
 // Has tells whether a payload is there. Its error wraps [errors.ErrUnsupported]
 // where the store cannot tell.
 func (o *Operator) Has(ctx context.Context, developer, id string) (bool, error) {
-	if _, err := keyOf(developer, id); err != nil {
+	if _, err := event.PayloadKeyOf(developer, id); err != nil {
 		return false, err
 	}
 	finder, ok := o.store.(Finder)

@@ -15,6 +15,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
+const eventID = "019f1c2e-8c00-7000-8000-0123456789ab"
+
 // linker makes links to a server of the test.
 type linker struct {
 	url  string

@@ -23,7 +23,7 @@ func (d *Dir) Retain(ctx context.Context, now time.Time, keep time.Duration) (re
 		return 0, fmt.Errorf("list the payload store: %w", err)
 	}
 	for _, e := range days {
-		day, ok := dayOf(e.Name())
+		day, ok := event.ParseDate(e.Name())
 		if !ok || !e.IsDir() || end(day, keep).After(now) {
 			continue
 		}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 const (
@@ -51,14 +53,14 @@ func (d *Dir) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Not every writer has deadlines (a test's recorder has none).
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(grace + time.Duration(float64(info.Size())/minSpeed*float64(time.Second))))
 	h.Set("Content-Type", "application/json")
-	h.Set("ETag", `"`+k.id.String()+`"`) // keys are immutable: what it names never changes
+	h.Set("ETag", `"`+k.ID.String()+`"`) // keys are immutable: what it names never changes
 	http.ServeContent(&answer{ResponseWriter: w}, r, "", info.ModTime(), f)
 }
 
 // open opens the file of k and follows no symbolic link: [os.Root] follows
 // those that stay within it.
-func (d *Dir) open(k key) (*os.File, fs.FileInfo, error) {
-	for _, folder := range []string{dayName(k.day), k.folder()} {
+func (d *Dir) open(k event.PayloadKey) (*os.File, fs.FileInfo, error) {
+	for _, folder := range []string{k.Day.Date(), k.Folder()} {
 		info, err := d.root.Lstat(folder)
 		if err != nil {
 			return nil, nil, err

@@ -70,7 +70,7 @@ func TestLinkIsServedWithRangesAndConditions(t *testing.T) {
 	p := some(time.Now(), 7, `{"type":"sleep","data":[{}]}`)
 	put(t, d, "acme", p)
 	link := linked(t, d, "acme", p, time.Hour)
-	if !strings.HasPrefix(link, "https://events.example/payloads/"+time.Now().UTC().Format(dayFormat)+"/acme/"+p.ID+".json?") {
+	if !strings.HasPrefix(link, "https://events.example/payloads/"+time.Now().UTC().Format(time.DateOnly)+"/acme/"+p.ID+".json?") {
 		t.Errorf("link %s", link)
 	}
 	res := ask(d, "GET", link)
@@ -121,7 +121,7 @@ func TestTamperedLinksShowNothing(t *testing.T) {
 	}
 	q := u.Query()
 	at, signature := q.Get("expires"), q.Get("signature")
-	base := "/payloads/" + now.UTC().Format(dayFormat)
+	base := "/payloads/" + now.UTC().Format(time.DateOnly)
 	later := strconv.FormatInt(now.Add(2*time.Hour).Unix(), 10)
 	for name, target := range map[string]string{
 		"another payload":       strings.Replace(link, p.ID, other.ID, 1),
@@ -145,8 +145,8 @@ func TestTamperedLinksShowNothing(t *testing.T) {
 		"no prefix":             strings.Replace(link, "/payloads/", "/", 1),
 		"a line's end in it":    strings.Replace(link, ".json", ".json%0a1", 1),
 		"the signature's case":  strings.Replace(link, signature, strings.ToUpper(signature), 1),
-		"the temporary folder":  strings.Replace(link, now.UTC().Format(dayFormat), "tmp", 1),
-		"the day of before":     strings.Replace(link, now.UTC().Format(dayFormat), now.AddDate(0, 0, -1).UTC().Format(dayFormat), 1),
+		"the temporary folder":  strings.Replace(link, now.UTC().Format(time.DateOnly), "tmp", 1),
+		"the day of before":     strings.Replace(link, now.UTC().Format(time.DateOnly), now.AddDate(0, 0, -1).UTC().Format(time.DateOnly), 1),
 		"something of no event": strings.Replace(link, p.ID, "index", 1),
 	} {
 		refused(t, name, ask(d, "GET", target), 403, "invalid_link")
@@ -224,7 +224,7 @@ func TestSymbolicLinksAreNotFollowed(t *testing.T) {
 	now := time.Now()
 	p := some(now, -1, "secret")
 	put(t, d, "acme", p)
-	day := filepath.Join(d.path, now.UTC().Format(dayFormat))
+	day := filepath.Join(d.path, now.UTC().Format(time.DateOnly))
 	outside := filepath.Join(t.TempDir(), "outside")
 	touch(t, outside)
 	q, r := some(now, 1, "x"), some(now, 2, "x")

@@ -1,9 +1,6 @@
 package event
 
-import (
-	"iter"
-	"strconv"
-)
+import "iter"
 
 // Payload is what object storage holds of an event: all of it or one item.
 type Payload struct {
@@ -133,7 +130,6 @@ func (s *scanner) itemsOf(data value) items {
 
 // split yields a payload for each item.
 func (s *scanner) split(e *Event, t *dataType, yield func(Payload) bool) {
-	id := e.ID.String()
 	head, tail := e.Body[:s.items.start], e.Body[s.items.end:]
 	found := make([]value, t.item.slots)
 	s.i = s.items.start
@@ -142,8 +138,8 @@ func (s *scanner) split(e *Event, t *dataType, yield func(Payload) bool) {
 			s.element(false)
 			s.space()
 		}
-		itemID := id + "-" + strconv.Itoa(i)
-		p := Payload{ID: itemID, Index: i, Identity: itemID}
+		id := PayloadID{Event: e.ID, Index: i}.String()
+		p := Payload{ID: id, Index: i, Identity: id}
 		start := s.i
 		if !s.describe(&p, t, found) {
 			return // cannot be: s has been over it

@@ -164,28 +164,13 @@ func (b *Bucket) Link(ctx context.Context, developer, id string, ttl time.Durati
 	return destination.Link{URL: signed.URL, Expires: now.Add(life)}, nil
 }
 
-// key is where a payload lies. It may hold nothing that leads elsewhere.
+// key is where a payload lies.
 func (b *Bucket) key(developer, id string) (string, error) {
-	e, rest, err := splitPayloadID(id)
+	k, err := event.PayloadKeyOf(developer, id)
 	if err != nil {
 		return "", err
 	}
-	if developer == "" || developer == "." || developer == ".." || strings.ContainsAny(developer, "/\\%") {
-		return "", fmt.Errorf("developer %q cannot be part of a key", developer)
-	}
-	return b.prefix + e.Day().Start().Format(time.DateOnly) + "/" + developer + "/" + e.String() + rest + ".json", nil
-}
-
-var indexForm = regexp.MustCompile(`^-\d{1,10}$`)
-
-func splitPayloadID(id string) (event.ID, string, error) {
-	e, err := event.ParseID(id[:min(36, len(id))])
-	rest := id[min(36, len(id)):]
-	index := strings.TrimSuffix(rest, event.ItemSuffix)
-	if err != nil || index != "" && !indexForm.MatchString(index) {
-		return event.ID{}, "", fmt.Errorf("%q is not the id of a payload: want an event's id, and -{index} of one item of several, and %s where it is the item alone", id, event.ItemSuffix)
-	}
-	return e, rest, nil
+	return b.prefix + k.String(), nil
 }
 
 func ptr[T any](v T) *T { return &v }

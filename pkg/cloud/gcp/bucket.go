@@ -41,9 +41,6 @@ func (s BucketSettings) Validate() error {
 var (
 	prefix = regexp.MustCompile(`^[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,99}(/[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,99}){0,5}$`)
 	kmsKey = regexp.MustCompile(`^projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+$`)
-	// owner is the engine's rule for the ids of developers.
-	owner = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-	index = regexp.MustCompile(`^(-[0-9]{1,9})?$`)
 )
 
 // ValidateKMSKey refuses what cannot name a key of Cloud KMS; "" is none.
@@ -102,17 +99,13 @@ func (b *Bucket) Link(ctx context.Context, developer, id string, ttl time.Durati
 	return b.client.Link(ctx, b.bucket, name, ttl)
 }
 
-// name is the key of a payload. The day is read from the event's id, so that
-// it never changes.
+// name is where a payload lies.
 func (b *Bucket) name(developer, id string) (string, error) {
-	if len(id) < 36 || !index.MatchString(strings.TrimSuffix(id[36:], event.ItemSuffix)) || !owner.MatchString(developer) {
-		return "", fmt.Errorf("%.100q of %.100q is not the id of a payload and its developer", id, developer)
-	}
-	e, err := event.ParseID(id[:36])
+	k, err := event.PayloadKeyOf(developer, id)
 	if err != nil {
-		return "", fmt.Errorf("the payload's id: %w", err)
+		return "", err
 	}
-	return b.prefix + e.Time().Format("2006-01-02") + "/" + developer + "/" + id + ".json", nil
+	return b.prefix + k.String(), nil
 }
 
 // String says which bucket it is, and GoString keeps credentials out of %#v.

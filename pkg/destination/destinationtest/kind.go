@@ -32,6 +32,11 @@ type Kind struct {
 	// the credentials that came with the request.
 	Failures []Failure
 
+	// Repeat makes the far side refuse whatever comes, until Mend, with a text that
+	// as makes of the credentials that came with a request or that it knows anyhow;
+	// nil: it cannot say anything.
+	Repeat func(tb testing.TB, far FarSide, as func(credentials ...string) string)
+
 	// Stores returns the bodies that the far side holds of an event, in any
 	// order; nil: its exact body, once.
 	Stores func(*event.Event) [][]byte
@@ -140,6 +145,7 @@ func cases(k Kind) []testCase {
 		add(k.Batches, "BatchFailsWhole/"+f.Name, func(b *bench) { batchFailsWhole(b, f) })
 		add(k.Checks && !k.Connects && f.Class == destination.Misconfigured, "CheckFinds/"+f.Name, func(b *bench) { checkFinds(b, f) })
 	}
+	add(k.Repeat != nil, "HidesEveryForm", hidesEveryForm)
 	add(!k.Duplicates, "StoresARepeatOnce", storesARepeatOnce)
 	add(k.Connections > 0, "ReusesConnections", reusesConnections)
 	add(k.Poison != nil, "PoisonFailsAlone", poisonFailsAlone)

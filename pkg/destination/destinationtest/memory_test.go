@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
 const password = "hunter2-and-more"
@@ -40,6 +41,11 @@ func memoryKind(flaw string) Kind {
 			{Name: "echo", Class: destination.Transient},
 			{Name: "chatty", Class: destination.Transient},
 		},
+		Repeat: func(_ testing.TB, far FarSide, as func(...string) string) {
+			m := far.(*memory)
+			m.set("repeat")
+			m.repeat = as
+		},
 		Poison: func(tb testing.TB) (destination.Delivery, destination.Class) {
 			return Delivery(tb, 1000, []byte(`{"type":"poison"}`)), destination.Rejected
 		},
@@ -55,6 +61,7 @@ type memory struct {
 
 	mu       sync.Mutex
 	broken   string
+	repeat   func(credentials ...string) string
 	got      map[string][]byte
 	extra    [][]byte
 	requests int
@@ -103,6 +110,9 @@ func (m *memory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case m.broken == "echo":
 		w.WriteHeader(http.StatusInternalServerError)
 		r.Header.Write(w)
+	case m.broken == "repeat":
+		w.WriteHeader(http.StatusInternalServerError)
+		io.WriteString(w, m.repeat(r.Header.Get("Authorization")))
 	case m.broken == "chatty":
 		w.WriteHeader(http.StatusInternalServerError)
 		io.WriteString(w, strings.Repeat("x", 5000))
@@ -212,8 +222,14 @@ func (p *place) post(ctx context.Context, items []item) (destination.Receipt, []
 	var refused []int
 	json.Unmarshal(answer, &refused)
 	text := string(answer)
-	if p.flaw != "secret in the receipt" {
-		text = strings.ReplaceAll(text, password, "")
+	switch p.flaw {
+	case "secret in the receipt":
+	case "knows its secret as it is":
+		text = strings.ReplaceAll(text, password, secret.Redacted)
+	case "says nothing of answers":
+		text = ""
+	default:
+		text = secret.NewScrubber(password).Excerpt(text, len(text))
 	}
 	if p.flaw != "answers without end" {
 		text = text[:min(len(text), 1<<10)]

@@ -29,6 +29,8 @@ func TestEveryCaseCanFail(t *testing.T) {
 		{"secret in errors", "HidesSecrets"},
 		{"secret in a cause", "HidesSecrets"},
 		{"secret in a dump", "HidesSecrets"},
+		{"knows its secret as it is", "HidesEveryForm"},
+		{"says nothing of answers", "HidesEveryForm"},
 		{"secret in network errors", "UnreachableIsTransient"},
 		{"secret in network errors", "HonoursDeadline"},
 		{"unreachable is misconfigured", "UnreachableIsTransient"},
@@ -112,7 +114,7 @@ func TestEveryCaseCanFail(t *testing.T) {
 func TestOnlyWhatTheFarSideCanShowIsListed(t *testing.T) {
 	bare := cases(Kind{Duplicates: true})
 	for _, c := range bare {
-		for _, optional := range []string{"Batch", "Check", "Explain", "Poison", "Reuses", "Repeat", "Payload", "NeverRetries", "/"} {
+		for _, optional := range []string{"Batch", "Check", "Explain", "Poison", "Reuses", "Repeat", "Payload", "EveryForm", "NeverRetries", "/"} {
 			if strings.Contains(c.name, optional) {
 				t.Errorf("%s is listed for a kind that declares nothing", c.name)
 			}

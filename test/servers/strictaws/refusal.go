@@ -80,7 +80,20 @@ func (c *call) fail(service string, f *Fault) {
 	if f.Echo {
 		text = strings.Join([]string{text, c.r.Header.Get("Authorization"), c.r.Header.Get("X-Amz-Security-Token"), c.who.key, c.who.secret, string(c.body)}, "\n")
 	}
+	if f.Repeat != nil {
+		text = f.Repeat(c.credentials()...)
+	}
 	c.refuse(service, &refusal{f.Status, f.Code, f.Type, text})
+}
+
+// credentials are what nobody may see of a request, or know of who made it.
+func (c *call) credentials() []string {
+	_, signature, _ := strings.Cut(c.r.Header.Get("Authorization"), "Signature=")
+	all := []string{signature, c.who.secret}
+	if token := c.r.Header.Get("X-Amz-Security-Token"); token != "" {
+		all = append(all, token)
+	}
+	return all
 }
 
 func writeXML(w http.ResponseWriter, v any) {

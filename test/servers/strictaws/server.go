@@ -80,10 +80,12 @@ type Fault struct {
 	Header  http.Header
 	Raw     string // the whole body, instead of what the service would write
 	Echo    bool   // repeats the request's credentials in the message
-	Hangs   bool   // answers nothing until the client has gone
-	Breaks  bool   // closes the connection instead of answering
-	Done    bool   // does the work first, so that only the answer is lost
-	Times   int    // how many requests it lasts; 0: until Mend
+	// Repeat makes the message of the credentials of the request; nil: Message is it.
+	Repeat func(credentials ...string) string
+	Hangs  bool // answers nothing until the client has gone
+	Breaks bool // closes the connection instead of answering
+	Done   bool // does the work first, so that only the answer is lost
+	Times  int  // how many requests it lasts; 0: until Mend
 }
 
 // Server is one running server.
