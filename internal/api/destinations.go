@@ -101,7 +101,7 @@ const maxReason = 500
 
 func (a *API) pause(c *call) error {
 	var req pauseRequest
-	if err := c.decode(&req); err != nil {
+	if err := a.decode(c, &req); err != nil {
 		return err
 	}
 	if len(req.Reason) > maxReason {
@@ -119,7 +119,7 @@ func (a *API) pause(c *call) error {
 }
 
 func (a *API) resume(c *call) error {
-	if err := c.decode(&struct{}{}); err != nil {
+	if err := a.decode(c, &struct{}{}); err != nil {
 		return err
 	}
 	d, err := a.destinationOf(c)
@@ -134,7 +134,7 @@ func (a *API) resume(c *call) error {
 }
 
 func (a *API) rebind(c *call) error {
-	if err := c.decode(&struct{}{}); err != nil {
+	if err := a.decode(c, &struct{}{}); err != nil {
 		return err
 	}
 	d, err := a.destinationOf(c)

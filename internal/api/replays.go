@@ -53,7 +53,7 @@ func (r *replayRequest) filter() (f replay.Filter, err error) {
 
 func (a *API) createReplay(c *call) error {
 	var r replayRequest
-	if err := c.decode(&r); err != nil {
+	if err := a.decode(c, &r); err != nil {
 		return err
 	}
 	rate := float64(replay.DefaultRate)

@@ -24,6 +24,9 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
+// MaxOpenFiles is how many files a store keeps open at a time.
+const MaxOpenFiles = 1000
+
 // Options of a store. The zero value is a store on the local disk without a reserve.
 type Options struct {
 	FS         vfs.FS                 // nil: vfs.Default
@@ -190,7 +193,7 @@ func (s *Store) openDB() (*pebble.DB, error) {
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       100,
 		LBaseMaxBytes:               64 << 20,
-		MaxOpenFiles:                1000,
+		MaxOpenFiles:                MaxOpenFiles,
 		Logger:                      &pebbleLog{s},
 		EventListener:               s.listener(),
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
