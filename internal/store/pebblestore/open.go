@@ -114,6 +114,11 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 			s.lock.Close()
 		}
 	}()
+	if o.FS == vfs.Default && !o.ReadOnly {
+		if err := closeToOthers(dir); err != nil {
+			return nil, fmt.Errorf("open store %s: %w", dir, err)
+		}
+	}
 	damaged, proven, err := s.checkLogs()
 	if err != nil {
 		return nil, err
