@@ -96,16 +96,18 @@ func TestHoldsGiveEverythingBack(t *testing.T) {
 // X8: 200 uploads of one token, a byte a second, kept everybody else out.
 func TestSlowUploadsOfOneTokenAreNobodyElsesAffair(t *testing.T) {
 	r := newRig(t, setup{tokens: []Token{token("noisy", "ingest", "initech"), token("other", "ingest", "acme")}, maxBody: 32 << 20, memory: 256 << 20})
-	const uploads = 200
+	const uploads = 300
 	stop := make(chan struct{})
 	var all sync.WaitGroup
 	for i := range uploads {
 		conn := r.dial()
-		framing := "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"
-		if i%2 == 1 {
+		path, framing := "/v1/events", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"
+		switch i % 6 {
+		case 0:
 			framing = "Content-Length: 33554432\r\n\r\n{"
+		case 1:
+			path = "/v1/events/batch"
 		}
-		path := [...]string{"/v1/events", "/v1/events", "/v1/events/batch"}[i%3]
 		send(conn, "POST "+path+" HTTP/1.1\r\nHost: 127.0.0.1\r\nDev-Id: initech\r\n"+bearer("noisy")+"\r\n"+framing)
 		all.Go(func() { <-stop; conn.Close() })
 	}

@@ -26,8 +26,8 @@ type noise struct {
 func startNoise(ctx context.Context, url string, slow, idle int) (*noise, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	n := &noise{addr: strings.TrimPrefix(url, "http://"), cancel: cancel}
-	for i := range slow {
-		n.all.Go(func() { n.again(ctx, func(c net.Conn) { n.upload(ctx, c, i) }) })
+	for range slow {
+		n.all.Go(func() { n.again(ctx, func(c net.Conn) { n.upload(ctx, c) }) })
 	}
 	for i := range idle {
 		n.all.Go(func() { n.again(ctx, func(c net.Conn) { n.rest(c, i%2 == 0) }) })
@@ -64,21 +64,16 @@ func (n *noise) again(ctx context.Context, f func(net.Conn)) {
 	}
 }
 
-// upload sends an event a byte a second, in chunks, as one of 32 MiB, or as a batch.
-func (n *noise) upload(ctx context.Context, c net.Conn, i int) {
-	path := [...]string{"/v1/events", "/v1/events", "/v1/events/batch"}[i%3]
-	framing, before, after := "Transfer-Encoding: chunked", "1\r\n", "\r\n"
-	if i%2 == 1 {
-		framing, before, after = "Content-Length: 33554432", "", ""
-	}
-	_, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: %s\r\nDev-Id: %s0\r\nAuthorization: Bearer %s\r\n%s\r\n\r\n", path, n.addr, noisy, tokenOf(noisy), framing)
+// upload sends an event in chunks, a byte a second.
+func (n *noise) upload(ctx context.Context, c net.Conn) {
+	_, err := fmt.Fprintf(c, "POST /v1/events HTTP/1.1\r\nHost: %s\r\nDev-Id: %s0\r\nAuthorization: Bearer %s\r\nTransfer-Encoding: chunked\r\n\r\n", n.addr, noisy, tokenOf(noisy))
 	answered := make(chan struct{})
 	n.all.Go(func() {
 		defer close(answered)
 		_, _ = bufio.NewReader(c).ReadString('\n')
 	})
 	for err == nil {
-		_, err = io.WriteString(c, before+"{"+after)
+		_, err = io.WriteString(c, "1\r\n{\r\n")
 		select {
 		case <-answered:
 			return
