@@ -42,8 +42,9 @@ func (a *API) acceptOne(c *call, trace *event.Trace) (result ingest.Result, err 
 	if err := a.Ingest.Ready(); err != nil {
 		return result, err
 	}
-	body, held, err := a.readBody(c)
+	held := a.memory.hold(c.who, req.Developer)
 	defer held.release()
+	body, err := a.readBody(c, &held)
 	if err != nil {
 		return result, err
 	}

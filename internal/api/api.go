@@ -103,8 +103,9 @@ type Options struct {
 	Version string
 	Egress  Egress
 
-	MaxBody int64 // bytes of one event, and of one batch
-	Memory  int64 // bytes of bodies held at a time; raised to what one body of MaxBody needs
+	MaxBody  int64   // bytes of one event, and of one batch
+	BodyRate float64 // bytes a second that a body must come with; 0: 1 KiB
+	Memory   int64   // bytes of bodies held at a time; raised to what two batches of MaxBody need
 }
 
 // API answers HTTP requests. It bounds the time of reading a body and of
@@ -134,7 +135,11 @@ func New(o Options) (*API, error) {
 	if o.Brand == "" || o.MaxBody <= 0 {
 		return nil, fmt.Errorf("build the API: brand %q, bodies of %d bytes", o.Brand, o.MaxBody)
 	}
-	a := &API{Options: o, memory: newMemory(o.MaxBody, o.Memory), header: newHeaders(o.Brand)}
+	if o.BodyRate <= 0 {
+		o.BodyRate = 1 << 10
+	}
+	a := &API{Options: o, header: newHeaders(o.Brand)}
+	a.memory.setup(o.MaxBody, o.Memory)
 	if err := a.SetTokens(o.Tokens); err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)
 	}

@@ -45,6 +45,7 @@ type principal struct {
 	hash       [sha256.Size]byte
 	may        scope
 	developers []string // sorted; nil: all
+	share      *pool    // of the memory for bodies; nil: nobody else needs some
 }
 
 // local is who makes requests when there are no tokens.
@@ -67,6 +68,10 @@ func (a *API) SetTokens(tokens []Token) error {
 	ps := make([]principal, len(tokens))
 	for i, t := range tokens {
 		ps[i] = principal{name: t.Name, hash: t.Hash}
+		if len(tokens) > 1 {
+			share := a.memory.share()
+			ps[i].share = &share
+		}
 		for _, may := range t.May {
 			switch may {
 			case "ingest":

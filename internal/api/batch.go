@@ -18,8 +18,6 @@ const (
 	maxLines   = 1000
 	chunkLines = 64      // committed together
 	chunkBytes = 1 << 20 // likewise: whichever comes first
-	// maxBatchTime is how long one batch may take, however steadily it comes.
-	maxBatchTime = 15 * time.Minute
 )
 
 // batch is one NDJSON request on its way: lines wait in a chunk until it is
@@ -72,46 +70,25 @@ func (b *batch) take() error {
 	if err := a.Ingest.Ready(); err != nil {
 		return err
 	}
-	b.in = lines{in: &patient{c: c, until: time.Now().Add(maxBatchTime)}, limit: a.MaxBody, grow: b.grow}
-	charge := int64(2 * chunkBytes)
-	if n := c.r.ContentLength; n >= 0 {
-		charge = min(charge, 2*n)
-	}
-	var err error
-	if b.held, err = a.memory.take(c.r.Context(), min(charge, a.memory.large.size)); err != nil {
+	b.held = a.memory.hold(c.who, "")
+	defer b.held.release()
+	if err := b.grow(leastLines); err != nil {
 		return err
 	}
-	defer func() { b.held.release() }()
+	b.in = lines{in: a.arriving(c), limit: a.MaxBody, grow: b.grow}
 	// HTTP/2 needs no asking, and a test's recorder cannot.
 	_ = http.NewResponseController(c.ResponseWriter).EnableFullDuplex()
-	err = b.run()
+	err := b.run()
 	if err != nil && !errors.Is(err, errNoLines) { // where the body was read to its end
 		c.hangUp()
 	}
 	return err
 }
 
-// patient reads the body of a request whose sender must go on sending.
-type patient struct {
-	c     *call
-	until time.Time
-}
-
-func (p *patient) Read(b []byte) (int, error) {
-	p.c.mayTakeFor(min(grace, time.Until(p.until)))
-	return p.c.r.Body.Read(b)
-}
-
-// grow charges a batch with a line that is larger than small. What it had is
-// given back first: batches that wait must not hold what others wait for.
-func (b *batch) grow(int) error {
-	if b.held.n == 2*b.a.MaxBody {
-		return nil
-	}
-	b.held.release()
-	var err error
-	b.held, err = takeFrom(b.c.r.Context(), b.a.memory.large, 2*b.a.MaxBody)
-	return err
+// grow charges a batch with a buffer of size bytes and with the events in it, which
+// are copied. A chunk never has more: it is committed before anything is read.
+func (b *batch) grow(size int) error {
+	return b.held.grow(b.c.r.Context(), 2*int64(size), b.a.memory.batch)
 }
 
 func (b *batch) run() error {

@@ -27,76 +27,76 @@ func (a *API) tooLarge() *ingest.Refusal {
 	return refuse(413, "too_large", fmt.Sprintf("the body has more than the %d bytes that are allowed", a.MaxBody))
 }
 
-// readBody reads one event's body, all of it or an error. The memory it is
-// charged to is the caller's to release, also after an error.
-func (a *API) readBody(c *call) ([]byte, hold, error) {
-	n := c.r.ContentLength
-	if n > a.MaxBody {
-		return nil, hold{}, a.tooLarge()
+// readBody reads one event's body, all of it or an error, into memory that h holds.
+// The buffer grows as the body comes, whatever length was told: a client that only
+// tells one must not cost what it says.
+func (a *API) readBody(c *call, h *hold) ([]byte, error) {
+	told := c.r.ContentLength
+	if told > a.MaxBody {
+		return nil, a.tooLarge()
 	}
-	if n < 0 {
-		return a.readUnknown(c)
+	most, next := told, min(told, first)
+	in := io.Reader(a.arriving(c))
+	if told < 0 {
+		most, next = a.MaxBody+1, 4<<10 // a byte more, to see the end
+		in = http.MaxBytesReader(c.ResponseWriter, a.arriving(c), a.MaxBody)
 	}
-	h, err := a.memory.take(c.r.Context(), n)
-	if err != nil {
-		return nil, hold{}, err
-	}
-	body := make([]byte, n)
-	c.mayTake(n)
-	if _, err := io.ReadFull(c.r.Body, body); err != nil {
-		return nil, h, unread(c, err)
-	}
-	return body, h, nil
-}
-
-// readUnknown reads a body whose length nobody told.
-func (a *API) readUnknown(c *call) ([]byte, hold, error) {
-	h, err := a.memory.take(c.r.Context(), small)
-	if err != nil {
-		return nil, hold{}, err
-	}
-	in := http.MaxBytesReader(c.ResponseWriter, c.r.Body, a.MaxBody)
-	c.mayTake(a.MaxBody)
-	body := make([]byte, 0, 4<<10)
-	for {
+	var body []byte
+	for int64(len(body)) != told {
 		if len(body) == cap(body) {
-			if body, err = a.grow(c, body, &h); err != nil {
-				return nil, h, err
+			size := min(max(2*int64(cap(body)), next), most)
+			if err := h.grow(c.r.Context(), size, most); err != nil {
+				return nil, err
 			}
+			body = append(make([]byte, 0, size), body...)
 		}
 		n, err := in.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && told < 0 {
 			break
 		}
-		if err != nil {
-			return nil, h, unread(c, err)
+		if err != nil && int64(len(body)) != told {
+			return nil, unread(c, err)
 		}
 	}
 	if cap(body) > len(body)+len(body)/4 {
 		body = bytes.Clone(body) // it may be kept for long
 	}
-	return body, h, nil
+	return body, nil
 }
 
-// grow doubles body. Past what is small it is charged with twice the largest
-// size, once: charged piece by piece, bodies would wait for each other.
-func (a *API) grow(c *call, body []byte, h *hold) ([]byte, error) {
-	size := min(2*int64(cap(body)), a.MaxBody+1)
-	if size > small && h.from == a.memory.small {
-		large, err := takeFrom(c.r.Context(), a.memory.large, 2*a.MaxBody)
-		if err != nil {
-			return nil, err
-		}
-		h.release()
-		*h = large
-	}
-	return append(make([]byte, 0, max(size, int64(len(body)+1))), body...), nil
+// arriving reads the body of a request whose sender must go on sending: they may be
+// waited for no longer than slack. That is patient's window at first, each byte
+// earns its time at the least speed that is allowed, and a whole window is the most
+// that can be saved up. What the daemon does between two reads is not their time.
+type arriving struct {
+	c     *call
+	least float64       // bytes a second
+	slack time.Duration // that is left
+	until time.Time     // when it must be over, however fast it comes
 }
 
-// mayTake gives the client as long as n bytes may take. The server ends it
-// itself when the body has been read.
-func (c *call) mayTake(n int64) { c.mayTakeFor(patience(n)) }
+const (
+	// window is over which the speed of a body is measured.
+	window = 10 * time.Second
+	// maxBodyTime is how long a body may take, a batch with its answers, however steadily it comes.
+	maxBodyTime = 15 * time.Minute
+)
+
+func (a *API) arriving(c *call) *arriving {
+	return &arriving{c, a.BodyRate, window, time.Now().Add(maxBodyTime)}
+}
+
+func (r *arriving) Read(b []byte) (int, error) {
+	began := time.Now()
+	r.c.mayTakeFor(min(r.slack, r.until.Sub(began)))
+	n, err := r.c.r.Body.Read(b)
+	earned := time.Duration(float64(n) / r.least * float64(time.Second))
+	r.slack = min(r.slack-time.Since(began)+earned, window)
+	return n, err
+}
+
+func (r *arriving) Close() error { return r.c.r.Body.Close() }
 
 // mayTakeFor gives the client d to send its body.
 func (c *call) mayTakeFor(d time.Duration) {
@@ -127,7 +127,7 @@ func unread(c *call, err error) *ingest.Refusal {
 		return refuse(413, "too_large", fmt.Sprintf("the body has more than the %d bytes that are allowed", large.Limit))
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.Header().Set("Connection", "close")
-		return refuse(408, "slow_body", "the body came too slowly")
+		return refuse(408, "slow_body", "the body came too slowly: the setting limits.body_rate says how fast it must come")
 	}
 	c.Header().Set("Connection", "close")
 	return refuse(400, "incomplete_body", "the body ended too early or was badly framed")

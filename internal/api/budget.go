@@ -24,9 +24,8 @@ type waiter struct {
 	room chan struct{} // closed when the bytes are the waiter's
 }
 
-func newBudget(n int64) *budget { return &budget{size: n, free: n} }
-
-// take takes n bytes, waiting for them at most d. Give them back with give.
+// take takes n bytes, waiting for them at most d, behind those who wait already.
+// Give them back with give.
 func (b *budget) take(ctx context.Context, n int64, d time.Duration) error {
 	b.mu.Lock()
 	if n <= b.free && b.waiting.Len() == 0 {
@@ -34,7 +33,7 @@ func (b *budget) take(ctx context.Context, n int64, d time.Duration) error {
 		b.mu.Unlock()
 		return nil
 	}
-	if n > b.size {
+	if n > b.size || d <= 0 {
 		b.mu.Unlock()
 		return errBusy
 	}

@@ -44,11 +44,11 @@ func (c *call) Write(b []byte) (int, error) {
 const (
 	// grace is how long a client may take for what is small.
 	grace = 30 * time.Second
-	// minSpeed, in bytes a second, is what a client must manage for the rest.
+	// minSpeed, in bytes a second, is what a client must manage for the rest of an answer.
 	minSpeed = 256 << 10
 )
 
-// patience is how long moving n bytes to or from a client may take.
+// patience is how long a client may take for n bytes of an answer.
 func patience(n int64) time.Duration {
 	return grace + time.Duration(float64(n)/minSpeed*float64(time.Second))
 }
@@ -144,6 +144,7 @@ func unexpected(r *ingest.Refusal) bool {
 // an operator must see goes to the log.
 func (a *API) explain(c *call, err error) (*ingest.Refusal, string) {
 	r := refusal(err)
+	a.counts.bounded(r.Code)
 	if !unexpected(r) {
 		return r, r.Message
 	}

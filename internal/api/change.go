@@ -15,7 +15,7 @@ type retryRequest struct {
 
 func (a *API) retryOne(c *call) error {
 	var req retryRequest
-	if err := c.decode(&req); err != nil {
+	if err := a.decode(c, &req); err != nil {
 		return err
 	}
 	if req.Rebind {
@@ -25,7 +25,7 @@ func (a *API) retryOne(c *call) error {
 }
 
 func (a *API) cancelOne(c *call) error {
-	if err := c.decode(&struct{}{}); err != nil {
+	if err := a.decode(c, &struct{}{}); err != nil {
 		return err
 	}
 	return a.changeOne(c, store.Cancel)
@@ -116,7 +116,7 @@ func (r *changeRequest) selection(state store.State) (selection, error) {
 // was delivered sends it again. What a replay has brought since is left out.
 func (a *API) retryMany(c *call) error {
 	var r changeRequest
-	if err := c.decode(&r); err != nil {
+	if err := a.decode(c, &r); err != nil {
 		return err
 	}
 	if r.Rebind {
@@ -127,7 +127,7 @@ func (a *API) retryMany(c *call) error {
 
 func (a *API) cancelMany(c *call) error {
 	var r changeRequest
-	if err := c.decode(&r); err != nil {
+	if err := a.decode(c, &r); err != nil {
 		return err
 	}
 	if r.Rebind {

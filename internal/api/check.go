@@ -57,7 +57,7 @@ func (a *API) destination(s *delivery.Status) destinationView {
 
 // check checks a destination now and answers with every finding.
 func (a *API) check(c *call) error {
-	if err := c.decode(&struct{}{}); err != nil {
+	if err := a.decode(c, &struct{}{}); err != nil {
 		return err
 	}
 	d, err := a.destinationOf(c)

@@ -20,6 +20,7 @@ import (
 // pipes is a listener whose connections are pipes: their deadlines run on the
 // fake clock of a bubble.
 type pipes struct {
+	api    *API
 	accept chan net.Conn
 	closed chan struct{}
 	once   sync.Once
@@ -59,6 +60,7 @@ func serveFake(t *testing.T, in Ingest) *pipes {
 		t.Fatal(err)
 	}
 	p := newPipes()
+	p.api = a
 	server := &http.Server{Handler: a, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(p) }()
@@ -79,11 +81,14 @@ func TestSlowBodyIsCutAfterItsTime(t *testing.T) {
 		after  time.Duration // of the answer, at least
 		before time.Duration
 	}{
-		"nothing comes":           {100, time.Hour, 1, 408, grace, grace + time.Second},
-		"a byte a second":         {100, time.Second, 1, 408, grace, grace + 2*time.Second},
-		"just fast enough":        {100, time.Second, 4, 202, 24 * time.Second, grace},
-		"slow and large":          {8 << 20, time.Second, 100 << 10, 408, patience(8 << 20), patience(8<<20) + 2*time.Second},
-		"large and at some speed": {8 << 20, time.Second, 300 << 10, 202, 20 * time.Second, patience(8 << 20)},
+		"nothing comes":           {100, time.Hour, 1, 408, window, window + time.Second},
+		"a byte a second":         {100, time.Second, 1, 408, window, window + 2*time.Second},
+		"small and slow":          {100, time.Second, 20, 202, 5 * time.Second, window},
+		"below the floor":         {100 << 10, time.Second, 900, 408, 60 * time.Second, 90 * time.Second},
+		"at the floor":            {60 << 10, 2 * time.Second, 2100, 202, 58 * time.Second, 61 * time.Second},
+		"pauses":                  {60 << 10, 9 * time.Second, 20 << 10, 202, 27 * time.Second, 36 * time.Second},
+		"slow and large":          {8 << 20, time.Second, 5 << 10, 408, maxBodyTime, maxBodyTime + 2*time.Second},
+		"large and at some speed": {8 << 20, time.Second, 300 << 10, 202, 20 * time.Second, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -168,7 +173,7 @@ func TestSilentBatchIsToldAndCut(t *testing.T) {
 		if got, _ := outcomes(t, body); err != nil || len(got) != 2 || got[1] != "2 408 slow_body" {
 			t.Errorf("got %q, %v", got, err)
 		}
-		if took := time.Since(began); took < grace || took > grace+time.Second {
+		if took := time.Since(began); took < window || took > window+time.Second {
 			t.Errorf("after %v", took)
 		}
 		go send(conn, "\r\n\r\nGET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -186,13 +191,14 @@ func TestSteadyBatchEndsAtItsTime(t *testing.T) {
 		stop := make(chan struct{})
 		defer close(stop)
 		go func() {
-			send(conn, "POST /v1/events/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n")
+			send(conn, "POST /v1/events/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10000000\r\n\r\n")
+			steady := line(`{"type":"sleep","d":"` + strings.Repeat("x", 30<<10) + `"}`)
 			for {
-				if _, err := io.WriteString(conn, line(sleep)); err != nil {
+				if _, err := io.WriteString(conn, steady); err != nil {
 					return
 				}
 				select {
-				case <-time.After(21 * time.Second):
+				case <-time.After(8500 * time.Millisecond):
 				case <-stop:
 					return
 				}
@@ -204,7 +210,7 @@ func TestSteadyBatchEndsAtItsTime(t *testing.T) {
 		}
 		body, _ := io.ReadAll(res.Body)
 		got, _ := outcomes(t, body)
-		if took := time.Since(began); len(got) != 44 || got[43] != "44 408 slow_body" || took < maxBatchTime || took > maxBatchTime+time.Second {
+		if took := time.Since(began); len(got) != 107 || got[106] != "107 408 slow_body" || took < maxBodyTime || took > maxBodyTime+time.Second {
 			t.Errorf("%d results, the last %q, after %v", len(got), got[len(got)-1], took)
 		}
 	})

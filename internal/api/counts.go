@@ -11,6 +11,8 @@ import (
 // counts are the events handed in, by what came of them.
 type counts struct {
 	accepted, duplicate, refused, limited, unavailable prometheus.Counter
+
+	bounds map[string]prometheus.Counter // by code of the refusal
 }
 
 func newCounts(r prometheus.Registerer) (counts, error) {
@@ -18,8 +20,12 @@ func newCounts(r prometheus.Registerer) (counts, error) {
 		Name: "fantail_events_accepted_total",
 		Help: "Events handed in, by what came of them: accepted, duplicate (the idempotency key was known), refused (the producer's mistake), limited (429), unavailable (5xx).",
 	}, []string{"result"})
+	bounds := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "fantail_intake_refused_total",
+		Help: "Requests refused by a bound of the intake, by which: token and developer (their share of the memory for bodies is used up), memory (all of it is), speed (the body came too slowly).",
+	}, []string{"bound"})
 	if r != nil {
-		if err := r.Register(vec); err != nil {
+		if err := errors.Join(r.Register(vec), r.Register(bounds)); err != nil {
 			return counts{}, err
 		}
 	}
@@ -29,6 +35,12 @@ func newCounts(r prometheus.Registerer) (counts, error) {
 		refused:     vec.WithLabelValues("refused"),
 		limited:     vec.WithLabelValues("limited"),
 		unavailable: vec.WithLabelValues("unavailable"),
+		bounds: map[string]prometheus.Counter{
+			"busy_token":     bounds.WithLabelValues("token"),
+			"busy_developer": bounds.WithLabelValues("developer"),
+			"busy":           bounds.WithLabelValues("memory"),
+			"slow_body":      bounds.WithLabelValues("speed"),
+		},
 	}, nil
 }
 
@@ -38,6 +50,13 @@ func (c *counts) taken(duplicate bool) {
 		c.duplicate.Inc()
 	} else {
 		c.accepted.Inc()
+	}
+}
+
+// bounded counts a refusal by a bound of the intake; other codes are none.
+func (c *counts) bounded(code string) {
+	if bound := c.bounds[code]; bound != nil {
+		bound.Inc()
 	}
 }
 

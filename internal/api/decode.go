@@ -13,9 +13,8 @@ import (
 
 // decode reads a small JSON object strictly into v; an empty body leaves v as it is.
 // What is given must count: encoding/json passes over much of what [oversight] finds.
-func (c *call) decode(v any) error {
-	c.mayTake(0)
-	b, err := io.ReadAll(http.MaxBytesReader(c.ResponseWriter, c.r.Body, 64<<10))
+func (a *API) decode(c *call, v any) error {
+	b, err := io.ReadAll(http.MaxBytesReader(c.ResponseWriter, a.arriving(c), 64<<10))
 	if err != nil {
 		return unread(c, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -48,12 +49,15 @@ func place(s *delivery.Status) string {
 	return fmt.Sprintf("%s\x00%s\x00%010d", s.Key.Developer, s.Key.Name, s.ID)
 }
 
+// aPlace is of the form that place returns.
+var aPlace = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\x00[A-Za-z0-9][A-Za-z0-9._-]{0,63}\x00[0-9]{10}$`)
+
 // listDestinations lists by developer and name, which is what people look for.
 func (a *API) listDestinations(c *call) error {
 	q := &c.query
 	limit := q.limit()
-	after, err := base64.RawURLEncoding.DecodeString(q.text("cursor"))
-	if err != nil {
+	after, err := base64.RawURLEncoding.Strict().DecodeString(q.text("cursor"))
+	if err != nil || len(after) > 0 && !aPlace.Match(after) {
 		return store.ErrCursor
 	}
 	if q.err != nil {
@@ -101,7 +105,7 @@ const maxReason = 500
 
 func (a *API) pause(c *call) error {
 	var req pauseRequest
-	if err := c.decode(&req); err != nil {
+	if err := a.decode(c, &req); err != nil {
 		return err
 	}
 	if len(req.Reason) > maxReason {
@@ -119,7 +123,7 @@ func (a *API) pause(c *call) error {
 }
 
 func (a *API) resume(c *call) error {
-	if err := c.decode(&struct{}{}); err != nil {
+	if err := a.decode(c, &struct{}{}); err != nil {
 		return err
 	}
 	d, err := a.destinationOf(c)
@@ -134,7 +138,7 @@ func (a *API) resume(c *call) error {
 }
 
 func (a *API) rebind(c *call) error {
-	if err := c.decode(&struct{}{}); err != nil {
+	if err := a.decode(c, &struct{}{}); err != nil {
 		return err
 	}
 	d, err := a.destinationOf(c)

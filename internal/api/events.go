@@ -98,12 +98,11 @@ func (a *API) getBody(c *call) error {
 	if record.Gone != "" {
 		return refuse(410, "gone", "the body is "+record.Gone)
 	}
-	// A body may be older than a limit that was lowered since.
-	held, err := a.memory.take(c.r.Context(), min(int64(record.Size), a.memory.large.size))
-	if err != nil {
+	held := a.memory.hold(c.who, "")
+	defer held.release()
+	if err := held.all(c.r.Context(), int64(record.Size)); err != nil {
 		return err
 	}
-	defer held.release()
 	e, err := a.Store.Event(c.r.Context(), record.Event.ID.Day(), record.Event.ID)
 	if err != nil {
 		return err

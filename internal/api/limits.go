@@ -9,6 +9,7 @@ import (
 // are of a second.
 type Limits struct {
 	Body          int64        `json:"body"`
+	BodyRate      float64      `json:"body_rate"` // that a body must come with
 	InFlight      int          `json:"in_flight"`
 	InFlightBytes int64        `json:"in_flight_bytes"`
 	PerDeveloper  PerDeveloper `json:"per_developer"`
@@ -28,7 +29,7 @@ type PerDeveloper struct {
 // LimitsOf returns the limits of the settings.
 func LimitsOf(l config.Limits) Limits {
 	p := l.PerDeveloper
-	return Limits{l.Body, l.InFlight, l.InFlightBytes, PerDeveloper{
+	return Limits{l.Body, l.BodyRate, l.InFlight, l.InFlightBytes, PerDeveloper{
 		p.Rate, p.Pending, p.Bytes, p.Destinations, p.Attempts, p.ShortestWait.Milliseconds(), signature.MaxRSABits,
 	}}
 }

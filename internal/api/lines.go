@@ -13,7 +13,7 @@ var errTooMuch = errors.New("more bytes than are allowed")
 type lines struct {
 	in    io.Reader
 	limit int64
-	grow  func(size int) error // asked before the buffer becomes larger than small
+	grow  func(size int) error // asked before the buffer becomes larger than leastLines
 
 	number int // of the line that next returned, or that it failed to read; from 1
 	buf    []byte
@@ -64,23 +64,46 @@ func (l *lines) take(n, newline int) ([]byte, error) {
 	return line, nil
 }
 
+// Buffers of this many bytes cost little while nobody sends, and have as many lines
+// committed together as pays while somebody does.
+const (
+	leastLines = 16 << 10
+	fastLines  = 64 << 10
+)
+
+// widen makes the buffer larger for a sender that has filled it with lines. It is
+// false where there is no need, or no room: the lines do with what they have.
+func (l *lines) widen() bool {
+	size := min(2*len(l.buf), fastLines)
+	if size <= len(l.buf) || int64(size) > l.limit+1 || l.grow(size) != nil {
+		return false
+	}
+	l.enlarge(size)
+	return true
+}
+
+// enlarge moves what is not returned yet to the begin of a buffer of size bytes.
+func (l *lines) enlarge(size int) {
+	larger := make([]byte, size)
+	l.end = copy(larger, l.buf[l.start:l.end])
+	l.buf, l.start = larger, 0
+}
+
 // fill reads once. It never reads more than a byte beyond the limit, which is
 // enough to know.
 func (l *lines) fill() error {
-	if l.start > 0 && l.end == len(l.buf) {
+	if l.start > 0 && l.end == len(l.buf) && !l.widen() {
 		l.end = copy(l.buf, l.buf[l.start:l.end])
 		l.start = 0
 	}
 	if l.end == len(l.buf) {
-		size := min(int64(max(2*len(l.buf), 64<<10)), l.limit+1)
-		if size > small {
+		size := min(int64(max(2*len(l.buf), leastLines)), l.limit+1)
+		if size > leastLines {
 			if err := l.grow(int(size)); err != nil {
 				return err
 			}
 		}
-		larger := make([]byte, max(size, int64(l.end)+1))
-		copy(larger, l.buf[:l.end])
-		l.buf = larger
+		l.enlarge(max(int(size), l.end+1))
 	}
 	room := min(int64(len(l.buf)-l.end), l.limit+1-l.gone-int64(l.end-l.start))
 	n, err := l.in.Read(l.buf[l.end : l.end+int(room)])

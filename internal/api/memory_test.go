@@ -19,7 +19,7 @@ import (
 
 func TestBudgetIsFirstComeFirstServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBudget(10)
+		b := &budget{size: 10, free: 10}
 		var order []int64
 		var mu sync.Mutex
 		ask := func(n int64) {
@@ -58,7 +58,7 @@ func TestBudgetIsFirstComeFirstServed(t *testing.T) {
 
 func TestBudgetWaitsForALimitedTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBudget(10)
+		b := &budget{size: 10, free: 10}
 		if err := b.take(t.Context(), 8, time.Minute); err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +160,7 @@ func TestManyLargeBodiesStayWithinTheBudget(t *testing.T) {
 			if used := int64(peak.Load()) - int64(before); used > 2*memory+64<<20 {
 				t.Errorf("the heap grew by %d MiB", used>>20)
 			}
-			for _, b := range []*budget{r.api.memory.small, r.api.memory.large} {
+			for _, b := range []*budget{&r.api.memory.whole.small, &r.api.memory.whole.large} {
 				if b.free != b.size {
 					t.Errorf("%d of %d bytes were not given back", b.size-b.free, b.size)
 				}
@@ -182,31 +182,34 @@ func TestSmallBodiesPassLargeOnesThatStandStill(t *testing.T) {
 	}
 }
 
-func TestBusyIs503AfterAWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := serveFake(t, fixed{})
-		head := "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nDev-Id: acme\r\nContent-Length: 33554432\r\n\r\n"
-		held := []io.Closer{}
-		for range 2 { // the budget is two of the largest
+// Waiting ends, with the bound that was met.
+func TestBusyIsToldAfterAWait(t *testing.T) {
+	for want, take := range map[string]func(a *API) *budget{
+		"503 busy": func(a *API) *budget { return &a.memory.whole.small },
+		"429 busy_developer": func(a *API) *budget {
+			h := a.memory.hold(&local, "acme")
+			return &h.developer.small
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := serveFake(t, fixed{})
+			b := take(p.api)
+			if err := b.take(t.Context(), b.size, time.Second); err != nil {
+				t.Fatal(err)
+			}
 			conn := p.dial()
-			held = append(held, conn)
-			send(conn, head)
-			synctest.Wait()
-		}
-		conn := p.dial()
-		began := time.Now()
-		send(conn, head)
-		b := make([]byte, 1000)
-		n, err := conn.Read(b)
-		if got := string(b[:n]); err != nil || !strings.HasPrefix(got, "HTTP/1.1 503 ") || !strings.Contains(got, "Retry-After: 1\r\n") || !strings.Contains(got, `"busy"`) {
-			t.Errorf("got %q, %v", got, err)
-		}
-		if took := time.Since(began); took != maxWait {
-			t.Errorf("after %v", took)
-		}
-		conn.Close()
-		for _, c := range held {
-			c.Close()
-		}
-	})
+			defer conn.Close()
+			began := time.Now()
+			send(conn, "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nDev-Id: acme\r\nContent-Length: 100\r\n\r\n")
+			text := make([]byte, 1000)
+			n, err := conn.Read(text)
+			status, code, _ := strings.Cut(want, " ")
+			if got := string(text[:n]); err != nil || !strings.HasPrefix(got, "HTTP/1.1 "+status+" ") || !strings.Contains(got, "Retry-After: 1\r\n") || !strings.Contains(got, `"`+code+`"`) {
+				t.Errorf("want %s: %q, %v", want, got, err)
+			}
+			if took := time.Since(began); took != maxWait {
+				t.Errorf("%s after %v", want, took)
+			}
+		})
+	}
 }

@@ -62,7 +62,7 @@ func (r *Refused) Error() string {
 // reload reads the settings again: fantail.yaml as a whole, or nothing and every
 // fault, and each developer for themselves.
 func (a *API) reload(c *call) error {
-	if err := errors.Join(c.whole(), c.decode(&struct{}{})); err != nil {
+	if err := errors.Join(c.whole(), a.decode(c, &struct{}{})); err != nil {
 		return err
 	}
 	// Half done because a client hung up is worse than done unseen.
@@ -101,7 +101,7 @@ func (a *API) backup(c *call) error {
 	var req struct {
 		Dir string `json:"dir"`
 	}
-	if err := c.decode(&req); err != nil {
+	if err := a.decode(c, &req); err != nil {
 		return err
 	}
 	if !filepath.IsAbs(req.Dir) {

@@ -31,7 +31,7 @@ type linkView struct {
 // destinations that carry it.
 func (a *API) linkPayload(c *call) error {
 	var req linkRequest
-	if err := c.decode(&req); err != nil {
+	if err := a.decode(c, &req); err != nil {
 		return err
 	}
 	ttl := defaultTTL
@@ -106,11 +106,11 @@ func (a *API) find(c *call, id event.PayloadID, developer string) (string, error
 // putPayload puts the payload id of an event that has its body; false when the
 // event has no such payload, or no body after all.
 func (a *API) putPayload(c *call, record *store.EventRecord, id event.PayloadID) (bool, error) {
-	held, err := a.memory.take(c.r.Context(), min(int64(record.Size), a.memory.large.size))
-	if err != nil {
+	held := a.memory.hold(c.who, "")
+	defer held.release()
+	if err := held.all(c.r.Context(), int64(record.Size)); err != nil {
 		return false, err
 	}
-	defer held.release()
 	e, err := a.Store.Event(c.r.Context(), id.Event.Day(), id.Event)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil

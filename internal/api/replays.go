@@ -53,7 +53,7 @@ func (r *replayRequest) filter() (f replay.Filter, err error) {
 
 func (a *API) createReplay(c *call) error {
 	var r replayRequest
-	if err := c.decode(&r); err != nil {
+	if err := a.decode(c, &r); err != nil {
 		return err
 	}
 	rate := float64(replay.DefaultRate)
@@ -94,7 +94,7 @@ func (a *API) listReplays(c *call) error {
 	limit, before := q.limit(), uint64(1<<32)
 	if s := q.text("cursor"); s != "" {
 		var err error
-		if before, err = strconv.ParseUint(s, 10, 32); err != nil {
+		if before, err = strconv.ParseUint(s, 10, 32); err != nil || before == 0 || strconv.FormatUint(before, 10) != s {
 			return store.ErrCursor
 		}
 	}

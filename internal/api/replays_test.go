@@ -165,6 +165,8 @@ func TestReplaysRefused(t *testing.T) {
 		{"GET", "/v1/replays/1", "", 404, "not_found"},
 		{"GET", "/v1/replays/x", "", 404, "not_found"},
 		{"GET", "/v1/replays?cursor=x", "", 400, "invalid_cursor"},
+		{"GET", "/v1/replays?cursor=0", "", 400, "invalid_cursor"},
+		{"GET", "/v1/replays?cursor=007", "", 400, "invalid_cursor"},
 		{"GET", "/v1/replays?state=running", "", 400, "invalid_parameter"},
 		{"DELETE", "/v1/replays/1", "", 404, "not_found"},
 	} {

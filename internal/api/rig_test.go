@@ -302,7 +302,7 @@ type daemon struct {
 var _ Daemon = (*daemon)(nil)
 
 func (d *daemon) Limits() config.Limits {
-	return config.Limits{Body: 1 << 20, InFlight: 7, InFlightBytes: 4 << 20, PerDeveloper: config.PerDeveloper{
+	return config.Limits{Body: 1 << 20, BodyRate: 1 << 10, InFlight: 7, InFlightBytes: 4 << 20, PerDeveloper: config.PerDeveloper{
 		Rate: 0.5, Pending: 9, Bytes: 8, Destinations: 1000, Attempts: 50, ShortestWait: time.Second,
 	}}
 }

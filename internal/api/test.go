@@ -42,8 +42,9 @@ func (a *API) test(c *call) error {
 	if err := a.Ingest.Ready(); err != nil {
 		return err
 	}
-	body, held, err := a.readBody(c)
+	held := a.memory.hold(c.who, d.Key.Developer)
 	defer held.release()
+	body, err := a.readBody(c, &held)
 	if err != nil {
 		return err
 	}

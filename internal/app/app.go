@@ -19,6 +19,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/healthcheck"
+	"github.com/seed-51f8da91/fantail/internal/inbound"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/internal/notices"
@@ -58,6 +59,7 @@ type App struct {
 	metadata  *http.Client
 	metrics   *prometheus.Registry
 	fronts    []*front
+	inbound   *inbound.Limit
 	broken    *prometheus.GaugeVec
 	brand     string
 	catalogue *event.Catalogue
@@ -120,6 +122,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 			return nil, err
 		}
 	}
+	a.inbound = inbound.NewLimit(mostConnections(&snapshot.Daemon, openFiles(), o.Log))
 	a.observe()
 	if err := a.start(ctx, snapshot); err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ func (a *App) buildAPI(d *config.Daemon) error {
 		Metrics:    promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}),
 		Registerer: a.metrics, Log: a.log,
 		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
-		MaxBody: d.Limits.Body, Memory: d.Limits.InFlightBytes,
+		MaxBody: d.Limits.Body, BodyRate: d.Limits.BodyRate, Memory: d.Limits.InFlightBytes,
 		Catalogue: a.catalogue,
 	}
 	if a.payloads != nil { // an interface that holds a nil pointer is not nil

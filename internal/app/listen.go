@@ -71,9 +71,11 @@ func (a *App) bind(ctx context.Context, d *config.Daemon, name, setting, address
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.cert.Load(), nil },
 		}
 	}
-	if f.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", address); err != nil {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
 		return fmt.Errorf("listen on %s (setting `%s`): %w", address, setting, err)
 	}
+	f.listener = a.inbound.Serve(f.server, l)
 	a.fronts = append(a.fronts, f)
 	a.onStop(name, func(ctx context.Context) error {
 		err := f.server.Shutdown(ctx)

@@ -26,6 +26,12 @@ func (a *App) observe() {
 			func() float64 { return float64(a.store.Stats().DiskFree) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_reserve_bytes", Help: "Free bytes below which no new events are taken."},
 			func() float64 { return float64(a.started.Store.Pebble.Reserve) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_connections", Help: "Connections of producers and of whoever else calls, busy and idle."},
+			func() float64 { return float64(a.inbound.Open()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_connections_limit", Help: "How many there may be, so that descriptors are left for the store and deliveries."},
+			func() float64 { return float64(a.inbound.Max()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "fantail_connections_evicted_total", Help: "Idle ones that were closed to make room for new ones."},
+			func() float64 { return float64(a.inbound.Evicted()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_ready", Help: "1 while new events are taken, as /readyz says."}, a.ready),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.observeLimits()
@@ -35,6 +41,7 @@ func (a *App) observe() {
 func (a *App) observeLimits() {
 	for setting, of := range map[string]func(l *config.Limits) float64{
 		"limits.body":                        func(l *config.Limits) float64 { return float64(l.Body) },
+		"limits.body_rate":                   func(l *config.Limits) float64 { return l.BodyRate },
 		"limits.in_flight":                   func(l *config.Limits) float64 { return float64(l.InFlight) },
 		"limits.in_flight_bytes":             func(l *config.Limits) float64 { return float64(l.InFlightBytes) },
 		"limits.per_developer.rate":          func(l *config.Limits) float64 { return l.PerDeveloper.Rate },

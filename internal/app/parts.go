@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,7 +32,7 @@ func (a *App) openStore(_ context.Context, d *config.Daemon, o Options) error {
 	a.store, err = pebblestore.Open(d.Store.Pebble.Dir, pebblestore.Options{
 		Reserve: d.Store.Pebble.Reserve, AcceptLoss: o.AcceptLoss, Log: a.log,
 		OnCommit: func(took time.Duration) { commit.Observe(took.Seconds()) },
-		Fatal: a.fail,
+		Fatal:    a.fail,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store in %s: %w", d.Store.Pebble.Dir, err)
@@ -58,24 +57,13 @@ func (a *App) openEgress(_ context.Context, d *config.Daemon, _ Options) error {
 		return fmt.Errorf("egress: %w", err)
 	}
 	a.dial, a.metadata = check.Watch(guard.DialContext), guard.Metadata()
-	a.exchange = exchange.NewPool(a.dial, idleLimits(d))
+	a.exchange = exchange.NewPool(a.dial, idleLimits(d, openFiles()))
 	a.onStop("connections", func(context.Context) error {
 		a.exchange.Close()
 		a.metadata.CloseIdleConnections()
 		return nil
 	})
 	return nil
-}
-
-// idleLimits leaves most descriptors to the store, to the API and to
-// connections in use. One developer may keep a quarter of what is kept.
-func idleLimits(d *config.Daemon) exchange.Limits {
-	most := d.Limits.InFlight
-	var files syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && files.Cur < uint64(4*most) {
-		most = int(files.Cur / 4)
-	}
-	return exchange.Limits{All: most, Owner: max(most/4, 1)}
 }
 
 func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) error {

@@ -83,9 +83,10 @@ type Egress struct {
 
 // Limits bound the whole daemon.
 type Limits struct {
-	Body          int64 // bytes
-	InFlight      int   // attempts
-	InFlightBytes int64 // of bodies in attempts
+	Body          int64   // bytes
+	BodyRate      float64 // bytes a second that a body must come with
+	InFlight      int     // attempts
+	InFlightBytes int64   // of bodies in attempts
 	PerDeveloper  PerDeveloper
 }
 

@@ -166,6 +166,7 @@ func (r *daemonRules) egress() {
 func (r *daemonRules) limits() {
 	f := &r.daemon.file.Limits
 	r.require("limits.body", f.Body >= 1<<10 && f.Body <= 512<<20, "must be from 1KiB to 512MiB")
+	r.require("limits.body_rate", f.BodyRate >= 1 && f.BodyRate <= 1<<20, "must be from 1B/s to 1MiB/s")
 	r.require("limits.in_flight", f.InFlight >= 1 && f.InFlight <= 1<<16, "must be from 1 to 65536")
 	if r.ok("limits.body") {
 		r.require("limits.in_flight_bytes", f.InFlightBytes >= f.Body, "must be at least limits.body: the largest body could never be sent")

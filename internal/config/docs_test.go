@@ -52,6 +52,8 @@ func written(v reflect.Value) string {
 		return short(time.Duration(x))
 	case size:
 		return fmt.Sprintf("%dMiB", x>>20)
+	case speed:
+		return fmt.Sprintf("%dKiB/s", x>>10)
 	case string, int:
 		return fmt.Sprint(x)
 	}

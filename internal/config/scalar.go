@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"strconv"
@@ -55,6 +56,19 @@ func (s *size) UnmarshalText(b []byte) error {
 		return nil
 	}
 	return errors.New("is not a size: write 512KiB, 32MiB or 1GiB")
+}
+
+// speed is a number of bytes a second.
+type speed int64
+
+func (s *speed) UnmarshalText(b []byte) error {
+	text, ok := bytes.CutSuffix(b, []byte("/s"))
+	var n size
+	if !ok || n.UnmarshalText(text) != nil {
+		return errors.New("is not a speed: write 500B/s, 1KiB/s or 1MiB/s")
+	}
+	*s = speed(n)
+	return nil
 }
 
 // rate is a number of things a second.

@@ -18,6 +18,7 @@ func TestScalars(t *testing.T) {
 		{new(duration), "7d", ""}, {new(duration), "30", ""}, {new(duration), "-1s", ""}, {new(duration), "", ""}, {new(duration), "9999999h", ""},
 		{new(size), "0", "0"}, {new(size), "1", "1"}, {new(size), "5B", "5"}, {new(size), "32MiB", "33554432"}, {new(size), "1.5 GiB", "1610612736"}, {new(size), "2TiB", "2199023255552"},
 		{new(size), "32MB", ""}, {new(size), "32 mib", ""}, {new(size), "MiB", ""}, {new(size), "-1MiB", ""}, {new(size), "1e3", ""}, {new(size), "NaN", ""}, {new(size), "9999999TiB", ""}, {new(size), "1.2.3", ""}, {new(size), "", ""},
+		{new(speed), "1KiB/s", "1024"}, {new(speed), "16B/s", "16"}, {new(speed), "1KiB", ""}, {new(speed), "1/m", ""}, {new(speed), "-1B/s", ""}, {new(speed), "/s", ""},
 		{new(rate), "0", "0"}, {new(rate), "50/s", "50"}, {new(rate), "90/m", "1.5"}, {new(rate), "36/h", "0.01"}, {new(rate), "0.5/s", "0.5"},
 		{new(rate), "50", ""}, {new(rate), "0/s", ""}, {new(rate), "-1/s", ""}, {new(rate), "5/d", ""}, {new(rate), "5/s/s", ""}, {new(rate), "Inf/s", ""}, {new(rate), "99999999999/s", ""}, {new(rate), "/s", ""}, {new(rate), "", ""},
 		{new(network), "10.0.0.0/8", "10.0.0.0/8"}, {new(network), "10.1.2.3", "10.1.2.3/32"}, {new(network), "::1", "::1/128"}, {new(network), "0.0.0.0/0", "0.0.0.0/0"},
@@ -40,6 +41,8 @@ func TestScalars(t *testing.T) {
 		case *wait:
 			got = time.Duration(*v).String()
 		case *size:
+			got = fmt.Sprint(int64(*v))
+		case *speed:
 			got = fmt.Sprint(int64(*v))
 		case *rate:
 			got = fmt.Sprint(float64(*v))

@@ -3,6 +3,7 @@ package delivery
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -10,8 +11,8 @@ import (
 const answerMost = 1 << 10
 
 // showable returns text with everything escaped that could act on a terminal
-// or reorder a line: control bytes, invalid UTF-8, bidirectional controls, line
-// separators. It is cut to answerMost bytes, between characters.
+// reorder a line, or not be seen: control bytes, invalid UTF-8, format characters,
+// line separators. It is cut to answerMost bytes, between characters.
 func showable(text string) string {
 	if len(text) <= answerMost && plain(text) {
 		return text
@@ -31,6 +32,8 @@ func showable(text string) string {
 			piece = `\t`
 		case r < 0x20 || r == 0x7f:
 			piece = fmt.Sprintf(`\x%02x`, r)
+		case acts(r) && r > 0xffff:
+			piece = fmt.Sprintf(`\U%08x`, r)
 		case acts(r):
 			piece = fmt.Sprintf(`\u%04x`, r)
 		}
@@ -52,9 +55,8 @@ func plain(text string) bool {
 	return true
 }
 
-// acts tells whether r is a C1 control, a bidirectional control, or a line or
-// paragraph separator.
+// acts tells whether r is a C1 control, a format character (bidirectional controls,
+// zero widths, tags), or a line or paragraph separator.
 func acts(r rune) bool {
-	return r >= 0x80 && r <= 0x9f || r == 0x061c || r >= 0x200e && r <= 0x200f ||
-		r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+	return r >= 0x80 && r <= 0x9f || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }

@@ -293,6 +293,8 @@ func TestAnswersAreFitToShow(t *testing.T) {
 		{"\xff\xc3(", `\xff\xc3(`},
 		{"\u009b31m", `\u009b31m`},
 		{"a\u202eb\u2066c\u200fd\u2028e", `a\u202eb\u2066c\u200fd\u2028e`},
+		{"pass\u200bword\u200c\u200d\u2060\ufeff\u00ad", `pass\u200bword\u200c\u200d\u2060\ufeff\u00ad`},
+		{"a\U000e0041b", `a\U000e0041b`},
 		{"naïve 漢字 🙂", "naïve 漢字 🙂"},
 		{"\ufffd", "\ufffd"},
 		{long, long[:1024]},

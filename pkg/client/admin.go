@@ -98,9 +98,10 @@ func (c *Client) Egress(ctx context.Context) (Egress, error) {
 
 // Limits are the operator's bounds; 0 is no limit. Sizes are bytes, rates are of a second.
 type Limits struct {
-	Body          int64 `json:"body"`
-	InFlight      int   `json:"in_flight"`
-	InFlightBytes int64 `json:"in_flight_bytes"`
+	Body          int64   `json:"body"`
+	BodyRate      float64 `json:"body_rate"` // that a body must come with
+	InFlight      int     `json:"in_flight"`
+	InFlightBytes int64   `json:"in_flight_bytes"`
 	PerDeveloper  struct {
 		Rate         float64 `json:"rate"` // events handed in
 		Pending      int64   `json:"pending"`

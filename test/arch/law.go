@@ -30,6 +30,7 @@ var law = map[string][]string{
 	"internal/retry":                  {},
 	"internal/keyring":                {"pkg/secret"},
 	"internal/netguard":               {"pkg/destination"},
+	"internal/inbound":                {},
 	"internal/config":                 {"pkg", "internal/retry", "internal/keyring"},
 	"internal/store":                  {"pkg", "internal/store"},
 	"internal/payload":                {"pkg", "internal/payload", "internal/keyring"},

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -39,7 +40,17 @@ type process struct {
 // serve starts the daemon, which listens on the address that its settings name.
 func (h *home) serve(listen string) *process {
 	h.t.Helper()
-	cmd := exec.Command(os.Args[0], "serve", "--config", filepath.Join(h.dir, "fantail.yaml"))
+	return h.serveAs(exec.Command(os.Args[0], "serve", "--config", filepath.Join(h.dir, "fantail.yaml")), listen)
+}
+
+// serveFew is serve with so many descriptors.
+func (h *home) serveFew(listen string, files int) *process {
+	h.t.Helper()
+	return h.serveAs(exec.Command("sh", "-c", `ulimit -n "$1" && exec "$0" serve --config "$2"`, os.Args[0], strconv.Itoa(files), filepath.Join(h.dir, "fantail.yaml")), listen)
+}
+
+func (h *home) serveAs(cmd *exec.Cmd, listen string) *process {
+	h.t.Helper()
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	cmd.Stdout, cmd.Stderr = h, h
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -30,6 +30,8 @@ type group struct {
 const (
 	living = "d" // developers whose destinations are the sink
 	dead   = "x" // developers whose destinations nobody answers
+	noisy  = "n" // the developer of a producer that misbehaves
+	anyone = ""  // whose token reads and operates
 )
 
 // daemon is the real binary on settings of our own.
@@ -42,8 +44,25 @@ type daemon struct {
 	began    time.Time
 }
 
+// tokenOf is the token for the developers with this prefix.
+func tokenOf(prefix string) string { return "token-of-" + prefix + "-for-measuring" }
+
+// tokensOf has a token that hands in for each group, and one that may do everything else.
+func tokensOf(groups []group) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "tokens:\n  - { name: operator, value: %q, may: [operate] }\n", tokenOf(anyone))
+	for _, g := range groups {
+		fmt.Fprintf(&b, "  - { name: %s, value: %q, may: [ingest], developers: [", g.prefix, tokenOf(g.prefix))
+		for i := range g.developers {
+			fmt.Fprintf(&b, "%s%d, ", g.prefix, i)
+		}
+		b.WriteString("] }\n")
+	}
+	return b.String()
+}
+
 // writeSettings writes what the daemon needs to dir, once.
-func writeSettings(dir string, groups []group) error {
+func writeSettings(dir string, groups []group, tokens bool) error {
 	files := map[string]string{}
 	for _, g := range groups {
 		for i := range g.developers {
@@ -63,6 +82,9 @@ func writeSettings(dir string, groups []group) error {
 		return err
 	}
 	files["fantail.yaml"] = fmt.Sprintf("listen: %s\nstore: { pebble: { dir: store } }\negress: { allow: [127.0.0.0/8] }\nlimits: { per_developer: { destinations: 100000 } }\n", listen)
+	if tokens {
+		files["fantail.yaml"] += tokensOf(groups)
+	}
 	files["listen"] = listen
 	for name, text := range files {
 		path := filepath.Join(dir, name)
@@ -76,7 +98,7 @@ func writeSettings(dir string, groups []group) error {
 func destination(d int) string { return "hook" + strconv.Itoa(d) }
 
 // startDaemon starts the binary on the settings in dir and waits until it is ready.
-func startDaemon(ctx context.Context, binary, dir string, profile bool) (*daemon, error) {
+func startDaemon(ctx context.Context, binary, dir string, profile, tokens bool) (*daemon, error) {
 	listen, err := os.ReadFile(filepath.Join(dir, "listen"))
 	if err != nil {
 		return nil, err
@@ -91,7 +113,11 @@ func startDaemon(ctx context.Context, binary, dir string, profile bool) (*daemon
 		d.profiles = "http://" + addr + "/debug/pprof/"
 		args = append(args, "--pprof", addr)
 	}
-	if d.Client, err = client.New(d.url, "", nil); err != nil {
+	token := ""
+	if tokens {
+		token = tokenOf(anyone)
+	}
+	if d.Client, err = client.New(d.url, token, nil); err != nil {
 		return nil, err
 	}
 	d.began = time.Now()

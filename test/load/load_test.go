@@ -75,6 +75,17 @@ func TestNothingIsLostAndEverySignatureVerifies(t *testing.T) {
 			t.Errorf("%+v, want %d deliveries to healthy destinations", c, want)
 		}
 	})
+	t.Run("a neighbour sends slowly and keeps connections", func(t *testing.T) {
+		o := small(t, producersDefaults())
+		o.Rate = 100
+		n, err := o.neighbours(t.Context(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := int(2 * o.Rate * o.For.Seconds()); n.lost > 0 || n.refused > 0 || n.events < want {
+			t.Errorf("%+v, want %d events accepted and none refused", n, want)
+		}
+	})
 	t.Run("kill -9 with a backlog", func(t *testing.T) {
 		o := small(t, backlogDefaults())
 		o.Destinations, o.Pending = 20, 2000

@@ -140,6 +140,9 @@ func (l *loader) post(s sending, body []byte) sending {
 		to = l.direct[l.turn(n)]
 	}
 	h := http.Header{"Content-Type": {"application/json"}, "Dev-Id": {l.developer(n)}, "Terra-Reference": {strconv.Itoa(n)}}
+	if l.Token != "" {
+		h["Authorization"] = []string{"Bearer " + l.Token}
+	}
 	s.Sent = time.Now().UnixNano()
 	res, err := l.send(to, h, body)
 	if err != nil {

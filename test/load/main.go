@@ -40,6 +40,7 @@ func scenarios() []scenario {
 		{"batch", "the same with NDJSON batches", batchDefaults(), throughput},
 		{"light", "latency at a low fixed rate", lightDefaults(), light},
 		{"isolation", "what healthy destinations notice of others that hang", isolationDefaults(), isolation},
+		{"producers", "what a producer notices of another one that sends slowly and keeps connections", producersDefaults(), producers},
 		{"backlog", "millions pending for dead destinations, kill -9, restart", backlogDefaults(), backlog},
 	}
 }

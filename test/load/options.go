@@ -29,7 +29,10 @@ type options struct {
 	Hanging      numbers
 	Large        int
 	Pending      int
+	Slow         int
+	Idle         int
 
+	tokens        bool // the daemon wants tokens: one for the loader, one for a noisy neighbour
 	out, progress io.Writer
 }
 
@@ -47,11 +50,13 @@ func parse(s scenario, args []string, to io.Writer) (options, error) {
 	flags.IntVar(&o.Conns, "conns", o.Conns, "connections of the loader, and of the daemon to the sink in throughput")
 	flags.Var(&o.Sizes, "size", "bytes of a body; throughput, batch, light: one or several, as 2048,65536")
 	flags.Var(&o.Fanouts, "fanout", "destinations of each event; throughput, batch, light: one or several, as 3,1")
-	flags.Float64Var(&o.Rate, "rate", o.Rate, "light, isolation: events a second")
+	flags.Float64Var(&o.Rate, "rate", o.Rate, "light, isolation, producers: events a second")
 	flags.IntVar(&o.Batch, "batch", o.Batch, "batch, backlog: events of a request")
 	flags.IntVar(&o.Destinations, "destinations", o.Destinations, "isolation: all of them; backlog: the dead ones")
 	flags.Var(&o.Hanging, "hanging", "isolation: how many of the destinations hang, one or several; 0: eight, on large bodies")
 	flags.IntVar(&o.Large, "large", o.Large, "isolation: bytes of a large body")
+	flags.IntVar(&o.Slow, "slow", o.Slow, "producers: uploads of another token, a byte a second")
+	flags.IntVar(&o.Idle, "idle", o.Idle, "producers: idle connections")
 	flags.IntVar(&o.Pending, "pending", o.Pending, "backlog: deliveries")
 	if err := flags.Parse(args); err != nil {
 		return o, err

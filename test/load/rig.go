@@ -29,7 +29,7 @@ func newRig(o options, sizes []int, groups func(sink string) []group) (r *rig, e
 	}
 	if r.far, err = startSink(sizes...); err == nil {
 		r.groups = groups(r.far.url + "/d/")
-		err = writeSettings(r.dir, r.groups)
+		err = writeSettings(r.dir, r.groups, o.tokens)
 	}
 	if err != nil {
 		return nil, errors.Join(err, r.close())
@@ -38,7 +38,7 @@ func newRig(o options, sizes []int, groups func(sink string) []group) (r *rig, e
 }
 
 func (r *rig) start(ctx context.Context) (err error) {
-	r.daemon, err = startDaemon(ctx, r.Binary, r.dir, r.Profile != "")
+	r.daemon, err = startDaemon(ctx, r.Binary, r.dir, r.Profile != "", r.tokens)
 	return err
 }
 
@@ -60,6 +60,9 @@ func (r *rig) living() group { return r.groups[0] }
 // send runs a loader on the living; what t leaves out is filled in.
 func (r *rig) send(ctx context.Context, t task) (sent, error) {
 	t.URL, t.Prefix = r.url, living
+	if r.tokens {
+		t.Token = tokenOf(living)
+	}
 	if t.Developers == 0 {
 		t.Developers = r.living().developers
 	}

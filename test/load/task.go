@@ -15,6 +15,7 @@ import (
 
 // task is what a loader process does. It goes to the process as JSON.
 type task struct {
+	Token      string        // of the daemon's API; "": none
 	URL        string        // of the daemon, or of the sink of a direct run
 	Direct     bool          // straight to the sink, without the daemon: the floor
 	Prefix     string        // events go to developers <Prefix>0, <Prefix>1, ..., by turn

@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -13,10 +14,29 @@ import (
 
 func TestABackupIsItsOwnersAlone(t *testing.T) {
 	root := t.TempDir()
+	old := filepath.Join(root, "db", "of-an-earlier-version")
+	if err := errors.Join(os.Mkdir(filepath.Dir(old), 0o700), os.WriteFile(old, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
 	s := mustOpen(t, filepath.Join(root, "db"), Options{})
 	dir := filepath.Join(root, "backups", "one")
 	if err := s.Backup(ctx, dir); err != nil {
 		t.Fatal(err)
+	}
+	files := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files++
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %o, want 600: it may hold bodies", path, info.Mode().Perm())
+		}
+		return err
+	})
+	if err != nil || files < 10 {
+		t.Errorf("%d files, %v", files, err)
 	}
 	for _, d := range []string{filepath.Join(root, "db"), filepath.Dir(dir), dir} {
 		info, err := os.Stat(d)

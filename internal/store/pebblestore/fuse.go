@@ -1,9 +1,12 @@
 package pebblestore
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -13,6 +16,9 @@ type fuse struct {
 	vfs.FS
 	blown atomic.Pointer[error]
 }
+
+// private is the mode of files: the owner alone.
+const private = 0o600
 
 func newFuse(fs vfs.FS) *fuse { return &fuse{FS: fs} }
 
@@ -32,7 +38,30 @@ func (f *fuse) wrap(file vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Pebble's files hold bodies, and it makes them for everybody to read.
+	if fd := file.Fd(); fd != vfs.InvalidFd {
+		if err := syscall.Fchmod(int(fd), private); err != nil {
+			return nil, errors.Join(fmt.Errorf("close a file of the store to others: %w", err), file.Close())
+		}
+	}
 	return &fuseFile{File: file, fuse: f}, nil
+}
+
+// closeToOthers gives the files of dir, those of an earlier version among them, the
+// mode that new ones have.
+func closeToOthers(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if f.Type().IsRegular() {
+			if err := os.Chmod(filepath.Join(dir, f.Name()), private); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (f *fuse) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
@@ -56,7 +85,13 @@ func (f *fuse) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File
 	return f.wrap(f.FS.ReuseForWrite(from, to, c))
 }
 
-func (f *fuse) OpenDir(name string) (vfs.File, error) { return f.wrap(f.FS.OpenDir(name)) }
+func (f *fuse) OpenDir(name string) (vfs.File, error) {
+	dir, err := f.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &fuseFile{File: dir, fuse: f}, nil
+}
 
 func (f *fuse) Link(from, to string) error {
 	if err := f.err(); err != nil {
@@ -86,8 +121,8 @@ func (f *fuse) RemoveAll(name string) error {
 	return f.FS.RemoveAll(name)
 }
 
-// MkdirAll keeps folders from everybody else, whatever Pebble asks for: its files
-// hold bodies and are readable, those of a backup too.
+// MkdirAll keeps folders from everybody else, whatever Pebble asks for, those of a
+// backup too.
 func (f *fuse) MkdirAll(dir string, perm os.FileMode) error {
 	if err := f.err(); err != nil {
 		return err

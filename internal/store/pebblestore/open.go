@@ -24,6 +24,9 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
+// MaxOpenFiles is how many files a store keeps open at a time.
+const MaxOpenFiles = 1000
+
 // Options of a store. The zero value is a store on the local disk without a reserve.
 type Options struct {
 	FS         vfs.FS                 // nil: vfs.Default
@@ -111,6 +114,11 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 			s.lock.Close()
 		}
 	}()
+	if o.FS == vfs.Default && !o.ReadOnly {
+		if err := closeToOthers(dir); err != nil {
+			return nil, fmt.Errorf("open store %s: %w", dir, err)
+		}
+	}
 	damaged, proven, err := s.checkLogs()
 	if err != nil {
 		return nil, err
@@ -190,7 +198,7 @@ func (s *Store) openDB() (*pebble.DB, error) {
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       100,
 		LBaseMaxBytes:               64 << 20,
-		MaxOpenFiles:                1000,
+		MaxOpenFiles:                MaxOpenFiles,
 		Logger:                      &pebbleLog{s},
 		EventListener:               s.listener(),
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },

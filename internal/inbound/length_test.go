@@ -1,0 +1,98 @@
+package inbound
+
+import (
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+const smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+
+func TestTwoLengthsAreRefusedAndNothingBehindIsServed(t *testing.T) {
+	for name, request := range map[string]string{
+		"length first":     "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"coding first":     "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nX: y\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+		"in small letters": "POST / HTTP/1.1\r\nhost: x\r\ncontent-length:5\r\ntransfer-encoding:chunked\r\n\r\n0\r\n\r\n",
+		"bare newlines":    "POST / HTTP/1.1\nHost: x\nCONTENT-LENGTH: 5\nTRANSFER-ENCODING: chunked\n\n0\r\n\r\n",
+		"of 1.0":           "POST / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+	} {
+		p := serve(t, 10).dial()
+		p.send(request + smuggled)
+		if got := p.answer(); !strings.HasPrefix(got, "400 ") || !strings.Contains(got, `"two_lengths"`) {
+			t.Errorf("%s: got %q", name, got)
+		}
+		if got := p.answer(); got != "" {
+			t.Errorf("%s: then %q", name, got)
+		}
+	}
+}
+
+// Behind a request that is being answered, it is refused, and that one is not cut off.
+func TestTwoLengthsInAPipeline(t *testing.T) {
+	s := serve(t, 10)
+	p := s.dial()
+	p.send("POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab")
+	select {
+	case <-s.entered:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the first was not served")
+	}
+	p.send("cPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled)
+	s.release <- struct{}{}
+	if got := p.answer(); got != `200 /hold "abc" <nil>` {
+		t.Errorf("the first got %q", got)
+	}
+	if got := p.answer(); !strings.Contains(got, "two_lengths") {
+		t.Errorf("the second got %q", got)
+	}
+	if got := p.answer(); got != "" {
+		t.Errorf("then %q", got)
+	}
+}
+
+func TestOneLengthIsServed(t *testing.T) {
+	p := serve(t, 10).dial()
+	for _, c := range [][2]string{
+		{"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", `200 /a "abc" <nil>`},
+		{"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", `200 /b "abc" <nil>`},
+		{"POST /c HTTP/1.1\r\nHost: x\r\nX: content-length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", `200 /c "" <nil>`},
+		{smuggled, `200 /smuggled "" <nil>`},
+	} {
+		p.send(c[0])
+		if got := p.answer(); got != c[1] {
+			t.Errorf("%q: got %q", c[0], got)
+		}
+	}
+	// All at once, each with another way to say its length.
+	p.send("POST /d HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nPOST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nz" + smuggled)
+	for _, want := range []string{`200 /d "" <nil>`, `200 /e "z" <nil>`, `200 /smuggled "" <nil>`} {
+		if got := p.answer(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// However the bytes come, the same is found at the same place.
+func TestHeadsAreFoundInPieces(t *testing.T) {
+	head := "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n"
+	all := "GET / HTTP/1.1\r\n\r\n" + head + "0\r\n\r\n"
+	for name, pieces := range map[string]func(h *heads) (int, bool){
+		"at once": func(h *heads) (int, bool) { return h.scan([]byte(all)) },
+		"byte by byte": func(h *heads) (int, bool) {
+			one, b := iotest.OneByteReader(strings.NewReader(all)), make([]byte, 1)
+			for i := 0; ; i++ {
+				if _, err := one.Read(b); err != nil {
+					return 0, false
+				}
+				if n, found := h.scan(b); found {
+					return i + n, true
+				}
+			}
+		},
+	} {
+		if n, found := pieces(&heads{}); !found || n != len(all)-len("0\r\n\r\n") {
+			t.Errorf("%s: %d, %v", name, n, found)
+		}
+	}
+}

@@ -1,0 +1,203 @@
+// Package inbound stands between the network and net/http's server: it bounds how
+// many connections are open, and sees what the server hides of a request's framing.
+package inbound
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// Limit bounds the connections of all listeners that share it. Where they are as
+// many as may be, a new one takes the place of the one that has been idle for
+// longest: between two requests, or without a whole head of one yet. A connection
+// in a request is never closed; while all are, new ones wait to be accepted.
+type Limit struct {
+	max int
+
+	mu      sync.Mutex
+	room    sync.Cond // there may be a place now, or a listener was closed
+	open    int
+	idle    list.List // of *conn, the longest idle first
+	evicted uint64
+}
+
+// NewLimit returns a limit of most connections, at least one.
+func NewLimit(most int) *Limit {
+	l := &Limit{max: max(most, 1)}
+	l.room.L = &l.mu
+	return l
+}
+
+// Max is how many connections there may be.
+func (l *Limit) Max() int { return l.max }
+
+// Open is how many there are.
+func (l *Limit) Open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open
+}
+
+// Evicted is how many idle ones were closed to make room.
+func (l *Limit) Evicted() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.evicted
+}
+
+// Serve has server accept from in under the limit. It must be called before the
+// server runs, and sets its ConnState, its ConnContext and its Handler.
+func (l *Limit) Serve(server *http.Server, in net.Listener) net.Listener {
+	server.ConnState = l.state
+	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, ours(c))
+	}
+	server.Handler = oneLength(server.Handler)
+	return &listener{Listener: in, limit: l}
+}
+
+type listener struct {
+	net.Listener
+	limit  *Limit
+	closed bool // guarded by limit.mu
+}
+
+// Accept accepts first and makes room then: who would be closed for nobody need
+// not be closed.
+func (l *listener) Accept() (net.Conn, error) {
+	inner, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: inner, limit: l.limit}
+	if !l.limit.admit(c, &l.closed) {
+		inner.Close()
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (l *listener) Close() error {
+	l.limit.mu.Lock()
+	l.closed = true
+	l.limit.room.Broadcast()
+	l.limit.mu.Unlock()
+	return l.Listener.Close()
+}
+
+// admit counts c in, as idle, and is false when its listener was closed meanwhile.
+func (l *Limit) admit(c *conn, closed *bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.open >= l.max {
+		longest := l.idle.Front()
+		switch {
+		case *closed:
+			return false
+		case longest == nil:
+			l.room.Wait()
+		default:
+			victim := longest.Value.(*conn)
+			l.evicted++
+			l.busy(victim)
+			l.mu.Unlock()
+			victim.Close()
+			l.mu.Lock()
+		}
+	}
+	l.open++
+	c.place = l.idle.PushBack(c)
+	return true
+}
+
+// state is told by the server. A connection is new, or idle, until the head of a
+// request has come whole.
+func (l *Limit) state(nc net.Conn, s http.ConnState) {
+	c := ours(nc)
+	if c == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch s {
+	case http.StateActive, http.StateHijacked:
+		l.busy(c)
+	case http.StateIdle:
+		if l.busy(c); !c.left {
+			c.place = l.idle.PushBack(c)
+			l.room.Broadcast()
+		}
+	}
+}
+
+// busy takes c off the list of those that may be closed.
+func (l *Limit) busy(c *conn) {
+	if c.place != nil {
+		l.idle.Remove(c.place)
+		c.place = nil
+	}
+}
+
+// leave counts c out, once.
+func (l *Limit) leave(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.left {
+		return
+	}
+	c.left = true
+	l.busy(c)
+	l.open--
+	l.room.Broadcast()
+}
+
+// conn is a connection that counts.
+type conn struct {
+	net.Conn
+	limit *Limit
+	place *list.Element // in limit.idle; nil: in a request, or closed
+	left  bool          // counted out
+
+	heads   heads
+	twofold atomic.Bool // see oneLength
+}
+
+type connKey struct{}
+
+// ours finds the connection below what the server has; nil: it is none of ours.
+func ours(c net.Conn) *conn {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	found, _ := c.(*conn)
+	return found
+}
+
+func (c *conn) Close() error {
+	err := c.Conn.Close()
+	c.limit.leave(c)
+	return err
+}
+
+// CloseWrite lets the server end its side first, so that a client can read an
+// answer that came before its request was read.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// ReadFrom lets the kernel copy files of payloads.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	if from, ok := c.Conn.(io.ReaderFrom); ok {
+		return from.ReadFrom(r)
+	}
+	return io.Copy(struct{ io.Writer }{c.Conn}, r)
+}

@@ -1,0 +1,52 @@
+package integration
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/seed-51f8da91/fantail/pkg/client"
+)
+
+// Idle connections, of whoever reaches the port, once took every descriptor: no
+// event could be stored, no receiver dialled, no outcome recorded.
+func TestIdleConnectionsLeaveDescriptors(t *testing.T) {
+	h, listen := newHome(t), freeAddress(t)
+	r := newReceiver(t, nil)
+	h.write("fantail.yaml", "listen: "+listen+"\nstore: { pebble: { dir: store } }\negress: { allow: [127.0.0.0/8] }\nlimits: { in_flight: 32 }\n")
+	h.write("developers/acme.yaml", webhook("acme", r.URL, "a-secret-of-acme", ""))
+	const files = 160
+	d := h.serveFew(listen, files)
+	for i := range 2 * files {
+		c, err := net.Dial("tcp", listen)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	for range 20 {
+		a := d.send(t, "acme", []byte(`{"type":"activity"}`))
+		until(t, "the event is delivered", func() bool {
+			for delivery, err := range d.Deliveries(t.Context(), client.DeliveryFilter{Event: a.ID}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if delivery.Tried > 1 {
+					t.Fatalf("tried %d times", delivery.Tried)
+				}
+				return delivery.State == "delivered"
+			}
+			return false
+		})
+	}
+	metrics, err := d.Metrics(t.Context())
+	if err != nil || !strings.Contains(string(metrics), "fantail_connections_limit 40\n") || strings.Contains(string(metrics), "fantail_connections_evicted_total 0\n") {
+		t.Errorf("%v, %s", err, metrics)
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+	if log := h.log.String(); strings.Contains(log, "too many open files") || !strings.Contains(log, "LimitNOFILE") {
+		t.Errorf("log %s", log)
+	}
+}
