@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,21 +73,22 @@ func TestASuccessEndsTheWait(t *testing.T) {
 		defer r.close()
 		r.accept(id) // from here on two at a time
 		settleDown()
-		first := r.acceptMany(1, id)[0].ID.String()
+		var first atomic.Pointer[string] // which of the two begins is open
 		f.set(func(ctx context.Context, d destination.Delivery) error {
-			if d.ID == first {
+			if first.CompareAndSwap(nil, &d.ID) {
+				time.Sleep(time.Millisecond)
 				return asks(6*time.Hour)(ctx, d)
 			}
 			return takes(time.Second)(ctx, d)
 		})
-		r.acceptMany(4, id)
+		r.acceptMany(5, id)
 		settleDown()
 		time.Sleep(time.Minute)
 		if n := len(f.seen()); n != 1+5 {
 			t.Errorf("%d attempts, want all six: one of them succeeded after another was asked to wait", n)
 		}
 		time.Sleep(6 * time.Hour)
-		if hits := f.seen(); len(hits) != 7 || hits[6].id != first || hits[6].at < 6*time.Hour {
+		if hits := f.seen(); len(hits) != 7 || hits[6].id != *first.Load() || hits[6].at < 6*time.Hour {
 			t.Errorf("%v: the delivery that was asked to wait comes last, when its own wait is over", hits)
 		}
 	})
