@@ -121,7 +121,7 @@ func advice(text string) string {
 func (s *Session) Fail(class destination.Class, what string, err error) error {
 	known := s.scrubber(err)
 	said := describe(err)
-	f := &failure{Safe: fault.Safe{Text: what + ": " + fault.Quote(known, said), Cause: err}, status: Status(err)}
+	f := &failure{Safe: *fault.Of(err, what+": "+fault.Quote(known, said)), status: Status(err)}
 	if f.status != 0 {
 		f.answer = known.Excerpt(strings.ToValidUTF8(said, "?"), destination.MaxAnswer)
 	}
