@@ -1,6 +1,8 @@
 package sqs
 
 import (
+	"encoding/json"
+	"net/url"
 	"testing"
 	"time"
 
@@ -26,6 +28,17 @@ func TestConformance(t *testing.T) {
 			return f
 		})
 		k.Links = true
+		k.Repeat = func(_ testing.TB, x destinationtest.FarSide, as func(...string) string) {
+			x.(*far).FailEntries(func(body string) (strictaws.Fault, bool) {
+				var p struct{ URL string }
+				_ = json.Unmarshal([]byte(body), &p)
+				link, err := url.Parse(p.URL)
+				if err != nil || link.RawQuery == "" {
+					return strictaws.Fault{Status: 500, Code: "InternalError", Message: "no link"}, true
+				}
+				return strictaws.Fault{Status: 500, Code: "InternalError", Message: as(link.Query().Get("X-Amz-Signature"), link.RawQuery, p.URL)}, true
+			})
+		}
 		k.Failures = append(k.Failures, destinationtest.Failure{Name: "the operator's store down", Engine: true})
 		destinationtest.Run(t, k)
 	})

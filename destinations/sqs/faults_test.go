@@ -2,6 +2,7 @@ package sqs
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -302,5 +303,29 @@ func TestPayloadsAreStoredOnceUnderTheEventsID(t *testing.T) {
 	}
 	if m := f.bodies(); len(m) != 4 || m[3] != `{"type":"healthcheck","text":""}` {
 		t.Errorf("the queue holds %q", m)
+	}
+}
+
+// echoing is a far side that fails each message of a batch and repeats the
+// signature of the request.
+type echoing struct{ http.RoundTripper }
+
+func (e echoing) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !strings.HasSuffix(req.Header.Get("X-Amz-Target"), "SendMessageBatch") {
+		return e.RoundTripper.RoundTrip(req)
+	}
+	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
+	body := `{"Successful":[],"Failed":[{"Id":"0","Code":"InternalError","SenderFault":false,"Message":"you signed ` + signature + `"}]}`
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
+}
+
+// TestTheSignatureOfABatchIsHiddenInWhatIsSaidOfEachMessage.
+func TestTheSignatureOfABatchIsHiddenInWhatIsSaidOfEachMessage(t *testing.T) {
+	lent := deps(t)
+	lent.HTTP.Transport = echoing{lent.HTTP.Transport}
+	d := newFar(t, "events", nil).Open(t, lent)
+	defer d.Close()
+	if _, err := d.Send(t.Context(), sleep(t, 1)); err == nil || !strings.HasSuffix(err.Error(), "InternalError: you signed [redacted]") {
+		t.Errorf("%v", err)
 	}
 }

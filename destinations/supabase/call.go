@@ -48,7 +48,7 @@ func (s service) call(ctx context.Context, q request) (answer, error) {
 	root := url.URL{Scheme: s.base.Scheme, Host: s.base.Host}
 	req, err := http.NewRequestWithContext(ctx, q.method, root.String()+s.base.EscapedPath()+q.path, bytes.NewReader(q.body))
 	if err != nil {
-		return answer{}, &fault.Safe{Text: q.what + ": the request cannot be built", Cause: err}
+		return answer{}, fault.Of(err, q.what+": the request cannot be built")
 	}
 	if s.transport == nil {
 		return answer{}, errors.New("the engine lends no transport, and net/http's own has no guard")

@@ -106,6 +106,6 @@ func (d database) fault(what string, err error) error {
 	} else {
 		text = sqltables.Describe(scrub, err)
 	}
-	f.Err = &fault.Safe{Text: what + text, Cause: err}
+	f.Err = fault.Of(err, what+text)
 	return f
 }

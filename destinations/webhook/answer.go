@@ -18,7 +18,7 @@ import (
 
 const (
 	// excerptSize is what the log keeps of an answer.
-	excerptSize = 1 << 10
+	excerptSize = destination.MaxAnswer
 	// drainSize is how much more of a compressed answer is read to find what is kept.
 	drainSize = 64 << 10
 	// answerWait is how long an answer's body may take once its status is

@@ -404,3 +404,28 @@ func TestEveryPartOfTheQueryIsASecret(t *testing.T) {
 		}
 	}
 }
+
+// TestLongSegmentsOfThePathAreSecrets: the addresses of many services end with a
+// token. Short ones help to understand an answer.
+func TestLongSegmentsOfThePathAreSecrets(t *testing.T) {
+	r := newReceiver(t, false)
+	r.config = func(c *Config) { c.URL = r.URL + "/services/hook/a-long-team-name/T0k3n%2Fof%2Bsev%65nteen?x=y" }
+	w := opened(t, r)
+	for name, said := range map[string]string{
+		"as it was sent": "cannot POST /services/hook/a-long-team-name/T0k3n%2Fof%2Bsev%65nteen",
+		"decoded":        `{"path":"/services/hook/a-long-team-name/T0k3n\/of+seventeen"}`,
+		"in JSON":        `{"path":"\/services\/hook\/a-long-team-name\/T0k3n%2Fof%2Bseventeen"}`,
+	} {
+		r.mu.Lock()
+		r.repeat = func(...string) string { return said }
+		r.mu.Unlock()
+		receipt, err := w.Send(t.Context(), delivery(t, 1))
+		if err == nil || strings.Contains(receipt.Answer, "T0k3n") || strings.Contains(receipt.Answer, "team") || !strings.Contains(receipt.Answer, "hook") {
+			t.Errorf("%s: %q, %v", name, receipt.Answer, err)
+		}
+	}
+	x, err := w.Explain(delivery(t, 1))
+	if want := r.URL + "/services/hook/redacted/redacted?redacted"; err != nil || x.Target != want {
+		t.Errorf("the target is shown as %s, want %s", x.Target, want)
+	}
+}

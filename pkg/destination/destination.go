@@ -75,10 +75,13 @@ type Delivery struct {
 	Trace   *event.TraceContext // for a far side that takes W3C Trace Context; nil: none
 }
 
+// MaxAnswer is how much of an answer is kept, in bytes.
+const MaxAnswer = 1 << 10
+
 // Receipt is what the far side answered; it is kept with the attempt.
 type Receipt struct {
 	Code     int    // HTTP status or the protocol's own code; 0 if there is none
-	Answer   string // an excerpt of at most 1 KiB, raw; free of our secrets
+	Answer   string // an excerpt of at most [MaxAnswer] bytes, raw; free of our secrets
 	Address  string // the address connected to, host:port; "" if unknown
 	Requests int    // requests made where that can be more than one (see pkg/exchange); 0: not told
 }

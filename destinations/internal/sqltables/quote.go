@@ -27,5 +27,5 @@ func Fault(class destination.Class, what, text, advice string, err error) error 
 	if advice != "" {
 		text += " (" + advice + ")"
 	}
-	return &destination.Fault{Class: class, Err: &fault.Safe{Text: what + ": " + text, Cause: err}}
+	return &destination.Fault{Class: class, Err: fault.Of(err, what+": "+text)}
 }

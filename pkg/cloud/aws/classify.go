@@ -20,9 +20,6 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-// maxExcerpt is what the log keeps of an answer.
-const maxExcerpt = 1 << 10
-
 // Code returns the service's own code of err, such as NoSuchBucket; "" if it
 // answered without one, or not at all.
 func Code(err error) string {
@@ -124,9 +121,9 @@ func advice(text string) string {
 func (s *Session) Fail(class destination.Class, what string, err error) error {
 	known := s.scrubber(err)
 	said := describe(err)
-	f := &failure{Safe: fault.Safe{Text: what + ": " + fault.Quote(known, said), Cause: err}, status: Status(err)}
+	f := &failure{Safe: *fault.Of(err, what+": "+fault.Quote(known, said)), status: Status(err)}
 	if f.status != 0 {
-		f.answer = known.Excerpt(strings.ToValidUTF8(said, "?"), maxExcerpt)
+		f.answer = known.Excerpt(strings.ToValidUTF8(said, "?"), destination.MaxAnswer)
 	}
 	classified := &destination.Fault{Class: class, Err: f}
 	if class == destination.Throttled {

@@ -108,7 +108,7 @@ func TestClassify(t *testing.T) {
 		}
 		r := (&Call{}).Receipt(err)
 		for _, text := range []string{err.Error(), r.Answer} {
-			if strings.Contains(text, testToken) || strings.Contains(text, testSecret) || len(text) > maxExcerpt {
+			if strings.Contains(text, testToken) || strings.Contains(text, testSecret) || len(text) > destination.MaxAnswer {
 				t.Errorf("%d bytes: %s", len(text), text)
 			}
 		}

@@ -13,9 +13,6 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-// excerptSize is what the log keeps of an answer.
-const excerptSize = 1 << 10
-
 // exchange is one request and what came back. The status is that of the HTTP
 // answer: the library believes the code that an error's body claims.
 type exchange struct {
@@ -92,7 +89,7 @@ func (x *exchange) rewind(req *http.Request) error {
 func (x *exchange) receipt() destination.Receipt {
 	r := destination.Receipt{Code: x.code, Address: x.address}
 	if x.code >= 300 {
-		r.Answer = x.scrubber().Excerpt(string(x.body), excerptSize)
+		r.Answer = x.scrubber().Excerpt(string(x.body), destination.MaxAnswer)
 	}
 	return r
 }

@@ -19,8 +19,11 @@ const maxQuote = 400
 // out no error that it was made of: the texts of those may hold anything.
 type Safe struct {
 	Text  string
-	Cause error // nil: there is none
+	cause error // nil: there is none
 }
+
+// Of returns an error with a text that may be shown, and that is what cause is.
+func Of(cause error, text string) *Safe { return &Safe{text, cause} }
 
 func (e *Safe) Error() string { return e.Text }
 
@@ -28,7 +31,7 @@ func (e *Safe) Error() string { return e.Text }
 func (e *Safe) GoString() string { return e.Text }
 
 // Is tells whether the cause is target.
-func (e *Safe) Is(target error) bool { return errors.Is(e.Cause, target) }
+func (e *Safe) Is(target error) bool { return errors.Is(e.cause, target) }
 
 // Unanswered words an attempt at what, such as "write rows", that err ended
 // without an answer. A [destination.Fault], such as the guard's refusal, passes as

@@ -58,7 +58,7 @@ type Interceptor func(w http.ResponseWriter, r *http.Request) bool
 var accountKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
 // TokenPrefix begins every token; nothing may show one.
-const TokenPrefix = "ya29.test-"
+const TokenPrefix = "ya29.test/"
 
 // Start starts a server that has the bucket "acme".
 func Start(tb testing.TB) *Google {
