@@ -1,17 +1,22 @@
 package pgclient
 
 import (
+	"context"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
 // operators puts text where the driver looks for what a DSN leaves out: in the
@@ -72,5 +77,44 @@ func TestNothingIsReadFromThisMachine(t *testing.T) {
 	t.Setenv("PGSERVICE", "missing-"+text)
 	if _, err := target.Config(nil); err == nil || !strings.Contains(err.Error(), "PGSERVICE") || strings.Contains(err.Error(), text) {
 		t.Errorf("a service that does not exist: %v", err)
+	}
+}
+
+// TestNoPasswordGoesInClearWithoutTLS, to a server that asks for it: anybody on the
+// way would read it.
+func TestNoPasswordGoesInClearWithoutTLS(t *testing.T) {
+	target := New()
+	target.Hosts = []sqltables.Host{{Name: "db.example", Port: 5432}}
+	target.User, target.Database, target.Password, target.TLS.Mode = "u", "d", secret.New("hunter2"), sqltables.Disable
+	said := make(chan []byte, 1)
+	c, err := target.Config(func(context.Context, string, string) (net.Conn, error) {
+		near, far := net.Pipe()
+		go func() {
+			defer far.Close()
+			head := make([]byte, 4)
+			_, _ = io.ReadFull(far, head)
+			_, _ = io.CopyN(io.Discard, far, int64(binary.BigEndian.Uint32(head))-4)
+			_, _ = io.WriteString(far, message('R', "\x00\x00\x00\x03"))
+			answer := make([]byte, 64)
+			n, _ := far.Read(answer)
+			said <- answer[:n]
+		}()
+		return near, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err = pgconn.ConnectConfig(ctx, c); err == nil {
+		t.Error("it is let in")
+	}
+	select {
+	case answer := <-said:
+		if strings.Contains(string(answer), "hunter2") {
+			t.Errorf("the server is told %q", answer)
+		}
+	case <-ctx.Done():
+		t.Error("nobody has connected")
 	}
 }
