@@ -38,7 +38,7 @@ func (a *API) readBody(c *call, h *hold) ([]byte, error) {
 	most, next := told, min(told, first)
 	in := io.Reader(a.arriving(c))
 	if told < 0 {
-		most, next = a.MaxBody+1, 4<<10 // a byte more, to see the end
+		most, next = a.MaxBody+1, 4<<10 // a byte more, to see its end
 		in = http.MaxBytesReader(c.ResponseWriter, a.arriving(c), a.MaxBody)
 	}
 	var body []byte

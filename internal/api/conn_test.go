@@ -164,7 +164,8 @@ func TestSilentBatchIsToldAndCut(t *testing.T) {
 		conn := serveFake(t, fixed{}).dial()
 		defer conn.Close()
 		began := time.Now()
-		send(conn, "POST /v1/events/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n"+line(sleep)+line(sleep)[:20])
+		send(conn, "POST /v1/events/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n"+
+			line(`{"type":"sleep","d":"`+strings.Repeat("x", 30<<10)+`"}`)+line(sleep)[:20]) // what came fast saves up no more than a window
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Fatal(err)

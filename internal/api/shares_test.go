@@ -122,8 +122,14 @@ func TestSlowUploadsOfOneTokenAreNobodyElsesAffair(t *testing.T) {
 	for range 50 {
 		r.post(sleep, bearer("other"))
 	}
-	if free := r.api.memory.whole.small.left(); free < r.api.memory.whole.small.size/2 {
+	if got := r.do("POST", "/v1/events", sleep, bearer("noisy"), "dev-id: initech"); got.status != 202 {
+		t.Errorf("another event of the slow one: %s", got)
+	}
+	if free := r.api.memory.whole.small.left(); free < r.api.memory.whole.small.size-uploads*first {
 		t.Errorf("%d uploads of a byte hold %d bytes", uploads, r.api.memory.whole.small.size-free)
+	}
+	if b := &r.api.memory.whole.large; b.left() != b.size {
+		t.Errorf("of the large ones' too: %d", b.size-b.left())
 	}
 	close(stop)
 	all.Wait()

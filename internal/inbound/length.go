@@ -32,16 +32,10 @@ func oneLength(h http.Handler) http.Handler {
 	})
 }
 
-// Read ends for good behind a head with two lengths: what follows, its body or the
-// next request, depends on whom one asks.
 func (c *conn) Read(b []byte) (int, error) {
-	if c.twofold.Load() {
-		return 0, io.EOF
-	}
 	n, err := c.Conn.Read(b)
-	if upTo, found := c.heads.scan(b[:n]); found {
+	if c.heads.scan(b[:n]) {
 		c.twofold.Store(true)
-		return upTo, nil
 	}
 	return n, err
 }
@@ -60,9 +54,8 @@ const (
 	transferEncoding = "transfer-encoding:"
 )
 
-// scan tells whether the blank line that ends such a head is in b, and how many
-// bytes of b it ends with.
-func (h *heads) scan(b []byte) (int, bool) {
+// scan tells whether the blank line that ends such a head is in b.
+func (h *heads) scan(b []byte) bool {
 	for rest := b; len(rest) > 0; {
 		piece, after, ended := bytes.Cut(rest, []byte{'\n'})
 		h.n += copy(h.line[h.n:], piece)
@@ -73,7 +66,7 @@ func (h *heads) scan(b []byte) (int, bool) {
 		switch line := h.line[:h.n]; {
 		case len(line) == 0 || string(line) == "\r":
 			if h.length && h.coding {
-				return len(b) - len(rest), true
+				return true
 			}
 			h.length, h.coding = false, false
 		case begins(line, contentLength):
@@ -83,7 +76,7 @@ func (h *heads) scan(b []byte) (int, bool) {
 		}
 		h.n = 0
 	}
-	return 0, false
+	return false
 }
 
 func begins(line []byte, name string) bool {
