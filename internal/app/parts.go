@@ -33,7 +33,7 @@ func (a *App) openStore(_ context.Context, d *config.Daemon, o Options) error {
 	a.store, err = pebblestore.Open(d.Store.Pebble.Dir, pebblestore.Options{
 		Reserve: d.Store.Pebble.Reserve, AcceptLoss: o.AcceptLoss, Log: a.log,
 		OnCommit: func(took time.Duration) { commit.Observe(took.Seconds()) },
-		Fatal: a.fail,
+		Fatal:    a.fail,
 	})
 	if err != nil {
 		return fmt.Errorf("open the store in %s: %w", d.Store.Pebble.Dir, err)
@@ -81,15 +81,15 @@ func idleLimits(d *config.Daemon) exchange.Limits {
 func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) error {
 	// The flight record lies beside the store: it must survive a crash of the
 	// process, not of the machine.
-	flight, err := delivery.OpenFlight(filepath.Join(d.Store.Pebble.Dir, "flight"), 2*d.Limits.InFlight)
-	if err != nil {
+	var err error
+	if a.flight, err = delivery.OpenFlight(filepath.Join(d.Store.Pebble.Dir, "flight"), 2*d.Limits.InFlight); err != nil {
 		return fmt.Errorf("open the flight record: %w", err)
 	}
-	a.onStop("flight record", func(context.Context) error { return flight.Close() })
+	a.onStop("flight record", func(context.Context) error { return a.flight.Close() })
 	a.brand, a.catalogue = d.Brand, d.Catalogue
 	a.buildNotices()
 	a.scheduler = delivery.New(delivery.Options{
-		Store: a.store, Thaw: a.thaw, Flight: flight, Log: a.log, Metrics: a.metrics, Tell: a.notices.Tell, Fatal: a.fail, Trace: a.tracer,
+		Store: a.store, Thaw: a.thaw, Flight: a.flight, Log: a.log, Metrics: a.metrics, Tell: a.notices.Tell, Fatal: a.fail, Trace: a.tracer,
 		Limits: delivery.Limits{InFlight: d.Limits.InFlight, Bytes: d.Limits.InFlightBytes, PerDeveloper: d.Limits.PerDeveloper.Attempts},
 	})
 	a.onStop("scheduler", func(ctx context.Context) error { a.scheduler.Stop(ctx); return nil })

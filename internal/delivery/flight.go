@@ -38,7 +38,7 @@ type Flight struct {
 type count struct {
 	crashes  uint8 // running
 	alone    uint8 // of a delivery: crashes running that found it the only suspect in flight
-	tries    uint8 // of a destination: crashes in its trials
+	tries    uint8 // of a destination: crashes in its trials; of a delivery: 1 when it has ended
 	until    int64 // ns of wall time: a destination that waits apart, or a check, is not tried before
 	suspects int   // of a destination: its deliveries that are
 	slot     int
@@ -350,12 +350,17 @@ func (f *Flight) forget(id store.DeliveryID) {
 	f.drop(id)
 }
 
-// settled drops the count of a delivery that has ended, unless it died of that:
-// a crash takes back outcomes of the last 100 ms.
+// settled drops the count of a delivery that has ended. One that died of it is
+// known until a clean stop: a crash takes back outcomes of the last 100 ms.
 func (f *Flight) settled(id store.DeliveryID) {
-	if !f.condemned(id) {
-		f.forget(id)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c := f.counts[id]; c != nil && c.alone >= deadAfter {
+		c.tries = 1
+		f.write(c.slot, slotCount, id, c)
+		return
 	}
+	f.drop(id)
 }
 
 // forgetAll drops whatever is known of a destination.
@@ -385,7 +390,7 @@ func (f *Flight) clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for id, c := range f.counts {
-		if isDelivery(id) && !c.suspect() || isDestination(id) && !c.apart() {
+		if isDelivery(id) && (c.crashes < apartAfter || c.tries > 0) || isDestination(id) && !c.apart() {
 			delete(f.counts, id)
 		}
 	}
