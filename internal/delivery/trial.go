@@ -98,8 +98,8 @@ func (s *Scheduler) StartCheck(dest uint32) (end func(), why string) {
 	crashes, until := s.flight.check(dest)
 	if crashes > 0 {
 		if until > now.wall || s.trial.on {
-			return nil, fmt.Sprintf("the process died during the last %d checks of it; it is not checked before %s",
-				crashes, time.Unix(0, max(until, now.wall)).UTC().Format(time.RFC3339))
+			return nil, fmt.Sprintf("the process died during its last check, and during %d before it; it is not checked before %s",
+				crashes-1, time.Unix(0, max(until, now.wall)).UTC().Format(time.RFC3339))
 		}
 		s.beginTrial(nil, checkTrial, now)
 	}

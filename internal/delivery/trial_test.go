@@ -265,7 +265,7 @@ func TestACheckThatKills(t *testing.T) {
 		}
 		end, why := w.s.StartCheck(a)
 		for ; end == nil; end, why = w.s.StartCheck(a) {
-			if !strings.Contains(why, "the process died during the last") {
+			if !strings.Contains(why, "the process died during its last check") {
 				t.Error(why)
 			}
 			w.live(time.Minute)
