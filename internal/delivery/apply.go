@@ -88,7 +88,6 @@ func (s *Scheduler) adopt(t *Target, now instant) {
 		s.tidyLane(was)
 		if d.apart { // with the settings that are mended, perhaps
 			d.apartAt = now.mono
-			s.flight.hurry(d.id, now)
 		}
 	}
 }

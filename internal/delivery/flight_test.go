@@ -28,7 +28,7 @@ func newCrashing(t *testing.T) *crashing {
 // crash ends the process while ids are in flight, those of suspects on trial.
 func (c *crashing) crash(ids ...store.DeliveryID) {
 	for _, id := range ids {
-		_, _, apart := c.waits(id.Dest)
+		apart := c.known(ofDestination(id.Dest)).apart()
 		c.begin(id, apart)
 	}
 	c.restart()
@@ -41,15 +41,16 @@ func (c *crashing) restart() {
 
 // ends has id tried without a crash.
 func (c *crashing) ends(id store.DeliveryID) {
-	_, _, apart := c.waits(id.Dest)
+	apart := c.known(ofDestination(id.Dest)).apart()
 	c.end(c.begin(id, apart), id, true)
 }
 
 // want checks how long a destination waits; a negative wait: it does not wait apart.
 func (c *crashing) want(when string, dest uint32, wait time.Duration) {
 	c.t.Helper()
-	until, _, ok := c.waits(dest)
-	if got := time.Duration(until - c.now.UnixNano()); ok != (wait >= 0) || ok && got != wait {
+	is := c.known(ofDestination(dest))
+	ok := is.apart()
+	if got := time.Duration(is.until - c.now.UnixNano()); ok != (wait >= 0) || ok && got != wait {
 		c.t.Errorf("%s: destination %d waits %v, apart %t; want %v", when, dest, got, ok, wait)
 	}
 }
@@ -86,7 +87,6 @@ func TestThreeCrashesRunningPartADestination(t *testing.T) {
 		}, served},
 		"and a clean stop":           {func(c *crashing) { c.crash(a); c.crash(a); c.crash(a); c.clear(); c.restart() }, time.Minute - time.Second},
 		"and a crash while it waits": {func(c *crashing) { c.crash(a); c.crash(a); c.crash(a); c.crash() }, time.Minute - time.Second},
-		"and other settings":         {func(c *crashing) { c.crash(a); c.crash(a); c.crash(a); c.hurry(1, instant{wall: c.now.UnixNano()}) }, 0},
 		"and it is removed":          {func(c *crashing) { c.crash(a); c.crash(a); c.crash(a); c.forgetAll(1) }, served},
 		"and the delivery is gone": {func(c *crashing) {
 			c.crash(a)
@@ -124,20 +124,20 @@ func TestADeliveryIsDeadOfFiveTrials(t *testing.T) {
 		c.ends(flightID(2, 1))
 	}
 	for n := range deadAfter {
-		if c.condemned(a) {
+		if c.known(a).dead() {
 			t.Fatalf("dead after %d trials", n)
 		}
 		c.want("before a trial", 1, []time.Duration{1, 2, 4, 8, 16}[n]*time.Minute)
 		c.crash(a, flightID(2, 1))
 		c.ends(flightID(2, 1))
 	}
-	if !c.condemned(a) || c.condemned(flightID(2, 1)) {
+	if !c.known(a).dead() || c.known(flightID(2, 1)).dead() {
 		t.Error("not dead of five trials, or another is")
 	}
 	c.want("once it is dead", 1, 0)
 	c.settled(a) // and the process dies before that is durable
 	c.restart()
-	if !c.condemned(a) {
+	if !c.known(a).dead() {
 		t.Error("forgotten before its outcome was durable")
 	}
 	for n := range 2 * deadAfter {
@@ -151,7 +151,7 @@ func TestADeliveryIsDeadOfFiveTrials(t *testing.T) {
 	}
 	c.clear()
 	c.restart()
-	if c.condemned(a) {
+	if c.known(a).dead() {
 		t.Error("remembered for ever")
 	}
 }
@@ -176,16 +176,16 @@ func TestNobodyDiesOfOthersCrashes(t *testing.T) {
 			c.crash(a)
 		}
 		last(c)
-		if c.condemned(a) || c.condemned(b) {
+		if c.known(a).dead() || c.known(b).dead() {
 			t.Errorf("%s: dead", name)
 		}
 		for range deadAfter {
-			if c.condemned(a) {
+			if c.known(a).dead() {
 				t.Errorf("%s: dead too soon", name)
 			}
 			c.crash(a)
 		}
-		if !c.condemned(a) {
+		if !c.known(a).dead() {
 			t.Errorf("%s: not dead of five more", name)
 		}
 	}
@@ -204,9 +204,9 @@ func TestChecksAndOpeningsAreCountedUntilOneGoesWell(t *testing.T) {
 		c.crash()
 		c.clear()
 		c.restart()
-		crashes, until := c.check(7)
-		if wait := time.Duration(until-c.now.UnixNano()) + 2*time.Second; crashes != n+1 || wait != min(time.Minute<<n, time.Hour) {
-			t.Errorf("after %d crashes of a check: %d, it waits %v", n+1, crashes, wait)
+		is := c.known(ofCheck(7))
+		if wait := time.Duration(is.until-c.now.UnixNano()) + 2*time.Second; is.crashes != n+1 || wait != min(time.Minute<<n, time.Hour) {
+			t.Errorf("after %d crashes of a check: %d, it waits %v", n+1, is.crashes, wait)
 		}
 		if c.Opening(key) != nil {
 			t.Error("what crashed is opened")
@@ -215,7 +215,7 @@ func TestChecksAndOpeningsAreCountedUntilOneGoesWell(t *testing.T) {
 	c.ends(ofCheck(7))
 	c.Opened(key)
 	c.restart()
-	if crashes, _ := c.check(7); crashes != 0 || c.Opening(key) == nil {
+	if c.known(ofCheck(7)).crashes != 0 || c.Opening(key) == nil {
 		t.Error("counted after one has gone well")
 	}
 }

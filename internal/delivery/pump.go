@@ -81,7 +81,7 @@ func (s *Scheduler) take(l *lane, now instant) *attempt {
 			break
 		}
 		size := int64(j.item.Size)
-		condemned := s.flight.condemned(j.item.ID)
+		condemned := s.flight.known(j.item.ID).dead()
 		if len(a.jobs) == 0 {
 			a.kind = s.budget.kind(size)
 		} else if p := &s.budget.pools[a.kind]; condemned || a.bytes+size > p.max/16 || !s.budget.share(d, a.kind, a.bytes+size) || !p.fits(l, a.bytes+size) {

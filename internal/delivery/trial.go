@@ -36,19 +36,19 @@ type trial struct {
 
 // partApart keeps those apart who may have killed the processes before this one.
 func (s *Scheduler) partApart(now instant) {
-	ids := s.flight.apart()
+	ids := s.flight.parted()
 	slices.Sort(ids)
 	for _, id := range ids {
 		d := s.dests[id]
 		if d == nil {
 			continue
 		}
-		until, tries, _ := s.flight.waits(id)
+		c := s.flight.known(ofDestination(id))
 		s.apart = append(s.apart, d)
-		d.apart, d.again = true, tries > 0
-		d.apartAt = now.mono + max(0, min(until-now.wall, int64(apartMost)))
+		d.apart, d.again = true, c.tries > 0
+		d.apartAt = now.mono + max(0, min(c.until-now.wall, int64(apartMost)))
 		s.log.Warn("the process died three times running while a destination was served; it waits apart and is tried with one delivery then",
-			"developer", d.key.Developer, "destination", d.key.Name, "wait", time.Duration(d.apartAt-now.mono), "trials", tries)
+			"developer", d.key.Developer, "destination", d.key.Name, "wait", time.Duration(d.apartAt-now.mono), "trials", c.tries)
 	}
 }
 
@@ -75,7 +75,7 @@ func (s *Scheduler) review(d *dest, now instant) {
 	if !d.apart {
 		return
 	}
-	if _, _, ok := s.flight.waits(d.id); !ok {
+	if !s.flight.known(ofDestination(d.id)).apart() {
 		d.apart = false
 		s.apart = without(s.apart, d)
 		s.considerAll(d, now)
@@ -95,20 +95,20 @@ func (s *Scheduler) StartCheck(dest uint32) (end func(), why string) {
 	if d := s.dests[dest]; d != nil && d.apart {
 		return nil, d.whyApart()
 	}
-	crashes, until := s.flight.check(dest)
-	if crashes > 0 {
-		if until > now.wall || s.trial.on {
+	c := s.flight.known(ofCheck(dest))
+	if c.crashes > 0 {
+		if c.until > now.wall || s.trial.on {
 			return nil, fmt.Sprintf("the process died during its last check, and during %d before it; it is not checked before %s",
-				crashes-1, time.Unix(0, max(until, now.wall)).UTC().Format(time.RFC3339))
+				c.crashes-1, time.Unix(0, max(c.until, now.wall)).UTC().Format(time.RFC3339))
 		}
 		s.beginTrial(nil, checkTrial, now)
 	}
-	slot := s.flight.begin(ofCheck(dest), crashes > 0)
+	slot := s.flight.begin(ofCheck(dest), c.crashes > 0)
 	return func() {
 		now := s.lock()
 		defer s.unlock(now)
 		s.flight.end(slot, ofCheck(dest), true)
-		if crashes > 0 && s.trial.on && s.trial.of == nil {
+		if c.crashes > 0 && s.trial.on && s.trial.of == nil {
 			s.endTrial(now)
 		}
 	}, ""

@@ -337,3 +337,53 @@ func TestAStopDuringATrial(t *testing.T) {
 		w.close()
 	})
 }
+
+// TestATrialIsOneDelivery of the destination, whatever settings its deliveries go out with.
+func TestATrialIsOneDelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newDeadly(t)
+		a := w.add("a", fails)
+		w.targets[a].Current.Frozen = true
+		frozen := *w.targets[a].Current
+		w.run()
+		w.accept(a)
+		w.live(time.Second) // its retries keep these settings
+		w.stop()
+		w.answers[a] = hang
+		w.targets[a].Current.Hash++
+		var old *far
+		w.rig.frozen[frozen.Hash] = func() *Settings {
+			s := frozen
+			old = &far{name: "old", rig: w.rig, answer: hang}
+			s.Destination = old
+			return &s
+		}
+		w.run()
+		w.accept(a)
+		w.live(40 * time.Second)
+		running := func() (n int) {
+			if n = w.fars[a].running(); old != nil {
+				n += old.running()
+			}
+			return n
+		}
+		for range apartAfter {
+			old = nil
+			w.kill()
+		}
+		if n := running(); n != 0 {
+			t.Errorf("%d in flight while it waits apart", n)
+		}
+		most := 0
+		for range 60 {
+			w.live(3 * time.Second)
+			if most = max(most, running()); !w.status(a).Apart {
+				break
+			}
+		}
+		if most != 1 || w.status(a).Apart {
+			t.Errorf("%d in flight in trials, it waits apart: %t", most, w.status(a).Apart)
+		}
+		w.close()
+	})
+}
