@@ -76,6 +76,14 @@ func (a *API) check(c *call) error {
 	return c.json(200, v)
 }
 
+// untilOf says until when a destination waits, "" if its turn has come.
+func untilOf(d *delivery.Status) string {
+	if d.WaitsUntil.IsZero() {
+		return ""
+	}
+	return " until " + d.WaitsUntil.UTC().Format(time.RFC3339)
+}
+
 // standing says why nothing goes out to a destination, whatever its far side is like.
 func standing(d *delivery.Status) (check.Finding, bool) {
 	since := ""
@@ -94,8 +102,12 @@ func standing(d *delivery.Status) (check.Finding, bool) {
 		return check.Finding{Name: "state", Level: check.Warn, Message: "disabled in the settings: deliveries wait",
 			Advice: "take out enabled: false when it may go on"}, true
 	}
+	if d.Apart {
+		return check.Finding{Name: "state", Level: check.Warn, Message: "waits apart" + untilOf(d) + ": " + d.Reason,
+			Advice: "look for the crash in the daemon's log, and report it; other settings are tried at once"}, true
+	}
 	if !d.WaitsUntil.IsZero() {
-		return check.Finding{Name: "state", Level: check.Warn, Message: fmt.Sprintf("waits until %s, as its far side asked: %s", d.WaitsUntil.UTC().Format(time.RFC3339), d.Reason),
+		return check.Finding{Name: "state", Level: check.Warn, Message: "waits" + untilOf(d) + ", as its far side asked: " + d.Reason,
 			Advice: "wait, or `fantail resume " + path + "` to try at once"}, true
 	}
 	return check.Finding{}, false

@@ -51,6 +51,7 @@ type App struct {
 
 	store     *pebblestore.Store
 	scheduler *delivery.Scheduler
+	flight    *delivery.Flight
 	ingest    *ingest.Ingest
 	replays   *replay.Runner
 	tracer    *tracing.Tracer // nil: off
@@ -87,6 +88,7 @@ type state struct {
 	names    *api.Names
 	targets  *replay.Targets
 
+	ids       map[store.DestinationKey]uint32
 	checkable map[store.DestinationKey]bool
 }
 

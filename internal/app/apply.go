@@ -110,8 +110,9 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	a.followPayloads(snap)
 	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, names: api.NewNames(registered), targets: replayTargets(wanted, ids), checkable: checkable(a.current.Load(), wanted, opened)}
 	byID := make(map[uint32]int, len(ids))
+	next.ids = make(map[store.DestinationKey]uint32, len(ids))
 	for i, id := range ids {
-		byID[id] = i
+		byID[id], next.ids[keys[i]] = i, id
 	}
 	targets := make([]delivery.Target, len(registered))
 	for n, r := range registered {

@@ -61,6 +61,14 @@ func (a *App) checkOne(ctx context.Context, cur *state, d *config.Destination) (
 	}
 	r := check.Unable(d.Kind)
 	if cur.checkable[keyOf(d)] {
+		end, why := a.scheduler.StartCheck(cur.ids[keyOf(d)])
+		if end == nil {
+			a.log.Warn("a destination is not checked", "developer", d.Developer, "destination", d.Name, "because", why)
+			r = check.Withheld(why)
+			a.checks.board.Post(keyOf(d), d.Hash, r)
+			return r, nil
+		}
+		defer end()
 		var err error
 		if r, err = a.checkOpen(ctx, d, &cur.snapshot.Daemon); err != nil {
 			return r, err
@@ -72,7 +80,7 @@ func (a *App) checkOne(ctx context.Context, cur *state, d *config.Destination) (
 
 // checkOpen opens d, checks it and closes it.
 func (a *App) checkOpen(ctx context.Context, d *config.Destination, daemon *config.Daemon) (check.Result, error) {
-	dest, err := a.open(d, daemon)
+	dest, err := a.openNow(d, daemon)
 	if err != nil {
 		return check.Result{}, err
 	}
@@ -91,6 +99,9 @@ func checkable(old *state, wanted []*config.Destination, opened opening) map[sto
 	for _, d := range wanted {
 		if dest := opened[d]; dest != nil {
 			_, can[keyOf(d)] = dest.(destination.Checker)
+			if _, later := dest.(*deferred); later { // not known: its check opens it
+				can[keyOf(d)] = true
+			}
 		} else if old != nil {
 			can[keyOf(d)] = old.checkable[keyOf(d)]
 		}

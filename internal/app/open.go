@@ -74,11 +74,27 @@ func keyOf(d *config.Destination) store.DestinationKey {
 	return store.DestinationKey{Developer: d.Developer, Name: d.Name, Kind: d.Kind}
 }
 
-// open opens one destination under the settings of the daemon that are, or are
+// open opens one destination, and notes it over a crash. Where the process died of
+// that, it is opened by the first attempt, which the next crash is charged to.
+func (a *App) open(d *config.Destination, daemon *config.Daemon) (destination.Destination, error) {
+	end := a.flight.Opening(keyOf(d))
+	if end == nil {
+		a.log.Warn("the process died when a destination was opened; it is opened by its first attempt now", "developer", d.Developer, "destination", d.Name)
+		return &deferred{open: func() (destination.Destination, error) {
+			dest, err := a.openNow(d, daemon)
+			a.flight.Opened(keyOf(d))
+			return dest, err
+		}}, nil
+	}
+	defer end()
+	return a.openNow(d, daemon)
+}
+
+// openNow opens one destination under the settings of the daemon that are, or are
 // to be, in force: what was frozen, or was good once, may ask for what they no
 // longer have. Kinds may come from anybody: one that panics costs its developer
 // alone.
-func (a *App) open(d *config.Destination, daemon *config.Daemon) (dest destination.Destination, err error) {
+func (a *App) openNow(d *config.Destination, daemon *config.Daemon) (dest destination.Destination, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			// The text of a panic may hold anything, secrets too.

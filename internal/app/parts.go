@@ -69,15 +69,15 @@ func (a *App) openEgress(_ context.Context, d *config.Daemon, _ Options) error {
 func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) error {
 	// The flight record lies beside the store: it must survive a crash of the
 	// process, not of the machine.
-	flight, err := delivery.OpenFlight(filepath.Join(d.Store.Pebble.Dir, "flight"), 2*d.Limits.InFlight)
-	if err != nil {
+	var err error
+	if a.flight, err = delivery.OpenFlight(filepath.Join(d.Store.Pebble.Dir, "flight"), 2*d.Limits.InFlight); err != nil {
 		return fmt.Errorf("open the flight record: %w", err)
 	}
-	a.onStop("flight record", func(context.Context) error { return flight.Close() })
+	a.onStop("flight record", func(context.Context) error { return a.flight.Close() })
 	a.brand, a.catalogue = d.Brand, d.Catalogue
 	a.buildNotices()
 	a.scheduler = delivery.New(delivery.Options{
-		Store: a.store, Thaw: a.thaw, Flight: flight, Log: a.log, Metrics: a.metrics, Tell: a.notices.Tell, Fatal: a.fail, Trace: a.tracer,
+		Store: a.store, Thaw: a.thaw, Flight: a.flight, Log: a.log, Metrics: a.metrics, Tell: a.notices.Tell, Fatal: a.fail, Trace: a.tracer,
 		Limits: delivery.Limits{InFlight: d.Limits.InFlight, Bytes: d.Limits.InFlightBytes, PerDeveloper: d.Limits.PerDeveloper.Attempts},
 	})
 	a.onStop("scheduler", func(ctx context.Context) error { a.scheduler.Stop(ctx); return nil })

@@ -82,6 +82,13 @@ func Unable(kind string) Result {
 	return r
 }
 
+// Withheld is the result of a check that is not made; why says it in one sentence.
+func Withheld(why string) Result {
+	r := Result{At: time.Now().UTC(), Level: OK}
+	r.Add(Finding{"check", Warn, "not checked: " + why, "look for the crash in the daemon's log, and report it; it is checked again by itself"})
+	return r
+}
+
 // Run checks d, whose kind is kind, within [Timeout]. The connections of d must
 // be made through [Watch].
 func Run(ctx context.Context, d destination.Destination, kind string) Result {

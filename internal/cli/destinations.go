@@ -28,8 +28,10 @@ Deliveries to a destination that is not active are kept and go out later. An
 open breaker means that nothing has succeeded for a while: the daemon tries one
 delivery at a time until one does. A destination that waits was asked to by its
 far side (Retry-After): a success ends that, and "fantail resume", "retry" and
-"test" try at once. CHECK is what the daemon's last check found: "fantail check"
-shows it.`,
+"test" try at once. Or it waits apart: the process died three times running while
+it was served. Then it is tried with one delivery, after a minute at first and
+after an hour at the most, and at once when its settings change. CHECK is what the
+daemon's last check found: "fantail check" shows it.`,
 		Example: `  fantail destinations
   fantail destinations --developer acme
   fantail destinations --state held --json`,

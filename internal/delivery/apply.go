@@ -38,6 +38,10 @@ func (s *Scheduler) adopt(t *Target, now instant) {
 		d.met, d.state = true, t.State
 		s.name(d, t.Key)
 	}
+	if t.Removed {
+		s.flight.forgetAll(d.id)
+		s.review(d, now)
+	}
 	was := d.current
 	d.disabled, d.removed, d.current = t.Disabled, t.Removed, nil
 	if c := t.Current; c != nil && !t.Removed {
@@ -82,6 +86,9 @@ func (s *Scheduler) adopt(t *Target, now instant) {
 	}
 	if was != nil && was != d.current {
 		s.tidyLane(was)
+		if d.apart { // with the settings that are mended, perhaps
+			d.apartAt = now.mono
+		}
 	}
 }
 

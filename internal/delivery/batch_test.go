@@ -117,16 +117,16 @@ func TestEachOfABatchSettlesOnItsOwn(t *testing.T) {
 func TestSuspectIsInNoBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.mem = make([]byte, 16*slotSize)
+		r.mem = make([]byte, 64*slotSize)
 		id, _ := r.bulk(64)
 		r.targets[id].Disabled = true
 		r.start()
 		items := r.acceptMany(20, id)
 		r.stop()
-		for range aloneAfter {
-			f := NewFlight(r.mem)
-			f.begin()
-			f.start(items[10].ID, 0, false)
+		for range apartAfter {
+			f := NewFlight(r.mem, r.now())
+
+			f.begin(items[10].ID, false)
 		}
 		b := &bulk{most: 64, far: &far{name: "bulk", rig: r, answer: takes(time.Second)}}
 		var mu sync.Mutex
@@ -149,7 +149,7 @@ func TestSuspectIsInNoBatch(t *testing.T) {
 		r.targets[id].Disabled = false
 		r.start()
 		defer r.close()
-		time.Sleep(time.Minute)
+		time.Sleep(2 * time.Minute)
 		mu.Lock()
 		defer mu.Unlock()
 		if beside != 1 {

@@ -16,11 +16,14 @@ const (
 	failed                   // Send returned an error: class tells which
 	timedOut                 // the attempt's time was up; class tells what Send made of it
 	panicked                 // Send did
-	crashed                  // the process died of it
+	crashed                  // not made: the process died of those before
 	interrupted              // cut by shutdown or a lost lease
 	engineFault              // our own store or payload store
 	bodyGone                 // retention or erasure took the body
 )
+
+// tried tells whether the destination was asked, and answered or not.
+func (h ended) tried() bool { return h < crashed }
 
 // ending is what came of one delivery in an attempt.
 type ending struct {
@@ -80,7 +83,10 @@ func decide(item store.Item, e ending, p policy, now time.Time, chance float64) 
 		o.Attempt.Counted = true
 		o.State, o.Due, o.Attempts = store.Delivered, 0, item.Attempts+1
 		return o, healthy
-	case panicked, crashed:
+	case crashed:
+		o.Attempt, o.State, o.Reason, o.Due = nil, store.Dead, diedOfIt, 0
+		return o, unchanged
+	case panicked:
 		e.class = destination.Transient
 	}
 
@@ -131,7 +137,7 @@ func (e *ending) logged() string {
 		return "delivered"
 	case interrupted, engineFault:
 		return "interrupted"
-	case panicked, crashed:
+	case panicked:
 		return destination.Transient.String()
 	}
 	return className(e.class)

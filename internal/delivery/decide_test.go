@@ -34,7 +34,9 @@ func TestOutcomeTable(t *testing.T) {
 		{"unclassified", ending{how: failed, class: destination.Class(99)}, transient(plan, now, failing)},
 		{"timeout", ending{how: timedOut}, transient(plan, now, failing)},
 		{"panic", ending{how: panicked}, transient(plan, now, failing)},
-		{"crash alone", ending{how: crashed}, transient(plan, now, failing)},
+		{"dead of crashes", ending{how: crashed}, func(it store.Item, _ policy) result {
+			return result{store.Dead, 0, it.Attempts, false, "", unchanged}
+		}},
 		{"throttled less than the schedule", ending{how: failed, class: destination.Throttled, after: time.Second},
 			named(transient(plan, now, throttling), "throttled")},
 		{"throttled more than the schedule", ending{how: failed, class: destination.Throttled, after: 5 * time.Hour},

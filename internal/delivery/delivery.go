@@ -85,9 +85,10 @@ type Status struct {
 	ID            uint32
 	Key           store.DestinationKey
 	State         string    // active, paused, disabled, held, removed
-	Reason        string    // of a pause or hold, or what the far side answered when it asked to wait
+	Reason        string    // of a pause or hold, why it waits apart, or what the far side answered when it asked to wait
 	Since         time.Time // of the pause or hold
-	WaitsUntil    time.Time // the far side asked to be left alone until then; zero: it did not
+	WaitsUntil    time.Time // the far side asked to be left alone until then, or it waits apart; zero: neither
+	Apart         bool      // suspected of killing the process
 	Pending       int64
 	OldestPending time.Time // acceptance of the oldest pending delivery, at most a minute stale; zero: none
 	InFlight      int

@@ -4,93 +4,64 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"math"
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// Flight remembers which deliveries are in flight over a crash of the process,
-// so that one that kills the process is found, without a write to the store on
-// the way of an attempt: fixed slots in a file mapped into memory, which
-// outlives the process, if not the machine.
+// Flight remembers what is in flight over a crash of the process, so that what
+// kills the process is found, without a write to the store on the way of an
+// attempt: fixed slots in a file mapped into memory, which outlives the process,
+// if not the machine.
 //
-// A delivery found in flight at three starts running is a suspect. Of the
-// suspects in flight at a crash no more than half may fly together from then on,
-// so that soon one of them is the only suspect in flight at a crash. If nothing
-// else was in flight either, the crash can only be its doing and counts as an
-// attempt that failed; with others beside it, it counts from the ninth crash
-// running on. An attempt that ends in any other way clears it, and so does a
-// clean stop. What cannot be read (torn, foreign, from a shorter file) is no
-// record of anything, but may have been one of another suspect in flight: beside
-// it no crash counts.
+// A crash counts for every delivery, check and opening that was in flight, and
+// for the destination of each. Whatever ends without a crash, and its
+// destination, has no count any more. A destination waits apart that was in
+// flight at three crashes running, or had a delivery that was (trial.go).
+//
+// What cannot be read (torn, foreign, from a shorter file) is no record of
+// anything, but may have been one of another suspect in flight.
 type Flight struct {
-	mu       sync.Mutex
-	mem      []byte // nil: remembers nothing over a crash
-	mapped   bool
-	free     []int
-	suspects map[store.DeliveryID]*suspect // and what may become one
-	doubtful int                           // suspects
-	tried    int                           // of them in flight
-	most     int                           // of them that may be
-}
-
-// suspect was in flight when the process died.
-type suspect struct {
-	crashes uint8
-	charge  bool   // the crash is its own
-	tries   uint16 // counted attempts when it was in flight: what the store has more of knows of the charge
-	most    uint16 // suspects that may be in flight when it is; 0: any number
-	state   byte   // of its slot
-	slot    int    // remembers it while it is not in flight; noSlot: none
-}
-
-// doubtful tells whether it was in flight at so many crashes that one may be its doing.
-func (sp *suspect) doubtful() bool { return sp.crashes >= aloneAfter }
-
-// together is how many suspects may be in flight when it is.
-func (sp *suspect) together() int {
-	if sp.most == 0 {
-		return math.MaxInt
-	}
-	return int(sp.most)
+	mu     sync.Mutex
+	mem    []byte // nil: remembers nothing over a crash
+	mapped bool
+	free   []int
+	counts map[store.DeliveryID]*count // of deliveries, checks, openings, destinations
 }
 
 const (
-	noSlot     = -1
-	slotSize   = 64
-	slotCrc    = 0
-	slotState  = 4
-	slotCount  = 5
-	slotCharge = 6
-	slotMost   = 8
-	slotTries  = 10
-	slotID     = 12
-	slotEnd    = slotID + 2 + 16 + 4 + 4
+	noSlot      = -1
+	slotSize    = 64
+	slotCrc     = 0
+	slotState   = 4
+	slotCrashes = 5
+	slotAlone   = 6
+	slotTries   = 7
+	slotUntil   = 8
+	slotID      = 16
+	slotEnd     = slotID + 2 + 16 + 4 + 4
 
-	slotFlying  = 1
-	slotWaiting = 2
-	slotBeside  = 3 // a suspect in flight, others too
-	slotAlone   = 4 // a suspect in flight, with nothing but suspects
-
-	aloneAfter  = 3              // crashes running make a suspect
-	chargeAfter = 3 * aloneAfter // crashes running are charged to the only suspect in flight, whatever else flew
+	slotFlying = 1 // in flight
+	slotTrial  = 2 // in flight, and a suspect
+	slotCount  = 3
 )
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
 // OpenFlight maps the file at path, making it if it is missing, with room for
-// that many attempts in flight; more than that are not remembered.
-func OpenFlight(path string, slots int) (*Flight, error) {
+// that many attempts in flight and the counts after a crash of all of them; more
+// than that are not remembered.
+func OpenFlight(path string, attempts int) (*Flight, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the flight record: %w", err)
 	}
 	defer f.Close()
-	size := max(slots, 1) * slotSize
+	size := 3 * max(attempts, 1) * slotSize
 	if err := f.Truncate(int64(size)); err != nil {
 		return nil, fmt.Errorf("sizing the flight record: %w", err)
 	}
@@ -98,51 +69,53 @@ func OpenFlight(path string, slots int) (*Flight, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mapping the flight record: %w", err)
 	}
-	fl := NewFlight(mem)
+	fl := NewFlight(mem, time.Now())
 	fl.mapped = true
 	return fl, nil
 }
 
-// NewFlight is a Flight on mem, which must outlive a crash to be of use.
-func NewFlight(mem []byte) *Flight {
-	f := &Flight{mem: mem, suspects: make(map[store.DeliveryID]*suspect), most: math.MaxInt}
-	var tried []*suspect
-	torn := false
-	for i := range len(mem) / slotSize {
+// NewFlight is a Flight on mem, which must outlive a crash to be of use. It counts
+// the crash that left something in flight there.
+func NewFlight(mem []byte, now time.Time) *Flight {
+	f := &Flight{mem: mem, counts: make(map[store.DeliveryID]*count)}
+	f.charge(f.read(), now.UnixNano())
+	f.rewrite()
+	return f
+}
+
+// read returns what was in flight and as what, slotFlying or slotTrial. What is
+// torn may have been a suspect: it stands under no ID.
+func (f *Flight) read() map[store.DeliveryID]byte {
+	flew := make(map[store.DeliveryID]byte)
+	for i := range len(f.mem) / slotSize {
 		slot := f.slot(i)
 		if binary.LittleEndian.Uint32(slot[slotCrc:]) != crc32.Checksum(slot[slotState:slotEnd], crcTable) {
-			torn = torn || !isZero(slot)
-			continue
-		}
-		sp := &suspect{
-			crashes: slot[slotCount], charge: slot[slotCharge] != 0, slot: noSlot,
-			most: binary.LittleEndian.Uint16(slot[slotMost:]), tries: binary.LittleEndian.Uint16(slot[slotTries:]), state: slot[slotState],
-		}
-		switch sp.state {
-		case slotAlone, slotBeside:
-			tried = append(tried, sp)
-			sp.crashes = min(sp.crashes+1, 100)
-		case slotFlying:
-			sp.crashes = min(sp.crashes+1, 100)
-		case slotWaiting:
-		default:
-			continue
-		}
-		if id := readID(slot[slotID:]); f.suspects[id] == nil {
-			f.suspects[id] = sp
-			if sp.doubtful() {
-				f.doubtful++
+			if !isZero(slot) {
+				flew[store.DeliveryID{}] = slotTrial
 			}
+			continue
+		}
+		switch id := readID(slot[slotID:]); slot[slotState] {
+		case slotCount:
+			f.counts[id] = &count{crashes: slot[slotCrashes], alone: slot[slotAlone], tries: slot[slotTries], until: int64(binary.LittleEndian.Uint64(slot[slotUntil:]))}
+		case slotFlying, slotTrial:
+			flew[id] = max(flew[id], slot[slotState])
 		}
 	}
-	for _, sp := range tried {
-		sp.most = uint16(min((len(tried)+1)/2, math.MaxUint16))
-		sp.charge = len(tried) == 1 && !torn && (sp.state == slotAlone || sp.crashes >= chargeAfter)
+	return flew
+}
+
+// rewrite has nothing but counts in the record.
+func (f *Flight) rewrite() {
+	clear(f.mem)
+	f.free = f.free[:0]
+	for i := len(f.mem)/slotSize - 1; i >= 0; i-- {
+		f.free = append(f.free, i)
 	}
-	for _, sp := range f.suspects {
-		sp.state = slotWaiting
+	for id, c := range f.counts {
+		c.slot = f.take()
+		f.write(c.slot, slotCount, id, c)
 	}
-	return f
 }
 
 // Close unmaps the file. What is in flight then is not remembered any more.
@@ -158,166 +131,31 @@ func (f *Flight) Close() error {
 	return syscall.Munmap(mem)
 }
 
-// begin makes the record that of this process: it keeps those who would be
-// tried alone, until they were.
-func (f *Flight) begin() {
+// begin notes that id is in flight, on trial or not, and returns its slot.
+func (f *Flight) begin(id store.DeliveryID, trial bool) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	clear(f.mem)
-	f.free = f.free[:0]
-	for i := len(f.mem)/slotSize - 1; i >= 0; i-- {
-		f.free = append(f.free, i)
+	i, state := f.take(), byte(slotFlying)
+	if trial {
+		state = slotTrial
 	}
-	for id, sp := range f.suspects {
-		f.remember(id, sp)
-	}
-}
-
-// remember writes down a suspect who would be tried alone.
-func (f *Flight) remember(id store.DeliveryID, sp *suspect) {
-	if !sp.doubtful() {
-		return
-	}
-	if sp.slot == noSlot {
-		sp.slot = f.take()
-	}
-	f.write(sp.slot, slotWaiting, id, sp)
-}
-
-// doubts returns how many suspects there are.
-func (f *Flight) doubts() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.doubtful
-}
-
-// trying returns how many suspects are in flight.
-func (f *Flight) trying() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.tried
-}
-
-// room tells whether a suspect may fly with those that do.
-func (f *Flight) room(id store.DeliveryID) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	sp := f.suspects[id]
-	return sp == nil || f.tried < min(f.most, sp.together())
-}
-
-// join notes that suspects do not fly alone any more.
-func (f *Flight) join() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for id, sp := range f.suspects {
-		if sp.state == slotAlone {
-			f.write(sp.slot, slotBeside, id, sp)
-		}
-	}
-}
-
-// suspect tells whether a delivery is one, and whether it is to be charged with
-// the crash it caused: until the store counts one more attempt, since a crash
-// may take back what was settled in the last 100 ms.
-func (f *Flight) suspect(id store.DeliveryID, tries uint16) (doubtful, charge bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.suspects) == 0 {
-		return false, false
-	}
-	sp := f.suspects[id]
-	if sp == nil {
-		return false, false
-	}
-	return sp.doubtful(), sp.charge && sp.tries == tries
-}
-
-// start notes that id is in flight, alone if nothing but suspects is, and
-// returns its slot.
-func (f *Flight) start(id store.DeliveryID, tries uint16, alone bool) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.suspects) > 0 {
-		if sp := f.suspects[id]; sp != nil {
-			if sp.slot == noSlot {
-				sp.slot = f.take()
-			}
-			sp.charge, sp.tries = false, tries
-			state := byte(slotFlying)
-			if sp.doubtful() {
-				f.tried++
-				f.most = min(f.most, sp.together())
-				state = slotBeside
-				if alone {
-					state = slotAlone
-				}
-			}
-			f.write(sp.slot, state, id, sp)
-			return sp.slot
-		}
-	}
-	i := f.take()
-	f.write(i, slotFlying, id, &suspect{tries: tries})
+	f.write(i, state, id, &count{})
 	return i
 }
 
-// end notes that an attempt ended without killing the process.
-func (f *Flight) end(i int, id store.DeliveryID) {
+// end notes that id is not in flight any more, and whether it was tried without a crash.
+func (f *Flight) end(i int, id store.DeliveryID, tried bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.suspects) > 0 {
-		if sp := f.suspects[id]; sp != nil {
-			if sp.doubtful() {
-				if f.tried--; f.tried == 0 {
-					f.most = math.MaxInt
-				}
-			}
-			f.drop(id, sp)
-			return
-		}
+	f.give(i)
+	if !tried || len(f.counts) == 0 {
+		return
 	}
-	if i != noSlot {
-		f.give(i)
+	f.drop(id)
+	if c := f.counts[ofDestination(id.Dest)]; c != nil {
+		c.crashes = 0
+		f.keep(id.Dest, c)
 	}
-}
-
-// pardon takes a charge back: the attempts of the delivery are counted anew.
-func (f *Flight) pardon(id store.DeliveryID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if sp := f.suspects[id]; sp != nil && sp.charge {
-		sp.charge = false
-		f.remember(id, sp)
-	}
-}
-
-// forget drops what ended otherwise.
-func (f *Flight) forget(id store.DeliveryID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if sp := f.suspects[id]; sp != nil && sp.state == slotWaiting { // in flight it stays until its attempt has ended
-		f.drop(id, sp)
-	}
-}
-
-func (f *Flight) drop(id store.DeliveryID, sp *suspect) {
-	if sp.doubtful() {
-		f.doubtful--
-	}
-	delete(f.suspects, id)
-	if sp.slot != noSlot {
-		f.give(sp.slot)
-	}
-}
-
-// clear is a clean stop.
-func (f *Flight) clear() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	clear(f.mem)
-	clear(f.suspects)
-	f.doubtful, f.tried, f.most = 0, 0, math.MaxInt
 }
 
 func (f *Flight) slot(i int) []byte { return f.mem[i*slotSize : (i+1)*slotSize] }
@@ -333,25 +171,20 @@ func (f *Flight) take() int {
 }
 
 func (f *Flight) give(i int) {
-	if f.mem == nil {
+	if i == noSlot || f.mem == nil {
 		return
 	}
 	clear(f.slot(i))
 	f.free = append(f.free, i)
 }
 
-func (f *Flight) write(i int, state byte, id store.DeliveryID, sp *suspect) {
-	sp.state = state
+func (f *Flight) write(i int, state byte, id store.DeliveryID, c *count) {
 	if i == noSlot || f.mem == nil {
 		return
 	}
 	slot := f.slot(i)
-	slot[slotState], slot[slotCount], slot[slotCharge], slot[slotCharge+1] = state, sp.crashes, 0, 0
-	if sp.charge {
-		slot[slotCharge] = 1
-	}
-	binary.LittleEndian.PutUint16(slot[slotMost:], sp.most)
-	binary.LittleEndian.PutUint16(slot[slotTries:], sp.tries)
+	slot[slotState], slot[slotCrashes], slot[slotAlone], slot[slotTries] = state, c.crashes, c.alone, c.tries
+	binary.LittleEndian.PutUint64(slot[slotUntil:], uint64(c.until))
 	b := slot[slotID:]
 	binary.LittleEndian.PutUint16(b, uint16(id.Day))
 	copy(b[2:], id.Event[:])

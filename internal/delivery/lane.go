@@ -40,6 +40,10 @@ type dest struct {
 	bytes  [2]int64 // of their bodies, by kind
 	slow   int      // places of the slow budget
 
+	apart   bool  // suspected of killing the process
+	again   bool  // which a trial has done
+	apartAt int64 // mono: then: not tried before
+
 	eldest eldest
 	oldest int64 // ns of acceptance of the oldest pending delivery; 0: none known
 	kept   write // of state
@@ -133,7 +137,7 @@ func (s *Scheduler) consider(l *lane, now instant) {
 		}
 		// A probe takes the earliest due of all queues, so every one must have been read.
 		if waits && gate <= now.mono && (!probing || full) {
-			ready = s.thawed(l) && l.hasRoom(probing) && s.budget.share(l.dest, s.budget.kind(l.need()), l.need()) && s.mayTry(l)
+			ready = s.mayTry(l) && s.thawed(l) && l.hasRoom(probing) && s.budget.share(l.dest, s.budget.kind(l.need()), l.need())
 		}
 	}
 	s.clock.gates.set(&l.timer, wake, l)
@@ -153,6 +157,9 @@ func (s *Scheduler) considerAll(d *dest, now instant) {
 // gate returns before which moment of the monotonic clock no attempt may start.
 func (l *lane) gate() int64 {
 	gate := max(l.retryAfter.until, l.ailing.at, l.dest.rate.at)
+	if l.dest.apart {
+		gate = max(gate, l.dest.apartAt)
+	}
 	if l.breaker.open {
 		gate = max(gate, l.breaker.pace.at)
 	}

@@ -9,18 +9,12 @@ import (
 func (s *Scheduler) pump(now instant, keep bool) *attempt {
 	var mine *attempt
 	for s.phase == running && s.settler.unsettled < s.settler.bound {
-		if !s.stepTrial(now) {
-			break
-		}
 		l := s.turn()
 		if l == nil {
-			if s.idleTrial() {
-				s.endTrial(now)
-				continue
-			}
 			break
 		}
-		if s.keepsBack(l, now) {
+		if !s.mayTry(l) { // another trial has begun since it was ready
+			s.consider(l, now)
 			continue
 		}
 		a := s.take(l, now)
@@ -78,7 +72,7 @@ func (s *Scheduler) take(l *lane, now instant) *attempt {
 	a.jobs, a.legs = a.one[:0], a.oneLeg[:0]
 	d := l.dest
 	most := 1
-	if l.inst.batch != nil && !l.probing() && d.rate.every == 0 {
+	if l.inst.batch != nil && !l.probing() && d.rate.every == 0 && !d.apart {
 		most = l.inst.most
 	}
 	for len(a.jobs) < most {
@@ -87,10 +81,10 @@ func (s *Scheduler) take(l *lane, now instant) *attempt {
 			break
 		}
 		size := int64(j.item.Size)
-		suspect, charged := s.flight.suspect(j.item.ID, j.item.Attempts)
+		condemned := s.flight.known(j.item.ID).dead()
 		if len(a.jobs) == 0 {
 			a.kind = s.budget.kind(size)
-		} else if p := &s.budget.pools[a.kind]; suspect || a.bytes+size > p.max/16 || !s.budget.share(d, a.kind, a.bytes+size) || !p.fits(l, a.bytes+size) {
+		} else if p := &s.budget.pools[a.kind]; condemned || a.bytes+size > p.max/16 || !s.budget.share(d, a.kind, a.bytes+size) || !p.fits(l, a.bytes+size) {
 			break
 		}
 		s.pop(j.q)
@@ -98,8 +92,7 @@ func (s *Scheduler) take(l *lane, now instant) *attempt {
 		a.legs = append(a.legs, leg{event: s.cache.get(&j.item, j.body), slot: noSlot})
 		s.cache.done(j)
 		a.bytes += size
-		a.crashes = charged
-		if suspect {
+		if a.crashes = condemned; condemned {
 			break
 		}
 	}
@@ -129,10 +122,18 @@ func (s *Scheduler) launch(a *attempt, now instant) {
 		l.first = a
 	}
 	l.last = a
-	if !a.crashes {
-		for i, j := range a.jobs {
-			a.legs[i].slot = s.flight.start(j.item.ID, j.item.Attempts, s.trial.alone)
+	if a.crashes {
+		return
+	}
+	if d := l.dest; d.apart {
+		most := trialTime
+		if d.again {
+			most += a.timeout()
 		}
+		s.beginTrial(d, most, now)
+	}
+	for i, j := range a.jobs {
+		a.legs[i].slot = s.flight.begin(j.item.ID, l.dest.apart)
 	}
 }
 
@@ -161,12 +162,9 @@ func (s *Scheduler) land(a *attempt) *attempt {
 		}
 	}
 	s.free(a.inst)
+	s.review(l.dest, now)
 	s.considerAll(l.dest, now)
 	s.tidyLane(l)
-	if s.trial.crowded {
-		s.trial.crowded = false
-		s.considerEvery(now)
-	}
 	mine := s.pump(now, true)
 	s.arm(now)
 	return mine
@@ -191,7 +189,7 @@ func (s *Scheduler) unlaunch(a *attempt) {
 	}
 	if !a.crashes {
 		for i, j := range a.jobs {
-			s.flight.end(a.legs[i].slot, j.item.ID)
+			s.flight.end(a.legs[i].slot, j.item.ID, a.legs[i].ending.how.tried())
 		}
 	}
 	s.ground(a)

@@ -93,7 +93,7 @@ func (r *rig) build() {
 	}
 	var fl *Flight
 	if r.mem != nil {
-		fl = NewFlight(r.mem)
+		fl = NewFlight(r.mem, r.now())
 	}
 	r.s = New(Options{
 		Store: st, Limits: r.limits, Flight: fl, Metrics: prometheus.NewRegistry(), Chance: func() float64 { return 0.5 },

@@ -63,6 +63,7 @@ type Scheduler struct {
 	keeper     keeper
 	net        net
 	flight     *Flight
+	apart      []*dest // that wait apart
 	trial      trial
 	flying     int // attempts that run
 	landed     chan struct{}
@@ -115,7 +116,7 @@ func New(o Options) *Scheduler {
 		s.wall = time.Time.UnixNano
 	}
 	if s.flight == nil {
-		s.flight = NewFlight(nil)
+		s.flight = NewFlight(nil, time.Time{})
 	}
 	s.budget = newBudget(l)
 	s.loader = loader{budget: l.Window}
@@ -158,8 +159,7 @@ func (s *Scheduler) Start(ctx context.Context) error {
 		return nil
 	}
 	s.phase = running
-	s.flight.begin()
-	s.beginTrial(now)
+	s.partApart(now)
 	s.clock.minute = now.mono // the first pass of the safety net learns what is oldest
 	for _, id := range queues {
 		s.queue(id).spill(store.Position{}) // where it begins is not known: read from the start
@@ -252,7 +252,7 @@ func (s *Scheduler) moved(m *store.Moved, now instant) {
 		s.leave(m, now)
 	}
 	if m.To == store.Pending {
-		s.flight.pardon(m.ID)
+		s.flight.forget(m.ID)
 		// Its outcome may have overtaken this answer: the row itself tells, not m.
 		q := s.queue(m.Item.Queue)
 		if j := s.set[keyOf(m.ID)]; j != nil {
@@ -260,11 +260,13 @@ func (s *Scheduler) moved(m *store.Moved, now instant) {
 		} else {
 			q.spill(m.Item.Position())
 		}
+		s.review(q.dest, now)
 		s.considerAll(q.dest, now)
 		return
 	}
 	s.flight.forget(m.ID)
 	if d := s.dests[m.ID.Dest]; d != nil {
+		s.review(d, now)
 		d.eldest.remove(m.ID)
 		if m.From != m.To {
 			d.kind.ended(m.To)

@@ -170,9 +170,8 @@ func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
 		d := q.dest
 		id := j.item.ID
 		if r.State != store.Pending {
-			s.flight.forget(id)
-		} else if batch[i].Attempts == j.item.Attempts {
-			s.flight.pardon(id) // a probe, which does not count
+			s.flight.settled(id)
+			s.review(d, now)
 		}
 		s.release(j)
 		if r.State == store.Pending {

@@ -21,6 +21,12 @@ func (s *Scheduler) Status() []Status {
 				st.WaitsUntil, st.Reason = now.time().Add(wait).UTC(), l.retryAfter.why
 			}
 		}
+		if d.apart && st.State == "active" {
+			st.Apart, st.Reason = true, d.whyApart()
+			if wait := time.Duration(d.apartAt - now.mono); wait > 0 {
+				st.WaitsUntil = now.time().Add(wait).UTC()
+			}
+		}
 		if st.Pending > 0 && d.oldest > 0 {
 			st.OldestPending = time.Unix(0, d.oldest).UTC()
 		}

@@ -113,8 +113,8 @@ func (s *Scheduler) arm(now instant) {
 	if len(c.allowances) > 0 {
 		at = min(at, c.allowances[0].at)
 	}
-	if s.trial.stage != noTrial && s.trial.at > now.mono { // else an outcome that is settled moves it on
-		at = min(at, s.trial.at)
+	if s.trial.on {
+		at = min(at, s.trial.until)
 	}
 	if len(c.dues) > 0 {
 		at = min(at, now.mono+max(0, c.dues[0].at-now.wall))
@@ -155,6 +155,9 @@ func (s *Scheduler) tick() {
 		d := c.allowances[0].owner
 		c.allowances.disarm(c.allowances[0])
 		s.allow(d)
+	}
+	if s.trial.on && s.trial.until <= now.mono {
+		s.endTrial(now)
 	}
 	if c.minute <= now.mono {
 		c.minute = now.mono + int64(time.Minute)

@@ -1,149 +1,120 @@
 package delivery
 
 import (
+	"fmt"
+	"slices"
 	"time"
-
-	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// trial is a short time in which nothing starts but suspects, so that a crash
-// can only be their doing. One begins with a start that finds suspects, when
-// nothing is in flight yet, and later when one of them is due.
+// A destination that was in flight at three crashes running waits apart, for a
+// minute at first and twice as long after each crash of its trials, up to an hour:
+// a server that kills the process whenever it is asked costs three crashes, five
+// more in the next half hour and one an hour then, whatever waits for it. A
+// trial is one delivery, the one due first, and nothing else of that destination.
+// One that ends without a crash has the destination served as before, unless
+// another delivery of it was in flight at three crashes itself.
 //
-// It lasts for trialTime at the most, and as long again before it if others
-// have to land first; who has not landed by then flies on beside it. When it
-// ends, so that nobody waits longer for suspects that hang, they fly on beside
-// the others. At most a tenth of the time is spent on trials, and a suspect that
-// is due between two of them, or has no room beside the suspects in flight, is
-// put off until later.
+// A trial keeps others from beginning for trialTime, so that a hundred destinations
+// that hang over three kills are tried within nine minutes. Where a crash has ended
+// a trial before, the next keeps others from beginning until its timeout: what kills
+// late is tried alone too, and those that happened to be beside it are found
+// innocent one by one.
+const (
+	trialTime  = 5 * time.Second
+	checkTrial = time.Minute // above the timeout of any check
+)
+
+// diedOfIt is why a delivery is dead that killed the process.
+const diedOfIt = "the process died during each of its last 5 attempts, with nothing else suspected"
+
+// trial is the last that began.
 type trial struct {
-	stage stage
-	alone bool  // nothing is in flight but suspects
-	began int64 // mono: since when the others wait
-	at    int64 // mono: when the stage ends
-	next  int64 // mono: no other trial before
-
-	crowded bool // a suspect waits for one of those in flight to land
+	on    bool
+	of    *dest // nil: a check
+	until int64 // mono: until then no other begins
 }
 
-type stage uint8
-
-const (
-	noTrial stage = iota
-	landing       // others are in flight; nothing starts
-	trying        // suspects start
-)
-
-const (
-	trialTime  = time.Second // of each stage
-	trialShare = 10          // one part of so many is spent on trials
-	roomAgain  = 10 * time.Second
-)
-
-// beginTrial tries what may have killed the process before this one.
-func (s *Scheduler) beginTrial(now instant) {
-	n := s.flight.doubts()
-	if n == 0 {
-		return
-	}
-	s.log.Warn("deliveries were in flight at three crashes running or more; they are tried apart from the others", "deliveries", n)
-	s.trial.began = now.mono
-	s.openTrial(now)
-}
-
-func (s *Scheduler) openTrial(now instant) {
-	t := &s.trial
-	t.stage, t.at = trying, now.mono+int64(trialTime)
-	t.alone = s.flying == s.flight.trying()
-	s.considerEvery(now)
-}
-
-func (s *Scheduler) endTrial(now instant) {
-	t := &s.trial
-	*t = trial{next: now.mono + (trialShare-1)*(now.mono-t.began)}
-	s.flight.join()
-	s.considerEvery(now)
-}
-
-// stepTrial moves a trial on; false while nothing may start.
-func (s *Scheduler) stepTrial(now instant) bool {
-	t := &s.trial
-	if t.stage == landing && (now.mono >= t.at || s.flying == s.flight.trying()) {
-		s.openTrial(now)
-	}
-	if t.stage == trying && now.mono >= t.at {
-		s.endTrial(now)
-	}
-	return t.stage != landing
-}
-
-// idleTrial tells whether a trial has nobody to try, now that no lane is ready.
-func (s *Scheduler) idleTrial() bool {
-	return s.trial.stage == trying && s.flight.trying() == 0 && s.loader.active == 0
-}
-
-// mayTry tells whether the head of l may start in a trial.
-func (s *Scheduler) mayTry(l *lane) bool {
-	if s.trial.stage != trying {
-		return true
-	}
-	item := &l.head().item
-	doubtful, charge := s.flight.suspect(item.ID, item.Attempts)
-	if doubtful && !charge && !s.flight.room(item.ID) {
-		s.trial.crowded = true
-		return false
-	}
-	return doubtful
-}
-
-// keepsBack tells whether the head of l, whose turn it is, may not start yet, and
-// sees to it that it does later.
-func (s *Scheduler) keepsBack(l *lane, now instant) bool {
-	t := &s.trial
-	if t.stage == noTrial && s.flight.doubts() == 0 {
-		return false
-	}
-	j := l.head()
-	if j == nil {
-		return false
-	}
-	id := j.item.ID
-	doubtful, charge := s.flight.suspect(id, j.item.Attempts)
-	switch {
-	case charge, !doubtful && t.stage == noTrial:
-		return false
-	case t.stage == trying:
-		if s.mayTry(l) {
-			return false
+// partApart keeps those apart who may have killed the processes before this one.
+func (s *Scheduler) partApart(now instant) {
+	ids := s.flight.parted()
+	slices.Sort(ids)
+	for _, id := range ids {
+		d := s.dests[id]
+		if d == nil {
+			continue
 		}
-		s.consider(l, now)
-	case !s.flight.room(id):
-		s.putOff(l, int64(roomAgain), now)
-	case now.mono < t.next:
-		s.putOff(l, t.next-now.mono, now)
-	default:
-		t.stage, t.began, t.at = landing, now.mono, now.mono+int64(trialTime)
-		s.consider(l, now)
+		c := s.flight.known(ofDestination(id))
+		s.apart = append(s.apart, d)
+		d.apart, d.again = true, c.tries > 0
+		d.apartAt = now.mono + max(0, min(c.until-now.wall, int64(apartMost)))
+		s.log.Warn("the process died three times running while a destination was served; it waits apart and is tried with one delivery then",
+			"developer", d.key.Developer, "destination", d.key.Name, "wait", time.Duration(d.apartAt-now.mono), "trials", c.tries)
 	}
-	return true
 }
 
-// putOff makes the head of l due later. It keeps nothing else of its lane waiting.
-func (s *Scheduler) putOff(l *lane, wait int64, now instant) {
-	j := l.head()
-	s.pop(j.q)
-	s.cache.done(j)
-	s.settle(j, l, store.Outcome{
-		Item: j.item, State: store.Pending, Due: now.wall + wait, Settings: j.item.Queue.Settings, Attempts: j.item.Attempts,
-	})
-	if l.probing() {
-		s.retreat(l)
-	}
-	s.considerAll(l.dest, now)
+// mayTry tells whether an attempt of l may begin beside what is on trial.
+func (s *Scheduler) mayTry(l *lane) bool {
+	return !l.dest.apart || l.dest.flying == 0 && !s.trial.on
 }
 
-func (s *Scheduler) considerEvery(now instant) {
-	for _, d := range s.dests {
+// beginTrial notes that something on trial has begun which keeps others from it for so long.
+func (s *Scheduler) beginTrial(d *dest, most time.Duration, now instant) {
+	s.trial = trial{on: true, of: d, until: now.mono + int64(most)}
+}
+
+// endTrial lets the next one begin.
+func (s *Scheduler) endTrial(now instant) {
+	s.trial = trial{}
+	for _, d := range s.apart {
 		s.considerAll(d, now)
 	}
+}
+
+// review has d served as before when nothing is said against it any more.
+func (s *Scheduler) review(d *dest, now instant) {
+	if !d.apart {
+		return
+	}
+	if !s.flight.known(ofDestination(d.id)).apart() {
+		d.apart = false
+		s.apart = without(s.apart, d)
+		s.considerAll(d, now)
+		s.log.Info("the destination does not wait apart any more", "developer", d.key.Developer, "destination", d.key.Name)
+	}
+	if s.trial.on && s.trial.of == d && d.flying == 0 {
+		s.endTrial(now)
+	}
+}
+
+// StartCheck notes that a destination is being checked, until end is called. Where
+// the process died of that, or the destination waits apart, end is nil and why
+// says so.
+func (s *Scheduler) StartCheck(dest uint32) (end func(), why string) {
+	now := s.lock()
+	defer s.unlock(now)
+	if d := s.dests[dest]; d != nil && d.apart {
+		return nil, d.whyApart()
+	}
+	c := s.flight.known(ofCheck(dest))
+	if c.crashes > 0 {
+		if c.until > now.wall || s.trial.on {
+			return nil, fmt.Sprintf("the process died during its last check, and during %d before it; it is not checked before %s",
+				c.crashes-1, time.Unix(0, max(c.until, now.wall)).UTC().Format(time.RFC3339))
+		}
+		s.beginTrial(nil, checkTrial, now)
+	}
+	slot := s.flight.begin(ofCheck(dest), c.crashes > 0)
+	return func() {
+		now := s.lock()
+		defer s.unlock(now)
+		s.flight.end(slot, ofCheck(dest), true)
+		if c.crashes > 0 && s.trial.on && s.trial.of == nil {
+			s.endTrial(now)
+		}
+	}, ""
+}
+
+// whyApart says why d waits.
+func (d *dest) whyApart() string {
+	return "the process died at least three times running while it was served; it is tried with one delivery at a time"
 }

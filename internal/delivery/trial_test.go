@@ -3,7 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,192 +12,378 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// suspected makes n hanging destinations with one delivery each that was in
-// flight at three crashes running, and leaves them disabled on a stopped rig.
-func suspected(r *rig, n int) (ids []uint32, items []store.Item, fars []*far) {
-	r.t.Helper()
-	r.mem = make([]byte, 256*slotSize)
-	for i := range n {
-		id, f := r.add("acme", fmt.Sprint("hangs", i))
-		f.answer = hang
-		r.targets[id].Disabled = true
-		ids, fars = append(ids, id), append(fars, f)
-	}
-	r.start()
-	for _, id := range ids {
-		items = append(items, r.accept(id)...)
-	}
-	r.stop()
-	for range aloneAfter {
-		f := NewFlight(r.mem)
-		f.begin()
-		for _, it := range items {
-			f.start(it.ID, 0, false)
-		}
-	}
-	for i, id := range ids {
-		fars[i] = &far{name: fars[i].name, rig: r, answer: hang}
-		r.targets[id].Current.Destination = fars[i]
-		r.targets[id].Disabled = false
-	}
-	return ids, items, fars
+// deadly is a rig whose far sides may kill the process, which starts again at once.
+type deadly struct {
+	*rig
+	answers map[uint32]func(context.Context, destination.Delivery) error
+	fars    map[uint32]*far // of the process that runs
+	killed  chan struct{}
+	crashes []time.Duration
 }
 
-// TestSuspectsDoNotStallOthers: a hundred hanging deliveries in flight at three
-// crashes keep a healthy destination waiting for a second at the start, and
-// never again.
-func TestSuspectsDoNotStallOthers(t *testing.T) {
+func newDeadly(t *testing.T) *deadly {
+	r := newRig(t)
+	r.mem = make([]byte, 1024*slotSize)
+	return &deadly{r, map[uint32]func(context.Context, destination.Delivery) error{}, map[uint32]*far{}, make(chan struct{}, 1), nil}
+}
+
+// add registers a destination that answers so.
+func (w *deadly) add(name string, answer func(context.Context, destination.Delivery) error) uint32 {
+	id, _ := w.rig.add("acme", name)
+	w.answers[id] = answer
+	return id
+}
+
+func (w *deadly) run() {
+	for id, answer := range w.answers {
+		w.fars[id] = &far{name: fmt.Sprint(id), rig: w.rig, answer: answer}
+		w.targets[id].Current.Destination = w.fars[id]
+	}
+	w.start()
+}
+
+// kills ends the process after a time.
+func (w *deadly) kills(after time.Duration) func(context.Context, destination.Delivery) error {
+	return func(ctx context.Context, d destination.Delivery) error {
+		if takes(after)(ctx, d) == nil {
+			signal(w.killed)
+		}
+		return hang(ctx, d)
+	}
+}
+
+// live lets time pass, over crashes.
+func (w *deadly) live(d time.Duration) {
+	for end := time.After(d); ; {
+		select {
+		case <-w.killed:
+			w.kill()
+		case <-end:
+			settleDown()
+			return
+		}
+	}
+}
+
+func (w *deadly) kill() {
+	settleDown()
+	w.crashes = append(w.crashes, w.since())
+	w.crash()
+	w.open()
+	w.run()
+	settleDown()
+}
+
+// TestPoison: one delivery that kills the process costs three crashes until its
+// destination waits apart and five more until it is dead; all others get through.
+func TestPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		_, items, fars := suspected(r, 100)
-		well, f := r.add("other", "well")
-		r.start()
-		defer r.close()
-		began := r.since()
-		var due []time.Duration
-		for range 600 {
-			due = append(due, r.since())
-			r.accept(well)
-			time.Sleep(100 * time.Millisecond)
-		}
-		hits := f.seen()
-		if len(hits) != len(due) {
-			t.Fatalf("%d of %d deliveries", len(hits), len(due))
-		}
-		for i, h := range hits {
-			late := h.at - due[i]
-			if first := due[i] - began; first >= trialTime && late > 0 || late > trialTime {
-				t.Errorf("what was due %v after the start was tried %v late", first, late)
+		w := newDeadly(t)
+		poison := ""
+		a := w.add("a", func(ctx context.Context, d destination.Delivery) error {
+			if d.ID == poison {
+				return w.kills(time.Second)(ctx, d)
+			}
+			return takes(time.Second)(ctx, d)
+		})
+		b := w.add("b", takes(time.Second))
+		var told []Notice
+		w.tell = func(n Notice) { told = append(told, n) }
+		w.run()
+		var items []store.Item
+		for i := range 20 {
+			items = append(items, w.accept(a, b)...)
+			if i == 2 {
+				poison = items[4].ID.String()
 			}
 		}
-		for i, f := range fars {
-			if h := f.seen(); len(h) == 0 || h[0].at-began != 0 {
-				t.Errorf("suspect %d is tried at %v", i, at(h))
+		w.live(40 * time.Minute)
+		if d, as := w.record(items[4]); d.State != store.Dead || d.Reason != diedOfIt || d.Attempts != 0 || len(as) != 0 {
+			t.Errorf("%+v, %d attempts", d, len(as))
+		}
+		for i, it := range items {
+			if i != 4 {
+				w.wantState(it, store.Delivered)
 			}
+		}
+		if len(w.crashes) != apartAfter+deadAfter {
+			t.Errorf("crashes at %v", w.crashes)
+		}
+		if len(told) != 1 || told[0].Name != DeliveryDead || told[0].Reason != diedOfIt {
+			t.Errorf("%+v", told)
+		}
+		if st := w.status(a); st.Apart || !st.WaitsUntil.IsZero() || st.Reason != "" {
+			t.Errorf("%+v", st)
+		}
+		w.close()
+	})
+}
+
+// TestADestinationThatKillsAlways costs eight crashes in its first half hour and
+// one an hour then, whatever waits for it, and nobody else waits for it.
+func TestADestinationThatKillsAlways(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newDeadly(t)
+		bad := w.add("bad", w.kills(time.Second))
+		well := w.add("well", nil)
+		w.run()
+		w.acceptMany(50, bad)
+		w.live(10 * time.Second)
+		if st := w.status(bad); st.State != "active" || !st.Apart || st.WaitsUntil.Sub(w.now()) > time.Minute || !strings.Contains(st.Reason, "the process died") {
+			t.Errorf("%+v", st)
+		}
+		if end, why := w.s.StartCheck(bad); end != nil || !strings.Contains(why, "the process died") {
+			t.Errorf("it may be checked: %q", why)
+		}
+		for range 24 * 60 {
+			it := w.accept(well)
+			w.live(time.Second)
+			w.wantState(it[0], store.Delivered)
+			w.live(time.Minute - time.Second)
+		}
+		var gaps []time.Duration
+		for i, at := range w.crashes[1:] {
+			gaps = append(gaps, (at - w.crashes[i]).Round(time.Minute))
+		}
+		want := []time.Duration{0, 0, 1, 2, 4, 8, 16, 0, 60, 60} // the next delivery is tried as soon as one is dead
+		for i, m := range want {
+			if gaps[i] != m*time.Minute {
+				t.Fatalf("crashes after %v", gaps)
+			}
+		}
+		if n := len(w.crashes); n > apartAfter+deadAfter+25 {
+			t.Errorf("%d crashes in a day, after %v", n, gaps)
+		}
+		t.Logf("%d crashes in a day; %d of 50 still wait", len(w.crashes), w.status(bad).Pending)
+		w.close()
+	})
+}
+
+// TestAHundredThatHang over three kills wait a minute, and each then for the trials
+// of those before it, which take five seconds each; others do not wait at all.
+func TestAHundredThatHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newDeadly(t)
+		var hung []uint32
+		for i := range 100 {
+			hung = append(hung, w.add(fmt.Sprint("hangs", i), hang))
+		}
+		well := w.add("well", nil)
+		w.run()
+		var items []store.Item
+		for _, id := range hung {
+			items = append(items, w.accept(id)...)
+		}
+		for range apartAfter {
+			time.Sleep(time.Second)
+			w.kill()
+		}
+		for range 120 {
+			it := w.accept(well)
+			settleDown()
+			w.wantState(it[0], store.Delivered)
+			n := 0
+			for _, id := range hung {
+				if w.status(id).Apart {
+					n += w.fars[id].running()
+				}
+			}
+			if n > 6 { // 30 s in flight, one begins each 5 s
+				t.Errorf("%d trials in flight", n)
+			}
+			w.live(5 * time.Second)
+		}
+		last := time.Duration(0)
+		for i, id := range hung {
+			hits := w.fars[id].seen()
+			if len(hits) == 0 {
+				t.Fatalf("%d was never tried", i)
+			}
+			last = max(last, hits[0].at-w.crashes[2])
+			if w.status(id).Apart {
+				t.Errorf("%d waits apart although its trial has ended", i)
+			}
+		}
+		if want := time.Minute + 99*trialTime; last != want {
+			t.Errorf("the last was tried after %v, want %v", last, want)
+		}
+		w.close()
+	})
+}
+
+// TestASlowKillerAmongOthers that hang is dead in the end, and nobody else, though
+// it kills later than a trial takes.
+func TestASlowKillerAmongOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newDeadly(t)
+		bad := w.add("bad", w.kills(2*trialTime+time.Second))
+		var items []store.Item
+		for i := range 15 {
+			w.add(fmt.Sprint("hangs", i), hang)
+		}
+		w.run()
+		killer := w.accept(bad)[0]
+		for id := range w.answers {
+			if id != bad {
+				items = append(items, w.accept(id)...)
+			}
+		}
+		w.live(10 * time.Hour)
+		w.wantState(killer, store.Dead)
+		if d, _ := w.record(killer); d.Reason != diedOfIt {
+			t.Errorf("%+v", d)
 		}
 		for _, it := range items {
-			if d, _ := r.record(it); d.Attempts == 0 {
+			if d, _ := w.record(it); d.Attempts == 0 || d.Reason == diedOfIt {
 				t.Errorf("%+v", d)
 			}
 		}
+		t.Logf("%d crashes", len(w.crashes))
+		w.close()
 	})
 }
 
-// TestLateSuspectsShareTheTime: suspects that become due one after the other,
-// beside attempts that hang, stall nobody for more than two seconds at a time,
-// and for no more than a tenth of all.
-func TestLateSuspectsShareTheTime(t *testing.T) {
+// TestACheckThatKills is made at growing distances, which keep nothing else waiting.
+func TestACheckThatKills(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		ids, items, fars := suspected(r, 30)
-		for _, id := range ids {
-			r.targets[id].State.Paused = true
-		}
-		well, f := r.add("other", "well")
-		hangs, h := r.add("third", "hangs")
-		h.answer = hang
-		r.start()
-		defer r.close()
-		const every = 50 * time.Millisecond
-		var due []time.Duration
-		for i := range 4 * 60 * 20 {
-			if i%20 == 0 {
-				if n := i / 20; n < len(ids) {
-					if err := r.s.Resume(context.Background(), ids[n]); err != nil {
-						t.Fatal(err)
-					}
-				}
-				r.accept(hangs)
+		w := newDeadly(t)
+		a := w.add("a", nil)
+		w.run()
+		made := 0
+		for at := time.Duration(0); at < 24*time.Hour; at += time.Minute {
+			it := w.accept(a)
+			settleDown()
+			w.wantState(it[0], store.Delivered)
+			if end, _ := w.s.StartCheck(a); end != nil {
+				made++
+				w.kill()
 			}
-			due = append(due, r.since())
-			r.accept(well)
-			time.Sleep(every)
+			w.live(time.Minute)
 		}
-		time.Sleep(3 * time.Second)
-		late := time.Duration(0)
-		for i, h := range f.seen() {
-			if l := h.at - due[i]; l > 0 {
-				if late += every; l > 2*trialTime {
-					t.Errorf("tried %v late", l)
-				}
+		if made > 6+24 || made < 24 {
+			t.Errorf("it killed %d times in a day", made)
+		}
+		end, why := w.s.StartCheck(a)
+		for ; end == nil; end, why = w.s.StartCheck(a) {
+			if !strings.Contains(why, "the process died during its last check") {
+				t.Error(why)
 			}
+			w.live(time.Minute)
 		}
-		if all := time.Duration(len(due)) * every; late == 0 || late > all/trialShare+2*trialTime {
-			t.Errorf("stalled for %v of %v", late, all)
+		end()
+		w.kill()
+		if end, why := w.s.StartCheck(a); end == nil {
+			t.Errorf("not checked after one has gone well: %s", why)
+		} else {
+			end()
 		}
-		for i := range fars {
-			if d, _ := r.record(items[i]); d.Attempts == 0 {
-				t.Errorf("suspect %d was never tried: %+v", i, d)
-			}
-		}
+		w.close()
 	})
 }
 
-// TestPoisonAmongHanging: of sixteen suspects, fifteen of which hang, the one that
-// kills the process is the only one ever charged, after as many crashes as
-// halving takes, whether it kills at once or later than a trial lasts.
-func TestPoisonAmongHanging(t *testing.T) {
-	for _, after := range []time.Duration{0, 10 * time.Second} {
-		t.Run(fmt.Sprint(after), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { poisonAmongHanging(t, after) })
-		})
-	}
+// TestChangedSettingsAreTriedAtOnce, and what is removed is forgotten.
+func TestChangedSettingsAreTriedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newDeadly(t)
+		a, b := w.add("a", hang), w.add("b", hang)
+		w.run()
+		items := w.accept(a, b)
+		for range apartAfter {
+			w.kill()
+		}
+		w.reload(a, "mended", nil)
+		settleDown()
+		w.wantState(items[0], store.Delivered)
+		if w.status(a).Apart || !w.status(b).Apart {
+			t.Errorf("%+v, %+v", w.status(a), w.status(b))
+		}
+		current := w.targets[b].Current
+		w.targets[b].Removed, w.targets[b].Current = true, nil
+		w.apply()
+		w.targets[b].Removed, w.targets[b].Current = false, current
+		current.Destination = &far{name: "back", rig: w.rig}
+		w.apply()
+		settleDown()
+		w.wantState(items[1], store.Delivered)
+		delete(w.answers, a)
+		w.close()
+	})
 }
 
-func poisonAmongHanging(t *testing.T, after time.Duration) {
-	r := newRig(t)
-	const n, poison = 16, 11
-	ids, items, _ := suspected(r, n)
-	crashed := make(chan struct{}, 1)
-	var killed atomic.Bool
-	install := func() {
-		killed.Store(false)
-		for i, id := range ids {
-			f := &far{name: fmt.Sprint("hangs", i), rig: r, answer: hang}
-			if i == poison {
-				f.answer = func(ctx context.Context, d destination.Delivery) error {
-					if takes(after)(ctx, d) == nil && killed.CompareAndSwap(false, true) {
-						crashed <- struct{}{}
-					}
-					return hang(ctx, d)
-				}
-			}
-			r.targets[id].Current.Destination = f
+// TestAStopDuringATrial says nothing: what it cut is tried again.
+func TestAStopDuringATrial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newDeadly(t)
+		a := w.add("a", hang)
+		w.run()
+		it := w.accept(a)[0]
+		for range apartAfter {
+			w.kill()
 		}
-	}
-	charged := func(it store.Item) (n int) {
-		_, as := r.record(it)
-		for _, a := range as {
-			if a.Answer == diedOfIt {
-				n++
-			}
+		w.live(time.Minute)
+		if w.fars[a].running() != 1 {
+			t.Fatal("no trial after a minute")
 		}
-		return n
-	}
-	install()
-	r.start()
-	crashes := 0
-	for charged(items[poison]) == 0 {
-		if crashes++; crashes > chargeAfter {
-			t.Fatalf("not charged after %d crashes", crashes)
-		}
-		select {
-		case <-crashed:
-		case <-time.After(time.Hour):
-			t.Fatal("it is not tried any more")
-		}
+		w.stop()
+		w.run()
 		settleDown()
-		r.crash()
-		install()
-		r.open()
-		r.start()
-		settleDown()
-	}
-	for i, it := range items {
-		if i != poison && charged(it) > 0 {
-			t.Errorf("delivery %d is charged", i)
+		if !w.status(a).Apart {
+			t.Error("served as before although its trial was cut")
 		}
-	}
-	t.Logf("charged after %d more crashes", crashes)
-	r.close()
+		w.live(31 * time.Second)
+		if d, _ := w.record(it); w.status(a).Apart || d.Attempts != 1 {
+			t.Errorf("%+v", d)
+		}
+		w.close()
+	})
+}
+
+// TestATrialIsOneDelivery of the destination, whatever settings its deliveries go out with.
+func TestATrialIsOneDelivery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newDeadly(t)
+		a := w.add("a", fails)
+		w.targets[a].Current.Frozen = true
+		frozen := *w.targets[a].Current
+		w.run()
+		w.accept(a)
+		w.live(time.Second) // its retries keep these settings
+		w.stop()
+		w.answers[a] = hang
+		w.targets[a].Current.Hash++
+		var old *far
+		w.rig.frozen[frozen.Hash] = func() *Settings {
+			s := frozen
+			old = &far{name: "old", rig: w.rig, answer: hang}
+			s.Destination = old
+			return &s
+		}
+		w.run()
+		w.accept(a)
+		w.live(40 * time.Second)
+		running := func() (n int) {
+			if n = w.fars[a].running(); old != nil {
+				n += old.running()
+			}
+			return n
+		}
+		for range apartAfter {
+			old = nil
+			w.kill()
+		}
+		if n := running(); n != 0 {
+			t.Errorf("%d in flight while it waits apart", n)
+		}
+		most := 0
+		for range 60 {
+			w.live(3 * time.Second)
+			if most = max(most, running()); !w.status(a).Apart {
+				break
+			}
+		}
+		if most != 1 || w.status(a).Apart {
+			t.Errorf("%d in flight in trials, it waits apart: %t", most, w.status(a).Apart)
+		}
+		w.close()
+	})
 }

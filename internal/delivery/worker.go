@@ -16,9 +16,6 @@ import (
 // errTimeout is the cause of a context whose attempt took too long.
 var errTimeout = errors.New("the attempt's time is up")
 
-// diedOfIt is what the log shows as the answer of an attempt that a crash is charged to.
-const diedOfIt = "the process died during this attempt, and during at least three before it"
-
 // instance is an open destination and how many attempts use it.
 type instance struct {
 	to      destination.Destination
@@ -42,7 +39,7 @@ type attempt struct {
 	bytes    int64 // of them together
 	probe    bool  // of a held destination
 	unfrozen bool  // its deliveries were rebound meanwhile
-	crashes  bool  // a crash is its doing: charged, not tried
+	crashes  bool  // of crashes its delivery is dead: not tried
 	unproven bool  // of a lane that had to prove itself
 	overAge  bool
 	slow     bool // has a place in the slow budget
@@ -59,6 +56,14 @@ type leg struct {
 	slot   int  // of the flight record
 	ending ending
 	span   *tracing.Attempt // nil: none
+}
+
+// timeout bounds the attempt.
+func (a *attempt) timeout() time.Duration {
+	if t := a.settings.Timeout; t > 0 {
+		return t
+	}
+	return 30 * time.Second
 }
 
 // fly runs attempts until there is nothing to start at once.
@@ -78,7 +83,7 @@ func (s *Scheduler) try(a *attempt) {
 		a.legs[i].ending.at = at
 	}
 	if a.crashes {
-		a.legs[0].ending = ending{how: crashed, at: at, answer: diedOfIt, fault: diedOfIt}
+		a.legs[0].ending = ending{how: crashed, at: at}
 		return
 	}
 	for i, j := range a.jobs {
@@ -87,10 +92,7 @@ func (s *Scheduler) try(a *attempt) {
 			a.legs[i].read = true
 		}
 	}
-	timeout := a.settings.Timeout
-	if timeout <= 0 {
-		timeout = 30 * time.Second
-	}
+	timeout := a.timeout()
 	if len(a.jobs) == 1 {
 		if a.legs[0].event == nil {
 			return

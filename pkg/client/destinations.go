@@ -15,7 +15,7 @@ type Destination struct {
 	State         string    `json:"state"`                // active, paused, disabled, held, removed
 	Reason        string    `json:"reason,omitempty"`     // of the pause or hold; of an active one that waits, what its far side answered
 	Since         time.Time `json:"since,omitzero"`       // of the pause or hold
-	WaitsUntil    time.Time `json:"waits_until,omitzero"` // the far side asked to be left alone until then; zero: it did not
+	WaitsUntil    time.Time `json:"waits_until,omitzero"` // the far side asked to be left alone until then, or it waits apart after crashes; zero: neither
 	Pending       int64     `json:"pending"`
 	OldestPending time.Time `json:"oldest_pending,omitzero"` // acceptance of the oldest pending event
 	InFlight      int       `json:"in_flight"`

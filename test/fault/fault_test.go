@@ -22,6 +22,9 @@ import (
 var binary string // of the daemon, built once
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asDeadly) != "" {
+		os.Exit(deadly())
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "fantail-fault-")
 		if err != nil {
@@ -51,8 +54,17 @@ type daemon struct {
 // start runs `fantail serve` in dir and waits until it is ready.
 func start(t *testing.T, dir, listen string, flags ...string) *daemon {
 	t.Helper()
-	d := &daemon{done: make(chan struct{})}
-	d.cmd = exec.Command(binary, append([]string{"serve", "--config", filepath.Join(dir, "fantail.yaml")}, flags...)...)
+	d := launch(t, exec.Command(binary, append([]string{"serve", "--config", filepath.Join(dir, "fantail.yaml")}, flags...)...), listen)
+	if d.dead() {
+		t.Fatalf("the daemon ended: %v\n%s", d.err, &d.log)
+	}
+	return d
+}
+
+// launch runs a daemon and waits until it is ready, or dead.
+func launch(t *testing.T, cmd *exec.Cmd, listen string) *daemon {
+	t.Helper()
+	d := &daemon{done: make(chan struct{}), cmd: cmd}
 	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := d.cmd.Start(); err != nil {
@@ -66,10 +78,9 @@ func start(t *testing.T, dir, listen string, flags ...string) *daemon {
 	}
 	d.Patience = 0
 	limit := time.Now().Add(20 * time.Second)
-	for d.Ready(t.Context()) != nil {
+	for !d.dead() && d.Ready(t.Context()) != nil {
 		select {
 		case <-d.done:
-			t.Fatalf("the daemon ended: %v\n%s", d.err, &d.log)
 		case <-time.After(5 * time.Millisecond):
 		}
 		if time.Now().After(limit) {
@@ -78,6 +89,16 @@ func start(t *testing.T, dir, listen string, flags ...string) *daemon {
 		}
 	}
 	return d
+}
+
+// dead tells whether the process has ended.
+func (d *daemon) dead() bool {
+	select {
+	case <-d.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // run runs a command that is expected to end by itself.

@@ -196,7 +196,10 @@ func (m *Model) compare(list []delivery.Status) {
 		if l != nil && l.open {
 			breaker = "open"
 		}
-		if l != nil && !l.murky && l.retryAfter.least == l.retryAfter.most && state == "active" {
+		if s.Apart && !d.excused || d.apart && !s.Apart && state == "active" {
+			m.fault2("%s is shown to wait apart: %v", d.Name, s.Apart)
+		}
+		if l != nil && !d.excused && !l.murky && l.retryAfter.least == l.retryAfter.most && state == "active" {
 			until := time.Time{}
 			if wait := l.retryAfter.most - m.clock(); wait > 0 {
 				until = time.Unix(0, m.wall(m.clock())+wait)

@@ -22,7 +22,7 @@ type try struct {
 	murky    bool          // what the engine remembers of the lane is not known: again may be less than its wait
 	current  bool          // the settings were still current at the end
 	unfrozen bool          // a rebind overlapped
-	crashes  int           // of the delivery, before it ended
+	before   parcel        // of the crashes of the delivery
 	released int64         // when it did, where the settings were not current: it must not freeze to them; 0: none did
 	roll     *dice
 }
@@ -35,6 +35,7 @@ type call struct {
 	spell Spell
 	start int64
 	open  int // tries that have not ended
+	trial bool
 }
 
 // started notes that a call has begun; nil when the process is dead.
@@ -59,6 +60,7 @@ func (m *Model) started(p *place, ds []destination.Delivery, deadline int64) *ca
 		c.tries = append(c.tries, m.try(c, l, &ds[i], now))
 	}
 	m.allowed(c, l, first, now)
+	m.trial(c, d, now)
 	l.flying = append(l.flying, c)
 	d.starts = append(d.starts, now)
 	if len(d.starts) > 128 {
@@ -141,8 +143,8 @@ func (m *Model) ended(t *try, e ending, after time.Duration) {
 		if t.d.flying == t {
 			t.d.flying = nil
 		}
-		t.crashes = t.d.crashes
-		t.d.clear()
+		t.before.crashes, t.before.alone = t.d.crashes, t.d.alone
+		m.survived(t)
 		t.d.ended = append(t.d.ended, t)
 		m.waits(t.d)
 	}

@@ -119,6 +119,9 @@ func (m *Model) moved(c store.Change, now int64, ms []store.Moved) {
 			d.log[next.version] = logged{store.Attempt{At: now, Class: "expired"}, m.seq + 1}
 		}
 		m.change(d, next, true)
+		if c == store.Retry {
+			m.byHandAgain(d)
+		}
 		item := mv.Item
 		if mv.From != was.state || mv.To != next.state {
 			m.faultLocked(d, "%s tells %v to %v, want %v to %v", changeNames[c], mv.From, mv.To, was.state, next.state)

@@ -57,7 +57,6 @@ type process struct {
 	settings map[int]Setup // as applied
 	wire     *wire
 	stopping bool
-	suspects bool // some delivery may have killed the one before
 	reload   sync.Mutex
 }
 
@@ -69,7 +68,7 @@ type remains struct {
 	power  bool
 }
 
-const flightSlots = 512
+const flightSlots = 4096
 
 func newEngine(sc *Scenario) *engine {
 	began := time.Now()
@@ -113,7 +112,7 @@ func (e *engine) start(setups map[int]Setup, crashed bool) bool {
 		return false
 	}
 	p.sched = delivery.New(delivery.Options{
-		Store: p.rec, Thaw: p.thaw, Limits: e.sc.Limits, Flight: delivery.NewFlight(e.memory), Log: e.log(p),
+		Store: p.rec, Thaw: p.thaw, Limits: e.sc.Limits, Flight: delivery.NewFlight(e.memory, e.model.wallTime(time.Now())), Log: e.log(p),
 		Metrics: p.metrics, Chance: e.float, Wall: func(t time.Time) int64 { return e.model.wall(t.UnixNano()) },
 		Tell: func(n delivery.Notice) { e.model.told(p, &n) },
 	})

@@ -180,12 +180,12 @@ func (l *lane) fail(d *parcel, now int64) {
 }
 
 // earliest returns the waiting delivery of l that is due first, if it is due and
-// known. A suspect of crashes may be on the way of being put off.
+// known. One that may be dead of crashes is not tried.
 func (m *Model) earliest(l *lane, now int64) *parcel {
 	var first *parcel
 	shown := m.wall(now)
 	for d := range l.dest.waiting {
-		if r := d.now(); m.laneOf(d) == l.hash && r.due <= shown && d.visible > 0 && d.visible < now && d.moving == 0 && d.crashes < 3 {
+		if r := d.now(); m.laneOf(d) == l.hash && r.due <= shown && d.visible > 0 && d.visible < now && d.moving == 0 && d.alone < 5 {
 			if first == nil || r.due < first.now().due {
 				first = d
 			}

@@ -39,6 +39,9 @@ func (m *Model) apply(p *process, setups map[int]Setup, which []int, ids []uint3
 					l.limit, l.healthy = 1, 0
 				}
 			}
+			if was != nil {
+				d.until = 0 // its trial may come at once
+			}
 			if v != nil && d.held && d.heldFor != v.Hash {
 				m.unhold(d, "its settings changed")
 			}
@@ -49,6 +52,9 @@ func (m *Model) apply(p *process, setups map[int]Setup, which []int, ids []uint3
 		}
 		if v == nil || !s.Enabled {
 			m.forgive(d)
+		}
+		if v == nil {
+			m.forgotten(d)
 		}
 		if v != nil && d.held {
 			if l := m.lane(d, v.Hash); l.hold.wait == 0 { // held by the process before this one
@@ -79,10 +85,10 @@ func (m *Model) begin(p *process) {
 		d.lanes, d.seen, d.starts, d.spaced = map[uint64]*lane{}, map[uint64]bool{}, nil, 0
 		d.waiting = map[*parcel]bool{}
 		d.asking, d.rebinds, d.hands, d.untold = false, 0, 0, false
+		m.part(d)
 		for _, e := range d.all {
 			e.flying, e.ended, e.moving, e.unread = nil, nil, 0, 0
 			m.waits(e)
-			p.suspects = p.suspects || e.crashes >= 3
 		}
 	}
 }
@@ -110,85 +116,9 @@ func (m *Model) stopped(p *process) {
 			m.faultLocked(d, "its outcome was not recorded by Stop")
 		}
 		d.flying, d.ended = nil, nil
-		d.clear()
 	}
+	m.cleanStop()
 }
-
-// crash notes what a crash may have undone. What the flight record should know
-// of it is counted here.
-func (m *Model) crash(r *remains) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.upSince = 0
-	what := "the process is killed"
-	if r.power {
-		what = "the power fails"
-	}
-	m.talk.Lock()
-	m.notes = append(m.notes, note{r.at, what})
-	m.talk.Unlock()
-	flying, suspects := 0, 0
-	for _, d := range m.order {
-		if d.flying != nil {
-			if flying++; d.surely >= 3 {
-				suspects++
-			}
-		}
-	}
-	for _, d := range m.order {
-		if d.flying != nil {
-			d.accuse(flying == 1, suspects == 1 && d.surely >= 3 || suspects == 0)
-			d.surely++
-		} else if t := d.endedAt(r.at); t != nil { // whether the engine knew so already is not known
-			d.crashes = t.crashes
-			d.accuse(flying == 0, suspects == 0)
-		} else if d.surely < 3 {
-			d.surely = 0
-		}
-		if d.kills > mostKills && m.sc.Faults == 0 {
-			m.faultLocked(d, "it has killed the process %d times and is not charged", d.kills)
-		}
-		// Perhaps: what was due may have been taken at that very instant.
-		flew := d.flying != nil || d.endedAt(r.at) != nil || d.now().state == store.Pending && d.now().due <= m.wall(r.at)
-		switch {
-		case r.power:
-			d.clear()
-		case flew:
-			d.crashes++
-		case d.crashes < 3:
-			d.clear()
-		}
-		if d.flying != nil {
-			m.noteLocked(d, "in flight when %s, %d running", what, d.crashes)
-		}
-		d.flying = nil
-	}
-}
-
-// mostKills is how many crashes it takes at most to charge one to the delivery
-// that causes them: three make a suspect, each further one halves the suspects
-// that may fly together, of which there are fewer than flightSlots, and the last
-// one finds it alone. Beside others it takes nine.
-const mostKills = 3 + 9 + 1
-
-// accuse notes whether the crash of this moment may be charged to d: if nothing
-// else was in flight, or no other suspect at the ninth crash running.
-func (d *parcel) accuse(alone, only bool) {
-	if d.accused = 0; alone || only && d.crashes+1 >= 9 {
-		d.accused = int(d.now().attempts) + 1
-	}
-}
-
-// endedAt returns the attempt of d that ended at that very instant; nil: none.
-func (d *parcel) endedAt(at int64) *try {
-	if n := len(d.ended); n > 0 && d.ended[n-1].end == at {
-		return d.ended[n-1]
-	}
-	return nil
-}
-
-// clear forgets crashes: d did not cause them, or nobody remembers them.
-func (d *parcel) clear() { d.crashes, d.surely, d.kills, d.accused = 0, 0, 0, 0 }
 
 // stores notes that the state of a destination is being written: from here on it
 // may be what is stored.

@@ -18,28 +18,14 @@ import (
 //     for more than a second, which is when an attempt counts as slow;
 //   - with its breaker open or held: nothing of it is in flight, and the wait
 //     between two probes is over;
-//   - where a delivery was in flight at three crashes running, it may take two
-//     seconds longer: a trial of such suspects, in which nobody else starts.
+//   - it does not wait apart, since it, or a delivery of it, may have been in
+//     flight at three crashes running: then it has two hours.
 //
 // Nothing else counts: whatever happens to other destinations is no excuse.
 const lateMost = time.Millisecond
 
 // late returns how late an attempt may be in this run.
 func (m *Model) late() time.Duration {
-	late := m.lateStore()
-	now := m.clock()
-	if m.suspects() {
-		m.doubted = now
-	}
-	if now-m.doubted <= int64(trialMost) {
-		late += trialMost
-	}
-	return late
-}
-
-const trialMost = 2 * time.Second
-
-func (m *Model) lateStore() time.Duration {
 	switch {
 	case m.sc.tight(): // it may wait for places that others hang on to, until their timeouts
 		return time.Hour
@@ -64,7 +50,11 @@ func (m *Model) touch(l *lane, now int64) {
 func (m *Model) idled(l *lane, now int64) {
 	since := l.since
 	l.since = now
-	if d, from := m.idle(l, since, now, int64(m.late())); d != nil {
+	late := m.late()
+	if l.dest.excused {
+		late += 2 * time.Hour
+	}
+	if d, from := m.idle(l, since, now, int64(late)); d != nil {
 		m.faultLocked(d, "was eligible from %s and had not been tried by %s (lane: %d in flight, concurrency %d of %d%s)",
 			clock(from), clock(now), len(l.flying), l.limit, l.dest.setup.Max, l.mood())
 	}
@@ -115,19 +105,6 @@ func (m *Model) idle(l *lane, since, now, late int64) (*parcel, int64) {
 		}
 	}
 	return nil, 0
-}
-
-// suspects tells whether there may be a trial of deliveries that may kill the process.
-func (m *Model) suspects() bool {
-	if m.process == nil || !m.process.suspects {
-		return false
-	}
-	for _, d := range m.order {
-		if d.crashes >= 3 && d.now().state == store.Pending {
-			return true
-		}
-	}
-	return false
 }
 
 func (m *Model) touchDest(d *dest, now int64) {

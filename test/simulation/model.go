@@ -30,8 +30,7 @@ type Model struct {
 	faults    []faultOf
 	dropped   int // faults beyond those kept
 	newest    event.ID
-	seq       int   // of changes of rows
-	doubted   int64 // when there was last a suspect
+	seq       int // of changes of rows
 	appending map[*store.Entry]bool
 	copies    []copied  // not checked yet
 	changing  []intent  // the one change that the store is making now
@@ -81,6 +80,16 @@ type dest struct {
 	starts  []int64 // of attempts, since the rate was set
 	spaced  int64   // when the rate before allows the next one
 	notes   []note
+
+	crashes        // running
+	apart    bool  // it surely waits apart
+	excused  bool  // it may
+	until    int64 // not before: then its first trial
+	checking int   // checks in flight
+	starting int   // or perhaps
+	checks   crashes
+	unheard  int64 // no check before
+	deadly   int   // how often a check of it still kills the process
 
 	states []store.DestinationState // what may be stored: the last that is, and the one that is being written
 }
@@ -171,10 +180,9 @@ type parcel struct {
 	moving  int    // changes from outside that are being made
 	movedAt int64
 	log     map[uint32]logged // by version
-	crashes int               // running that it may have been in flight at
-	surely  int               // of those, with the far side as a witness
-	accused int               // attempt that it may be charged with the last of them as; 0: none
-	kills   int               // crashes that it caused since it was charged with one
+	crashes                   // running
+	alone   int               // crashes running at which it may have been the only suspect in flight
+	kills   int               // crashes that it caused since an attempt ended without one
 	unread  int64             // when its body could not be read, perhaps; its outcome is to come; 0: never
 	took    int               // how often the far side got it
 	gone    bool              // retention took the row
@@ -212,7 +220,7 @@ func newModel(sc *Scenario, began time.Time) *Model {
 		m.notes = append(m.notes, note{began.UnixNano() + int64(s.At), "the wall clock steps by " + s.By.String()})
 	}
 	for _, d := range sc.Dests {
-		m.dests = append(m.dests, &dest{Dest: d, lanes: map[uint64]*lane{}, seen: map[uint64]bool{}, waiting: map[*parcel]bool{},
+		m.dests = append(m.dests, &dest{Dest: d, deadly: d.Deadly, lanes: map[uint64]*lane{}, seen: map[uint64]bool{}, waiting: map[*parcel]bool{},
 			states: []store.DestinationState{{}}})
 	}
 	return m

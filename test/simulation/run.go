@@ -83,7 +83,7 @@ func (e *engine) revive(setups map[int]Setup, down time.Duration) {
 
 func (e *engine) do(a *Action, setups map[int]Setup) {
 	p := e.process
-	if a.Verb != Accept && a.Verb != Look {
+	if a.Verb != Accept && a.Verb != Look && a.Verb != Check {
 		e.model.say("%v %+v", a.Verb, describe(a))
 	}
 	switch a.Verb {
@@ -116,6 +116,8 @@ func (e *engine) do(a *Action, setups map[int]Setup) {
 			e.revive(setups, a.Down)
 		default:
 		}
+	case Check:
+		e.ops.Go(func() { e.check(p, a) })
 	case Look:
 		synctest.Wait()
 		e.look()

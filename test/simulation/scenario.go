@@ -43,6 +43,7 @@ type Dest struct {
 	Batch     int // the most deliveries of a batch; 0: one by one
 	Types     int // how many of the types it wants
 	Versions  []*Version
+	Deadly    int // how many checks of it kill the process
 }
 
 // Version is one set of settings of a destination; another address each.
@@ -81,9 +82,10 @@ const (
 	Collect
 	Erase
 	Look
+	Check
 )
 
-var verbs = [...]string{"accept", "pause", "resume", "reload", "cancel", "retry", "rebind", "restart", "crash", "retain", "collect", "erase", "look"}
+var verbs = [...]string{"accept", "pause", "resume", "reload", "cancel", "retry", "rebind", "restart", "crash", "retain", "collect", "erase", "look", "check"}
 
 func (v Verb) String() string { return verbs[v] }
 
@@ -144,6 +146,7 @@ func Draw(seed uint64) *Scenario {
 	}
 	d.haste()
 	slices.SortStableFunc(s.Actions, func(a, b Action) int { return int(a.At - b.At) })
+	d.checking()
 	return s
 }
 

@@ -162,14 +162,14 @@ func (m *Model) verdict(t *try, o *store.Outcome) wanted {
 }
 
 // untried checks an outcome that no far side knows of: a body that is gone or
-// could not be read, or a crash that is charged to the delivery.
+// could not be read, or a delivery that is dead of crashes.
 func (m *Model) untried(d *parcel, o *store.Outcome) {
 	same := o.State == store.Pending && o.Attempts == o.Item.Attempts && o.Settings == o.Item.Queue.Settings
 	switch {
 	case o.Attempt == nil && o.State == store.Dead && o.Reason == "expired" && m.bodyless(d):
 		return
-	case o.Attempt == nil && o.State == store.Pending && o.Attempts == o.Item.Attempts && o.Settings == o.Item.Queue.Settings && d.crashes >= 3 &&
-		m.putOff(o.Due):
+	case o.Attempt == nil && o.State == store.Dead && strings.HasPrefix(o.Reason, "the process died") && d.alone >= 5:
+		d.kills = 0
 		return
 	case o.Attempt == nil:
 	case o.Attempt.Class == "interrupted" && same && m.sc.Faults > 0:
@@ -177,22 +177,6 @@ func (m *Model) untried(d *parcel, o *store.Outcome) {
 		return
 	case o.Attempt.Class == "interrupted" && same && o.Due == o.Item.Due: // stopped before it was sent
 		return
-	case o.Attempt.Class == "transient" && d.crashes > 3 && d.accused == int(o.Item.Attempts)+1 &&
-		(o.Attempt.Counted || m.lane(d.dest, m.laneOf(d)).held()):
-		d.kills = 0
-		l := m.lane(d.dest, m.laneOf(d))
-		m.touch(l, m.clock())
-		t := &try{d: d, ending: failed, probe: l.held(), call: &call{lane: l}}
-		m.conclude(l, t, 0, m.when(o.Attempt.At)) // when the engine charged it, not when that is recorded
-		return
 	}
 	m.faultLocked(d, "settled as %v, %d attempts (%+v), without any attempt", o.State, o.Attempts, o.Attempt)
-}
-
-// putOff tells whether a suspect may be put off until due: the end of the time
-// between two trials, which is nine times as long as one, and which may be over
-// by the time this is recorded.
-func (m *Model) putOff(due int64) bool {
-	now := m.wall(m.clock())
-	return due >= now-int64(m.lateStore()) && due <= now+int64(9*trialMost+m.late())
 }
