@@ -117,27 +117,31 @@ func (a *Answer) Close() error {
 	} else {
 		a.endUpload()
 	}
-	if a.Sent = a.written(); !a.Whole() {
-		a.Interrupted = a.ctx.Err()
-	}
+	a.Sent = a.written()
 	if !a.early && !a.done && !a.odd && a.length <= maxDrain {
 		if a.wait == 0 {
 			a.wait = drainTime
 		}
 		_, _ = io.CopyN(io.Discard, a, maxDrain)
 	}
+	fit := a.Whole() && a.Truncated == nil && !a.early && a.done && !a.odd && a.keep > 0 && a.conn.in.Buffered() == 0
+	if success && !fit {
+		a.Sent -= a.settle()
+	}
+	if !a.Whole() {
+		a.Interrupted = a.ctx.Err()
+	}
 	a.closed = true
 	cn := a.conn
-	untouched := a.stop()
-	switch fit := untouched && a.Whole() && a.Truncated == nil; {
-	case fit && a.early && success:
+	switch untouched := a.stop(); {
+	case untouched && fit:
+		cn.rest()
+		cn.client.pool.keep(cn, a.keep, false)
+	case untouched && success && a.upload != nil && a.Whole():
 		// The far side may still be reading. To close now could reset the
 		// connection under it, and another request would wait behind this one.
 		cn.rest()
 		cn.client.pool.keep(cn, maxIdle, true)
-	case fit && !a.early && a.done && !a.odd && a.keep > 0 && cn.in.Buffered() == 0:
-		cn.rest()
-		cn.client.pool.keep(cn, a.keep, false)
 	default:
 		cn.end()
 	}

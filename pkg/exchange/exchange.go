@@ -101,6 +101,9 @@ func timedOut(err error) bool {
 	return ok && e.Timeout()
 }
 
+// ended tells whether err says that the far side has no more to say.
+func ended(err error) bool { return errors.Is(err, io.EOF) }
+
 // try makes one request over cn and reads the head of its answer. After an
 // error cn is closed.
 func (a *Answer) try(ctx context.Context, cn *conn, r *Request) error {
