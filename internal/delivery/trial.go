@@ -8,7 +8,7 @@ import (
 
 // A destination that was in flight at three crashes running waits apart, for a
 // minute at first and twice as long after each crash of its trials, up to an hour:
-// a server that kills the process whenever it is asked costs three crashes, five
+// a server that kills the process whenever it is asked costs three crashes, six
 // more in the next half hour and one an hour then, whatever waits for it. A
 // trial is one delivery, the one due first, and nothing else of that destination.
 // One that ends without a crash has the destination served as before, unless

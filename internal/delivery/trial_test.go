@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,9 +80,9 @@ func (w *deadly) kill() {
 func TestPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newDeadly(t)
-		poison := ""
+		var poison atomic.Pointer[string]
 		a := w.add("a", func(ctx context.Context, d destination.Delivery) error {
-			if d.ID == poison {
+			if p := poison.Load(); p != nil && d.ID == *p {
 				return w.kills(time.Second)(ctx, d)
 			}
 			return takes(time.Second)(ctx, d)
@@ -94,7 +95,8 @@ func TestPoison(t *testing.T) {
 		for i := range 20 {
 			items = append(items, w.accept(a, b)...)
 			if i == 2 {
-				poison = items[4].ID.String()
+				bad := items[4].ID.String()
+				poison.Store(&bad)
 			}
 		}
 		w.live(40 * time.Minute)

@@ -151,13 +151,13 @@ func TestKillsAreCharged(t *testing.T) {
 		most    int // crashes
 		says    string
 	}{
-		"every delivery":            {"send", 50, 3, "the process died"},
-		"a panic in a goroutine":    {"panic", 10, 3, "the process died"},
-		"a poisoned delivery":       {"poison", 10, 3, "the process died"},
-		"a check":                   {"check", 0, 1, "not checked: the process died"},
-		"check and delivery": {"check, send", 50, 3, "the process died"},
-		"being opened":              {"open", 0, 2, "not checked"}, // by the check, too
-		"being opened to deliver":   {"open", 10, 4, "the process died"},
+		"every delivery":          {"send", 50, 3, "the process died"},
+		"a panic in a goroutine":  {"panic", 10, 3, "the process died"},
+		"a poisoned delivery":     {"poison", 10, 3, "the process died"},
+		"a check":                 {"check", 0, 1, "not checked: the process died"},
+		"check and delivery":      {"check, send", 50, 3, "the process died"},
+		"being opened":            {"open", 0, 2, "not checked"}, // by the check, too
+		"being opened to deliver": {"open", 10, 4, "the process died"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

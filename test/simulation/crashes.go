@@ -61,9 +61,9 @@ func (m *Model) crash(r *remains) {
 		surely, perhaps, found := to.checking > 0, to.starting > 0, false
 		if surely {
 			to.checks.surely++
-			to.unheard = -1
-		} else if len(m.sc.Steps) > 0 {
-			to.unheard = 0
+			if len(m.sc.Steps) == 0 { // it waits by the wall clock
+				to.unheard = -1
+			}
 		}
 		if perhaps {
 			to.checks.perhaps++
@@ -148,7 +148,7 @@ func (m *Model) cleanStop() {
 	for _, d := range m.dests {
 		d.count(false, false)
 		if len(m.sc.Steps) > 0 {
-			d.until, d.unheard = 0, 0
+			d.until = 0
 		}
 	}
 }
