@@ -30,6 +30,12 @@ func idleLimits(d *config.Daemon, files uint64) exchange.Limits {
 	return exchange.Limits{All: most, Owner: max(most/4, 1)}
 }
 
+// attempts returns how many attempts may run at a time: each may need a
+// descriptor, and without one neither events nor outcomes can be stored.
+func attempts(d *config.Daemon, files uint64) int {
+	return int(min(uint64(d.Limits.InFlight), max(files/4, 16)))
+}
+
 const (
 	// enoughConnections of producers cost some 200 MB of memory when all are idle.
 	enoughConnections = 8192
@@ -46,6 +52,7 @@ func mostConnections(d *config.Daemon, files uint64, log *slog.Logger) int {
 	if files-files/4 >= reserve {
 		return int(min(files-reserve, enoughConnections))
 	}
-	log.Warn("the limit of open files is low: raise it (LimitNOFILE), or lower limits.in_flight", "limit", files, "wanted", reserve+reserve/2)
+	log.Warn("the limit of open files is low: raise it (LimitNOFILE), or lower limits.in_flight",
+		"limit", files, "wanted", reserve+reserve/2, "attempts at a time", attempts(d, files))
 	return int(min(files/4, enoughConnections))
 }

@@ -10,6 +10,18 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 )
 
+// Attempts leave descriptors to the store and to producers.
+func TestAttemptsLeaveDescriptors(t *testing.T) {
+	for _, c := range []struct {
+		files          uint64
+		inFlight, want int
+	}{{math.MaxUint64, 1024, 1024}, {65536, 1024, 1024}, {1024, 1024, 256}, {256, 1024, 64}, {256, 8, 8}, {20, 1024, 16}} {
+		if got := attempts(&config.Daemon{Limits: config.Limits{InFlight: c.inFlight}}, c.files); got != c.want {
+			t.Errorf("%d files, %d in flight: %d attempts, want %d", c.files, c.inFlight, got, c.want)
+		}
+	}
+}
+
 // Whatever the limit is, producers leave descriptors to the store and to deliveries.
 func TestConnectionsLeaveDescriptors(t *testing.T) {
 	for _, c := range []struct {

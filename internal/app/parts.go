@@ -78,7 +78,7 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	a.buildNotices()
 	a.scheduler = delivery.New(delivery.Options{
 		Store: a.store, Thaw: a.thaw, Flight: a.flight, Log: a.log, Metrics: a.metrics, Tell: a.notices.Tell, Fatal: a.fail, Trace: a.tracer,
-		Limits: delivery.Limits{InFlight: d.Limits.InFlight, Bytes: d.Limits.InFlightBytes, PerDeveloper: d.Limits.PerDeveloper.Attempts},
+		Limits: delivery.Limits{InFlight: attempts(d, openFiles()), Bytes: d.Limits.InFlightBytes, PerDeveloper: d.Limits.PerDeveloper.Attempts},
 	})
 	a.onStop("scheduler", func(ctx context.Context) error { a.scheduler.Stop(ctx); return nil })
 	a.ingest = ingest.New(a.store, a.scheduler.Offer, ingest.Limits{
