@@ -9,8 +9,9 @@ import (
 
 // texts are those of a webhook that logs in.
 func texts() []string {
+	token := "ya29.a0AfH6SMB/x-_" + strings.Repeat("k", 40)
 	return []string{
-		"66142e0c2960f788b19830807d4aa25cfd27a610ec65fd36", "Bearer ya29.a0AfH6SMB/x-_" + strings.Repeat("k", 40), "ya29.a0AfH6SMB/x-_" + strings.Repeat("k", 40),
+		"66142e0c2960f788b19830807d4aa25cfd27a610ec65fd36", "Bearer " + token, token,
 		"token=0123456789abcdef", "0123456789abcdef",
 	}
 }

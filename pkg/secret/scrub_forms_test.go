@@ -12,12 +12,14 @@ import (
 // TestNoFormOfASecretSurvives, whatever stands around it.
 func TestNoFormOfASecretSurvives(t *testing.T) {
 	for _, text := range []string{
-		"hunter2", "ya29.a0/b-c_d+e=f", `password-<hunter2>&"it's"`, `back\slash/%41&lt;`, "p\u00e4ss\U0001f511wort", "Bearer a+b c", "%2Fhunter2%", "aaaa",
-		"\xfe\xffraw\x00", "-----BEGIN KEY-----\nMIIE\n-----END KEY-----\n",
+		"hunter2", "ya29.a0/b-c_d+e=f", `password-<hunter2>&"it's"`, `back\slash/%41&lt;`, "p\u00e4ss\U0001f511wort", "Bearer a+b c", "%2Fhunter2%",
+		"aaaa", "\xfe\xffraw\x00", "-----BEGIN KEY-----\nMIIE\n-----END KEY-----\n",
 	} {
 		s := secret.NewScrubber("another-secret", text, "x")
 		for _, f := range secrettest.Forms(text) {
-			for _, around := range [][2]string{{"", ""}, {"got ", " from you"}, {`{"token":"`, `"}`}, {"QUJD.", "-_+/"}, {"0a0b0", "c0d"}, {`\"`, `\"`}, {"100% ", "&c"}} {
+			for _, around := range [][2]string{
+				{"", ""}, {"got ", " from you"}, {`{"token":"`, `"}`}, {"QUJD.", "-_+/"}, {"0a0b0", "c0d"}, {`\"`, `\"`}, {"100% ", "&c"},
+			} {
 				got := s.Excerpt(around[0]+f.Text+around[1], 1<<10)
 				if strings.Contains(got, f.Core) || !strings.Contains(got, secret.Redacted) {
 					t.Errorf("%q, %s: %q survives as %q", text, f.Name, around[0]+f.Text+around[1], got)
@@ -56,7 +58,10 @@ func TestWithLeavesTheScrubberAlone(t *testing.T) {
 	one, two := base.With("signature-1"), base.With("signature-2", "a very long one indeed")
 	const read = "hunter2 signature-1 signature-2"
 	for s, want := range map[*secret.Scrubber]string{
-		base: "[redacted] signature-1 signature-2", one: "[redacted] [redacted] signature-2", two: "[redacted] signature-1 [redacted]", nil: read,
+		base: "[redacted] signature-1 signature-2",
+		one:  "[redacted] [redacted] signature-2",
+		two:  "[redacted] signature-1 [redacted]",
+		nil:  read,
 	} {
 		if got := s.Excerpt(read, 100); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -91,9 +96,11 @@ func FuzzForms(f *testing.F) {
 			if got := s.Excerpt(read, size); len(got) > size {
 				t.Fatalf("%d bytes, want at most %d", len(got), size)
 			}
-			got := strings.ReplaceAll(s.Excerpt(read, 2*len(read)), secret.Redacted, "\x00")
-			if strings.Contains(got, f.Core) && !strings.Contains(before+" \x00 "+after, f.Core) {
-				t.Fatalf("%q, %s: %q survives as %q", text, f.Name, read, got)
+			for part := range strings.SplitSeq(s.Excerpt(read, 4*len(read)), secret.Redacted) {
+				// What stands around it may have the core of a form, which is less than the form.
+				if strings.Contains(part, f.Core) && !strings.Contains(before, f.Core) && !strings.Contains(after, f.Core) {
+					t.Fatalf("%q, %s: %q survives as %q", text, f.Name, read, part)
+				}
 			}
 		}
 	})

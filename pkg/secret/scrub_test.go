@@ -62,8 +62,10 @@ func FuzzScrub(f *testing.F) {
 		if len(got) > size {
 			t.Errorf("%d bytes, want at most %d", len(got), size)
 		}
-		if len(secret) >= minScrub && !strings.Contains("[redacted]", secret) && strings.Contains(strings.ReplaceAll(got, "[redacted]", "\x00"), secret) {
-			t.Errorf("%q shows %q", got, secret)
+		for part := range strings.SplitSeq(got, "[redacted]") {
+			if len(secret) >= minScrub && strings.Contains(part, secret) {
+				t.Errorf("%q shows %q", got, secret)
+			}
 		}
 	})
 }
