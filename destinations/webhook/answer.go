@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -62,8 +64,9 @@ func (w *webhook) classify(code int, header func() http.Header, now time.Time) e
 		return nil
 	}
 	// The far side's own reason phrase is not repeated: it may say anything.
-	err := fmt.Errorf("answered %d %s", code, http.StatusText(code))
+	err := errors.New(strings.TrimSpace(fmt.Sprintf("answered %d %s", code, http.StatusText(code))))
 	switch {
+	case code == http.StatusNotModified: // it leads nowhere
 	case code >= 300 && code <= 399:
 		return fmt.Errorf("%w: redirects are not followed, set url to where it leads", err)
 	case code == http.StatusGone && w.hold:

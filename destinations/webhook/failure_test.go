@@ -146,7 +146,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 	victim := listenRaw(t, func(in *bufio.Reader, out io.Writer) {
 		followed = true
 	})
-	for _, code := range []int{300, 301, 302, 303, 304, 305, 307, 308} {
+	for _, code := range []int{300, 301, 302, 303, 305, 307, 308} {
 		w := openAt(t, listenRaw(t, after(fmt.Sprintf("HTTP/1.1 %d R\r\nLocation: http://%s/latest/meta-data/\r\nContent-Length: 0\r\n\r\n", code, victim))))
 		r, err := w.Send(t.Context(), delivery(t, 1))
 		wantTransient(t, err, "redirects are not followed")

@@ -129,10 +129,7 @@ func (e *env) showDelivery(ctx context.Context, c *client.Client, id string) err
 			number += "*"
 			uncounted = true
 		}
-		result := a.Class
-		if a.Requests > 1 {
-			result += fmt.Sprintf(" (%d requests)", a.Requests)
-		}
+		result := resultOf(a)
 		t.row(number, e.moment(a.At), span(time.Duration(a.Millis)*time.Millisecond), result, code, or(a.Address, "-"), cut(a.Answer, 120))
 	}
 	if err := t.flush(); err != nil || !uncounted {
@@ -140,6 +137,15 @@ func (e *env) showDelivery(ctx context.Context, c *client.Client, id string) err
 	}
 	_, err = fmt.Fprintln(e.out, "* does not count: it used up no attempt of the schedule")
 	return err
+}
+
+// resultOf is an attempt's class, with the number of its requests where that was
+// more than one.
+func resultOf(a client.Attempt) string {
+	if a.Requests > 1 {
+		return fmt.Sprintf("%s (%d requests)", a.Class, a.Requests)
+	}
+	return a.Class
 }
 
 // next says when a pending delivery is tried; "" for any other.

@@ -156,7 +156,7 @@ func (e *env) printTest(t client.Tested, d *client.Delivery) error {
 		if a.Code != 0 {
 			code = fmt.Sprint(a.Code)
 		}
-		facts = append(facts, [2]string{"attempt", a.Class}, [2]string{"code", code}, [2]string{"address", a.Address},
+		facts = append(facts, [2]string{"attempt", resultOf(a)}, [2]string{"code", code}, [2]string{"address", a.Address},
 			[2]string{"took", span(time.Duration(a.Millis) * time.Millisecond)}, [2]string{"answer", a.Answer})
 	}
 	return e.facts(facts...)

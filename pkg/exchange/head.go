@@ -15,12 +15,16 @@ import (
 // that no status line came; one after it stands in a.Truncated.
 func (a *Answer) readHead(method string) error {
 	in := a.conn.in
-	if _, err := in.Peek(1); err != nil {
+	first, err := in.Peek(1)
+	if err != nil {
 		a.unheard = true
 		if err == io.EOF {
 			err = fmt.Errorf("the far side closed the connection before an answer: %w", err)
 		}
 		return err
+	}
+	if first[0] != 'H' && first[0] != 'h' { // what is no HTTP need not have lines
+		return errNotHTTP
 	}
 	a.head = make([]byte, 0, 256)
 	for left := maxHead; ; {

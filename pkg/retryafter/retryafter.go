@@ -13,7 +13,7 @@ import (
 const Max = 24 * time.Hour
 
 // layouts are the forms of a date that servers write, besides those of RFC 9110.
-var layouts = []string{time.RFC1123Z, time.RFC3339}
+var layouts = []string{time.RFC1123Z, "Mon, 02 Jan 2006 15:04:05 UTC", time.RFC3339}
 
 // Parse returns the wait that the value of a Retry-After header asks for (RFC
 // 9110, 10.2.3: seconds or a date), counted from now. Fractions of seconds and

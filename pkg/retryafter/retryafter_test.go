@@ -20,6 +20,7 @@ func TestParse(t *testing.T) {
 		{"with a sign", "+5", 5 * time.Second},
 		{"negative", "-1", 0},
 		{"a day", "86400", 24 * time.Hour},
+		{"a date in UTC by that name", "Wed, 01 Jul 2026 09:13:33 UTC", time.Minute},
 		{"more than a day", "86401", 0},
 		{"seconds of the epoch", "1764489600", 0},
 		{"milliseconds of the epoch", "1764489600000", 0},
