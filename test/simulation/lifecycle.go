@@ -42,13 +42,14 @@ func (m *Model) apply(p *process, setups map[int]Setup, which []int, ids []uint3
 			if was != nil {
 				d.until = 0 // its trial may come at once
 			}
-			if v != nil && d.held && d.heldFor != v.Hash {
-				m.unhold(d, "its settings changed")
-			}
 			m.dnote(d, "settings: %+v, hash %x", s, d.Versions[s.Version].Hash)
 			m.tidy(d)
 		} else {
 			m.dnote(d, "settings: %+v", s)
+		}
+		// Also at a start: the process before may have died before it had stored the end.
+		if v != nil && d.held && d.heldFor != v.Hash {
+			m.unhold(d, "its settings changed")
 		}
 		if v == nil || !s.Enabled {
 			m.forgive(d)
