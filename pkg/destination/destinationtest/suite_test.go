@@ -145,6 +145,11 @@ type recorder struct {
 
 // record runs a case as testing would.
 func record(t *testing.T, k Kind, c testCase) *recorder {
+	return watch(t, func(tb testing.TB) { c.run(newBench(tb, k)) })
+}
+
+// watch runs f as testing would.
+func watch(t *testing.T, f func(testing.TB)) *recorder {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &recorder{TB: t, ctx: ctx}
 	done := make(chan struct{})
@@ -158,7 +163,7 @@ func record(t *testing.T, k Kind, c testCase) *recorder {
 				f()
 			}
 		}()
-		c.run(newBench(r, k))
+		f(r)
 	}()
 	<-done
 	return r
