@@ -89,7 +89,7 @@ func (q *queue) urlOf(out *api.GetQueueUrlOutput) (*string, error) {
 	u, err := url.Parse(text(out.QueueUrl))
 	switch {
 	case text(out.QueueUrl) == "":
-		return nil, errors.New("the answer names no URL")
+		return nil, unread(out.ResultMetadata)
 	case err != nil || u.Host == "" || u.RawQuery != "" || len(*out.QueueUrl) > most || !strings.HasSuffix(u.Path, "/"+q.name):
 		return nil, fmt.Errorf("the answer's QueueUrl is not that of a queue named %s", q.name)
 	}

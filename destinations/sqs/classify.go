@@ -86,9 +86,9 @@ func interrupted(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// unread is the error of an answer that was understood and tells of no message.
+// unread is the error of an answer that was understood and says nothing.
 func unread(answer middleware.Metadata) error {
-	none := errors.New("the answer does not say what became of the messages")
+	none := errors.New("the answer says nothing of what was asked")
 	if r, ok := awsmiddleware.GetRawResponse(answer).(*smithyhttp.Response); ok && r != nil && r.Response != nil {
 		return &smithyhttp.ResponseError{Response: r, Err: none}
 	}

@@ -57,7 +57,7 @@ func TestEveryFaultHasItsClass(t *testing.T) {
 		{"another parameter", each(strictaws.Fault{Status: 400, Code: "InvalidParameterValue", Message: "odd"}), small, "transient", "odd"},
 		{"what cannot be sent to", whole(strictaws.Fault{Status: 400, Code: "AWS.SimpleQueueService.UnsupportedOperation"}), small, "misconfigured", "no queue that messages can be sent to"},
 		{"too long for anybody", func(*far) {}, healthcheck(t, 1, 2<<20), "rejected", "1048576"},
-		{"no URL", func(f *far) { f.Fail("GetQueueUrl", answered("{}")) }, small, "transient", "names no URL"},
+		{"no URL", func(f *far) { f.Fail("GetQueueUrl", answered("{}")) }, small, "transient", "the answer is not what SQS promises"},
 		{"a moved bucket", func(f *far) { f.RemoveBucket("payloads") }, small, "misconfigured", "bucket payloads"},
 		{"a bucket that nobody may write to", func(f *far) { f.Deny("s3:PutObject") }, small, "misconfigured", "s3:PutObject"},
 		{"a slow bucket", func(f *far) { f.Fail("PutObject", strictaws.Fault{Status: 503, Code: "SlowDown"}) }, small, "throttled", "SlowDown"},
