@@ -34,12 +34,17 @@ func (o *oneOrMore) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(o))
 }
 
-// Grant gives the user with that access key, or the role with that ARN, an identity
-// policy. From then on it may do what the policy says, and nothing else.
-func (s *Server) Grant(who, document string) {
+// Grant gives the user with that access key, or the role with that ARN, these
+// identity policies in place of what it had. From then on it may do what they say,
+// and nothing else.
+func (s *Server) Grant(who string, documents ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.granted[who] = s.parse(document)
+	all := &policy{}
+	for _, d := range documents {
+		all.Statement = append(all.Statement, s.parse(d).Statement...)
+	}
+	s.granted[who] = all
 }
 
 // parse reads a policy, as written.
