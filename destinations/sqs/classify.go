@@ -67,7 +67,12 @@ func (s *sender) fill(advice, permission, answer string) string {
 	return strings.NewReplacer("{queue}", s.queue.name, "{url}", s.queue.String(), "{arn}", s.queue.arn(), "{right}", permission, "{who}", s.who(answer)).Replace(advice)
 }
 
-var userOf = regexp.MustCompile(`User: (arn:[\w:/+=,.@-]{1,600}) is not authorized`)
+// What advice shows of an answer has a form in which none of our secrets fits: a
+// signature has 64 characters, a session's token hundreds.
+var (
+	userOf   = regexp.MustCompile(`User: (arn:aws[a-z-]*:iam::\d{12}:(?:user|role)/[\w+=,.@/-]{1,60}) is not authorized`)
+	kindForm = regexp.MustCompile(`^[a-z]{1,20}/[a-z0-9.+-]{1,40}$`)
+)
 
 // who is whom a policy has to name as its principal: a role rather than one of its
 // sessions, which have other names tomorrow.
@@ -75,7 +80,7 @@ func (s *sender) who(answer string) string {
 	if s.role != "" {
 		return s.role
 	}
-	if found := userOf.FindStringSubmatch(answer); found != nil && !strings.Contains(found[1], ":assumed-role/") {
+	if found := userOf.FindStringSubmatch(answer); found != nil {
 		return found[1]
 	}
 	return "the ARN of who the key or the role belongs to"
@@ -108,7 +113,7 @@ func isJSON(err error) bool { return strings.Contains(contentType(err), "json") 
 // contentType is the media type of an answer, fit to show.
 func contentType(err error) string {
 	kind, _, wrong := mime.ParseMediaType(aws.Header(err, "Content-Type"))
-	if wrong != nil || len(kind) > 100 {
+	if wrong != nil || !kindForm.MatchString(kind) {
 		return "unknown"
 	}
 	return kind
