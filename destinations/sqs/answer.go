@@ -15,8 +15,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 )
 
-// messageID is the form of SQS's ids; what another service says is not logged.
-var messageID = regexp.MustCompile(`^[\w-]{1,100}$`)
+// messageID is the form of SQS's ids; what another service says is not logged, a
+// signature of 64 characters least of all.
+var messageID = regexp.MustCompile(`^[\w-]{1,60}$`)
 
 // verdict is what an answer says of one message.
 type verdict struct {
@@ -82,7 +83,7 @@ func md5Of(body string) string {
 }
 
 // urlForm is what the URL of a queue may be in an answer; see userOf.
-var urlForm = regexp.MustCompile(`^https?://[\w.-]{1,200}(?::\d{1,5})?(?:/[\w-]{1,60})*/([\w.-]{1,80})$`)
+var urlForm = regexp.MustCompile(`^https?://(?:[\w-]{1,60}\.)*[\w-]{1,60}(?::\d{1,5})?(?:/[\w-]{1,60})*/([\w.-]{1,80})$`)
 
 // urlOf returns the URL of an answer to GetQueueUrl, which must be of the queue
 // that was asked for: it is sent with every request, and shown.

@@ -238,6 +238,10 @@ func TestAdviceShowsNoSignature(t *testing.T) {
 		"as a queue's URL": {"GetQueueUrl": func(s string) *http.Response {
 			return respond(200, label, `{"QueueUrl":"http://q.example/`+s+`/events"}`)
 		}},
+		"as a queue's host": {"GetQueueUrl": func(s string) *http.Response { return respond(200, label, `{"QueueUrl":"http://`+s+`/1/events"}`) }},
+		"as a message's id": {"SendMessageBatch": func(s string) *http.Response {
+			return respond(200, label, `{"Successful":[{"Id":"0","MessageId":"`+s+`"}]}`)
+		}},
 		"as a key": {"GetQueueAttributes": func(s string) *http.Response {
 			return respond(200, label, `{"Attributes":{"QueueArn":"arn:aws:sqs:eu-central-1:`+s+`:events","KmsMasterKeyId":"alias/`+s+`"}}`)
 		}},

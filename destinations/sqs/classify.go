@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -42,7 +41,7 @@ func (s *sender) judge(what, permission string, err error, long bool) error {
 	status := aws.Status(err)
 	switch {
 	case ok:
-	case status == 0 || inside(err) || interrupted(err):
+	case status == 0 || aws.NoCredentials(err) || interrupted(err):
 		return s.session.Classify(what, err)
 	default:
 		m = ofStatus(status, isJSON(err), aws.Header(err, "Retry-After") != "")
@@ -53,7 +52,7 @@ func (s *sender) judge(what, permission string, err error, long bool) error {
 	if m.size && long {
 		m.class, m.advice = destination.Rejected, ""
 	}
-	if strings.HasPrefix(m.advice, "{queue} does not exist") {
+	if m.advice == noQueue {
 		s.queue.forget()
 	}
 	if m.advice != "" {
@@ -122,20 +121,10 @@ func contentType(err error) string {
 // code is that of an answer of SQS itself; "" for what went wrong before, such
 // as a role that could not be assumed, whose codes mean something else.
 func code(err error) string {
-	if inside(err) {
+	if aws.NoCredentials(err) {
 		return ""
 	}
 	return spelled(aws.Code(err))
-}
-
-// inside tells whether err is of a call that was made for the sake of another one.
-func inside(err error) bool {
-	call, ok := errors.AsType[*smithy.OperationError](err)
-	if !ok {
-		return false
-	}
-	_, inner := errors.AsType[*smithy.OperationError](call.Err)
-	return inner
 }
 
 // linksOf returns what nobody may see of the links in messages, which an answer
