@@ -119,6 +119,9 @@ func TestDeliveredIsWhatTheAnswerPromises(t *testing.T) {
 				if r.Err == nil && r.Receipt.Answer != fmt.Sprint("m-", i) {
 					t.Errorf("message %d: the receipt is %+v", i, r.Receipt)
 				}
+				if unreadable := strings.Contains(tt.says, "SQS promises") || strings.Contains(tt.says, "Content-Type"); unreadable && r.Receipt.Code != http.StatusOK {
+					t.Errorf("message %d: the receipt is %+v, want the status", i, r.Receipt)
+				}
 				if r.Err != nil && !strings.Contains(r.Err.Error(), tt.says) {
 					t.Errorf("message %d: %v; want it to say %q", i, r.Err, tt.says)
 				}

@@ -45,8 +45,8 @@ func (s *sender) judge(what, permission string, err error, long bool) error {
 		return s.session.Classify(what, err)
 	default:
 		m = ofStatus(status, isJSON(err), aws.Header(err, "Retry-After") != "")
-		if status < 300 { // its own words would be "answered 200 OK"
-			err = notSQS(err)
+		if status < 300 { // what it answered is no refusal
+			what += ": " + notSQS(err)
 		}
 	}
 	if m.size && long {
@@ -100,11 +100,11 @@ func unread(answer middleware.Metadata) error {
 }
 
 // notSQS words a success that is none of SQS's.
-func notSQS(err error) error {
+func notSQS(err error) string {
 	if isJSON(err) {
-		return errors.New("the answer is not what SQS promises")
+		return "the answer is not what SQS promises"
 	}
-	return errors.New("the answer is not SQS's: its Content-Type is " + contentType(err))
+	return "the answer is not SQS's: its Content-Type is " + contentType(err)
 }
 
 func isJSON(err error) bool { return strings.Contains(contentType(err), "json") }
