@@ -51,6 +51,11 @@ bench: ## run every benchmark once
 fault: ## kill the real binary twenty times under load, fill its disk, damage its log
 	FANTAIL_KILLS=20 $(GO) test -count=1 -v ./test/fault ./test/integration -run 'Kill|Damaged|Stop|Hangup|FullDisk'
 
+LONG ?= 1m
+.PHONY: long
+long: ## two daemons write to the same tables, buckets and queue for LONG (1m)
+	FANTAIL_TOGETHER=$(LONG) $(GO) test -count=1 -v -timeout 30m ./test/integration -run TestTwoDaemons
+
 SEEDS ?= 1000
 FIRST ?= 1
 .PHONY: simulate
