@@ -29,7 +29,7 @@ func ready() string {
 // TestSoundMessagesPassAsTheyAre, in whatever pieces they come.
 func TestSoundMessagesPassAsTheyAre(t *testing.T) {
 	row := "\x00\x01\x00\x01\x00\x00" + strings.Repeat("x", 64<<10)
-	said := message('R', "\x00\x00\x00\x0bR=x,s=c2FsdA==,i=600000") + ready() +
+	said := message('R', "\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00") + message('R', "\x00\x00\x00\x0bR=x,s=c2FsdA==,i=600000") + ready() +
 		message('T', "\x00\x01x\x00"+strings.Repeat("\x00", 18)) + strings.Repeat(message('D', row), 10) + message('C', "SELECT 10\x00") +
 		message('E', "SERROR\x00C42P01\x00Mno\x00\x00") + message('N', "x") + message('1', "") + message('2', "") + message('n', "") + message('s', "") + message('Z', isIdle)
 	for name, pieces := range map[string]func(io.Reader) io.Reader{
