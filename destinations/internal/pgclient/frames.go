@@ -31,7 +31,7 @@ const (
 	// maxResult is the size of a result's rows together, and so of one, or of the
 	// description of rows. Ours are lists of columns at most.
 	maxResult = 1 << 20
-	// maxText is the size of every other message. Errors and notices are words.
+	// maxText is the size of every other message. Notices are words.
 	maxText = 64 << 10
 )
 
@@ -113,9 +113,9 @@ func most(kind byte) int {
 	switch kind {
 	case 'R', 'S', 'K', 'Z', 'v', '1', '2', '3', 'C', 'I', 'n', 's', 't': // authentication, parameter, key, ready, version, and simple ends
 		return maxKnown
-	case 'T', 'D': // description, row
+	case 'T', 'D', 'E': // description, row, error: its context is long where triggers call each other
 		return maxResult
-	case 'E', 'N', 'A': // error, notice, notification
+	case 'N', 'A': // notice, notification
 		return maxText
 	}
 	return -1 // copies, functions and what there is not

@@ -53,7 +53,10 @@ func TestWhatAServerMayNotSay(t *testing.T) {
 	for name, tt := range map[string]struct{ said, wants string }{
 		"a negative length":            {"R\xff\xff\xff\xff", "a message 'R' of -5 bytes"},
 		"2 GB":                         {ready() + "S\x7f\xff\xff\xff", "a message 'S' of"},
-		"an error of 1 MB":             {message('E', strings.Repeat("x", 1<<20)), "a message 'E' of"},
+		"an error of 1 MB":             {message('E', strings.Repeat("x", 1<<20)), "more than 65536 bytes before"},
+		"an error of 1 MB later":       {ready() + message('E', strings.Repeat("x", 2<<20)), "a message 'E' of"},
+		"a message of later":           {message('R', letIn) + message('T', "\x00\x01x\x00"), "a message 'T' before it is ready"},
+		"authentication out of order":  {message('R', "\x00\x00\x00\x0c"), "a message 12 of authentication"},
 		"a kind that nobody asked for": {ready() + message('H', "\x00\x00\x00"), "a message 'H' of"},
 		"many parameters":              {message('R', letIn) + parameters(101, 1), "more than 100 parameters"},
 		"many parameters later":        {ready() + parameters(101, 1), "more than 100 parameters"},

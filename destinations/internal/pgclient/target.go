@@ -89,7 +89,7 @@ func (t *Target) Config(dial destination.DialFunc) (*pgconn.Config, error) {
 	c.ValidateConnect = nil
 	switch t.Session {
 	case "read-write":
-		c.ValidateConnect = expect("SHOW transaction_read_only", "off", "the server is read only")
+		c.ValidateConnect = expect("SHOW transaction_read_only", "off", "the server is read only, or default_transaction_read_only is on for this user")
 	case "primary":
 		c.ValidateConnect = expect("SELECT pg_is_in_recovery()", "f", "this server is a replica")
 	}
