@@ -90,20 +90,20 @@ func (p *postgres) meaning(pe *pgconn.PgError, at *place, rows *sqltables.Rows) 
 	if at == nil {
 		return m
 	}
-	hold := func(advice string) pgclient.Meaning {
-		return pgclient.Meaning{Class: destination.Misconfigured, Advice: advice, Alone: m.Alone}
+	hold := func(advice string, alone bool) pgclient.Meaning {
+		return pgclient.Meaning{Class: destination.Misconfigured, Advice: advice, Alone: alone}
 	}
 	if f := p.inTheWay(at, rows); f != "" {
-		return hold(f)
+		return hold(f, m.Alone)
 	}
 	if inTrigger(pe) && at.functions() && (m.Class != destination.Transient || strings.HasPrefix(pe.Code, "42")) {
 		if pe.Code == "42501" {
-			return hold("a trigger of yours may not do what it does as this user: grant it, or make its function SECURITY DEFINER")
+			return hold("a trigger of yours may not do what it does as this user: grant it, or make its function SECURITY DEFINER", true)
 		}
-		return hold("a trigger of yours fails: mend or drop it")
+		return hold("a trigger of yours fails: mend or drop it", true)
 	}
 	if advice := at.culprit(pe, rows); advice != "" {
-		return hold(advice)
+		return hold(advice, m.Alone)
 	}
 	if advice := at.ownRule(pe); advice != "" {
 		m.Advice = advice

@@ -343,3 +343,32 @@ func TestADatabaseOfAnotherEncoding(t *testing.T) {
 		latin("one that it lacks", "日本", says(refused, "22P05", "UTF8")),
 	})
 }
+
+// TestNeighboursOfWhatIsHeldAreDelivered, in whatever way the table keeps one kind
+// of rows out.
+func TestNeighboursOfWhatIsHeldAreDelivered(t *testing.T) {
+	dsn := servers.StartPostgres(t).DSN
+	for name, sql := range map[string][]string{
+		"a CHECK":       {"ALTER TABLE terra_data_payloads ADD CHECK (data_type <> 'daily')"},
+		"a trigger":     does("BEFORE", "BEGIN IF NEW.data_type = 'daily' THEN RETURN NULL; END IF; RETURN NEW; END"),
+		"one that ends": does("BEFORE", "BEGIN CASE NEW.data_type WHEN 'sleep' THEN RETURN NEW; END CASE; END"),
+		"one that asks": does("BEFORE", "BEGIN IF NEW.data_type = 'daily' THEN PERFORM lost(); END IF; RETURN NEW; END"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := farAt(t, dsn)
+			f.asCustomer(t, customer{sql: sql})
+			var ds []destination.Delivery
+			for n, typ := range []string{"sleep", "daily", "sleep"} {
+				ds = append(ds, destinationtest.Delivery(t, n+1, []byte(`{"type":"`+typ+`","user":{"user_id":"u-1"},"data":[{}]}`)))
+			}
+			for n, r := range f.open(t).SendBatch(t.Context(), ds) {
+				if class, _ := destination.ClassOf(r.Err); (r.Err != nil) != (n == 1) || n == 1 && class != destination.Misconfigured {
+					t.Errorf("delivery %d: %v, %v", n, class, r.Err)
+				}
+			}
+			if n := len(sqltablestest.Rows(t, f.admin, "terra_data_payloads", "payload_id")); n != 2 {
+				t.Errorf("%d rows", n)
+			}
+		})
+	}
+}
