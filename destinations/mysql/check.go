@@ -128,7 +128,7 @@ func (m *mysql) remarks(c *catalogue) (all []string) {
 			say("%s is of the engine %s, which knows no transactions: an event may be written in part until it is tried again: run: ALTER TABLE %s ENGINE=InnoDB", t.Name, f.engine, quoted(t.Name))
 		}
 		for _, r := range f.references {
-			say("%s.%s references %s: events whose %[2]s is not there fail, also those without a user, whose user_id is '': run: ALTER TABLE %s DROP FOREIGN KEY %s", t.Name, r.column, r.to, quoted(t.Name), quoted(r.name))
+			say("%s.%s references %s: events wait whose value is not there, and the user_id of those without a user is '': run, if that is not meant: ALTER TABLE %s DROP FOREIGN KEY %s", t.Name, r.column, r.to, quoted(t.Name), quoted(r.name))
 		}
 		if len(f.checks) > 0 {
 			say("constraints of yours may refuse rows of %s: %s", t.Name, strings.Join(f.checks, ", "))

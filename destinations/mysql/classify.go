@@ -26,7 +26,7 @@ func (m *mysql) fault(what string, err error) (fault error, alone bool) {
 		case denied(me.Number):
 			x = meaning{class: destination.Misconfigured, advice: "run: " + m.grants("SELECT, INSERT, UPDATE, CREATE, ALTER", quoted(m.target.user)+"@'%'")}
 		case me.Number == 1045 && m.target.tls.Mode == sqltables.Disable:
-			x.advice += "; of a user who must come by TLS the server says the same, and tls.mode is disable"
+			x.advice += "; or the server insists on TLS, of which MariaDB says no more: set tls.mode to verify-full"
 		}
 		return worded(x, m.said(me))
 	}

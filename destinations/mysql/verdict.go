@@ -47,7 +47,11 @@ func (m *mysql) judge(c *catalogue, e *driver.MySQLError, x meaning, text string
 	}
 	switch x.about {
 	case aboutColumn:
-		if advice := m.misfits(c, func(f sqltables.Misfit) bool { return quotes(e.Message, f.Existing.Name) }); advice != "" {
+		named := func(f sqltables.Misfit) bool { return quotes(e.Message, f.Existing.Name) }
+		if !m.column(e.Message) { // some messages name none
+			named = func(f sqltables.Misfit) bool { return sure(f) || quotes(e.Message, f.Existing.Name) }
+		}
+		if advice := m.misfits(c, named); advice != "" {
 			return held(advice)
 		}
 		if table, wide := m.narrow(c, e); wide != nil {
@@ -57,7 +61,7 @@ func (m *mysql) judge(c *catalogue, e *driver.MySQLError, x meaning, text string
 	case aboutCheck:
 		for _, t := range m.tables.All() {
 			for _, name := range c.get(t.Name).checks {
-				if !quotes(e.Message, name) && !strings.Contains(e.Message, "`."+quoted(name)) {
+				if !quotes(e.Message, name) {
 					continue
 				}
 				if column := c.get(t.Name).column(name); column != nil { // of a column, as MariaDB has it
@@ -73,7 +77,7 @@ func (m *mysql) judge(c *catalogue, e *driver.MySQLError, x meaning, text string
 		for _, t := range m.tables.All() {
 			names, texts := c.get(t.Name).foreign(t)
 			for i, name := range names {
-				if quotes(e.Message, name) || strings.Contains(e.Message, "'"+t.Name+"."+name+"'") {
+				if quotes(e.Message, name) {
 					return rejected(fmt.Sprintf("the unique key %s of yours is in the way: run: %s", texts[i], dropKeys(t.Name, []string{name})))
 				}
 			}
@@ -141,7 +145,7 @@ func (m *mysql) narrow(c *catalogue, e *driver.MySQLError) (table string, _ *col
 // named is the table of ours that a message names, "" if none.
 func (m *mysql) named(message string) string {
 	for _, t := range m.tables.All() {
-		if quotes(message, t.Name) || strings.Contains(message, "."+t.Name+"'") || strings.Contains(message, quoted(t.Name)) {
+		if quotes(message, t.Name) {
 			return t.Name
 		}
 	}
@@ -150,17 +154,13 @@ func (m *mysql) named(message string) string {
 
 // column tells whether a message names a column of ours.
 func (m *mysql) column(message string) bool {
-	for _, t := range m.tables.All() {
-		for _, c := range t.Columns {
-			if quotes(message, c.Name) || strings.Contains(message, "."+c.Name+"'") {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.tables.All(), func(t sqltables.Table) bool {
+		return slices.ContainsFunc(t.Names(), func(name string) bool { return quotes(message, name) })
+	})
 }
 
-// quotes tells whether a message quotes a name, as servers do in every language.
+// quotes tells whether a message quotes a name, as servers do in every language:
+// 'name', 'of.name', `of.name` or `of`.`name`.
 func quotes(message, name string) bool {
-	return strings.Contains(message, "'"+name+"'") || strings.Contains(message, quoted(name))
+	return slices.ContainsFunc([]string{"'" + name + "'", "." + name + "'", "." + name + "`", quoted(name)}, func(form string) bool { return strings.Contains(message, form) })
 }
