@@ -18,6 +18,7 @@ import (
 // and the links. It finds what would stop a delivery, and remarks upon what would
 // stop some.
 func (m *mysql) Check(ctx context.Context) error {
+	m.reconnect()
 	remarks, err := m.check(ctx)
 	if err != nil {
 		fault, _ := m.fault("check the database", err)
@@ -96,7 +97,7 @@ func (m *mysql) never(c *catalogue) error {
 	}
 	for _, t := range m.tables.All() {
 		if f := c.tables[t.Name]; f != nil && strings.EqualFold(f.engine, "BLACKHOLE") {
-			return misconfigured("%s is of the engine %s, which keeps nothing: run: ALTER TABLE %s ENGINE=InnoDB", t.Name, f.engine, quoted(t.Name))
+			return misconfigured("%s is of the engine BLACKHOLE, which keeps nothing: run: ALTER TABLE %s ENGINE=InnoDB", t.Name, quoted(t.Name))
 		}
 	}
 	keys := m.misfits(c, func(x sqltables.Misfit) bool {

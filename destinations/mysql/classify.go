@@ -42,7 +42,11 @@ func (m *mysql) fault(what string, err error) (fault error, alone bool) {
 	if why != "" {
 		return worded(meaning{class: destination.Misconfigured}, why)
 	}
-	return worded(meaning{}, sqltables.Describe(m.scrub, err))
+	x := meaning{}
+	if _, silent := errors.AsType[*silence](err); silent {
+		x.advice = "nobody has greeted us: if this goes on, see that host and port are those of a MySQL or MariaDB server"
+	}
+	return worded(x, sqltables.Describe(m.scrub, err))
 }
 
 func (m *mysql) quote(text string) string { return sqltables.Quote(m.scrub, text) }

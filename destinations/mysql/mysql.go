@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -101,7 +102,7 @@ func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.
 		err = m.makeTables(ctx)
 	}
 	if err == nil {
-		if err = m.trimmed(rows); err != nil {
+		if err = m.trimmed(ctx, rows); err != nil {
 			return r, true, err
 		}
 		if err = m.statements.store(ctx, m.db(), rows); known && incomplete(numberOf(err)) {
@@ -128,15 +129,19 @@ func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.
 
 // trimmed refuses users whose ids end in a space where the column is CHAR: it
 // forgets the space, and not even the statement can tell two of them apart then.
-func (m *mysql) trimmed(rows *sqltables.Rows) error {
-	advice, _ := m.trims.Load().(string)
-	if advice == "" {
+// It looks again, since the column may have been changed.
+func (m *mysql) trimmed(ctx context.Context, rows *sqltables.Rows) error {
+	spaced := func(u sqltables.User) bool { return strings.HasSuffix(u.ID, " ") }
+	if m.trims.Load() == nil || m.trims.Load() == "" || !slices.ContainsFunc(rows.Users, spaced) {
 		return nil
 	}
-	for _, u := range rows.Users {
-		if strings.HasSuffix(u.ID, " ") {
-			return destination.Reject(errors.New("the user_id ends in a space: " + advice))
-		}
+	m.complete.Store(false)
+	if err := m.makeTables(ctx); err != nil {
+		fault, _ := m.fault("write rows", err)
+		return fault
+	}
+	if advice := m.trims.Load().(string); advice != "" {
+		return destination.Reject(errors.New("the user_id ends in a space: " + advice))
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ const noneDone = 0
 // steps are what is missing of the tables.
 func (m *mysql) steps(c *catalogue) (steps []step, err error) {
 	exact := c.exact(m.tables)
+	var before []string
 	for _, t := range m.tables.All() {
 		f := c.tables[t.Name]
 		if f == nil {
@@ -43,11 +44,17 @@ func (m *mysql) steps(c *catalogue) (steps []step, err error) {
 		}
 		if key := t.Key().Name; !slices.ContainsFunc(f.unique, func(k uniqueKey) bool { return slices.Equal(k.parts, []string{key}) }) {
 			s := step{t.Name, fmt.Sprintf("ALTER TABLE %s ADD UNIQUE KEY fantail_%s (%s)", quoted(t.Name), key, key), "ALTER", 1061}
-			if advice := f.keyless(t, c.server, exact); advice != "" {
-				return nil, misconfigured("complete the tables: %s cannot have a unique key of %s as it is: run: %s; %s", t.Name, key, advice, s.sql)
+			if first := f.keyless(t, c.server, exact); first != "" {
+				before = append(before, first)
 			}
 			steps = append(steps, s)
 		}
+	}
+	if before != nil {
+		for _, s := range steps {
+			before = append(before, s.sql)
+		}
+		return nil, misconfigured("complete the tables: they cannot have the unique keys that they lack as they are: run: %s", strings.Join(before, "; "))
 	}
 	return steps, nil
 }
