@@ -15,10 +15,8 @@ import (
 )
 
 const (
-	misconfigured = destination.Misconfigured
-	rejected      = destination.Rejected
-	throttled     = destination.Throttled
-	transient     = destination.Transient
+	throttled = destination.Throttled
+	transient = destination.Transient
 )
 
 // answers is a transport that always answers the same.
@@ -78,16 +76,16 @@ func TestEveryAnswerHasItsClass(t *testing.T) {
 		{"bad JWT", "rest", answers{401, nil, rest("PGRST301")}, misconfigured, "service_role_key"},
 		{"anonymous", "rest", answers{401, nil, rest("PGRST302")}, misconfigured, "service_role_key"},
 		{"expired JWT", "rest", answers{401, nil, rest("PGRST303")}, misconfigured, "service_role_key"},
-		{"another type", "rest", answers{400, nil, rest("42804")}, misconfigured, "another type"},
+		{"another type", "rest", answers{400, nil, rest("42804")}, misconfigured, "of another type"},
 		{"generated", "rest", answers{400, nil, rest("428C9")}, misconfigured, "generated"},
 		{"a view", "rest", answers{400, nil, rest("0A000")}, misconfigured, "ordinary"},
 		{"a plan of before", "rest", answers{400, nil, `{"code":"0A000","message":"cached plan must not change result type"}`}, transient, "cached plan"},
-		{"a column of theirs", "rest", answers{400, nil, rest("23502")}, misconfigured, "default"},
+		{"a column of theirs", "rest", answers{400, nil, rest("23502")}, misconfigured, "takes no NULL"},
 		{"a reference", "rest", answers{409, nil, rest("23503")}, transient, "23503"},
 		{"another constraint", "rest", answers{409, nil, rest("23505")}, rejected, "23505"},
 		{"a check", "rest", answers{400, nil, rest("23514")}, rejected, "23514"},
-		{"no uuid", "rest", answers{400, nil, rest("22P02")}, rejected, "22P02"},
-		{"too long", "rest", answers{400, nil, rest("22001")}, rejected, "22001"},
+		{"no uuid", "rest", answers{400, nil, rest("22P02")}, misconfigured, "ALTER COLUMN state TYPE TEXT"},
+		{"too long", "rest", answers{400, nil, rest("22001")}, misconfigured, "ALTER COLUMN state TYPE TEXT"},
 		{"too large for an index", "rest", answers{400, nil, rest("54000")}, rejected, "54000"},
 		{"deadlock", "rest", answers{500, nil, rest("40P01")}, transient, "40P01"},
 		{"serialization", "rest", answers{500, nil, rest("40001")}, transient, "40001"},
@@ -100,7 +98,7 @@ func TestEveryAnswerHasItsClass(t *testing.T) {
 		{"a trigger", "rest", answers{400, nil, rest("P0001")}, transient, "P0001"},
 		{"no connection", "rest", answers{503, nil, rest("PGRST000")}, transient, "PGRST000"},
 		{"loading", "rest", answers{503, after, rest("PGRST002")}, throttled, "PGRST002"},
-		{"no secret", "rest", answers{500, nil, rest("PGRST300")}, transient, "PGRST300"},
+		{"no secret", "rest", answers{500, nil, rest("PGRST300")}, misconfigured, "PGRST_JWT_SECRET"},
 		{"not understood", "rest", answers{400, nil, rest("PGRST100")}, transient, "PGRST100"},
 		{"unknown of PostgREST", "rest", answers{404, nil, rest("PGRST999")}, transient, "PGRST999"},
 		{"rows that are none", "rest", answers{201, nil, html}, transient, "no rows"},
@@ -111,8 +109,8 @@ func TestEveryAnswerHasItsClass(t *testing.T) {
 		{"no right to storage", "storage", answers{400, nil, storageError("403", "AccessDenied")}, misconfigured, "service_role_key"},
 		{"no right to storage, older", "storage", answers{400, nil, `{"statusCode":"403","error":"Unauthorized","message":"jws"}`}, misconfigured, "answered 403"},
 		{"another project", "storage", answers{400, nil, storageError("404", "TenantNotFound")}, misconfigured, "see that url"},
-		{"another type of file", "storage", answers{400, nil, storageError("415", "InvalidMimeType")}, misconfigured, "take application/json"},
-		{"another type of file, older", "storage", answers{400, nil, storageError("415", "")}, misconfigured, "take application/json"},
+		{"another type of file", "storage", answers{400, nil, storageError("415", "InvalidMimeType")}, misconfigured, "add application/json"},
+		{"another type of file, older", "storage", answers{400, nil, storageError("415", "")}, misconfigured, "add application/json"},
 		{"too large", "storage", answers{400, nil, storageError("413", "EntityTooLarge")}, rejected, "limit of file sizes"},
 		{"too large for the gateway", "storage", answers{413, nil, html}, rejected, "413"},
 		{"bad key of an object", "storage", answers{400, nil, storageError("400", "InvalidKey")}, rejected, "InvalidKey"},
@@ -121,8 +119,8 @@ func TestEveryAnswerHasItsClass(t *testing.T) {
 		{"slow down", "storage", answers{400, after, storageError("503", "SlowDown")}, throttled, "503"},
 		{"database of storage", "storage", answers{400, nil, storageError("544", "DatabaseTimeout")}, transient, "544"},
 		{"inner status that is none", "storage", answers{400, nil, storageError("200", "")}, transient, "answered 400"},
-		{"no key in the answer", "storage", answers{200, nil, html}, transient, "names no object"},
-		{"an empty key in the answer", "storage", answers{200, nil, "{}"}, transient, "names no object"},
+		{"no key in the answer", "storage", answers{200, nil, html}, transient, "does not name the object"},
+		{"an empty key in the answer", "storage", answers{200, nil, "{}"}, transient, "does not name the object"},
 		// the gateway, in front of both
 		{"no key", "both", answers{401, nil, `{"message":"No API key found in request"}`}, misconfigured, "service_role_key"},
 		{"invalid key", "both", answers{401, nil, `{"message":"Invalid API key"}`}, misconfigured, "Invalid API key"},

@@ -81,7 +81,7 @@ func readable(text string) *string {
 	if !ok || t.Year() < 1 {
 		return nil
 	}
-	at := t.Format("2006-01-02T15:04:05.999999999Z")
+	at := t.Format("2006-01-02T15:04:05.999999Z") // PostgreSQL would round more digits, and the last moment of 9999 up into a year that clients cannot read
 	return &at
 }
 
