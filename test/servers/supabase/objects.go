@@ -106,7 +106,7 @@ func (o *object) write(w http.ResponseWriter, method string) {
 }
 
 // upload takes an object: type, then size, then name, then rights.
-func (c call) upload() (any, error) {
+func (c *call) upload() (any, error) {
 	b, err := c.findOne("")
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ type entry struct {
 	changed time.Time
 }
 
-func (c call) entry(role string) (e entry, err error) {
+func (c *call) entry(role string) (e entry, err error) {
 	err = c.within(role, func(tx *sql.Tx) error {
 		var meta string
 		if err := tx.QueryRowContext(c.r.Context(), "SELECT id, version, metadata::text, updated_at FROM storage.objects WHERE bucket_id = "+literal(c.bucket)+" AND name = "+literal(c.key)).
@@ -188,7 +188,7 @@ func (c call) entry(role string) (e entry, err error) {
 }
 
 // open is an object as the role sees it; in a public bucket everybody sees all.
-func (c call) open() (entry, error) {
+func (c *call) open() (entry, error) {
 	b, err := c.findOne("")
 	if err != nil {
 		return entry{}, err
@@ -202,7 +202,7 @@ func (c call) open() (entry, error) {
 	return c.entry(role)
 }
 
-func (c call) download() (any, error) {
+func (c *call) download() (any, error) {
 	e, err := c.open()
 	if err != nil {
 		return nil, err
@@ -210,7 +210,7 @@ func (c call) download() (any, error) {
 	return &object{e.meta.Kind, e.meta.Tag, e.changed, c.storage.body(e.version)}, nil
 }
 
-func (c call) info() (any, error) {
+func (c *call) info() (any, error) {
 	e, err := c.open()
 	if err != nil {
 		return nil, err
@@ -219,7 +219,7 @@ func (c call) info() (any, error) {
 		"cache_control": "no-cache", "etag": e.meta.Tag, "last_modified": e.changed}, nil
 }
 
-func (c call) remove() (any, error) {
+func (c *call) remove() (any, error) {
 	if _, err := c.entry(""); err != nil {
 		return nil, err
 	}
@@ -237,7 +237,7 @@ func (c call) remove() (any, error) {
 }
 
 // sign makes a link that needs no key.
-func (c call) sign() (any, error) {
+func (c *call) sign() (any, error) {
 	var q struct{ ExpiresIn int }
 	if json.Unmarshal(c.body, &q) != nil || q.ExpiresIn < 1 {
 		return nil, refuseStorage("400", "Error", "body must have required property 'expiresIn'", "InvalidRequest")
@@ -250,7 +250,7 @@ func (c call) sign() (any, error) {
 	return map[string]string{"signedURL": "/object/sign/" + strings.TrimPrefix(c.r.URL.EscapedPath(), "/storage/v1/object/sign/") + "?token=" + token}, nil
 }
 
-func (c call) signed() (any, error) {
+func (c *call) signed() (any, error) {
 	claims, wrong := read(c.r.URL.Query().Get("token"), time.Now())
 	if wrong != sound || claims["url"] != c.bucket+"/"+c.key {
 		return nil, refuseStorage("400", "InvalidJWT", "Invalid JWT", "InvalidJWT")
@@ -263,7 +263,7 @@ func (c call) signed() (any, error) {
 }
 
 // list names the objects of a folder.
-func (c call) list() (any, error) {
+func (c *call) list() (any, error) {
 	var q struct{ Prefix *string }
 	if json.Unmarshal(c.body, &q) != nil || q.Prefix == nil {
 		return nil, refuseStorage("400", "Error", "body must have required property 'prefix'", "InvalidRequest")

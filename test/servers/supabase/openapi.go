@@ -2,8 +2,8 @@ package supabase
 
 import (
 	"database/sql"
-	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -37,8 +37,7 @@ func (p *Project) describe(r *http.Request, claims Claims, schema string, cached
 			definitions[table], paths["/"+table] = definition(columns), map[string]any{}
 		}
 	}
-	text, err := json.Marshal(map[string]any{"swagger": "2.0", "info": map[string]string{"title": "standard public schema"}, "paths": paths, "definitions": definitions})
-	return http.StatusOK, string(text), err
+	return http.StatusOK, plain(map[string]any{"swagger": "2.0", "info": map[string]string{"title": "standard public schema"}, "paths": paths, "definitions": definitions}), nil
 }
 
 // definition describes a table.
@@ -83,6 +82,7 @@ func definition(columns []known) any {
 		}
 		properties[c.name] = d
 	}
+	slices.Sort(required)
 	return map[string]any{"type": "object", "required": required, "properties": properties}
 }
 

@@ -84,7 +84,9 @@ func On(tb testing.TB, dsn string) *Project {
 	p.Exec(tb, `DO $$ BEGIN ALTER ROLE service_role BYPASSRLS; EXCEPTION WHEN OTHERS THEN NULL; END $$`) // others may do so at once
 	p.Exec(tb, storageSchema)
 
-	gateway, api := httptest.NewServer(http.HandlerFunc(p.gateway)), httptest.NewServer(http.HandlerFunc(p.manage))
+	gateway, api := httptest.NewUnstartedServer(http.HandlerFunc(p.gateway)), httptest.NewServer(http.HandlerFunc(p.manage))
+	gateway.Listener = listener{gateway.Listener}
+	gateway.Start()
 	p.URL, p.API = gateway.URL, api.URL
 	ctx, stop := context.WithCancel(context.Background())
 	listening := make(chan struct{})

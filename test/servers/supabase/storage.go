@@ -141,7 +141,7 @@ func (p *Project) route(r *http.Request, path string, body []byte) (any, error) 
 		}
 		return ""
 	}
-	c := call{Project: p, r: r, body: body}
+	c := &call{Project: p, r: r, body: body}
 	kind, what := parts[0], r.Method
 	rest := 2
 	switch {
@@ -201,7 +201,7 @@ type bucketRow struct {
 }
 
 // find reads buckets as a role; "" is the superuser.
-func (c call) find(role, where string) (all []bucketRow, err error) {
+func (c *call) find(role, where string) (all []bucketRow, err error) {
 	err = c.within(role, func(tx *sql.Tx) error {
 		var text string
 		if err := tx.QueryRowContext(c.r.Context(), `SELECT coalesce(json_agg(b ORDER BY b.id), '[]') FROM
@@ -213,11 +213,11 @@ func (c call) find(role, where string) (all []bucketRow, err error) {
 	return all, err
 }
 
-func (c call) buckets() (any, error) { return c.find(c.claims.role(), "") }
+func (c *call) buckets() (any, error) { return c.find(c.claims.role(), "") }
 
-func (c call) describeBucket() (any, error) { return c.findOne(c.claims.role()) }
+func (c *call) describeBucket() (any, error) { return c.findOne(c.claims.role()) }
 
-func (c call) findOne(role string) (*bucketRow, error) {
+func (c *call) findOne(role string) (*bucketRow, error) {
 	all, err := c.find(role, " WHERE id = "+literal(c.bucket))
 	if err == nil && len(all) == 0 {
 		err = noBucket
@@ -229,7 +229,7 @@ func (c call) findOne(role string) (*bucketRow, error) {
 }
 
 // within is Project.as with storage's patience.
-func (c call) within(role string, f func(*sql.Tx) error) error {
+func (c *call) within(role string, f func(*sql.Tx) error) error {
 	c.mu.Lock()
 	patience := c.patience
 	c.mu.Unlock()
