@@ -3,11 +3,11 @@ package supabase
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -20,7 +20,7 @@ import (
 // lacks is what keeps the three tables from taking what we write, and the SQL
 // that ends all of it at once.
 type lacks struct {
-	words  []string // one for each table
+	words  []string // what is wrong with a table, and in sql what ends it
 	sql    []string
 	made   []string // tables that are made, to which the role needs rights
 	addsUp bool     // whether the script of complete ends all of it, which changes no column that is there
@@ -41,7 +41,7 @@ func (l *lacks) all(role string) string {
 // hold holds the destination, with all the SQL at once and as much of text and
 // words as leaves room for it.
 func (l *lacks) hold(role, text string) error {
-	if err := l.fitting(role, text+": "+strings.Join(l.words, "; "), strings.Join(l.words, "; "), "tables missing"); err != nil {
+	if err := l.fitting(role, text+": "+strings.Join(l.words, "; "), strings.Join(l.words, "; "), "the tables are incomplete", "tables missing"); err != nil {
 		return err
 	}
 	// Too long a brand or schema for one script: the tables one after the other.
@@ -78,7 +78,8 @@ func (s *supabase) look(ctx context.Context, refused bool, at table, column stri
 			}
 			switch code := refusalOf(a.body).code; {
 			case bySQLState[code].does == everything:
-				found.words, found.sql = append(found.words, t.bare()+" is missing"), append(found.sql, t.make(s.written(t))...)
+				found.words = append(found.words, t.bare()+" is missing")
+				found.sql = append(found.sql, strings.Join(t.make(s.written(t)), "; "))
 				found.made = append(found.made, t.name)
 			case a.status != http.StatusOK:
 				return nil, s.restFault(ctx, "read "+t.bare(), a, t)
@@ -89,16 +90,31 @@ func (s *supabase) look(ctx context.Context, refused bool, at table, column stri
 		if t.name == at.name {
 			wrong = column
 		}
-		words, clauses := s.misfits(t, d, refused, wrong, found)
-		if len(clauses) > 0 {
-			found.sql = append(found.sql, "ALTER TABLE "+t.name+" "+strings.Join(clauses, ", "))
-		}
-		if !s.keyed(ctx, t, d) {
+		words, clauses := s.misfits(t, d, refused, found)
+		keyed := s.keyed(ctx, t, d)
+		if !keyed {
 			words = append(words, "no unique key")
-			found.sql = append(found.sql, t.index())
 		}
-		if len(words) > 0 {
+		if wrong != "" || len(words) > 0 { // else whoever made them knows how they are filled
+			more, fills := theirs(t, d, wrong)
+			words, clauses = append(words, more...), append(clauses, fills...)
+			found.addsUp = found.addsUp && len(more) == 0
+		}
+		sql := t.uncounted(d)
+		if len(clauses) > 0 {
+			sql = append(sql, "ALTER TABLE "+t.name+" "+strings.Join(clauses, ", "))
+		}
+		if !keyed {
+			sql = append(sql, t.index())
+		}
+		if len(sql) > 0 {
+			found.sql = append(found.sql, strings.Join(sql, "; "))
 			found.words = append(found.words, "in "+t.bare()+" "+strings.Join(words, ", "))
+		}
+	}
+	if slices.Contains(found.made, s.tables.users.name) { // with its primary key
+		for i, sql := range found.sql {
+			found.sql[i] = strings.Replace(sql, s.tables.users.name+" (user_id),", s.tables.users.name+",", 1)
 		}
 	}
 	return found, nil
@@ -128,7 +144,7 @@ func (s *supabase) keyed(ctx context.Context, t table, d definition) bool {
 
 // misfits holds the columns of a table against what is written to it. It returns
 // what is wrong, and the clauses of one ALTER TABLE that end it.
-func (s *supabase) misfits(t table, d definition, refused bool, wrong string, found *lacks) (words, clauses []string) {
+func (s *supabase) misfits(t table, d definition, refused bool, found *lacks) (words, clauses []string) {
 	var missing []string
 	for _, c := range s.written(t) {
 		p, there := d.Properties[c.name]
@@ -147,23 +163,35 @@ func (s *supabase) misfits(t table, d definition, refused bool, wrong string, fo
 	if len(missing) > 0 {
 		words = append([]string{"are missing " + strings.Join(missing, " ")}, words...)
 	}
-	var names []string
-	for name, p := range d.Properties {
-		ours := slices.Contains(t.names(), name)
+	return words, clauses
+}
+
+// theirs are columns that are none of ours and want a value, of which wrong has
+// refused a row for want of one, with the clauses that fill them.
+func theirs(t table, d definition, wrong string) (words, clauses []string) {
+	for _, name := range slices.Sorted(maps.Keys(d.Properties)) {
+		p := d.Properties[name]
 		// Numbers without a default may count for themselves, and no word tells.
-		counts := p.Format == "int32" || p.Format == "int64"
-		if !ours && p.notNull && p.Default == nil && (!counts || name == wrong) {
-			names = append(names, name)
-		}
-	}
-	if wrong != "" {
-		sort.Strings(names)
-		for _, name := range names {
-			words, clauses, found.addsUp = append(words, name+" of yours takes no NULL and has no default"), append(clauses, fill(name, d.Properties[name])), false
+		if !slices.Contains(t.names(), name) && p.notNull && p.Default == nil && (!p.counts() || name == wrong) {
+			words, clauses = append(words, name+" of yours takes no NULL and has no default"), append(clauses, fill(name, p))
 		}
 	}
 	return words, clauses
 }
+
+// uncounted ends the counting of columns of ours that are identities, which keep
+// their type otherwise.
+func (t table) uncounted(d definition) (sql []string) {
+	for _, c := range t.columns {
+		p := d.Properties[c.name]
+		if value, ok := p.Default.(string); ok && p.counts() && strings.Contains(value, "nextval") {
+			sql = append(sql, "ALTER TABLE "+t.name+" ALTER COLUMN "+c.name+" DROP IDENTITY IF EXISTS")
+		}
+	}
+	return sql
+}
+
+func (p described) counts() bool { return p.Format == "int32" || p.Format == "int64" }
 
 // fill has rows that name no value for a column of theirs get one, or NULL.
 func fill(name string, p described) string {
@@ -173,7 +201,7 @@ func fill(name string, p described) string {
 		return at + " DROP NOT NULL"
 	case p.Format == "uuid":
 		return at + " SET DEFAULT gen_random_uuid()"
-	case p.Format == "int32", p.Format == "int64":
+	case p.counts():
 		return at + " ADD GENERATED BY DEFAULT AS IDENTITY"
 	}
 	return at + " SET DEFAULT gen_random_uuid()::text"
@@ -194,17 +222,13 @@ func (c column) misfit(p described, refused bool) (text, clause string) {
 		return "", "" // also of times: ours are texts of one width
 	case c.kind == "TIMESTAMPTZ" && strings.HasPrefix(p.Format, "timestamp"):
 		return "", ""
-	case c.kind == "TEXT" && strings.HasSuffix(p.Format, "citext") && !c.key:
+	case c.kind == "TEXT" && strings.HasSuffix(p.Format, "citext") && !c.key, strings.HasPrefix(p.Format, "json") && !c.compared():
 		return "", ""
 	}
 	clause = "ALTER COLUMN " + c.name + " TYPE " + c.kind
-	counts := p.Format == "int32" || p.Format == "int64"
-	if value, ok := p.Default.(string); ok && counts && strings.Contains(value, "nextval") {
-		clause = "ALTER COLUMN " + c.name + " DROP IDENTITY IF EXISTS, " + clause
-	}
 	if c.kind == "TIMESTAMPTZ" {
 		switch {
-		case counts:
+		case p.counts():
 			clause += " USING to_timestamp(" + c.name + ")"
 		case !isText && p.Format != "date":
 			clause += " USING " + c.name + "::TEXT::TIMESTAMPTZ"

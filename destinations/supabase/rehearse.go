@@ -23,7 +23,9 @@ func (s *supabase) checkTable(ctx context.Context, t table) error {
 	read := url.Values{"limit": {"0"}}
 	for i, c := range columns {
 		names[i] = c.name
-		read.Add(c.name, "eq."+*sample[c.name]) // which is read as the column's type
+		if c.compared() {
+			read.Add(c.name, "eq."+*sample[c.name]) // which is read as the column's type
+		}
 	}
 	read.Set("select", strings.Join(names, ","))
 	if _, _, err := s.rest(ctx, http.MethodGet, t, read, "", nil); err != nil {
@@ -70,8 +72,12 @@ func (s *supabase) rehearse(ctx context.Context, t table, columns []column, samp
 	case err == nil:
 		return held("check "+t.bare()+": two rows have one key: a trigger of yours changes it, or the key is not unique",
 			"DELETE FROM "+t.name+" WHERE "+t.key()+" LIKE '"+sampleKey+"%'; "+t.index())
-	case refusalOf(a.body).code == "23505":
+	}
+	switch refusalOf(a.body).code {
+	case "23505":
 		return nil
+	case "23503": // looked at after a key, unless that waits
+		return s.word("check "+t.bare(), a.status, a, refusal{text: "the key is DEFERRABLE"}, bySQLState["55000"], t)
 	}
 	return err
 }

@@ -24,6 +24,11 @@ var needs = map[string]column{
 	"payload_id": {least: 42}, "data_type": {least: 20}, "payload_type": {least: 24}, "created_at": {least: 27}, "start_time": {null: true, least: 20}, "end_time": {null: true, least: 20},
 }
 
+// compared tells whether requests compare the column with a text of ours.
+func (c column) compared() bool {
+	return c.key || c.name == "user_id" || strings.HasSuffix(c.name, "_at")
+}
+
 // columnOf is a column of a name; the table of the others has no data_type.
 func columnOf(name, kind string) column {
 	c := needs[name]
