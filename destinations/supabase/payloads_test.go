@@ -61,6 +61,17 @@ func TestWhatLandsWhere(t *testing.T) {
 	}
 }
 
+// The last moment that a time can say stays in its year.
+func TestTheLastMomentStaysInItsYear(t *testing.T) {
+	p := settled(t)
+	e := happened(t, 1, `{"type":"daily","user":{"user_id":"u"},"data":[{"metadata":{"start_time":"9999-12-31T23:59:59.999999999Z","end_time":"9999-12-31T23:59:59-01:00"}}]}`)
+	send(t, opened(t, p), e)
+	row := p.Rows(t, "terra_data_payloads", "payload_id")[0]
+	if _, there := row["end_time"]; row["start_time"] != "9999-12-31T23:59:59.999999Z" || there {
+		t.Errorf("%v", row)
+	}
+}
+
 func TestContentItem(t *testing.T) {
 	p := settled(t)
 	d := opened(t, p, func(c *Config) { c.Content = contentItem })

@@ -77,7 +77,7 @@ func On(tb testing.TB, dsn string) *Project {
 	p.Anon = p.Issue(Claims{"iss": "supabase", "role": "anon", "exp": 4102444800})
 	p.Accept(p.Key)
 	p.Accept(p.SecretKey)
-	for _, role := range []string{"anon", "authenticated", "service_role"} {
+	for _, role := range []string{"anon", "authenticated", "service_role", "authenticator"} {
 		p.Exec(tb, fmt.Sprintf(`DO $$ BEGIN CREATE ROLE %s NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`, role),
 			"GRANT USAGE ON SCHEMA public TO "+role)
 	}
