@@ -247,6 +247,9 @@ type seen struct {
 	err   error
 }
 
+// maxLooked bounds how many columns are remembered.
+const maxLooked = 64
+
 // blame makes of the refusal of a value what it is: a column that can never hold
 // what we write is the table's fault, and held; where all columns are as they have
 // to be, the value is of this event alone, or a trigger or a constraint refuses it.
@@ -261,6 +264,9 @@ func (s *supabase) blame(ctx context.Context, text string, t table, column strin
 	if time.Since(last.at) > time.Minute {
 		last.found, last.err = s.look(ctx, true, t, column)
 		last.at = time.Now()
+		if len(s.looked) > maxLooked { // the names are what the far side says
+			clear(s.looked)
+		}
 		s.looked[key] = last
 	}
 	switch {

@@ -67,8 +67,7 @@ func (s *supabase) rehearse(ctx context.Context, t table, columns []column, samp
 	rows, a, err := s.rest(ctx, http.MethodPost, t, url.Values{"select": {t.key()}}, "return=representation", []row{sample, sparse, sample})
 	switch {
 	case err == nil && len(rows) == 0:
-		return held("check "+t.bare()+": the table takes rows and keeps none: a trigger or a rule of yours swallows them",
-			"SELECT tgname FROM pg_trigger WHERE tgrelid = '"+t.name+"'::regclass AND NOT tgisinternal")
+		return swallowed("check "+t.bare(), t)
 	case err == nil:
 		return held("check "+t.bare()+": two rows have one key: a trigger of yours changes it, or the key is not unique",
 			"DELETE FROM "+t.name+" WHERE "+t.key()+" LIKE '"+sampleKey+"%'; "+t.index())
@@ -146,4 +145,10 @@ func (s *supabase) refusedBucket(ctx context.Context, code string, err error) er
 		return err
 	}
 	return &destination.Fault{Class: class, Err: fault.Of(err, err.Error()+". "+more)}
+}
+
+// swallowed holds the destination for a table that keeps no rows.
+func swallowed(what string, t table) error {
+	return held(what+": the table takes rows and keeps none: a trigger or a rule of yours swallows them. To see which",
+		"SELECT tgname FROM pg_trigger WHERE tgrelid = '"+t.name+"'::regclass AND NOT tgisinternal")
 }

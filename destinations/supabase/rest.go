@@ -65,9 +65,14 @@ const insertPrefer = "resolution=ignore-duplicates,return=representation"
 // insert adds rows whose keys are new and leaves the others alone. It returns
 // how many were new.
 func (s *supabase) insert(ctx context.Context, t table, rows []row) (int, answer, error) {
-	query := url.Values{"on_conflict": {t.key()}, "select": {t.key()}}
-	added, a, err := s.rest(ctx, http.MethodPost, t, query, insertPrefer, rows)
+	added, a, err := s.insertAll(ctx, t, rows)
 	return len(added), a, err
+}
+
+// insertAll is insert, and returns the keys that were new.
+func (s *supabase) insertAll(ctx context.Context, t table, rows []row) ([]row, answer, error) {
+	query := url.Values{"on_conflict": {t.key()}, "select": {t.key()}}
+	return s.rest(ctx, http.MethodPost, t, query, insertPrefer, rows)
 }
 
 // patch changes the row of key if all guards hold. It returns how many rows it
