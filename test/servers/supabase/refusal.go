@@ -35,7 +35,7 @@ func (r *refusal) write(w http.ResponseWriter) {
 	w.Header().Set("Proxy-Status", "PostgREST; error="+r.Code)
 	switch {
 	case r.status == http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", "0") // what is left until its own next try to connect
 	case r.status == http.StatusUnauthorized && r.why != "":
 		w.Header().Set("WWW-Authenticate", fmt.Sprintf("Bearer error=\"invalid_token\", error_description=%q", r.why))
 	case r.status == http.StatusUnauthorized:
