@@ -9,9 +9,13 @@ type meaning struct {
 }
 
 const (
-	badKey    = "the credentials are refused: see that access_key_id and secret_access_key belong together and are active"
-	oldKey    = "the credentials have expired: put fresh ones into the settings, or use role_arn"
-	badTime   = "our clock, or theirs, is wrong: the operator sets the machine's time"
+	badKey  = "the credentials are refused: see that access_key_id and secret_access_key belong together and are active"
+	oldKey  = "the credentials have expired: put fresh ones into the settings, or use role_arn"
+	badTime = "our clock, or theirs, is wrong: the operator sets the machine's time"
+	// otherFarSide is of answers that every event would get, until the settings lead
+	// elsewhere or the way there is free again.
+	otherFarSide = "what answers there is not the service but something else, such as a website or the page of a captive portal: mend endpoint"
+
 	elsewhere = "region is wrong: set it to that of the bucket"
 )
 

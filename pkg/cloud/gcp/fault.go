@@ -141,6 +141,8 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 		return advise("Turn that off for %s: who delivers does not pay", bucket)
 	case e.Status == http.StatusRequestEntityTooLarge:
 		return destination.Reject(e)
+	case portals(e.Status):
+		return x.elsewhere(doing, fmt.Sprintf("answered %d %s", e.Status, http.StatusText(e.Status)), "endpoint")
 	case e.Status >= 300 && e.Status <= 399:
 		e.Text += ": redirects are not followed"
 	}
@@ -167,6 +169,8 @@ func (a *account) refused(x *exchange) error {
 	switch {
 	case x.code == http.StatusTooManyRequests, x.code == http.StatusServiceUnavailable && asked:
 		return destination.Throttle(e, wait)
+	case portals(x.code):
+		return x.elsewhere("fetch a token for "+a.email, fmt.Sprintf("%s answered %d", a.tokenURI.Host, x.code), "token_uri in credentials")
 	case e.Reason == "invalid_grant":
 		e.Text += ". The key or its service account was deleted or disabled, or this machine's clock is wrong: create a new key and set credentials"
 		return destination.Misconfigure(e)
@@ -191,6 +195,19 @@ func (x *exchange) unreached(ctx context.Context, doing string, err error) error
 		return &Error{Safe: *e}
 	}
 	return err
+}
+
+// portals tells whether a status leads whoever asks to a page, which no API of
+// Google's does.
+func portals(status int) bool {
+	return status == http.StatusFound || status == http.StatusSeeOther || status == http.StatusNetworkAuthenticationRequired
+}
+
+// elsewhere is an answer of something else than Cloud Storage, which every event
+// would get until the settings lead elsewhere or the way there is free again.
+func (x *exchange) elsewhere(doing, text, setting string) error {
+	return destination.Misconfigure(&Error{Status: x.code, Safe: fault.Safe{Text: doing + ": " + text +
+		", so nothing counts as stored. What answers there is something else, such as a website or the page of a captive portal: mend " + setting + ", or the way there"}})
 }
 
 // transient is an answer that makes no sense.

@@ -88,8 +88,14 @@ func TestRefusals(t *testing.T) {
 		{"not modified", plain(304, ""), destination.Transient, 0, false, "answered 304"},
 		// What the body claims does not count against the status.
 		{"a body that lies", plain(503, `{"error":{"code":401,"message":"x","errors":[{"reason":"forbidden"}]}}`), destination.Transient, 0, false, "answered 503"},
-		{"a success that is none", plain(200, "<html>welcome to the hotel"), destination.Transient, 0, false, "something that Cloud Storage does not say"},
-		{"a success of something else", plain(200, `{"name":"other","generation":"1"}`), destination.Transient, 0, false, "something that Cloud Storage does not say"},
+		{"a success that is none", plain(200, "<html>welcome to the hotel"), destination.Misconfigured, 0, false, "something that Cloud Storage does not say"},
+		{"a success of something else", plain(200, `{"bucket":"acme","name":"other","generation":"1","size":"2","crc32c":"KXvQqg=="}`), destination.Misconfigured, 0, false, "something that Cloud Storage does not say"},
+		{"a success in another bucket", plain(200, `{"bucket":"other","name":"x","generation":"1","size":"2","crc32c":"KXvQqg=="}`), destination.Misconfigured, 0, false, "something that Cloud Storage does not say"},
+		{"a success without a generation", plain(200, `{"bucket":"acme","name":"x","size":"2","crc32c":"KXvQqg=="}`), destination.Misconfigured, 0, false, "something that Cloud Storage does not say"},
+		{"a success of fewer bytes", plain(200, `{"bucket":"acme","name":"x","generation":"1","size":"1","crc32c":"KXvQqg=="}`), destination.Misconfigured, 0, false, "something that Cloud Storage does not say"},
+		{"a success of other bytes", plain(200, `{"bucket":"acme","name":"x","generation":"1","size":"2","crc32c":"AAAAAA=="}`), destination.Misconfigured, 0, false, "something that Cloud Storage does not say"},
+		{"the page of a portal", plain(302, "", "Location", "http://192.0.2.1/login"), destination.Misconfigured, 0, false, "captive portal: mend endpoint"},
+		{"a network that wants a login", plain(511, "<html>login"), destination.Misconfigured, 0, false, "captive portal: mend endpoint"},
 		{"an endless explanation", refuse(500, "x", strings.Repeat("x\n", 200<<10)), destination.Transient, 0, false, "answered 500"},
 		{"a strange reason", refuse(500, "<b>\x00", "line\r\n\x1b[31mbreak"), destination.Transient, 0, false, "line   [31mbreak"},
 	} {
