@@ -150,6 +150,9 @@ var vague = map[string]bool{"": true, "BadRequest": true, "InvalidArgument": tru
 // 'x-amz-checksum-sha256' received for this API call".
 func mayRefuseChecksums(err error) bool {
 	code := Code(err)
+	if _, known := meanings[code]; known {
+		return false
+	}
 	names := strings.Contains(strings.ToLower(Message(err)), "checksum") && !corrupt[code]
 	switch Status(err) {
 	case http.StatusBadRequest:

@@ -38,7 +38,11 @@ func (c *Client) Probe(ctx context.Context, o Object, get func(context.Context) 
 	o.Body, o.Encoding = probe, ""
 	generation, why := Absent, "what was stored is not there when it is read"
 	for range probes {
-		if _, err := c.Put(ctx, o, generation); err != nil && !Occupied(err) {
+		_, err := c.Put(ctx, o, generation)
+		if generation == Always && Denied(err) { // it may not be replaced
+			break
+		}
+		if err != nil && !Occupied(err) {
 			return s, err
 		}
 		body, err := get(ctx)
