@@ -66,6 +66,14 @@ load: build ## throughput, light load, isolation, producers and backlog on this 
 	$(GO) build -o $(BIN)/load ./test/load
 	$(BIN)/load all
 
+LIVES ?= 10000
+.PHONY: long
+long: lint race ## what is too long for CI: races everywhere, LIVES (10000) lives, mutants, twenty kills, fuzzing (hours)
+	$(MAKE) simulate SEEDS=$(LIVES)
+	$(MAKE) mutants
+	$(MAKE) fault
+	$(MAKE) fuzz FUZZTIME=1m
+
 .PHONY: fmt
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
