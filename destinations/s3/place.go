@@ -49,7 +49,8 @@ func (w *writing) PutIf(ctx context.Context, key, version string) (objectkey.Ans
 	switch answered := status(err); {
 	case errors.Is(err, aws.ErrUnconditional):
 		return objectkey.Unsupported, err
-	case answered == http.StatusPreconditionFailed:
+	case answered == http.StatusPreconditionFailed,
+		version == "" && answered == http.StatusForbidden && locked(aws.Message(err)): // some services look at the lock before the condition
 		return objectkey.Occupied, err
 	case answered == http.StatusConflict:
 		return objectkey.Busy, err

@@ -16,6 +16,7 @@ const (
 	// elsewhere or the way there is free again.
 	otherFarSide = "what answers there is not the service but something else, such as a website or the page of a captive portal: mend endpoint"
 
+	full      = "a quota of the bucket or account is used up: raise it, or remove objects"
 	elsewhere = "region is wrong: set it to that of the bucket"
 )
 
@@ -51,6 +52,10 @@ var meanings = map[string]meaning{
 	"AuthorizationHeaderMalformed":       {destination.Misconfigured, elsewhere},
 	"IllegalLocationConstraintException": {destination.Misconfigured, elsewhere},
 	"MethodNotAllowed":                   {destination.Misconfigured, "the endpoint takes no such request: mend endpoint, bucket or path_style"},
+
+	"QuotaExceeded":                  {destination.Misconfigured, full},
+	"XMinioAdminBucketQuotaExceeded": {destination.Misconfigured, full},
+	"XMinioStorageFull":              {destination.Misconfigured, full},
 
 	"Throttling":                             {destination.Throttled, ""},
 	"ThrottlingException":                    {destination.Throttled, ""},
