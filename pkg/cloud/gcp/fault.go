@@ -55,7 +55,7 @@ func (e *Error) retained() bool {
 // than about who they are, billing, or a key of Cloud KMS.
 func Denied(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && e.Status == http.StatusForbidden && !e.throttles() && !e.unpaid() && !e.aboutKMS() && !e.retained()
+	return ok && e.Status == http.StatusForbidden && !e.throttles() && !e.unpaid() && !e.aboutKMS() && !e.retained() && !e.fenced()
 }
 
 func (e *Error) throttles() bool {
@@ -68,6 +68,11 @@ func (e *Error) throttles() bool {
 
 func (e *Error) unpaid() bool {
 	return e.Reason == "accountDisabled" || e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "billing account")
+}
+
+// fenced: the credentials may be right, but not from here.
+func (e *Error) fenced() bool {
+	return e.Status == http.StatusForbidden && (e.Reason == "vpcServiceControls" || strings.Contains(e.Message, "organization's policy"))
 }
 
 // aboutKMS is told by the text alone: refusals of Cloud KMS have no reason of
@@ -127,6 +132,8 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 		return advise("Grant roles/cloudkms.cryptoKeyEncrypterDecrypter on the key to the Cloud Storage service agent of the bucket's project, service-PROJECT_NUMBER@gs-project-accounts.iam.gserviceaccount.com, and see that the key is enabled and in the bucket's location")
 	case e.Status == http.StatusUnauthorized:
 		return advise("Google does not take the token of %s: see that the service account exists and is enabled", who)
+	case e.fenced():
+		return advise("Have the perimeter of VPC Service Controls, or the organization's policy, let in where %s comes from", who)
 	case e.irreplaceable(): // new objects still get through, so the destination is not held
 		e.Text += fmt.Sprintf(". Grant roles/storage.objectUser on gs://%s to %s: replacing an object needs it", bucket, who)
 	case e.retained():

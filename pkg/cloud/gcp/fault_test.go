@@ -65,6 +65,7 @@ func TestRefusals(t *testing.T) {
 		{"held", refuse(403, "forbidden", "Object 'acme/x' is under active Temporary hold and cannot be deleted, overwritten or archived until hold is removed."), destination.Rejected, 0, false, "Temporary hold"},
 		{"billing disabled", refuse(403, "accountDisabled", "The billing account for the owning project is disabled in state closed"), destination.Misconfigured, 0, false, "Enable billing"},
 		{"billing absent", refuse(403, "forbidden", "The project to be billed is associated with an absent billing account."), destination.Misconfigured, 0, false, "Enable billing"},
+		{"behind a perimeter", refuse(403, "vpcServiceControls", "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: x"), destination.Misconfigured, 0, false, "Have the perimeter of VPC Service Controls"},
 		{"key denied", refuse(403, "forbidden", "Permission denied on Cloud KMS key. Please ensure that your Cloud Storage service account has been authorized to use this key."), destination.Misconfigured, 0, false, "Grant roles/cloudkms.cryptoKeyEncrypterDecrypter"},
 		{"key elsewhere", refuse(400, "invalid", "Cloud KMS key name is not in the bucket's location."), destination.Misconfigured, 0, false, "in the bucket's location"},
 		{"no bucket", refuse(404, "notFound", "The specified bucket does not exist."), destination.Misconfigured, 0, false, "Create the bucket acme"},
