@@ -34,6 +34,8 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		{"key without kms", func(c *Config) { c.SSE, c.KMSKeyID = sseS3, "alias/x" }, []string{"kms_key_id: has no meaning without sse: kms"}},
 		{"bad key", func(c *Config) { c.SSE, c.KMSKeyID = sseKMS, "alias/x\r\nx-evil: 1" }, []string{"kms_key_id: is neither"}},
 		{"owner", func(c *Config) { c.ExpectedBucketOwner = "acme" }, []string{"expected_bucket_owner: is not"}},
+		{"the bucket in the path", func(c *Config) { c.Account.Endpoint = "https://0123.r2.cloudflarestorage.com/bucket" }, []string{"endpoint: must not have the bucket in its path: write https://0123.r2.cloudflarestorage.com"}},
+		{"the bucket in the host", func(c *Config) { c.Account.Endpoint = "https://bucket.fra1.digitaloceanspaces.com" }, []string{"endpoint: must not have the bucket in its host: write https://fra1.digitaloceanspaces.com"}},
 		{"several", func(c *Config) { c.Bucket, c.Keys.Stale, c.Account.Endpoint = "", "x", "http://minio.example" }, []string{"bucket:", "stale:", "endpoint: must be https"}},
 	}
 	for _, c := range cases {

@@ -25,7 +25,7 @@ func ValidateEndpointOf(bucket, endpoint string) error {
 	switch {
 	case path == "/"+bucket || strings.HasSuffix(path, "/"+bucket):
 		return fmt.Errorf("endpoint: must not have the bucket in its path: write %s://%s%s, since bucket says which", u.Scheme, u.Host, strings.TrimSuffix(path, "/"+bucket))
-	case ofBucket && providers.MatchString(rest):
+	case ofBucket && providers.MatchString(rest) && !strings.HasPrefix(rest, "vpce-"): // of private links all hosts begin with "bucket."
 		return fmt.Errorf("endpoint: must not have the bucket in its host: write %s://%s%s, since bucket says which (path_style: false puts it there)", u.Scheme, rest, path)
 	case u.Hostname() == bucket:
 		return fmt.Errorf("endpoint: is the bucket's own name: write the host of the service, since bucket says which")

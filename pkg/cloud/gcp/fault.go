@@ -141,7 +141,7 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 	case e.Status == http.StatusForbidden:
 		return advise("Grant roles/storage.objectCreator on gs://%s to %s, or roles/storage.objectUser, with which objects can also be replaced by newer ones", bucket, who)
 	case e.Status == http.StatusNotFound:
-		return advise("Create the bucket %s, or correct the setting bucket", bucket)
+		return advise("Create the bucket %s, or correct the setting bucket, or endpoint where there is one", bucket)
 	case e.Status == http.StatusBadRequest && strings.Contains(e.Message, "uniform bucket-level access"):
 		return advise("Remove the setting predefined_acl: this bucket has no object ACLs")
 	case e.Status == http.StatusBadRequest && strings.Contains(e.Message, "requester pays"):
