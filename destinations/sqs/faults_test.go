@@ -57,7 +57,7 @@ func TestEveryFaultHasItsClass(t *testing.T) {
 		{"another parameter", each(strictaws.Fault{Status: 400, Code: "InvalidParameterValue", Message: "odd"}), small, "transient", "odd"},
 		{"what cannot be sent to", whole(strictaws.Fault{Status: 400, Code: "AWS.SimpleQueueService.UnsupportedOperation"}), small, "misconfigured", "no queue that messages can be sent to"},
 		{"too long for anybody", func(*far) {}, healthcheck(t, 1, 2<<20), "rejected", "1048576"},
-		{"no URL", func(f *far) { f.Fail("GetQueueUrl", strictaws.Fault{Status: 200, Raw: "{}"}) }, small, "transient", "names no URL"},
+		{"no URL", func(f *far) { f.Fail("GetQueueUrl", answered("{}")) }, small, "transient", "the answer is not what SQS promises"},
 		{"a moved bucket", func(f *far) { f.RemoveBucket("payloads") }, small, "misconfigured", "bucket payloads"},
 		{"a bucket that nobody may write to", func(f *far) { f.Deny("s3:PutObject") }, small, "misconfigured", "s3:PutObject"},
 		{"a slow bucket", func(f *far) { f.Fail("PutObject", strictaws.Fault{Status: 503, Code: "SlowDown"}) }, small, "throttled", "SlowDown"},
@@ -160,7 +160,7 @@ func TestAnotherAccountsQueue(t *testing.T) {
 	}
 	f.AddQueue(strictaws.Queue{Name: "events", Account: other})
 	_, err = d.Send(context.Background(), sleep(t, 1))
-	if classOf(err) != "misconfigured" || !strings.Contains(err.Error(), "grant sqs:GetQueueUrl on arn:aws:sqs:eu-central-1:"+other+":events, for another account's queue in its policy, too") {
+	if classOf(err) != "misconfigured" || !strings.Contains(err.Error(), "grant sqs:GetQueueUrl on arn:aws:sqs:eu-central-1:"+other+":events in the queue's policy") {
 		t.Errorf("a queue that is not shared: %v", err)
 	}
 	url := f.AddQueue(strictaws.Queue{Name: "events", Account: other, Shared: []string{strictaws.Account}})
