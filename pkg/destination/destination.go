@@ -37,8 +37,8 @@ type Batcher interface {
 	MaxBatch() int
 }
 
-// Checker is implemented by destinations that can probe the far side without
-// leaving anything behind.
+// Checker is implemented by destinations that can probe the far side. Nothing is
+// left behind that the credentials may remove.
 type Checker interface {
 	// Check returns nil or a [Remark] if deliveries can be made, else an error
 	// as Send does.
