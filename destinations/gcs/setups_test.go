@@ -113,6 +113,9 @@ func TestSetups(t *testing.T) {
 			http.Redirect(w, r, "http://192.0.2.1/login", http.StatusFound)
 		}),
 		hostile("a website", held("Create the bucket acme, or correct"), held("Create the bucket acme, or correct"), false, http.NotFound),
+		hostile("a website that takes nothing", held("mend endpoint"), held("mend endpoint"), false, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		}),
 		at("yes, and nothing comes back", held("is not there when it is read"), fine, func(_ testing.TB, c *customer) {
 			c.Break(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.Method != http.MethodGet || r.URL.Query().Get("alt") != "media" {

@@ -88,12 +88,8 @@ func (s *Session) Classify(what string, err error) error {
 			return s.Fail(destination.Misconfigured, what+advice("the encryption key cannot be used: see that it exists, is enabled and lies in the bucket's region"), err)
 		}
 	}
-	switch status := Status(err); status {
-	case http.StatusFound, http.StatusSeeOther, http.StatusNetworkAuthenticationRequired:
-		return s.Fail(destination.Misconfigured, what+advice(otherFarSide), err)
-	default:
-		return s.Fail(classOfStatus(status, Header(err, "Retry-After") != ""), what, err)
-	}
+	m := meaningOf(err)
+	return s.Fail(m.class, what+advice(m.advice), err)
 }
 
 // interrupted tells whether err is the attempt's end, not an answer.

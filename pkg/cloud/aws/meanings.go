@@ -1,6 +1,10 @@
 package aws
 
-import "github.com/seed-51f8da91/fantail/pkg/destination"
+import (
+	"net/http"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
 
 // meaning is what a code of a service says about the next attempt.
 type meaning struct {
@@ -74,20 +78,33 @@ var meanings = map[string]meaning{
 	"MetadataTooLarge": {destination.Rejected, ""},
 }
 
-// classOfStatus judges an answer without a code that we know, as those to HEAD
-// are, which have no body. asked: it says when to come again.
-func classOfStatus(status int, asked bool) destination.Class {
-	switch status {
-	case 301, 308, 401, 403, 405:
-		return destination.Misconfigured
-	case 413:
-		return destination.Rejected
-	case 429:
-		return destination.Throttled
-	case 503:
-		if asked {
-			return destination.Throttled
-		}
+// statuses judge an answer without a code that we know, as those to HEAD are, which
+// have no body. What is missing may pass, and is Transient: 307 while a new bucket
+// becomes known, 400 for lack of a word, 404 (of which kinds know more), 408, 409,
+// 412, and what the service says of itself, 5xx.
+var statuses = map[int]meaning{
+	http.StatusMovedPermanently:              {destination.Misconfigured, ""},
+	http.StatusFound:                         {destination.Misconfigured, otherFarSide},
+	http.StatusSeeOther:                      {destination.Misconfigured, otherFarSide},
+	http.StatusPermanentRedirect:             {destination.Misconfigured, ""},
+	http.StatusUnauthorized:                  {destination.Misconfigured, ""},
+	http.StatusPaymentRequired:               {destination.Misconfigured, ""},
+	http.StatusForbidden:                     {destination.Misconfigured, ""},
+	http.StatusMethodNotAllowed:              {destination.Misconfigured, ""},
+	http.StatusProxyAuthRequired:             {destination.Misconfigured, ""},
+	http.StatusRequestEntityTooLarge:         {destination.Rejected, ""},
+	http.StatusRequestURITooLong:             {destination.Rejected, ""}, // of the key
+	http.StatusRequestHeaderFieldsTooLarge:   {destination.Rejected, ""}, // of the metadata
+	http.StatusTooManyRequests:               {destination.Throttled, ""},
+	http.StatusUnavailableForLegalReasons:    {destination.Misconfigured, ""},
+	http.StatusNetworkAuthenticationRequired: {destination.Misconfigured, otherFarSide},
+}
+
+// meaningOf judges err by its status; one that says when to come again is meant.
+func meaningOf(err error) meaning {
+	status := Status(err)
+	if status == http.StatusServiceUnavailable && Header(err, "Retry-After") != "" {
+		return meaning{destination.Throttled, ""}
 	}
-	return destination.Transient
+	return statuses[status]
 }

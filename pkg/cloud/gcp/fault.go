@@ -146,7 +146,7 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 		return advise("Remove the setting predefined_acl: this bucket has no object ACLs")
 	case e.Status == http.StatusBadRequest && strings.Contains(e.Message, "requester pays"):
 		return advise("Turn that off for %s: who delivers does not pay", bucket)
-	case e.Status == http.StatusRequestEntityTooLarge:
+	case tooLong[e.Status]:
 		return destination.Reject(e)
 	case portals(e.Status):
 		return x.elsewhere(doing, fmt.Sprintf("answered %d %s", e.Status, http.StatusText(e.Status)), "endpoint")
@@ -204,11 +204,19 @@ func (x *exchange) unreached(ctx context.Context, doing string, err error) error
 	return err
 }
 
-// portals tells whether a status leads whoever asks to a page, which no API of
-// Google's does.
+// portals tells whether a status is of something in between, or of a website: no
+// API of Google's leads to a page, or does not know the methods that are used.
 func portals(status int) bool {
-	return status == http.StatusFound || status == http.StatusSeeOther || status == http.StatusNetworkAuthenticationRequired
+	switch status {
+	case http.StatusFound, http.StatusSeeOther, http.StatusMethodNotAllowed, http.StatusProxyAuthRequired, http.StatusNotImplemented,
+		http.StatusUnavailableForLegalReasons, http.StatusNetworkAuthenticationRequired:
+		return true
+	}
+	return false
 }
+
+// tooLong are the statuses of an object whose body, name or metadata nobody takes.
+var tooLong = map[int]bool{http.StatusRequestEntityTooLarge: true, http.StatusRequestURITooLong: true, http.StatusRequestHeaderFieldsTooLarge: true}
 
 // elsewhere is an answer of something else than Cloud Storage, which every event
 // would get until the settings lead elsewhere or the way there is free again.
