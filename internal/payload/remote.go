@@ -81,9 +81,9 @@ func codeOf(text string) string {
 	return " " + code
 }
 
-// ours tells whether an answer is of an object that a bucket of this project's
-// keeps: with the ETag that S3 and Cloud Storage promise, and the type that every
-// payload has.
+// ours tells whether an answer is of an object: with the ETag that S3 and Cloud
+// Storage promise, and no page. Payloads that were restored from a copy may have
+// lost their type.
 func ours(res *http.Response) bool {
-	return strings.HasPrefix(res.Header.Get("ETag"), `"`) && strings.HasPrefix(res.Header.Get("Content-Type"), "application/json")
+	return strings.HasPrefix(res.Header.Get("ETag"), `"`) && !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html")
 }

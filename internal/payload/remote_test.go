@@ -50,6 +50,7 @@ func TestRemoteStoresAreAskedOverALink(t *testing.T) {
 		"there, no ranges":     {200, "{}", true, ""},
 		"there and empty":      {416, "", true, ""},
 		"a page":               {200, "<html>welcome", false, "captive portal"},
+		"a page with an ETag":  {206, "{<html>", false, "captive portal"},
 		"missing":              {404, "<Error><Code>NoSuchKey</Code></Error>", false, ""},
 		"missing, not telling": {403, "<Error><Code>AccessDenied</Code></Error>", false, ""},
 		"no bucket":            {404, "<Error><Code>NoSuchBucket</Code></Error>", false, "answered 404 NoSuchBucket"},
@@ -60,7 +61,9 @@ func TestRemoteStoresAreAskedOverALink(t *testing.T) {
 		answer.Store(new(func(w http.ResponseWriter) {
 			if strings.HasPrefix(c.body, "{") {
 				w.Header().Set("ETag", `"1"`)
-				w.Header().Set("Content-Type", "application/json")
+			}
+			if strings.Contains(c.body, "<html>") {
+				w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			}
 			w.WriteHeader(c.status)
 			io.WriteString(w, c.body)
