@@ -156,6 +156,29 @@ func TestSetups(t *testing.T) {
 	RunSetups(t, setups)
 }
 
+// TestChecksAddNoVersions to a bucket that keeps them: by its version the probe is
+// removed, and without the right to that it stays as it is.
+func TestChecksAddNoVersions(t *testing.T) {
+	s := startStrict(t)
+	s.AddBucket(strictaws.Bucket{Name: "bucket", Versioned: true})
+	d := openWith(t, s.config, plainDeps(t))
+	for _, c := range []struct {
+		denied string
+		left   int
+	}{{"", 0}, {"s3:DeleteObjectVersion", 1}, {"s3:GetObject", 1}} {
+		s.Mend(t)
+		s.Deny(c.denied)
+		for range 3 {
+			if err := d.Check(t.Context()); err != nil && c.denied == "" {
+				t.Error(err)
+			}
+		}
+		if n := s.Versions("bucket"); n != c.left {
+			t.Errorf("without %s: %d versions", c.denied, n)
+		}
+	}
+}
+
 // TestALockedObjectHoldsUpNobody: Object Lock keeps one object, and its delivery
 // alone is given up.
 func TestALockedObjectHoldsUpNobody(t *testing.T) {
