@@ -11,6 +11,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/test/servers/strictaws"
 )
 
 var jsonBlocks = regexp.MustCompile("(?s)```json\n(.*?)```")
@@ -63,5 +64,53 @@ func TestPoliciesOfTheREADME(t *testing.T) {
 	}
 	if tried != 3 {
 		t.Errorf("%d policies, want that of keys, of write-only keys and of a role", tried)
+	}
+}
+
+// TestPoliciesOfUsersAreEnoughAsTheyStand: those without a principal are given to
+// a user at the strict server, word by word, and again without each right.
+func TestPoliciesOfUsersAreEnoughAsTheyStand(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, block := range jsonBlocks.FindAllStringSubmatch(string(page), -1) {
+		policy := block[1]
+		if !strings.Contains(policy, "s3:PutObject") || strings.Contains(policy, "Principal") {
+			continue
+		}
+		tried++
+		for _, without := range []string{"", "s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:ListBucket"} {
+			s := startStrict(t, func(c *Config) { c.Bucket = "acme-health" })
+			s.AddBucket(strictaws.Bucket{Name: "acme-health"})
+			s.Grant(strictaws.AccessKey, policy)
+			if without != "" {
+				s.Deny(without)
+			}
+			d := openWith(t, s.config, plainDeps(t))
+			check := d.Check(t.Context())
+			_, noted := errors.AsType[destination.Remark](check)
+			writeOnly := !strings.Contains(policy, "s3:GetObject")
+			switch {
+			case without == "s3:PutObject":
+				if class, _ := destination.ClassOf(check); class != destination.Misconfigured {
+					t.Errorf("without %s: %v", without, check)
+				}
+				continue
+			case writeOnly, without == "s3:GetObject", without == "s3:DeleteObject":
+				if !noted {
+					t.Errorf("without %s: %v", without, check)
+				}
+			case check != nil:
+				t.Errorf("without %q: %v", without, check)
+			}
+			for n := range 3 {
+				send(t, d, fmt.Sprintf(activity, n, "a"))
+			}
+		}
+	}
+	if tried != 2 {
+		t.Errorf("%d policies, want that of keys and that of write-only keys", tried)
 	}
 }

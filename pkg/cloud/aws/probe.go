@@ -95,7 +95,6 @@ func (p Probe) put(ctx context.Context, s *Seen, over bool) (version string, min
 	// It is there now: a service that stores it again ignores conditions.
 	if again, err := p.Writer.Put(ctx, conditional, content); err == nil {
 		s.Unconditional, version = true, again
-		p.Writer.IgnoresConditions()
 	}
 	return version, true, nil
 }

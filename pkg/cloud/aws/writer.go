@@ -83,9 +83,6 @@ func (w *Writer) put(ctx context.Context, in s3.PutObjectInput, c *Content) (ver
 // NoConditions tells whether the service has lately shown that it knows none.
 func (w *Writer) NoConditions() bool { return w.conditions.noted() }
 
-// IgnoresConditions notes that the service stores what a condition forbids.
-func (w *Writer) IgnoresConditions() { w.conditions.note() }
-
 // NoChecksums tells whether the service has lately refused checksums.
 func (w *Writer) NoChecksums() bool { return w.checksums.noted() }
 
