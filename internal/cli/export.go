@@ -164,6 +164,10 @@ func (x *export) run(ctx context.Context, out *bufio.Writer) error {
 	}
 	x.line.clear()
 	x.summary(written)
+	if written+x.gone == 0 {
+		f := &x.flags
+		return x.env.recognise(ctx, x.client, named{developer: f.events.Developer, destination: f.destination, types: f.events.Types})
+	}
 	return nil
 }
 

@@ -78,7 +78,7 @@ func (e *env) validate(path string) error {
 		v.Faults = append(v.Faults, fault(f))
 	}
 	if snapshot != nil {
-		v.Developers = len(snapshot.Developers)
+		v.Developers, v.Destinations = snapshot.Size()
 		limits := api.LimitsOf(snapshot.Daemon.Limits)
 		v.Limits = &limits
 		for _, f := range snapshot.Notes {
@@ -88,7 +88,6 @@ func (e *env) validate(path string) error {
 			v.Warnings = append(v.Warnings, fault{File: path, Message: text})
 		}
 		for _, d := range snapshot.Developers {
-			v.Destinations += len(d.Destinations)
 			for _, t := range d.Destinations {
 				v.Kinds[t.Kind]++
 			}
