@@ -84,6 +84,7 @@ and nothing was done; 130 interrupted, as by Ctrl-C. The daemon, "receive" and
 	f.BoolVar(&e.json, "json", false, "print JSON: one object, or one line for each item of a list")
 	e.addCommands(root)
 	root.SetHelpCommand(newHelp())
+	e.complete(root)
 	markFailures(root)
 	return root
 }
@@ -119,6 +120,17 @@ func newHelp() *cobra.Command {
 		Short:   "Explain a command",
 		Long:    "Explains a command, as --help after it does.",
 		Example: "  fantail help serve",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+			asked, _, err := cmd.Root().Find(args)
+			if err == nil {
+				for _, sub := range asked.Commands() {
+					if sub.IsAvailableCommand() {
+						names = append(names, sub.Name())
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			asked, rest, err := cmd.Root().Find(args)
 			if err != nil {
