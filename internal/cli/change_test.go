@@ -94,7 +94,8 @@ acme/app     10        7          1        1     1          balanced
 	if r := f.run(t, "audit", "--developer", "beta"); r.code != 0 || strings.Contains(r.out, "acme") {
 		t.Errorf("%+v", r)
 	}
-	f.run(t, "audit", "--developer", "bta").want(t, 1, "", "fantail: no destination of a developer \"bta\" is known: fantail destinations lists all\n")
+	f.answers["GET /v1/destinations"], f.answers["GET /v1/events"] = inOrder(say(`{"items":[],"next":""}`), say(someDestinations)), say(`{"items":[],"next":""}`)
+	f.run(t, "audit", "--developer", "acm").want(t, 1, "", "fantail: no developer \"acm\" is known: did you mean acme?\n")
 	if r := f.run(t, "audit", "--json"); r.code != 1 || strings.Count(r.out, "\n") != 3 {
 		t.Errorf("%+v", r)
 	}

@@ -174,6 +174,8 @@ func (x *export) run(ctx context.Context, out *bufio.Writer) error {
 func (x *export) summary(written int) {
 	if x.flags.out != "" {
 		fmt.Fprintf(x.env.err, "%d events are in %s.\n", written, x.flags.out)
+	} else if !x.env.outTerminal { // on one, the events themselves are what is seen
+		fmt.Fprintf(x.env.err, "%s written.\n", count(written, "event"))
 	}
 	if x.gone > 0 {
 		fmt.Fprintf(x.env.err, "Left out, with a body that was erased or has expired: %s.\n", count(x.gone, "event"))

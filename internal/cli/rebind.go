@@ -39,7 +39,11 @@ a secret that leaked. It asks first; where nobody can be asked it wants --yes.`,
 			if err != nil {
 				return "", err
 			}
-			n, err := c.Rebind(ctx, developer, name)
+			var n int
+			err = e.progress().during("rebinding", func() (err error) {
+				n, err = c.Rebind(ctx, developer, name)
+				return err
+			})
 			return fmt.Sprintf("rebound %s", count(n, "pending delivery")), e.orNearest(ctx, c, developer, name, err)
 		}),
 	}
