@@ -32,7 +32,7 @@ func (e *env) ask(ctx context.Context, yes bool, question func() (string, error)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.err, "%s [y/N] ", text)
+	fmt.Fprintf(e.err, "%s [y/N] ", clean(text))
 	answered := make(chan string, 1)
 	go func() { // ends with the process: a terminal's read cannot be broken off
 		answer, _ := bufio.NewReader(e.in).ReadString('\n')

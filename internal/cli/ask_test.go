@@ -199,7 +199,7 @@ func TestNothingIsSaidOfWhatWasNotTried(t *testing.T) {
 func TestAStateThatThereIsNotIsWrongUsage(t *testing.T) {
 	for _, args := range []string{"deliveries --state ded", "deliveries --state pending,ded", "destinations --state ded", "retry --all --state ded --yes",
 		"replay --developer acme --state ded --yes", "export --state ded"} {
-		if r := (trial{}).run(t, strings.Fields(args)...); r.code != 2 || !strings.Contains(r.err, "--state ded: ") || !strings.Contains(r.err, "--help") {
+		if r := (trial{}).run(t, strings.Fields(args)...); r.code != 2 || !strings.Contains(r.err, `--state "ded": `) || !strings.Contains(r.err, "--help") {
 			t.Errorf("%s: %+v", args, r)
 		}
 	}
@@ -245,4 +245,52 @@ func TestTheTokenMayStandInAFileOfTheEnvironment(t *testing.T) {
 	if r := (trial{env: map[string]string{"FANTAIL_TOKEN_FILE": "/nowhere"}}).run(t, "destinations"); r.code != 1 || !strings.Contains(r.err, "read FANTAIL_TOKEN_FILE: ") {
 		t.Errorf("no file: %+v", r)
 	}
+}
+
+// TestWhatIsAskedAndSaid: golden, of names that try to move the cursor, to turn
+// the line around and to look wider than they are.
+func TestWhatIsAskedAndSaid(t *testing.T) {
+	const hostile = "\u202eacme\u001b[2J\u6f22\u5b57\u05e9\u05dc\u05d5\u05dd\n"
+	f := asked(t)
+	list := f.answers["GET /v1/deliveries"]
+	f.answers["GET /v1/deliveries"] = func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.RawQuery, "acme") {
+			r.URL.RawQuery = "developer=acme"
+		}
+		list(w, r)
+	}
+	f.answers["GET /v1/events"] = func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("developer") != hostile || r.URL.Query().Get("user") == "" {
+			io.WriteString(w, `{"items":[],"next":""}`)
+			return
+		}
+		io.WriteString(w, `{"items":[{"id":"`+newerEvent+`","accepted":"2026-07-01T11:48:00Z"}],"next":""}`)
+	}
+	f.answers["GET /v1/destinations"] = say(strings.ReplaceAll(someDestinations, `"lake"`, `"la\u202eke\u001b[2J\u6f22"`))
+	f.answers["POST /v1/replays"] = say(strings.Replace(replayAnswer("finished", ""), `["dead"]`, `["dead\u001b[2J\u202e"]`, 1))
+	var said strings.Builder
+	for _, args := range [][]string{
+		{"cancel", "--developer", hostile, "--event", hostile},
+		{"retry", "--developer", hostile, "--destination", hostile, "--since", "1h", "--until", "1m"},
+		{"erase", "--developer", hostile, hostile},
+		{"erase", "--developer", "acme", hostile},
+		{"replay", "--developer", hostile},
+		{"rebind", "acme/app"},
+		{"rebind", "acme/" + hostile},
+		{"pause", "acme/lak"},
+		{"resume", "acme/la\u202eke\u001b[2J\u6f22"},
+		{"retry", "--state", hostile, "--all"},
+		{hostile},
+	} {
+		for _, terminal := range []bool{true, false} {
+			f.answers["POST /v1/destinations/acme/la%E2%80%AEke%1B%5B2J%E6%BC%A2/resume"] = say("{}")
+			r := trial{in: "no\n", terminal: terminal, env: map[string]string{"FANTAIL_SERVER": f.URL}}.run(t, args...)
+			text := r.out + r.err
+			if strings.ContainsFunc(text, func(c rune) bool { return c != '\n' && c != '\r' && hazard(c) }) {
+				t.Errorf("%q: %q", args, text)
+			}
+			said.WriteString(map[bool]string{true: "terminal", false: "pipe"}[terminal] + " " + clean(args[0]) + ": " + text)
+		}
+	}
+	golden(t, "asked.txt", said.String())
 }

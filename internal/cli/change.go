@@ -173,7 +173,7 @@ func (ch *change) question(ctx context.Context, c *client.Client) (string, error
 	if n == 0 {
 		return "", errNothing
 	}
-	text := fmt.Sprintf("%s %s %s", ch.asking, counted(n, s.State+" delivery"), clean(ch.where()))
+	text := fmt.Sprintf("%s %s %s", ch.asking, counted(n, s.State+" delivery"), ch.where())
 	if n <= mostCounted && !oldest.IsZero() {
 		text += fmt.Sprintf(", the oldest %s old", age(ch.env.now().Sub(oldest)))
 	}

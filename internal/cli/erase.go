@@ -76,7 +76,7 @@ func (e *env) eraseQuestion(ctx context.Context, c *client.Client, developer, us
 		if err := e.recognise(ctx, c, named{developer: developer}); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("No event of user %s of %s is known. Erase what else is stored about them, for good?", clean(user), clean(developer)), nil
+		return fmt.Sprintf("No event of user %s of %s is known. Erase what else is stored about them, for good?", user, developer), nil
 	}
-	return fmt.Sprintf("Erase %s of user %s of %s, the newest %s old, for good?", counted(n, "event"), clean(user), clean(developer), age(e.now().Sub(newest))), nil
+	return fmt.Sprintf("Erase %s of user %s of %s, the newest %s old, for good?", counted(n, "event"), user, developer, age(e.now().Sub(newest))), nil
 }

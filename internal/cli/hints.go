@@ -46,7 +46,7 @@ func checkStates(cmd *cobra.Command) error {
 	}
 	for _, state := range given {
 		if !slices.Contains(offered, state) {
-			return usagef("--state %s: %s", state, config.Suggest(state, offered))
+			return usagef("--state %q: %s", state, config.Suggest(state, offered))
 		}
 	}
 	return nil

@@ -55,7 +55,7 @@ func recogniseDeveloper(ctx context.Context, c *client.Client, developer, destin
 	case len(mine) > 0 && destination == "":
 		return nil
 	case len(mine) > 0:
-		return fmt.Errorf("%s has no destination %q: %s", developer, destination, config.Suggest(destination, mine))
+		return fmt.Errorf("%s has no destination %q: %s", clean(developer), destination, clean(config.Suggest(destination, mine)))
 	}
 	some, err := haveEvents(ctx, c, client.EventFilter{Developer: developer})
 	if err != nil {
@@ -65,13 +65,13 @@ func recogniseDeveloper(ctx context.Context, c *client.Client, developer, destin
 		return nil
 	}
 	if some {
-		return fmt.Errorf("%s has no destination %q: there are none", developer, destination)
+		return fmt.Errorf("%s has no destination %q: there are none", clean(developer), destination)
 	}
 	all, err := developerNames(ctx, c)
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("no developer %q is known: %s", developer, config.Suggest(developer, all))
+	return fmt.Errorf("no developer %q is known: %s", developer, clean(config.Suggest(developer, all)))
 }
 
 func recogniseType(ctx context.Context, c *client.Client, developer, typ string) error {
@@ -83,7 +83,7 @@ func recogniseType(ctx context.Context, c *client.Client, developer, typ string)
 	if err != nil || some {
 		return err
 	}
-	return fmt.Errorf("no event of the type %q is known: %s", typ, config.Suggest(typ, known))
+	return fmt.Errorf("no event of the type %q is known: %s", typ, clean(config.Suggest(typ, known)))
 }
 
 func haveEvents(ctx context.Context, c *client.Client, f client.EventFilter) (bool, error) {
@@ -141,9 +141,20 @@ func (e *env) destination(ctx context.Context, c *client.Client, developer, name
 	}
 	err := recogniseDeveloper(ctx, c, developer, name)
 	if err == nil {
-		err = fmt.Errorf("%s/%s is not in the settings any more", developer, name)
+		err = fmt.Errorf("%s/%s is not in the settings any more", clean(developer), clean(name))
 	}
 	return client.Destination{}, err
+}
+
+// unknownDeveloper is the code of what the daemon refuses of a developer whom it does not know.
+const unknownDeveloper = "unknown_developer"
+
+// sayMeant says which developer was meant, where that can be said.
+func (e *env) sayMeant(ctx context.Context, c *client.Client, developer string) {
+	err := recogniseDeveloper(ctx, c, developer, "")
+	if _, failed := errors.AsType[*client.Error](err); err != nil && !failed {
+		fmt.Fprintln(e.err, lines(err.Error()))
+	}
 }
 
 // orNearest is err, or what was meant where err says that there is no such destination.

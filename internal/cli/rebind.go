@@ -31,7 +31,7 @@ a secret that leaked. It asks first; where nobody can be asked it wants --yes.`,
 					err = errNothing
 				}
 				return fmt.Sprintf("Move %s of %s/%s%s, to its current settings?", count(int(d.Pending), "pending delivery"),
-					clean(developer), clean(name), e.oldest(d)), err
+					developer, name, e.oldest(d)), err
 			})
 			if errors.Is(err, errNothing) {
 				return "nothing is pending", nil

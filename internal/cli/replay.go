@@ -131,7 +131,7 @@ func (e *env) replayQuestion(ctx context.Context, c *client.Client, q client.Rep
 	}
 	whose := "all developers"
 	if q.Developer != "" {
-		whose = clean(aim(p))
+		whose = aim(p)
 	}
 	return fmt.Sprintf("Make %s again (%s), of %s, at %g/s?", count(n, "delivery"), strings.Join(p.States, ", "), whose, p.Rate), nil
 }
