@@ -189,6 +189,17 @@ func TestResumeSaysWhatItEnded(t *testing.T) {
 	f.run(t, "resume", "acme/lake").want(t, 0, `acme/lake: resumed (was held: no such bucket\x1b[2J)`+"\n", "")
 }
 
+// TestResumeSaysWhatItCannotEnd: a wait after crashes goes on, one that the far
+// side asked for does not.
+func TestResumeSaysWhatItCannotEnd(t *testing.T) {
+	const waits = `{"items":[{"developer":"acme","name":"app","state":"active","waits_until":"2026-07-01T12:10:00Z","reason":"waits apart"}],"next":""}`
+	f := asked(t)
+	f.answers["GET /v1/destinations"] = say(waits)
+	f.run(t, "resume", "acme/app").want(t, 0, "acme/app: still waits until 2026-07-01 12:10:00Z (in 10m): waits apart\n", "")
+	f.answers["GET /v1/destinations"] = inOrder(say(waits), say(someDestinations))
+	f.run(t, "resume", "acme/app").want(t, 0, "acme/app: resumed: it does not wait any more\n", "")
+}
+
 func TestNothingIsSaidOfWhatWasNotTried(t *testing.T) {
 	f := asked(t)
 	f.answers["POST /v1/deliveries/retry"] = deny(503, "unavailable", "disk")

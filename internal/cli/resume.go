@@ -26,6 +26,12 @@ its own time of the next attempt: "fantail retry" sends it now.`,
 			if err := c.Resume(ctx, developer, name); err != nil {
 				return "", err
 			}
+			if d.WaitsUntil.IsZero() {
+				return resumed(d), nil
+			}
+			if now, err := e.destination(ctx, c, developer, name); err == nil && !now.WaitsUntil.IsZero() { // apart, after crashes
+				return "still " + clean(e.reason(now)), nil
+			}
 			return resumed(d), nil
 		}),
 	}
