@@ -42,6 +42,10 @@ type Scheduler interface {
 	Resume(ctx context.Context, dest uint32) error
 	Rebind(ctx context.Context, dest uint32) (int, error)
 	TryNow(dest uint32)
+	// Waits says for each queue why nothing of it is tried now.
+	Waits(qs []store.QueueID) []delivery.Wait
+	// ForgetAnswers empties what the far sides of a developer answered last.
+	ForgetAnswers(developer string)
 }
 
 // Eraser erases the data of a user.

@@ -287,6 +287,30 @@ func (s *scheduler) TryNow(dest uint32) {
 	_ = s.set(dest, func(d *delivery.Status) { d.WaitsUntil, d.Reason = time.Time{}, "" })
 }
 
+func (s *scheduler) Waits(qs []store.QueueID) []delivery.Wait {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waits := make([]delivery.Wait, len(qs))
+	for i, q := range qs {
+		for _, d := range s.all {
+			if d.ID == q.Dest {
+				waits[i] = d.Wait
+			}
+		}
+	}
+	return waits
+}
+
+func (s *scheduler) ForgetAnswers(developer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.all {
+		if d := &s.all[i]; d.Key.Developer == developer {
+			d.Last.Answer.Text, d.Last.Answer.Fault = "", ""
+		}
+	}
+}
+
 func (s *scheduler) Rebind(_ context.Context, dest uint32) (int, error) { return int(dest) + 40, nil }
 
 // daemon stands for the rest.

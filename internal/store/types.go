@@ -292,6 +292,7 @@ type Destination struct {
 	ID uint32
 	DestinationKey
 	State DestinationState
+	Last  Last
 }
 
 // DestinationState is the part of a destination's state that must outlive the
