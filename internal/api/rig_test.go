@@ -60,6 +60,7 @@ type setup struct {
 	trace   *tracing.Tracer
 	free    func() (uint64, error)
 	reserve int64
+	live    bool // attempts can be followed; else whoever does is told at once that it is over
 }
 
 func newRig(t testing.TB, s setup) *rig {
@@ -126,6 +127,9 @@ func newRig(t testing.TB, s setup) *rig {
 	r.api, err = New(options)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !s.live {
+		r.api.EndLive()
 	}
 	r.serve()
 	return r
@@ -243,6 +247,19 @@ type scheduler struct {
 	mu    sync.Mutex
 	all   []delivery.Status
 	moved int
+
+	delivery.Watchers
+	watched func() // is called when somebody has begun to watch
+}
+
+func (s *scheduler) Watch(wants func(store.DestinationKey) bool) *delivery.Watch {
+	w := s.Watchers.Watch(wants)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watched != nil {
+		s.watched()
+	}
+	return w
 }
 
 var _ Scheduler = (*scheduler)(nil)

@@ -62,6 +62,7 @@ type Scheduler struct {
 	settler    settler
 	keeper     keeper
 	lasts      lasts
+	watchers   Watchers
 	net        net
 	flight     *Flight
 	apart      []*dest // that wait apart
