@@ -107,7 +107,7 @@ func (a *API) listDestinations(c *call) error {
 		all = all[:limit]
 		next = base64.RawURLEncoding.EncodeToString([]byte(place(&all[limit-1])))
 	}
-	return c.json(200, pageOf(all, next, a.destination))
+	return c.json(200, pageOf(store.Page[delivery.Status]{Items: all, Next: next}, a.destination))
 }
 
 // destinationOf returns the destination that the path names. Of several kinds

@@ -34,7 +34,7 @@ var routes = map[string]endpoint{
 	"/v1/events/batch":           {"POST": {canIngest, (*API).postBatch, nil}},
 	"/v1/events/{id}":            {"GET": {canRead, (*API).getEvent, nil}},
 	"/v1/events/{id}/body":       {"GET": {canRead, (*API).getBody, nil}},
-	"/v1/deliveries":             {"GET": {canRead, (*API).listDeliveries, params{"developer", "destination", "state*", "event", "since", "until", "limit", "cursor"}}},
+	"/v1/deliveries":             {"GET": {canRead, (*API).listDeliveries, params{"developer", "destination", "state*", "event", "type*", "user", "class*", "code*", "detail", "since", "until", "limit", "cursor"}}},
 	"/v1/deliveries/retry":       {"POST": {canOperate, (*API).retryMany, nil}},
 	"/v1/deliveries/cancel":      {"POST": {canOperate, (*API).cancelMany, nil}},
 	"/v1/deliveries/{id}":        {"GET": {canRead, (*API).getDelivery, nil}},

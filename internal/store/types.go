@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -69,9 +70,12 @@ func (id DeliveryID) AppendText(b []byte) ([]byte, error) {
 
 func (id DeliveryID) MarshalText() ([]byte, error) { return id.AppendText(nil) }
 
+// ErrDeliveryID: a text is no id of a delivery.
+var ErrDeliveryID = errors.New("not a delivery id")
+
 // ParseDeliveryID reads the text of a delivery id.
 func ParseDeliveryID(s string) (DeliveryID, error) {
-	bad := fmt.Errorf("%q is not a delivery id", s)
+	bad := fmt.Errorf("%q is %w", s, ErrDeliveryID)
 	parts := strings.Split(s, "_")
 	if len(parts) != 2 && len(parts) != 4 {
 		return DeliveryID{}, bad

@@ -43,7 +43,7 @@ type Answer struct {
 // developer, or "" for all; in one state, or "" for any.
 func (c *Client) Destinations(ctx context.Context, developer, state string) iter.Seq2[Destination, error] {
 	q := params{}.text("developer", developer).text("state", state)
-	return list[Destination](ctx, c, "/v1/destinations", url.Values(q), 0)
+	return list[Destination](ctx, c, "/v1/destinations", url.Values(q), extent{})
 }
 
 // Pause stops attempts of a destination until Resume. Deliveries go on being

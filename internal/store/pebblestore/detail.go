@@ -8,7 +8,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/seed-51f8da91/fantail/internal/store")
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
 
 // details adds to deliveries of a list what their own rows do not hold: the type and
 // the user of the event, and the last attempt. Each costs two reads.
