@@ -17,7 +17,7 @@ func TestIDsMayBeCutShort(t *testing.T) {
 	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate"), token("initech", "read", "initech")}})
 	one := r.post(`{"type":"daily"}`, bearer("all")) // to app alone
 	two := r.post(sleep, bearer("all"))              // to app and night
-	for one[:8] != two[:8] { // a minute ended between them
+	for one[:8] != two[:8] {                         // a minute ended between them
 		one, two = r.post(`{"type":"daily"}`, bearer("all")), r.post(sleep, bearer("all"))
 	}
 	short := one[:18]
