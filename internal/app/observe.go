@@ -32,6 +32,8 @@ func (a *App) observe() {
 			func() float64 { return float64(a.inbound.Max()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "fantail_connections_evicted_total", Help: "Idle ones that were closed to make room for new ones."},
 			func() float64 { return float64(a.inbound.Evicted()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "fantail_two_lengths_total", Help: "Requests refused for having both Content-Length and Transfer-Encoding."},
+			func() float64 { return float64(a.inbound.TwoLengths()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_ready", Help: "1 while new events are taken, as /readyz says."}, a.ready),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.observeLimits()

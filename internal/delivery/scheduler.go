@@ -255,7 +255,9 @@ func (s *Scheduler) moved(m *store.Moved, now instant) {
 		s.leave(m, now)
 	}
 	if m.To == store.Pending {
-		s.flight.forget(m.ID)
+		if m.Item.Attempts == 0 { // tried anew, as a rebind is not: its crashes count on like its attempts
+			s.flight.forget(m.ID)
+		}
 		// Its outcome may have overtaken this answer: the row itself tells, not m.
 		q := s.queue(m.Item.Queue)
 		if j := s.set[keyOf(m.ID)]; j != nil {

@@ -134,7 +134,8 @@ type Registry interface {
 	// free. Settings returns them or ErrNotFound.
 	PutSettings(ctx context.Context, hash uint64, sealed []byte) error
 	Settings(ctx context.Context, hash uint64) ([]byte, error)
-	// CollectSettings removes settings that no pending delivery needs, except those in keep.
+	// CollectSettings removes settings that no pending delivery needs, except those in
+	// keep: whatever an outcome may yet freeze a delivery to, which the store cannot know.
 	CollectSettings(ctx context.Context, keep []uint64) (removed int, err error)
 	// Put, Get and Delete keep one value of a named subsystem (last good
 	// settings of a developer, progress of a replay).

@@ -124,6 +124,7 @@ type Item struct {
 	Size     uint32 // bytes of the body
 	Version  uint32 // of the row; an Outcome names it
 	Attempts uint16 // counted attempts of the present schedule
+	Round    uint32 // how often Retry or RetryLatest started it again after it had ended; 0 at first
 }
 
 // Position returns where the item stands in its queue.
@@ -187,7 +188,7 @@ const (
 	Cancel Change = iota + 1
 	// Retry: any state becomes pending, due now, with current settings and a fresh
 	// schedule; ErrNotFound when the body is gone, ErrConflict while another delivery
-	// of the event to the destination is pending.
+	// of the event to the destination is pending. What had ended begins a new round.
 	Retry
 	// Rebind: pending with frozen settings goes on with current settings, due and
 	// attempts as before; ErrConflict when nothing is frozen.

@@ -19,7 +19,7 @@ import (
 func TestRowsReadBack(t *testing.T) {
 	id := event.NewID(day0, 5, 99)
 	r := row{State: store.Dead, Attempts: math.MaxUint16, Version: math.MaxUint32, Size: math.MaxUint32,
-		Due: math.MaxInt64, Ordering: -1, Changed: math.MinInt64, Settings: math.MaxUint64, Reason: "expired"}
+		Due: math.MaxInt64, Ordering: -1, Changed: math.MinInt64, Settings: math.MaxUint64, Reason: "expired", Round: math.MaxUint32}
 	if got, err := readRow(appendRow(nil, &r)); err != nil || got != r {
 		t.Errorf("row %+v %v", got, err)
 	}
@@ -53,7 +53,7 @@ func TestRowsReadBack(t *testing.T) {
 
 // FuzzRows: no value, however damaged, panics, and whatever reads is written the same way again.
 func FuzzRows(f *testing.F) {
-	r := row{State: store.Pending, Version: 1, Reason: "x"}
+	r := row{State: store.Pending, Version: 1, Reason: "x", Round: 2}
 	e := eventRow{EventRecord: store.EventRecord{To: []uint32{1}}}
 	f.Add(appendRow(nil, &r))
 	f.Add(appendEvent(nil, &e))
