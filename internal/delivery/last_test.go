@@ -66,6 +66,9 @@ func TestADestinationThatFailsSaysSo(t *testing.T) {
 			}
 		}
 		check("after three failures")
+		if got := figures(t, r.s); got["fantail_dead_last_day{a,acme}"] != 1 || got["fantail_failed_attempts{a,acme}"] != 3 {
+			t.Errorf("metrics: %v dead, %v failed", got["fantail_dead_last_day{a,acme}"], got["fantail_failed_attempts{a,acme}"])
+		}
 		if d, _ := r.record(it); d.State != store.Dead || d.Reason != "attempts used up: 503" {
 			t.Errorf("the row says %q", d.Reason)
 		}
