@@ -89,7 +89,7 @@ func (p *postgres) unconnected(pe *pgconn.PgError) pgclient.Meaning {
 // poolerRefuses tells whether PgBouncer will say the same to the next: it has one
 // code for everything, and one language.
 func poolerRefuses(message string) bool {
-	for _, text := range []string{"no such database", "no such user", "does not exist", "authentication failed", "unsupported startup parameter"} {
+	for _, text := range []string{"no such database", "no such user", "does not exist", "authentication failed", "unsupported startup parameter", "bouncer config error"} {
 		if strings.Contains(message, text) {
 			return true
 		}
