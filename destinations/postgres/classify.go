@@ -76,10 +76,25 @@ func (p *postgres) unconnected(pe *pgconn.PgError) pgclient.Meaning {
 		m.Advice = "pg_hba.conf has no line for this: if it wants TLS (hostssl), set tls.mode to verify-full"
 	case pe.Code == "28000" && pe.Routine == "ClientAuthentication":
 		m.Advice = "pg_hba.conf has no line that lets user, database and this address in; if it wants a client certificate, set tls.cert and tls.key"
+	case pe.Code == "28000" && pe.Routine == "auth_failed": // a password that is wrong is 28P01
+		m.Advice = "pg_hba.conf refuses this, or wants something else than a password, such as a client certificate for user (tls.cert, tls.key)"
+	case pe.Code == "08P01" && poolerRefuses(pe.Message):
+		m.Class, m.Advice = destination.Misconfigured, "a pooler says so: let it know database, user and password, and leave out options"
 	case pe.Code == "53300":
 		m.Advice = "lower max_connections, or run: ALTER ROLE " + user + " CONNECTION LIMIT -1, or raise max_connections of the server"
 	}
 	return m
+}
+
+// poolerRefuses tells whether PgBouncer will say the same to the next: it has one
+// code for everything, and one language.
+func poolerRefuses(message string) bool {
+	for _, text := range []string{"no such database", "no such user", "does not exist", "authentication failed", "unsupported startup parameter", "bouncer config error"} {
+		if strings.Contains(message, text) {
+			return true
+		}
+	}
+	return false
 }
 
 // meaning is what a refusal means in a session. What the catalogue says of the

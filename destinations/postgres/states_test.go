@@ -180,7 +180,7 @@ func TestStatesOfAServerThatStops(t *testing.T) {
 		hba := read("SHOW hba_file")
 		lines := read("SELECT pg_read_file('" + hba + "')")
 		// For this role alone: the test itself goes on without TLS.
-		f.exec(t, "COPY (SELECT 'hostssl all \""+f.role+"\" all scram-sha-256' UNION ALL SELECT 'host all \"postgres\" all scram-sha-256') TO '"+hba+"'", "SELECT pg_reload_conf()")
+		f.exec(t, "COPY (SELECT 'hostssl all \""+f.role+"\" all scram-sha-256' UNION ALL SELECT 'host all asked all ident' UNION ALL SELECT 'host all \"postgres\" all scram-sha-256') TO '"+hba+"'", "SELECT pg_reload_conf()")
 		p := f.open(t)
 		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
 			if _, err := p.Send(t.Context(), plain(t, 1)); err != nil {
@@ -189,6 +189,7 @@ func TestStatesOfAServerThatStops(t *testing.T) {
 			p.pool.drop(time.Time{})
 		}
 		f.meets(t, f.open(t), met{code: "28000", fate: held, says: "set tls.mode to verify-full"})
+		f.meets(t, f.open(t, func(c *Config) { c.User = "asked" }), met{code: "28000", fate: held, says: "something else than a password"})
 		f.meets(t, f.open(t, func(c *Config) { c.User = "nobody" }), met{code: "28000", fate: held, says: "set tls.mode"})
 		f.exec(t, "COPY (SELECT unnest(string_to_array($$"+lines+"$$, E'\n'))) TO '"+hba+"'", "SELECT pg_reload_conf()")
 	})
