@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -16,8 +15,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 )
 
-// messageID is the form of SQS's ids; what another service says is not logged.
-var messageID = regexp.MustCompile(`^[\w-]{1,100}$`)
+// messageID is the form of SQS's ids; what another service says is not logged, a
+// signature of 64 characters least of all.
+var messageID = regexp.MustCompile(`^[\w-]{1,60}$`)
 
 // verdict is what an answer says of one message.
 type verdict struct {
@@ -82,15 +82,16 @@ func md5Of(body string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// urlForm is what the URL of a queue may be in an answer; see userOf.
+var urlForm = regexp.MustCompile(`^https?://(?:[\w-]{1,60}\.)*[\w-]{1,60}(?::\d{1,5})?(?:/[\w-]{1,60})*/([\w.-]{1,80})$`)
+
 // urlOf returns the URL of an answer to GetQueueUrl, which must be of the queue
 // that was asked for: it is sent with every request, and shown.
 func (q *queue) urlOf(out *api.GetQueueUrlOutput) (*string, error) {
-	const most = 1 << 10
-	u, err := url.Parse(text(out.QueueUrl))
-	switch {
-	case text(out.QueueUrl) == "":
+	if text(out.QueueUrl) == "" {
 		return nil, unread(out.ResultMetadata)
-	case err != nil || u.Host == "" || u.RawQuery != "" || len(*out.QueueUrl) > most || !strings.HasSuffix(u.Path, "/"+q.name):
+	}
+	if found := urlForm.FindStringSubmatch(*out.QueueUrl); found == nil || found[1] != q.name {
 		return nil, fmt.Errorf("the answer's QueueUrl is not that of a queue named %s", q.name)
 	}
 	return out.QueueUrl, nil

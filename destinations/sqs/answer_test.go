@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -118,6 +119,9 @@ func TestDeliveredIsWhatTheAnswerPromises(t *testing.T) {
 				if r.Err == nil && r.Receipt.Answer != fmt.Sprint("m-", i) {
 					t.Errorf("message %d: the receipt is %+v", i, r.Receipt)
 				}
+				if unreadable := strings.Contains(tt.says, "SQS promises") || strings.Contains(tt.says, "Content-Type"); unreadable && r.Receipt.Code != http.StatusOK {
+					t.Errorf("message %d: the receipt is %+v, want the status", i, r.Receipt)
+				}
 				if r.Err != nil && !strings.Contains(r.Err.Error(), tt.says) {
 					t.Errorf("message %d: %v; want it to say %q", i, r.Err, tt.says)
 				}
@@ -199,5 +203,65 @@ func TestWhatAPersonSendsAgainReachesAFIFOQueue(t *testing.T) {
 	e, err := d.Explain(x)
 	if got := map[string][]string(e.Headers)["MessageDeduplicationId"]; err != nil || got[0] != x.ID+".2" {
 		t.Errorf("explained as %v, %v", got, err)
+	}
+}
+
+// quoting is a far side that puts the signature of each request where advice and
+// remarks take something from answers.
+type quoting struct {
+	http.RoundTripper
+	answers map[string]func(signature string) *http.Response // by operation
+}
+
+func (x quoting) RoundTrip(req *http.Request) (*http.Response, error) {
+	_, operation, _ := strings.Cut(req.Header.Get("X-Amz-Target"), ".")
+	answer := x.answers[operation]
+	if answer == nil {
+		return x.RoundTripper.RoundTrip(req)
+	}
+	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
+	resp := answer(signature)
+	resp.Request = req
+	return resp, nil
+}
+
+func respond(status int, kind, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {kind}}, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// TestAdviceShowsNoSignature: what is taken from answers has a form of its own.
+func TestAdviceShowsNoSignature(t *testing.T) {
+	const label = "application/x-amz-json-1.0"
+	signature := regexp.MustCompile(`[0-9a-f]{64}`)
+	for name, answers := range map[string]map[string]func(string) *http.Response{
+		"as a media type": {"SendMessageBatch": func(s string) *http.Response { return respond(200, "text/"+s, "<html>") }},
+		"as a user": {"SendMessageBatch": func(s string) *http.Response {
+			return respond(403, label, `{"__type":"AccessDenied","message":"User: arn:aws:iam::111122223333:user/`+s+` is not authorized: no resource-based policy"}`)
+		}},
+		"as a queue's URL": {"GetQueueUrl": func(s string) *http.Response {
+			return respond(200, label, `{"QueueUrl":"http://q.example/`+s+`/events"}`)
+		}},
+		"as a queue's host": {"GetQueueUrl": func(s string) *http.Response { return respond(200, label, `{"QueueUrl":"http://`+s+`/1/events"}`) }},
+		"as a message's id": {"SendMessageBatch": func(s string) *http.Response {
+			return respond(200, label, `{"Successful":[{"Id":"0","MessageId":"`+s+`"}]}`)
+		}},
+		"as a key": {"GetQueueAttributes": func(s string) *http.Response {
+			return respond(200, label, `{"Attributes":{"QueueArn":"arn:aws:sqs:eu-central-1:`+s+`:events","KmsMasterKeyId":"alias/`+s+`"}}`)
+		}},
+		"as a size": {"GetQueueAttributes": func(s string) *http.Response {
+			return respond(200, label, `{"Attributes":{"QueueArn":"arn:aws:sqs:eu-central-1:1:events","MaximumMessageSize":"`+s+`","DelaySeconds":"`+s+`"}}`)
+		}},
+	} {
+		lent := deps(t)
+		lent.HTTP.Transport = quoting{lent.HTTP.Transport, answers}
+		d := newFar(t, "events", nil).Open(t, lent).(*sender)
+		check := d.Check(t.Context())
+		r, sent := d.Send(t.Context(), sleep(t, 1))
+		if all := fmt.Sprint(check, sent, r, d); signature.MatchString(all) {
+			t.Errorf("%s: a signature is shown: %s", name, all)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

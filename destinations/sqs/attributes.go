@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ func (s *sender) look(ctx context.Context, url *string, m *message, life time.Du
 	case err != nil:
 		return nil, s.fault(looking, "sqs:GetQueueAttributes", err)
 	}
-	a := attributesOf(out.Attributes)
+	a := attributeSet(out.Attributes)
 	misconfigured := func(format string, args ...any) ([]string, error) {
 		return nil, destination.Misconfigure(fmt.Errorf(looking+": "+format, args...))
 	}
@@ -41,8 +42,8 @@ func (s *sender) look(ctx context.Context, url *string, m *message, life time.Du
 	}
 	key := a["KmsMasterKeyId"]
 	if mine := accountOf(s.role); strings.HasSuffix(key, ownKey) && mine != "" && owner != mine {
-		return misconfigured("it is encrypted with %s, which only its own account %s may use, and %s is of another: give it a KMS key of that account, or SSE-SQS (aws sqs set-queue-attributes --queue-url %s --attributes KmsMasterKeyId=,SqsManagedSseEnabled=true)",
-			ownKey, owner, s.role, *url)
+		return misconfigured("it is encrypted with %s, which only its own account may use, and %s is of another: give it a KMS key that lets the role in, or SSE-SQS (aws sqs set-queue-attributes --queue-url %s --attributes KmsMasterKeyId=,SqsManagedSseEnabled=true)",
+			ownKey, s.role, *url)
 	}
 	most, sized := a.number("MaximumMessageSize")
 	if sized && m.size() > most {
@@ -52,6 +53,9 @@ func (s *sender) look(ctx context.Context, url *string, m *message, life time.Du
 		remarks = append(remarks, fmt.Sprintf("the queue's MaximumMessageSize is %d and a pointer has about %d bytes: one with long ids is rejected", most, m.size()))
 	}
 	if key != "" {
+		if !keyForm.MatchString(key) {
+			key = "it names"
+		}
 		remarks = append(remarks, fmt.Sprintf("the queue is encrypted with the KMS key %s: only a delivery shows whether kms:GenerateDataKey and kms:Decrypt are granted on it", key))
 	}
 	if delay, _ := a.seconds("DelaySeconds"); delay >= life {
@@ -71,17 +75,10 @@ const (
 	roomy = 4 << 10
 )
 
-// attributesOf bounds what a far side can have shown.
-func attributesOf(all map[string]string) attributeSet {
-	set := attributeSet{}
-	for name, value := range all {
-		if len(value) <= 2<<10 && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
-			set[name] = value
-		}
-	}
-	return set
-}
+// keyForm is what is shown of a key; see userOf.
+var keyForm = regexp.MustCompile(`^(?:arn:aws[a-z-]*:kms:[a-z0-9-]{1,30}:\d{12}:)?(?:key/|alias/)?[\w/-]{1,50}$`)
 
+// attributeSet is what a queue says of itself.
 type attributeSet map[string]string
 
 func (a attributeSet) number(name string) (int, bool) {

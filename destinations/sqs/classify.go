@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -42,18 +41,18 @@ func (s *sender) judge(what, permission string, err error, long bool) error {
 	status := aws.Status(err)
 	switch {
 	case ok:
-	case status == 0 || inside(err) || interrupted(err):
+	case status == 0 || aws.NoCredentials(err) || interrupted(err):
 		return s.session.Classify(what, err)
 	default:
 		m = ofStatus(status, isJSON(err), aws.Header(err, "Retry-After") != "")
-		if status < 300 { // its own words would be "answered 200 OK"
-			err = notSQS(err)
+		if status < 300 { // what it answered is no refusal
+			what += ": " + notSQS(err)
 		}
 	}
 	if m.size && long {
 		m.class, m.advice = destination.Rejected, ""
 	}
-	if strings.HasPrefix(m.advice, "{queue} does not exist") {
+	if m.advice == noQueue {
 		s.queue.forget()
 	}
 	if m.advice != "" {
@@ -67,7 +66,12 @@ func (s *sender) fill(advice, permission, answer string) string {
 	return strings.NewReplacer("{queue}", s.queue.name, "{url}", s.queue.String(), "{arn}", s.queue.arn(), "{right}", permission, "{who}", s.who(answer)).Replace(advice)
 }
 
-var userOf = regexp.MustCompile(`User: (arn:[\w:/+=,.@-]{1,600}) is not authorized`)
+// What advice shows of an answer has a form in which none of our secrets fits: a
+// signature has 64 characters, a session's token hundreds.
+var (
+	userOf   = regexp.MustCompile(`User: (arn:aws[a-z-]*:iam::\d{12}:(?:user|role)/[\w+=,.@/-]{1,60}) is not authorized`)
+	kindForm = regexp.MustCompile(`^[a-z]{1,20}/[a-z0-9.+-]{1,40}$`)
+)
 
 // who is whom a policy has to name as its principal: a role rather than one of its
 // sessions, which have other names tomorrow.
@@ -75,7 +79,7 @@ func (s *sender) who(answer string) string {
 	if s.role != "" {
 		return s.role
 	}
-	if found := userOf.FindStringSubmatch(answer); found != nil && !strings.Contains(found[1], ":assumed-role/") {
+	if found := userOf.FindStringSubmatch(answer); found != nil {
 		return found[1]
 	}
 	return "the ARN of who the key or the role belongs to"
@@ -96,11 +100,11 @@ func unread(answer middleware.Metadata) error {
 }
 
 // notSQS words a success that is none of SQS's.
-func notSQS(err error) error {
+func notSQS(err error) string {
 	if isJSON(err) {
-		return errors.New("the answer is not what SQS promises")
+		return "the answer is not what SQS promises"
 	}
-	return errors.New("the answer is not SQS's: its Content-Type is " + contentType(err))
+	return "the answer is not SQS's: its Content-Type is " + contentType(err)
 }
 
 func isJSON(err error) bool { return strings.Contains(contentType(err), "json") }
@@ -108,7 +112,7 @@ func isJSON(err error) bool { return strings.Contains(contentType(err), "json") 
 // contentType is the media type of an answer, fit to show.
 func contentType(err error) string {
 	kind, _, wrong := mime.ParseMediaType(aws.Header(err, "Content-Type"))
-	if wrong != nil || len(kind) > 100 {
+	if wrong != nil || !kindForm.MatchString(kind) {
 		return "unknown"
 	}
 	return kind
@@ -117,20 +121,10 @@ func contentType(err error) string {
 // code is that of an answer of SQS itself; "" for what went wrong before, such
 // as a role that could not be assumed, whose codes mean something else.
 func code(err error) string {
-	if inside(err) {
+	if aws.NoCredentials(err) {
 		return ""
 	}
 	return spelled(aws.Code(err))
-}
-
-// inside tells whether err is of a call that was made for the sake of another one.
-func inside(err error) bool {
-	call, ok := errors.AsType[*smithy.OperationError](err)
-	if !ok {
-		return false
-	}
-	_, inner := errors.AsType[*smithy.OperationError](call.Err)
-	return inner
 }
 
 // linksOf returns what nobody may see of the links in messages, which an answer

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +109,36 @@ func TestADeniedRoleIsNotADeniedQueue(t *testing.T) {
 	_, err := f.open(t).Send(context.Background(), sleep(t, 1))
 	if err == nil || strings.Contains(err.Error(), "grant sqs:") {
 		t.Errorf("%v blames the queue", err)
+	}
+}
+
+// TestCredentialsThatNobodyGivesAreNotTheQueuesFault: what answers for them has codes
+// and statuses as SQS has.
+func TestCredentialsThatNobodyGivesAreNotTheQueuesFault(t *testing.T) {
+	for _, status := range []int{http.StatusForbidden, http.StatusNotFound} {
+		giver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(`{"code":"AccessDenied","message":"no"}`))
+		}))
+		defer giver.Close()
+		t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", giver.URL)
+		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
+			t.Setenv(name, "")
+		}
+		t.Setenv("AWS_CONFIG_FILE", "/dev/null")
+		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+		f := newFar(t, "events", nil)
+		f.config = func(c *Config) { c.AccessKeyID, c.SecretAccessKey = secret.Value{}, secret.Value{} }
+		lent := deps(t)
+		lent.Ambient, lent.Metadata = true, lent.HTTP
+		d := f.Open(t, lent).(*sender)
+		defer d.Close()
+		for _, err := range []error{d.Check(t.Context()), func() error { _, err := d.Send(t.Context(), sleep(t, 1)); return err }()} {
+			if classOf(err) != "misconfigured" || !strings.Contains(err.Error(), "the operator's own credentials") || strings.Contains(err.Error(), "grant sqs:") || strings.Contains(err.Error(), noSQS) {
+				t.Errorf("%d: %v", status, err)
+			}
+		}
 	}
 }
 

@@ -83,6 +83,15 @@ func TestSetups(t *testing.T) {
 		{"room for a pointer and little more", "events", like(strictaws.Queue{MaxSize: 2 << 10}), noted("one with long ids is rejected"), fine, ""},
 		{"links end before a message is seen", "events", like(strictaws.Queue{Delay: 15 * time.Minute}), noted("DelaySeconds of 15m0s outlive every link (10m0s)"), fine, ""},
 		{"links end before a message comes back", "events", like(strictaws.Queue{Visibility: time.Hour}), noted("VisibilityTimeout of 1h0m0s outlive"), fine, ""},
+		{"a FIFO queue by another name", "events", func(f *far) {
+			f.Fail("GetQueueAttributes", answered(`{"Attributes":{"QueueArn":"arn:aws:sqs:eu-central-1:111122223333:events","FifoQueue":"true"}}`))
+			f.FailEntries(func(string) (strictaws.Fault, bool) {
+				return strictaws.Fault{Status: 400, Code: "MissingParameter", Message: "The request must contain the parameter MessageGroupId."}, true
+			})
+		}, held("the name of a FIFO queue ends with .fifo"), held("the name of a FIFO queue ends with .fifo"), ""},
+		{"a proxy that shows another queue", "events", func(f *far) {
+			f.Fail("GetQueueAttributes", answered(`{"Attributes":{"QueueArn":"arn:aws:sqs:eu-central-1:111122223333:else"}}`))
+		}, held("no QueueArn of a queue named events"), fine, ""},
 		{"another region", "events", config(func(c *Config) { c.Region = "us-east-1" }), held("region is wrong"), held("region is wrong"), ""},
 		{"a wrong clock", "events", func(f *far) { f.Advance(10 * time.Minute) }, held("clock"), held("clock"), ""},
 		{"a queue's URL elsewhere", "events", config(func(c *Config) { c.Queue = "https://sqs.eu-central-1.amazonaws.com/111122223333/events" }), held("region or endpoint does not know"), held("region or endpoint does not know"), ""},

@@ -183,7 +183,7 @@ func forBatch(err error) bool {
 	case "BatchRequestTooLong", "TooManyEntriesInBatchRequest", "RequestEntityTooLarge":
 		return true
 	}
-	return aws.Status(err) == http.StatusRequestEntityTooLarge && !inside(err)
+	return aws.Status(err) == http.StatusRequestEntityTooLarge && !aws.NoCredentials(err)
 }
 
 // String says where the messages go. Together with GoString it keeps

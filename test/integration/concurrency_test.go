@@ -210,9 +210,9 @@ func (l *sharedLoad) produce(t *testing.T, i int, d *daemon) {
 			if !l.more(n) {
 				return
 			}
-			// Within 64 neighbours the order is turned round in eights, so that what is
-			// older often comes later, from the same daemon and from the other.
-			at := n&^63 | (n*37+11)&63
+			// Within 64 neighbours the order is shuffled, so that what is older often comes
+			// later, from the same daemon and from the other. Every two share a time.
+			at := (n&^63 | (n*37+11)&63) &^ 1
 			e := &sent{name: fmt.Sprint("event ", n), body: sharedBody(n), ordering: l.base.Add(time.Duration(at) * time.Millisecond), reference: fmt.Sprint("reference-", n)}
 			a, err := d.Send(t.Context(), client.SendRequest{Developer: "acme", Body: e.body, Reference: e.reference, Ordering: e.ordering})
 			if err != nil {

@@ -142,6 +142,9 @@ func Advice(all []Misfit, alter func(Misfit) string) string {
 	return strings.Join(text, ", ") + ": run: " + strings.Join(sql, "; ")
 }
 
+// Null tells whether NULL is written to the column.
+func (m Misfit) Null() bool { return m.Column.Null && needs[m.Column.Name].null }
+
 // judge finds out what is wrong with a column of ours, if anything is.
 func (m *Misfit) judge(key bool) bool {
 	e, n := m.Existing, needs[m.Column.Name]
@@ -160,7 +163,7 @@ func (m *Misfit) judge(key bool) bool {
 		return is(Retype, true, "is %s: it has to hold %d characters at least", e.Type, n.most)
 	case key && m.Column.Type == UserID && e.Merges != "": // a payload_id is hexadecimal, of one case
 		return is(Exact, true, "takes different users for one (%s)", e.Merges)
-	case e.NotNull && n.null && m.Column.Null:
+	case e.NotNull && m.Null():
 		return is(AllowNull, true, "takes no NULL, which many events have there")
 	case e.Length > 0 && e.Length < n.most:
 		return is(Retype, false, "is %s: it may have to hold %d characters", e.Type, n.most)
