@@ -66,6 +66,16 @@ load: build ## throughput, light load, isolation, producers and backlog on this 
 	$(GO) build -o $(BIN)/load ./test/load
 	$(BIN)/load all
 
+LIVES ?= 10000
+LONG  ?= 1m
+.PHONY: long
+long: lint race ## what is too long for CI: races everywhere, LIVES (10000) lives, mutants, twenty kills, two daemons for LONG (1m), fuzzing (hours)
+	$(MAKE) simulate SEEDS=$(LIVES)
+	$(MAKE) mutants
+	$(MAKE) fault
+	FANTAIL_TOGETHER=$(LONG) $(GO) test -count=1 -timeout 30m ./test/integration -run TestTwoDaemons
+	$(MAKE) fuzz FUZZTIME=1m
+
 .PHONY: fmt
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
@@ -88,6 +98,7 @@ sdk-check: ## make clients of openapi.yaml in Go, Python and TypeScript, compile
 
 .PHONY: demo
 demo: ## the main job on real input, in a few seconds
+	@echo "A first run fetches some 900 MB of modules and compiles them, which takes 2 to 6 minutes."
 	$(GO) run ./cmd/fantail demo
 
 .PHONY: up

@@ -15,53 +15,68 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// Check looks at the queue and sends a batch of nothing, which SQS refuses for
-// being empty after it has looked at the right to send. Then it asks a bucket of
+// Check looks the queue up, sends it a batch of nothing, which SQS refuses for
+// being empty after it has looked at the right to send, and reads its attributes for
+// what would stop every message or make every link useless. Then it asks a bucket of
 // the destination's own, and makes a link that it throws away.
 func (s *sender) Check(ctx context.Context) error {
 	url, err := s.queue.resolve(ctx, s.client)
 	if err != nil {
 		return s.notFound(err)
 	}
-	_, err = s.client.SendMessageBatch(ctx, &api.SendMessageBatchInput{QueueUrl: url, Entries: []types.SendMessageBatchRequestEntry{}})
-	if err != nil && !empty(code(err)) {
-		return s.fault("send to the queue", "sqs:SendMessage", err)
+	if err := s.mayWrite(ctx, url); err != nil {
+		return err
 	}
 	var remarks []string
-	_, err = s.client.GetQueueAttributes(ctx, &api.GetQueueAttributesInput{QueueUrl: url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn}})
-	switch {
-	case denied(code(err)):
-		remarks = append(remarks, "the queue cannot be looked at, which only this check does: grant sqs:GetQueueAttributes on "+s.queue.arn())
-	case err != nil:
-		return s.fault("look at the queue", "sqs:GetQueueAttributes", err)
-	}
 	err = s.payloads.Check(ctx)
 	if r, ok := errors.AsType[destination.Remark](err); ok {
 		remarks = append(remarks, string(r))
 	} else if err != nil {
 		return err
 	}
-	switch life, err := s.linkLife(ctx); {
-	case err != nil:
+	m, life, err := s.specimen(ctx)
+	if err != nil {
 		return err
-	case life < s.ttl-time.Minute:
+	}
+	if life < s.ttl-time.Minute {
 		remarks = append(remarks, fmt.Sprintf("links live %v at most, not %v as link_ttl says: what signs them ends before", life, s.ttl))
 	}
-	if len(remarks) > 0 {
+	seen, err := s.look(ctx, url, m, min(life, s.ttl))
+	if err != nil {
+		return err
+	}
+	if remarks = append(seen, remarks...); len(remarks) > 0 {
 		return destination.Remark(strings.Join(remarks, "; "))
 	}
 	return nil
 }
 
-// linkLife is how long a link made now would live. No link asks whether its
-// payload is there.
-func (s *sender) linkLife(ctx context.Context) (time.Duration, error) {
-	now := time.Now()
-	link, err := s.payloads.Link(ctx, "fantail", event.NewID(now, 0, 0).String(), s.ttl+time.Second)
-	if err != nil {
-		return 0, err
+// mayWrite sends a batch of nothing.
+func (s *sender) mayWrite(ctx context.Context, url *string) error {
+	out, err := s.client.SendMessageBatch(ctx, &api.SendMessageBatchInput{QueueUrl: url, Entries: []types.SendMessageBatchRequestEntry{}})
+	switch {
+	case err == nil: // no SQS does
+		return s.fault(sending, "sqs:SendMessage", unread(out.ResultMetadata))
+	case code(err) == "EmptyBatchRequest":
+		return nil
 	}
-	return link.Expires.Sub(now).Truncate(time.Second), nil
+	return s.fault(sending, "sqs:SendMessage", err)
+}
+
+// specimen is a message of an ordinary event, and how long a link made now would
+// live. No link asks whether its payload is there.
+func (s *sender) specimen(ctx context.Context) (*message, time.Duration, error) {
+	now := time.Now()
+	e := &event.Event{ID: event.NewID(now, 0, 0), Developer: "fantail", Reference: strings.Repeat("0", 36)}
+	id := strings.Repeat("0", 36)
+	e.Body = []byte(`{"type":"planned_workout","user":{"user_id":"` + id + `","reference_id":"` + id + `"},"data":[]}`)
+	e.Envelope, _ = event.Parse(e.Body)
+	link, err := s.payloads.Link(ctx, e.Developer, e.ID.String(), s.ttl+time.Second)
+	if err != nil {
+		return nil, 0, err
+	}
+	m, err := s.newMessage(0, destination.Delivery{ID: e.ID.String() + "_1", Event: e}, pointTo(e, link.URL, s.ttl), link.URL)
+	return m, link.Expires.Sub(now).Truncate(time.Second), err
 }
 
 // Explain shows the message that Send would send, without a link: a real one

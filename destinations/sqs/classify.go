@@ -1,103 +1,130 @@
 package sqs
 
 import (
+	"context"
 	"errors"
+	"mime"
 	"regexp"
 	"strings"
 
-	api "github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/smithy-go"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// messageID is the form of SQS's ids; what another service says is not logged.
-var messageID = regexp.MustCompile(`^[\w-]{1,100}$`)
-
-// answerTo finds what became of the entry id of a batch.
-func answerTo(id string, out *api.SendMessageBatchOutput) (message string, err error) {
-	for _, e := range out.Successful {
-		if e.Id != nil && *e.Id == id {
-			if e.MessageId != nil && messageID.MatchString(*e.MessageId) {
-				message = *e.MessageId
-			}
-			return message, nil
-		}
-	}
-	for _, e := range out.Failed {
-		if e.Id != nil && *e.Id == id {
-			return "", aws.Answered(out.ResultMetadata, &smithy.GenericAPIError{Code: text(e.Code), Message: text(e.Message)})
-		}
-	}
-	return "", errors.New("the answer does not say what became of the message")
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
-// tiny is a size below which a queue that finds a message too long would find
-// every message too long.
-const tiny = 16 << 10
+// sending is what a request with messages is about, for faults.
+const sending = "send to the queue"
 
 // refused classifies what came instead of "sent" for m.
 func (s *sender) refused(m *message, err error) error {
-	const what = "send to the queue"
-	switch code(err) {
-	case "InvalidMessageContents":
-		return s.session.Fail(destination.Rejected, what, err)
-	case "InvalidParameterValue", "InvalidParameterValueException":
-		if !strings.Contains(err.Error(), "must be shorter") {
-			break
-		}
-		if m.size() > tiny {
-			return s.session.Fail(destination.Rejected, what, err)
-		}
-		return s.session.Fail(destination.Misconfigured, what+" (raise the queue's MaximumMessageSize: this message is as small as they come)", err)
-	}
-	return s.fault(what, "sqs:SendMessage", err)
+	return s.judge(sending, "sqs:SendMessage", err, m.own() > typical)
 }
+
+// typical is what a message that is as small as they come has beside its link, in
+// bytes. A queue that finds it too long finds every one too long.
+const typical = 1 << 10
 
 // notFound classifies why a queue that is named has no URL.
 func (s *sender) notFound(err error) error { return s.fault("find the queue", "sqs:GetQueueUrl", err) }
 
 // fault classifies an error of SQS, met doing what, which needs the permission.
 func (s *sender) fault(what, permission string, err error) error {
-	misconfigured := func(advice string) error {
-		return s.session.Fail(destination.Misconfigured, what+" ("+advice+")", err)
-	}
-	switch c := code(err); {
-	case c == "QueueDoesNotExist" || strings.HasSuffix(c, "NonExistentQueue"):
-		s.queue.forget()
-		return misconfigured(s.queue.name + " does not exist: create it, or mend queue, account, region or endpoint; of another account's it is also said when its policy does not let us in")
-	case denied(c):
-		return misconfigured("grant " + permission + " on " + s.queue.arn() + ", for another account's queue in its policy, too")
-	case strings.HasPrefix(strings.ToLower(c), "kms"):
-		if strings.Contains(c, "Throttl") {
-			return s.session.Fail(destination.Throttled, what, err)
+	return s.judge(what, permission, err, false)
+}
+
+// judge is fault for a message that the event may have made too long.
+func (s *sender) judge(what, permission string, err error, long bool) error {
+	m, ok := meaningOf(code(err), aws.Message(err))
+	status := aws.Status(err)
+	switch {
+	case ok:
+	case status == 0 || aws.NoCredentials(err) || interrupted(err):
+		return s.session.Classify(what, err)
+	default:
+		m = ofStatus(status, isJSON(err), aws.Header(err, "Retry-After") != "")
+		if status < 300 { // what it answered is no refusal
+			what += ": " + notSQS(err)
 		}
-		return misconfigured("the queue's KMS key cannot be used: see that it is enabled, and grant kms:GenerateDataKey and kms:Decrypt on it, for another account's key in its policy, too")
-	case strings.HasSuffix(c, "InvalidAddress"):
-		return misconfigured("queue is a URL that region or endpoint does not know")
-	case strings.HasSuffix(c, "UnsupportedOperation"):
-		return misconfigured("this is no queue that messages can be sent to")
 	}
-	return s.session.Classify(what, err)
+	if m.size && long {
+		m.class, m.advice = destination.Rejected, ""
+	}
+	if m.advice == noQueue {
+		s.queue.forget()
+	}
+	if m.advice != "" {
+		what += " (" + s.fill(m.advice, permission, aws.Message(err)) + ")"
+	}
+	return s.session.Fail(m.class, what, err)
+}
+
+// fill puts what is known into an advice.
+func (s *sender) fill(advice, permission, answer string) string {
+	return strings.NewReplacer("{queue}", s.queue.name, "{url}", s.queue.String(), "{arn}", s.queue.arn(), "{right}", permission, "{who}", s.who(answer)).Replace(advice)
+}
+
+// What advice shows of an answer has a form in which none of our secrets fits: a
+// signature has 64 characters, a session's token hundreds.
+var (
+	userOf   = regexp.MustCompile(`User: (arn:aws[a-z-]*:iam::\d{12}:(?:user|role)/[\w+=,.@/-]{1,60}) is not authorized`)
+	kindForm = regexp.MustCompile(`^[a-z]{1,20}/[a-z0-9.+-]{1,40}$`)
+)
+
+// who is whom a policy has to name as its principal: a role rather than one of its
+// sessions, which have other names tomorrow.
+func (s *sender) who(answer string) string {
+	if s.role != "" {
+		return s.role
+	}
+	if found := userOf.FindStringSubmatch(answer); found != nil {
+		return found[1]
+	}
+	return "the ARN of who the key or the role belongs to"
+}
+
+// interrupted tells whether the attempt ended while the answer was read.
+func interrupted(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// unread is the error of an answer that was understood and says nothing.
+func unread(answer middleware.Metadata) error {
+	none := errors.New("the answer says nothing of what was asked")
+	if r, ok := awsmiddleware.GetRawResponse(answer).(*smithyhttp.Response); ok && r != nil && r.Response != nil {
+		return &smithyhttp.ResponseError{Response: r, Err: none}
+	}
+	return none
+}
+
+// notSQS words a success that is none of SQS's.
+func notSQS(err error) string {
+	if isJSON(err) {
+		return "the answer is not what SQS promises"
+	}
+	return "the answer is not SQS's: its Content-Type is " + contentType(err)
+}
+
+func isJSON(err error) bool { return strings.Contains(contentType(err), "json") }
+
+// contentType is the media type of an answer, fit to show.
+func contentType(err error) string {
+	kind, _, wrong := mime.ParseMediaType(aws.Header(err, "Content-Type"))
+	if wrong != nil || !kindForm.MatchString(kind) {
+		return "unknown"
+	}
+	return kind
 }
 
 // code is that of an answer of SQS itself; "" for what went wrong before, such
 // as a role that could not be assumed, whose codes mean something else.
 func code(err error) string {
-	if call, ok := errors.AsType[*smithy.OperationError](err); ok {
-		if _, inner := errors.AsType[*smithy.OperationError](call.Err); inner {
-			return ""
-		}
+	if aws.NoCredentials(err) {
+		return ""
 	}
-	return aws.Code(err)
+	return spelled(aws.Code(err))
 }
 
 // linksOf returns what nobody may see of the links in messages, which an answer
@@ -109,7 +136,4 @@ func linksOf(messages []*message) (all []string) {
 	return all
 }
 
-func denied(code string) bool { return code == "AccessDenied" || code == "AccessDeniedException" }
-
-// empty tells whether SQS found nothing wrong with a batch but that it is empty.
-func empty(code string) bool { return strings.HasSuffix(code, "EmptyBatchRequest") }
+func denied(code string) bool { return code == "AccessDenied" || code == "NotAuthorized" }

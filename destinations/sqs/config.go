@@ -3,6 +3,8 @@ package sqs
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/ownbucket"
@@ -58,11 +60,29 @@ func (c Config) Validate() error {
 	case isURL(c.Queue):
 		at("account", errors.New("has no meaning with a URL, which names the account"))
 	}
+	at("endpoint", c.regionOfEndpoint())
 	if c.LinkTTL < time.Second || c.LinkTTL > maxLinkTTL || c.LinkTTL%time.Second != 0 {
 		at("link_ttl", errors.New("must be whole seconds, from 1s to 168h, the longest life of a presigned URL"))
 	}
 	faults = append(faults, c.payloads().Validate())
 	return errors.Join(faults...)
+}
+
+// regionOfEndpoint finds a region in the endpoint that is not the one to sign for,
+// which AWS refuses.
+func (c Config) regionOfEndpoint() error {
+	u, err := url.Parse(c.Endpoint)
+	if err != nil {
+		return nil //nolint:nilerr // Settings.Validate says so
+	}
+	found := regionForm.FindStringSubmatch(strings.ToLower(u.Hostname()))
+	switch {
+	case found == nil || found[1] == c.Region:
+		return nil
+	case c.Region == "":
+		return errors.New("is of region " + found[1] + ": set region to it")
+	}
+	return errors.New("is of region " + found[1] + ", and region says " + c.Region)
 }
 
 // payloads are the settings of the bucket with what it has from the queue.

@@ -193,9 +193,9 @@ func (f *far) Break(_ testing.TB, want destinationtest.Failure) {
 			return strictaws.Fault{Status: 500, Code: "InternalError", Message: strictaws.SecretKey + body}, true
 		})
 	case "garbage":
-		send(strictaws.Fault{Status: 200, Raw: "{"})
+		send(answered("{"))
 	case "an answer about nothing":
-		send(strictaws.Fault{Status: 200, Raw: `{"Successful":[],"Failed":[]}`})
+		send(answered(`{"Successful":[],"Failed":[]}`))
 	case "a broken connection":
 		send(strictaws.Fault{Breaks: true})
 	case "the operator's store down":
@@ -203,6 +203,11 @@ func (f *far) Break(_ testing.TB, want destinationtest.Failure) {
 	default:
 		panic("nobody knows how to break " + want.Name)
 	}
+}
+
+// answered is a success with that body, as SQS would label it.
+func answered(body string) strictaws.Fault {
+	return strictaws.Fault{Status: 200, Raw: body, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}}
 }
 
 func (f *far) Mend(testing.TB) {

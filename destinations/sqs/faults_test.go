@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -57,7 +58,7 @@ func TestEveryFaultHasItsClass(t *testing.T) {
 		{"another parameter", each(strictaws.Fault{Status: 400, Code: "InvalidParameterValue", Message: "odd"}), small, "transient", "odd"},
 		{"what cannot be sent to", whole(strictaws.Fault{Status: 400, Code: "AWS.SimpleQueueService.UnsupportedOperation"}), small, "misconfigured", "no queue that messages can be sent to"},
 		{"too long for anybody", func(*far) {}, healthcheck(t, 1, 2<<20), "rejected", "1048576"},
-		{"no URL", func(f *far) { f.Fail("GetQueueUrl", strictaws.Fault{Status: 200, Raw: "{}"}) }, small, "transient", "names no URL"},
+		{"no URL", func(f *far) { f.Fail("GetQueueUrl", answered("{}")) }, small, "transient", "the answer is not what SQS promises"},
 		{"a moved bucket", func(f *far) { f.RemoveBucket("payloads") }, small, "misconfigured", "bucket payloads"},
 		{"a bucket that nobody may write to", func(f *far) { f.Deny("s3:PutObject") }, small, "misconfigured", "s3:PutObject"},
 		{"a slow bucket", func(f *far) { f.Fail("PutObject", strictaws.Fault{Status: 503, Code: "SlowDown"}) }, small, "throttled", "SlowDown"},
@@ -111,6 +112,36 @@ func TestADeniedRoleIsNotADeniedQueue(t *testing.T) {
 	}
 }
 
+// TestCredentialsThatNobodyGivesAreNotTheQueuesFault: what answers for them has codes
+// and statuses as SQS has.
+func TestCredentialsThatNobodyGivesAreNotTheQueuesFault(t *testing.T) {
+	for _, status := range []int{http.StatusForbidden, http.StatusNotFound} {
+		giver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(`{"code":"AccessDenied","message":"no"}`))
+		}))
+		defer giver.Close()
+		t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", giver.URL)
+		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
+			t.Setenv(name, "")
+		}
+		t.Setenv("AWS_CONFIG_FILE", "/dev/null")
+		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+		f := newFar(t, "events", nil)
+		f.config = func(c *Config) { c.AccessKeyID, c.SecretAccessKey = secret.Value{}, secret.Value{} }
+		lent := deps(t)
+		lent.Ambient, lent.Metadata = true, lent.HTTP
+		d := f.Open(t, lent).(*sender)
+		defer d.Close()
+		for _, err := range []error{d.Check(t.Context()), func() error { _, err := d.Send(t.Context(), sleep(t, 1)); return err }()} {
+			if classOf(err) != "misconfigured" || !strings.Contains(err.Error(), "the operator's own credentials") || strings.Contains(err.Error(), "grant sqs:") || strings.Contains(err.Error(), noSQS) {
+				t.Errorf("%d: %v", status, err)
+			}
+		}
+	}
+}
+
 func TestAQueueThatVanishesIsLookedUpAgain(t *testing.T) {
 	f := newFar(t, "events", nil)
 	d := f.open(t)
@@ -160,7 +191,7 @@ func TestAnotherAccountsQueue(t *testing.T) {
 	}
 	f.AddQueue(strictaws.Queue{Name: "events", Account: other})
 	_, err = d.Send(context.Background(), sleep(t, 1))
-	if classOf(err) != "misconfigured" || !strings.Contains(err.Error(), "grant sqs:GetQueueUrl on arn:aws:sqs:eu-central-1:"+other+":events, for another account's queue in its policy, too") {
+	if classOf(err) != "misconfigured" || !strings.Contains(err.Error(), "grant sqs:GetQueueUrl on arn:aws:sqs:eu-central-1:"+other+":events in the queue's policy") {
 		t.Errorf("a queue that is not shared: %v", err)
 	}
 	url := f.AddQueue(strictaws.Queue{Name: "events", Account: other, Shared: []string{strictaws.Account}})

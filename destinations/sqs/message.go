@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -100,6 +101,9 @@ func attributes(d destination.Delivery) map[string]types.MessageAttributeValue {
 			}
 			return r
 		}, value)
+		if value == "" { // an attribute without a value is refused
+			continue
+		}
 		all[name] = types.MessageAttributeValue{DataType: &stringType, StringValue: &value}
 	}
 	return all
@@ -108,13 +112,18 @@ func attributes(d destination.Delivery) map[string]types.MessageAttributeValue {
 var stringType = "String"
 
 // ordered returns the group and the deduplication id of FIFO queues: what is
-// about one user stays in order, and a repeat within five minutes is dropped.
+// about one user stays in order, and a repeat within five minutes is dropped. What
+// a person sends again is no repeat: it would be dropped and pass for delivered.
 func ordered(d destination.Delivery) (group, dedup *string) {
 	g := d.Event.UserID
 	if g == "" {
 		g = d.Event.Type
 	}
-	g, t := fitting(g), fitting(d.ID)
+	t := d.ID
+	if d.Round > 0 { // no id of a delivery has a full stop
+		t += "." + strconv.Itoa(d.Round)
+	}
+	g, t = fitting(g), fitting(t)
 	return &g, &t
 }
 
@@ -138,6 +147,10 @@ func (m *message) size() int {
 	}
 	return n
 }
+
+// own is what the message has beside its link, in bytes: the event's texts make it
+// large.
+func (m *message) own() int { return m.size() - len(m.link) }
 
 // forbidden tells whether SQS takes no message with r: it wants the characters of
 // XML 1.0.

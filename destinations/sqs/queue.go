@@ -15,7 +15,7 @@ import (
 var (
 	accountForm = regexp.MustCompile(`^\d{12}$`)
 	nameForm    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,75}(\.fifo)?$|^[A-Za-z0-9_-]{76,80}$`)
-	regionForm  = regexp.MustCompile(`^sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$`) // of the host of a queue's URL
+	regionForm  = regexp.MustCompile(`^(?:[a-z0-9-]+\.)?sqs(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?$`) // of a host of SQS
 )
 
 // queue is where messages go. A queue that is named is looked up when it is
@@ -80,14 +80,15 @@ func (q *queue) resolve(ctx context.Context, client *api.Client) (*string, error
 		in.QueueOwnerAWSAccountId = &q.account
 	}
 	out, err := client.GetQueueUrl(ctx, in)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case out.QueueUrl == nil || *out.QueueUrl == "":
-		return nil, errors.New("the answer names no URL")
 	}
-	q.url.Store(out.QueueUrl)
-	return out.QueueUrl, nil
+	url, err := q.urlOf(out)
+	if err != nil {
+		return nil, err
+	}
+	q.url.Store(url)
+	return url, nil
 }
 
 // forget makes the next attempt look up the queue anew.

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"os"
 	"strings"
 	"testing"
 
@@ -50,29 +49,6 @@ func TestWhatThePolicyLeavesOutIsNotNeeded(t *testing.T) {
 	}
 	if status, _, _ := fetch(decode(t, f.bodies()[0]).URL); status != 403 {
 		t.Errorf("a link of somebody who may not read answers %d", status)
-	}
-}
-
-// TestTheREADMEsPoliciesAreJSON and name the rights that messages tell to grant.
-func TestTheREADMEsPoliciesAreJSON(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := strings.Split(string(readme), "```json\n")[1:]
-	for _, b := range blocks {
-		text, _, _ := strings.Cut(b, "```")
-		if !json.Valid([]byte(text)) {
-			t.Errorf("no JSON: %s", text)
-		}
-	}
-	for _, right := range []string{"sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes", "kms:GenerateDataKey", "kms:Decrypt", "s3:PutObject", "s3:GetObject", "sts:AssumeRole"} {
-		if !strings.Contains(string(readme), right) {
-			t.Errorf("%s is not described", right)
-		}
-	}
-	if len(blocks) != 4 {
-		t.Errorf("%d blocks of JSON", len(blocks))
 	}
 }
 

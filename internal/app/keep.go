@@ -49,7 +49,8 @@ func (a *App) retain(ctx context.Context) {
 func (a *App) collect(ctx context.Context) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	_, err := a.store.CollectSettings(ctx, hashes(a.current.Load()))
+	keep := append(hashes(a.current.Load()), a.scheduler.SettingsInFlight()...)
+	_, err := a.store.CollectSettings(ctx, keep)
 	return err
 }
 

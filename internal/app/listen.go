@@ -28,12 +28,7 @@ func (f *front) url() string {
 }
 
 func (f *front) serve() error {
-	var err error
-	if f.secure {
-		err = f.server.ServeTLS(f.listener, "", "")
-	} else {
-		err = f.server.Serve(f.listener)
-	}
+	err := f.server.Serve(f.listener)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

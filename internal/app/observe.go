@@ -26,12 +26,15 @@ func (a *App) observe() {
 			func() float64 { return float64(a.store.Stats().DiskFree) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_reserve_bytes", Help: "Free bytes below which no new events are taken."},
 			func() float64 { return float64(a.started.Store.Pebble.Reserve) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_last_backup_timestamp_seconds", Help: "When the last backup that this daemon wrote was begun; 0 for none."}, a.backupTime),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_connections", Help: "Connections of producers and of whoever else calls, busy and idle."},
 			func() float64 { return float64(a.inbound.Open()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_connections_limit", Help: "How many there may be, so that descriptors are left for the store and deliveries."},
 			func() float64 { return float64(a.inbound.Max()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "fantail_connections_evicted_total", Help: "Idle ones that were closed to make room for new ones."},
 			func() float64 { return float64(a.inbound.Evicted()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "fantail_two_lengths_total", Help: "Requests refused for having both Content-Length and Transfer-Encoding."},
+			func() float64 { return float64(a.inbound.TwoLengths()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_ready", Help: "1 while new events are taken, as /readyz says."}, a.ready),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.observeLimits()

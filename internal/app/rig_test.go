@@ -28,6 +28,7 @@ type home struct {
 	broken map[string]bool // addresses whose destinations cannot be opened
 	panics bool
 	onOpen func()   // of each destination
+	onSend func()   // of each attempt
 	sent   []string // to which address
 }
 
@@ -100,6 +101,9 @@ func (b *box) Send(ctx context.Context, d destination.Delivery) (destination.Rec
 		if err := b.deps.Payloads.Put(ctx, d.Event.Developer, b.deps.Catalogue.Whole(d.Event)); err != nil {
 			return destination.Receipt{}, err
 		}
+	}
+	if b.h.onSend != nil {
+		b.h.onSend()
 	}
 	b.h.mu.Lock()
 	defer b.h.mu.Unlock()

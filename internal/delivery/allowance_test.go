@@ -98,7 +98,7 @@ func TestAllowanceCountsTheDeliveriesOfABatch(t *testing.T) {
 		for range 20 {
 			time.Sleep(500 * time.Millisecond)
 			n := len(b.seen()) + len(f.seen())
-			for _, size := range b.sizes {
+			for _, size := range b.batches() {
 				n += size
 			}
 			if most := int((r.since()-began)/(100*time.Millisecond)) + 50; n > most {
@@ -107,11 +107,11 @@ func TestAllowanceCountsTheDeliveriesOfABatch(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		sum := len(b.seen()) + len(f.seen())
-		for _, size := range b.sizes {
+		for _, size := range b.batches() {
 			sum += size
 		}
-		if sum != 110 || len(b.sizes) == 0 {
-			t.Errorf("%d delivered, in batches of %v", sum, b.sizes)
+		if sum != 110 || len(b.batches()) == 0 {
+			t.Errorf("%d delivered, in batches of %v", sum, b.batches())
 		}
 	})
 }

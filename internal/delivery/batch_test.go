@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,6 +21,13 @@ type bulk struct {
 	most  int
 	each  func(i int, d destination.Delivery) error
 	short bool // gives a result less than it should
+}
+
+// batches lists how many deliveries each batch had.
+func (b *bulk) batches() []int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.sizes)
 }
 
 func (b *bulk) MaxBatch() int { return b.most }
@@ -64,13 +72,13 @@ func TestBatchTakesWhatIsDue(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		sum := len(b.seen())
-		for _, n := range b.sizes {
+		for _, n := range b.batches() {
 			if sum += n; n > 10 {
 				t.Errorf("a batch of %d", n)
 			}
 		}
-		if sum != 35 || len(b.sizes) > 6 {
-			t.Errorf("single %d, batches %v", len(b.seen()), b.sizes)
+		if sum != 35 || len(b.batches()) > 6 {
+			t.Errorf("single %d, batches %v", len(b.seen()), b.batches())
 		}
 		for _, it := range items {
 			r.wantState(it, store.Delivered)
@@ -108,7 +116,7 @@ func TestEachOfABatchSettlesOnItsOwn(t *testing.T) {
 			}
 		}
 		if count["pending transient"] != 11 || count["dead rejected"] != 10 || count["delivered delivered"] != 19 {
-			t.Errorf("%v; batches %v", count, b.sizes)
+			t.Errorf("%v; batches %v", count, b.batches())
 		}
 	})
 }

@@ -111,6 +111,48 @@ func TestFirstFailureInFlightOverReload(t *testing.T) {
 	}
 }
 
+// TestSettingsAreKeptWhileAnAttemptMayFreezeToThem: in flight over a reload, no row
+// names them until the outcome is stored.
+func TestSettingsAreKeptWhileAnAttemptMayFreezeToThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.wrap = func(s Store) Store {
+			return &faulty{Store: s, settle: func() error { time.Sleep(10 * time.Second); return nil }}
+		}
+		id, old := r.add("acme", "old", frozen)
+		hash := r.targets[id].Current.Hash
+		if err := r.store.PutSettings(context.Background(), hash, []byte("sealed")); err != nil {
+			t.Fatal(err)
+		}
+		old.answer = func(ctx context.Context, d destination.Delivery) error {
+			return errors.Join(takes(10*time.Second)(ctx, d), errors.New("no"))
+		}
+		r.start()
+		defer r.close()
+		it := r.accept(id)[0]
+		settleDown()
+		r.reload(id, "new", nil)
+		collect := func(when string) {
+			t.Helper()
+			if _, err := r.store.CollectSettings(context.Background(), r.s.SettingsInFlight()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.store.Settings(context.Background(), hash); err != nil {
+				t.Errorf("%s: %v", when, err)
+			}
+		}
+		time.Sleep(5 * time.Second)
+		collect("in flight")
+		time.Sleep(10 * time.Second)
+		collect("while its outcome is being stored")
+		time.Sleep(10 * time.Second)
+		collect("when it is stored")
+		if d, _ := r.record(it); d.Settings != hash || len(r.s.SettingsInFlight()) != 0 {
+			t.Errorf("%+v; %v are in flight", d, r.s.SettingsInFlight())
+		}
+	})
+}
+
 func TestRebind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -155,6 +155,38 @@ func TestAPersonEndsTheWait(t *testing.T) {
 	}
 }
 
+// A resume ends the wait of the destination. Each delivery keeps the time that its own
+// answer gave it, asked for or by its schedule: a retry by hand moves that.
+func TestAResumeMovesNoDelivery(t *testing.T) {
+	for name, answer := range map[string]func(context.Context, destination.Delivery) error{
+		"that was asked to wait": asks(20 * time.Hour), "that failed": fails,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				id, f := r.add("acme", "a")
+				f.answer = answer
+				r.start()
+				defer r.close()
+				it := r.accept(id)[0]
+				settleDown()
+				f.set(nil)
+				before, _ := r.record(it)
+				if err := r.s.Resume(context.Background(), id); err != nil {
+					t.Fatal(err)
+				}
+				settleDown()
+				if after, _ := r.record(it); len(f.seen()) != 1 || after.Due != before.Due || !r.status(id).WaitsUntil.IsZero() {
+					t.Errorf("%d attempts, due %d, was %d; %+v", len(f.seen()), after.Due, before.Due, r.status(id))
+				}
+				r.move(store.Retry, it)
+				settleDown()
+				r.wantState(it, store.Delivered)
+			})
+		})
+	}
+}
+
 // What nobody asked for must not look like a person's doing: frozen settings
 // that are gone have their deliveries rebound by the engine itself.
 func TestARebindOfTheEngineEndsNoWait(t *testing.T) {

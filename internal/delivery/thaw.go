@@ -147,6 +147,23 @@ func (s *Scheduler) unfreeze(dest uint32) (<-chan struct{}, error) {
 	return barrier, nil
 }
 
+// SettingsInFlight lists by hash the settings that an outcome may still freeze its
+// delivery to: of attempts in flight, and of those whose outcomes are not stored.
+// Settings must be kept while they are in it, though a reload has replaced them and
+// no delivery in the store names them yet.
+func (s *Scheduler) SettingsInFlight() (hashes []uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.dests {
+		for _, l := range d.lanes {
+			if l.flying > 0 || l.unsettled > 0 {
+				hashes = append(hashes, l.hash)
+			}
+		}
+	}
+	return hashes
+}
+
 // rebindQueue moves everything pending in a queue to the current settings.
 func (s *Scheduler) rebindQueue(ctx context.Context, id store.QueueID) (int, error) {
 	sum := 0

@@ -172,9 +172,8 @@ func TestAHundredThatHang(t *testing.T) {
 		}
 		well := w.add("well", nil)
 		w.run()
-		var items []store.Item
 		for _, id := range hung {
-			items = append(items, w.accept(id)...)
+			w.accept(id)
 		}
 		for range apartAfter {
 			time.Sleep(time.Second)
@@ -385,6 +384,43 @@ func TestATrialIsOneDelivery(t *testing.T) {
 		}
 		if most != 1 || w.status(a).Apart {
 			t.Errorf("%d in flight in trials, it waits apart: %t", most, w.status(a).Apart)
+		}
+		w.close()
+	})
+}
+
+// TestARebindIsNoPardon for a delivery that was in flight at three crashes running:
+// its crashes count on as its attempts do. What a person retries is tried anew.
+func TestARebindIsNoPardon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newDeadly(t)
+		a := w.add("a", fails)
+		w.targets[a].Current.Frozen = true
+		w.run()
+		it := w.accept(a)[0]
+		settleDown()
+		w.crash()
+		c := &crashing{t: t, mem: w.mem, now: w.now()}
+		c.restart()
+		for range apartAfter {
+			c.crash(it.ID)
+			c.ends(flightID(a, 1)) // it is the delivery alone that keeps the destination apart
+		}
+		w.answers[a] = nil
+		w.open()
+		w.run()
+		if n, err := w.s.Rebind(context.Background(), a); n != 1 || err != nil {
+			t.Fatalf("%d rebound: %v", n, err)
+		}
+		w.live(45 * time.Second) // it is due in 30 s
+		if n := len(w.fars[a].seen()); !w.status(a).Apart || n != 0 {
+			t.Errorf("rebound, it waits apart: %t, %d attempts", w.status(a).Apart, n)
+		}
+		w.move(store.Retry, it)
+		settleDown()
+		w.wantState(it, store.Delivered)
+		if w.status(a).Apart {
+			t.Error("it waits apart still although its delivery is tried anew")
 		}
 		w.close()
 	})

@@ -134,7 +134,7 @@ func (s *Scheduler) try(a *attempt) {
 // letter is what the destination gets of the i-th leg, whose span it begins.
 func (s *Scheduler) letter(a *attempt, i int, start time.Time) destination.Delivery {
 	l, item := &a.legs[i], &a.jobs[i].item
-	d := destination.Delivery{ID: item.ID.String(), Attempt: int(item.Attempts) + 1, Event: l.event}
+	d := destination.Delivery{ID: item.ID.String(), Attempt: int(item.Attempts) + 1, Round: int(item.Round), Event: l.event}
 	if l.span = s.trace.Attempt(l.event, start); l.span != nil {
 		s.describe(a, l, &d)
 	}
@@ -217,7 +217,7 @@ func (s *Scheduler) panicked(v any) {
 
 // judge makes an ending of what Send returned.
 func judge(ctx context.Context, r destination.Receipt, err error, ok bool, timeout time.Duration) (e ending) {
-	e.code, e.address = r.Code, showable(r.Address)
+	e.code, e.address, e.unguarded = r.Code, showable(r.Address), max(0, r.Unguarded)
 	if r.Requests > 1 {
 		e.requests = r.Requests
 	}

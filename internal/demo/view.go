@@ -28,7 +28,7 @@ func watch(ctx context.Context, api *client.Client, o Options, c *cast) error {
 				fmt.Fprintf(o.Out, "\x1b[%dA\x1b[J", strings.Count(shown, "\n"))
 			}
 			if o.Live || pending == 0 || shown == "" {
-				io.WriteString(o.Out, picture)
+				fmt.Fprint(o.Out, picture)
 			} else {
 				fmt.Fprintf(o.Out, "%5.1fs  pending: %d\n", time.Since(began).Seconds(), pending)
 			}

@@ -3,7 +3,9 @@ package inbound
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
+	"sync/atomic"
 )
 
 // A request with both Content-Length and Transfer-Encoding has two lengths. A
@@ -14,14 +16,11 @@ import (
 // connection are looked at before the server has them.
 
 // oneLength refuses every request of a connection that had one with two lengths,
-// and closes it. Below TLS the bytes are not to be seen: there, a request with
-// Transfer-Encoding is the last of its connection, as the RFC has it at the least.
-func oneLength(h http.Handler) http.Handler {
+// and closes it.
+func (l *Limit) oneLength(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.TransferEncoding) > 0 && r.TLS != nil {
-			w.Header().Set("Connection", "close")
-		}
-		if c, _ := r.Context().Value(connKey{}).(*conn); c != nil && c.twofold.Load() {
+		if c, _ := r.Context().Value(connKey{}).(interface{ twoLengths() bool }); c != nil && c.twoLengths() {
+			l.smuggled.Add(1)
 			w.Header()["Connection"] = []string{"close"}
 			w.Header()["Content-Type"] = []string{"application/json"}
 			w.WriteHeader(http.StatusBadRequest)
@@ -32,12 +31,60 @@ func oneLength(h http.Handler) http.Handler {
 	})
 }
 
-func (c *conn) Read(b []byte) (int, error) {
+// framed is a connection of HTTP/1, whose framing is looked at.
+type framed struct {
+	net.Conn
+	heads   heads
+	twofold atomic.Bool // it had a request with two lengths
+}
+
+func (c *framed) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if c.heads.scan(b[:n]) {
 		c.twofold.Store(true)
 	}
 	return n, err
+}
+
+func (c *framed) twoLengths() bool { return c.twofold.Load() }
+
+// NetConn is the connection below.
+func (c *framed) NetConn() net.Conn { return c.Conn }
+
+// CloseWrite lets the server end its side first, so that a client can read an
+// answer that came before its request was read.
+func (c *framed) CloseWrite() error {
+	if half, ok := c.below().(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// ReadFrom lets the kernel copy files of payloads.
+func (c *framed) ReadFrom(r io.Reader) (int64, error) {
+	if from, ok := c.below().(io.ReaderFrom); ok {
+		return from.ReadFrom(r)
+	}
+	return io.Copy(struct{ io.Writer }{c.Conn}, r)
+}
+
+// below is what writes: TLS, or the system's connection.
+func (c *framed) below() net.Conn {
+	if counted, ok := c.Conn.(*conn); ok {
+		return counted.Conn
+	}
+	return c.Conn
+}
+
+// plain accepts connections without TLS.
+type plain struct{ *listener }
+
+func (l plain) Accept() (net.Conn, error) {
+	c, err := l.listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &framed{Conn: c}, nil
 }
 
 // heads looks for heads with both headers in the bytes of a connection. It does

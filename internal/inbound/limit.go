@@ -5,8 +5,6 @@ package inbound
 import (
 	"container/list"
 	"context"
-	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -25,6 +23,8 @@ type Limit struct {
 	open    int
 	idle    list.List // of *conn, the longest idle first
 	evicted uint64
+
+	smuggled atomic.Uint64
 }
 
 // NewLimit returns a limit of most connections, at least one.
@@ -51,15 +51,23 @@ func (l *Limit) Evicted() uint64 {
 	return l.evicted
 }
 
-// Serve has server accept from in under the limit. It must be called before the
-// server runs, and sets its ConnState, its ConnContext and its Handler.
+// TwoLengths is how many requests were refused for having two lengths.
+func (l *Limit) TwoLengths() uint64 { return l.smuggled.Load() }
+
+// Serve returns the listener that server must serve, by its Serve also where it
+// has a TLSConfig: connections of in under the limit. It must be called before
+// the server runs, and sets its ConnState, its ConnContext and its Handler.
 func (l *Limit) Serve(server *http.Server, in net.Listener) net.Listener {
 	server.ConnState = l.state
 	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		return context.WithValue(ctx, connKey{}, ours(c))
+		return context.WithValue(ctx, connKey{}, c)
 	}
-	server.Handler = oneLength(server.Handler)
-	return &listener{Listener: in, limit: l}
+	server.Handler = l.oneLength(server.Handler)
+	limited := &listener{Listener: in, limit: l}
+	if server.TLSConfig != nil {
+		return secured(limited, server)
+	}
+	return plain{limited}
 }
 
 type listener struct {
@@ -153,8 +161,38 @@ func (l *Limit) leave(c *conn) {
 	}
 	c.left = true
 	l.busy(c)
-	l.open--
+	if c.outside == 0 {
+		l.open--
+	}
 	l.room.Broadcast()
+}
+
+// Outside takes the connection of a request out of the count until back is called: an
+// answer that goes on for hours takes no place from anybody. Who calls it bounds how
+// many there are.
+func Outside(request context.Context) (back func()) {
+	of, _ := request.Value(connKey{}).(net.Conn)
+	c := ours(of)
+	if c == nil {
+		return func() {}
+	}
+	count := func(by int) {
+		l := c.limit
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		was := c.outside
+		c.outside += by
+		switch {
+		case c.left:
+		case was == 0:
+			l.open--
+			l.room.Broadcast()
+		case c.outside == 0:
+			l.open++
+		}
+	}
+	count(1)
+	return func() { count(-1) }
 }
 
 // conn is a connection that counts.
@@ -164,40 +202,27 @@ type conn struct {
 	place *list.Element // in limit.idle; nil: in a request, or closed
 	left  bool          // counted out
 
-	heads   heads
-	twofold atomic.Bool // see oneLength
+	outside int // requests that asked for it: not counted while there are any
 }
 
 type connKey struct{}
 
-// ours finds the connection below what the server has; nil: it is none of ours.
+// ours finds the connection below what the server has.
 func ours(c net.Conn) *conn {
-	if secure, ok := c.(*tls.Conn); ok {
-		c = secure.NetConn()
+	for {
+		switch at := c.(type) {
+		case *conn:
+			return at
+		case interface{ NetConn() net.Conn }:
+			c = at.NetConn()
+		default:
+			return nil
+		}
 	}
-	found, _ := c.(*conn)
-	return found
 }
 
 func (c *conn) Close() error {
 	err := c.Conn.Close()
 	c.limit.leave(c)
 	return err
-}
-
-// CloseWrite lets the server end its side first, so that a client can read an
-// answer that came before its request was read.
-func (c *conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
-
-// ReadFrom lets the kernel copy files of payloads.
-func (c *conn) ReadFrom(r io.Reader) (int64, error) {
-	if from, ok := c.Conn.(io.ReaderFrom); ok {
-		return from.ReadFrom(r)
-	}
-	return io.Copy(struct{ io.Writer }{c.Conn}, r)
 }

@@ -65,7 +65,7 @@ func (p *proxy) tunnel(ctx context.Context, g *Guard, to netip.AddrPort) (net.Co
 		return nil, err
 	}
 	// A cancelled ctx interrupts what is being read or written.
-	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	t, err := p.handshake(c, to)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
@@ -131,7 +131,7 @@ func (p *proxy) handshake(c net.Conn, to netip.AddrPort) (net.Conn, error) {
 	// speaks first in some protocols (MySQL).
 	limited := &io.LimitedReader{R: c, N: maxProxyAnswer}
 	r := bufio.NewReader(limited)
-	answer, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
+	answer, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // the answer to a CONNECT has none
 	if err != nil {
 		if limited.N <= 0 {
 			return nil, errors.New("its answer is too long")

@@ -21,7 +21,7 @@ type Destination interface {
 	// other error is classified by [ClassOf]. Send never retries, honours ctx
 	// (which carries the attempt's timeout), and may be called from several
 	// goroutines at once. A repeated Send of one Delivery.ID must not store
-	// twice wherever the far side can tell.
+	// twice wherever the far side can tell; in a later Delivery.Round it may.
 	Send(ctx context.Context, d Delivery) (Receipt, error)
 	// Close releases connections. No Send is running when it is called.
 	Close() error
@@ -37,8 +37,8 @@ type Batcher interface {
 	MaxBatch() int
 }
 
-// Checker is implemented by destinations that can probe the far side without
-// leaving anything behind.
+// Checker is implemented by destinations that can probe the far side. Nothing is
+// left behind that the credentials may remove.
 type Checker interface {
 	// Check returns nil or a [Remark] if deliveries can be made, else an error
 	// as Send does.
@@ -69,10 +69,17 @@ type Explanation struct {
 
 // Delivery is one event on its way to one destination.
 type Delivery struct {
-	ID      string // the same on every attempt, unique per delivery: the trace id and the far side's idempotency key
+	ID      string // the same on every attempt, unique per delivery: the trace id and, with Round, the far side's idempotency key
 	Attempt int    // counts from 1 within the delivery's schedule
 	Event   *event.Event
-	Trace   *event.TraceContext // for a far side that takes W3C Trace Context; nil: none
+
+	// Round is how often a person started the delivery again after it had ended; 0 at
+	// first, and the same on every automatic retry, over restarts too. A far side that
+	// drops repeats by an id of ours needs another one in every round, or drops what
+	// was sent again on purpose. A replay is a delivery with an ID of its own, Round 0.
+	Round int
+
+	Trace *event.TraceContext // for a far side that takes W3C Trace Context; nil: none
 }
 
 // MaxAnswer is how much of an answer is kept, in bytes.
@@ -84,6 +91,9 @@ type Receipt struct {
 	Answer   string // an excerpt of at most [MaxAnswer] bytes, raw; free of our secrets
 	Address  string // the address connected to, host:port; "" if unknown
 	Requests int    // requests made where that can be more than one (see pkg/exchange); 0: not told
+	// Unguarded is how many objects were stored where it could not be seen, or not on
+	// a condition, whether they are newer than what is there. The engine counts them.
+	Unguarded int
 }
 
 // Result is the outcome of one delivery of a batch.

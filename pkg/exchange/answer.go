@@ -82,8 +82,9 @@ func (a *Answer) Read(p []byte) (int, error) {
 	}
 	n, err := a.body.Read(p)
 	a.read += int64(n)
-	a.done = err == io.EOF || a.length >= 0 && a.read == a.length
-	if err != nil && err != io.EOF {
+	ended := errors.Is(err, io.EOF)
+	a.done = ended || a.length >= 0 && a.read == a.length
+	if err != nil && !ended {
 		a.odd = true // there is nothing to drain
 		if a.ctx.Err() != nil {
 			err = errors.Join(a.ctx.Err(), err)

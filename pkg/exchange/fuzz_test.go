@@ -17,11 +17,10 @@ import (
 // canned is a connection whose far side answers with what it is given, once a
 // request has been written, and then closes.
 type canned struct {
-	in      io.Reader
-	left    func() int // bytes that were not read
-	asked   chan struct{}
-	once    sync.Once
-	written bytes.Buffer
+	in    io.Reader
+	left  func() int // bytes that were not read
+	asked chan struct{}
+	once  sync.Once
 }
 
 // cannedConn gives wire in pieces as the socket would, or byte by byte.

@@ -3,6 +3,7 @@ package exchange
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http/httputil"
@@ -18,7 +19,7 @@ func (a *Answer) readHead(method string) error {
 	first, err := in.Peek(1)
 	if err != nil {
 		a.unheard = true
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = fmt.Errorf("the far side closed the connection before an answer: %w", err)
 		}
 		return err
@@ -67,7 +68,7 @@ func (a *Answer) line(left *int) error {
 		switch {
 		case err == nil:
 			return nil
-		case err != bufio.ErrBufferFull:
+		case !errors.Is(err, bufio.ErrBufferFull):
 			return cutOff(err)
 		}
 	}
@@ -75,7 +76,7 @@ func (a *Answer) line(left *int) error {
 
 // cutOff words the end of a connection inside an answer.
 func cutOff(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("the answer is cut off: %w", io.ErrUnexpectedEOF)
 	}
 	return err

@@ -129,7 +129,11 @@ func TestEarlySuccessThenClosed(t *testing.T) {
 						t.Fatal(err)
 					}
 					_ = a.Close()
-					if a.Code != 204 || a.Whole() || a.Sent < 1 || a.Sent >= a.Length || cl.pool.Idle() != 0 {
+					least := int64(0) // whoever closes at once may have taken nothing
+					if name == "closed after a part" {
+						least = 1
+					}
+					if a.Code != 204 || a.Whole() || a.Sent < least || a.Sent >= a.Length || cl.pool.Idle() != 0 {
 						t.Errorf("%d: %d of %d bytes, %d kept", a.Code, a.Sent, a.Length, cl.pool.Idle())
 					}
 				}

@@ -72,7 +72,6 @@ type lives struct {
 	dir, listen string
 	crashes     int
 	arrived     chan struct{} // at the neighbour
-	sent        int           // to the neighbour
 }
 
 func (l *lives) start() {

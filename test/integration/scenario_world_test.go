@@ -113,6 +113,7 @@ func (w *world) hasEverything(t *testing.T, d *daemon, events []*sent) {
 	}
 	areInGroups(t, messages)
 	linksHold(t, "FIFO queue", messages, 10*time.Minute)
+	w.ordered.takesAgain(t, d, messages)
 	w.hasOwnPayloads(t, d, events)
 
 	link, err := d.Link(t.Context(), client.LinkRequest{Payload: events[0].id, TTL: 2 * time.Second})
@@ -123,6 +124,30 @@ func (w *world) hasEverything(t *testing.T, d *daemon, events []*sent) {
 		t.Errorf("a link answers %.200q", body)
 	}
 	ended(t, link.URL)
+}
+
+// takesAgain has a person send a message again within the five minutes in which a
+// FIFO queue drops repeats.
+func (q queue) takesAgain(t *testing.T, d *daemon, messages map[string]message) {
+	t.Helper()
+	for trace, m := range messages {
+		for round := 1; round <= 2; round++ {
+			if _, err := d.Retry(t.Context(), trace); err != nil {
+				t.Fatal(err)
+			}
+			var again []types.Message
+			until(t, "a retry by hand brings a message", func() bool { again = q.receive(t); return len(again) > 0 })
+			got, _ := areMessages(t, "retry by hand", again, map[string]*sent{trace: m.event})
+			if id := got[trace].Attributes["MessageDeduplicationId"]; id != fmt.Sprint(trace, ".", round) || *got[trace].MessageId == *m.MessageId {
+				t.Errorf("round %d has the deduplication id %s", round, id)
+			}
+			until(t, "it is delivered", func() bool {
+				now, err := d.Delivery(t.Context(), trace)
+				return err == nil && now.State == "delivered"
+			})
+		}
+		return
+	}
 }
 
 // hasOwnPayloads compares the queue whose payloads lie in its own bucket: links

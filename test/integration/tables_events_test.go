@@ -87,20 +87,18 @@ type userRow struct {
 	reference, scopes, provider, status spoken
 }
 
-type spoken struct {
-	value string
-	at    time.Time
-}
+// spoken is a value and the age of the event that said it, which sorts.
+type spoken struct{ value, at string }
 
 // hear keeps what the newest event says that speaks of it at all.
-func (s *spoken) hear(value string, at time.Time) {
-	if value != "" && at.After(s.at) {
+func (s *spoken) hear(value, at string) {
+	if value != "" && at > s.at {
 		*s = spoken{value, at}
 	}
 }
 
-// tellUsers adds what the contract says that an event tells of users. No two
-// events of the load are of one time.
+// tellUsers adds what the contract says that an event tells of users. Of two events
+// of one time the one with the greater id is newer.
 func (e *sent) tellUsers(t *testing.T, into map[string]userRow) {
 	t.Helper()
 	type person struct {
@@ -141,10 +139,11 @@ func (e *sent) tellUsers(t *testing.T, into map[string]userRow) {
 		if e.ordering.After(u.updated) {
 			u.updated = e.ordering
 		}
-		u.reference.hear(p.Reference, e.ordering)
-		u.scopes.hear(p.Scopes, e.ordering)
-		u.provider.hear(p.Provider, e.ordering)
-		u.status.hear(states[p], e.ordering)
+		age := moment(e.ordering) + " " + e.id
+		u.reference.hear(p.Reference, age)
+		u.scopes.hear(p.Scopes, age)
+		u.provider.hear(p.Provider, age)
+		u.status.hear(states[p], age)
 		into[p.ID] = u
 	}
 }

@@ -119,8 +119,12 @@ func (m *Model) moved(c store.Change, now int64, ms []store.Moved) {
 			d.log[next.version] = logged{store.Attempt{At: now, Class: "expired"}, m.seq + 1}
 		}
 		m.change(d, next, true)
-		if c == store.Retry {
+		switch {
+		case c == store.Retry:
 			m.byHandAgain(d)
+		case next.state != store.Pending && (d.dest.apart || d.dest.excused): // it may have been what kept it apart
+			m.touchDest(d.dest, m.clock())
+			m.review(d.dest)
 		}
 		item := mv.Item
 		if mv.From != was.state || mv.To != next.state {

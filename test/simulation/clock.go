@@ -51,16 +51,6 @@ func (m *Model) wall(at int64) int64 {
 
 func (m *Model) wallTime(t time.Time) time.Time { return time.Unix(0, m.wall(t.UnixNano())) }
 
-// when is the moment, not long ago, at which the wall clock showed that time; now
-// if a step came between.
-func (m *Model) when(shown int64) int64 {
-	now := m.clock()
-	if at := now - (m.wall(now) - shown); m.wall(at) == shown {
-		return min(at, now)
-	}
-	return now
-}
-
 // steps returns the moments of the steps behind from and before to.
 func (m *Model) steps(from, to int64) (at []int64) {
 	for _, s := range m.sc.Steps {

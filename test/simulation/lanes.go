@@ -86,7 +86,8 @@ func (m *Model) conclude(l *lane, t *try, i int, now int64) {
 	switch t.ending {
 	case taken, refused:
 		l.ours = 0
-		if l.open || t.probe && l.held() {
+		// A murky lane may have had its breaker open, which begins with one again.
+		if l.open || l.murky || t.probe && l.held() {
 			l.limit, l.healthy = 1, 0
 		} else if l.healthy++; l.healthy >= l.limit {
 			l.limit, l.healthy = max(1, min(2*l.limit, l.dest.setup.Max)), 0

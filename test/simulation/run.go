@@ -194,8 +194,7 @@ func (e *engine) operate(p *process, a *Action) {
 			return err
 		})
 	case Collect:
-		_, err := p.store.CollectSettings(ctx, p.hashes())
-		check(err)
+		check(p.collect(ctx))
 	}
 }
 
@@ -209,17 +208,19 @@ func broughtBack(moved []store.Moved) (ids []store.DeliveryID) {
 	return ids
 }
 
-// hashes are those that the daemon keeps: of the settings in force.
-func (p *process) hashes() []uint64 {
+// collect removes settings as the daemon does: not beside a reload, and neither those
+// in force nor those of attempts in flight.
+func (p *process) collect(ctx context.Context) error {
 	p.reload.Lock()
 	defer p.reload.Unlock()
-	var keep []uint64
+	keep := p.sched.SettingsInFlight()
 	for i, s := range p.settings {
 		if s.Present {
 			keep = append(keep, p.engine.sc.Dests[i].Versions[s.Version].Hash)
 		}
 	}
-	return keep
+	_, err := p.store.CollectSettings(ctx, keep)
+	return err
 }
 
 // accept hands in one call of a producer.

@@ -53,7 +53,7 @@ func TestFormatOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	if _, err := open1(); err == nil || !strings.Contains(err.Error(), "it has format 3 and this program knows formats up to 1: run the newer program") {
+	if _, err := open1(); err == nil || !strings.Contains(err.Error(), "it has format 4 and this program knows formats up to 1: run the newer program") {
 		t.Errorf("the older program: %v", err)
 	}
 	at += ".format-1"
@@ -86,6 +86,8 @@ func TestEncodingsBelongToTheFormat(t *testing.T) {
 	traced := e
 	traced.Event.Trace = &event.Trace{Sent: event.TraceContext{Parent: "p", State: "s"}, Span: "q"}
 	r := row{State: store.Pending, Attempts: 2, Version: 3, Size: 300, Due: 5, Ordering: 6, Changed: 7, Settings: 8, Reason: "why"}
+	again := r
+	again.Round = 300
 	d := store.Destination{ID: 1, DestinationKey: store.DestinationKey{Developer: "acme", Name: "app", Kind: "webhook"},
 		State: store.DestinationState{Paused: true, Reason: "why", Settings: 9, Since: day0}}
 	failing := d
@@ -97,6 +99,8 @@ func TestEncodingsBelongToTheFormat(t *testing.T) {
 	}{
 		{"delivery", appendRow(nil, &r)},
 		{"due", appendDue(nil, 20000, &r)},
+		{"delivery of a later round", appendRow(nil, &again)},
+		{"due in a later round", appendDue(nil, 20000, &again)},
 		{"event", appendEvent(nil, &e)},
 		{"event of a trace", appendEvent(nil, &traced)},
 		{"attempt", appendAttempt(nil, &store.Attempt{At: 1, Took: 2, Class: "transient", Code: 503, Answer: "a", Address: "b", Counted: true})},

@@ -110,6 +110,9 @@ func (c *mover) move(id store.DeliveryID, out *store.Moved) error {
 			return nil
 		}
 		next.State, next.Reason, next.Due, next.Settings, next.Attempts = store.Pending, "", max(c.now, 0), 0, 0
+		if !pending {
+			next.Round++
+		}
 	default:
 		out.Err = store.ErrConflict
 		return nil

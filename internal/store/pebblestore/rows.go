@@ -21,6 +21,7 @@ type row struct {
 	State    store.State
 	Attempts uint16
 	Version  uint32
+	Round    uint32
 	Size     uint32
 	Due      int64
 	Ordering int64
@@ -35,7 +36,7 @@ func (r *row) queue(dest uint32) store.QueueID {
 
 func (r *row) item(id store.DeliveryID) store.Item {
 	return store.Item{ID: id, Queue: r.queue(id.Dest), Due: r.Due, Ordering: r.Ordering,
-		Size: r.Size, Version: r.Version, Attempts: r.Attempts}
+		Size: r.Size, Version: r.Version, Attempts: r.Attempts, Round: r.Round}
 }
 
 func (r *row) record(id store.DeliveryID) store.DeliveryRecord {
@@ -56,7 +57,7 @@ func appendRow(b []byte, r *row) []byte {
 	b = be.AppendUint64(b, uint64(r.Ordering))
 	b = be.AppendUint64(b, uint64(r.Changed))
 	b = binary.AppendUvarint(b, r.Settings)
-	return appendText(b, r.Reason)
+	return appendRound(appendText(b, r.Reason), r.Round)
 }
 
 func readRow(b []byte) (r row, err error) {
@@ -69,6 +70,7 @@ func readRow(b []byte) (r row, err error) {
 	r.Due, r.Ordering, r.Changed = d.int64(), d.int64(), d.int64()
 	r.Settings = d.uint(1<<64 - 1)
 	r.Reason = d.text()
+	r.Round = d.round()
 	if r.State < store.Pending || r.State > store.Cancelled {
 		d.bad = true
 	}
@@ -82,7 +84,16 @@ func appendDue(b []byte, day event.Day, r *row) []byte {
 	b = binary.AppendUvarint(b, uint64(r.Version))
 	b = binary.AppendUvarint(b, uint64(r.Attempts))
 	b = binary.AppendUvarint(b, uint64(r.Size))
-	return be.AppendUint64(b, uint64(r.Ordering))
+	return appendRound(be.AppendUint64(b, uint64(r.Ordering)), r.Round)
+}
+
+// appendRound ends a row. Nearly every delivery is of the first round, which takes
+// no byte.
+func appendRound(b []byte, round uint32) []byte {
+	if round == 0 {
+		return b
+	}
+	return binary.AppendUvarint(b, uint64(round))
 }
 
 func readDue(k, v []byte) (it store.Item, err error) {
@@ -98,6 +109,7 @@ func readDue(k, v []byte) (it store.Item, err error) {
 	it.Attempts = uint16(d.uint(1<<16 - 1))
 	it.Size = uint32(d.uint(1<<32 - 1))
 	it.Ordering = d.int64()
+	it.Round = d.round()
 	return it, d.end()
 }
 
@@ -271,6 +283,14 @@ func (d *decoder) varint() int64 {
 	}
 	d.b = d.b[n:]
 	return v
+}
+
+// round reads what appendRound wrote.
+func (d *decoder) round() uint32 {
+	if len(d.b) == 0 {
+		return 0
+	}
+	return uint32(d.uint(1<<32 - 1))
 }
 
 func (d *decoder) text() string { return string(d.take(int(d.uint(uint64(len(d.b)))))) }

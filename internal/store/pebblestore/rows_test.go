@@ -19,7 +19,7 @@ import (
 func TestRowsReadBack(t *testing.T) {
 	id := event.NewID(day0, 5, 99)
 	r := row{State: store.Dead, Attempts: math.MaxUint16, Version: math.MaxUint32, Size: math.MaxUint32,
-		Due: math.MaxInt64, Ordering: -1, Changed: math.MinInt64, Settings: math.MaxUint64, Reason: "expired"}
+		Due: math.MaxInt64, Ordering: -1, Changed: math.MinInt64, Settings: math.MaxUint64, Reason: "expired", Round: math.MaxUint32}
 	if got, err := readRow(appendRow(nil, &r)); err != nil || got != r {
 		t.Errorf("row %+v %v", got, err)
 	}
@@ -53,7 +53,7 @@ func TestRowsReadBack(t *testing.T) {
 
 // FuzzRows: no value, however damaged, panics, and whatever reads is written the same way again.
 func FuzzRows(f *testing.F) {
-	r := row{State: store.Pending, Version: 1, Reason: "x"}
+	r := row{State: store.Pending, Version: 1, Reason: "x", Round: 2}
 	e := eventRow{EventRecord: store.EventRecord{To: []uint32{1}}}
 	f.Add(appendRow(nil, &r))
 	f.Add(appendEvent(nil, &e))
@@ -62,6 +62,7 @@ func FuzzRows(f *testing.F) {
 	f.Add(appendAttempt(nil, &store.Attempt{Class: "x"}))
 	f.Add(appendCounts(nil, &counts{1, -1}))
 	f.Add(appendDestination(nil, &store.Destination{}))
+	f.Add(appendLast(nil, &store.Last{Failed: 2, Dead: store.Hours{Newest: 9, Counts: [24]uint32{9: 3}}}))
 	f.Add(appendIdem(nil, &first{reference: "r"}, bodyHash{}))
 	f.Add(append(appendDue(nil, 1, &r), dueKey(nil, store.QueueID{}, store.Position{})...))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -69,6 +70,12 @@ func FuzzRows(f *testing.F) {
 			if again, err := readRow(appendRow(nil, &r)); err != nil || again != r {
 				t.Errorf("row %+v, again %+v %v", r, again, err)
 			}
+		}
+		if l, err := readLast(b); err == nil {
+			if again, err := readLast(appendLast(nil, &l)); err != nil || again != l {
+				t.Errorf("last %+v, again %+v %v", l, again, err)
+			}
+			l.Dead.Sum(l.Success)
 		}
 		readEvent(event.ID{}, b)
 		readAttempt(b)

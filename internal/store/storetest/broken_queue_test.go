@@ -301,6 +301,17 @@ func brokenQueues() []mutant {
 				row.Version, out.Item.Version = 1, 1
 			}
 		})},
+		{rule: "a retry is of the round that ended", caught: "move/begins a round of what had ended", breaks: afterMove(func(row *modelRow, c store.Change, was modelRow, out *store.Moved) {
+			row.Round, out.Item.Round = was.Round, was.Round
+		})},
+		{rule: "a retry of what is pending begins a round", caught: "move/begins a round of what had ended", breaks: afterMove(func(row *modelRow, c store.Change, was modelRow, out *store.Moved) {
+			if c == store.Retry && was.state == store.Pending {
+				row.Round, out.Item.Round = row.Round+1, out.Item.Round+1
+			}
+		})},
+		{rule: "a round ends with its first attempt", caught: "move/begins a round of what had ended", breaks: afterSettle(func(row *modelRow, _ *store.Outcome, s *store.Settled) {
+			row.Round, s.Item.Round = 0, 0
+		})},
 		{rule: "the second of one batch is not seen", caught: "move/twice in one batch", breaks: moves(func(m *model, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
 			out, err := m.Move(bg, now, c, ids)
 			for i := range out {

@@ -292,6 +292,8 @@ func (m *model) change(now time.Time, c store.Change, id store.DeliveryID) store
 	}
 	if row.state == store.Pending {
 		out.Was = row.Queue
+	} else {
+		row.Round++ // of what has ended, nothing but a retry applies
 	}
 	switch c {
 	case store.Cancel:

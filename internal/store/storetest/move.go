@@ -18,6 +18,7 @@ func moveCases() []scenario {
 		{"twice in one batch", 0, moveTwice},
 		{"thousands at once", 0, moveThousands},
 		{"gives a version of its own", 0, moveVersions},
+		{"begins a round of what had ended", 0, moveRounds},
 		{"survives a reopen", 0, moveReopen},
 	}
 }
@@ -243,6 +244,53 @@ func moveVersions(r *rig) {
 		r.reopen()
 		it = r.move(store.Retry, it.ID)[0].Item
 		fresh(it)
+	}
+}
+
+// moveRounds: only a retry of what had ended begins a round, and whatever comes
+// after it, a restart too, is of that round. A far side tells by it what it was
+// sent again on purpose from what it was sent again because an answer was lost.
+func moveRounds(r *rig) {
+	d := r.dest()
+	it := r.post(d)[0]
+	stays := func(what string, got store.Item, want uint32) {
+		r.Helper()
+		if got.Round != want {
+			r.Errorf("%s: round %d, want %d", what, got.Round, want)
+		}
+		if q := r.queue(got.Queue); len(q) != 1 || q[0] != got {
+			r.Errorf("%s: due offers %+v, want %+v", what, q, got)
+		}
+	}
+	stays("accepted", it, 0)
+	it = r.settle(r.failed(it, time.Hour, 6))[0].Item
+	stays("retried by its schedule", it, 0)
+	it = r.move(store.Rebind, it.ID)[0].Item
+	stays("rebound", it, 0)
+	it = r.move(store.Retry, it.ID)[0].Item
+	stays("brought forward", it, 0)
+	for round, c := range []store.Change{store.Retry, store.RetryLatest, store.Retry} {
+		switch round {
+		case 0:
+			r.settle(r.delivered(it))
+		case 1:
+			r.settle(r.rejected(it))
+		default:
+			r.move(store.Cancel, it.ID)
+		}
+		r.reopen()
+		it = r.move(c, it.ID)[0].Item
+		stays("started again", it, uint32(round)+1)
+		it = r.settle(r.failed(it, time.Hour, 6))[0].Item
+		stays("then retried by its schedule", it, uint32(round)+1)
+		r.reopen()
+		it = r.queue(it.Queue)[0]
+		stays("after a reopen", it, uint32(round)+1)
+	}
+	r.settle(r.delivered(it))
+	again := r.replay(1, store.Want{Event: it.ID.Event, Day: it.ID.Day, Dest: d, Due: r.now.UnixNano()})[0].Item
+	if again.Round != 0 || again.ID == it.ID {
+		r.Errorf("a replay is a delivery of its own: %+v", again)
 	}
 }
 

@@ -253,7 +253,7 @@ func (f *fetcher) Do(req *http.Request) (*http.Response, error) {
 	stop := context.AfterFunc(f.end, cancel)
 	done := func() { stop(); cancel() }
 	var resp *http.Response
-	err := destination.Guard(func() (err error) { resp, err = f.via.Do(req.WithContext(ctx)); return err }) // see guarded
+	err := destination.Guard(func() (err error) { resp, err = f.via.Do(req.WithContext(ctx)); return err }) //nolint:bodyclose // the caller's; see guarded
 	if err != nil {
 		done()
 		return nil, err

@@ -102,7 +102,7 @@ var kinds = []kind{
 			}
 			return odd.Text(status, header+"Content-Type: application/x-amz-json-1.0\r\n", `{"__type":"`+code+`","message":"no"}`)
 		},
-		class: classes(map[int]destination.Class{413: destination.Rejected}, 301, 308, 401, 403),
+		class: classes(map[int]destination.Class{413: destination.Rejected}, 300, 301, 302, 303, 307, 308, 401, 403, 404, 410),
 	},
 	{
 		name: "supabase", delivery: padded,

@@ -46,6 +46,7 @@ type Role struct {
 	ARN        string        // arn:aws:iam::{account}:role/{name}
 	ExternalID string        // "": none is asked for
 	Life       time.Duration // of sessions, whatever they ask for; 0: as they ask
+	Trust      string        // its trust policy; "": every user who names ExternalId
 }
 
 // Bucket is an S3 bucket to begin with.
@@ -61,6 +62,14 @@ type Bucket struct {
 	KMSKeys []string
 	// RequireKMS denies puts that do not ask for SSE-KMS, as bucket policies do.
 	RequireKMS bool
+
+	Versioned     bool // keeps versions, as DeleteObjectVersion alone removes
+	NoACLs        bool // its owner owns all objects in it, the default of new buckets
+	RequesterPays bool // others than the owner are refused who do not offer to pay
+
+	// What other services lack: they refuse conditions with 501, store what one
+	// forbids, or refuse x-amz-checksum-sha256 with 400.
+	NoConditions, IgnoresConditions, NoChecksums bool
 }
 
 // Queue is an SQS queue to begin with. A name that ends with .fifo makes it FIFO.
@@ -69,6 +78,18 @@ type Queue struct {
 	Account      string   // "": Account
 	Shared       []string // other accounts that its policy lets in
 	ContentDedup bool     // ContentBasedDeduplication
+	Policy       string   // its policy, beside Shared; "": none
+
+	// HighThroughput makes deduplication the group's affair (DeduplicationScope
+	// messageGroup and FifoThroughputLimit perMessageGroupId).
+	HighThroughput bool
+	MaxSize        int           // MaximumMessageSize; 0: 1 MiB
+	Delay          time.Duration // DelaySeconds, which is shown and has no effect
+	Visibility     time.Duration // VisibilityTimeout, likewise; 0: 30 s
+
+	// KMSKey is the ARN of a key, or alias/aws/sqs, which lets the queue's account in
+	// alone; with either, senders need kms:GenerateDataKey and kms:Decrypt.
+	KMSKey string
 }
 
 // Fault is an answer that an operation gives instead of doing its work.
@@ -101,6 +122,7 @@ type Server struct {
 	users    map[string]*identity // by access key
 	roles    map[string]Role
 	denied   map[string]bool
+	granted  map[string]*policy // of users by their access keys, of roles by their ARNs
 	faults   map[string]*Fault
 	entries  func(body string) (Fault, bool)
 	requests map[string]int
@@ -113,7 +135,7 @@ type Server struct {
 func New(tb TB) *Server {
 	s := &Server{
 		Region: "eu-central-1", tb: tb,
-		users: map[string]*identity{}, roles: map[string]Role{}, denied: map[string]bool{}, faults: map[string]*Fault{},
+		users: map[string]*identity{}, roles: map[string]Role{}, denied: map[string]bool{}, granted: map[string]*policy{}, faults: map[string]*Fault{},
 		requests: map[string]int{}, buckets: map[string]*bucket{}, queues: map[string]*queue{},
 	}
 	s.AddUser(User{AccessKey, SecretKey, Account})
@@ -314,10 +336,10 @@ func (s *Server) fault(operation string) *Fault {
 
 // allowed returns the refusal of a permission that was denied.
 func (s *Server) allowed(c *call, action, resource string) *refusal {
-	if !s.denied[action] {
-		return nil
+	if s.denied[action] {
+		return denied(c.who, action, resource)
 	}
-	return denied(c.who, action, resource)
+	return s.identityAllows(c.who, action, resource)
 }
 
 // unknownHeaders fails the test for headers that are not in known, which has

@@ -26,6 +26,7 @@ type identity struct {
 	key, secret, account, arn string
 	token                     string    // of a session
 	expires                   time.Time // of a session
+	role                      string    // ARN of the role that a session is of
 }
 
 // signature is what a request says of how it was signed.

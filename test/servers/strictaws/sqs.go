@@ -2,6 +2,7 @@ package strictaws
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
@@ -139,11 +140,42 @@ func (s *Server) queue(c *call, url, action string) (*queue, *refusal) {
 
 func (s *Server) mayUse(c *call, q *queue, action string) *refusal {
 	arn := "arn:aws:sqs:" + s.Region + ":" + q.Account + ":" + q.Name
-	if q.Account != c.who.account && !slices.Contains(q.Shared, c.who.account) {
-		return denied(c.who, strings.ToLower(action), arn)
+	spelled := strings.ToLower(action) // as the service spells it here
+	var byQueue string
+	if q.Policy != "" {
+		byQueue = s.says(s.parse(q.Policy), c.who, action, arn, nil)
 	}
-	if s.denied[action] {
-		return denied(c.who, strings.ToLower(action), arn) // as the service spells it here
+	mine := q.Account == c.who.account
+	switch {
+	case byQueue == "Deny":
+		return deniedBecause(c.who, spelled, arn, "with an explicit deny in a resource-based policy")
+	case !mine && byQueue == "" && !slices.Contains(q.Shared, c.who.account):
+		return deniedBecause(c.who, spelled, arn, "because no resource-based policy allows the "+spelled+" action")
+	case s.denied[action]:
+		return denied(c.who, spelled, arn)
+	case mine && byQueue == "Allow":
+		return nil
+	}
+	return s.identityAllows(c.who, action, arn)
+}
+
+// mayEncrypt says why the key of a queue cannot be used for a message of who.
+func (s *Server) mayEncrypt(c *call, q *queue) *refusal {
+	if q.KMSKey == "" {
+		return nil
+	}
+	refused := &refusal{http.StatusBadRequest, "KMS.AccessDeniedException", "KmsAccessDenied",
+		"The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access."}
+	if q.KMSKey == "alias/aws/sqs" {
+		if q.Account != c.who.account {
+			return refused
+		}
+		return nil
+	}
+	for _, action := range []string{"kms:GenerateDataKey", "kms:Decrypt"} {
+		if s.allowed(c, action, q.KMSKey) != nil {
+			return refused
+		}
 	}
 	return nil
 }
@@ -179,11 +211,22 @@ func (s *Server) queueAttributes(c *call) *refusal {
 		return f
 	}
 	all := map[string]string{
-		"QueueArn": "arn:aws:sqs:" + s.Region + ":" + q.Account + ":" + q.Name, "MaximumMessageSize": strconv.Itoa(maxMessage),
+		"QueueArn": "arn:aws:sqs:" + s.Region + ":" + q.Account + ":" + q.Name, "MaximumMessageSize": strconv.Itoa(q.most()),
 		"ApproximateNumberOfMessages": strconv.Itoa(len(q.messages)),
+		"DelaySeconds":                strconv.Itoa(int(q.Delay / time.Second)), "VisibilityTimeout": strconv.Itoa(int(cmp.Or(q.Visibility, 30*time.Second) / time.Second)),
+	}
+	if q.KMSKey != "" {
+		all["KmsMasterKeyId"] = q.KMSKey
+	}
+	if q.Policy != "" {
+		all["Policy"] = q.Policy
 	}
 	if q.fifo() { // standard queues do not have these at all
 		all["FifoQueue"], all["ContentBasedDeduplication"] = "true", strconv.FormatBool(q.ContentDedup)
+		all["DeduplicationScope"], all["FifoThroughputLimit"] = "queue", "perQueue"
+		if q.HighThroughput {
+			all["DeduplicationScope"], all["FifoThroughputLimit"] = "messageGroup", "perMessageGroupId"
+		}
 	}
 	known := append([]string{"All", "FifoQueue", "ContentBasedDeduplication", "KmsMasterKeyId"}, "QueueArn", "MaximumMessageSize", "ApproximateNumberOfMessages")
 	out := map[string]string{}
@@ -234,6 +277,9 @@ func (s *Server) sendMessage(c *call) *refusal {
 	if f := q.judge(in); f != nil {
 		return f
 	}
+	if f := s.mayEncrypt(c, q); f != nil {
+		return f
+	}
 	return c.json(s.take(q, in))
 }
 
@@ -250,6 +296,9 @@ func (s *Server) sendBatch(c *call) *refusal {
 		return f
 	}
 	if f := judgeBatch(in.Entries); f != nil {
+		return f
+	}
+	if f := s.mayEncrypt(c, q); f != nil {
 		return f
 	}
 	type failed struct {
@@ -288,7 +337,7 @@ func (s *Server) take(q *queue, e entry) sent {
 			m.Dedup = hexSum([]byte(m.Body))
 		}
 		for n, old := range q.messages {
-			if old.Dedup == m.Dedup && m.At.Sub(old.At) < dedupPeriod {
+			if old.Dedup == m.Dedup && (!q.HighThroughput || old.Group == m.Group) && m.At.Sub(old.At) < dedupPeriod {
 				return sent{e.Id, old.ID, hex.EncodeToString(sum[:]), fmt.Sprintf("%020d", n+1)}
 			}
 		}

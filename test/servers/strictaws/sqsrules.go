@@ -1,6 +1,7 @@
 package strictaws
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -23,13 +24,16 @@ func invalidParameter(format string, args ...any) *refusal {
 	return &refusal{http.StatusBadRequest, "InvalidParameterValue", "InvalidParameterValueException", fmt.Sprintf(format, args...)}
 }
 
+// most is how many bytes a message may have, attributes included.
+func (q *queue) most() int { return cmp.Or(q.MaxSize, maxMessage) }
+
 // judge says why a queue does not take a message.
 func (q *queue) judge(e entry) *refusal {
 	switch {
 	case e.MessageBody == "":
 		return &refusal{http.StatusBadRequest, "MissingParameter", "MissingParameter", "The request must contain the parameter MessageBody."}
-	case e.size() > maxMessage:
-		return invalidParameter("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", maxMessage)
+	case e.size() > q.most():
+		return invalidParameter("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", q.most())
 	case strings.ContainsFunc(e.MessageBody, forbidden):
 		return &refusal{http.StatusBadRequest, "InvalidMessageContents", "", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"}
 	case len(e.MessageAttributes) > maxAttributes:

@@ -69,7 +69,12 @@ func (s *Server) assumeRole(c *call, form url.Values) *refusal {
 	}
 	// A role that is missing is not told from one that is not trusted.
 	role, ok := s.roles[arn]
-	if !ok || role.ExternalID != external && role.ExternalID != "" || s.denied["sts:AssumeRole"] {
+	trusted := role.ExternalID == external || role.ExternalID == ""
+	if role.Trust != "" {
+		given := map[string]string{"sts:ExternalId": external}
+		trusted = s.says(s.parse(role.Trust), c.who, "sts:AssumeRole", "", given) == "Allow"
+	}
+	if !ok || !trusted || s.denied["sts:AssumeRole"] || s.identityAllows(c.who, "sts:AssumeRole", arn) != nil {
 		return &refusal{http.StatusForbidden, "AccessDenied", "", fmt.Sprintf("User: %s is not authorized to perform: sts:AssumeRole on resource: %s", c.who.arn, arn)}
 	}
 	life := time.Duration(seconds) * time.Second
@@ -78,8 +83,10 @@ func (s *Server) assumeRole(c *call, form url.Values) *refusal {
 	}
 	id := s.nextID()
 	session := &identity{
-		key: "ASIASTRICT" + id[:8], secret: "session-secret-" + id, token: "session-token-" + id, expires: s.now().Add(life).Truncate(time.Second),
-		account: accountOf(arn), arn: "arn:aws:sts::" + accountOf(arn) + ":assumed-role/" + name,
+		key: "ASIASTRICT" + id[:8], secret: "session-secret-" + id,
+		token:   "session-token-" + id + strings.Repeat("Ab/+", 200), // as long as real ones: links have it
+		expires: s.now().Add(life).Truncate(time.Second),
+		account: accountOf(arn), role: arn, arn: "arn:aws:sts::" + accountOf(arn) + ":assumed-role/" + name,
 	}
 	s.users[session.key] = session
 	c.stsAnswer("AssumeRole", fmt.Sprintf(
