@@ -167,7 +167,8 @@ func (a *App) Run(ctx context.Context) error {
 	if err := a.store.Ready(); err != nil {
 		a.log.Warn("fantail has started and takes no events for now", "version", a.version, "api", a.URL(), "err", err)
 	} else {
-		a.log.Info("fantail is ready", "version", a.version, "api", a.URL())
+		developers, destinations := a.current.Load().snapshot.Size()
+		a.log.Info("fantail is ready", "version", a.version, "api", a.URL(), "developers", developers, "destinations", destinations)
 	}
 
 	var failure error
@@ -184,6 +185,7 @@ func (a *App) Run(ctx context.Context) error {
 	case failure = <-served:
 	}
 	a.stopping.Store(true)
+	a.api.EndLive()
 	cancel(nil)
 	background.Wait()
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), a.current.Load().snapshot.Daemon.ShutdownGrace)

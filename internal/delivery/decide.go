@@ -121,7 +121,7 @@ func decide(item store.Item, e ending, p policy, now time.Time, chance float64) 
 	o.Attempts = item.Attempts + 1
 	next, ok := p.schedule.Next(now, int(o.Attempts), e.after, chance)
 	if !ok {
-		o.State, o.Reason, o.Due = store.Dead, "attempts used up", 0
+		o.State, o.Reason, o.Due = store.Dead, reason("attempts used up", e.fault), 0
 		return o, says
 	}
 	o.Due = next.UnixNano()

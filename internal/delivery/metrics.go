@@ -26,7 +26,8 @@ type metrics struct {
 	rescued    prometheus.Counter
 	kinds      map[string]*kindMetrics
 
-	pending, oldest, inFlight, slow, held, open *prometheus.Desc
+	pending, oldest, success, failed, dead *prometheus.Desc // of each destination that is labelled
+	inFlight, slow, held, open             *prometheus.Desc
 }
 
 // kindMetrics are the figures of one kind of destination.
@@ -59,6 +60,9 @@ func newMetrics(r prometheus.Registerer, s *Scheduler) *metrics {
 
 		pending:  prometheus.NewDesc("fantail_pending", "Deliveries that wait.", []string{"developer", "destination"}, nil),
 		oldest:   prometheus.NewDesc("fantail_oldest_pending_seconds", "Age of the oldest delivery that waits.", []string{"developer", "destination"}, nil),
+		success:  prometheus.NewDesc("fantail_last_success_timestamp_seconds", "When an attempt last succeeded; 0: none known. Of other: the one longest ago.", []string{"developer", "destination"}, nil),
+		failed:   prometheus.NewDesc("fantail_failed_attempts", "Attempts that have failed since one succeeded. Of other: the most.", []string{"developer", "destination"}, nil),
+		dead:     prometheus.NewDesc("fantail_dead_last_day", "Deliveries that died in this hour and the 23 before it.", []string{"developer", "destination"}, nil),
 		inFlight: prometheus.NewDesc("fantail_in_flight", "Attempts in flight.", []string{"kind"}, nil),
 		slow:     prometheus.NewDesc("fantail_slow_in_flight", "Attempts in the slow budget.", nil, nil),
 		held:     prometheus.NewDesc("fantail_held", "Destinations held by the engine.", nil, nil),
@@ -117,7 +121,7 @@ func (k *kindMetrics) ended(st store.State) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.pending, m.oldest, m.inFlight, m.slow, m.held, m.open} {
+	for _, d := range []*prometheus.Desc{m.pending, m.oldest, m.success, m.failed, m.dead, m.inFlight, m.slow, m.held, m.open} {
 		c <- d
 	}
 }
@@ -127,6 +131,8 @@ type gauge struct {
 	developer, name string
 	id              uint32
 	pending, oldest int64
+
+	success, failed, dead int64
 }
 
 // Collect implements prometheus.Collector.
@@ -137,7 +143,11 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 	flying := make(map[string]int, len(m.kinds))
 	held, open, slow := 0, 0, s.budget.slow
 	for _, d := range s.order {
-		gauges = append(gauges, gauge{developer: d.key.Developer, name: d.key.Name, id: d.id, oldest: d.oldest})
+		g := gauge{developer: d.key.Developer, name: d.key.Name, id: d.id, oldest: d.oldest, success: d.last.Success, dead: d.last.Dead.Sum(now.wall)}
+		if d.current != nil && d.last.Settings == d.current.hash {
+			g.failed = int64(d.last.Failed)
+		}
+		gauges = append(gauges, g)
 		flying[d.key.Kind] += d.flying
 		if d.stateName() == "held" {
 			held++
@@ -176,6 +186,9 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 		}
 		c <- prometheus.MustNewConstMetric(m.pending, prometheus.GaugeValue, float64(g.pending), g.developer, g.name)
 		c <- prometheus.MustNewConstMetric(m.oldest, prometheus.GaugeValue, age, g.developer, g.name)
+		c <- prometheus.MustNewConstMetric(m.success, prometheus.GaugeValue, time.Duration(g.success).Seconds(), g.developer, g.name)
+		c <- prometheus.MustNewConstMetric(m.failed, prometheus.GaugeValue, float64(g.failed), g.developer, g.name)
+		c <- prometheus.MustNewConstMetric(m.dead, prometheus.GaugeValue, float64(g.dead), g.developer, g.name)
 	}
 	for kind, n := range flying {
 		c <- prometheus.MustNewConstMetric(m.inFlight, prometheus.GaugeValue, float64(n), kind)
@@ -187,6 +200,11 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 
 func (g *gauge) add(h gauge) {
 	g.pending += h.pending
+	g.dead += h.dead
+	g.failed = max(g.failed, h.failed)
+	if h.success > 0 && (g.success == 0 || h.success < g.success) {
+		g.success = h.success
+	}
 	if h.oldest > 0 && (g.oldest == 0 || h.oldest < g.oldest) {
 		g.oldest = h.oldest
 	}

@@ -31,7 +31,7 @@ var law = map[string][]string{
 	"internal/keyring":                {"pkg/secret"},
 	"internal/netguard":               {"pkg/destination"},
 	"internal/inbound":                {},
-	"internal/config":                 {"pkg", "internal/retry", "internal/keyring"},
+	"internal/config":                 {"pkg", "internal/retry", "internal/keyring", "internal/netguard"}, // asks which addresses no connection is made to
 	"internal/store":                  {"pkg", "internal/store"},
 	"internal/payload":                {"pkg", "internal/payload", "internal/keyring"},
 	"internal/ingest":                 {"pkg", "internal/config", "internal/store"},
