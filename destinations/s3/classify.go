@@ -78,6 +78,8 @@ func (b *bucket) advice(what action, err error) string {
 func (b *bucket) denied(what action, message string) string {
 	resource := "arn:aws:s3:::" + *b.common.Bucket + "/*"
 	switch {
+	case strings.Contains(message, "kms:Decrypt"):
+		return "grant kms:Decrypt on the encryption key, in its policy and to these credentials"
 	case strings.Contains(message, "kms:"):
 		return "grant kms:GenerateDataKey on the encryption key, in its policy and to these credentials"
 	case strings.Contains(message, "s3:PutObjectAcl"):

@@ -148,7 +148,11 @@ func (b *Bucket) Check(ctx context.Context) error {
 	case err != nil:
 		return b.session.Classify("store "+*in.Key+" in bucket "+b.name, err)
 	case seen.Unreadable != nil:
-		return b.session.Fail(destination.Misconfigured, fmt.Sprintf("read %s over a link (grant s3:GetObject on arn:aws:s3:::%s/%s*: links need it)", *in.Key, b.name, b.prefix), seen.Unreadable)
+		right := "s3:GetObject on arn:aws:s3:::" + b.name + "/" + b.prefix + "*"
+		if strings.Contains(Message(seen.Unreadable), "kms:Decrypt") {
+			right = "kms:Decrypt on the encryption key"
+		}
+		return b.session.Fail(destination.Misconfigured, "read "+*in.Key+" over a link (grant "+right+": links need it)", seen.Unreadable)
 	}
 	return nil
 }

@@ -189,6 +189,9 @@ func TestABucketOfPayloadsChecksItself(t *testing.T) {
 		{"all rights", func(*strictaws.Server) {}, "", 0},
 		{"may not remove", func(s *strictaws.Server) { s.Deny("s3:DeleteObject") }, "", 1},
 		{"may not read", func(s *strictaws.Server) { s.Deny("s3:GetObject") }, "grant s3:GetObject on arn:aws:s3:::payloads/fantail/p/*: links need it", 0},
+		{"may not decrypt", func(s *strictaws.Server) {
+			s.Fail("GetObject", strictaws.Fault{Status: 403, Code: "AccessDenied", Message: "User: x is not authorized to perform: kms:Decrypt on the resource"})
+		}, "grant kms:Decrypt on the encryption key: links need it", 0},
 		{"may not store", func(s *strictaws.Server) { s.Deny("s3:PutObject") }, "store fantail/p/fantail-check.json in bucket payloads", 0},
 		{"no bucket", func(s *strictaws.Server) { s.RemoveBucket("payloads") }, "the bucket does not exist", 0},
 		{"links lead to a page", func(s *strictaws.Server) { s.Fail("GetObject", strictaws.Fault{Status: 200, Raw: "<html>Welcome"}) }, "comes back as something else", 1},
