@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers"
 )
@@ -31,6 +33,15 @@ func TestAPoolerInTransactionMode(t *testing.T) {
 		f.refused(t, f.open(t), 3)
 	})
 	t.Run("cancelled", func(t *testing.T) { f.cancelled(t, f.open(t)) })
+	for name, with := range map[string]func(*Config){
+		"no such database":              func(c *Config) { c.Database = "lost" },
+		"unsupported startup parameter": options("-c timezone=UTC"),
+	} {
+		_, err := f.open(t, with).Send(t.Context(), plain(t, 1))
+		if class, _ := destination.ClassOf(err); err == nil || class != destination.Misconfigured || !strings.Contains(err.Error(), "a pooler says so") {
+			t.Errorf("%s: %v, %v", name, class, err)
+		}
+	}
 	if n := pooler.Servers(); n < 1 || n > 2 {
 		t.Errorf("%d connections to the server, want at most 2", n)
 	}

@@ -42,6 +42,12 @@ type Scheduler interface {
 	Resume(ctx context.Context, dest uint32) error
 	Rebind(ctx context.Context, dest uint32) (int, error)
 	TryNow(dest uint32)
+	// Waits says for each queue why nothing of it is tried now.
+	Waits(qs []store.QueueID) []delivery.Wait
+	// Watch has somebody told of attempts from now on, until they close it.
+	Watch(wants func(store.DestinationKey) bool) *delivery.Watch
+	// ForgetAnswers empties what the far sides of a developer answered last.
+	ForgetAnswers(developer string)
 }
 
 // Eraser erases the data of a user.
@@ -103,6 +109,10 @@ type Options struct {
 	Version string
 	Egress  Egress
 
+	// Outside takes the connection of a request out of the bound on connections
+	// until back is called; nil: there is none.
+	Outside func(request context.Context) (back func())
+
 	MaxBody  int64   // bytes of one event, and of one batch
 	BodyRate float64 // bytes a second that a body must come with; 0: 1 KiB
 	Memory   int64   // bytes of bodies held at a time; raised to what two batches of MaxBody need
@@ -120,6 +130,8 @@ type API struct {
 	counts counts
 	header headers
 	deep   sync.Mutex // one deep audit at a time
+
+	readers *readers
 }
 
 var _ http.Handler = (*API)(nil)
@@ -138,7 +150,7 @@ func New(o Options) (*API, error) {
 	if o.BodyRate <= 0 {
 		o.BodyRate = 1 << 10
 	}
-	a := &API{Options: o, header: newHeaders(o.Brand)}
+	a := &API{Options: o, header: newHeaders(o.Brand), readers: newReaders()}
 	a.memory.setup(o.MaxBody, o.Memory)
 	if err := a.SetTokens(o.Tokens); err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)

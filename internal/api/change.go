@@ -142,7 +142,7 @@ func (a *API) changeStep(c *call, r *changeRequest, change store.Change, state s
 	if err != nil {
 		return err
 	}
-	q, some, err := a.deliveryQuery(c.who, s)
+	q, some, err := a.deliveryQuery(c, s)
 	if err != nil {
 		return err
 	}

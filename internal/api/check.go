@@ -110,5 +110,13 @@ func standing(d *delivery.Status) (check.Finding, bool) {
 		return check.Finding{Name: "state", Level: check.Warn, Message: "waits" + untilOf(d) + ", as its far side asked: " + d.Reason,
 			Advice: "wait, or `fantail resume " + path + "` to try at once"}, true
 	}
+	if d.Last.Failed > 0 {
+		well := "none has succeeded before, as far as is known"
+		if d.Last.Success > 0 {
+			well = "the last success was at " + wall(d.Last.Success).Format(time.RFC3339)
+		}
+		return check.Finding{Name: "state", Level: check.Warn, Message: d.Reason + "; " + well,
+			Advice: "`fantail deliveries --developer " + d.Key.Developer + " --destination " + d.Key.Name + "` shows what was answered"}, true
+	}
 	return check.Finding{}, false
 }

@@ -1,8 +1,13 @@
 package api
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -20,6 +25,12 @@ type deliveryView struct {
 	Changed     time.Time        `json:"changed,omitzero"`
 	Tried       int              `json:"tried"`
 	Frozen      bool             `json:"frozen"`
+	Type        string           `json:"type,omitempty"`
+	User        string           `json:"user,omitempty"`
+	Last        *answerView      `json:"last_answer,omitempty"`
+	WaitsFor    string           `json:"waits_for,omitempty"`
+	WaitsUntil  time.Time        `json:"waits_until,omitzero"`
+	WaitsReason string           `json:"waits_reason,omitempty"`
 	Attempts    []attemptView    `json:"attempts,omitzero"`
 }
 
@@ -41,12 +52,47 @@ func viewDelivery(names *Names) func(*store.DeliveryRecord) deliveryView {
 		v := deliveryView{
 			ID: r.ID, Event: r.ID.Event, Developer: key.Developer, Destination: key.Name, Kind: key.Kind,
 			State: r.State, Reason: r.Reason, Changed: wall(r.Changed), Tried: int(r.Attempts),
-			Frozen: r.State == store.Pending && r.Settings != 0,
+			Frozen: r.State == store.Pending && r.Settings != 0, Type: r.Type, User: r.User,
+		}
+		if l := &r.Last; l.Class != "" {
+			v.Last = viewAnswer(&store.Answer{At: l.At + int64(l.Took), Class: l.Class, Code: l.Code, Text: l.Answer})
 		}
 		if r.State == store.Pending {
 			v.Due = wall(r.Due)
 		}
 		return v
+	}
+}
+
+// waits says of each pending delivery why it is not tried when it is due.
+func (a *API) waits(records []store.DeliveryRecord, views []deliveryView) {
+	at := map[store.QueueID]int{}
+	var queues []store.QueueID
+	for i := range records {
+		if q := (store.QueueID{Dest: records[i].ID.Dest, Settings: records[i].Settings}); records[i].State == store.Pending {
+			if _, there := at[q]; !there {
+				at[q] = len(queues)
+				queues = append(queues, q)
+			}
+		}
+	}
+	if len(queues) == 0 {
+		return
+	}
+	waits := a.Scheduler.Waits(queues)
+	for i := range records {
+		n, there := at[store.QueueID{Dest: records[i].ID.Dest, Settings: records[i].Settings}]
+		if records[i].State != store.Pending || !there {
+			continue
+		}
+		w, v := &waits[n], &views[i]
+		switch w.For {
+		case delivery.WaitThrottled, delivery.WaitApart, delivery.WaitSettings, delivery.WaitEngine, delivery.WaitRate:
+			if !w.Until.After(v.Due) { // it is over before
+				continue
+			}
+		}
+		v.WaitsFor, v.WaitsUntil, v.WaitsReason = w.For, w.Until, w.Reason
 	}
 }
 
@@ -65,12 +111,28 @@ type selection struct {
 	since, until                  time.Time
 	limit                         int
 	cursor                        string
+
+	types, classes []string // of the event, and of the last attempt
+	user           string
+	codes          []int
+	detail         bool
 }
+
+// attemptClasses are those an attempt may have.
+var attemptClasses = []string{"delivered", "transient", "throttled", "rejected", "misconfigured", "interrupted", "expired"}
 
 // deliveryQuery translates s for the store. It reports false when s can match
 // nothing: to the store, no destinations mean all of them.
-func (a *API) deliveryQuery(who *principal, s selection) (store.DeliveryQuery, bool, error) {
-	q := store.DeliveryQuery{Since: s.since, Until: s.until, Limit: s.limit, Cursor: s.cursor}
+func (a *API) deliveryQuery(c *call, s selection) (store.DeliveryQuery, bool, error) {
+	who := c.who
+	q := store.DeliveryQuery{
+		Since: s.since, Until: s.until, Limit: s.limit, Cursor: s.cursor, Types: s.types, User: s.user, Classes: s.classes, Codes: s.codes, Detail: s.detail,
+	}
+	for _, class := range s.classes {
+		if !slices.Contains(attemptClasses, class) {
+			return q, false, refuse(400, "invalid_parameter", fmt.Sprintf("unknown class %q: want %s", class, strings.Join(attemptClasses, ", ")))
+		}
+	}
 	for _, name := range s.states {
 		state, err := store.ParseState(name)
 		if err != nil {
@@ -79,9 +141,14 @@ func (a *API) deliveryQuery(who *principal, s selection) (store.DeliveryQuery, b
 		q.States = append(q.States, state)
 	}
 	if s.event != "" {
-		id, err := event.ParseID(s.event)
-		if err != nil {
+		id, err := a.eventID(c.r.Context(), who, s.event)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return q, false, nil
+		case errors.Is(err, event.ErrID):
 			return q, false, refuse(400, "invalid_parameter", "event: "+err.Error())
+		case err != nil:
+			return q, false, err
 		}
 		q.Event = id
 	}
@@ -98,11 +165,12 @@ func (a *API) listDeliveries(c *call) error {
 	s := selection{
 		developer: q.text("developer"), destination: q.text("destination"), event: q.text("event"),
 		states: q.values["state"], since: q.time("since"), until: q.time("until"), limit: q.limit(), cursor: q.text("cursor"),
+		types: q.values["type"], user: q.text("user"), classes: q.values["class"], codes: q.numbers("code"), detail: q.flag("detail"),
 	}
 	if q.err != nil {
 		return q.err
 	}
-	dq, some, err := a.deliveryQuery(c.who, s)
+	dq, some, err := a.deliveryQuery(c, s)
 	if err != nil {
 		return err
 	}
@@ -113,15 +181,17 @@ func (a *API) listDeliveries(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.json(200, pageOf(found.Items, found.Next, viewDelivery(a.Daemon.Names())))
+	list := pageOf(found, viewDelivery(a.Daemon.Names()))
+	a.waits(found.Items, list.Items)
+	return c.json(200, list)
 }
 
 // deliveryOf returns the id that the path names, if the caller may see what it
 // stands for.
 func (a *API) deliveryOf(c *call) (store.DeliveryID, error) {
-	id, err := store.ParseDeliveryID(c.r.PathValue("id"))
+	id, err := a.deliveryID(c.r.Context(), c.who, c.r.PathValue("id"))
 	if err != nil {
-		return id, notFound("there is no such delivery")
+		return id, missing(err, "delivery")
 	}
 	if c.who.developers != nil && !c.who.sees(a.Daemon.Names().Key(id.Dest).Developer) {
 		return id, store.ErrNotFound
@@ -138,7 +208,16 @@ func (a *API) getDelivery(c *call) error {
 	if err != nil {
 		return err
 	}
+	if e, err := a.Store.EventRecord(c.r.Context(), id.Event); err == nil {
+		record.Type, record.User = e.Event.Type, e.Event.UserID
+	}
+	if n := len(attempts); n > 0 {
+		record.Last = attempts[n-1]
+	}
 	v := viewDelivery(a.Daemon.Names())(&record)
+	views := []deliveryView{v}
+	a.waits([]store.DeliveryRecord{record}, views)
+	v = views[0]
 	v.Attempts = make([]attemptView, len(attempts))
 	for i, t := range attempts {
 		v.Attempts[i] = attemptView{

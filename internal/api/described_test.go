@@ -104,6 +104,14 @@ func (d *described) answer(method, path string, status int, h http.Header, body 
 	switch mediaType {
 	case "application/json":
 		return d.checkJSON(content["schema"].(map[string]any), body)
+	case "text/event-stream":
+		for line := range bytes.Lines(body) {
+			if data, ok := bytes.CutPrefix(line, []byte("data: ")); ok && !bytes.Contains(data, []byte(`"message"`)) {
+				if err := d.checkJSON(content["x-line"].(map[string]any), data); err != nil {
+					return err
+				}
+			}
+		}
 	case "application/x-ndjson":
 		for line := range bytes.Lines(body) {
 			if err := d.checkJSON(content["x-line"].(map[string]any), line); err != nil {

@@ -21,19 +21,48 @@ type destinationView struct {
 	State         string    `json:"state"`
 	Reason        string    `json:"reason,omitempty"`
 	Since         time.Time `json:"since,omitzero"`
+	WaitsFor      string    `json:"waits_for,omitempty"`
 	WaitsUntil    time.Time `json:"waits_until,omitzero"`
 	Pending       int64     `json:"pending"`
 	OldestPending time.Time `json:"oldest_pending,omitzero"`
 	InFlight      int       `json:"in_flight"`
 	Breaker       string    `json:"breaker"`
 
+	LastSuccess time.Time   `json:"last_success,omitzero"`
+	LastAnswer  *answerView `json:"last_answer,omitempty"`
+	Failed      int         `json:"failed_attempts"`
+	Dead        int64       `json:"dead_24h"`
+
 	Check *checkView `json:"check,omitempty"`
+}
+
+// answerView is how an attempt ended.
+type answerView struct {
+	At     time.Time `json:"at"`
+	Class  string    `json:"class"`
+	Code   int       `json:"code"`
+	Answer string    `json:"answer,omitempty"`
+	Fault  string    `json:"fault,omitempty"`
+}
+
+func viewAnswer(a *store.Answer) *answerView {
+	if a.At == 0 {
+		return nil
+	}
+	return &answerView{wall(a.At), a.Class, a.Code, a.Text, a.Fault}
 }
 
 func viewDestination(s *delivery.Status) destinationView {
 	v := destinationView{
 		Developer: s.Key.Developer, Name: s.Key.Name, Kind: s.Key.Kind, State: s.State, Reason: s.Reason,
 		Since: s.Since, WaitsUntil: s.WaitsUntil, Pending: s.Pending, OldestPending: s.OldestPending, InFlight: s.InFlight, Breaker: s.Breaker,
+		LastSuccess: wall(s.Last.Success), LastAnswer: viewAnswer(&s.Last.Answer), Failed: s.Last.Failed, Dead: s.Dead,
+	}
+	if w := &s.Wait; w.For != delivery.WaitRate { // which is as it should be
+		v.WaitsFor = w.For
+		if v.WaitsUntil.IsZero() {
+			v.WaitsUntil = w.Until
+		}
 	}
 	if !v.Since.IsZero() {
 		v.Since = v.Since.UTC()
@@ -78,7 +107,7 @@ func (a *API) listDestinations(c *call) error {
 		all = all[:limit]
 		next = base64.RawURLEncoding.EncodeToString([]byte(place(&all[limit-1])))
 	}
-	return c.json(200, pageOf(all, next, a.destination))
+	return c.json(200, pageOf(store.Page[delivery.Status]{Items: all, Next: next}, a.destination))
 }
 
 // destinationOf returns the destination that the path names. Of several kinds

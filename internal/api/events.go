@@ -65,14 +65,14 @@ func (a *API) listEvents(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.json(200, pageOf(found.Items, found.Next, viewEvent(a.Daemon.Names())))
+	return c.json(200, pageOf(found, viewEvent(a.Daemon.Names())))
 }
 
 // eventOf returns the event that the path names, if the caller may see it.
 func (a *API) eventOf(c *call) (store.EventRecord, error) {
-	id, err := event.ParseID(c.r.PathValue("id"))
+	id, err := a.eventID(c.r.Context(), c.who, c.r.PathValue("id"))
 	if err != nil {
-		return store.EventRecord{}, notFound("there is no such event")
+		return store.EventRecord{}, missing(err, "event")
 	}
 	record, err := a.Store.EventRecord(c.r.Context(), id)
 	if err == nil && !c.who.sees(record.Event.Developer) {

@@ -35,6 +35,7 @@ func (a *API) erase(c *call) error {
 		return notYours(c.who)
 	}
 	report, err := a.Eraser.Erase(c.r.Context(), time.Now(), store.Erasure{Developer: developer, User: user, By: c.who.name}, a.Scheduler.Moved)
+	a.Scheduler.ForgetAnswers(developer) // after an erasure that was cut short, too
 	if err != nil {
 		return err
 	}

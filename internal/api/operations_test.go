@@ -51,6 +51,7 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"rebindDestination": {"Rebind": func() { _, _ = c.Rebind(ctx, "acme", "app") }},
 		"checkDestination":  {"Check": func() { _, _ = c.Check(ctx, "acme", "app") }},
 		"testDestination":   {"Test": func() { _, _ = c.Test(ctx, "acme", "app", client.TestRequest{}) }},
+		"followAttempts":    {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }},
 		"audit":             {"Audit": func() { _, _ = c.Audit(ctx, false) }},
 		"eraseUser":         {"Erase": func() { _, _ = c.Erase(ctx, "acme", "u") }},
 		"linkPayload":       {"Link": func() { _, _ = c.Link(ctx, client.LinkRequest{Payload: "x"}) }},

@@ -42,6 +42,9 @@ func (a *API) linkPayload(c *call) error {
 		ttl = time.Duration(*req.TTL) * time.Second
 	}
 	id, err := event.ParsePayloadID(c.r.PathValue("id"))
+	if whole, short := a.eventID(c.r.Context(), c.who, c.r.PathValue("id")); err != nil && short == nil {
+		id, err = event.PayloadID{Event: whole, Index: -1}, nil
+	}
 	if err != nil {
 		return notFound("there is no such payload: its id is that of an event, or {event id}-{index} of one of its items, with -item after it as content: item stores it")
 	}

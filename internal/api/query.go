@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
 const (
@@ -84,6 +85,17 @@ func (q *query) flag(name string) bool {
 	return on
 }
 
+func (q *query) numbers(name string) (all []int) {
+	for _, v := range q.values[name] {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			q.fault(refuse(400, "invalid_parameter", fmt.Sprintf("%s is a number", name)))
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
 // limit is how many items a page may have.
 func (q *query) limit() int {
 	v := q.text("limit")
@@ -116,15 +128,16 @@ func parseTime(name, v string) (time.Time, *ingest.Refusal) {
 // page is one page of a list. Next comes with few items or none when a scan
 // reached its bound; "" ends the list.
 type page[T any] struct {
-	Items []T    `json:"items"`
-	Next  string `json:"next"`
+	Items []T       `json:"items"`
+	Next  string    `json:"next"`
+	Back  time.Time `json:"looked_back_to,omitzero"` // down to which acceptance; of the last page: to the end
 }
 
 // pageOf translates the items of a page; a list without items is [] in JSON.
-func pageOf[T, V any](items []T, next string, view func(*T) V) page[V] {
-	p := page[V]{Items: make([]V, len(items)), Next: next}
-	for i := range items {
-		p.Items[i] = view(&items[i])
+func pageOf[T, V any](found store.Page[T], view func(*T) V) page[V] {
+	p := page[V]{Items: make([]V, len(found.Items)), Next: found.Next, Back: found.Back}
+	for i := range found.Items {
+		p.Items[i] = view(&found.Items[i])
 	}
 	return p
 }

@@ -110,7 +110,7 @@ func (a *API) listReplays(c *call) error {
 		all = all[:limit]
 		next = strconv.FormatUint(uint64(all[limit-1].ID), 10)
 	}
-	return c.json(200, pageOf(all, next, func(p *replay.Replay) replay.Replay { return *p }))
+	return c.json(200, pageOf(store.Page[replay.Replay]{Items: all, Next: next}, func(p *replay.Replay) replay.Replay { return *p }))
 }
 
 // shows tells whether who may see p: one of all developers belongs to those who may see all.

@@ -60,6 +60,7 @@ type setup struct {
 	trace   *tracing.Tracer
 	free    func() (uint64, error)
 	reserve int64
+	live    bool // attempts can be followed; else whoever does is told at once that it is over
 }
 
 func newRig(t testing.TB, s setup) *rig {
@@ -126,6 +127,9 @@ func newRig(t testing.TB, s setup) *rig {
 	r.api, err = New(options)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !s.live {
+		r.api.EndLive()
 	}
 	r.serve()
 	return r
@@ -243,6 +247,19 @@ type scheduler struct {
 	mu    sync.Mutex
 	all   []delivery.Status
 	moved int
+
+	delivery.Watchers
+	watched func() // is called when somebody has begun to watch
+}
+
+func (s *scheduler) Watch(wants func(store.DestinationKey) bool) *delivery.Watch {
+	w := s.Watchers.Watch(wants)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watched != nil {
+		s.watched()
+	}
+	return w
 }
 
 var _ Scheduler = (*scheduler)(nil)
@@ -285,6 +302,30 @@ func (s *scheduler) Resume(_ context.Context, dest uint32) error {
 
 func (s *scheduler) TryNow(dest uint32) {
 	_ = s.set(dest, func(d *delivery.Status) { d.WaitsUntil, d.Reason = time.Time{}, "" })
+}
+
+func (s *scheduler) Waits(qs []store.QueueID) []delivery.Wait {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waits := make([]delivery.Wait, len(qs))
+	for i, q := range qs {
+		for _, d := range s.all {
+			if d.ID == q.Dest {
+				waits[i] = d.Wait
+			}
+		}
+	}
+	return waits
+}
+
+func (s *scheduler) ForgetAnswers(developer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.all {
+		if d := &s.all[i]; d.Key.Developer == developer {
+			d.Last.Answer.Text, d.Last.Answer.Fault = "", ""
+		}
+	}
 }
 
 func (s *scheduler) Rebind(_ context.Context, dest uint32) (int, error) { return int(dest) + 40, nil }

@@ -185,6 +185,7 @@ func (a *App) Run(ctx context.Context) error {
 	case failure = <-served:
 	}
 	a.stopping.Store(true)
+	a.api.EndLive()
 	cancel(nil)
 	background.Wait()
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), a.current.Load().snapshot.Daemon.ShutdownGrace)

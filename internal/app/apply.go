@@ -116,7 +116,7 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	}
 	targets := make([]delivery.Target, len(registered))
 	for n, r := range registered {
-		targets[n] = delivery.Target{ID: r.ID, Key: r.DestinationKey, State: r.State}
+		targets[n] = delivery.Target{ID: r.ID, Key: r.DestinationKey, State: r.State, Last: r.Last}
 		if i, ok := byID[r.ID]; ok {
 			targets[n].Current, targets[n].Disabled = settingsOf(wanted[i], &snap.Daemon), !wanted[i].Enabled
 			targets[n].Current.Destination = opened[wanted[i]] // nil: the scheduler has it open already

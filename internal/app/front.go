@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/inbound"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -25,7 +26,7 @@ func (a *App) buildAPI(d *config.Daemon) error {
 		Registerer: a.metrics, Log: a.log,
 		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
 		MaxBody: d.Limits.Body, BodyRate: d.Limits.BodyRate, Memory: d.Limits.InFlightBytes,
-		Catalogue: a.catalogue,
+		Catalogue: a.catalogue, Outside: inbound.Outside,
 	}
 	if a.payloads != nil { // an interface that holds a nil pointer is not nil
 		o.Payloads = a.payloads

@@ -109,7 +109,7 @@ func TestCtrlCAtAQuestionChangesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("interrupt signal received")
 	var out strings.Builder
-	said := &watched{at: "[y/N]", do: func() { cancel(stop) }}
+	said := &alarm{at: "[y/N]", do: func() { cancel(stop) }}
 	e := newEnv(in, &out, said, nil)
 	e.lookup = func(name string) string { return map[string]string{"FANTAIL_SERVER": f.URL}[name] }
 	e.inTerminal, e.errTerminal = true, true
@@ -118,14 +118,14 @@ func TestCtrlCAtAQuestionChangesNothing(t *testing.T) {
 	}
 }
 
-// watched calls do once a text has been written.
-type watched struct {
+// alarm calls do once a text has been written.
+type alarm struct {
 	strings.Builder
 	at string
 	do func()
 }
 
-func (w *watched) Write(b []byte) (int, error) {
+func (w *alarm) Write(b []byte) (int, error) {
 	n, err := w.Builder.Write(b)
 	if strings.Contains(w.String(), w.at) {
 		w.do()

@@ -184,10 +184,12 @@ func asClient(r *check.Result) *client.Check {
 // them, and one for a destination that is well.
 func (e *env) printChecks(found []client.Destination, all bool) error {
 	ill := 0
-	t := (*table)(nil)
-	if !e.json && len(found) > 0 {
-		t = newTable(e.out, "DESTINATION", "KIND", "CHECK", "RESULT", "WHAT IT FOUND", "WHAT TO DO")
+	room := 0 // a program wants a row on one line
+	if e.outTerminal {
+		room = e.screen()
 	}
+	t := e.grid(room, column{head: "DESTINATION", least: 12}, column{head: "KIND", least: 8, drop: 1}, column{head: "CHECK", least: 7}, column{head: "RESULT", least: 6},
+		column{head: "WHAT IT FOUND", least: 20, fold: true}, column{head: "WHAT TO DO", least: 16, fold: true})
 	for _, d := range found {
 		if d.Check == nil {
 			continue
@@ -204,12 +206,14 @@ func (e *env) printChecks(found []client.Destination, all bool) error {
 		path, shown := d.Developer+"/"+d.Name, false
 		for _, f := range d.Check.Findings {
 			if all || f.Result != string(check.OK) {
-				t.row(path, d.Kind, f.Name, f.Result, f.Message, or(f.Advice, "-"))
+				cells := texts(path, d.Kind, f.Name, f.Result, f.Message, or(f.Advice, "-"))
+				cells[3].colour = colourOfResult(f.Result)
+				t.add(cells)
 				shown = true
 			}
 		}
 		if !shown {
-			t.row(path, d.Kind, "all", "ok", e.wellUntil(d.Check), "-")
+			t.add(texts(path, d.Kind, "all", "ok", e.wellUntil(d.Check), "-"))
 		}
 	}
 	if err := t.flush(); err != nil {
@@ -222,6 +226,10 @@ func (e *env) printChecks(found []client.Destination, all bool) error {
 		return errSilent
 	}
 	return nil
+}
+
+func colourOfResult(result string) string {
+	return map[string]string{"ok": green, "warn": yellow, "fail": red}[result]
 }
 
 // wellUntil says how a destination is that has no faults.

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +16,7 @@ import (
 func newDeliveries(e *env) *cobra.Command {
 	var (
 		f      client.DeliveryFilter
+		l      listFlags
 		within interval
 	)
 	cmd := &cobra.Command{
@@ -21,14 +24,22 @@ func newDeliveries(e *env) *cobra.Command {
 		Short: "See where events went, or every attempt of one delivery",
 		Long: `Lists deliveries, newest event first. A delivery is one event on its way to one
 destination: pending, delivered, dead (its attempts are used up, or it was
-rejected, or it grew too old), or cancelled by a person.
+rejected, or it grew too old), or cancelled by a person. NEXT OR WHY says when a
+pending one is tried, or what it waits for and until when, and why another is dead.
 
 With an ID it shows that delivery and every attempt that was made: when, how
-long it took, what the far side answered.`,
+long it took, what the far side answered. Every command takes the short ids that
+the list shows.
+
+--type, --user, --class and --code are in no index: the daemon reads one by one
+what the other filters select, for a while, and the answer says how far back that
+was.`,
 		Example: `  fantail deliveries --developer acme --since 1h
   fantail deliveries --developer acme --destination app --state dead
-  fantail deliveries --state pending --state dead --limit 0 --json
-  fantail deliveries 019c1f3e-7b2a-7000-8000-3f1e5a2b4c6d_3`,
+  fantail deliveries --user u1 --code 500 --code 503
+  fantail deliveries --state pending --watch
+  fantail deliveries --state dead -o id | xargs fantail retry
+  fantail deliveries 019c1f3e-7b2a-7000_3`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			c, err := e.client()
@@ -47,7 +58,8 @@ long it took, what the far side answered.`,
 			if f.Destination != "" && f.Developer == "" {
 				return usagef("--destination needs --developer: names are each developer's own")
 			}
-			return e.listDeliveries(cmd.Context(), c, f, "No such deliveries.")
+			l.limited = cmd.Flags().Changed("limit")
+			return e.listDeliveries(cmd.Context(), c, f, l, "No such deliveries.")
 		},
 	}
 	flags := cmd.Flags()
@@ -55,9 +67,16 @@ long it took, what the far side answered.`,
 	flags.StringVar(&f.Destination, "destination", "", "only deliveries to this destination of the developer")
 	flags.StringSliceVar(&f.States, "state", nil, "only pending, delivered, dead or cancelled ones; may be given several times")
 	flags.StringVar(&f.Event, "event", "", "only deliveries of the event with this ID")
+	flags.StringSliceVar(&f.Types, "type", nil, "only of events of this type; may be given several times")
+	flags.StringVar(&f.User, "user", "", "only of events of this user")
+	flags.StringSliceVar(&f.Classes, "class", nil, "only whose last attempt was of this class (transient, rejected...); may be given several times")
+	flags.IntSliceVar(&f.Codes, "code", nil, "only whose last attempt was answered with this code, 0 for not at all; may be given several times")
 	within.flags(cmd, "of events accepted")
-	limitFlag(cmd, &f.Limit)
+	limitFlag(cmd, &l.limit)
+	l.flags(cmd, "accepted", "state", "destination", "type", "user", "tried", "due")
 	completeStates(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("class", cobra.FixedCompletions(
+		[]string{"delivered", "transient", "throttled", "rejected", "misconfigured", "interrupted", "expired"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -66,16 +85,101 @@ func completeStates(cmd *cobra.Command) {
 		[]string{"pending", "delivered", "dead", "cancelled"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-func (e *env) listDeliveries(ctx context.Context, c *client.Client, f client.DeliveryFilter, none string) (err error) {
-	limit := f.Limit
-	if f.Limit, err = more(limit); err != nil {
-		return err
+// deliveryOrder are the orders of a list of deliveries.
+var deliveryOrder = map[string]func(a, b client.Delivery) int{
+	"accepted": func(a, b client.Delivery) int { return cmp.Compare(b.Event, a.Event) },
+	"state":    func(a, b client.Delivery) int { return cmp.Compare(a.State, b.State) },
+	"destination": func(a, b client.Delivery) int {
+		return cmp.Compare(a.Developer+"/"+a.Destination, b.Developer+"/"+b.Destination)
+	},
+	"type":  func(a, b client.Delivery) int { return cmp.Compare(a.Type, b.Type) },
+	"user":  func(a, b client.Delivery) int { return cmp.Compare(a.User, b.User) },
+	"tried": func(a, b client.Delivery) int { return cmp.Compare(b.Tried, a.Tried) },
+	"due":   func(a, b client.Delivery) int { return a.Due.Compare(b.Due) },
+}
+
+func (e *env) listDeliveries(ctx context.Context, c *client.Client, f client.DeliveryFilter, l listFlags, none string) error {
+	var back time.Time
+	f.Detail = true
+	if len(f.Types) > 0 || f.User != "" || len(f.Classes) > 0 || len(f.Codes) > 0 {
+		f.Pages, f.Looked = searchPages, func(t time.Time) { back = t }
 	}
-	return printList(e, c.Deliveries(ctx, f), limit,
-		[]string{"ACCEPTED", "ID", "DESTINATION", "STATE", "TRIED", "NEXT ATTEMPT"},
-		func(d client.Delivery) []string {
-			return []string{e.moment(acceptance(d.Event)), d.ID, d.Developer + "/" + d.Destination, state(d), fmt.Sprint(d.Tried), or(e.next(d), "-")}
-		}, none)
+	list := listing[client.Delivery]{
+		env: e, listed: l, order: deliveryOrder, none: none, id: func(d client.Delivery) string { return d.ID },
+		items: func(ctx context.Context, limit int) iter.Seq2[client.Delivery, error] {
+			f.Limit, back = limit, time.Time{}
+			return c.Deliveries(ctx, f)
+		},
+		columns: []column{
+			{head: "AGE"}, {head: "ID", least: 30}, {head: "DESTINATION", least: 11}, {head: "TYPE", least: 8, drop: 2}, {head: "USER", least: 6, drop: 3},
+			{head: "STATE", least: 9}, {head: "TRIED", drop: 4}, {head: "LAST ANSWER", least: 11, drop: 1}, {head: "NEXT OR WHY", least: 16, fold: true},
+		},
+		row:    e.deliveryRow,
+		looked: func() time.Time { return back },
+	}
+	return list.run(ctx)
+}
+
+func (e *env) deliveryRow(d client.Delivery, wide bool) []cell {
+	at, id := acceptance(d.Event), short(d.ID)
+	age := "-"
+	if wide {
+		age, id = e.moment(at), d.ID
+	} else if !at.IsZero() {
+		age = about(e.now().Sub(at))
+	}
+	cells := texts(age, id, d.Developer+"/"+d.Destination, or(d.Type, "-"), or(d.User, "-"), d.State, fmt.Sprint(d.Tried), e.lastAnswer(d.LastAnswer, wide), e.nextOrWhy(d))
+	cells[5].colour = colourOf(d.State)
+	return cells
+}
+
+// short cuts the id of an event, or what begins with one, to what means it all the same:
+// its time and its place within the millisecond.
+func short(id string) string {
+	const event, enough = 36, 18
+	if len(id) < event || acceptance(id[:event]).IsZero() {
+		return id
+	}
+	return id[:enough] + id[event:]
+}
+
+func colourOf(state string) string {
+	switch state {
+	case "delivered", "active":
+		return green
+	case "dead", "held":
+		return red
+	case "pending", "paused":
+		return yellow
+	}
+	return faint
+}
+
+// lastAnswer is the end of an attempt in a cell.
+func (e *env) lastAnswer(a *client.Answer, wide bool) string {
+	if a == nil {
+		return "-"
+	}
+	text := a.Class
+	if a.Code != 0 {
+		text = fmt.Sprint(a.Code)
+	}
+	if a.Answer != "" {
+		text += " " + a.Answer
+	}
+	if wide {
+		text += ", " + e.moment(a.At)
+	}
+	return text
+}
+
+// nextOrWhy says when and why so late a pending delivery is tried, and why another one is
+// not any more.
+func (e *env) nextOrWhy(d client.Delivery) string {
+	if d.State == "pending" {
+		return or(e.next(d), "-")
+	}
+	return or(d.Reason, "-")
 }
 
 // acceptance reads when an event was accepted from its id.
@@ -91,7 +195,7 @@ func state(d client.Delivery) string {
 	if d.Reason == "" {
 		return d.State
 	}
-	return d.State + " (" + cut(d.Reason, 60) + ")"
+	return d.State + " (" + cut(d.Reason, 200) + ")"
 }
 
 func (e *env) showDelivery(ctx context.Context, c *client.Client, id string) error {
@@ -108,7 +212,7 @@ func (e *env) showDelivery(ctx context.Context, c *client.Client, id string) err
 	}
 	if err := e.facts(
 		[2]string{"delivery", d.ID}, [2]string{"event", d.Event}, [2]string{"destination", fmt.Sprintf("%s/%s (%s)", d.Developer, d.Destination, d.Kind)},
-		[2]string{"state", state(d)}, [2]string{"changed", since}, [2]string{"next attempt", e.next(d)}, [2]string{"settings", settingsFact(d)},
+		[2]string{"type", d.Type}, [2]string{"user", d.User}, [2]string{"state", state(d)}, [2]string{"changed", since}, [2]string{"next attempt", e.nextFact(d)}, [2]string{"settings", settingsFact(d)},
 	); err != nil {
 		return err
 	}
@@ -148,15 +252,56 @@ func resultOf(a client.Attempt) string {
 	return a.Class
 }
 
-// next says when a pending delivery is tried; "" for any other.
+// next says when a pending delivery is tried, or what it waits for; "" for any other.
 func (e *env) next(d client.Delivery) string {
+	now := e.now()
+	if d.WaitsFor != "" {
+		text := waiting(d.WaitsFor)
+		switch {
+		case d.WaitsUntil.After(now) && (d.WaitsFor == "held" || d.WaitsFor == "breaker"):
+			text += ", tried in " + span(d.WaitsUntil.Sub(now).Truncate(time.Second))
+		case d.WaitsUntil.After(now):
+			text += " for " + span(d.WaitsUntil.Sub(now).Truncate(time.Second))
+		}
+		if d.WaitsReason != "" {
+			text += ": " + d.WaitsReason
+		}
+		return text
+	}
 	switch {
 	case d.Due.IsZero():
 		return ""
-	case d.Due.After(e.now()):
+	case d.Due.After(now):
+		return "in " + span(d.Due.Sub(now).Truncate(time.Second))
+	}
+	return "due now" // under way, or next
+}
+
+// nextFact is next with the moment.
+func (e *env) nextFact(d client.Delivery) string {
+	if d.WaitsFor == "" && d.Due.After(e.now()) {
 		return e.moment(d.Due)
 	}
-	return "due now" // under way, or its destination is not ready for it
+	return e.next(d)
+}
+
+// waiting says what a delivery waits for.
+func waiting(what string) string {
+	switch what {
+	case "removed":
+		return "its destination is removed"
+	case "apart":
+		return "waits apart"
+	case "breaker":
+		return "broken off"
+	case "settings":
+		return "its settings cannot be opened"
+	case "engine":
+		return "the daemon waits"
+	case "rate":
+		return "at its rate"
+	}
+	return what // held, paused, disabled, throttled
 }
 
 // settingsFact says with which settings a pending delivery goes out.

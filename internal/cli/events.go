@@ -2,9 +2,12 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +17,7 @@ import (
 func newEvents(e *env) *cobra.Command {
 	var (
 		f      client.EventFilter
+		l      listFlags
 		within interval
 		body   bool
 	)
@@ -48,7 +52,8 @@ Bodies are kept for retention.events, everything else for retention.attempts.`,
 			if f.Since, f.Until, err = within.read(e.now()); err != nil {
 				return err
 			}
-			return e.listEvents(cmd.Context(), c, f)
+			l.limited = cmd.Flags().Changed("limit")
+			return e.listEvents(cmd.Context(), c, f, l)
 		},
 	}
 	flags := cmd.Flags()
@@ -57,36 +62,57 @@ Bodies are kept for retention.events, everything else for retention.attempts.`,
 	flags.StringVar(&f.User, "user", "", "only events of this user")
 	flags.BoolVar(&f.Unmatched, "unmatched", false, "only events that matched no destination")
 	within.flags(cmd, "accepted")
-	limitFlag(cmd, &f.Limit)
+	limitFlag(cmd, &l.limit)
+	l.flags(cmd, "accepted", "developer", "type", "user", "size")
 	flags.BoolVar(&body, "body", false, "with an ID: print the body and nothing else")
 	return cmd
 }
 
 func limitFlag(cmd *cobra.Command, limit *int) {
-	cmd.Flags().IntVar(limit, "limit", 50, "show at most this many; 0 for all")
+	cmd.Flags().IntVar(limit, "limit", 50, "show at most this many; 0 for all, which is the default of -o json, jsonl and id")
 }
 
-// more asks for one item above the limit, which tells that there is more.
-func more(limit int) (int, error) {
-	switch {
-	case limit < 0:
-		return 0, usagef("--limit %d: want 0 for all, or more", limit)
-	case limit == 0:
-		return 0, nil
-	}
-	return limit + 1, nil
+// eventOrder are the orders of a list of events.
+var eventOrder = map[string]func(a, b client.Event) int{
+	"accepted":  func(a, b client.Event) int { return b.Accepted.Compare(a.Accepted) },
+	"developer": func(a, b client.Event) int { return cmp.Compare(a.Developer, b.Developer) },
+	"type":      func(a, b client.Event) int { return cmp.Compare(a.Type, b.Type) },
+	"user":      func(a, b client.Event) int { return cmp.Compare(a.User, b.User) },
+	"size":      func(a, b client.Event) int { return cmp.Compare(b.Size, a.Size) },
 }
 
-func (e *env) listEvents(ctx context.Context, c *client.Client, f client.EventFilter) (err error) {
-	limit := f.Limit
-	if f.Limit, err = more(limit); err != nil {
-		return err
+func (e *env) listEvents(ctx context.Context, c *client.Client, f client.EventFilter, l listFlags) error {
+	var back time.Time
+	if len(f.Types) > 0 || f.Unmatched || f.User != "" && f.Developer == "" {
+		f.Pages, f.Looked = searchPages, func(t time.Time) { back = t }
 	}
-	return printList(e, c.Events(ctx, f), limit,
-		[]string{"ACCEPTED", "ID", "DEVELOPER", "TYPE", "USER", "SIZE", "GOES TO"},
-		func(ev client.Event) []string {
-			return []string{e.moment(ev.Accepted), ev.ID, ev.Developer, cut(ev.Type, 40), or(cut(ev.User, 40), "-"), size(int64(ev.Size)), or(strings.Join(ev.Destinations, ","), "nobody")}
-		}, "No such events.")
+	list := listing[client.Event]{
+		env: e, listed: l, order: eventOrder, none: "No such events.", id: func(ev client.Event) string { return ev.ID },
+		items: func(ctx context.Context, limit int) iter.Seq2[client.Event, error] {
+			f.Limit, back = limit, time.Time{}
+			return c.Events(ctx, f)
+		},
+		columns: []column{
+			{head: "AGE"}, {head: "ID", least: 18}, {head: "DEVELOPER", least: 9}, {head: "TYPE", least: 8}, {head: "USER", least: 6}, {head: "SIZE", drop: 1}, {head: "GOES TO", least: 10, fold: true},
+		},
+		row:    e.eventRow,
+		looked: func() time.Time { return back },
+	}
+	return list.run(ctx)
+}
+
+func (e *env) eventRow(ev client.Event, wide bool) []cell {
+	age, id := "-", short(ev.ID)
+	if wide {
+		age, id = e.moment(ev.Accepted), ev.ID
+	} else if !ev.Accepted.IsZero() {
+		age = about(e.now().Sub(ev.Accepted))
+	}
+	goes := or(strings.Join(ev.Destinations, ", "), "nobody")
+	if ev.Gone != "" {
+		goes += " (" + ev.Gone + ")"
+	}
+	return texts(age, id, ev.Developer, ev.Type, or(ev.User, "-"), size(int64(ev.Size)), goes)
 }
 
 func (e *env) showEvent(ctx context.Context, c *client.Client, id string, body bool) error {
@@ -116,7 +142,7 @@ func (e *env) showEvent(ctx context.Context, c *client.Client, id string, body b
 		return err
 	}
 	fmt.Fprintln(e.out)
-	return e.listDeliveries(ctx, c, client.DeliveryFilter{Event: ev.ID}, "It matched no destination. It is kept all the same.")
+	return e.listDeliveries(ctx, c, client.DeliveryFilter{Event: ev.ID}, listFlags{}, "It matched no destination. It is kept all the same.")
 }
 
 func bodyFact(ev client.Event) string {
@@ -128,7 +154,7 @@ func bodyFact(ev client.Event) string {
 
 // alone refuses filters beside an ID.
 func alone(cmd *cobra.Command) error {
-	for _, name := range []string{"developer", "destination", "type", "user", "state", "event", "since", "until", "unmatched", "limit", "all"} {
+	for _, name := range []string{"developer", "destination", "type", "user", "state", "event", "since", "until", "unmatched", "limit", "all", "class", "code", "sort", "watch", "output"} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
 			return usagef("--%s selects from a list: leave it out when you name an ID", name)
 		}

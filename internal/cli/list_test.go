@@ -24,9 +24,9 @@ func TestEventsAreListed(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	r = f.run(t, "events", "--developer", "acme", "--type", "activity,sleep", "--user", "u 1", "--since", "2d", "--until", "1h", "--unmatched")
-	r.want(t, 0, `ACCEPTED                       ID                                    DEVELOPER  TYPE      USER  SIZE     GOES TO
-2026-07-01 11:57:00Z (3m ago)  `+eventID+`  acme       activity  u1    1.5 KiB  app,lake
-2026-06-28 11:57:00Z (3d ago)  e2                                    acme       x         -     10 B     nobody
+	r.want(t, 0, `AGE  ID                  DEVELOPER  TYPE      USER  SIZE     GOES TO
+3m   `+eventID[:18]+`  acme       activity  u1    1.5 KiB  app, lake
+3d   e2                  acme       x         -     10 B     nobody
 `, "")
 	want := "GET /v1/events?developer=acme&limit=51&since=2026-06-29T12%3A00%3A00Z&type=activity&type=sleep&unmatched=true&until=2026-07-01T11%3A00%3A00Z&user=u+1"
 	if got := f.requests()[0].what; got != want {
@@ -48,11 +48,11 @@ func TestALongListSaysThatThereIsMore(t *testing.T) {
 	f = newFake(t, map[string]http.HandlerFunc{"GET /v1/deliveries": say(`{"items":[` + oneDelivery + `},
 		{"id":"d2","event":"x","developer":"acme","destination":"app","state":"pending","due":"2026-07-01T11:00:00Z"}],"next":""}`)})
 	f.run(t, "deliveries", "--developer", "acme", "--destination", "app", "--state", "dead,pending").want(t, 0,
-		`ACCEPTED                       ID                                      DESTINATION  STATE    TRIED  NEXT ATTEMPT
-2026-07-01 11:57:00Z (3m ago)  `+eventID+`_3  acme/app     pending  2      2026-07-01 12:01:30Z (in 1m30s)
--                              d2                                      acme/app     pending  0      due now
+		`AGE  ID                    DESTINATION  TYPE  USER  STATE    TRIED  LAST ANSWER  NEXT OR WHY
+3m   `+eventID[:18]+`_3  acme/app     -     -     pending  2      -            in 1m30s
+-    d2                    acme/app     -     -     pending  0      -            due now
 `, "")
-	if got := f.requests()[0].what; got != "GET /v1/deliveries?destination=app&developer=acme&limit=51&state=dead&state=pending" {
+	if got := f.requests()[0].what; got != "GET /v1/deliveries?destination=app&detail=true&developer=acme&limit=51&state=dead&state=pending" {
 		t.Errorf("asked %s", got)
 	}
 	f = newFake(t, map[string]http.HandlerFunc{"GET /v1/deliveries": say(`{"items":[],"next":""}`)})
@@ -81,7 +81,7 @@ func TestOneEventAndItsBody(t *testing.T) {
 			t.Errorf("lacks %q: %+v", part, r)
 		}
 	}
-	if got := f.requests()[1].what; got != "GET /v1/deliveries?event="+eventID+"&limit=1000" {
+	if got := f.requests()[1].what; got != "GET /v1/deliveries?detail=true&event="+eventID+"&limit=1000" {
 		t.Errorf("asked %s", got)
 	}
 	f.run(t, "events", eventID, "--body").want(t, 0, body, "")
@@ -128,11 +128,11 @@ func TestDestinationsAreListed(t *testing.T) {
 	f := newFake(t, map[string]http.HandlerFunc{"GET /v1/destinations": say(`{"items":[
 		{"developer":"acme","name":"app","kind":"webhook","state":"active","pending":12,"oldest_pending":"2026-07-01T11:00:00Z","in_flight":3,"breaker":"closed","check":{"at":"2026-07-01T11:00:00Z","ms":3,"result":"warn","findings":[]}},
 		{"developer":"acme","name":"lake","kind":"s3","state":"held","reason":"access denied\u001b[2J","pending":0,"in_flight":0,"breaker":"closed"},
-		{"developer":"acme","name":"slow","kind":"webhook","state":"active","reason":"answered 429 Too Many Requests","waits_until":"2026-07-01T12:10:00Z","pending":4,"in_flight":0,"breaker":"closed"}]}`)})
-	f.run(t, "destinations", "--developer", "acme", "--state", "held").want(t, 0, `DESTINATION  KIND     STATE   PENDING  OLDEST  IN FLIGHT  BREAKER  CHECK  REASON
-acme/app     webhook  active  12       1h      3          closed   warn   
-acme/lake    s3       held    0        -       0          closed   -      access denied\x1b[2J
-acme/slow    webhook  active  4        -       0          closed   -      waits until 2026-07-01 12:10:00Z (in 10m): answered 429 Too Many Requests
+		{"developer":"acme","name":"slow","kind":"webhook","state":"active","reason":"answered 429 Too Many Requests","waits_for":"throttled","waits_until":"2026-07-01T12:10:00Z","pending":4,"in_flight":0,"breaker":"closed"}]}`)})
+	f.run(t, "destinations", "--developer", "acme", "--state", "held").want(t, 0, `DESTINATION  STATE   PENDING  DEAD 24H  LAST OK  ANSWER  WAITS  REASON
+acme/lake    held    0        0         -        -       -      access denied\x1b[2J
+acme/slow    active  4        0         -        -       10m    answered 429 Too Many Requests
+acme/app     active  12       0         -        -       -      its last check: warn
 `, "")
 	if got := f.requests()[0].what; got != "GET /v1/destinations?developer=acme&limit=1000&state=held" {
 		t.Errorf("asked %s", got)
@@ -166,7 +166,7 @@ func TestNoCommandShowsHostileTextRaw(t *testing.T) {
 		"pause a/b", "erase --yes --developer a u", "send --developer a FILE",
 	} {
 		for _, extra := range []string{"", " --json"} {
-			tr := trial{terminal: true, env: map[string]string{"FANTAIL_SERVER": f.URL}}
+			tr := trial{terminal: true, env: map[string]string{"FANTAIL_SERVER": f.URL, "NO_COLOR": "1", "COLUMNS": "1000"}}
 			r := tr.run(t, strings.Fields(strings.ReplaceAll(args, "FILE", write(t, "a.json", "{}"))+extra)...)
 			shown := strings.ReplaceAll(r.out+r.err, "\r", "") // the progress line's own
 			if strings.Contains(r.err, "unreadable_answer") || !strings.Contains(shown, "fake row") {

@@ -153,7 +153,7 @@ func (e *env) printTest(t client.Tested, d *client.Delivery) error {
 			result += " (" + t.Destination.Reason + ")"
 		}
 	case d.State == "pending" && !t.Destination.WaitsUntil.IsZero():
-		result = "not tried yet: the destination " + e.reason(t.Destination)
+		result = "not tried yet: the destination " + e.waiting(t.Destination)
 	case d.State == "pending" && t.Destination.Breaker == "open":
 		result = "not tried yet: the destination has failed for a while and is tried with one delivery at a time; see fantail deliveries " + d.ID
 	case d.State == "pending":

@@ -77,6 +77,19 @@ func span(d time.Duration) string {
 	}
 }
 
+// about is span with its largest unit alone.
+func about(d time.Duration) string {
+	switch {
+	case d < 0 || d < time.Minute:
+		return span(d)
+	case d < time.Hour:
+		return span(d.Truncate(time.Minute))
+	case d < 48*time.Hour:
+		return span(d.Truncate(time.Hour))
+	}
+	return span(d.Truncate(24 * time.Hour))
+}
+
 func pair(d, unit time.Duration, name string, sub time.Duration, subname string) string {
 	if rest := d % unit / sub; rest > 0 {
 		return fmt.Sprintf("%d%s%d%s", d/unit, name, rest, subname)

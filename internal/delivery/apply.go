@@ -35,7 +35,7 @@ func (s *Scheduler) Apply(targets []Target) {
 func (s *Scheduler) adopt(t *Target, now instant) {
 	d := s.dest(t.ID, t.Key)
 	if !d.met {
-		d.met, d.state = true, t.State
+		d.met, d.state, d.last.Last = true, t.State, t.Last
 		s.name(d, t.Key)
 	}
 	if t.Removed {

@@ -37,7 +37,8 @@ type ending struct {
 	at      int64 // ns, start
 	took    time.Duration
 
-	requests int // as store.Attempt has it
+	requests  int // as store.Attempt has it
+	unguarded int // as destination.Receipt has it
 }
 
 // policy is what the settings of the attempt say.
@@ -120,7 +121,7 @@ func decide(item store.Item, e ending, p policy, now time.Time, chance float64) 
 	o.Attempts = item.Attempts + 1
 	next, ok := p.schedule.Next(now, int(o.Attempts), e.after, chance)
 	if !ok {
-		o.State, o.Reason, o.Due = store.Dead, "attempts used up", 0
+		o.State, o.Reason, o.Due = store.Dead, reason("attempts used up", e.fault), 0
 		return o, says
 	}
 	o.Due = next.UnixNano()

@@ -38,6 +38,7 @@ type Target struct {
 	ID       uint32
 	Key      store.DestinationKey
 	State    store.DestinationState // as the registry has it; used the first time a target is seen, ignored later
+	Last     store.Last             // likewise
 	Disabled bool                   // enabled: false
 	Removed  bool                   // gone from the settings; Current is nil
 	Current  *Settings              // reused from the last Apply when Hash is the same: then Destination may be nil
@@ -48,6 +49,7 @@ type Store interface {
 	store.Queue
 	Event(ctx context.Context, day event.Day, id event.ID) (*event.Event, error)
 	SetState(ctx context.Context, id uint32, s store.DestinationState) error
+	SetLast(ctx context.Context, last map[uint32]store.Last) error
 	Counts(dest uint32) store.Counts
 }
 
@@ -85,7 +87,7 @@ type Status struct {
 	ID            uint32
 	Key           store.DestinationKey
 	State         string    // active, paused, disabled, held, removed
-	Reason        string    // of a pause or hold, why it waits apart, or what the far side answered when it asked to wait
+	Reason        string    // what is wrong, or was asked for; "" while attempts are made and the last one succeeded
 	Since         time.Time // of the pause or hold
 	WaitsUntil    time.Time // the far side asked to be left alone until then, or it waits apart; zero: neither
 	Apart         bool      // suspected of killing the process
@@ -94,4 +96,8 @@ type Status struct {
 	InFlight      int
 	Breaker       string // closed, open
 	Settings      uint64
+	Wait          Wait // of what goes out with current settings
+
+	Last store.Last // Failed and Answer are of current settings
+	Dead int64      // deliveries that died in this hour of the clock and the 23 before it
 }

@@ -47,6 +47,7 @@ type dest struct {
 	eldest eldest
 	oldest int64 // ns of acceptance of the oldest pending delivery; 0: none known
 	kept   write // of state
+	last   last
 }
 
 // active tells whether attempts may start.

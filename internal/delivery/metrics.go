@@ -20,20 +20,23 @@ type metrics struct {
 	s          *Scheduler
 	attempts   *prometheus.CounterVec
 	deliveries *prometheus.CounterVec
+	unguarded  *prometheus.CounterVec
 	latency    *prometheus.HistogramVec
 	seconds    *prometheus.HistogramVec
 	rescued    prometheus.Counter
 	kinds      map[string]*kindMetrics
 
-	pending, oldest, inFlight, slow, held, open *prometheus.Desc
+	pending, oldest, success, failed, dead *prometheus.Desc // of each destination that is labelled
+	inFlight, slow, held, open             *prometheus.Desc
 }
 
 // kindMetrics are the figures of one kind of destination.
 type kindMetrics struct {
-	classes [len(classNames)]prometheus.Counter
-	states  [store.Cancelled + 1]prometheus.Counter
-	latency prometheus.Observer
-	seconds prometheus.Observer
+	classes   [len(classNames)]prometheus.Counter
+	states    [store.Cancelled + 1]prometheus.Counter
+	unguarded prometheus.Counter
+	latency   prometheus.Observer
+	seconds   prometheus.Observer
 }
 
 func newMetrics(r prometheus.Registerer, s *Scheduler) *metrics {
@@ -44,6 +47,8 @@ func newMetrics(r prometheus.Registerer, s *Scheduler) *metrics {
 			Name: "fantail_attempts_total", Help: "Attempts by kind of destination and outcome."}, []string{"kind", "class"}),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "fantail_deliveries_total", Help: "Deliveries that reached a final state."}, []string{"kind", "state"}),
+		unguarded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fantail_unguarded_objects_total", Help: "Objects stored where it could not be seen whether they are newer than what is there: reading is denied, or the service knows no conditions."}, []string{"kind"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "fantail_delivery_latency_seconds", Help: "From acceptance to delivery.",
 			Buckets: append(buckets[:len(buckets):len(buckets)], 1800, 3600, 6*3600, 24*3600)}, []string{"kind"}),
@@ -55,13 +60,16 @@ func newMetrics(r prometheus.Registerer, s *Scheduler) *metrics {
 
 		pending:  prometheus.NewDesc("fantail_pending", "Deliveries that wait.", []string{"developer", "destination"}, nil),
 		oldest:   prometheus.NewDesc("fantail_oldest_pending_seconds", "Age of the oldest delivery that waits.", []string{"developer", "destination"}, nil),
+		success:  prometheus.NewDesc("fantail_last_success_timestamp_seconds", "When an attempt last succeeded; 0: none known. Of other: the one longest ago.", []string{"developer", "destination"}, nil),
+		failed:   prometheus.NewDesc("fantail_failed_attempts", "Attempts that have failed since one succeeded. Of other: the most.", []string{"developer", "destination"}, nil),
+		dead:     prometheus.NewDesc("fantail_dead_last_day", "Deliveries that died in this hour and the 23 before it.", []string{"developer", "destination"}, nil),
 		inFlight: prometheus.NewDesc("fantail_in_flight", "Attempts in flight.", []string{"kind"}, nil),
 		slow:     prometheus.NewDesc("fantail_slow_in_flight", "Attempts in the slow budget.", nil, nil),
 		held:     prometheus.NewDesc("fantail_held", "Destinations held by the engine.", nil, nil),
 		open:     prometheus.NewDesc("fantail_breaker_open", "Destinations whose breaker is open.", nil, nil),
 	}
 	if r != nil {
-		for _, c := range []prometheus.Collector{m.attempts, m.deliveries, m.latency, m.seconds, m.rescued, m} {
+		for _, c := range []prometheus.Collector{m.attempts, m.deliveries, m.unguarded, m.latency, m.seconds, m.rescued, m} {
 			if err := r.Register(c); err != nil {
 				s.log.Error("registering metrics failed", "error", err)
 			}
@@ -75,7 +83,7 @@ func (m *metrics) kind(name string) *kindMetrics {
 	if k := m.kinds[name]; k != nil {
 		return k
 	}
-	k := &kindMetrics{latency: m.latency.WithLabelValues(name), seconds: m.seconds.WithLabelValues(name)}
+	k := &kindMetrics{latency: m.latency.WithLabelValues(name), seconds: m.seconds.WithLabelValues(name), unguarded: m.unguarded.WithLabelValues(name)}
 	for i, class := range classNames {
 		k.classes[i] = m.attempts.WithLabelValues(name, class)
 	}
@@ -97,6 +105,7 @@ func (k *kindMetrics) tried(o *store.Outcome, e *ending, now instant) {
 			break
 		}
 	}
+	k.unguarded.Add(float64(e.unguarded))
 	k.seconds.Observe(e.took.Seconds())
 	if o.State == store.Delivered && o.Item.ID.Replay == 0 { // a replay is not late: nobody wanted it sooner
 		k.latency.Observe(max(0, time.Duration(now.wall-o.Item.ID.Event.Time().UnixNano())).Seconds())
@@ -112,7 +121,7 @@ func (k *kindMetrics) ended(st store.State) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.pending, m.oldest, m.inFlight, m.slow, m.held, m.open} {
+	for _, d := range []*prometheus.Desc{m.pending, m.oldest, m.success, m.failed, m.dead, m.inFlight, m.slow, m.held, m.open} {
 		c <- d
 	}
 }
@@ -122,6 +131,8 @@ type gauge struct {
 	developer, name string
 	id              uint32
 	pending, oldest int64
+
+	success, failed, dead int64
 }
 
 // Collect implements prometheus.Collector.
@@ -132,7 +143,11 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 	flying := make(map[string]int, len(m.kinds))
 	held, open, slow := 0, 0, s.budget.slow
 	for _, d := range s.order {
-		gauges = append(gauges, gauge{developer: d.key.Developer, name: d.key.Name, id: d.id, oldest: d.oldest})
+		g := gauge{developer: d.key.Developer, name: d.key.Name, id: d.id, oldest: d.oldest, success: d.last.Success, dead: d.last.Dead.Sum(now.wall)}
+		if d.current != nil && d.last.Settings == d.current.hash {
+			g.failed = int64(d.last.Failed)
+		}
+		gauges = append(gauges, g)
 		flying[d.key.Kind] += d.flying
 		if d.stateName() == "held" {
 			held++
@@ -171,6 +186,9 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 		}
 		c <- prometheus.MustNewConstMetric(m.pending, prometheus.GaugeValue, float64(g.pending), g.developer, g.name)
 		c <- prometheus.MustNewConstMetric(m.oldest, prometheus.GaugeValue, age, g.developer, g.name)
+		c <- prometheus.MustNewConstMetric(m.success, prometheus.GaugeValue, time.Duration(g.success).Seconds(), g.developer, g.name)
+		c <- prometheus.MustNewConstMetric(m.failed, prometheus.GaugeValue, float64(g.failed), g.developer, g.name)
+		c <- prometheus.MustNewConstMetric(m.dead, prometheus.GaugeValue, float64(g.dead), g.developer, g.name)
 	}
 	for kind, n := range flying {
 		c <- prometheus.MustNewConstMetric(m.inFlight, prometheus.GaugeValue, float64(n), kind)
@@ -182,6 +200,11 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 
 func (g *gauge) add(h gauge) {
 	g.pending += h.pending
+	g.dead += h.dead
+	g.failed = max(g.failed, h.failed)
+	if h.success > 0 && (g.success == 0 || h.success < g.success) {
+		g.success = h.success
+	}
 	if h.oldest > 0 && (g.oldest == 0 || h.oldest < g.oldest) {
 		g.oldest = h.oldest
 	}

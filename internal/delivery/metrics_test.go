@@ -17,7 +17,7 @@ func figures(t *testing.T, s *Scheduler) map[string]float64 {
 	t.Helper()
 	reg := prometheus.NewRegistry()
 	m := s.metrics
-	reg.MustRegister(m.attempts, m.deliveries, m.latency, m.seconds, m.rescued, m)
+	reg.MustRegister(m.attempts, m.deliveries, m.unguarded, m.latency, m.seconds, m.rescued, m)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -59,24 +59,30 @@ func TestMetrics(t *testing.T) {
 		settleDown()
 		got := figures(t, r.s)
 		for name, want := range map[string]float64{
-			"fantail_attempts_total{delivered,fake}":     1,
-			"fantail_attempts_total{transient,fake}":     1,
-			"fantail_attempts_total{misconfigured,fake}": 2,
-			"fantail_attempts_total{rejected,fake}":      0,
-			"fantail_deliveries_total{fake,delivered}":   1,
-			"fantail_deliveries_total{fake,cancelled}":   1,
-			"fantail_deliveries_total{fake,dead}":        0,
-			"fantail_delivery_latency_seconds{fake}":     1,
-			"fantail_attempt_seconds{fake}":              4,
-			"fantail_pending{b,acme}":                    1,
-			"fantail_pending{a,acme}":                    0,
-			"fantail_oldest_pending_seconds{b,acme}":     70,
-			"fantail_oldest_pending_seconds{a,acme}":     0,
-			"fantail_in_flight{fake}":                    1,
-			"fantail_slow_in_flight{}":                   1,
-			"fantail_held{}":                             1,
-			"fantail_breaker_open{}":                     0,
-			"fantail_scheduler_rescued_total{}":          0,
+			"fantail_attempts_total{delivered,fake}":         1,
+			"fantail_attempts_total{transient,fake}":         1,
+			"fantail_attempts_total{misconfigured,fake}":     2,
+			"fantail_attempts_total{rejected,fake}":          0,
+			"fantail_deliveries_total{fake,delivered}":       1,
+			"fantail_deliveries_total{fake,cancelled}":       1,
+			"fantail_deliveries_total{fake,dead}":            0,
+			"fantail_delivery_latency_seconds{fake}":         1,
+			"fantail_attempt_seconds{fake}":                  4,
+			"fantail_pending{b,acme}":                        1,
+			"fantail_pending{a,acme}":                        0,
+			"fantail_oldest_pending_seconds{b,acme}":         70,
+			"fantail_oldest_pending_seconds{a,acme}":         0,
+			"fantail_last_success_timestamp_seconds{a,acme}": float64(r.began.Add(2 * time.Second).Unix()),
+			"fantail_last_success_timestamp_seconds{b,acme}": 0,
+			"fantail_failed_attempts{a,acme}":                0,
+			"fantail_failed_attempts{b,acme}":                1,
+			"fantail_failed_attempts{c,acme}":                2,
+			"fantail_dead_last_day{a,acme}":                  0,
+			"fantail_in_flight{fake}":                        1,
+			"fantail_slow_in_flight{}":                       1,
+			"fantail_held{}":                                 1,
+			"fantail_breaker_open{}":                         0,
+			"fantail_scheduler_rescued_total{}":              0,
 		} {
 			if v, ok := got[name]; !ok || v-want > 0.01 || want-v > 0.01 {
 				t.Errorf("%s = %v (%t), want %v", name, v, ok, want)
@@ -84,6 +90,27 @@ func TestMetrics(t *testing.T) {
 		}
 		if s := got["fantail_delivery_latency_seconds{fake}sum"]; s < 2 || s > 2.01 {
 			t.Errorf("latency %v, want 2", s)
+		}
+	})
+}
+
+// TestUnguardedObjectsAreCounted of every attempt, those that fail in the end
+// included.
+func TestUnguardedObjectsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		a, fa := r.add("acme", "a")
+		b, fb := r.add("acme", "b")
+		c, fc := r.add("acme", "c")
+		fa.unguarded, fb.unguarded, fc.unguarded = 2, 3, -1
+		fb.answer = misconfigures
+		r.start()
+		defer r.close()
+		r.accept(a, b, c)
+		time.Sleep(time.Second)
+		settleDown()
+		if got := figures(t, r.s)["fantail_unguarded_objects_total{fake}"]; got != 5 {
+			t.Errorf("%v, want 5", got)
 		}
 	})
 }
@@ -101,10 +128,13 @@ func TestGaugesAreBounded(t *testing.T) {
 		r.start()
 		defer r.close()
 		r.accept(ids...)
-		time.Sleep(time.Second)
+		time.Sleep(31 * time.Second) // each has failed once
 		got := figures(t, r.s)
 		if got["fantail_pending{d499,acme}"] != 1 || got["fantail_pending{other,other}"] != 100 {
 			t.Errorf("%v of the 500th, %v of the rest", got["fantail_pending{d499,acme}"], got["fantail_pending{other,other}"])
+		}
+		if n := got["fantail_failed_attempts{d000,acme}"]; n != 1 || got["fantail_failed_attempts{other,other}"] != 1 {
+			t.Errorf("failed: %v of the first, %v of the rest, want the most of them, 1", n, got["fantail_failed_attempts{other,other}"])
 		}
 		if _, shown := got["fantail_pending{d500,acme}"]; shown {
 			t.Error("a gauge beyond the first 500")

@@ -156,6 +156,8 @@ func (s *Scheduler) land(a *attempt) *attempt {
 			}
 			o, v := decide(j.item, e.ending, p, now.time(), s.chance())
 			l.dest.kind.tried(&o, &e.ending, now)
+			s.noteLast(l, j, &e.ending)
+			s.tellWatchers(l, j, e.event, &o, &e.ending)
 			s.conclude(a, j, v, &e.ending, fell, now)
 			fell = fell || v == failing || v == throttling
 			s.settle(j, l, o)

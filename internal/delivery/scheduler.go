@@ -61,6 +61,8 @@ type Scheduler struct {
 	loader     loader
 	settler    settler
 	keeper     keeper
+	lasts      lasts
+	watchers   Watchers
 	net        net
 	flight     *Flight
 	apart      []*dest // that wait apart
@@ -106,6 +108,7 @@ func New(o Options) *Scheduler {
 		large:      make(chan time.Time, 1),
 	}
 	s.large <- time.Time{}
+	s.lasts.writing = make(chan struct{}, 1)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -273,6 +276,7 @@ func (s *Scheduler) moved(m *store.Moved, now instant) {
 		if m.From != m.To {
 			d.kind.ended(m.To)
 			if m.To == store.Dead {
+				s.noteDead(d, now)
 				s.say(d, Notice{Name: DeliveryDead, Reason: "expired", Delivery: m.ID}, now)
 			}
 		}

@@ -55,7 +55,7 @@ func TestRetriesAtTheirDueTimes(t *testing.T) {
 		if got := at(f.seen()); !slices.Equal(got, want) {
 			t.Errorf("attempts at %v, want %v", got, want)
 		}
-		if d, as := r.record(it[0]); d.State != store.Dead || d.Reason != "attempts used up" || len(as) != 9 || d.Attempts != 9 {
+		if d, as := r.record(it[0]); d.State != store.Dead || d.Reason != "attempts used up: 503" || len(as) != 9 || d.Attempts != 9 {
 			t.Errorf("%+v with %d attempts", d, len(as))
 		}
 	})

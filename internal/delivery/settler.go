@@ -188,6 +188,7 @@ func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
 			if !r.Stale || r.State == store.Delivered && batch[i].State == store.Delivered {
 				d.kind.ended(r.State)
 				if r.State == store.Dead {
+					s.noteDead(d, now)
 					s.say(d, Notice{Name: DeliveryDead, Reason: batch[i].Reason, Delivery: id}, now)
 				}
 			}

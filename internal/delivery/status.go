@@ -1,6 +1,10 @@
 package delivery
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
 
 // Status lists every destination, O(destinations), without reading the store.
 func (s *Scheduler) Status() []Status {
@@ -11,11 +15,15 @@ func (s *Scheduler) Status() []Status {
 		st := Status{
 			ID: d.id, Key: d.key, State: d.stateName(), Reason: d.state.Reason, Since: d.state.Since,
 			Pending: s.store.Counts(d.id).Pending, InFlight: d.flying, Breaker: "closed",
+			Wait: d.wait(d.current, now), Last: d.last.Last, Dead: d.last.Dead.Sum(now.wall),
 		}
 		if l := d.current; l != nil {
 			st.Settings = l.hash
 			if l.breaker.open {
 				st.Breaker = "open"
+			}
+			if st.Last.Settings != l.hash {
+				st.Last.Answer, st.Last.Failed = store.Answer{}, 0
 			}
 			if wait := time.Duration(l.retryAfter.until - now.mono); wait > 0 && st.State == "active" {
 				st.WaitsUntil, st.Reason = now.time().Add(wait).UTC(), l.retryAfter.why
@@ -26,6 +34,12 @@ func (s *Scheduler) Status() []Status {
 			if wait := time.Duration(d.apartAt - now.mono); wait > 0 {
 				st.WaitsUntil = now.time().Add(wait).UTC()
 			}
+		}
+		if w := &st.Wait; st.Reason == "" && w.For != WaitPaused && w.For != WaitRate { // a rate is nothing wrong
+			st.Reason = w.Reason
+		}
+		if st.Reason == "" {
+			st.Reason = d.failure()
 		}
 		if st.Pending > 0 && d.oldest > 0 {
 			st.OldestPending = time.Unix(0, d.oldest).UTC()

@@ -39,6 +39,14 @@ func (s *Scheduler) Stop(ctx context.Context) {
 		s.log.Error("outcomes could not be recorded; their deliveries will be tried again")
 	}
 
+	stored := make(chan struct{})
+	s.work.Go(func() { s.storeLast(); close(stored) })
+	select {
+	case <-stored:
+	case <-time.After(overtime):
+		s.log.Error("the last answers of destinations could not be stored")
+	}
+
 	s.mu.Lock()
 	s.phase = stopped
 	for _, d := range s.dests {

@@ -161,8 +161,38 @@ func (l *Limit) leave(c *conn) {
 	}
 	c.left = true
 	l.busy(c)
-	l.open--
+	if c.outside == 0 {
+		l.open--
+	}
 	l.room.Broadcast()
+}
+
+// Outside takes the connection of a request out of the count until back is called: an
+// answer that goes on for hours takes no place from anybody. Who calls it bounds how
+// many there are.
+func Outside(request context.Context) (back func()) {
+	of, _ := request.Value(connKey{}).(net.Conn)
+	c := ours(of)
+	if c == nil {
+		return func() {}
+	}
+	count := func(by int) {
+		l := c.limit
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		was := c.outside
+		c.outside += by
+		switch {
+		case c.left:
+		case was == 0:
+			l.open--
+			l.room.Broadcast()
+		case c.outside == 0:
+			l.open++
+		}
+	}
+	count(1)
+	return func() { count(-1) }
 }
 
 // conn is a connection that counts.
@@ -171,6 +201,8 @@ type conn struct {
 	limit *Limit
 	place *list.Element // in limit.idle; nil: in a request, or closed
 	left  bool          // counted out
+
+	outside int // requests that asked for it: not counted while there are any
 }
 
 type connKey struct{}

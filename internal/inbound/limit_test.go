@@ -179,3 +179,50 @@ func TestAFullHouseCanBeClosed(t *testing.T) {
 	}
 	s.until("none is open", func() bool { return s.limit.Open() == 0 })
 }
+
+// An answer that goes on for hours takes no place from others, and its connection has
+// one again when it has ended.
+func TestALongAnswerIsOutside(t *testing.T) {
+	s := &served{t: t, limit: NewLimit(1), entered: make(chan struct{}, 1), release: make(chan struct{})}
+	s.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/long" {
+			defer Outside(r.Context())()
+			s.entered <- struct{}{}
+			<-s.release
+		}
+		fmt.Fprint(w, r.URL.Path)
+	})}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = l.Addr().String()
+	l = s.limit.Serve(s.server, l)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.server.Serve(l) }()
+	t.Cleanup(func() { s.server.Close(); <-done })
+	long := s.dial()
+	long.send("GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-s.entered
+	if n := s.limit.Open(); n != 0 {
+		t.Errorf("%d count while the only one is outside", n)
+	}
+	other := s.dial()
+	if got := other.get("/a"); got != "200 /a" {
+		t.Fatalf("somebody else got %q", got)
+	}
+	other.Close()
+	s.until("nobody else is there", func() bool { return s.limit.Open() == 0 })
+	s.release <- struct{}{}
+	if got := long.answer(); got != "200 /long" {
+		t.Errorf("the long one got %q", got)
+	}
+	s.until("it counts again", func() bool { return s.limit.Open() == 1 })
+	// One that goes in the middle of its answer is counted out once.
+	gone := s.dial()
+	gone.send("GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-s.entered
+	gone.Close()
+	s.release <- struct{}{}
+	s.until("both are gone", func() bool { return s.limit.Open() == 0 })
+}

@@ -127,6 +127,9 @@ type Registry interface {
 	Destinations(ctx context.Context) ([]Destination, error)
 	// SetState stores the state of a destination and the reason for it.
 	SetState(ctx context.Context, id uint32, s DestinationState) error
+	// SetLast stores what the last attempts of destinations came to, all in one
+	// commit; ErrNotFound, and nothing is stored, where one of them is not known.
+	SetLast(ctx context.Context, last map[uint32]Last) error
 	// PutSettings stores sealed settings under their hash; doing so again is
 	// free. Settings returns them or ErrNotFound.
 	PutSettings(ctx context.Context, hash uint64, sealed []byte) error
@@ -154,7 +157,8 @@ type Keeper interface {
 	// (which may be nil) sees every chunk after it is durable.
 	Retain(ctx context.Context, now time.Time, r Retention, expired func([]Moved)) (RetainReport, error)
 	// Erase overwrites the bodies and names of a user of a developer, references and
-	// answers with them, cancels the pending deliveries, and keeps a record of who
+	// answers with them, also where a reason or the last answer of one of the developer's
+	// destinations quotes one, cancels the pending deliveries, and keeps a record of who
 	// asked and when. cancelled sees every chunk.
 	Erase(ctx context.Context, now time.Time, req Erasure, cancelled func([]Moved)) (ErasureReport, error)
 	// Backup writes a consistent copy that a store can be opened on to dir, which must not exist.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -69,9 +70,12 @@ func (id DeliveryID) AppendText(b []byte) ([]byte, error) {
 
 func (id DeliveryID) MarshalText() ([]byte, error) { return id.AppendText(nil) }
 
+// ErrDeliveryID: a text is no id of a delivery.
+var ErrDeliveryID = errors.New("not a delivery id")
+
 // ParseDeliveryID reads the text of a delivery id.
 func ParseDeliveryID(s string) (DeliveryID, error) {
-	bad := fmt.Errorf("%q is not a delivery id", s)
+	bad := fmt.Errorf("%q is %w", s, ErrDeliveryID)
 	parts := strings.Split(s, "_")
 	if len(parts) != 2 && len(parts) != 4 {
 		return DeliveryID{}, bad
@@ -233,6 +237,10 @@ type DeliveryRecord struct {
 	Settings uint64
 	Attempts uint16 // counted, of the present schedule
 	Changed  int64  // ns: when State, Due or Settings last changed
+
+	// Only of a query that is Detailed:
+	Type, User string  // of the event; "" where it is gone
+	Last       Attempt // zero: there was none
 }
 
 // EventQuery selects events. Zero fields select everything. Since and Until compare with the
@@ -257,12 +265,28 @@ type DeliveryQuery struct {
 	Until  time.Time
 	Limit  int // 1 to 1,000
 	Cursor string
+
+	// No index knows these: the rows that the others select are read one by one.
+	Types   []string // of the event; nil: all
+	User    string
+	Classes []string // of the last attempt; nil: all
+	Codes   []int    // likewise
+	Detail  bool     // fill in Type, User and Last
+}
+
+// Detailed tells whether Type, User and Last of what q lists are filled in.
+func (q *DeliveryQuery) Detailed() bool {
+	return q.Detail || len(q.Types) > 0 || q.User != "" || len(q.Classes) > 0 || len(q.Codes) > 0
 }
 
 // Page is one page of a list.
 type Page[T any] struct {
 	Items []T
 	Next  string // cursor of the next page; "" on the last
+
+	// Back is the acceptance down to which everything was looked at, as far as Next
+	// goes on from there; zero on the last page: to the end.
+	Back time.Time
 }
 
 // ErrCursor: the cursor was not made by this list.
@@ -293,6 +317,7 @@ type Destination struct {
 	ID uint32
 	DestinationKey
 	State DestinationState
+	Last  Last
 }
 
 // DestinationState is the part of a destination's state that must outlive the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -21,6 +22,14 @@ type Delivery struct {
 	Tried       int       `json:"tried"`            // attempts of the present schedule that count
 	Frozen      bool      `json:"frozen"`           // goes out with the settings of its first attempt
 	Attempts    []Attempt `json:"attempts,omitempty"`
+
+	Type       string  `json:"type,omitempty"` // of the event; in lists with Detail
+	User       string  `json:"user,omitempty"` // likewise
+	LastAnswer *Answer `json:"last_answer,omitempty"`
+
+	WaitsFor    string    `json:"waits_for,omitempty"`  // why it is not tried when it is due: as of a [Destination], or rate; "": nothing keeps it
+	WaitsUntil  time.Time `json:"waits_until,omitzero"` // when that ends, or is looked at again; zero: only a person ends it
+	WaitsReason string    `json:"waits_reason,omitempty"`
 }
 
 // Attempt is one try of a delivery.
@@ -44,10 +53,23 @@ type DeliveryFilter struct {
 	Developer   string
 	Destination string // name; needs Developer
 	States      []string
-	Event       string // id
+	Event       string // id, or its beginning
 	Since       time.Time
 	Until       time.Time
 	Limit       int // 0: all
+
+	// No index knows these: the daemon reads what the others select one by one.
+	Types   []string
+	User    string
+	Classes []string // of the last attempt
+	Codes   []int    // likewise
+	Detail  bool     // tell Type, User and LastAnswer
+
+	// Pages bounds how often the daemon is asked, 0: until the end. Looked, which may be
+	// nil, is told after each page down to which acceptance everything was looked at; the
+	// zero time: to the end.
+	Pages  int
+	Looked func(back time.Time)
 }
 
 // Delivery returns one delivery with its attempts, oldest first.
@@ -62,5 +84,9 @@ func (c *Client) Delivery(ctx context.Context, id string) (Delivery, error) {
 func (c *Client) Deliveries(ctx context.Context, f DeliveryFilter) iter.Seq2[Delivery, error] {
 	q := params{}.text("developer", f.Developer).text("destination", f.Destination).text("state", f.States...).
 		text("event", f.Event).time("since", f.Since).time("until", f.Until)
-	return list[Delivery](ctx, c, "/v1/deliveries", url.Values(q), f.Limit)
+	for _, code := range f.Codes {
+		q["code"] = append(q["code"], strconv.Itoa(code))
+	}
+	q = q.text("type", f.Types...).text("user", f.User).text("class", f.Classes...).flag("detail", f.Detail)
+	return list[Delivery](ctx, c, "/v1/deliveries", url.Values(q), extent{f.Limit, f.Pages, f.Looked})
 }

@@ -13,22 +13,37 @@ type Destination struct {
 	Name          string    `json:"name"`
 	Kind          string    `json:"kind"`
 	State         string    `json:"state"`                // active, paused, disabled, held, removed
-	Reason        string    `json:"reason,omitempty"`     // of the pause or hold; of an active one that waits, what its far side answered
+	Reason        string    `json:"reason,omitempty"`     // what is wrong, or was asked for; "" while the last attempt succeeded
 	Since         time.Time `json:"since,omitzero"`       // of the pause or hold
-	WaitsUntil    time.Time `json:"waits_until,omitzero"` // the far side asked to be left alone until then, or it waits apart after crashes; zero: neither
+	WaitsFor      string    `json:"waits_for,omitempty"`  // removed, disabled, paused, held, apart, throttled, breaker, settings, engine; "": nothing keeps it
+	WaitsUntil    time.Time `json:"waits_until,omitzero"` // no attempt starts before; zero: one may, or only a person ends the wait
 	Pending       int64     `json:"pending"`
 	OldestPending time.Time `json:"oldest_pending,omitzero"` // acceptance of the oldest pending event
 	InFlight      int       `json:"in_flight"`
 	Breaker       string    `json:"breaker"` // closed, open
 
+	LastSuccess    time.Time `json:"last_success,omitzero"` // of an attempt; zero: none known
+	LastAnswer     *Answer   `json:"last_answer,omitempty"` // nil: no attempt was made with the present settings
+	FailedAttempts int       `json:"failed_attempts"`       // with the present settings, since one succeeded
+	Dead24h        int64     `json:"dead_24h"`              // deliveries that died in this hour of the clock and the 23 before it
+
 	Check *Check `json:"check,omitempty"` // the last one; nil: none since the daemon's start
+}
+
+// Answer is how an attempt ended.
+type Answer struct {
+	At     time.Time `json:"at"`
+	Class  string    `json:"class"` // as of an [Attempt]
+	Code   int       `json:"code"`  // what the far side answered with; 0 for nothing
+	Answer string    `json:"answer,omitempty"`
+	Fault  string    `json:"fault,omitempty"` // why it failed; "" when it succeeded
 }
 
 // Destinations lists destinations by developer and name: those of one
 // developer, or "" for all; in one state, or "" for any.
 func (c *Client) Destinations(ctx context.Context, developer, state string) iter.Seq2[Destination, error] {
 	q := params{}.text("developer", developer).text("state", state)
-	return list[Destination](ctx, c, "/v1/destinations", url.Values(q), 0)
+	return list[Destination](ctx, c, "/v1/destinations", url.Values(q), extent{})
 }
 
 // Pause stops attempts of a destination until Resume. Deliveries go on being

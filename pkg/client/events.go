@@ -35,6 +35,9 @@ type EventFilter struct {
 	Until     time.Time
 	Unmatched bool // only those that matched no destination
 	Limit     int  // 0: all
+
+	Pages  int                  // as in a [DeliveryFilter]
+	Looked func(back time.Time) // likewise
 }
 
 // Event returns one event.
@@ -62,5 +65,5 @@ func (c *Client) text(ctx context.Context, path string) (text []byte, err error)
 func (c *Client) Events(ctx context.Context, f EventFilter) iter.Seq2[Event, error] {
 	q := params{}.text("developer", f.Developer).text("type", f.Types...).text("user", f.User).
 		time("since", f.Since).time("until", f.Until).flag("unmatched", f.Unmatched)
-	return list[Event](ctx, c, "/v1/events", url.Values(q), f.Limit)
+	return list[Event](ctx, c, "/v1/events", url.Values(q), extent{f.Limit, f.Pages, f.Looked})
 }

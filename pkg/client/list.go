@@ -16,20 +16,29 @@ const maxPage = 1000
 type page[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next"`
+
+	Back time.Time `json:"looked_back_to"`
 }
 
-// list follows the cursors of a list. limit bounds the items; 0 for all.
-func list[T any](ctx context.Context, c *Client, path string, query url.Values, limit int) iter.Seq2[T, error] {
+// extent is how far a list is followed.
+type extent struct {
+	limit  int                  // items; 0: all
+	pages  int                  // 0: all
+	looked func(back time.Time) // is told after each page; nil: nobody is
+}
+
+// list follows the cursors of a list.
+func list[T any](ctx context.Context, c *Client, path string, query url.Values, to extent) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
 		q := make(url.Values, len(query)+2)
 		for name, values := range query {
 			q[name] = values
 		}
-		for seen := 0; ; {
+		for seen, pages := 0, 1; ; pages++ {
 			size := maxPage
-			if limit > 0 {
-				size = min(size, limit-seen)
+			if to.limit > 0 {
+				size = min(size, to.limit-seen)
 			}
 			q.Set("limit", strconv.Itoa(size))
 			var p page[T]
@@ -41,9 +50,15 @@ func list[T any](ctx context.Context, c *Client, path string, query url.Values, 
 				if !yield(item, nil) {
 					return
 				}
-				if seen++; seen == limit {
+				if seen++; seen == to.limit {
 					return
 				}
+			}
+			if to.looked != nil {
+				to.looked(p.Back)
+			}
+			if pages == to.pages {
+				return
 			}
 			switch p.Next {
 			case "":

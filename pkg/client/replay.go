@@ -80,7 +80,7 @@ func (c *Client) GetReplay(ctx context.Context, id uint32) (Replay, error) {
 // Replays lists the replays that the daemon remembers, newest first: those of
 // one developer, or "" for all; at most limit, 0 for all.
 func (c *Client) Replays(ctx context.Context, developer string, limit int) iter.Seq2[Replay, error] {
-	return list[Replay](ctx, c, "/v1/replays", url.Values(params{}.text("developer", developer)), limit)
+	return list[Replay](ctx, c, "/v1/replays", url.Values(params{}.text("developer", developer)), extent{limit: limit})
 }
 
 // CancelReplay ends a replay and returns how far it got. What it has made stays made.

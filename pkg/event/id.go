@@ -68,16 +68,17 @@ func (id *ID) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-var errID = errors.New("not an event id: want the 36 lower-case characters of a UUID")
+// ErrID says that a text is no id of an event.
+var ErrID = errors.New("not an event id: want the 36 lower-case characters of a UUID")
 
 // ParseID reads the canonical form and nothing else.
 func ParseID(s string) (ID, error) {
 	var id ID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return ID{}, errID
+		return ID{}, ErrID
 	}
 	if _, err := hex.Decode(id[:], []byte(s[:8]+s[9:13]+s[14:18]+s[19:23]+s[24:])); err != nil || id.String() != s {
-		return ID{}, errID
+		return ID{}, ErrID
 	}
 	return id, nil
 }

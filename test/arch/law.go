@@ -24,7 +24,7 @@ var law = map[string][]string{
 	"destinations/all":                {"pkg", "destinations"},
 	"destinations/internal/clienttls": {"pkg"},
 	"destinations/internal/network":   {"pkg/destination"},
-	"destinations/internal/objectkey": {"pkg/event"},
+	"destinations/internal/objectkey": {"pkg"},
 	"destinations/internal/ownbucket": {"pkg"},
 	"destinations/internal/sqltables": {"pkg", "destinations/internal"},
 	"internal/retry":                  {},

@@ -98,7 +98,7 @@ func TestOperatorHearsOfDeaths(t *testing.T) {
 	d = h.start()
 	alerts.wait(t, 1)
 	all := notices(t, alerts)
-	if n := all[0]; len(all) != 1 || n.Type != "delivery.dead" || n.Count != 12 || len(n.Deliveries) != 10 || n.Reason != "attempts used up" {
+	if n := all[0]; len(all) != 1 || n.Type != "delivery.dead" || n.Count != 12 || len(n.Deliveries) != 10 || n.Reason != "attempts used up: answered 500 Internal Server Error" {
 		t.Errorf("%+v", all)
 	}
 	for _, id := range all[0].Deliveries {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -34,6 +35,9 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 		if err := s.eraseDay(ctx, now, day, req, cancelled, &rep); err != nil {
 			return rep, fmt.Errorf("erase: %w", err)
 		}
+	}
+	if err := s.eraseLast(req.Developer); err != nil {
+		return rep, fmt.Errorf("erase: %w", err)
 	}
 	// The record names the user by a hash: it proves what was done and to whom
 	// to those who know the name.
@@ -189,7 +193,8 @@ func (c *changes) eraseKey(day event.Day, h idemHash) error {
 	return nil
 }
 
-// cancel ends what is pending of an event on a day and empties the excerpts of answers.
+// cancel ends what is pending of an event on a day and empties the excerpts of
+// answers, those in the reasons of what is dead included.
 func (c *changes) cancel(day event.Day, id event.ID) (moved []store.Moved, err error) {
 	ending := mover{changes: c, change: store.Cancel, reason: reasonErased}
 	prefix := eventKey(nil, kindDelivery, day, id)
@@ -205,6 +210,10 @@ func (c *changes) cancel(day event.Day, id event.ID) (moved []store.Moved, err e
 				return false, err
 			}
 			moved = append(moved, m)
+		} else if word, quote, _ := strings.Cut(r.Reason, ": "); quote != "" {
+			mute := r
+			mute.Reason = word
+			c.put(did, r, mute)
 		}
 		return true, nil
 	})

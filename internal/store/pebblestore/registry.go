@@ -21,6 +21,7 @@ const (
 	regDestination = 'd' // id: key and state of a destination
 	regErasure     = 'e' // time: who had what erased
 	regNewest      = 'i' // the newest event id that retention took
+	regLast        = 'l' // id: what the last attempts of a destination came to
 	regNext        = 'n' // the next destination id
 	regPurge       = 'p' // day: something of it was erased, its files are to be rewritten
 	regValue       = 'v' // text: values of subsystems
@@ -128,6 +129,9 @@ func (s *Store) loadRegistry() error {
 		return true, nil
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.loadLast(); err != nil {
 		return err
 	}
 	if v, err := s.get(registryKey(regNext, "")); err != nil {

@@ -62,6 +62,7 @@ func FuzzRows(f *testing.F) {
 	f.Add(appendAttempt(nil, &store.Attempt{Class: "x"}))
 	f.Add(appendCounts(nil, &counts{1, -1}))
 	f.Add(appendDestination(nil, &store.Destination{}))
+	f.Add(appendLast(nil, &store.Last{Failed: 2, Dead: store.Hours{Newest: 9, Counts: [24]uint32{9: 3}}}))
 	f.Add(appendIdem(nil, &first{reference: "r"}, bodyHash{}))
 	f.Add(append(appendDue(nil, 1, &r), dueKey(nil, store.QueueID{}, store.Position{})...))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -69,6 +70,12 @@ func FuzzRows(f *testing.F) {
 			if again, err := readRow(appendRow(nil, &r)); err != nil || again != r {
 				t.Errorf("row %+v, again %+v %v", r, again, err)
 			}
+		}
+		if l, err := readLast(b); err == nil {
+			if again, err := readLast(appendLast(nil, &l)); err != nil || again != l {
+				t.Errorf("last %+v, again %+v %v", l, again, err)
+			}
+			l.Dead.Sum(l.Success)
 		}
 		readEvent(event.ID{}, b)
 		readAttempt(b)

@@ -91,7 +91,7 @@ func (s *Store) Events(_ context.Context, q store.EventQuery) (store.Page[store.
 		if len(page.Items) == limit {
 			stopped = full
 		}
-		page.Next = appendCursor(print, stopped)
+		page.Next, page.Back = appendCursor(print, stopped), back(stopped)
 	}
 	return page, nil
 }
@@ -111,6 +111,9 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 	}
 	defer s.leave()
 	print := fingerprint("deliveries", q.Dests, q.States, q.Event)
+	if len(q.Types) > 0 || q.User != "" || len(q.Classes) > 0 || len(q.Codes) > 0 {
+		print = fingerprint(print, q.Types, q.User, q.Classes, q.Codes)
+	}
 	from, err := readCursor(print, q.Cursor)
 	if err != nil {
 		return page, err
@@ -118,8 +121,13 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 	if q.Dests != nil && len(q.Dests) == 0 || q.States != nil && len(q.States) == 0 {
 		return page, nil
 	}
+	detail, err := s.detail(&q)
+	if err != nil {
+		return page, err
+	}
+	defer detail.close()
 	if !q.Event.IsZero() {
-		return s.deliveriesOf(&q, from, print)
+		return s.deliveriesOf(&q, from, print, detail)
 	}
 	src := allDeliveries()
 	if of := s.indexed(&q); of != nil {
@@ -150,13 +158,17 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 		if !ok || !wantsState(&q, r.State) {
 			return true, nil
 		}
+		record := r.record(id)
+		if wanted, err := detail.add(&record); err != nil || !wanted {
+			return true, err
+		}
 		if len(page.Items) == limit {
 			return false, nil
 		}
 		if n := len(page.Items); n > 0 && page.Items[n-1].ID == id { // it moved to another state while we read
 			return true, nil
 		}
-		page.Items = append(page.Items, r.record(id))
+		page.Items = append(page.Items, record)
 		full = position{day, p}
 		return true, nil
 	})
@@ -167,7 +179,7 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 		if len(page.Items) == limit {
 			stopped = full
 		}
-		page.Next = appendCursor(print, stopped)
+		page.Next, page.Back = appendCursor(print, stopped), back(stopped)
 	}
 	return page, nil
 }
@@ -206,7 +218,7 @@ func (s *Store) indexed(q *store.DeliveryQuery) []destState {
 }
 
 // deliveriesOf lists those of one event: its own day and those of replays.
-func (s *Store) deliveriesOf(q *store.DeliveryQuery, from position, print uint64) (page store.Page[store.DeliveryRecord], err error) {
+func (s *Store) deliveriesOf(q *store.DeliveryQuery, from position, print uint64, detail *details) (page store.Page[store.DeliveryRecord], err error) {
 	if !q.Since.IsZero() && q.Event.Time().Before(q.Since) || !q.Until.IsZero() && !q.Event.Time().Before(q.Until) {
 		return page, nil
 	}
@@ -215,14 +227,19 @@ func (s *Store) deliveriesOf(q *store.DeliveryQuery, from position, print uint64
 		return page, fmt.Errorf("list deliveries of %v: %w", q.Event, err)
 	}
 	defer family.close()
+	var failed error
 	err = family.each(q.Event, func(id store.DeliveryID, r *row) {
 		p := placeOf(id.Event, id.Dest, id.Replay)
 		before := id.Day < from.day || id.Day == from.day && bytes.Compare(p[:], from.at[:]) < 0
 		if before && wantsState(q, r.State) && (len(q.Dests) == 0 || slices.Contains(q.Dests, id.Dest)) {
-			page.Items = append(page.Items, r.record(id))
+			record := r.record(id)
+			wanted, err := detail.add(&record)
+			if failed = errors.Join(failed, err); wanted {
+				page.Items = append(page.Items, record)
+			}
 		}
 	})
-	if err != nil {
+	if err = errors.Join(err, failed); err != nil {
 		return page, fmt.Errorf("list deliveries: %w", err)
 	}
 	slices.SortFunc(page.Items, func(a, b store.DeliveryRecord) int {
@@ -231,7 +248,7 @@ func (s *Store) deliveriesOf(q *store.DeliveryQuery, from position, print uint64
 	if limit := pageLimit(q.Limit); len(page.Items) > limit {
 		page.Items = page.Items[:limit]
 		last := page.Items[limit-1].ID
-		page.Next = appendCursor(print, position{last.Day, placeOf(last.Event, last.Dest, last.Replay)})
+		page.Next, page.Back = appendCursor(print, position{last.Day, placeOf(last.Event, last.Dest, last.Replay)}), last.Event.Time()
 	}
 	return page, nil
 }

@@ -41,6 +41,38 @@ func brokenKeepers() []mutant {
 				return nil
 			}}
 		}},
+		{rule: "last answers of somebody unknown lose the others", caught: "registry/last answers of what is not known", breaks: func(m *model) store.Store {
+			return &broken{model: m, setLast: func(m *model, last map[uint32]store.Last) error {
+				for id, l := range last {
+					if int(id) <= len(m.dests) && id > 0 {
+						m.dests[id-1].Last = l
+					}
+				}
+				return m.SetLast(bg, last)
+			}}
+		}},
+		{rule: "last answers live in memory alone", caught: "registry/last answers are kept", breaks: whole, harness: reopens(func(m *model) {
+			for i := range m.dests {
+				m.dests[i].Last = store.Last{}
+			}
+		})},
+		{rule: "a last answer quotes what was erased", caught: "erase/reasons and last answers quote nothing", breaks: erases(func(m *model, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (store.ErasureReport, error) {
+			dests := slices.Clone(m.dests)
+			rep, err := m.Erase(bg, now, req, cancelled)
+			m.dests = dests
+			return rep, err
+		})},
+		{rule: "a reason quotes what was erased", caught: "erase/reasons and last answers quote nothing", breaks: erases(func(m *model, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (store.ErasureReport, error) {
+			reasons := map[store.DeliveryID]string{}
+			for id, row := range m.rows {
+				reasons[id] = row.reason
+			}
+			rep, err := m.Erase(bg, now, req, cancelled)
+			for id, row := range m.rows {
+				row.reason = reasons[id]
+			}
+			return rep, err
+		})},
 		{rule: "a value is the caller's own bytes", caught: "registry/values are copies", breaks: func(m *model) store.Store {
 			return &broken{model: m, put: func(m *model, key string, value []byte) error {
 				m.values[key] = value

@@ -32,6 +32,7 @@ type broken struct {
 	counts     func(m *model, dest uint32) store.Counts
 	register   func(m *model, keys []store.DestinationKey) ([]uint32, error)
 	setState   func(m *model, id uint32, s store.DestinationState) error
+	setLast    func(m *model, last map[uint32]store.Last) error
 	put        func(m *model, key string, value []byte) error
 	collect    func(m *model, keep []uint64) (int, error)
 	retain     func(m *model, now time.Time, r store.Retention, expired func([]store.Moved)) (store.RetainReport, error)
@@ -137,6 +138,13 @@ func (b *broken) SetState(ctx context.Context, id uint32, s store.DestinationSta
 		return b.setState(b.model, id, s)
 	}
 	return b.model.SetState(ctx, id, s)
+}
+
+func (b *broken) SetLast(ctx context.Context, last map[uint32]store.Last) error {
+	if b.setLast != nil {
+		return b.setLast(b.model, last)
+	}
+	return b.model.SetLast(ctx, last)
 }
 
 func (b *broken) Put(ctx context.Context, key string, value []byte) error {

@@ -60,6 +60,7 @@ func closedSays(r *rig) {
 		},
 		"destinations": func() error { _, err := s.Destinations(r.ctx); return err },
 		"set state":    func() error { return s.SetState(r.ctx, d, store.DestinationState{Paused: true}) },
+		"set last":     func() error { return s.SetLast(r.ctx, map[uint32]store.Last{d: {Success: 1}}) },
 		"put settings": func() error { return s.PutSettings(r.ctx, 1, []byte("x")) },
 		"settings":     func() error { _, err := s.Settings(r.ctx, 1); return err },
 		"collect":      func() error { _, err := s.CollectSettings(r.ctx, nil); return err },

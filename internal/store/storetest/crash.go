@@ -71,6 +71,11 @@ func crashRegistry(r *rig) {
 	if !r.registered()[ids[0]].State.Paused {
 		r.Errorf("a pause was forgotten")
 	}
+	r.must("set last", r.s.SetLast(r.ctx, map[uint32]store.Last{ids[1]: {Failed: 3}}))
+	r.crash()
+	if n := r.registered()[ids[1]].Last.Failed; n != 3 {
+		r.Errorf("of 3 failed attempts %d came back", n)
+	}
 	r.must("put settings", r.s.PutSettings(r.ctx, 7, []byte("sealed")))
 	r.crash()
 	if v, err := r.s.Settings(r.ctx, 7); err != nil || string(v) != "sealed" {

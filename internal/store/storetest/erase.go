@@ -16,6 +16,7 @@ func eraseCases() []scenario {
 	return []scenario{
 		{"bodies and names go and the log stays", 0, eraseUser},
 		{"nobody else is touched", 0, eraseOthers},
+		{"reasons and last answers quote nothing", 0, eraseQuotes},
 		{"nothing is retried", 0, eraseRetry},
 		{"an attempt that was in flight", 0, eraseInFlight},
 		{"twice, and somebody unknown", 0, eraseTwice},
@@ -128,6 +129,41 @@ func eraseOthers(r *rig) {
 	}
 	for _, it := range others {
 		r.stands(it.ID, store.Pending)
+	}
+}
+
+// eraseQuotes: why something is dead, and what a destination answered last, may repeat the body.
+func eraseQuotes(r *rig) {
+	keys := []store.DestinationKey{{Developer: "acme", Name: "a", Kind: "webhook"}, {Developer: "acme", Name: "b", Kind: "webhook"}, {Developer: "globex", Name: "a", Kind: "webhook"}}
+	dests := r.register(keys...)
+	var items []store.Item
+	for _, user := range []string{"ann", "bob"} {
+		it := r.append(r.of("acme", user, dests[0]))[0].Items[0]
+		o := r.rejected(it)
+		o.Reason = "rejected: no room for " + user + ": full"
+		r.settle(o)
+		items = append(items, it)
+	}
+	last := store.Last{Success: 5, Answer: store.Answer{At: 6, Class: "rejected", Code: 422, Text: "no room for ann", Fault: "ann"}, Failed: 1, Settings: 7}
+	quiet := store.Last{Success: 9}
+	r.must("set last", r.s.SetLast(r.ctx, map[uint32]store.Last{dests[0]: last, dests[1]: quiet, dests[2]: last}))
+	r.erase("acme", "ann")
+	mute := last
+	mute.Answer.Text, mute.Answer.Fault = "", ""
+	for range 2 {
+		for i, want := range []string{"rejected", "rejected: no room for bob: full"} {
+			if got, _ := r.delivery(items[i].ID); got.Reason != want {
+				r.Errorf("reason %q, want %q", got.Reason, want)
+			}
+		}
+		all := r.registered()
+		for i, want := range []store.Last{mute, quiet, last} {
+			if got := all[dests[i]].Last; got != want {
+				r.Errorf("of %v: %+v, want %+v", keys[i], got, want)
+			}
+		}
+		r.balanced()
+		r.reopen()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -47,6 +48,22 @@ func (m *model) SetState(ctx context.Context, id uint32, s store.DestinationStat
 		return store.ErrNotFound
 	}
 	m.dests[id-1].State = s
+	return nil
+}
+
+func (m *model) SetLast(ctx context.Context, last map[uint32]store.Last) error {
+	if err := m.lock(); err != nil {
+		return err
+	}
+	defer m.commit()
+	for id := range last {
+		if id == 0 || int(id) > len(m.dests) {
+			return store.ErrNotFound
+		}
+	}
+	for id, l := range last {
+		m.dests[id-1].Last = l
+	}
 	return nil
 }
 
@@ -217,6 +234,11 @@ func (m *model) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	for _, e := range m.copies {
 		wipe(e)
 	}
+	for i := range m.dests {
+		if d := &m.dests[i]; d.Developer == req.Developer {
+			d.Last.Answer.Text, d.Last.Answer.Fault = "", ""
+		}
+	}
 	rep.Events = len(erased)
 	m.erasures = append(m.erasures, req)
 	return rep, nil
@@ -232,10 +254,12 @@ func (m *model) forget(e *modelEvent) {
 		}
 	}
 	for id, row := range m.rows {
+		if id.Event != e.ID {
+			continue
+		}
+		row.reason, _, _ = strings.Cut(row.reason, ": ")
 		for i := range row.attempts {
-			if id.Event == e.ID {
-				row.attempts[i].Answer = ""
-			}
+			row.attempts[i].Answer = ""
 		}
 	}
 }

@@ -82,7 +82,11 @@ func (m *model) Events(ctx context.Context, q store.EventQuery) (store.Page[stor
 		return store.Page[store.EventRecord]{}, store.ErrCursor
 	}
 	behind := func(e store.EventRecord) bool { return q.Cursor == "" || newer(after, e.Event.ID) }
-	return cut(all, behind, q.Limit, func(e store.EventRecord) string { return "e" + e.Event.ID.String() })
+	page, err := cut(all, behind, q.Limit, func(e store.EventRecord) string { return "e" + e.Event.ID.String() })
+	if page.Next != "" {
+		page.Back = page.Items[len(page.Items)-1].Event.ID.Time()
+	}
+	return page, err
 }
 
 func (m *model) Deliveries(ctx context.Context, q store.DeliveryQuery) (store.Page[store.DeliveryRecord], error) {
@@ -93,7 +97,10 @@ func (m *model) Deliveries(ctx context.Context, q store.DeliveryQuery) (store.Pa
 	var all []store.DeliveryRecord
 	for id, row := range m.rows {
 		if oneOf(q.Dests, id.Dest) && oneOf(q.States, row.state) && (q.Event.IsZero() || q.Event == id.Event) && within(id.Event, q.Since, q.Until) {
-			all = append(all, row.record())
+			record := row.record()
+			if m.detail(&q, &record, row) {
+				all = append(all, record)
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b store.DeliveryRecord) int { return compareListed(a.ID, b.ID) })
@@ -102,7 +109,24 @@ func (m *model) Deliveries(ctx context.Context, q store.DeliveryQuery) (store.Pa
 		return store.Page[store.DeliveryRecord]{}, store.ErrCursor
 	}
 	behind := func(d store.DeliveryRecord) bool { return q.Cursor == "" || compareListed(d.ID, after) > 0 }
-	return cut(all, behind, q.Limit, func(d store.DeliveryRecord) string { return "d" + d.ID.String() })
+	page, err := cut(all, behind, q.Limit, func(d store.DeliveryRecord) string { return "d" + d.ID.String() })
+	if page.Next != "" {
+		page.Back = page.Items[len(page.Items)-1].ID.Event.Time()
+	}
+	return page, err
+}
+
+// detail fills in what q wants to know of a delivery, and tells whether it wants it.
+func (m *model) detail(q *store.DeliveryQuery, r *store.DeliveryRecord, row *modelRow) bool {
+	if !q.Detailed() {
+		return true
+	}
+	e := m.events[r.ID.Event]
+	r.Type, r.User = e.Type, e.UserID
+	if as := slices.SortedStableFunc(slices.Values(row.attempts), byAge); len(as) > 0 {
+		r.Last = as[len(as)-1]
+	}
+	return oneOf(q.Types, r.Type) && (q.User == "" || q.User == r.User) && oneOf(q.Classes, r.Last.Class) && (q.Codes == nil || r.Last.Class != "" && oneOf(q.Codes, r.Last.Code))
 }
 
 func oneOf[T comparable](list []T, x T) bool { return list == nil || slices.Contains(list, x) }

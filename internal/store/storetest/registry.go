@@ -21,6 +21,8 @@ func registryCases() []scenario {
 		{"nothing registered", 0, idsNone},
 		{"state is kept", 0, stateKept},
 		{"state of what is not known", 0, stateUnknown},
+		{"last answers are kept", 0, lastKept},
+		{"last answers of what is not known", 0, lastUnknown},
 		{"values are kept", 0, valuesKept},
 		{"values are copies", 0, valuesCopied},
 		{"survives retention", 0, registryRetained},

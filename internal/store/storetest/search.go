@@ -19,6 +19,7 @@ func searchCases() []scenario {
 		{"a needle over many days", 0, searchNeedle},
 		{"an event that went everywhere", 0, searchWide},
 		{"states that changed", 0, searchStates},
+		{"deliveries by what no index knows", 0, searchDetails},
 	}
 }
 
@@ -251,4 +252,64 @@ func searchStates(r *rig) {
 	found(store.Pending)
 	r.move(store.Expire, it.ID)
 	found(store.Dead)
+}
+
+// searchDetails: type and user of the event, class and code of the last attempt.
+func searchDetails(r *rig) {
+	d := r.dest()
+	var items []store.Item
+	for i, of := range [][2]string{{"sleep", "ann"}, {"sleep", "bob"}, {"daily", "ann"}, {"daily", ""}} {
+		e := r.of("acme", of[1], d)
+		e.Event.Type = of[0]
+		items = append(items, r.append(e)[0].Items...)
+		r.advance(time.Duration(i+1) * 20 * time.Hour)
+	}
+	again := r.settle(r.failed(items[0], time.Hour, 0))[0].Item // 503
+	r.advance(time.Minute)
+	r.settle(r.rejected(again), r.failed(items[1], time.Hour, 0), r.delivered(items[2]))
+	m, err := r.s.Replay(r.ctx, r.now, 7, []store.Want{{Event: items[2].ID.Event, Day: items[2].ID.Day, Dest: d, Due: r.now.UnixNano()}})
+	r.must("replay", err)
+	for _, c := range []struct {
+		q    store.DeliveryQuery
+		want []int // of items, newest day first; -1: the replay
+	}{
+		{store.DeliveryQuery{Detail: true}, []int{-1, 3, 2, 1, 0}},
+		{store.DeliveryQuery{Types: []string{"sleep"}}, []int{1, 0}},
+		{store.DeliveryQuery{Types: []string{"daily", "sleep"}, User: "ann"}, []int{-1, 2, 0}},
+		{store.DeliveryQuery{User: "nobody"}, nil},
+		{store.DeliveryQuery{Classes: []string{"rejected"}}, []int{0}},
+		{store.DeliveryQuery{Classes: []string{"transient", "delivered"}}, []int{2, 1}},
+		{store.DeliveryQuery{Codes: []int{503}}, []int{1}},
+		{store.DeliveryQuery{Codes: []int{0}}, nil}, // who was never tried has no code
+		{store.DeliveryQuery{Codes: []int{422, 200}, States: []store.State{store.Delivered}}, []int{2}},
+		{store.DeliveryQuery{Codes: []int{422}, Event: items[0].ID.Event}, []int{0}},
+		{store.DeliveryQuery{Codes: []int{200}, Event: items[0].ID.Event}, nil},
+		{store.DeliveryQuery{User: "ann", Dests: []uint32{d}}, []int{-1, 2, 0}},
+	} {
+		for _, limit := range []int{1, 1000} {
+			c.q.Limit = limit
+			got := r.deliveries(r.s, c.q)
+			ids := make([]int, len(got))
+			for n, g := range got {
+				ids[n] = -1
+				if i := slices.IndexFunc(items, func(it store.Item) bool { return it.ID == g.ID }); i >= 0 {
+					ids[n] = i
+				}
+				if g.Type == "" || g.User == "" && ids[n] != 3 || (g.Last.Class == "") != (ids[n] == -1 || ids[n] == 3) {
+					r.Errorf("%+v: %+v", c.q, g)
+				}
+			}
+			if !slices.Equal(ids, c.want) {
+				r.Errorf("%+v found %v, want %v", c.q, ids, c.want)
+			}
+		}
+	}
+	if got := r.deliveries(r.s, store.DeliveryQuery{Event: items[0].ID.Event}); got[0].Type != "" || got[0].Last != (store.Attempt{}) {
+		r.Errorf("details that nobody asked for: %+v", got)
+	}
+	first, err := r.s.Deliveries(r.ctx, store.DeliveryQuery{User: "ann", Limit: 2})
+	r.must("first page", err)
+	if first.Next == "" || first.Back.IsZero() || first.Back.After(m[0].ID.Event.Time()) {
+		r.Errorf("a page that goes on has looked back to %v", first.Back)
+	}
 }

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"golang.org/x/sys/unix"
+)
+
+// usualWidth is how wide a table is where nobody says how wide the terminal is, and
+// where there is none.
+const usualWidth = 100
+
+// screen is how many columns a table may have.
+func (e *env) screen() int {
+	if n, err := strconv.Atoi(e.lookup("COLUMNS")); err == nil && n >= 20 {
+		return n
+	}
+	if f, ok := e.out.(*os.File); ok && e.outTerminal {
+		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col >= 20 {
+			return int(size.Col)
+		}
+	}
+	return usualWidth
+}
+
+// width is how many columns a terminal shows s in.
+func width(s string) (n int) {
+	for _, r := range s {
+		n += runeWidth(r)
+	}
+	return n
+}
+
+func runeWidth(r rune) int {
+	switch {
+	case r < 0x300:
+		return 1
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
+	case isWide(r):
+		return 2
+	}
+	return 1
+}
+
+// isWide tells whether r takes two columns: East Asian Wide and Fullwidth of UAX #11, and
+// what is shown as an emoji.
+func isWide(r rune) bool {
+	switch {
+	case r >= 0x1100 && r <= 0x115f, r >= 0x2e80 && r <= 0x303e, r >= 0x3041 && r <= 0x33ff, r >= 0x3400 && r <= 0x4dbf,
+		r >= 0x4e00 && r <= 0x9fff, r >= 0xa000 && r <= 0xa4cf, r >= 0xa960 && r <= 0xa97f, r >= 0xac00 && r <= 0xd7a3,
+		r >= 0xf900 && r <= 0xfaff, r >= 0xfe10 && r <= 0xfe19, r >= 0xfe30 && r <= 0xfe6f, r >= 0xff00 && r <= 0xff60,
+		r >= 0xffe0 && r <= 0xffe6, r >= 0x16fe0 && r <= 0x18aff, r >= 0x1b000 && r <= 0x1b2ff, r >= 0x1f300 && r <= 0x1f64f,
+		r >= 0x1f680 && r <= 0x1f6ff, r >= 0x1f900 && r <= 0x1faff, r >= 0x20000 && r <= 0x3fffd:
+		return true
+	}
+	return false
+}
+
+// clip shortens s to n columns.
+func clip(s string, n int) string {
+	if width(s) <= n {
+		return s
+	}
+	var b strings.Builder
+	left := n - 1 // for the sign that something is missing
+	for _, r := range s {
+		if left -= runeWidth(r); left < 0 {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return b.String() + "…"
+}
+
+// pad lengthens s to n columns.
+func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-width(s))) }
+
+// fold breaks s into lines of n columns, between words where there are any.
+func fold(s string, n int) (lines []string) {
+	line := ""
+	for _, word := range strings.Split(s, " ") {
+		for width(word) > n {
+			if line != "" {
+				lines, line = append(lines, line), ""
+			}
+			head := clip(word, n+1)
+			head = head[:len(head)-len("…")]
+			if head == "" { // not one character fits
+				return append(lines, word)
+			}
+			lines, word = append(lines, head), word[len(head):]
+		}
+		switch {
+		case line == "":
+			line = word
+		case width(line)+1+width(word) <= n:
+			line += " " + word
+		default:
+			lines, line = append(lines, line), word
+		}
+	}
+	return append(lines, line)
+}
+
+// isolate keeps text that runs from right to left from reordering what stands beside it,
+// on a terminal that reorders.
+func isolate(s string) string {
+	if !strings.ContainsFunc(s, rightToLeft) {
+		return s
+	}
+	return "\u2068" + s + "\u2069"
+}
+
+func rightToLeft(r rune) bool {
+	return r >= 0x590 && r <= 0x8ff || r >= 0xfb1d && r <= 0xfdff || r >= 0xfe70 && r <= 0xfefc || r >= 0x10800 && r <= 0x10fff || r >= 0x1e800 && r <= 0x1efff
+}

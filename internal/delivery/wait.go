@@ -1,0 +1,102 @@
+package delivery
+
+import (
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// Wait says why no attempt of a queue starts now. The zero Wait: one may.
+type Wait struct {
+	For    string    // one of the names below; "": nothing keeps it
+	Until  time.Time // zero: until somebody does something, or at any moment
+	Reason string    // fit to show
+}
+
+// What a queue may wait for.
+const (
+	WaitRemoved   = "removed"   // the destination, from the settings
+	WaitDisabled  = "disabled"  // in the settings
+	WaitPaused    = "paused"    // by a person
+	WaitHeld      = "held"      // by the engine, which probes it at Until
+	WaitApart     = "apart"     // it may have killed the process
+	WaitThrottled = "throttled" // as the far side asked
+	WaitBreaker   = "breaker"   // the far side fails, and is tried one by one
+	WaitSettings  = "settings"  // frozen ones that cannot be opened
+	WaitEngine    = "engine"    // after a fault of our own
+	WaitRate      = "rate"      // of the destination's settings
+)
+
+const (
+	whyRemoved  = "it is no longer in the settings"
+	whyDisabled = "enabled: false in the settings"
+)
+
+// Waits says for each queue why nothing of it is tried now.
+func (s *Scheduler) Waits(qs []store.QueueID) []Wait {
+	now := s.lock()
+	defer s.mu.Unlock()
+	waits := make([]Wait, len(qs))
+	for i, id := range qs {
+		d := s.dests[id.Dest]
+		if d == nil {
+			continue
+		}
+		l := d.current
+		if id.Settings != 0 {
+			l = nil
+			for _, known := range d.lanes {
+				if known.hash == id.Settings {
+					l = known
+				}
+			}
+		}
+		waits[i] = d.wait(l, now)
+	}
+	return waits
+}
+
+// wait says why no attempt of l starts now; of what nothing is known but the
+// destination l is nil. Who looks for the reason wants the one that lasts longest
+// first: what only a person ends, then what the engine waits for.
+func (d *dest) wait(l *lane, now instant) Wait {
+	switch {
+	case d.removed:
+		return Wait{For: WaitRemoved, Reason: whyRemoved}
+	case d.disabled:
+		return Wait{For: WaitDisabled, Reason: whyDisabled}
+	case d.state.Paused:
+		return Wait{For: WaitPaused, Reason: d.state.Reason}
+	}
+	until := func(mono int64) time.Time {
+		if mono <= now.mono {
+			return time.Time{}
+		}
+		return now.time().Add(time.Duration(mono - now.mono)).UTC()
+	}
+	if l != nil && l.held() {
+		return Wait{For: WaitHeld, Until: until(l.hold.at), Reason: d.state.Reason}
+	}
+	if d.apart {
+		return Wait{For: WaitApart, Until: until(d.apartAt), Reason: d.whyApart()}
+	}
+	switch {
+	case l == nil:
+		return Wait{}
+	case l.retryAfter.until > now.mono:
+		return Wait{For: WaitThrottled, Until: until(l.retryAfter.until), Reason: l.retryAfter.why}
+	case l.breaker.open:
+		why := "its far side fails, with the settings of the first attempt"
+		if l == d.current {
+			why = d.failure()
+		}
+		return Wait{For: WaitBreaker, Until: until(l.breaker.pace.at), Reason: why}
+	case l.inst == nil && l.thaw.pace.at > now.mono:
+		return Wait{For: WaitSettings, Until: until(l.thaw.pace.at), Reason: "the settings of the first attempt cannot be opened: see the daemon's log"}
+	case l.ailing.at > now.mono:
+		return Wait{For: WaitEngine, Until: until(l.ailing.at), Reason: "a fault of the daemon's own: see its log"}
+	case d.rate.at > now.mono:
+		return Wait{For: WaitRate, Until: until(d.rate.at), Reason: "no more attempts a second than rate says"}
+	}
+	return Wait{}
+}
