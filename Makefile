@@ -98,6 +98,7 @@ sdk-check: ## make clients of openapi.yaml in Go, Python and TypeScript, compile
 
 .PHONY: demo
 demo: ## the main job on real input, in a few seconds
+	@echo "A first run fetches some 900 MB of modules and compiles them, which takes 2 to 6 minutes."
 	$(GO) run ./cmd/fantail demo
 
 .PHONY: up

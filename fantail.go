@@ -11,8 +11,8 @@ import (
 )
 
 // Main runs the command line args (without the program's name) until it is done
-// or ctx ends, and returns the exit code: 0 well, 1 failed, 2 wrong usage.
-// kinds are the destination kinds this binary knows.
+// or ctx ends, and returns the exit code: 0 well, 1 failed, 2 wrong usage,
+// 130 interrupted. kinds are the destination kinds this binary knows.
 func Main(ctx context.Context, args []string, kinds destination.Registry) int {
 	return cli.Run(ctx, args, os.Stdin, os.Stdout, os.Stderr, kinds)
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/objectkey"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp/gcptest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
@@ -20,7 +21,7 @@ import (
 func TestConformance(t *testing.T) {
 	t.Run("events", func(t *testing.T) { destinationtest.Run(t, kind(false, func(*Config) {})) })
 	t.Run("items, compressed, over TLS", func(t *testing.T) {
-		destinationtest.Run(t, kind(true, func(c *Config) { c.Gzip, c.Content = true, contentItem }))
+		destinationtest.Run(t, kind(true, func(c *Config) { c.Gzip, c.Content = true, objectkey.ContentItem }))
 	})
 }
 
@@ -154,8 +155,8 @@ func kind(secure bool, change func(*Config)) destinationtest.Kind {
 			{Name: "500"},
 			{Name: "503"},
 			{Name: "503 waits", Class: destination.Throttled, Wait: 7 * time.Second},
-			{Name: "302"},
-			{Name: "200 of a hotel"},
+			{Name: "302", Class: destination.Misconfigured},
+			{Name: "200 of a hotel", Class: destination.Misconfigured},
 			{Name: "500 with an echo"},
 			{Name: "500 with an echo at the cut"},
 			{Name: "500 with 5 KiB"},
@@ -176,7 +177,7 @@ func kind(secure bool, change func(*Config)) destinationtest.Kind {
 		Stores: func(e *event.Event) (all [][]byte) {
 			catalogue := event.DefaultCatalogue()
 			for p := range catalogue.Payloads(e) {
-				if item, ok := catalogue.Item(e, p); ok && c.Content == contentItem {
+				if item, ok := catalogue.Item(e, p); ok && c.Content == objectkey.ContentItem {
 					p.Body = item
 				}
 				all = append(all, p.Body)

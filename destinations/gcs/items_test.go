@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp/gcptest"
@@ -42,7 +39,7 @@ func TestALargeEventMakesProgressOverAttempts(t *testing.T) {
 		return true
 	})
 	err := r.fails(d, destination.Transient)
-	if len(r.keys()) != 40 || !strings.Contains(err.Error(), "40 objects of the event are written") {
+	if len(r.keys()) != 40 || !strings.Contains(err.Error(), "40 objects of the event are stored") {
 		t.Errorf("%d objects: %v", len(r.keys()), err)
 	}
 	if n := puts.Load(); n > 40+2*fanout.Width {
@@ -73,74 +70,6 @@ func TestOneItemThatFailsKeepsNoOtherBack(t *testing.T) {
 	r.fails(made(t, 1, large(50)), destination.Rejected)
 	if len(r.keys()) != 49 {
 		t.Errorf("%d objects", len(r.keys()))
-	}
-}
-
-func fakes(n int) []object {
-	var all []object
-	for i := range n {
-		all = append(all, object{keys: []string{fmt.Sprint(i)}})
-	}
-	return all
-}
-
-func TestAtMostEightAtOnceAndThoseOfOneKeyInOrder(t *testing.T) {
-	for keys, want := range map[int]int32{100: fanout.Width, 3: 3, 1: 1} {
-		synctest.Test(t, func(t *testing.T) {
-			objects := fakes(100)
-			for i := range objects {
-				objects[i].keys[0], objects[i].body = fmt.Sprint(i%keys), []byte{byte(i)}
-			}
-			var now, most atomic.Int32
-			var mu sync.Mutex
-			last := map[string]byte{}
-			_, err := sendAll(slices.Values(objects), func(o object) (destination.Receipt, error) {
-				n := now.Add(1)
-				time.Sleep(time.Duration(100-o.body[0]) * time.Millisecond) // those that come later would be sooner
-				now.Add(-1)
-				mu.Lock()
-				defer mu.Unlock()
-				most.Store(max(most.Load(), n))
-				if o.body[0] < last[o.keys[0]] {
-					t.Errorf("%d keys: %d after %d", keys, o.body[0], last[o.keys[0]])
-				}
-				last[o.keys[0]] = o.body[0]
-				return destination.Receipt{Code: 200}, nil
-			})
-			if err != nil || most.Load() != want {
-				t.Errorf("%d keys: %d at once, want %d; %v", keys, most.Load(), want, err)
-			}
-		})
-	}
-}
-
-func TestTheGravestFailureCounts(t *testing.T) {
-	cause := errors.New("x")
-	rejected, transient, misconfigured := destination.Reject(cause), cause, destination.Misconfigure(cause)
-	soon, late := destination.Throttle(cause, time.Second), destination.Throttle(cause, time.Hour)
-	for _, c := range []struct {
-		errs  []error
-		class destination.Class
-		wait  time.Duration
-	}{
-		{[]error{nil, nil, rejected}, destination.Rejected, 0},
-		{[]error{rejected, transient, nil}, destination.Transient, 0},
-		{[]error{transient, rejected}, destination.Transient, 0},
-		{[]error{soon, transient, late}, destination.Throttled, time.Hour},
-		{[]error{late, misconfigured, soon}, destination.Misconfigured, 0},
-	} {
-		for range 2 {
-			slices.Reverse(c.errs)
-			_, err := sendAll(slices.Values(fakes(len(c.errs))), func(o object) (destination.Receipt, error) {
-				var i int
-				fmt.Sscan(o.keys[0], &i)
-				return destination.Receipt{}, c.errs[i]
-			})
-			class, wait := destination.ClassOf(err)
-			if err == nil || class != c.class || wait != c.wait {
-				t.Errorf("%v: %v waits %v, want %v %v", c.errs, class, wait, c.class, c.wait)
-			}
-		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/objectkey"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -106,7 +107,7 @@ func TestWhatAnObjectCarries(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.StorageClass = "NEARLINE" })
 	d := made(t, 1, activity("u", "s", "2026-03-12T06:00:00Z"))
 	receipt := r.sends(d)
-	if receipt.Code != 200 || receipt.Address != strings.TrimPrefix(r.URL, "http://") || receipt.Answer != "" {
+	if receipt.Code != 200 || receipt.Address != strings.TrimPrefix(r.URL, "http://") || receipt.Answer != "1 stored" {
 		t.Errorf("the receipt is %+v", receipt)
 	}
 	o := r.Objects(t, "acme")["2022-03-16/activity/u-2026-03-12T06:00:00Z.json"]
@@ -129,7 +130,7 @@ func TestWhatAnObjectCarries(t *testing.T) {
 }
 
 func TestExplainNamesTheFirstOfSeveral(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.Gzip, c.Content = true, contentItem })
+	r := newRig(t, func(c *Config) { c.Gzip, c.Content = true, objectkey.ContentItem })
 	d := made(t, 1, large(3))
 	x, err := r.Destination.(destination.Explainer).Explain(d)
 	if err != nil || x.Target != "gs://acme, the first of 3 objects" || !strings.HasPrefix(x.Body, `{"metadata"`) || x.Headers.Get("Content-Encoding") != "gzip" {

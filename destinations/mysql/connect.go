@@ -97,7 +97,9 @@ func (d *dialer) greet(ctx context.Context, c net.Conn) (*wire, error) {
 	defer stop()
 	g, err := readGreeting(c)
 	if err != nil {
-		if ctx.Err() != nil {
+		if _, silent := errors.AsType[*silence](err); silent && ctx.Err() != nil {
+			err = &silence{context.Cause(ctx)}
+		} else if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		return nil, err

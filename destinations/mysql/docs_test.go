@@ -9,8 +9,12 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	driver "github.com/go-sql-driver/mysql"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
@@ -32,12 +36,14 @@ func TestTheDocumentedRightsTablesAndQueries(t *testing.T) {
 	if len(blocks) != 3 {
 		t.Fatalf("the README has %d blocks of SQL", len(blocks))
 	}
+	f := newFar(t)
+	exact := f.exact(t)
+	blocks[1] = strings.ReplaceAll(blocks[1], exactMaria, exact) // as the README says
 	for _, table := range sqltables.Of("terra").All() {
-		if ddl := createTable(table) + ";"; !strings.Contains(blocks[1], ddl) {
+		if ddl := createTable(table, exact) + ";"; !strings.Contains(blocks[1], ddl) {
 			t.Errorf("the README lacks %s", ddl)
 		}
 	}
-	f := newFar(t)
 	f.revoke(t, "ALL PRIVILEGES")
 	_, grant, _ := strings.Cut(blocks[0], ";\n") // CREATE USER is done
 	f.exec(t, strings.TrimSuffix(strings.NewReplacer("acme.", "`"+f.database+"`.", "'fantail'", f.user).Replace(strings.TrimSpace(grant)), ";"))
@@ -118,5 +124,37 @@ func (f *far) fetches(t *testing.T, readme, payload string) {
 		if (err == nil) != good || good && string(out) != payload {
 			t.Errorf("%s: the README fetches %q, %v", link, out, err)
 		}
+	}
+}
+
+// TestTheDocumentedNumbersMeanWhatIsSaid holds the table of failures against the
+// one that decides, but for what the tables of a customer decide.
+func TestTheDocumentedNumbersMeanWhatIsSaid(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "## When it fails")
+	found := 0
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 {
+			continue
+		}
+		for _, text := range regexp.MustCompile(`\b[134]\d{3}\b`).FindAllString(cells[1], -1) {
+			n, _ := strconv.Atoi(text)
+			number := uint16(n)
+			x, known := meanings[number]
+			switch found++; {
+			case denied(number), number == 1049:
+			case !known:
+				t.Errorf("nothing is known of %d", number)
+			case x.about == aboutNothing && x.class.String() != strings.TrimSpace(cells[2]) && !unfit(&driver.MySQLError{Number: number}):
+				t.Errorf("%d is %v, and the README says %s", number, x.class, cells[2])
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("%d numbers", found)
 	}
 }

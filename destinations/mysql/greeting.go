@@ -3,8 +3,11 @@ package mysql
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"slices"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 // Capabilities of a connection, by MySQL's names without CLIENT_.
@@ -45,8 +48,14 @@ const sha256Password = "sha256_password"
 // before TLS begins must not be taken for what comes within.
 func readGreeting(from io.Reader) (*greeting, error) {
 	var header [headerSize]byte
-	if _, err := io.ReadFull(from, header[:]); err != nil {
+	switch n, err := io.ReadFull(from, header[:]); {
+	case n == 0:
+		return nil, &silence{err}
+	case err != nil:
 		return nil, err
+	}
+	if is := stranger(header); is != "" {
+		return nil, destination.Misconfigure(fmt.Errorf("what answers there is %s and neither MySQL nor MariaDB: set host and port", is))
 	}
 	n := lengthOf(header[:])
 	if n == 0 || n > maxHandshake || header[3] != 0 {
@@ -76,6 +85,27 @@ func readGreeting(from io.Reader) (*greeting, error) {
 	}
 	return g, nil
 }
+
+// stranger names who greets so, "" if nobody does that we know.
+func stranger(header [headerSize]byte) string {
+	switch string(header[:]) {
+	case "HTTP":
+		return "a web server"
+	case "SSH-":
+		return "an SSH server"
+	case "-ERR", "-NOA", "-DEN":
+		return "Redis"
+	case "220 ", "220-":
+		return "a mail or file server"
+	}
+	return ""
+}
+
+// silence is the error of a server that says nothing: MySQL's and MariaDB's are
+// the first to speak, PostgreSQL's and others wait for the client.
+type silence struct{ error }
+
+func (s *silence) Unwrap() error { return s.error }
 
 func (g *greeting) capabilities() uint32 {
 	return uint32(binary.LittleEndian.Uint16(g.payload[g.base:])) | uint32(binary.LittleEndian.Uint16(g.payload[g.base+5:]))<<16

@@ -7,6 +7,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +45,7 @@ type mysql struct {
 	most       int            // connections
 	sender     *sqltables.Sender
 	complete   atomic.Bool   // the tables are known to be there, with their keys
+	trims      atomic.Value  // a string: what to do about the column of users, which forgets spaces at the end; "": it does not
 	making     chan struct{} // held by who makes tables
 	refused    atomic.Bool   // a right was, or any write, since the last reconnect
 }
@@ -99,7 +102,10 @@ func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.
 		err = m.makeTables(ctx)
 	}
 	if err == nil {
-		if err = m.statements.store(ctx, m.db(), rows); known && incomplete(err) {
+		if err = m.trimmed(ctx, rows); err != nil {
+			return r, true, err
+		}
+		if err = m.statements.store(ctx, m.db(), rows); known && incomplete(numberOf(err)) {
 			m.complete.Store(false)
 			if err = m.makeTables(ctx); err == nil {
 				err = m.statements.store(ctx, m.db(), rows)
@@ -107,19 +113,45 @@ func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.
 		}
 	}
 	r.Address = m.target.host.String()
-	if err != nil { // which quotes the server and says what to do: no answer beside it
-		if me, ok := errors.AsType[*driver.MySQLError](err); ok {
-			r.Code = int(me.Number)
-			switch {
-			case denied(me.Number):
-				err = m.grant(ctx, me)
-			case readOnly(me.Number):
-				m.refused.Store(true)
-			}
-		}
-		err, alone = m.fault("write rows", err)
+	if err == nil {
+		return r, false, nil
 	}
+	// The text quotes the server and says what to do: no answer beside it.
+	r.Code = int(numberOf(err))
+	if me, ok := errors.AsType[*driver.MySQLError](err); ok && m.complete.Load() {
+		m.refused.Store(m.refused.Load() || readOnly(me.Number))
+		err, alone = m.verdict(ctx, me)
+		return r, alone, err
+	}
+	err, alone = m.fault("write rows", err)
 	return r, alone, err
+}
+
+// trimmed refuses users whose ids end in a space where the column is CHAR: it
+// forgets the space, and not even the statement can tell two of them apart then.
+// It looks again, since the column may have been changed.
+func (m *mysql) trimmed(ctx context.Context, rows *sqltables.Rows) error {
+	spaced := func(u sqltables.User) bool { return strings.HasSuffix(u.ID, " ") }
+	if m.trims.Load() == nil || m.trims.Load() == "" || !slices.ContainsFunc(rows.Users, spaced) {
+		return nil
+	}
+	m.complete.Store(false)
+	if err := m.makeTables(ctx); err != nil {
+		fault, _ := m.fault("write rows", err)
+		return fault
+	}
+	if advice := m.trims.Load().(string); advice != "" {
+		return destination.Reject(errors.New("the user_id ends in a space: " + advice))
+	}
+	return nil
+}
+
+// numberOf is the number of a server's error, 0 if it is none.
+func numberOf(err error) uint16 {
+	if me, ok := errors.AsType[*driver.MySQLError](err); ok {
+		return me.Number
+	}
+	return 0
 }
 
 // reconnect ends the idle connections if a right was denied since it was called
@@ -134,9 +166,6 @@ func (m *mysql) reconnect() {
 		m.db().SetMaxIdleConns(m.most)
 	}
 }
-
-// readOnly tells whether the server takes no writes.
-func readOnly(number uint16) bool { return number == 1290 || number == 1792 || number == 1836 }
 
 // Explain shows the rows that Send would write.
 func (m *mysql) Explain(d destination.Delivery) (destination.Explanation, error) {

@@ -105,6 +105,18 @@ func openWith(tb testing.TB, c Config, deps destination.Deps) *mysql {
 	return d.(*mysql)
 }
 
+// maria tells whether the server is MariaDB.
+func (f *far) maria(tb testing.TB) bool {
+	tb.Helper()
+	return strings.Contains(sqltablestest.Rows(tb, f.admin, "(SELECT VERSION() AS v) AS x", "v")[0]["v"], "MariaDB")
+}
+
+// exact is the collation of new tables.
+func (f *far) exact(tb testing.TB) string {
+	tb.Helper()
+	return server{maria: f.maria(tb)}.exact()
+}
+
 func (f *far) shared() sqltablestest.Far {
 	return sqltablestest.Far{DB: f.admin, Store: f.store, Open: func(tb testing.TB) destination.Destination { return f.open(tb) }}
 }

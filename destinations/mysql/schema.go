@@ -13,70 +13,108 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// step is a statement that completes the tables, and the error that says that
-// somebody else has just done the same.
+// step is a statement that completes a table, the right that it takes besides
+// those to write, and the error that says that somebody else has just done the same.
 type step struct {
-	sql  string
-	done uint16
+	table string
+	sql   string
+	right string
+	done  uint16
 }
 
 const noneDone = 0
 
-// look asks the catalogue and returns what is missing of the tables.
-func (m *mysql) look(ctx context.Context) (steps []step, err error) {
-	columns, err := m.pairs(ctx, `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN (?, ?, ?)`)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := m.pairs(ctx, `SELECT table_name, MAX(column_name) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name IN (?, ?, ?)
-		GROUP BY table_name, index_name HAVING COUNT(*) = 1 AND MAX(non_unique) = 0`)
-	if err != nil {
-		return nil, err
-	}
+// steps are what is missing of the tables.
+func (m *mysql) steps(c *catalogue) (steps []step, err error) {
+	exact := c.exact(m.tables)
+	var before []string
 	for _, t := range m.tables.All() {
-		there := columns[t.Name]
-		if there == nil {
-			steps = append(steps, step{createTable(t), noneDone})
+		f := c.tables[t.Name]
+		if f == nil {
+			steps = append(steps, step{t.Name, createTable(t, exact), "CREATE", noneDone})
 			continue
 		}
-		for _, c := range t.Columns {
-			if !slices.Contains(there, c.Name) {
-				steps = append(steps, step{fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s NULL", quoted(t.Name), c.Name, typeOf(c.Type)), 1060})
+		if f.view {
+			return nil, misconfigured("%s is no table: rename it, so that the table can be made", t.Name)
+		}
+		for _, column := range t.Columns {
+			if f.column(column.Name) == nil {
+				steps = append(steps, step{t.Name, fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s NULL", quoted(t.Name), column.Name, typeOf(column.Type, exact)), "ALTER", 1060})
 			}
 		}
-		if key := t.Key().Name; !slices.Contains(keys[t.Name], key) {
-			steps = append(steps, step{fmt.Sprintf("ALTER TABLE %s ADD UNIQUE KEY fantail_%s (%s)", quoted(t.Name), key, key), 1061})
+		if key := t.Key().Name; !slices.ContainsFunc(f.unique, func(k uniqueKey) bool { return slices.Equal(k.parts, []string{key}) }) {
+			s := step{t.Name, fmt.Sprintf("ALTER TABLE %s ADD UNIQUE KEY fantail_%s (%s)", quoted(t.Name), key, key), "ALTER", 1061}
+			if first := f.keyless(t, c.server, exact); first != "" {
+				before = append(before, first)
+			}
+			steps = append(steps, s)
 		}
+	}
+	if before != nil {
+		for _, s := range steps {
+			before = append(before, s.sql)
+		}
+		return nil, misconfigured("complete the tables: they cannot have the unique keys that they lack as they are: run: %s", strings.Join(before, "; "))
 	}
 	return steps, nil
 }
 
-// pairs runs a query about the tables and returns the second column by the first.
-func (m *mysql) pairs(ctx context.Context, query string) (map[string][]string, error) {
-	var names []any
-	for _, t := range m.tables.All() {
-		names = append(names, t.Name)
+// keyless is what to run before a table can have our key, "" if it can. MariaDB
+// makes keys of any length.
+func (f *found) keyless(t sqltables.Table, s server, exact string) string {
+	key := t.Key()
+	if f.parted != "" && !strings.Contains(strings.ToLower(f.parted), key.Name) { // unique keys must have what parts the table
+		return "ALTER TABLE " + quoted(t.Name) + " REMOVE PARTITIONING"
 	}
-	rows, err := m.db().QueryContext(ctx, query, names...)
-	if err != nil {
-		return nil, err
+	const most = 3072 / 4 // of utf8mb4
+	if x := f.column(key.Name); x != nil && x.Holds == sqltables.HoldsText && !s.maria && x.Length > most {
+		return fmt.Sprintf("ALTER TABLE %s MODIFY %s %s NOT NULL", quoted(t.Name), key.Name, typeOf(key.Type, exact))
 	}
-	defer rows.Close()
-	all := map[string][]string{}
-	for rows.Next() {
-		var table, value string
-		if err := rows.Scan(&table, &value); err != nil {
-			return nil, err
-		}
-		all[table] = append(all[table], strings.ToLower(value))
-	}
-	return all, rows.Err()
+	return ""
 }
 
-func createTable(t sqltables.Table) string {
+// The binary collations that do not pad texts with spaces before they compare
+// them, of MariaDB and of MySQL, and what tables had that we made before.
+const (
+	exactMaria = "utf8mb4_nopad_bin"
+	exactMySQL = "utf8mb4_0900_bin"
+	exactOnce  = "utf8mb4_bin"
+)
+
+// exact is the collation of what is compared byte for byte.
+func (s server) exact() string {
+	if s.maria {
+		return exactMaria
+	}
+	return exactMySQL
+}
+
+// exact is the collation for new columns: that of the server, but beside tables
+// that we made before theirs, since no query can join columns of the two.
+func (c *catalogue) exact(tables sqltables.Tables) string {
+	for _, t := range tables.All() {
+		if f := c.tables[t.Name]; f != nil {
+			if x := f.column("user_id"); x != nil && x.collation == exactOnce {
+				return exactOnce
+			}
+		}
+	}
+	return c.server.exact()
+}
+
+// column is the column of a name, nil if there is none.
+func (f *found) column(name string) *column {
+	i := slices.IndexFunc(f.columns, func(x column) bool { return x.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &f.columns[i]
+}
+
+func createTable(t sqltables.Table, exact string) string {
 	columns := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
-		columns[i] = c.Name + " " + typeOf(c.Type) + " NOT NULL"
+		columns[i] = c.Name + " " + typeOf(c.Type, exact) + " NOT NULL"
 		switch {
 		case i == 0:
 			columns[i] += " PRIMARY KEY"
@@ -87,8 +125,8 @@ func createTable(t sqltables.Table) string {
 	return "CREATE TABLE IF NOT EXISTS " + quoted(t.Name) + " (" + strings.Join(columns, ", ") + ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
 }
 
-func typeOf(t sqltables.Type) string {
-	const exact = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+func typeOf(t sqltables.Type, exact string) string {
+	exact = " CHARACTER SET utf8mb4 COLLATE " + exact
 	switch t {
 	case sqltables.UserID:
 		return "VARCHAR(36)" + exact
@@ -113,7 +151,14 @@ func (m *mysql) makeTables(ctx context.Context) error {
 	if m.complete.Load() {
 		return nil
 	}
-	steps, err := m.look(ctx)
+	c, err := m.read(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.never(c); err != nil {
+		return err
+	}
+	steps, err := m.steps(c)
 	if err != nil {
 		return err
 	}
@@ -124,12 +169,18 @@ func (m *mysql) makeTables(ctx context.Context) error {
 		case err == nil, answered && s.done != noneDone && me.Number == s.done:
 		case answered && denied(me.Number):
 			return m.missing(ctx, steps[i:])
-		case answered && unfit(me.Number):
+		case answered && meaningOf(me).about == aboutNoKey:
+			x, text := m.judge(c, me, meaningOf(me), m.said(me))
+			return m.faultOf(x, text, me)
+		case answered && unfit(me):
 			return misconfigured("complete the tables: %s: remove what is in the way of: %s", m.said(me), s.sql)
 		default:
 			return err
 		}
 	}
+	m.trims.Store(m.misfits(c, func(x sqltables.Misfit) bool {
+		return x.Table == m.tables.Users.Name && x.Existing.Name == "user_id" && c.get(x.Table).column("user_id").trims
+	}))
 	m.complete.Store(true)
 	return nil
 }
@@ -167,61 +218,4 @@ func (m *mysql) grants(rights, account string) string {
 
 func misconfigured(format string, args ...any) error {
 	return destination.Misconfigure(fmt.Errorf(format, args...))
-}
-
-// Check looks at connection, certificates, tables and rights, and at the bucket
-// and the links.
-// Rights are asked for by EXPLAIN, which needs those of the statement and does
-// not run it.
-func (m *mysql) Check(ctx context.Context) error {
-	if err := m.check(ctx); err != nil {
-		fault, _ := m.fault("check the database", err)
-		return fault
-	}
-	return m.sender.Check(ctx, m.target.tls)
-}
-
-func (m *mysql) check(ctx context.Context) error {
-	steps, err := m.look(ctx)
-	if err != nil {
-		return err
-	}
-	if len(steps) > 0 {
-		return m.mayMake(ctx, steps)
-	}
-	for i, s := range []statement{m.statements.users, m.statements.data, m.statements.other} {
-		args := make([]any, len(m.tables.All()[i].Columns))
-		for i := range args {
-			args[i] = ""
-		}
-		rows, err := m.db().QueryContext(ctx, "EXPLAIN "+s.head+s.row+s.tail, args...)
-		if me, ok := errors.AsType[*driver.MySQLError](err); ok && denied(me.Number) {
-			return m.grant(ctx, me)
-		}
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return err
-		}
-	}
-	var readOnly bool
-	if err := m.db().QueryRowContext(ctx, "SELECT @@global.read_only").Scan(&readOnly); err == nil && readOnly {
-		return errors.New("the server takes no writes: it may be a replica")
-	}
-	return nil
-}
-
-// mayMake looks for the rights to make and write tables, where the catalogue
-// shows them: those that come by a role it does not.
-func (m *mysql) mayMake(ctx context.Context, steps []step) error {
-	var n, needed int
-	err := m.db().QueryRowContext(ctx, `SELECT COUNT(DISTINCT privilege_type), COUNT(DISTINCT IF(privilege_type IN ('CREATE', 'SELECT', 'INSERT', 'UPDATE'), privilege_type, NULL))
-		FROM (SELECT privilege_type FROM information_schema.user_privileges
-			UNION ALL SELECT privilege_type FROM information_schema.schema_privileges WHERE DATABASE() LIKE table_schema) AS mine`).Scan(&n, &needed)
-	onlyRoles := n <= 1 // USAGE
-	if err != nil || needed == 4 || onlyRoles {
-		return err
-	}
-	return m.missing(ctx, steps)
 }

@@ -95,6 +95,27 @@ func TestTheDriverIsToldOfTheLeast(t *testing.T) {
 	}
 }
 
+// TestASaltThatEndsInAZeroIsKept: the driver takes a zero away from the end of it.
+func TestASaltThatEndsInAZeroIsKept(t *testing.T) {
+	salt := strings.Repeat("s", 31)
+	for asked, shown := range map[string]string{
+		"\xfeclient_ed25519\x00" + salt + "\x00":             "\xfeclient_ed25519\x00" + salt + "\x00\x00",
+		"\xfeclient_ed25519\x00" + salt + "s":                "\xfeclient_ed25519\x00" + salt + "s",
+		"\xfemysql_native_password\x00" + salt + "\x00":      "\xfemysql_native_password\x00" + salt + "\x00",
+		"\xfeclient_ed25519\x00" + salt + "ss\x00":           "\xfeclient_ed25519\x00" + salt + "ss\x00",
+		"\xfecaching_sha2_password\x00" + salt[:20] + "\x00": "\xfecaching_sha2_password\x00" + salt[:20] + "\x00",
+	} {
+		w, _ := wireTo(t, packet(2, asked)+packet(4, simpleOK))
+		got, want := make([]byte, headerSize+len(shown)), packet(2, shown)
+		if _, err := io.ReadFull(w, got); err != nil || string(got) != want {
+			t.Errorf("%q: %q, %v", asked, got, err)
+		}
+		if _, err := io.ReadFull(w, got[:headerSize+len(simpleOK)]); err != nil {
+			t.Errorf("after %q: %v", asked, err)
+		}
+	}
+}
+
 func TestWhatAGreetingMayNotBe(t *testing.T) {
 	sound := greetingOf(everything, "x")
 	for name, said := range map[string]string{

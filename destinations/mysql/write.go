@@ -24,7 +24,7 @@ type statements struct{ users, data, other statement }
 type statement struct{ head, row, tail string }
 
 func statementsOf(t sqltables.Tables) statements {
-	payload := "payload_url = VALUES(payload_url)"
+	payload := "payload_url = " + ownRow("payload_id", "VALUES(payload_url)")
 	return statements{insert(t.Users, updateUsers()), insert(t.Data, payload), insert(t.Other, payload)}
 }
 
@@ -36,10 +36,23 @@ func insert(t sqltables.Table, update string) statement {
 	}
 }
 
+// ownRow is value in the row with the key of the one to insert. ON DUPLICATE KEY
+// UPDATE comes to other rows as well: through any unique key of the table, also
+// one that was added a moment ago, and through ours where its collation or type
+// takes two keys for one. There the statement ends with error 1690, whatever the
+// sql_mode is, and changes nothing. It belongs into the first assignment, which
+// runs before the others.
+func ownRow(key, value string) string {
+	return fmt.Sprintf("IF(CAST(%[1]s AS BINARY) = CAST(VALUES(%[1]s) AS BINARY), %[2]s, ~0 + (LENGTH(VALUES(%[1]s)) + 1))", key, value)
+}
+
+// anotherRow is what ownRow ends a statement with: the number is out of range.
+const anotherRow = 1690
+
 // updateUsers lets each column keep what the newest event said that spoke of it.
 // Assignments run from left to right and see each other, so that marks come last.
 func updateUsers() string {
-	sets := []string{"created_at = LEAST(created_at, VALUES(created_at))"}
+	sets := []string{"created_at = " + ownRow("user_id", "LEAST(created_at, VALUES(created_at))")}
 	marks := []string{later("updated_at")}
 	for column, mark := range sqltables.Guards() {
 		sets = append(sets, fmt.Sprintf("%[1]s = IF(VALUES(%[2]s) > COALESCE(%[2]s, ''), VALUES(%[1]s), %[1]s)", column, mark))

@@ -4,77 +4,33 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// meaning is what an SQLSTATE says about the next attempt.
-type meaning struct {
-	class  destination.Class
-	advice string // what to do about it
-	alone  bool   // one delivery of several may be at fault
-}
-
-// meanings are those of appendix A of PostgreSQL's manual that a write can meet,
-// by the whole code, else by its class of two characters. What is missing is
-// Transient, and each delivery is tried alone: a trigger may refuse one row.
-var meanings = map[string]meaning{
-	"28": {destination.Misconfigured, "see that user and password are right, and that pg_hba.conf lets them in from here", false},
-	"22": {destination.Rejected, "", true},                                         // data exception
-	"23": {destination.Rejected, "", true},                                         // a constraint
-	"54": {destination.Rejected, "", true},                                         // too large for the server, such as for an index
-	"08": {}, "25": {}, "40": {}, "53": {}, "55": {}, "57": {}, "58": {}, "XX": {}, // of the server, not of a row
-
-	"23503": {alone: true}, // what it refers to may still come
-	"42501": {destination.Misconfigured, "the user lacks a right", false},
-	"42P01": {advice: "the tables are being made or dropped"},
-	"42703": {advice: "the tables are being changed"},
-	"42P10": {advice: "the tables are being changed"},
-	"3F000": {destination.Misconfigured, "the schema does not exist: create it, or set schema to one that does", false},
-	"42804": {destination.Misconfigured, "a column is of a type that takes no text: see the table of columns in the documentation of this kind", false},
-	"428C9": {destination.Misconfigured, "a column is generated: see the table of columns in the documentation of this kind", false},
-	"42809": {destination.Misconfigured, "one of the tables is no ordinary table", false},
-	"0A000": {destination.Misconfigured, "the server cannot do this to one of the tables: it must be an ordinary table", false},
-	"42P17": {destination.Misconfigured, "a policy or rule of the table is not valid", false},
-}
-
-func meaningOf(code string) meaning {
-	if m, ok := meanings[code]; ok {
-		return m
-	}
-	if len(code) == 5 {
-		if m, ok := meanings[code[:2]]; ok {
-			return m
-		}
-	}
-	return meaning{alone: true}
-}
-
-// fault makes of an error, met doing what, what the engine knows. Alone: see
-// sqltables.Writer.
-func (p *postgres) fault(what string, err error) (fault error, alone bool) {
+// refusal makes of an error, met doing what, what the engine knows. At is what the
+// catalogue says after it, nil if nobody has asked; rows are those that were to be
+// written, nil if none were. Alone: see sqltables.Writer.
+func (p *postgres) refusal(what string, err error, at *place, rows *sqltables.Rows) (fault error, alone bool) {
 	if f, ok := errors.AsType[*destination.Fault](err); ok {
 		return f, false // the guard's, or classified already
 	}
-	worded := func(m meaning, text string) (error, bool) {
-		return sqltables.Fault(m.class, what, text, m.advice, err), m.alone
+	worded := func(m pgclient.Meaning, text string) (error, bool) {
+		return sqltables.Fault(m.Class, what, text, p.shown(m.Advice), err), m.Alone
+	}
+	if u, ok := errors.AsType[*unwritten](err); ok {
+		return worded(pgclient.Meaning{Class: destination.Misconfigured, Advice: p.swallowed(u, at, rows), Alone: true}, u.Error())
 	}
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
-		m := meaningOf(pe.Code)
-		switch {
-		case pe.Code == "3D000":
-			m = meaning{class: destination.Misconfigured, advice: "set database to one that exists, or run: CREATE DATABASE " + quoted(p.target.Database) + " OWNER " + quoted(p.target.User)}
-		case pe.Code == "23502" && !p.ours(pe.ColumnName):
-			m = meaning{class: destination.Misconfigured, advice: "a column of yours must take NULL or have a default"}
-		case connecting(err) && (m.class == destination.Rejected || pe.Code == "42704"): // there is no event yet that could be at fault
-			m = meaning{class: destination.Misconfigured, advice: "mend options in the dsn, or what ALTER ROLE or ALTER DATABASE has set"}
-		case pe.Code == "25006":
-			m = meaning{advice: "this server takes no writes: with several hosts, target_session_attrs=read-write finds the one that does"}
+		if connecting(err) {
+			return worded(p.unconnected(pe), p.said(pe))
 		}
-		return worded(m, p.said(pe))
+		return worded(p.meaning(pe, at, rows), p.said(pe))
 	}
 	why := sqltables.Untrusted(err)
 	switch text := err.Error(); {
@@ -86,9 +42,9 @@ func (p *postgres) fault(what string, err error) (fault error, alone bool) {
 		why = "the server does not bind its authentication to TLS: set channel_binding to prefer"
 	}
 	if why != "" {
-		return worded(meaning{class: destination.Misconfigured}, why)
+		return worded(pgclient.Meaning{Class: destination.Misconfigured}, why)
 	}
-	return worded(meaning{}, sqltables.Describe(p.scrub, err))
+	return worded(pgclient.Meaning{}, sqltables.Describe(p.scrub, err))
 }
 
 // connecting tells whether an error kept a session from beginning.
@@ -97,21 +53,109 @@ func connecting(err error) bool {
 	return ok
 }
 
+// unconnected is what a refusal means before a session has begun, with names.
+func (p *postgres) unconnected(pe *pgconn.PgError) pgclient.Meaning {
+	m := pgclient.MeaningWhileConnecting(pe.Code)
+	user, database := quoted(p.target.User), quoted(p.target.Database)
+	// The routines of PostgreSQL's source that may refuse: its texts are in the
+	// language of the server.
+	switch {
+	case pe.Code == "3D000":
+		m.Advice = "set database to one that exists, or run: CREATE DATABASE " + database + " OWNER " + user
+	case pe.Code == "42501" && pe.Routine == "CheckMyDatabase":
+		m.Advice = "run as the owner of the database: GRANT CONNECT ON DATABASE " + database + " TO " + user
+	case pe.Code == "42501" && pe.Routine != "": // a parameter of the superuser's
+		m.Advice = pgclient.MeaningWhileConnecting("42704").Advice
+	case pe.Code == "55000":
+		m.Advice = "run: ALTER DATABASE " + database + " ALLOW_CONNECTIONS true"
+	case pe.Code == "28P01":
+		m.Advice = "see that user and password are right, or run: ALTER ROLE " + user + " PASSWORD '...'"
+	case pe.Code == "28000" && pe.Routine == "InitializeSessionUserId":
+		m.Advice = "run: ALTER ROLE " + user + " LOGIN"
+	case pe.Code == "28000" && pe.Routine == "ClientAuthentication" && p.target.TLS.Mode == sqltables.Disable:
+		m.Advice = "pg_hba.conf has no line for this: if it wants TLS (hostssl), set tls.mode to verify-full"
+	case pe.Code == "28000" && pe.Routine == "ClientAuthentication":
+		m.Advice = "pg_hba.conf has no line that lets user, database and this address in; if it wants a client certificate, set tls.cert and tls.key"
+	case pe.Code == "53300":
+		m.Advice = "lower max_connections, or run: ALTER ROLE " + user + " CONNECTION LIMIT -1, or raise max_connections of the server"
+	}
+	return m
+}
+
+// meaning is what a refusal means in a session. What the catalogue says of the
+// tables that were to be written comes first: a column that cannot hold what we
+// write is never the event's fault.
+func (p *postgres) meaning(pe *pgconn.PgError, at *place, rows *sqltables.Rows) pgclient.Meaning {
+	m := pgclient.MeaningOf(pe.Code)
+	if at == nil {
+		return m
+	}
+	hold := func(advice string, alone bool) pgclient.Meaning {
+		return pgclient.Meaning{Class: destination.Misconfigured, Advice: advice, Alone: alone}
+	}
+	if f := p.inTheWay(at, rows); f != "" {
+		return hold(f, m.Alone)
+	}
+	if inTrigger(pe) && at.functions() && (m.Class != destination.Transient || strings.HasPrefix(pe.Code, "42")) {
+		if pe.Code == "42501" {
+			return hold("a trigger of yours may not do what it does as this user: grant it, or make its function SECURITY DEFINER", true)
+		}
+		return hold("a trigger of yours fails: mend or drop it", true)
+	}
+	if advice := at.culprit(pe, rows); advice != "" {
+		return hold(advice, m.Alone)
+	}
+	if advice := at.ownRule(pe); advice != "" {
+		m.Advice = advice
+	}
+	switch pe.Code {
+	case "42501":
+		m.Advice = "run as the owner of what it names: GRANT ALL ON ... TO " + quoted(at.User)
+		if policy := at.policy(); policy != "" {
+			m.Advice = "row-level security: run as the owner of the table: " + policy
+		}
+	case "25006":
+		if at.Standby {
+			m.Advice = "this server is a standby: " + m.Advice
+		}
+	}
+	return m
+}
+
+// inTrigger tells whether an error comes from the customer's code, and not from
+// what that means to refuse: RAISE has a code that somebody has chosen.
+func inTrigger(pe *pgconn.PgError) bool {
+	if pe.Routine == "exec_stmt_raise" {
+		return false
+	}
+	for line := range strings.SplitSeq(pe.Where, "\n") {
+		// "PL/pgSQL function f() line 1 at SQL statement", in the language of the
+		// server; a line of parameters is the event's.
+		if strings.Contains(line, "PL/") && !strings.Contains(line, "$1 = ") {
+			return true
+		}
+	}
+	return false
+}
+
 // said quotes the server. The detail of an error repeats whole rows and stays out.
 func (p *postgres) said(e *pgconn.PgError) string {
 	return "answered " + sqltables.Quote(p.scrub, e.Code) + ": " + sqltables.Quote(p.scrub, e.Message)
 }
 
-// ours tells whether a column is one that we fill.
-func (p *postgres) ours(column string) bool {
-	for _, t := range p.tables.All() {
-		for _, c := range t.Columns {
-			if c.Name == column {
-				return true
-			}
+// maxAdvice bounds what an error or a remark says to do, in bytes: scripts for three
+// tables have some kilobytes.
+const maxAdvice = 16 << 10
+
+// shown is text made of names of the catalogue, which may be anything.
+func (p *postgres) shown(text string) string {
+	text = strings.ToValidUTF8(p.scrub.Excerpt(text, maxAdvice), "")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
 		}
-	}
-	return column == ""
+		return r
+	}, text)
 }
 
 func misconfigured(format string, args ...any) error {

@@ -81,19 +81,17 @@ func TestMeanings(t *testing.T) {
 	p := &postgres{target: &pgclient.Target{Database: "d", User: "u"}, tables: sqltables.Of("terra")}
 	for code, want := range map[string]string{
 		"28P01": "misconfigured", "28000": "misconfigured", "3D000": "misconfigured", "3F000": "misconfigured", "42501": "misconfigured", "42804": "misconfigured", "0A000": "misconfigured",
-		"22001": "rejected alone", "22021": "rejected alone", "23514": "rejected alone", "23502": "rejected alone", "54000": "rejected alone",
-		"40001": "transient", "40P01": "transient", "25006": "transient", "53300": "transient", "57P01": "transient", "57P03": "transient", "57014": "transient", "08006": "transient", "55P03": "transient", "XX000": "transient", "42P01": "transient",
+		"22001": "rejected alone", "22021": "rejected alone", "23514": "rejected alone", "23502": "misconfigured alone", "54000": "rejected alone",
+		"55000": "misconfigured", "42P10": "misconfigured", "42883": "misconfigured", "27000": "misconfigured", "2F005": "misconfigured",
+		"40001": "transient", "40P01": "transient", "25006": "transient", "53300": "transient", "57P01": "transient", "57P03": "transient", "57014": "transient", "08006": "transient", "55P03": "transient", "XX000": "transient alone", "42P01": "transient",
 		"23503": "transient alone", "P0001": "transient alone", "": "transient alone", "xx": "transient alone",
 	} {
-		err, alone := p.fault("write", pgError(code, ""))
+		err, alone := p.refusal("write", pgError(code), nil, nil)
 		if got := classOf(err, alone); got != want {
 			t.Errorf("%s is %s, want %s", code, got, want)
 		}
 	}
-	if err, alone := p.fault("write", pgError("23502", "theirs")); classOf(err, alone) != "misconfigured" {
-		t.Errorf("a column of others that must not be NULL: %v", err)
-	}
-	if err, _ := p.fault("write", errors.New("anything")); classOf(err, false) != "transient" {
+	if err, _ := p.refusal("write", errors.New("anything"), nil, nil); classOf(err, false) != "transient" {
 		t.Errorf("%v", err)
 	}
 }

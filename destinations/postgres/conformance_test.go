@@ -17,7 +17,7 @@ func TestConformance(t *testing.T) {
 		Start: func(tb testing.TB) destinationtest.FarSide {
 			f := farAt(tb, dsn)
 			p := f.open(tb)
-			if err := p.complete(tb.Context()); err != nil {
+			if _, _, err := p.complete(tb.Context()); err != nil {
 				tb.Fatal(err)
 			}
 			return f
@@ -27,7 +27,7 @@ func TestConformance(t *testing.T) {
 			{Name: "rights revoked", Class: destination.Misconfigured},
 			{Name: "another password", Class: destination.Misconfigured, Breaks: true},
 			{Name: "no more connections", Breaks: true},
-			{Name: "a replica", Breaks: true},
+			{Name: "a read-only role", Class: destination.Misconfigured, Breaks: true},
 			{Name: "raises 22001", Class: destination.Rejected},
 			{Name: "raises 23514", Class: destination.Rejected},
 			{Name: "raises 40P01"},
@@ -73,7 +73,7 @@ func (f *far) Break(tb testing.TB, failure destinationtest.Failure) {
 	case failure.Name == "no more connections":
 		f.exec(tb, "ALTER ROLE "+role+" CONNECTION LIMIT 0")
 		f.cut(tb)
-	case failure.Name == "a replica":
+	case failure.Name == "a read-only role":
 		f.exec(tb, "ALTER ROLE "+role+" SET default_transaction_read_only = on")
 		f.cut(tb)
 	case failure.Engine:

@@ -3,6 +3,8 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,6 +21,7 @@ import (
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers"
@@ -39,26 +42,60 @@ func readme(t *testing.T) (blocks []string) {
 	return blocks
 }
 
+// acme is a database of the README's name, in a cluster of its own, where nobody
+// has a right that is not given, with the README's SQL run as it is written.
+func acme(t *testing.T, dsn string, blocks ...string) *far {
+	t.Helper()
+	near := farAt(t, dsn)
+	near.exec(t, "DROP DATABASE IF EXISTS acme WITH (FORCE)", "DROP ROLE IF EXISTS fantail", "CREATE DATABASE acme", "REVOKE ALL ON DATABASE acme FROM PUBLIC")
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/acme"
+	f := &far{role: "fantail", store: sqltablestest.NewStore(), conf: defaults()}
+	if f.admin, err = sql.Open("pgx", u.String()); err != nil {
+		t.Fatal(err)
+	}
+	f.admin.SetMaxIdleConns(0)
+	t.Cleanup(func() { f.admin.Close() })
+	f.exec(t, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+	f.exec(t, blocks...)
+	u.User = url.UserPassword("fantail", "...")
+	f.conf.DSN = secret.New(u.String())
+	return f
+}
+
 // TestTheDocumentedRightsTablesAndQueries runs what the README tells people to
 // run: rights, tables made by hand, and queries over what is written then.
 func TestTheDocumentedRightsTablesAndQueries(t *testing.T) {
 	blocks := readme(t)
-	if len(blocks) != 4 {
+	if len(blocks) != 5 {
 		t.Fatalf("the README has %d blocks of SQL", len(blocks))
 	}
+	rights, without, policy, tables := blocks[0], blocks[1], blocks[2], blocks[3]
 	for _, table := range sqltables.Of("terra").All() {
-		if ddl := createTable(qualified("", table.Name), table) + ";"; !strings.Contains(blocks[2], ddl) {
+		if ddl := createTable(qualified("", table.Name), table) + ";"; !strings.Contains(tables, ddl) {
 			t.Errorf("the README lacks %s", ddl)
 		}
 	}
-	f := newFar(t)
-	role := quoted(f.role)
-	as := strings.NewReplacer("fantail", role, "SCHEMA public", "SCHEMA "+role).Replace
-	_, grant, _ := strings.Cut(blocks[0], ";\n") // CREATE ROLE is done
-	f.exec(t, as(grant))
-	f.exec(t, "REVOKE CREATE ON SCHEMA "+role+" FROM "+role, blocks[2], as(blocks[1]))
+	dsn := servers.PrivatePostgres(t).DSN
+	for _, line := range strings.Split(strings.TrimSpace(rights), "\n")[1:] { // each is needed
+		f := acme(t, dsn, strings.Replace(rights, line, "", 1))
+		p := f.open(t)
+		_, err := p.Send(t.Context(), plain(t, 1))
+		if class, _ := destination.ClassOf(err); err == nil || class != destination.Misconfigured || p.Check(t.Context()) == nil {
+			t.Errorf("without %s: %v, %v", line, class, err)
+		}
+	}
+	f := acme(t, dsn, rights)
+	if _, err := f.open(t).Send(t.Context(), plain(t, 1)); err != nil {
+		t.Errorf("with %s: %v", rights, err)
+	}
+	f = acme(t, dsn, tables, without, "ALTER TABLE terra_users ENABLE ROW LEVEL SECURITY", policy)
 	p := f.open(t)
-	if err := p.Check(t.Context()); err != nil {
+	var remark destination.Remark
+	if err := p.Check(t.Context()); !errors.As(err, &remark) || !strings.HasPrefix(err.Error(), "policies of terra_users") {
 		t.Error(err)
 	}
 	var events []string
@@ -69,7 +106,7 @@ func TestTheDocumentedRightsTablesAndQueries(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	queries := strings.Split(strings.TrimSpace(blocks[3]), ";\n")
+	queries := strings.Split(strings.TrimSpace(blocks[4]), ";\n")
 	rows, err := f.admin.QueryContext(t.Context(), queries[0])
 	if err != nil {
 		t.Fatal(err)

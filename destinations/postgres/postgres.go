@@ -69,21 +69,30 @@ func (p *postgres) SendBatch(ctx context.Context, ds []destination.Delivery) []d
 	return p.sender.Send(ctx, ds)
 }
 
-// Write stores rows in one transaction. Where tables or columns are missing,
-// they are made and it is tried again; so it is where a connection that was kept
-// turns out to be dead. To write the same rows twice changes nothing.
+// Write stores rows in one transaction. Where it is refused for what may be the
+// tables' fault, they are looked at; what is missing of them is made, and it is
+// tried again; so it is where a connection that was kept turns out to be dead. To
+// write the same rows twice changes nothing.
 func (p *postgres) Write(ctx context.Context, rows *sqltables.Rows) (r destination.Receipt, alone bool, err error) {
+	const what = "write rows"
 	address, err := p.try(ctx, rows)
-	if incomplete(err) {
-		if made := p.complete(ctx); made != nil {
-			err = made
-		} else {
+	var at *place
+	if doubtful(err) {
+		var made bool
+		var looked error
+		at, made, looked = p.complete(ctx)
+		switch {
+		case incomplete(err) && looked != nil:
+			err = looked
+		case incomplete(err) && p.obstacle(at, nil) != nil:
+			err = p.obstacle(at, nil)
+		case made || incomplete(err):
 			address, err = p.try(ctx, rows)
 		}
 	}
 	r.Address = address
 	if err != nil { // which quotes the server and says what to do: no answer beside it
-		err, alone = p.fault("write rows", err)
+		err, alone = p.refusal(what, err, at, rows)
 	}
 	return r, alone, err
 }
@@ -92,7 +101,7 @@ func (p *postgres) Write(ctx context.Context, rows *sqltables.Rows) (r destinati
 // index or a right: complete finds out which.
 func incomplete(err error) bool {
 	pe, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
+	if !ok || connecting(err) {
 		return false
 	}
 	switch pe.Code {
@@ -102,20 +111,40 @@ func incomplete(err error) bool {
 	return false
 }
 
-// try writes rows once, or once more with a fresh connection if the first was
-// one kept from before that has died or whose server is no longer the primary.
+// doubtful tells whether the tables may be at fault for an error.
+func doubtful(err error) bool {
+	if _, ok := errors.AsType[*unwritten](err); ok {
+		return true
+	}
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || connecting(err) || pe.Severity == "FATAL" {
+		return false
+	}
+	return incomplete(err) || pe.Code == "25006" || pgclient.MeaningOf(pe.Code).Class != destination.Transient
+}
+
+// try writes rows once.
 func (p *postgres) try(ctx context.Context, rows *sqltables.Rows) (address string, err error) {
+	err = p.session(ctx, func(c *conn) error {
+		address = c.Conn().RemoteAddr().String()
+		return p.statements.store(ctx, c.PgConn, rows)
+	})
+	return address, err
+}
+
+// session calls f with a connection, and once more with a fresh one if the first
+// was one kept from before that has died or whose server is no longer the primary.
+func (p *postgres) session(ctx context.Context, f func(*conn) error) (err error) {
 	for fresh := false; ; fresh = true {
 		stale := false
 		err = p.pool.use(ctx, fresh, func(c *conn) (keep bool, err error) {
-			address = c.Conn().RemoteAddr().String()
-			err = p.statements.store(ctx, c.PgConn, rows)
+			err = f(c)
 			dead := err != nil && gone(err)
 			stale = dead && c.reused && !fresh && ctx.Err() == nil
 			return !dead, err
 		})
 		if !stale {
-			return address, err
+			return err
 		}
 	}
 }
@@ -123,6 +152,12 @@ func (p *postgres) try(ctx context.Context, rows *sqltables.Rows) (address strin
 // gone tells whether a connection is of no more use after an error: it broke, or
 // its server is ending or no longer takes writes.
 func gone(err error) bool {
+	if _, ok := errors.AsType[*unwritten](err); ok {
+		return false
+	}
+	if _, ok := errors.AsType[*destination.Fault](err); ok {
+		return false
+	}
 	pe, ok := errors.AsType[*pgconn.PgError](err)
 	return !ok || pe.Severity == "FATAL" || pe.Code == "25006" || strings.HasPrefix(pe.Code, "57P")
 }

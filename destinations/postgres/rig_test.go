@@ -106,8 +106,8 @@ func tableNames() (names []string) {
 	return names
 }
 
-func pgError(code, column string) error {
-	return fmt.Errorf("write: %w", &pgconn.PgError{Severity: "ERROR", Code: code, Message: "no", ColumnName: column})
+func pgError(code string) error {
+	return fmt.Errorf("write: %w", &pgconn.PgError{Severity: "ERROR", Code: code, Message: "no"})
 }
 
 func classOf(err error, alone bool) string {

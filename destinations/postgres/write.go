@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -64,11 +65,13 @@ func upsertUsers(table string, t sqltables.Table) string {
 			fmt.Sprintf(`%[1]s = CASE WHEN excluded.%[2]s > COALESCE(t.%[2]s, '') COLLATE "C" THEN excluded.%[1]s ELSE t.%[1]s END`, column, mark),
 			fmt.Sprintf(`%[1]s = GREATEST(t.%[1]s COLLATE "C", excluded.%[1]s)`, mark))
 	}
-	return insert(table, t) + strings.Join(sets, ", ")
+	// Where a key takes different users for one, the other's row stays as it is.
+	return insert(table, t) + strings.Join(sets, ", ") + ` WHERE t.user_id::text COLLATE "C" = excluded.user_id::text`
 }
 
 // store writes rows as one transaction in one round trip: what is sent before a
-// sync is one, without a word.
+// sync is one, without a word. A row that the server has not written is an error,
+// though by then the others are: to write them again changes nothing.
 func (s statements) store(ctx context.Context, c *pgconn.PgConn, rows *sqltables.Rows) error {
 	p := c.StartPipeline(ctx)
 	timeout := "0"
@@ -76,26 +79,71 @@ func (s statements) store(ctx context.Context, c *pgconn.PgConn, rows *sqltables
 		timeout = strconv.FormatInt(max(time.Until(deadline).Milliseconds(), 1), 10)
 	}
 	p.SendQueryParams(limit, [][]byte{[]byte(timeout)}, []uint32{textOID}, nil, nil)
-	send(p, s.users, rows.Users, sqltables.User.Values)
-	send(p, s.data, rows.Data, sqltables.Payload.DataValues)
-	send(p, s.other, rows.Other, sqltables.Payload.OtherValues)
+	sent := []sent{{0, 1}}
+	sent = append(sent, send(p, 0, s.users, rows.Users, sqltables.User.Values)...)
+	sent = append(sent, send(p, 1, s.data, rows.Data, sqltables.Payload.DataValues)...)
+	sent = append(sent, send(p, 2, s.other, rows.Other, sqltables.Payload.OtherValues)...)
 	if err := p.Sync(); err != nil {
-		return err
+		return errors.Join(err, p.Close())
 	}
-	return p.Close()
+	missing := &unwritten{}
+	err := func() error {
+		for _, one := range sent {
+			n, err := affected(p)
+			if err != nil {
+				return err
+			}
+			if n = one.rows - n; n > 0 {
+				missing.table, missing.rows = one.table, missing.rows+n
+			}
+		}
+		return nil
+	}()
+	if closed := p.Close(); err == nil {
+		err = closed
+	}
+	if err == nil && missing.rows > 0 {
+		err = missing
+	}
+	return err
 }
+
+// affected is how many rows the next statement has written or read.
+func affected(p *pgconn.Pipeline) (int, error) {
+	result, err := p.GetResults()
+	if err != nil {
+		return 0, err
+	}
+	reader, ok := result.(*pgconn.ResultReader)
+	if !ok {
+		return 0, errors.New("the server has no result for a statement")
+	}
+	tag, err := reader.Close()
+	return int(tag.RowsAffected()), err
+}
+
+// sent is how many rows a statement has for a table.
+type sent struct{ table, rows int }
+
+// unwritten says that the server has taken rows and not written them, such as for
+// a trigger that returns NULL.
+type unwritten struct{ table, rows int } // the table's place in Tables.All
+
+func (u *unwritten) Error() string { return fmt.Sprintf("the server has not written %d rows", u.rows) }
 
 // textOID is PostgreSQL's number for text.
 const textOID = 25
 
 // send queues the statements for rows. Nothing is prepared: a pooler may give
 // the next transaction to another server.
-func send[R any](p *pgconn.Pipeline, sql string, rows []R, values func(R) []*string) {
+func send[R any](p *pgconn.Pipeline, table int, sql string, rows []R, values func(R) []*string) (all []sent) {
 	for len(rows) > 0 {
 		n := min(len(rows), maxRows)
 		p.SendQueryParams(sql, arrays(rows[:n], values), nil, nil, nil)
+		all = append(all, sent{table, n})
 		rows = rows[n:]
 	}
+	return all
 }
 
 // arrays returns the columns of rows as PostgreSQL writes arrays.

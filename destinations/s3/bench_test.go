@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/objectkey"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 )
@@ -51,7 +52,7 @@ func BenchmarkSend(b *testing.B) {
 			Credentials: credentials.NewStaticCredentialsProvider(g.UserAccessKey, g.UserSecretKey, ""),
 		}, func(o *sdk.Options) { o.UsePathStyle = true })
 		names := openWith(b, f.config, deps)
-		objects := make([]*object, b.N+1)
+		objects := make([]objectkey.Object, b.N+1)
 		for n := range objects {
 			for o := range names.objects(destinationtest.Delivery(b, n, body(int64(n))).Event) {
 				objects[n] = o
@@ -60,7 +61,7 @@ func BenchmarkSend(b *testing.B) {
 		measure(b, func(ctx context.Context, n int64) error {
 			o := objects[n]
 			_, err := client.PutObject(ctx, &sdk.PutObjectInput{
-				Bucket: &f.name, Key: &o.keys[0], Body: bytes.NewReader(o.body), ContentType: ptr("application/json"), Metadata: o.meta, IfNoneMatch: ptr("*"),
+				Bucket: &f.name, Key: &o.Keys[0], Body: bytes.NewReader(o.Body), ContentType: ptr("application/json"), Metadata: o.Meta, IfNoneMatch: ptr("*"),
 			})
 			return err
 		})

@@ -3,97 +3,56 @@ package s3
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/objectkey"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// Check asks for the two rights that Send uses. Whether puts are allowed shows
-// in one that cannot succeed: its checksums are of another body, which a service
-// finds out only when it has judged everything else, and read the body. So it
-// is refused as corrupt, and nothing is written. Whether reading is allowed
-// shows in the answer for an object that is not there: that it is not there may
-// be known only to who may read it.
+// Check stores a probe as Send stores objects, sees that it comes back, byte for
+// byte, and removes it: a far side that says yes to everything shows only by what
+// it returns. What the credentials do not permit is said.
 func (b *bucket) Check(ctx context.Context) error {
 	ctx, _ = b.session.Begin(ctx)
-	key := b.probeKey()
-	unconditional, err := b.mayPut(ctx, key)
+	key := b.folder + aws.ProbeName
+	in := b.common
+	in.Key, in.ContentEncoding = &key, nil
+	seen, looking, err := aws.Probe{Client: b.client, Writer: b.writer, In: in, Get: func(ctx context.Context) ([]byte, string, error) {
+		return aws.Read(ctx, b.client, &sdk.GetObjectInput{Bucket: b.common.Bucket, Key: &key, ExpectedBucketOwner: b.common.ExpectedBucketOwner})
+	}}.Run(ctx)
 	switch {
+	case err != nil && looking:
+		return b.fault(reading, key, err)
 	case err != nil:
-		return err
-	case unconditional && b.strict:
-		return destination.Misconfigure(errUnconditional)
-	case unconditional:
-		return destination.Remark("the service knows no conditional writes: in a race, older events may replace newer ones")
+		return b.fault(putting, key, err)
+	case seen.Unconditional && b.strict:
+		return destination.Misconfigure(objectkey.ErrUnconditional)
+	case seen.Unreadable != nil && b.strict:
+		return destination.Misconfigure(fmt.Errorf("stale: fail needs to read what it would replace: %w", b.fault(reading, key, seen.Unreadable)))
 	}
-	_, err = b.head(ctx, key)
-	switch status(err) {
-	case http.StatusNotFound:
+	return b.remarks(key, seen)
+}
+
+// remarks says what is not in the way of deliveries, but should be known.
+func (b *bucket) remarks(key string, seen aws.Seen) error {
+	resource := "arn:aws:s3:::" + *b.common.Bucket + "/"
+	var all []string
+	remark := func(is bool, text string) {
+		if is {
+			all = append(all, text)
+		}
+	}
+	remark(seen.Unconditional, "the service knows no conditional writes, or ignores them: in a race, older events may replace newer ones. It is asked anew after an hour")
+	remark(seen.Unreadable != nil, "reading is denied, so that it cannot be seen whether what is stored comes back, nor what has a key: a later version of an item, "+
+		"or another item of that second, lands under a second key, with the item's suffix, and there an older version may replace a newer one. Grant s3:GetObject on "+resource+"* for one key an item")
+	remark(b.writer.NoChecksums(), "the service refuses x-amz-checksum-sha256: objects are stored without, and it is asked anew after an hour")
+	remark(seen.Unremovable, "the check leaves "+key+" in the bucket: grant s3:DeleteObject on "+resource+key+
+		", in a bucket with versions also s3:DeleteObjectVersion, and it is removed; nothing else is ever deleted")
+	if len(all) == 0 {
 		return nil
-	case http.StatusForbidden:
-		if b.strict {
-			return destination.Misconfigure(fmt.Errorf("stale: fail needs to read what it would replace: %s", b.readAdvice()))
-		}
-		return destination.Remark("it cannot be seen whether reading is allowed; if it is not, a retry may replace newer and unrelated objects: " + b.readAdvice())
 	}
-	return b.fault(reading, key, err)
-}
-
-func (b *bucket) readAdvice() string {
-	return fmt.Sprintf("grant s3:GetObject on arn:aws:s3:::%[1]s/*, and s3:ListBucket on arn:aws:s3:::%[1]s so that this check can tell", *b.common.Bucket)
-}
-
-// Digests of another body than the probe's: of none.
-var (
-	wrongMD5    = "1B2M2Y8AsgTpgAmY7PhCfg=="
-	wrongSHA256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-)
-
-// corrupt are the codes of a body that is not what its checksum says.
-var corrupt = map[string]bool{"BadDigest": true, "InvalidDigest": true, "XAmzContentChecksumMismatch": true, "XAmzContentSHA256Mismatch": true}
-
-// mayPut makes a put that cannot succeed. It tells whether the service knows no
-// conditions.
-func (b *bucket) mayPut(ctx context.Context, key string) (unconditional bool, err error) {
-	for _, condition := range []*string{ptr("*"), nil} {
-		in := b.common
-		in.Key, in.IfNoneMatch = &key, condition
-		in.Body = strings.NewReader("{}")
-		in.ContentMD5, in.ChecksumSHA256 = &wrongMD5, &wrongSHA256
-		_, err := b.client.PutObject(ctx, &in)
-		switch answered, code := status(err), aws.Code(err); {
-		case err == nil:
-			return false, b.clean(ctx, key)
-		case answered == http.StatusPreconditionFailed, answered == http.StatusBadRequest && corrupt[code]:
-			return condition == nil, nil
-		case answered == http.StatusNotImplemented && condition != nil:
-			continue // without one it may be better
-		default:
-			return false, b.fault(putting, key, err)
-		}
-	}
-	return false, nil // cannot be reached
-}
-
-// clean removes the probe where the service believes any checksum.
-func (b *bucket) clean(ctx context.Context, key string) error {
-	_, err := b.client.DeleteObject(ctx, &sdk.DeleteObjectInput{Bucket: b.common.Bucket, Key: &key, ExpectedBucketOwner: b.common.ExpectedBucketOwner})
-	if err != nil {
-		return b.session.Classify("remove "+key+", which the check left because the service compares no checksums: please do it", err)
-	}
-	return nil
-}
-
-// probeKey is a name that deliveries could have, for the sake of policies, but
-// never do: it has no time and no id.
-func (b *bucket) probeKey() string { return b.folder + "fantail-check.json" }
-
-// fixedFolder is the part of a layout that all keys have, up to a slash.
-func fixedFolder(layout string) string {
-	fixed, _, _ := strings.Cut(layout, "{")
-	return fixed[:strings.LastIndexByte(fixed, '/')+1]
+	return destination.Remark(strings.Join(all, ". "))
 }

@@ -92,6 +92,9 @@ func (b *bucket) denied(what action, message string) string {
 	if b.common.ExpectedBucketOwner != nil {
 		advice += "; or expected_bucket_owner is not who owns it"
 	}
+	if message == "Access Denied" { // all that S3 says across accounts
+		advice += "; or the bucket makes requesters pay, which who delivers does not"
+	}
 	return advice
 }
 

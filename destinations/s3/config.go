@@ -20,14 +20,10 @@ func Definition() destination.Definition {
 	return destination.Define("s3", destination.Traits{Timeout: 5 * time.Minute}, defaults, open)
 }
 
-// The values of stale, content and sse.
+// The values of sse.
 const (
-	staleOverwrite = "overwrite"
-	staleFail      = "fail"
-	contentEvent   = "event"
-	contentItem    = "item"
-	sseS3          = "s3"
-	sseKMS         = "kms"
+	sseS3  = "s3"
+	sseKMS = "kms"
 )
 
 // Config is the settings of one bucket.
@@ -36,14 +32,6 @@ type Config struct {
 	PathStyle *bool              `yaml:"path_style"` // the bucket in the path instead of in the host's name; left out: with an endpoint
 	Account   aws.Settings       `yaml:",inline"`
 	Keys      objectkey.Settings `yaml:",inline"`
-
-	// Content is "event", an item with the event around it, or "item", the item
-	// with the event's user in it.
-	Content string `yaml:"content"`
-	Gzip    bool   `yaml:"gzip"`
-	// Stale says what happens to a key that is taken where the bucket lets us
-	// neither see by what nor write on a condition: "overwrite" or "fail".
-	Stale string `yaml:"stale"`
 
 	StorageClass        string `yaml:"storage_class"` // "": the bucket's
 	SSE                 string `yaml:"sse"`           // "s3" or "kms"; "": the bucket's
@@ -55,7 +43,7 @@ type Config struct {
 var _ destination.Ambienter = Config{}
 
 func defaults() Config {
-	return Config{Keys: objectkey.Defaults(), Content: contentEvent, Stale: staleOverwrite}
+	return Config{Keys: objectkey.Defaults()}
 }
 
 // NeedsAmbient tells whether the operator's own credentials are needed.
@@ -72,14 +60,12 @@ var acls = []string{"private", "bucket-owner-read", "bucket-owner-full-control"}
 // Validate reports every fault at once, joined, each beginning with the path
 // of its setting. No message shows a value that may be a credential.
 func (c Config) Validate() error {
-	faults := []error{aws.ValidateBucket(c.Bucket), c.Account.Validate(), c.Keys.Validate()}
+	faults := []error{aws.ValidateBucket(c.Bucket), c.Account.Validate(), aws.ValidateEndpointOf(c.Bucket, c.Account.Endpoint), c.Keys.Validate()}
 	choice := func(path, value string, of ...string) {
 		if !slices.Contains(of, value) {
 			faults = append(faults, fmt.Errorf("%s: must be %s", path, strings.Join(slices.DeleteFunc(of, func(v string) bool { return v == "" }), " or ")))
 		}
 	}
-	choice("content", c.Content, contentEvent, contentItem)
-	choice("stale", c.Stale, staleOverwrite, staleFail)
 	choice("sse", c.SSE, "", sseS3, sseKMS)
 	choice("acl", c.ACL, append([]string{""}, acls...)...)
 	classes := []string{""}

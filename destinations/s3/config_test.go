@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/objectkey"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -19,21 +20,23 @@ func TestValidateNamesEveryFault(t *testing.T) {
 	}{
 		{"the least", func(*Config) {}, nil},
 		{"everything", func(c *Config) {
-			c.Content, c.Gzip, c.Stale, c.StorageClass, c.SSE, c.KMSKeyID, c.ACL, c.ExpectedBucketOwner = contentItem, true, staleFail,
+			c.Keys.Content, c.Keys.Gzip, c.Keys.Stale, c.StorageClass, c.SSE, c.KMSKeyID, c.ACL, c.ExpectedBucketOwner = objectkey.ContentItem, true, objectkey.StaleFail,
 				"GLACIER_IR", sseKMS, "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", "bucket-owner-full-control", "123456789012"
 		}, nil},
 		{"no bucket", func(c *Config) { c.Bucket = "" }, []string{"bucket: is required"}},
 		{"no region", func(c *Config) { c.Account.Region = "" }, []string{"region: is required"}},
 		{"bad layout", func(c *Config) { c.Keys.Layout = "{type}.json" }, []string{"layout:"}},
-		{"content", func(c *Config) { c.Content = "body" }, []string{"content: must be event or item"}},
-		{"stale", func(c *Config) { c.Stale = "" }, []string{"stale: must be overwrite or fail"}},
+		{"content", func(c *Config) { c.Keys.Content = "body" }, []string{"content: must be event or item"}},
+		{"stale", func(c *Config) { c.Keys.Stale = "" }, []string{"stale: must be overwrite or fail"}},
 		{"sse", func(c *Config) { c.SSE = "AES256" }, []string{"sse: must be s3 or kms"}},
 		{"public", func(c *Config) { c.ACL = "public-read" }, []string{"acl: must be private or bucket-owner-read or bucket-owner-full-control"}},
 		{"storage class", func(c *Config) { c.StorageClass = "standard" }, []string{"storage_class: must be STANDARD or "}},
 		{"key without kms", func(c *Config) { c.SSE, c.KMSKeyID = sseS3, "alias/x" }, []string{"kms_key_id: has no meaning without sse: kms"}},
 		{"bad key", func(c *Config) { c.SSE, c.KMSKeyID = sseKMS, "alias/x\r\nx-evil: 1" }, []string{"kms_key_id: is neither"}},
 		{"owner", func(c *Config) { c.ExpectedBucketOwner = "acme" }, []string{"expected_bucket_owner: is not"}},
-		{"several", func(c *Config) { c.Bucket, c.Stale, c.Account.Endpoint = "", "x", "http://minio.example" }, []string{"bucket:", "stale:", "endpoint: must be https"}},
+		{"the bucket in the path", func(c *Config) { c.Account.Endpoint = "https://0123.r2.cloudflarestorage.com/bucket" }, []string{"endpoint: must not have the bucket in its path: write https://0123.r2.cloudflarestorage.com"}},
+		{"the bucket in the host", func(c *Config) { c.Account.Endpoint = "https://bucket.fra1.digitaloceanspaces.com" }, []string{"endpoint: must not have the bucket in its host: write https://fra1.digitaloceanspaces.com"}},
+		{"several", func(c *Config) { c.Bucket, c.Keys.Stale, c.Account.Endpoint = "", "x", "http://minio.example" }, []string{"bucket:", "stale:", "endpoint: must be https"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -79,7 +82,7 @@ func TestSettingsReachTheObject(t *testing.T) {
 	s := startStrict(t)
 	s.AddBucket(strictaws.Bucket{Name: "bucket", KMSKeys: []string{kmsKey}})
 	c := s.config
-	c.StorageClass, c.ACL, c.SSE, c.KMSKeyID, c.ExpectedBucketOwner, c.Gzip = "STANDARD_IA", "bucket-owner-full-control", sseKMS, kmsKey, strictaws.Account, true
+	c.StorageClass, c.ACL, c.SSE, c.KMSKeyID, c.ExpectedBucketOwner, c.Keys.Gzip = "STANDARD_IA", "bucket-owner-full-control", sseKMS, kmsKey, strictaws.Account, true
 	x := destinationtest.Delivery(t, 1, []byte(`{"type":"auth","user":{"user_id":"u1"}}`))
 	if _, err := openWith(t, c, plainDeps(t)).Send(t.Context(), x); err != nil {
 		t.Fatal(err)
@@ -102,7 +105,7 @@ func TestSettingsReachTheObject(t *testing.T) {
 func TestExplainShowsTheKey(t *testing.T) {
 	s := startStrict(t)
 	c := s.config
-	c.StorageClass, c.SSE, c.Gzip = "STANDARD_IA", sseS3, true
+	c.StorageClass, c.SSE, c.Keys.Gzip = "STANDARD_IA", sseS3, true
 	d := openWith(t, c, plainDeps(t))
 	e, err := d.Explain(destinationtest.Delivery(t, 1, manyItems(3, 1)))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/objectkey"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
@@ -35,7 +36,7 @@ func TestConformance(t *testing.T) {
 		g := startGateway(t)
 		destinationtest.Run(t, destinationtest.Kind{
 			Start: func(tb testing.TB) destinationtest.FarSide {
-				return g.bucket(tb, byID, func(c *Config) { c.Gzip, c.Content = true, contentItem })
+				return g.bucket(tb, byID, func(c *Config) { c.Keys.Gzip, c.Keys.Content = true, objectkey.ContentItem })
 			},
 			Secrets:  []string{g.UserSecretKey},
 			Failures: []destinationtest.Failure{{Name: "denied", Class: destination.Misconfigured}},

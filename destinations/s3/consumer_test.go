@@ -69,7 +69,7 @@ func TestTheConsumerOfTheREADME(t *testing.T) {
 	}
 	g := startGateway(t)
 	for _, zip := range []bool{false, true} {
-		f := g.bucket(t, func(c *Config) { c.Gzip = zip })
+		f := g.bucket(t, func(c *Config) { c.Keys.Gzip = zip })
 		d := f.Open(t, plainDeps(t))
 		var versions []string
 		for n := range 3 {

@@ -45,7 +45,7 @@ type far struct {
 }
 
 // everything is what the README asks for.
-var everything = []string{"s3:PutObject", "s3:GetObject"}
+var everything = []string{"s3:PutObject", "s3:GetObject", "s3:DeleteObject"}
 
 func (g gateway) bucket(tb testing.TB, change ...func(*Config)) *far {
 	tb.Helper()
@@ -73,7 +73,11 @@ func (f *far) allow(tb testing.TB, actions ...string) {
 	}
 	var statements string
 	for _, a := range actions {
-		statements += fmt.Sprintf(`{"Effect":"Allow","Principal":%q,"Action":%q,"Resource":"arn:aws:s3:::%s/*"},`, f.UserAccessKey, a, f.name)
+		resource := "*"
+		if a == "s3:DeleteObject" {
+			resource += aws.ProbeName // and nothing else
+		}
+		statements += fmt.Sprintf(`{"Effect":"Allow","Principal":%q,"Action":%q,"Resource":"arn:aws:s3:::%s/%s"},`, f.UserAccessKey, a, f.name, resource)
 	}
 	statements += fmt.Sprintf(`{"Effect":"Allow","Principal":%q,"Action":"s3:ListBucket","Resource":"arn:aws:s3:::%s"}`, f.UserAccessKey, f.name)
 	policy := `{"Version":"2012-10-17","Statement":[` + statements + `]}`

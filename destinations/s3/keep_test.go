@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/objectkey"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 )
@@ -130,7 +131,7 @@ func TestObjectsSayWhatTheyAre(t *testing.T) {
 		"fantail-sha256":    "",
 	}
 	for _, zipped := range []bool{false, true} {
-		f := g.bucket(t, func(c *Config) { c.Gzip = zipped })
+		f := g.bucket(t, func(c *Config) { c.Keys.Gzip = zipped })
 		d := openWith(t, f.config, plainDeps(t))
 		r, err := d.Send(t.Context(), destinationtest.Delivery(t, 1, []byte(body)))
 		if err != nil || r.Code != 200 || r.Answer != "1 stored" || r.Address == "" {
@@ -152,7 +153,7 @@ func TestObjectsSayWhatTheyAre(t *testing.T) {
 
 // TestContentItem: an item with its user, as some consumers parse it.
 func TestContentItem(t *testing.T) {
-	f := startGateway(t).bucket(t, func(c *Config) { c.Content, c.Keys.DefaultVersion = contentItem, "2022-03-16" })
+	f := startGateway(t).bucket(t, func(c *Config) { c.Keys.Content, c.Keys.DefaultVersion = objectkey.ContentItem, "2022-03-16" })
 	d := openWith(t, f.config, plainDeps(t))
 	send(t, d, fmt.Sprintf(activity, 1, "a"), `{"type":"deauth","user":{"user_id":"u1"},"occurred_at":"2026-03-12T08:00:00+02:00"}`)
 	got := f.all(t)

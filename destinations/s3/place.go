@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -13,146 +14,111 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// outcome is what became of an object.
-type outcome int
+var _ objectkey.Bucket = (*writing)(nil)
 
-const (
-	stored    outcome = iota
-	left              // it, or a newer one of the same identity, is there already
-	unread            // stored over what may not be read
-	unchecked         // stored without a condition, which the service does not know
-	next              // the key is another's
-	outcomes
-)
-
-// String words it for the log.
-func (o outcome) String() string {
-	return [...]string{"stored", "there already or newer", "stored, but reading is denied: an older or unrelated object may have been replaced, or a newer one",
-		"stored without a condition, which the service does not know: a newer object may have been replaced", "left to another"}[o]
+// writing is one object on its way into the bucket.
+type writing struct {
+	*bucket
+	meta    objectkey.Metadata
+	content *aws.Content
 }
 
-// rounds is how often an object may lose a race for one key.
-const rounds = 5
-
-// place stores o under the first of its keys that is free, or its own.
-func (b *bucket) place(ctx context.Context, o *object) (outcome, error) {
-	w, err := b.write(o)
-	if err != nil {
-		return 0, err
-	}
-	for _, key := range o.keys {
-		how, err := b.placeAt(ctx, key, o.meta, w)
-		if err != nil || how != next {
-			return how, err
+func (b *bucket) write(o objectkey.Object) (*writing, error) {
+	body := o.Body
+	if b.zip != nil {
+		var err error
+		if body, err = b.zip.Compress(body); err != nil {
+			return nil, fmt.Errorf("store %s: %w", o.Keys[0], err)
 		}
 	}
-	return 0, destination.Reject(fmt.Errorf("store %s: all keys that it may have are taken by others", o.keys[0]))
+	return &writing{b, o.Meta, aws.NewContent(body)}, nil
 }
 
-// placeAt stores an object under key, but never over an unrelated or a newer
-// one. The first put needs no right to read, and is enough for every new key.
-// Whoever finds the key taken compares what lies there and replaces exactly
-// that, or begins anew.
-func (b *bucket) placeAt(ctx context.Context, key string, meta objectkey.Metadata, w *writing) (outcome, error) {
-	if b.unconditional.Load() {
-		return b.placeUnconditionally(ctx, key, meta, w)
+// PutIf implements [objectkey.Bucket]; a version is an ETag.
+func (w *writing) PutIf(ctx context.Context, key, version string) (objectkey.Answer, error) {
+	in := w.input(key)
+	if version == "" {
+		in.IfNoneMatch = ptr("*")
+	} else {
+		in.IfMatch = &version
 	}
-	taken := false
-	for range rounds {
-		if !taken {
-			err := b.put(ctx, key, meta, w, func(in *sdk.PutObjectInput) { in.IfNoneMatch = ptr("*") })
-			switch status(err) {
-			case http.StatusPreconditionFailed:
-			case http.StatusConflict: // somebody writes it at this moment
-				continue
-			case http.StatusNotImplemented:
-				return b.placeUnconditionally(ctx, key, meta, w)
-			default:
-				return stored, b.fault(putting, key, err)
-			}
-			taken = true
-		}
-		theirs, err := b.head(ctx, key)
-		switch status(err) {
-		case http.StatusNotFound: // deleted meanwhile
-			taken = false
-			continue
-		case http.StatusForbidden:
-			return b.placeUnread(ctx, key, meta, w)
-		}
-		if err != nil {
-			return 0, b.fault(reading, key, err)
-		}
-		switch meta.Against(theirs.Metadata) {
-		case objectkey.Leave:
-			return left, nil
-		case objectkey.Next:
-			return next, nil
-		}
-		err = b.put(ctx, key, meta, w, func(in *sdk.PutObjectInput) { in.IfMatch = theirs.ETag })
-		switch status(err) {
-		case http.StatusPreconditionFailed, http.StatusConflict: // somebody was faster
-		case http.StatusNotFound:
-			if aws.Code(err) == "NoSuchBucket" {
-				return 0, b.fault(putting, key, err)
-			}
-			taken = false
-		case http.StatusNotImplemented:
-			return b.placeUnconditionally(ctx, key, meta, w)
-		default:
-			return stored, b.fault(putting, key, err)
-		}
+	_, err := w.writer.Put(ctx, in, w.content)
+	if err == nil {
+		return objectkey.OK, nil
 	}
-	return 0, fmt.Errorf("store %s: others wrote it first, %d times in a row", key, rounds)
-}
-
-var errUnread = errors.New("the key is taken, and reading what lies there is denied: grant s3:GetObject, or set stale: overwrite, which may replace newer and unrelated objects")
-
-// placeUnread is for credentials that may write, but not read.
-func (b *bucket) placeUnread(ctx context.Context, key string, meta objectkey.Metadata, w *writing) (outcome, error) {
-	if b.strict {
-		return 0, destination.Misconfigure(fmt.Errorf("store %s: %w", key, errUnread))
-	}
-	return unread, b.fault(putting, key, b.put(ctx, key, meta, w, nil))
-}
-
-var errUnconditional = errors.New("the service knows no conditional writes: set stale: overwrite, which may replace newer objects in a race, or use another service")
-
-// placeUnconditionally is for services without conditional writes: it looks
-// first, as far as it may, and hopes that nobody else writes in between.
-func (b *bucket) placeUnconditionally(ctx context.Context, key string, meta objectkey.Metadata, w *writing) (outcome, error) {
-	b.unconditional.Store(true)
-	if b.strict {
-		return 0, destination.Misconfigure(fmt.Errorf("store %s: %w", key, errUnconditional))
-	}
-	theirs, err := b.head(ctx, key)
 	switch answered := status(err); {
-	case err == nil:
-		switch meta.Against(theirs.Metadata) {
-		case objectkey.Leave:
-			return left, nil
-		case objectkey.Next:
-			return next, nil
-		}
-	case answered != http.StatusNotFound && answered != http.StatusForbidden:
-		return 0, b.fault(reading, key, err)
+	case errors.Is(err, aws.ErrUnconditional):
+		return objectkey.Unsupported, err
+	case answered == http.StatusPreconditionFailed,
+		version == "" && answered == http.StatusForbidden && locked(aws.Message(err)): // some services look at the lock before the condition
+		return objectkey.Occupied, err
+	case answered == http.StatusConflict:
+		return objectkey.Busy, err
+	case answered == http.StatusNotFound && version != "" && aws.Code(err) != "NoSuchBucket":
+		return objectkey.Missing, err
 	}
-	return unchecked, b.fault(putting, key, b.put(ctx, key, meta, w, nil))
+	return objectkey.Failed, w.refused(key, version != "", err)
 }
 
-// put makes one request; condition may be nil.
-func (b *bucket) put(ctx context.Context, key string, meta objectkey.Metadata, w *writing, condition func(*sdk.PutObjectInput)) error {
-	in := b.common
-	in.Key, in.Metadata = &key, meta
-	in.Body = w.reader()
-	in.ChecksumSHA256 = &w.checksum
-	if condition != nil {
-		condition(&in)
+// Put implements [objectkey.Bucket].
+func (w *writing) Put(ctx context.Context, key string, taken bool) error {
+	_, err := w.writer.Put(ctx, w.input(key), w.content)
+	return w.refused(key, taken, err)
+}
+
+// Stat implements [objectkey.Bucket].
+func (w *writing) Stat(ctx context.Context, key string) (string, objectkey.Metadata, objectkey.Answer, error) {
+	out, err := w.head(ctx, key)
+	if err == nil {
+		return *out.ETag, out.Metadata, objectkey.OK, nil
 	}
-	_, err := b.client.PutObject(ctx, &in, w.upload)
-	return err
+	fault := w.fault(reading, key, err)
+	switch status(err) {
+	case http.StatusNotFound:
+		return "", nil, objectkey.Missing, fault
+	case http.StatusForbidden:
+		return "", nil, objectkey.Denied, fault
+	}
+	return "", nil, objectkey.Failed, fault
+}
+
+func (w *writing) input(key string) sdk.PutObjectInput {
+	in := w.common
+	in.Key, in.Metadata = &key, w.meta
+	return in
 }
 
 func (b *bucket) head(ctx context.Context, key string) (*sdk.HeadObjectOutput, error) {
-	return b.client.HeadObject(ctx, &sdk.HeadObjectInput{Bucket: b.common.Bucket, Key: &key, ExpectedBucketOwner: b.common.ExpectedBucketOwner})
+	return aws.Head(ctx, b.client, &sdk.HeadObjectInput{Bucket: b.common.Bucket, Key: &key, ExpectedBucketOwner: b.common.ExpectedBucketOwner})
+}
+
+// refused makes a classified error of what a put ended with; nil of nil. taken
+// says that S3 has told us that the key is taken, so that we may store others: a
+// refusal is about the one object that lies there, and must not hold the
+// destination.
+func (b *bucket) refused(key string, taken bool, err error) error {
+	if err == nil || status(err) != http.StatusForbidden || !denied[aws.Code(err)] {
+		return b.fault(putting, key, err)
+	}
+	switch {
+	case locked(aws.Message(err)):
+		return b.session.Fail(destination.Rejected, "replace "+key+" (Object Lock keeps the older version until its retention ends)", err)
+	case taken:
+		return b.session.Fail(destination.Transient, "replace "+key+" (the object that lies there may not be replaced: see what Object Lock and the bucket's policy say of it)", err)
+	}
+	return b.fault(putting, key, err)
+}
+
+// denied are the codes of a missing right, rather than of who asks.
+var denied = map[string]bool{"": true, "AccessDenied": true, "Forbidden": true, "ObjectLocked": true, "InvalidObjectState": true}
+
+// locked tells whether a refusal is about Object Lock, for which S3 has no code.
+func locked(message string) bool {
+	message = strings.ToLower(message)
+	for _, word := range [...]string{"object lock", "objectlock", "worm", "retention", "legal hold"} {
+		if strings.Contains(message, word) {
+			return true
+		}
+	}
+	return false
 }

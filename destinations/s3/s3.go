@@ -5,8 +5,8 @@ package s3
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
-	"sync/atomic"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -26,18 +26,14 @@ var (
 type bucket struct {
 	session   *aws.Session
 	client    *sdk.Client
+	writer    *aws.Writer
 	layout    *objectkey.Layout
 	catalogue *event.Catalogue
 	common    sdk.PutObjectInput // what all puts have in common
 	region    string
 	folder    string // of all keys, with a slash at its end
-	items     bool   // content: item
 	strict    bool   // stale: fail
-	zip       *zipper
-
-	// unconditional is set once the service has said that it knows no
-	// conditions.
-	unconditional atomic.Bool
+	zip       *objectkey.Zipper
 }
 
 func open(c Config, deps destination.Deps) (destination.Destination, error) {
@@ -49,16 +45,16 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
+	client := session.S3(c.PathStyle)
 	b := &bucket{
-		session: session, client: session.S3(c.PathStyle), layout: layout, catalogue: deps.Catalogue,
-		common: common(c), region: session.Config.Region, folder: fixedFolder(c.Keys.Layout),
-		items: c.Content == contentItem, strict: c.Stale == staleFail,
+		session: session, client: client, writer: aws.NewWriter(client), layout: layout, catalogue: deps.Catalogue,
+		common: common(c), region: session.Config.Region, folder: c.Keys.Folder(), strict: c.Keys.Strict(),
 	}
 	if b.catalogue == nil {
 		b.catalogue = event.DefaultCatalogue()
 	}
-	if c.Gzip {
-		b.zip = &zipper{}
+	if c.Keys.Gzip {
+		b.zip = &objectkey.Zipper{}
 	}
 	return b, nil
 }
@@ -69,7 +65,7 @@ func common(c Config) sdk.PutObjectInput {
 		StorageClass: types.StorageClass(c.StorageClass), ACL: types.ObjectCannedACL(c.ACL),
 		ExpectedBucketOwner: optional(c.ExpectedBucketOwner),
 	}
-	if c.Gzip {
+	if c.Keys.Gzip {
 		in.ContentEncoding = ptr("gzip")
 	}
 	switch c.SSE {
@@ -87,20 +83,31 @@ func common(c Config) sdk.PutObjectInput {
 // counts as done, so that a large one makes progress over attempts.
 func (b *bucket) Send(ctx context.Context, d destination.Delivery) (destination.Receipt, error) {
 	ctx, call := b.session.Begin(ctx)
-	done, err := b.store(ctx, d.Event)
+	done, err := objectkey.PlaceAll(ctx, b.objects(d.Event), func(o objectkey.Object) (r destination.Receipt, how objectkey.Outcome, err error) {
+		w, err := b.write(o)
+		if err == nil {
+			how, err = objectkey.Place(ctx, w, o, b.strict)
+		}
+		return r, how, err
+	})
 	r := call.Receipt(err)
+	r.Unguarded = done.Unguarded
 	if err == nil {
-		r.Answer = done.String()
+		r.Answer = done.Answer
 	}
 	return r, err
 }
 
+func (b *bucket) objects(e *event.Event) iter.Seq[objectkey.Object] {
+	return b.layout.Objects(b.catalogue, e)
+}
+
 // Explain shows the first object that Send would store.
 func (b *bucket) Explain(d destination.Delivery) (destination.Explanation, error) {
-	var o *object
+	var o objectkey.Object
 	n := 0
 	for first := range b.objects(d.Event) {
-		if n++; o == nil {
+		if n++; n == 1 {
 			o = first
 		}
 	}
@@ -116,14 +123,14 @@ func (b *bucket) Explain(d destination.Delivery) (destination.Explanation, error
 	set("X-Amz-Storage-Class", string(b.common.StorageClass))
 	set("X-Amz-Acl", string(b.common.ACL))
 	set("X-Amz-Server-Side-Encryption", string(b.common.ServerSideEncryption))
-	for name, value := range o.meta {
+	for name, value := range o.Meta {
 		set("X-Amz-Meta-"+name, value)
 	}
 	target := b.String()
 	if n > 1 {
 		target += fmt.Sprintf(", the first of %d objects", n)
 	}
-	return destination.Explanation{Target: target, Headers: h, Key: o.keys[0], Body: string(o.body)}, nil
+	return destination.Explanation{Target: target, Headers: h, Key: o.Keys[0], Body: string(o.Body)}, nil
 }
 
 // String and GoString keep credentials out of every print of a bucket.

@@ -21,12 +21,12 @@ func TestEveryKeyIsAnothers(t *testing.T) {
 	d := destinationtest.Delivery(t, 1, fmt.Appendf(nil, activity, 1, "mine"))
 	var first string
 	for o := range b.objects(d.Event) {
-		theirs := maps.Clone(o.meta)
+		theirs := maps.Clone(o.Meta)
 		theirs[objectkey.MetaIdentity] = "theirs"
-		for _, key := range o.keys {
+		for _, key := range o.Keys {
 			s.PutObject("bucket", strictaws.Object{Key: key, Body: []byte("theirs"), Metadata: theirs})
 		}
-		first = o.keys[0]
+		first = o.Keys[0]
 	}
 	_, err := b.Send(t.Context(), d)
 	if class, _ := destination.ClassOf(err); class != destination.Rejected || !strings.Contains(err.Error(), first+": all keys that it may have are taken by others") {

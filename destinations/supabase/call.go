@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptrace"
@@ -44,14 +45,38 @@ type answer struct {
 }
 
 // call makes one request. Whatever the service answers is no error here.
-func (s service) call(ctx context.Context, q request) (answer, error) {
+func (s service) call(ctx context.Context, q request) (a answer, err error) {
+	resp, a, err := s.request(ctx, q)
+	if err != nil {
+		return a, err
+	}
+	defer resp.Body.Close()
+	if a.body, err = parsing.Read(resp.Body); err != nil {
+		return a, s.failure(ctx, q.what, err)
+	}
+	a.receipt.Code, a.receipt.Answer = a.status, sqltables.Quote(s.scrub, string(a.body))
+	return a, nil
+}
+
+// stream makes one request whose answer is read as it comes.
+func (s service) stream(ctx context.Context, q request, read func(status int, body io.Reader) error) error {
+	resp, a, err := s.request(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return read(a.status, resp.Body)
+}
+
+// request makes one request, of whose answer the body is still to be read.
+func (s service) request(ctx context.Context, q request) (*http.Response, answer, error) {
 	root := url.URL{Scheme: s.base.Scheme, Host: s.base.Host}
 	req, err := http.NewRequestWithContext(ctx, q.method, root.String()+s.base.EscapedPath()+q.path, bytes.NewReader(q.body))
 	if err != nil {
-		return answer{}, fault.Of(err, q.what+": the request cannot be built")
+		return nil, answer{}, fault.Of(err, q.what+": the request cannot be built")
 	}
 	if s.transport == nil {
-		return answer{}, errors.New("the engine lends no transport, and net/http's own has no guard")
+		return nil, answer{}, errors.New("the engine lends no transport, and net/http's own has no guard")
 	}
 	req.URL.RawQuery = q.query.Encode()
 	maps.Copy(req.Header, s.header)
@@ -64,15 +89,10 @@ func (s service) call(ctx context.Context, q request) (answer, error) {
 	}))
 	resp, err := s.transport.RoundTrip(req)
 	if err != nil {
-		return a, s.failure(ctx, q.what, err)
+		return nil, a, s.failure(ctx, q.what, err)
 	}
-	defer resp.Body.Close()
 	a.status, a.header = resp.StatusCode, resp.Header
-	if a.body, err = parsing.Read(resp.Body); err != nil {
-		return a, s.failure(ctx, q.what, err)
-	}
-	a.receipt.Code, a.receipt.Answer = a.status, sqltables.Quote(s.scrub, string(a.body))
-	return a, nil
+	return resp, a, nil
 }
 
 // failure words a call without an answer. It names no URL, whose query holds ids of users.

@@ -24,8 +24,8 @@ func TestCheckFinds(t *testing.T) {
 		"no right to read":      {"REVOKE SELECT ON terra_misc_payloads FROM service_role", misconfigured, "GRANT SELECT, INSERT, UPDATE ON TABLE public.terra_misc_payloads"},
 		"no right to insert":    {"REVOKE INSERT ON terra_data_payloads FROM service_role", misconfigured, "GRANT SELECT, INSERT, UPDATE ON TABLE public.terra_data_payloads"},
 		"no right to update":    {"REVOKE UPDATE ON terra_users FROM service_role", misconfigured, "GRANT SELECT, INSERT, UPDATE ON TABLE public.terra_users"},
-		"no table":              {"DROP TABLE terra_data_payloads", misconfigured, "CREATE TABLE IF NOT EXISTS public.terra_data_payloads"},
-		"no column":             {"ALTER TABLE terra_data_payloads DROP COLUMN end_time", misconfigured, "ADD COLUMN IF NOT EXISTS end_time TIMESTAMPTZ"},
+		"no table":              {"DROP TABLE terra_data_payloads", misconfigured, "CREATE TABLE public.terra_data_payloads (payload_id TEXT PRIMARY KEY"},
+		"no column":             {"ALTER TABLE terra_data_payloads DROP COLUMN end_time", misconfigured, "ALTER TABLE public.terra_data_payloads ADD end_time TIMESTAMPTZ; NOTIFY"},
 		"the bucket is missing": {"", misconfigured, "create the private bucket terra-payloads"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestCheckFinds(t *testing.T) {
 
 func TestCheckRemarksOnAPublicBucket(t *testing.T) {
 	p := settled(t)
-	p.Restrict("terra-payloads", true, 0, "")
+	p.Restrict("terra-payloads", true, 0)
 	err := opened(t, p).Check(t.Context())
 	if r, ok := errors.AsType[destination.Remark](err); !ok || !strings.Contains(r.Error(), "public") {
 		t.Errorf("%v, want a remark", err)

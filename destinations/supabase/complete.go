@@ -20,15 +20,27 @@ type incomplete struct{ text, sql string }
 
 func (i *incomplete) Error() string { return i.text }
 
-// hold holds the destination with the SQL to run.
-func (i *incomplete) hold() error { return held(i.text, i.sql) }
+// hold holds the destination with the SQL to run: for all that was found, if
+// anything was.
+func (i *incomplete) hold(role string, found *lacks) error {
+	if found == nil || len(found.sql) == 0 {
+		return held(i.text, i.sql)
+	}
+	return found.hold(role, i.text)
+}
 
 // after is what to say when to complete it failed.
-func (i *incomplete) after(err error) error {
-	if class, _ := destination.ClassOf(err); class == destination.Misconfigured {
-		return held(i.text+". To complete it failed, too: "+err.Error(), i.sql)
+func (i *incomplete) after(role string, found *lacks, err error) error {
+	if class, _ := destination.ClassOf(err); class != destination.Misconfigured {
+		return err
 	}
-	return err
+	text := i.text + ". To complete it failed, too: " + err.Error()
+	if found != nil && len(found.sql) > 0 {
+		if err := found.fitting(role, text); err != nil {
+			return err
+		}
+	}
+	return held(text, i.sql)
 }
 
 // settling is how long PostgREST is believed to be loading what changed.
@@ -84,7 +96,7 @@ func (s *supabase) completed(ctx context.Context, t table, err error) error {
 	case !ok:
 		return err
 	case c.run == nil:
-		return missing.hold()
+		return s.held(ctx, t, missing, nil)
 	}
 	select {
 	case c.turn <- struct{}{}:
@@ -95,7 +107,7 @@ func (s *supabase) completed(ctx context.Context, t table, err error) error {
 	last := c.of(t.name)
 	if time.Since(last.at) >= settling {
 		if err := c.run(ctx); err != nil {
-			return missing.after(err)
+			return s.held(ctx, t, missing, err)
 		}
 		last = made{time.Now(), last.times + 1}
 		c.mu.Lock()
@@ -104,9 +116,22 @@ func (s *supabase) completed(ctx context.Context, t table, err error) error {
 	}
 	if last.times > 1 {
 		// It is there, as far as we can tell, and PostgREST does not see it.
-		return missing.hold()
+		return s.held(ctx, t, missing, nil)
 	}
 	return &fault.Safe{Text: missing.text + ". It was made just now: PostgREST has to notice, which takes some seconds"}
+}
+
+// held holds the destination with the SQL for whatever its tables lack, after err
+// if to complete them failed.
+func (s *supabase) held(ctx context.Context, t table, missing *incomplete, err error) error {
+	found, lookErr := s.look(ctx, false, t, "")
+	if lookErr != nil {
+		found = nil
+	}
+	if err != nil {
+		return missing.after(s.role, found, err)
+	}
+	return missing.hold(s.role, found)
 }
 
 // completion completes the tables by the way that is configured, if one is.
@@ -159,7 +184,7 @@ func (s *supabase) completionFault(what string, a answer, advice string) error {
 		return nil
 	}
 	r := refusalOf(a.body)
-	m := byStatus(a.status)
+	m, _ := byStatus(a.status)
 	if a.status == http.StatusBadRequest {
 		m.class = destination.Misconfigured // the database refuses, and will again
 	}

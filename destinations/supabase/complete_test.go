@@ -159,7 +159,7 @@ func (f *stale) RoundTrip(r *http.Request) (*http.Response, error) {
 		f.made++
 		a = answers{201, nil, "[]"}
 	case strings.HasPrefix(r.URL.Path, "/storage/"):
-		a = answers{200, nil, `{"Key":"x"}`}
+		a = stored(r)
 	case f.knows:
 		a = answers{200, nil, `[{}]`}
 	}

@@ -90,6 +90,8 @@ func (c Config) Validate() error {
 	}
 	at("service_role_key", c.ServiceRoleKey.IsZero(), "is required: see Project Settings > API Keys")
 	at("service_role_key", !visible(c.ServiceRoleKey.Reveal()), "must have visible ASCII characters only, no line's end")
+	wrong := wrongKey(c.ServiceRoleKey.Reveal(), u)
+	at("service_role_key", wrong != "", wrong)
 	at("bucket", c.Bucket != "" && !bucketName.MatchString(c.Bucket), "must have 1 to 100 of A-Z a-z 0-9 . _ - and begin with a letter or digit")
 	at("schema", !identifier.MatchString(c.Schema), "must have 1 to 63 of a-z 0-9 _ and not begin with a digit")
 	at("payload_identity", c.PayloadIdentity != identityEvent && c.PayloadIdentity != identityNatural, "must be event or natural")
@@ -151,14 +153,18 @@ func (c Config) project() (*url.URL, error) {
 		return nil, errors.New("host: must be a host, with its port if need be: for more use url")
 	case c.Host != "":
 		u, err := parseURL("https://"+c.Host, false)
-		if err != nil {
-			return nil, fmt.Errorf("host: %w", err)
-		}
-		return u, nil
+		return judged("host", u, err)
 	}
 	u, err := parseURL(c.URL, c.AllowHTTP)
+	return judged("url", u, err)
+}
+
+func judged(path string, u *url.URL, err error) (*url.URL, error) {
 	if err != nil {
-		return nil, fmt.Errorf("url: %w", err)
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if wrong := wrongURL(u); wrong != "" {
+		return nil, fmt.Errorf("%s: %s", path, wrong)
 	}
 	return u, nil
 }

@@ -8,7 +8,11 @@ import (
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
+	project "github.com/seed-51f8da91/fantail/test/servers/supabase"
 )
+
+// key is a key of these claims, signed by nobody.
+func key(c project.Claims) string { return project.Sign(c, "nobody's") }
 
 func TestSettingsAreRefusedWithAReason(t *testing.T) {
 	const dsn = "postgres://postgres:hidden@db.abc.supabase.co:5432/postgres"
@@ -24,6 +28,34 @@ func TestSettingsAreRefusedWithAReason(t *testing.T) {
 		"a host with a path":       {func(c *Config) { c.URL, c.Host = "", "abc/x" }, "host: must be a host"},
 		"no host":                  {func(c *Config) { c.URL = "https://" }, "url: names no host"},
 		"a host in another script": {func(c *Config) { c.URL = "https://b\u00fccher.example" }, ""},
+		"a service of it":          {func(c *Config) { c.URL = "https://abc.supabase.co/rest/v1/" }, "url: must end before /rest/v1, which is one of the services"},
+		"storage of it":            {func(c *Config) { c.URL = "https://gateway.example/supabase/storage/v1" }, "url: must end before /storage/v1"},
+		"a path with rest":         {func(c *Config) { c.URL = "https://gateway.example/rest/v10" }, ""},
+		"the dashboard": {func(c *Config) { c.URL = "https://supabase.com/dashboard/project/abcdefghijklmnopqrst" },
+			"url: is a page of the dashboard: give the project's own, https://abcdefghijklmnopqrst.supabase.co"},
+		"the older dashboard":      {func(c *Config) { c.URL = "https://app.supabase.com/project/abcdefghijklmnopqrst/settings/api" }, "url: is a page of the dashboard"},
+		"a dashboard of one's own": {func(c *Config) { c.URL = "https://gateway.example/dashboard/project/default" }, "url: is a page of the dashboard: give the project's own, https://<reference>"},
+		"the database": {func(c *Config) { c.URL = "https://db.abcdefghijklmnopqrst.supabase.co" },
+			"url: is the database's host, which belongs into complete.dsn: give the project's own, https://abcdefghijklmnopqrst.supabase.co"},
+		"the database as host":   {func(c *Config) { c.URL, c.Host = "", "db.abcdefghijklmnopqrst.supabase.co:5432" }, "host: is the database's host"},
+		"the pooler":             {func(c *Config) { c.URL = "https://aws-0-eu-central-1.pooler.supabase.com:6543" }, "url: is the database's host"},
+		"storage's host":         {func(c *Config) { c.URL = "https://abcdefghijklmnopqrst.storage.supabase.co" }, "url: is the host of one service (storage)"},
+		"the management API":     {func(c *Config) { c.URL = "https://api.supabase.com" }, "url: is the Management API"},
+		"the anon key":           {func(c *Config) { c.ServiceRoleKey = secret.New(key(project.Claims{"role": "anon"})) }, "service_role_key: is the key of the role anon, which is public and may write nothing: give the service_role key"},
+		"a session's key":        {func(c *Config) { c.ServiceRoleKey = secret.New(key(project.Claims{"role": "authenticated"})) }, "service_role_key: is the key of the role authenticated"},
+		"a publishable key":      {func(c *Config) { c.ServiceRoleKey = secret.New("sb_publishable_hidden") }, "service_role_key: is a publishable key"},
+		"an access token as key": {func(c *Config) { c.ServiceRoleKey = secret.New("sbp_hidden") }, "service_role_key: is an access token of the Management API"},
+		"a secret key":           {func(c *Config) { c.ServiceRoleKey = secret.New("sb_secret_x") }, ""},
+		"a role of one's own":    {func(c *Config) { c.ServiceRoleKey = secret.New(key(project.Claims{"role": "fantail"})) }, ""},
+		"a key of the project": {func(c *Config) {
+			c.URL, c.ServiceRoleKey = "https://abcdefghijklmnopqrst.supabase.co", secret.New(key(project.Claims{"role": "service_role", "ref": "abcdefghijklmnopqrst"}))
+		}, ""},
+		"a key of another project": {func(c *Config) {
+			c.URL, c.ServiceRoleKey = "https://abcdefghijklmnopqrst.supabase.co", secret.New(key(project.Claims{"role": "service_role", "ref": "tsrqponmlkjihgfedcba"}))
+		}, "service_role_key: is of the project tsrqponmlkjihgfedcba, and url names another"},
+		"a key by a domain of one's own": {func(c *Config) {
+			c.ServiceRoleKey = secret.New(key(project.Claims{"role": "service_role", "ref": "tsrqponmlkjihgfedcba"}))
+		}, ""},
 		"plain":                    {func(c *Config) { c.URL = "http://abc" }, "url: must be https"},
 		"plain, allowed":           {func(c *Config) { c.URL, c.AllowHTTP = "http://abc:8000", true }, ""},
 		"another scheme":           {func(c *Config) { c.URL = "postgres://abc" }, "url: must begin with https://"},

@@ -11,24 +11,20 @@ import (
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
-	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers"
 	project "github.com/seed-51f8da91/fantail/test/servers/supabase"
 )
-
-const fixedKey = "eyJhbGciOiJIUzI1NiJ9.secret-of-the-service-role.xyz"
 
 func TestConformance(t *testing.T) {
 	dsn := servers.StartPostgres(t).DSN
 	destinationtest.Run(t, destinationtest.Kind{
 		Start: func(tb testing.TB) destinationtest.FarSide {
 			p := project.On(tb, dsn)
-			p.Key = fixedKey
 			p.Exec(tb, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public", "GRANT USAGE ON SCHEMA public TO service_role")
 			settle(tb, p)
 			return &far{p}
 		},
-		Secrets: []string{fixedKey},
+		Secrets: []string{project.ServiceKey},
 		Failures: []destinationtest.Failure{
 			{Name: "rights revoked", Class: destination.Misconfigured},
 			{Name: "no right to the schema", Class: destination.Misconfigured},
@@ -66,7 +62,7 @@ type far struct{ p *project.Project }
 
 // Open implements destinationtest.FarSide.
 func (f *far) Open(tb testing.TB, deps destination.Deps) destination.Destination {
-	return openWith(tb, settings(f.p, func(c *Config) { c.ServiceRoleKey = secret.New(fixedKey) }), deps)
+	return openWith(tb, settings(f.p), deps)
 }
 
 // Stored implements destinationtest.FarSide.
@@ -100,7 +96,7 @@ func (f *far) Break(tb testing.TB, failure destinationtest.Failure) {
 	case "no bucket":
 		f.p.RenameBucket("terra-payloads", "gone")
 	case "another key":
-		f.p.Key = "another"
+		f.p.Revoke(f.p.Key)
 	case "bad gateway":
 		f.p.Fault(project.BadGateway)
 	case "a page instead of an answer":
@@ -108,11 +104,11 @@ func (f *far) Break(tb testing.TB, failure destinationtest.Failure) {
 	case "too many requests":
 		answer(http.StatusTooManyRequests, "application/json", `{"message":"slow down, %s"}`)
 	case "too large":
-		f.p.Restrict("terra-payloads", false, 1, "")
+		f.p.Restrict("terra-payloads", false, 1)
 	default:
 		code := failure.Name[len("raises "):]
 		f.p.Exec(tb, fmt.Sprintf(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-			RAISE EXCEPTION USING ERRCODE = '%s', MESSAGE = 'no: %s' || repeat(' sorry', 300), DETAIL = '%s'; END $$`, code, fixedKey, fixedKey),
+			RAISE EXCEPTION USING ERRCODE = '%s', MESSAGE = 'no: %s' || repeat(' sorry', 300), DETAIL = '%s'; END $$`, code, project.ServiceKey, project.ServiceKey),
 			"CREATE TRIGGER refuse BEFORE INSERT ON terra_misc_payloads FOR EACH ROW EXECUTE FUNCTION refuse()")
 	}
 }
@@ -120,9 +116,9 @@ func (f *far) Break(tb testing.TB, failure destinationtest.Failure) {
 // Mend implements destinationtest.FarSide.
 func (f *far) Mend(tb testing.TB) {
 	f.p.Fault(nil)
-	f.p.Key = fixedKey
+	f.p.Accept(f.p.Key)
 	f.p.RenameBucket("gone", "terra-payloads")
-	f.p.Restrict("terra-payloads", false, 0, "")
+	f.p.Restrict("terra-payloads", false, 0)
 	f.p.Exec(tb, "DROP FUNCTION IF EXISTS refuse() CASCADE", "GRANT USAGE ON SCHEMA public TO service_role, PUBLIC",
 		"GRANT ALL ON terra_users, terra_data_payloads, terra_misc_payloads TO service_role",
 		`DO $$ BEGIN ALTER TABLE terra_users RENAME COLUMN gone TO state_at; EXCEPTION WHEN undefined_column THEN NULL; END $$`)

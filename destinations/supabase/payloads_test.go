@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"reflect"
@@ -58,6 +59,17 @@ func TestWhatLandsWhere(t *testing.T) {
 	}
 	if n := len(bodies(t, p)); n != 6 {
 		t.Errorf("%d payloads", n)
+	}
+}
+
+// The last moment that a time can say stays in its year.
+func TestTheLastMomentStaysInItsYear(t *testing.T) {
+	p := settled(t)
+	e := happened(t, 1, `{"type":"daily","user":{"user_id":"u"},"data":[{"metadata":{"start_time":"9999-12-31T23:59:59.999999999Z","end_time":"9999-12-31T23:59:59-01:00"}}]}`)
+	send(t, opened(t, p), e)
+	row := p.Rows(t, "terra_data_payloads", "payload_id")[0]
+	if _, there := row["end_time"]; row["start_time"] != "9999-12-31T23:59:59.999999Z" || there {
+		t.Errorf("%v", row)
 	}
 }
 
@@ -120,6 +132,11 @@ func TestALargeEventMakesProgress(t *testing.T) {
 	}
 }
 
+// stored is storage's answer to an upload.
+func stored(r *http.Request) answers {
+	return answers{200, nil, `{"Key":"` + strings.TrimPrefix(r.URL.Path, "/storage/v1/object/") + `","Id":"x"}`}
+}
+
 // heldUp is a project whose storage keeps uploads waiting.
 type heldUp struct {
 	waiting atomic.Int64
@@ -131,7 +148,14 @@ func (h *heldUp) RoundTrip(r *http.Request) (*http.Response, error) {
 		h.waiting.Add(1)
 		<-h.release
 		h.waiting.Add(-1)
-		return answers{200, nil, `{"Key":"x"}`}.RoundTrip(r)
+		return stored(r).RoundTrip(r)
+	}
+	if r.Method == http.MethodPost { // the rows that it brings are new
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		return answers{201, nil, string(body)}.RoundTrip(r)
 	}
 	return answers{200, nil, `[{}]`}.RoundTrip(r)
 }
@@ -159,7 +183,7 @@ func TestEightObjectsAreWrittenAtATime(t *testing.T) {
 func TestARejectedItemSparesTheOthers(t *testing.T) {
 	p := settled(t)
 	d := opened(t, p)
-	p.Restrict("terra-payloads", false, 1000, "")
+	p.Restrict("terra-payloads", false, 1000)
 	large := `{"n":"` + strings.Repeat("x", 2000) + `"},`
 	err := deliver(t, d, happened(t, 1, strings.Replace(many(100), "[", "["+large, 1)))
 	if class, _ := destination.ClassOf(err); class != destination.Rejected {
@@ -291,7 +315,7 @@ func TestSegments(t *testing.T) {
 	long := strings.Repeat("é", 200)
 	for text, want := range map[string]string{
 		"daily": "daily", "lab_report.completed": "lab_report.completed", "a b": "a b", "a/b": "a=2Fb", "a=b": "a=3Db", "..": "=2E.",
-		"ü": "=C3=BC", "a%2F": "a=252F", "[]": "=5B=5D", "\x00\n~^|\\\"<>{}#`": "=00=0A=7E=5E=7C=5C=22=3C=3E=7B=7D=23=60", "!-*'() &$@;:+,?": "!-*'() &$@;:+,?",
+		"ü": "=C3=BC", "a%2F": "a=252F", "[]": "=5B=5D", "\x00\n~^|\\\"<>{}#`": "=00=0A=7E=5E=7C=5C=22=3C=3E=7B=7D=23=60", "!-*'() &$@;:+,?": "!-*'() &$@;:+,=3F",
 	} {
 		if got := segment(text); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)

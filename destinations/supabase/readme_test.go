@@ -10,30 +10,72 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers"
 	project "github.com/seed-51f8da91/fantail/test/servers/supabase"
 )
 
-// The SQL that people are told to run does run.
+// The SQL that people are told to run does run, and does what it is said to.
 func TestTheSQLOfTheReadmeRuns(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := settled(t)
-	p.Exec(t, "CREATE SCHEMA storage", "CREATE TABLE storage.buckets (id TEXT PRIMARY KEY, name TEXT NOT NULL, public BOOLEAN)")
+	var sql []string
+	for _, b := range regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllSubmatch(text, -1) {
+		sql = append(sql, string(b[1]))
+	}
+	if len(sql) != 6 {
+		t.Fatalf("%d examples", len(sql))
+	}
+	bucket, service, own, query, recent, policy := sql[0], sql[1], sql[2], sql[3], sql[4], sql[5]
+	p := project.On(t, servers.PrivatePostgres(t).DSN) // own makes a role, which all databases of a server share
+	settle(t, p)
+	p.Exec(t, "UPDATE storage.buckets SET id = 'another', name = 'another'", bucket)
+	p.Exec(t, "REVOKE ALL ON ALL TABLES IN SCHEMA public, storage FROM service_role", "REVOKE ALL ON SCHEMA public, storage FROM service_role, PUBLIC", "ALTER ROLE service_role NOBYPASSRLS")
+	wantClass(t, opened(t, p).Check(t.Context()), misconfigured, "permission denied for schema public")
+	p.Exec(t, service)
 	latest := day(2, "01")
-	send(t, opened(t, p), happened(t, 1, day(1, "00")), happened(t, 2, latest), happened(t, 3, strings.Replace(day(3, "00"), "start_time", "no_time", 1)))
-	blocks := regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllSubmatch(text, -1)
-	if len(blocks) != 4 {
-		t.Errorf("%d examples", len(blocks))
+	events := []*event.Event{happened(t, 1, day(1, "00")), happened(t, 2, latest), happened(t, 3, strings.Replace(day(3, "00"), "start_time", "no_time", 1))}
+	d := opened(t, p)
+	if err := d.Check(t.Context()); err != nil {
+		t.Errorf("with the rights of the README: %v", err)
 	}
-	for _, b := range blocks {
-		p.Exec(t, string(b[1]))
+	send(t, d, events[:2]...)
+
+	p.Exec(t, own)
+	d = opened(t, p, func(c *Config) { c.ServiceRoleKey = secret.New(p.Issue(project.Claims{"role": "fantail"})) })
+	if err := d.Check(t.Context()); err != nil {
+		t.Errorf("with a role of one's own: %v", err)
 	}
+	send(t, d, events...)
+	send(t, d, happened(t, 4, `{"type":"auth","status":"success","user":{"user_id":"u","reference_id":"me","scopes":"s"}}`))
+
+	p.Exec(t, recent)
 	var object string
-	if err := p.DB.QueryRow("SELECT object FROM (" + string(regexp.MustCompile(`;\s*$`).ReplaceAll(blocks[1][1], nil)) + ") q").Scan(&object); err != nil || string(p.Objects("terra-payloads")[object]) != latest {
+	if err := p.DB.QueryRow("SELECT object FROM (" + strings.TrimRight(query, ";\n") + ") q").Scan(&object); err != nil || string(p.Objects("terra-payloads")[object]) != latest {
 		t.Errorf("the latest daily is %q, which holds %s: %v", object, p.Objects("terra-payloads")[object], err)
+	}
+
+	p.Exec(t, policy)
+	for claims, want := range map[string]int{"": 0, `{"sub":"me"}`: 1, `{"sub":"you"}`: 0} {
+		var n int
+		tx, err := p.DB.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []string{"SELECT set_config('request.jwt.claims', '" + claims + "', true)", "SET LOCAL ROLE authenticated"} {
+			if _, err := tx.Exec(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tx.QueryRow("SELECT count(*) FROM terra_users").Scan(&n); err != nil || n != want {
+			t.Errorf("with the claims %q: %d rows, %v", claims, n, err)
+		}
+		if err := tx.Rollback(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -18,37 +18,61 @@ type row map[string]*string
 // rest makes one request to PostgREST about a table and returns the rows that it
 // answers. A row with no columns but the key stands for one that was written.
 func (s *supabase) rest(ctx context.Context, method string, t table, query url.Values, prefer string, body any) (rows []row, a answer, err error) {
-	q := request{method: method, path: "/rest/v1/" + url.PathEscape(t.bare()), query: query, what: "read " + t.bare(),
+	what := doing(t, body)
+	if rows, a, err = s.ask(ctx, method, t, query, prefer, body); err != nil {
+		return nil, a, err
+	}
+	switch {
+	case a.status >= 200 && a.status <= 299 && rows == nil:
+		// Whatever this is, it is not PostgREST: nothing was stored.
+		return nil, a, &fault.Safe{Text: fmt.Sprintf("%s: answered %d, but no rows: %s", what, a.status, a.receipt.Answer)}
+	case a.status == http.StatusNotFound && rows != nil && method == http.MethodPatch:
+		return rows, a, nil // PostgREST before version 10, when no row matched
+	case a.status < 200 || a.status > 299:
+		return nil, a, s.restFault(ctx, what, a, t)
+	}
+	return rows, a, nil
+}
+
+// doing says in errors what a request does.
+func doing(t table, body any) string {
+	if body == nil {
+		return "read " + t.bare()
+	}
+	return "write " + t.bare()
+}
+
+// ask makes one request to PostgREST about a table. Whatever it answers is no
+// error here; rows are nil where there are none.
+func (s *supabase) ask(ctx context.Context, method string, t table, query url.Values, prefer string, body any) (rows []row, a answer, err error) {
+	q := request{method: method, path: "/rest/v1/" + url.PathEscape(t.bare()), query: query, what: doing(t, body),
 		header: map[string]string{"Accept": "application/json", "Accept-Profile": s.tables.schema}}
 	if body != nil {
-		q.what = "write " + t.bare()
 		q.header["Content-Type"], q.header["Content-Profile"], q.header["Prefer"] = "application/json", s.tables.schema, prefer
 		if q.body, err = json.Marshal(body); err != nil {
 			return nil, a, fmt.Errorf("%s: %w", q.what, err)
 		}
 	}
-	if a, err = s.service.call(ctx, q); err != nil {
-		return nil, a, err
+	if a, err = s.service.call(ctx, q); err == nil && parsing.JSON(a.body, &rows) != nil {
+		rows = nil
 	}
-	found := parsing.JSON(a.body, &rows) == nil && rows != nil
-	switch {
-	case a.status >= 200 && a.status <= 299 && !found:
-		// Whatever this is, it is not PostgREST: nothing was stored.
-		return nil, a, &fault.Safe{Text: fmt.Sprintf("%s: answered %d, but no rows: %s", q.what, a.status, a.receipt.Answer)}
-	case a.status == http.StatusNotFound && found && method == http.MethodPatch:
-		return rows, a, nil // PostgREST before version 10, when no row matched
-	case a.status < 200 || a.status > 299:
-		return nil, a, s.restFault(q.what, a, t)
-	}
-	return rows, a, nil
+	return rows, a, err
 }
+
+// insertPrefer has an insert leave rows alone whose keys are there.
+const insertPrefer = "resolution=ignore-duplicates,return=representation"
 
 // insert adds rows whose keys are new and leaves the others alone. It returns
 // how many were new.
 func (s *supabase) insert(ctx context.Context, t table, rows []row) (int, answer, error) {
-	query := url.Values{"on_conflict": {t.key()}, "select": {t.key()}}
-	added, a, err := s.rest(ctx, http.MethodPost, t, query, "resolution=ignore-duplicates,return=representation", rows)
+	added, a, err := s.insertAll(ctx, t, rows)
 	return len(added), a, err
+}
+
+// insertAll is insert, and returns the keys that were new.
+func (s *supabase) insertAll(ctx context.Context, t table, rows []row) ([]row, answer, error) {
+	query := url.Values{"on_conflict": {t.key()}, "select": {t.key()}}
+	return s.rest(ctx, http.MethodPost, t, query, insertPrefer, rows)
 }
 
 // patch changes the row of key if all guards hold. It returns how many rows it

@@ -75,7 +75,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 	var events []*event.Event
 	for n := range 120 {
 		body := fmt.Sprintf(`{"type":"auth","status":"success","user":{"user_id":"u%d","reference_id":"r%d"}}`, n%7, n)
-		if n%2 == 0 {
+		if n/4%2 == 0 { // each of the four workers has both
 			body = fmt.Sprintf(`{"type":"daily","user":{"user_id":"u%d"},"data":[{"n":%d},{"n":%[2]d}]}`, n%7, n)
 		}
 		events = append(events, happened(t, n, body))

@@ -8,7 +8,33 @@ import (
 )
 
 // column is a column of a table.
-type column struct{ name, kind string }
+type column struct {
+	name, kind string
+	key        bool
+	null       bool // NULL is written to it
+	unsaid     bool // some rows name no value for it
+	least      int  // below so many characters some of what every developer gets does not fit
+}
+
+// needs are what columns have to hold besides texts and times of any kind.
+var needs = map[string]column{
+	"user_id": {least: 36}, "reference_id": {null: true, least: 36}, "granted_scopes": {null: true, least: 255}, "provider": {least: 20},
+	"state": {unsaid: true, least: 16}, "updated_at": {unsaid: true, least: 64},
+	"reference_id_at": {null: true, least: 64}, "granted_scopes_at": {null: true, least: 64}, "provider_at": {null: true, least: 64}, "state_at": {null: true, least: 64},
+	"payload_id": {least: 42}, "data_type": {least: 20}, "payload_type": {least: 24}, "created_at": {least: 27}, "start_time": {null: true, least: 20}, "end_time": {null: true, least: 20},
+}
+
+// compared tells whether requests compare the column with a text of ours.
+func (c column) compared() bool {
+	return c.key || c.name == "user_id" || strings.HasSuffix(c.name, "_at")
+}
+
+// columnOf is a column of a name; the table of the others has no data_type.
+func columnOf(name, kind string) column {
+	c := needs[name]
+	c.name, c.kind = name, kind
+	return c
+}
 
 // table is one of ours. The first column is its key.
 type table struct {
@@ -26,11 +52,11 @@ type tables struct {
 func tablesOf(brand, schema string) tables {
 	texts := func(names ...string) (all []column) {
 		for _, n := range names {
-			all = append(all, column{n, "TEXT"})
+			all = append(all, columnOf(n, "TEXT"))
 		}
 		return all
 	}
-	at := func(name string) column { return column{name, "TIMESTAMPTZ"} }
+	at := func(name string) column { return columnOf(name, "TIMESTAMPTZ") }
 	t := tables{schema: schema, brand: brand, users: table{name: schema + "." + brand + "_users"}}
 	for _, c := range sqltables.Of(brand).Users.Columns {
 		if c.Name == "created_at" {
@@ -45,6 +71,10 @@ func tablesOf(brand, schema string) tables {
 	}
 	t.data = payloads("_data_payloads", at("created_at"), at("start_time"), at("end_time"))
 	t.misc = payloads("_misc_payloads", append(texts("payload_type"), at("created_at"))...)
+	t.misc.columns[2].null = true // data_type
+	for _, one := range t.all() {
+		one.columns[0].key = true
+	}
 	return t
 }
 
@@ -63,24 +93,28 @@ func (t table) names() []string {
 	return names
 }
 
-// create makes the table. Whoever has the project's public key can read tables
-// without row level security through PostgREST; service_role passes it.
+// create makes the table unless it is there. Whoever has the project's public key
+// can read tables without row level security through PostgREST; service_role
+// passes it.
 func (t table) create() []string {
-	columns := make([]string, len(t.columns))
-	for i, c := range t.columns {
-		columns[i] = c.name + " " + c.kind
+	all := t.make(t.columns)
+	all[0] = strings.Replace(all[0], "CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1)
+	return append(all, t.grant("service_role"))
+}
+
+// make makes the table with some of its columns, without rights.
+func (t table) make(columns []column) []string {
+	texts := make([]string, len(columns))
+	for i, c := range columns {
+		texts[i] = c.name + " " + c.kind
 		switch {
 		case i == 0:
-			columns[i] += " PRIMARY KEY"
+			texts[i] += " PRIMARY KEY"
 		case c.name == "user_id":
-			columns[i] += " NOT NULL REFERENCES " + t.of + " (user_id)"
+			texts[i] += " NOT NULL REFERENCES " + t.of + " (user_id)"
 		}
 	}
-	return []string{
-		"CREATE TABLE IF NOT EXISTS " + t.name + " (" + strings.Join(columns, ", ") + ")",
-		"ALTER TABLE " + t.name + " ENABLE ROW LEVEL SECURITY",
-		t.grant(),
-	}
+	return []string{"CREATE TABLE " + t.name + " (" + strings.Join(texts, ", ") + ")", "ALTER TABLE " + t.name + " ENABLE ROW LEVEL SECURITY"}
 }
 
 // add completes a table that is there.
@@ -97,8 +131,8 @@ func (t table) index() string {
 	return fmt.Sprintf("CREATE UNIQUE INDEX IF NOT EXISTS %s_%s_key ON %s (%s)", t.bare(), t.key(), t.name, t.key())
 }
 
-func (t table) grant() string {
-	return "GRANT SELECT, INSERT, UPDATE ON TABLE " + t.name + " TO service_role"
+func (t table) grant(role string) string {
+	return "GRANT SELECT, INSERT, UPDATE ON TABLE " + t.name + " TO " + role
 }
 
 // reload tells PostgREST that the tables have changed.

@@ -4,6 +4,7 @@ package supabase
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -27,7 +28,11 @@ type supabase struct {
 	item      bool
 	catalogue *event.Catalogue
 	completer *completion
-	turns     turns // of payloads with natural identities
+	turns     turns  // of payloads with natural identities, and of checks
+	role      string // the database's, as which the key acts
+	probe     string // the key of the object of checks
+
+	looked map[string]seen // by table and column; for whose turn it is
 }
 
 func open(c Config, deps destination.Deps) (destination.Destination, error) {
@@ -42,7 +47,7 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 			header: http.Header{"Apikey": {key}, "Authorization": {"Bearer " + key}, "User-Agent": {deps.UserAgent}}},
 		bucket: c.Bucket, tables: tablesOf(deps.Brand, c.Schema),
 		natural: c.PayloadIdentity == identityNatural, item: c.Content == contentItem,
-		catalogue: deps.Catalogue,
+		catalogue: deps.Catalogue, role: roleOf(key), looked: map[string]seen{}, probe: sampleKey + "-" + rand.Text()[:8] + ".json", // two daemons may check at once
 	}
 	if s.bucket == "" {
 		s.bucket = deps.Brand + "-payloads"

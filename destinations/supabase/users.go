@@ -80,9 +80,9 @@ func later(stored *string, ours string) bool {
 	if stored == nil {
 		return true
 	}
-	a, err1 := time.Parse(time.RFC3339, *stored)
-	b, err2 := time.Parse(sqltables.Moment, ours)
-	return err1 == nil && err2 == nil && a.After(b)
+	a, ok := event.ReadTime(*stored) // without an offset in a column without a zone
+	b, err := time.Parse(sqltables.Moment, ours)
+	return ok && err == nil && a.After(b)
 }
 
 // rounds is how often an attempt reads the row of a user that others change
@@ -134,5 +134,5 @@ func (s *supabase) writeUser(ctx context.Context, u sqltables.User) (destination
 			}
 		}
 	}
-	return a.receipt, fmt.Errorf("write %s: others changed the row of the user each of %d times that it was read", s.tables.users.bare(), rounds)
+	return a.receipt, fmt.Errorf("write %s: others changed the row of the user each of %d times that it was read, or a policy of row level security lets it be read and not changed", s.tables.users.bare(), rounds)
 }

@@ -167,7 +167,8 @@ func (a *App) Run(ctx context.Context) error {
 	if err := a.store.Ready(); err != nil {
 		a.log.Warn("fantail has started and takes no events for now", "version", a.version, "api", a.URL(), "err", err)
 	} else {
-		a.log.Info("fantail is ready", "version", a.version, "api", a.URL())
+		developers, destinations := a.current.Load().snapshot.Size()
+		a.log.Info("fantail is ready", "version", a.version, "api", a.URL(), "developers", developers, "destinations", destinations)
 	}
 
 	var failure error

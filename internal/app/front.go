@@ -68,9 +68,13 @@ func (a *App) Limits() config.Limits {
 
 // Backup writes a consistent copy of the store to dir.
 func (a *App) Backup(ctx context.Context, dir string) error {
+	began := time.Now()
 	err := a.store.Backup(ctx, dir)
 	if errors.Is(err, store.ErrConflict) {
 		return fmt.Errorf("%s: %w", dir, fs.ErrExist)
+	}
+	if err == nil {
+		a.backedUp(began)
 	}
 	return err
 }

@@ -26,6 +26,7 @@ func (a *App) observe() {
 			func() float64 { return float64(a.store.Stats().DiskFree) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_reserve_bytes", Help: "Free bytes below which no new events are taken."},
 			func() float64 { return float64(a.started.Store.Pebble.Reserve) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_last_backup_timestamp_seconds", Help: "When the last backup that this daemon wrote was begun; 0 for none."}, a.backupTime),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_connections", Help: "Connections of producers and of whoever else calls, busy and idle."},
 			func() float64 { return float64(a.inbound.Open()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_connections_limit", Help: "How many there may be, so that descriptors are left for the store and deliveries."},

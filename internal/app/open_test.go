@@ -132,7 +132,7 @@ func TestStartEndsWithItsContext(t *testing.T) {
 }
 
 func TestStartSaysWhenNoEventsAreTaken(t *testing.T) {
-	for reserve, want := range map[string]string{"1MiB": "fantail is ready", "1000000GiB": "takes no events for now"} {
+	for reserve, want := range map[string]string{"1MiB": "developers=1 destinations=1", "1000000GiB": "takes no events for now"} {
 		h := newHome(t)
 		h.developer("acme", "app", "")
 		h.write("fantail.yaml", "listen: 127.0.0.1:0\nstore: { pebble: { dir: store, reserve: "+reserve+" } }\n")

@@ -62,13 +62,13 @@ func (a *App) openBucket(d *config.Daemon) (destination.PayloadStore, error) {
 			return nil, err
 		}
 		a.onStop("payload store", func(context.Context) error { return b.Close() })
-		return payload.Remote{PayloadStore: b, HTTP: client}, nil
+		return payload.Remote{Bucket: b, HTTP: client}, nil
 	}
 	b, err := gcp.OpenBucket(*d.Payloads.GCS, deps)
 	if err != nil {
 		return nil, err
 	}
-	return payload.Remote{PayloadStore: b, HTTP: client}, nil
+	return payload.Remote{Bucket: b, HTTP: client}, nil
 }
 
 func (a *App) userAgent() string { return "Fantail/" + a.version }

@@ -253,6 +253,8 @@ func ofAccess(err error) Finding {
 		f.Advice = "this is a fault of the daemon's own machine or payload store, not of the destination: see its log"
 	case class == destination.Misconfigured:
 		f.Advice = "mend the settings or the rights that it names; until then the destination would be held"
+	case class == destination.Rejected:
+		f.Advice = "mend what it names; a delivery that it refuses so is dead at its first attempt, and not retried"
 	case class == destination.Throttled:
 		f.Advice = "it asks to wait; deliveries would wait as long as it says"
 	default:

@@ -98,6 +98,32 @@ func TestWhatTheKindSaysIsAFinding(t *testing.T) {
 	}
 }
 
+// What is said of deliveries is what becomes of them: see internal/delivery.decide.
+func TestEachClassSaysWhatBecomesOfDeliveries(t *testing.T) {
+	no := errors.New("no")
+	for name, c := range map[string]struct {
+		err  error
+		says string
+	}{
+		"transient":     {no, "deliveries would be tried again on their schedule"},
+		"throttled":     {destination.Throttle(no, time.Second), "deliveries would wait as long as it says"},
+		"misconfigured": {destination.Misconfigure(no), "the destination would be held"},
+		"rejected":      {destination.Reject(no), "is dead at its first attempt, and not retried"},
+		"engine":        {fmt.Errorf("%w", destination.ErrEngine), "not of the destination"},
+		"panic":         {nil, "deliveries would be tried again on their schedule"},
+	} {
+		r := Run(t.Context(), fake{func(context.Context) error {
+			if c.err == nil {
+				panic("x")
+			}
+			return c.err
+		}}, "test")
+		if len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Advice, c.says) {
+			t.Errorf("%s: %+v, want %q", name, r.Findings, c.says)
+		}
+	}
+}
+
 // A dial that failed where another served is worth a remark and no more.
 func TestAFaultThatDidNoHarmIsARemark(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -52,8 +52,8 @@ func untrusted(err error) bool {
 
 func (e *env) remedy(refused *client.Error) string {
 	switch {
-	case refused.Status == http.StatusUnauthorized && e.token == "" && e.tokenFile == "" && e.lookup("FANTAIL_TOKEN") == "":
-		return "\nThe daemon wants a token: give one with --token-file or FANTAIL_TOKEN."
+	case refused.Status == http.StatusUnauthorized && e.token == "" && e.tokenFile == "" && e.lookup("FANTAIL_TOKEN") == "" && e.lookup("FANTAIL_TOKEN_FILE") == "":
+		return "\nThe daemon wants a token: give one with --token-file, FANTAIL_TOKEN_FILE or FANTAIL_TOKEN."
 	case refused.Status == http.StatusUnauthorized:
 		return "\nThe daemon does not know this token: see \"tokens\" in its fantail.yaml."
 	case refused.Status == http.StatusForbidden:

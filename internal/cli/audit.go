@@ -49,6 +49,9 @@ It ends with 1 when anything does not add up.`,
 			if developer != "" {
 				rows = slices.DeleteFunc(rows, func(r client.AuditRow) bool { return r.Developer != developer })
 				if len(rows) == 0 {
+					if err := e.recognise(cmd.Context(), c, named{developer: developer}); err != nil {
+						return err
+					}
 					return fmt.Errorf("no destination of a developer %q is known: fantail destinations lists all", developer)
 				}
 			}

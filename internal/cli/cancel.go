@@ -17,7 +17,8 @@ func newCancel(e *env) *cobra.Command {
 		Long: `Ends pending deliveries: those with the IDs given, or all that the flags select.
 An attempt that is under way may still succeed; then the delivery counts as
 delivered. A cancelled delivery stays in the log and "fantail retry" brings it
-back. On a terminal it asks before it changes many; --dry-run only counts them.`,
+back. It asks before it cancels what flags select, and wants --yes where nobody
+can be asked; --dry-run only counts.`,
 		Example: `  fantail cancel 019c1f3e-7b2a-7000-8000-3f1e5a2b4c6d_3
   fantail cancel --developer acme --destination app --until 2d
   fantail cancel --developer acme --destination app --dry-run`,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +32,7 @@ func (ch *change) flags(cmd *cobra.Command) {
 	f.StringVar(&s.Event, "event", "", "deliveries of the event with this ID")
 	f.BoolVar(&s.All, "all", false, "deliveries of all developers")
 	ch.within.flags(cmd, "of events accepted")
-	f.BoolVarP(&ch.yes, "yes", "y", false, "do not ask before changing many deliveries")
+	f.BoolVarP(&ch.yes, "yes", "y", false, "do not ask first")
 	f.BoolVar(&ch.dryRun, "dry-run", false, "only count what would be changed")
 }
 
@@ -52,8 +53,12 @@ func (ch *change) run(cmd *cobra.Command, ids []string) error {
 	if ch.dryRun {
 		return ch.count(cmd.Context(), c)
 	}
-	if !ch.confirmed() {
-		return errors.New("nothing was changed")
+	err = ch.env.ask(cmd.Context(), ch.yes, func() (string, error) { return ch.question(cmd.Context(), c) })
+	if errors.Is(err, errNothing) {
+		return ch.nothing(cmd.Context(), c)
+	}
+	if err != nil {
+		return err
 	}
 	return ch.whole(cmd.Context(), c)
 }
@@ -104,6 +109,12 @@ func (ch *change) whole(ctx context.Context, c *client.Client) error {
 	line := ch.env.progress()
 	sum, err := ch.all(ctx, c, func(sum client.Changed) { line.show("%s %d...", ch.did, sum.Changed) })
 	line.clear()
+	if err != nil && sum == (client.Changed{}) {
+		return err // that nothing was changed would be said of what was not even tried
+	}
+	if err == nil && sum.Matched == 0 {
+		return ch.nothing(ctx, c)
+	}
 	if ch.env.json {
 		if jsonErr := ch.env.printJSON(sum); jsonErr != nil {
 			return jsonErr
@@ -135,6 +146,9 @@ func (ch *change) count(ctx context.Context, c *client.Client) error {
 	if failure != nil {
 		return failure
 	}
+	if n == 0 {
+		return ch.nothing(ctx, c)
+	}
 	if ch.env.json {
 		return ch.env.printJSON(client.Changed{Matched: n})
 	}
@@ -142,12 +156,40 @@ func (ch *change) count(ctx context.Context, c *client.Client) error {
 	return nil
 }
 
-// confirmed asks where somebody is there to answer.
-func (ch *change) confirmed() bool {
-	if ch.yes || !ch.env.inTerminal || !ch.env.errTerminal {
-		return true
+// question says how many deliveries would be changed, and how old they are.
+// errNothing means none.
+func (ch *change) question(ctx context.Context, c *client.Client) (string, error) {
+	s, n, oldest := ch.selection, 0, time.Time{}
+	for d, err := range c.Deliveries(ctx, client.DeliveryFilter{
+		Developer: s.Developer, Destination: s.Destination, States: []string{s.State}, Event: s.Event, Since: s.Since, Until: s.Until,
+		Limit: mostCounted + 1,
+	}) {
+		if err != nil {
+			return "", err
+		}
+		n++
+		oldest = acceptance(d.Event) // newest first
 	}
-	return ch.env.confirm(fmt.Sprintf("%s every %s delivery %s?", ch.asking, ch.selection.State, clean(ch.where())))
+	if n == 0 {
+		return "", errNothing
+	}
+	text := fmt.Sprintf("%s %s %s", ch.asking, counted(n, s.State+" delivery"), ch.where())
+	if n <= mostCounted && !oldest.IsZero() {
+		text += fmt.Sprintf(", the oldest %s old", age(ch.env.now().Sub(oldest)))
+	}
+	return text + "?", nil
+}
+
+// nothing says that there is nothing to change, or that the names are unknown.
+func (ch *change) nothing(ctx context.Context, c *client.Client) error {
+	if err := ch.env.recognise(ctx, c, named{developer: ch.selection.Developer, destination: ch.selection.Destination}); err != nil {
+		return err
+	}
+	if ch.env.json {
+		return ch.env.printJSON(client.Changed{})
+	}
+	_, err := fmt.Fprintf(ch.env.out, "There is no %s delivery %s.\n", ch.selection.State, clean(ch.where()))
+	return err
 }
 
 // where says which deliveries are selected.
@@ -155,7 +197,7 @@ func (ch *change) where() string {
 	s := ch.selection
 	text := "of all developers"
 	if s.Destination != "" {
-		text = "to " + s.Developer + "/" + s.Destination
+		text = "of " + s.Developer + "/" + s.Destination
 	} else if s.Developer != "" {
 		text = "of " + s.Developer
 	}

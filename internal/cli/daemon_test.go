@@ -157,23 +157,23 @@ func TestTheCommandsAgainstARealDaemon(t *testing.T) {
 	if out := tr.must(t, "pause acme/app --reason tonight"); out != "acme/app: paused\n" {
 		t.Errorf("pause: %s", out)
 	}
-	if out := tr.must(t, "retry --developer acme --destination app --json"); out != `{"matched":1,"changed":1}`+"\n" {
+	if out := tr.must(t, "retry --developer acme --destination app --json --yes"); out != `{"matched":1,"changed":1}`+"\n" {
 		t.Errorf("retry of all dead: %s", out)
 	}
 	if d := listed[client.Destination](t, tr.must(t, "destinations --state paused --json")); len(d) != 1 || d[0].Reason != "tonight" || d[0].Pending != 1 {
 		t.Errorf("destinations: %+v", d)
 	}
-	if out := tr.must(t, "rebind acme/app"); out != "acme/app: rebound 0 pending deliveries\n" {
+	if out := tr.must(t, "rebind acme/app --yes"); out != "acme/app: rebound 0 pending deliveries\n" {
 		t.Errorf("rebind: %s", out)
 	}
-	if out := tr.must(t, "cancel --all"); out != "cancelled 1 delivery\n" {
+	if out := tr.must(t, "cancel --all --yes"); out != "cancelled 1 delivery\n" {
 		t.Errorf("cancel: %s", out)
 	}
 	tr.must(t, "resume acme/app")
 	if rows := listed[client.AuditRow](t, tr.must(t, "audit --deep --json")); len(rows) != 1 || !rows[0].Balanced || rows[0].Accepted != 3 || rows[0].Delivered != 2 || rows[0].Cancelled != 1 {
 		t.Errorf("audit: %+v", rows)
 	}
-	if out := tr.must(t, "erase --developer acme u/1"); out != "erased 1 event, cancelled 0 pending deliveries\n" {
+	if out := tr.must(t, "erase --developer acme --yes u/1"); out != "erased 1 event, cancelled 0 pending deliveries\n" {
 		t.Errorf("erase: %s", out)
 	}
 	if r := tr.run(t, "events", id, "--body"); r.code != 1 || !strings.Contains(r.err, "erased") {

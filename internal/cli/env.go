@@ -88,19 +88,31 @@ func (e *env) bearer() (string, error) {
 	if e.token != "" && e.tokenFile != "" {
 		return "", usagef("give --token or --token-file, not both")
 	}
-	if e.tokenFile == "" {
-		if e.token != "" {
-			return e.token, nil
-		}
-		return e.lookup("FANTAIL_TOKEN"), nil
+	if e.token != "" {
+		return e.token, nil
 	}
-	b, err := os.ReadFile(e.tokenFile)
+	if e.tokenFile != "" {
+		return tokenOf("--token-file", e.tokenFile)
+	}
+	token, file := e.lookup("FANTAIL_TOKEN"), e.lookup("FANTAIL_TOKEN_FILE")
+	switch {
+	case token != "" && file != "":
+		return "", usagef("FANTAIL_TOKEN and FANTAIL_TOKEN_FILE are both set: unset one, or give --token-file")
+	case file != "":
+		return tokenOf("FANTAIL_TOKEN_FILE", file)
+	}
+	return token, nil
+}
+
+// tokenOf reads the file that setting names.
+func tokenOf(setting, file string) (string, error) {
+	b, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("read --token-file: %w", err)
+		return "", fmt.Errorf("read %s: %w", setting, err)
 	}
 	token := strings.TrimSpace(string(b))
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", fmt.Errorf("--token-file %s does not hold one token on one line", e.tokenFile)
+		return "", fmt.Errorf("%s %s does not hold one token on one line", setting, file)
 	}
 	return token, nil
 }
@@ -124,9 +136,9 @@ func (e *env) report(ctx context.Context, cmd *cobra.Command, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) { // the cause of a signal is an error of its own
 		fmt.Fprintln(e.err, "fantail: interrupted")
-		return exitFailed
+		return exitInterrupted
 	}
 	_, wrong := errors.AsType[usageError](err)
 	if _, began := errors.AsType[failure](err); began && !wrong {

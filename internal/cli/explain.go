@@ -103,7 +103,7 @@ func pickDeveloper(s *config.Snapshot, name string) (*config.Developer, error) {
 	for _, d := range byID(s.Developers) {
 		known = append(known, d.ID)
 	}
-	return nil, fmt.Errorf("there is no developer %q: known are %s", name, or(strings.Join(known, ", "), "none"))
+	return nil, fmt.Errorf("there is no developer %q: %s", name, config.Suggest(name, known))
 }
 
 // sampleEvent is the event that the daemon would make of the file, accepted now.

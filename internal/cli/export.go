@@ -164,12 +164,18 @@ func (x *export) run(ctx context.Context, out *bufio.Writer) error {
 	}
 	x.line.clear()
 	x.summary(written)
+	if written+x.gone == 0 {
+		f := &x.flags
+		return x.env.recognise(ctx, x.client, named{developer: f.events.Developer, destination: f.destination, types: f.events.Types})
+	}
 	return nil
 }
 
 func (x *export) summary(written int) {
 	if x.flags.out != "" {
 		fmt.Fprintf(x.env.err, "%d events are in %s.\n", written, x.flags.out)
+	} else if !x.env.outTerminal { // on one, the events themselves are what is seen
+		fmt.Fprintf(x.env.err, "%s written.\n", count(written, "event"))
 	}
 	if x.gone > 0 {
 		fmt.Fprintf(x.env.err, "Left out, with a body that was erased or has expired: %s.\n", count(x.gone, "event"))

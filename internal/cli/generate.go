@@ -140,7 +140,11 @@ func (e *env) generate(ctx context.Context, f generateFlags) error {
 	s.start(context.WithoutCancel(ctx))
 	err = s.feed(ctx, g, types)
 	s.finish()
-	return errors.Join(err, s.summary())
+	err = errors.Join(err, s.summary())
+	if s.unknown() {
+		e.sayMeant(ctx, c, f.developer)
+	}
+	return err
 }
 
 // feed makes events and hands each to a sender when it is due.

@@ -195,7 +195,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}{
 		"nobody there":      {nil, map[string]string{"FANTAIL_SERVER": gone.URL}, []string{"destinations"}, `Is the daemon running? Start it with "fantail serve --config fantail.yaml"`},
 		"nobody there,send": {nil, map[string]string{"FANTAIL_SERVER": gone.URL}, []string{"send", "--developer", "a", os.DevNull}, `Is the daemon running?`},
-		"no token":          {deny(401, "unauthorized", "a valid bearer token is needed"), nil, []string{"destinations"}, "give one with --token-file or FANTAIL_TOKEN"},
+		"no token":          {deny(401, "unauthorized", "a valid bearer token is needed"), nil, []string{"destinations"}, "give one with --token-file, FANTAIL_TOKEN_FILE or FANTAIL_TOKEN"},
 		"wrong token":       {deny(401, "unauthorized", "a valid bearer token is needed"), nil, []string{"destinations", "--token", "x"}, "does not know this token"},
 		"not allowed":       {deny(403, "forbidden", "the token may not do this"), nil, []string{"destinations"}, `see "may" and "developers"`},
 		"plain to TLS": {func(w http.ResponseWriter, _ *http.Request) {

@@ -20,7 +20,7 @@ the resume. What is under way when you pause may end.`,
   fantail pause acme/app --reason "their database moves tonight"`,
 		Args: cobra.ExactArgs(1),
 		RunE: e.onDestination(func(ctx context.Context, c *client.Client, developer, name string) (string, error) {
-			return "paused", c.Pause(ctx, developer, name, reason)
+			return "paused", e.orNearest(ctx, c, developer, name, c.Pause(ctx, developer, name, reason))
 		}),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever looks at the destination next")

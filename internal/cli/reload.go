@@ -28,8 +28,11 @@ It ends with 0 when everything was taken over and with 1 when something was refu
 			if err != nil {
 				return err
 			}
-			waiting, err := c.Reload(cmd.Context())
-			if err != nil {
+			var waiting []string
+			if err := e.progress().during("reloading", func() (err error) {
+				waiting, err = c.Reload(cmd.Context())
+				return err
+			}); err != nil {
 				return err
 			}
 			if e.json {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,7 +17,7 @@ func newReplay(e *env) *cobra.Command {
 	var q client.ReplayRequest
 	var within interval
 	var rate string
-	var noWait bool
+	var noWait, yes bool
 	cmd := &cobra.Command{
 		Use:   "replay --developer NAME [--destination NAME] [--state STATE] [--since TIME] [--until TIME]",
 		Short: "Deliver stored events again",
@@ -36,7 +37,8 @@ other types to the one that --destination names.
 
 The daemon makes them at --rate and no faster than the destination takes them,
 so that live events are not held up. It goes on when this command ends, and when
-the daemon restarts.`,
+the daemon restarts. It counts and asks first; where nobody can be asked it wants
+--yes.`,
 		Example: `  fantail replay --developer acme --destination app --since 6h --state dead
   fantail replay --developer acme --destination new --state unmatched --rate 20/s
   fantail replay --developer acme --user 7c0d... --state delivered --dry-run
@@ -60,14 +62,30 @@ the daemon restarts.`,
 			if err != nil {
 				return err
 			}
-			p, err := c.Replay(cmd.Context(), q)
-			if err != nil {
+			ctx := cmd.Context()
+			names := named{developer: q.Developer, destination: q.Destination, types: q.Types}
+			err = e.ask(ctx, yes || q.DryRun, func() (string, error) { return e.replayQuestion(ctx, c, q) })
+			if errors.Is(err, errNothing) {
+				if err := e.recognise(ctx, c, names); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(e.out, "There is nothing to deliver again.")
 				return err
+			}
+			if err != nil {
+				return e.orNearest(ctx, c, q.Developer, q.Destination, err)
+			}
+			p, err := c.Replay(ctx, q)
+			if err != nil {
+				return e.orNearest(ctx, c, q.Developer, q.Destination, err)
 			}
 			if noWait {
 				return e.replayBegun(p)
 			}
-			return e.watchReplay(cmd.Context(), c, p)
+			if p, err = e.watchReplay(ctx, c, p); err != nil || p.Found > 0 {
+				return err
+			}
+			return e.recognise(ctx, c, names)
 		},
 	}
 	f := cmd.Flags()
@@ -79,12 +97,43 @@ the daemon restarts.`,
 	f.BoolVar(&q.All, "all", false, "events of all developers")
 	f.StringVar(&rate, "rate", "", "deliveries to make: 20/s, 100/m (default 100/s)")
 	f.BoolVar(&q.DryRun, "dry-run", false, "only count what would be made")
+	f.BoolVarP(&yes, "yes", "y", false, "do not ask first")
 	f.BoolVar(&noWait, "no-wait", false, "do not wait for its end")
 	within.flags(cmd, "events accepted")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(
 		[]string{"dead", "delivered", "cancelled", "unmatched"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.AddCommand(newReplayList(e), newReplayShow(e), newReplayCancel(e))
 	return cmd
+}
+
+// replayQuestion has the daemon count what would be made.
+func (e *env) replayQuestion(ctx context.Context, c *client.Client, q client.ReplayRequest) (string, error) {
+	q.DryRun = true
+	line := e.progress()
+	defer line.clear()
+	p, err := c.Replay(ctx, q)
+	for err == nil && p.State == "running" {
+		line.show("counting... %d", p.Found)
+		if !e.pause(ctx, 200*time.Millisecond) {
+			return "", context.Cause(ctx)
+		}
+		p, err = c.GetReplay(ctx, p.ID)
+	}
+	if err == nil && p.State != "finished" {
+		err = errors.New(sumReplay(p))
+	}
+	if err != nil {
+		return "", fmt.Errorf("count what would be made: %w", err)
+	}
+	n := int(p.Found - p.Pending - p.Gone)
+	if n == 0 {
+		return "", errNothing
+	}
+	whose := "all developers"
+	if q.Developer != "" {
+		whose = aim(p)
+	}
+	return fmt.Sprintf("Make %s again (%s), of %s, at %g/s?", count(n, "delivery"), strings.Join(p.States, ", "), whose, p.Rate), nil
 }
 
 // parseRate reads 20/s, 100/m or 10/h as a number a second; "" is 0.
@@ -110,13 +159,13 @@ func (e *env) replayBegun(p client.Replay) error {
 }
 
 // watchReplay shows how far a replay is until it ends.
-func (e *env) watchReplay(ctx context.Context, c *client.Client, p client.Replay) error {
+func (e *env) watchReplay(ctx context.Context, c *client.Client, p client.Replay) (client.Replay, error) {
 	line := e.progress()
 	for p.State == "running" {
 		if !e.pause(ctx, 500*time.Millisecond) {
 			line.clear()
 			fmt.Fprintf(e.err, "replay %d goes on; \"fantail replay cancel %d\" ends it\n", p.ID, p.ID)
-			return context.Cause(ctx)
+			return p, context.Cause(ctx)
 		}
 		next, err := c.GetReplay(ctx, p.ID)
 		if ctx.Err() != nil {
@@ -124,7 +173,7 @@ func (e *env) watchReplay(ctx context.Context, c *client.Client, p client.Replay
 		}
 		if err != nil {
 			line.clear()
-			return fmt.Errorf("ask how far replay %d is: %w", p.ID, err)
+			return p, fmt.Errorf("ask how far replay %d is: %w", p.ID, err)
 		}
 		p = next
 		text := fmt.Sprintf("found %d, made %d", p.Found, p.Made)
@@ -136,15 +185,15 @@ func (e *env) watchReplay(ctx context.Context, c *client.Client, p client.Replay
 	line.clear()
 	if e.json {
 		if err := e.printJSON(p); err != nil {
-			return err
+			return p, err
 		}
 	} else {
 		fmt.Fprintln(e.out, sumReplay(p))
 	}
 	if p.State != "finished" {
-		return errSilent
+		return p, errSilent
 	}
-	return nil
+	return p, nil
 }
 
 // sumReplay says in one line what came of a replay.

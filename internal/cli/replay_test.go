@@ -17,7 +17,7 @@ func TestReplayWaitsForTheEnd(t *testing.T) {
 		"POST /v1/replays":  say(replayAnswer("running", "")),
 		"GET /v1/replays/3": inOrder(say(replayAnswer("running", `,"waiting":"acme/app has not caught up"`)), say(replayAnswer("finished", ""))),
 	})
-	f.run(t, strings.Fields("replay --developer acme --destination app --since 6h --state dead")...).want(t, 0,
+	f.run(t, strings.Fields("replay --developer acme --destination app --since 6h --state dead --yes")...).want(t, 0,
 		"made 9 deliveries; 2 left out that are on their way already; 1 left out whose body was erased or has expired\n", "")
 	f.run(t, strings.Fields("replay --developer acme --type sleep,daily --user u1 --user u2 --state dead,unmatched --rate 120/m --dry-run --no-wait")...).want(t, 0,
 		"replay 3 has begun; see \"fantail replay show 3\"\n", "")
@@ -30,21 +30,21 @@ func TestReplayWaitsForTheEnd(t *testing.T) {
 	}
 	tr := trial{terminal: true, env: map[string]string{"FANTAIL_SERVER": f.URL}}
 	f.answers["GET /v1/replays/3"] = inOrder(say(replayAnswer("running", `,"waiting":"acme/app has not caught up"`)), say(replayAnswer("finished", "")))
-	if r := tr.run(t, "replay", "--developer", "acme"); r.code != 0 || !strings.Contains(r.err, "found 12, made 9; acme/app has not caught up") {
+	if r := tr.run(t, "replay", "--developer", "acme", "--yes"); r.code != 0 || !strings.Contains(r.err, "found 12, made 9; acme/app has not caught up") {
 		t.Errorf("on a terminal: %+v", r)
 	}
 }
 
 func TestReplayThatDoesNotFinishFails(t *testing.T) {
 	f := newFake(t, map[string]http.HandlerFunc{"POST /v1/replays": say(replayAnswer("failed", `,"error":"rows are damaged"`))})
-	f.run(t, "replay", "--developer", "acme").want(t, 1,
+	f.run(t, "replay", "--developer", "acme", "-y").want(t, 1,
 		"replay 3 failed (rows are damaged): made 9 deliveries; 2 left out that are on their way already; 1 left out whose body was erased or has expired\n", "")
 	f.answers["POST /v1/replays"] = say(replayAnswer("cancelled", ""))
-	if r := f.run(t, "replay", "--developer", "acme", "--json"); r.code != 1 || !strings.Contains(r.out, `"state":"cancelled"`) {
+	if r := f.run(t, "replay", "--developer", "acme", "--json", "-y"); r.code != 1 || !strings.Contains(r.out, `"state":"cancelled"`) {
 		t.Errorf("%+v", r)
 	}
 	f.answers["POST /v1/replays"] = deny(404, "not_found", "the settings have no such destination")
-	if r := f.run(t, "replay", "--developer", "acme", "--destination", "x"); r.code != 1 || !strings.Contains(r.err, "no such destination") {
+	if r := f.run(t, "replay", "--developer", "acme", "--destination", "x", "-y"); r.code != 1 || !strings.Contains(r.err, "no such destination") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -42,7 +42,7 @@ func (e *env) replayRow(p client.Replay) []string {
 		note = strings.TrimSpace("dry run " + note)
 	}
 	n := func(n int64) string { return strconv.FormatInt(n, 10) }
-	return []string{n(int64(p.ID)), p.State, or(p.Developer, "all") + "/" + or(p.Destination, "all"), strings.Join(p.States, ","),
+	return []string{n(int64(p.ID)), p.State, aim(p), strings.Join(p.States, ","),
 		e.moment(p.Created), n(p.Found), n(p.Made), n(p.Pending), n(p.Gone), cut(note, 100)}
 }
 
@@ -114,7 +114,7 @@ func (e *env) printReplay(p client.Replay) error {
 	return e.facts(
 		[2]string{"replay", strconv.FormatUint(uint64(p.ID), 10)},
 		[2]string{"state", p.State}, [2]string{"waiting", p.Waiting}, [2]string{"error", p.Error},
-		[2]string{"destination", or(p.Developer, "all") + "/" + or(p.Destination, "all")},
+		[2]string{"destination", aim(p)},
 		[2]string{"states", strings.Join(p.States, ", ")}, [2]string{"types", strings.Join(p.Types, ", ")}, [2]string{"users", strings.Join(p.Users, ", ")},
 		[2]string{"since", when(!p.Since.IsZero(), e.moment(p.Since))}, [2]string{"until", e.moment(p.Until)},
 		[2]string{"rate", fmt.Sprintf("%g/s", p.Rate)}, [2]string{"dry run", when(p.DryRun, "yes")},
@@ -123,3 +123,6 @@ func (e *env) printReplay(p client.Replay) error {
 		[2]string{"pending", strconv.FormatInt(p.Pending, 10)}, [2]string{"gone", strconv.FormatInt(p.Gone, 10)},
 	)
 }
+
+// aim is the destination that a replay is for; no name has a * in it.
+func aim(p client.Replay) string { return or(p.Developer, "*") + "/" + or(p.Destination, "*") }

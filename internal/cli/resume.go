@@ -19,7 +19,39 @@ its own time of the next attempt: "fantail retry" sends it now.`,
 		Example: `  fantail resume acme/app`,
 		Args:    cobra.ExactArgs(1),
 		RunE: e.onDestination(func(ctx context.Context, c *client.Client, developer, name string) (string, error) {
-			return "resumed", c.Resume(ctx, developer, name)
+			d, err := e.destination(ctx, c, developer, name)
+			if err != nil && !isForbidden(err) {
+				return "", err
+			}
+			if err := c.Resume(ctx, developer, name); err != nil {
+				return "", err
+			}
+			if d.WaitsUntil.IsZero() {
+				return resumed(d), nil
+			}
+			if now, err := e.destination(ctx, c, developer, name); err == nil && !now.WaitsUntil.IsZero() { // apart, after crashes
+				return "still " + clean(e.reason(now)), nil
+			}
+			return resumed(d), nil
 		}),
 	}
+}
+
+// resumed says what the resume of d, as it was, came to.
+func resumed(d client.Destination) string {
+	switch {
+	case d.State == "": // the token may not read
+		return "resumed"
+	case d.State == "active" && !d.WaitsUntil.IsZero():
+		return "resumed: it does not wait any more"
+	case d.State == "active":
+		return "was active already: there was nothing to resume"
+	case d.State == "disabled":
+		return "is disabled in the settings (enabled: false): only they can end that"
+	}
+	text := "resumed (was " + clean(d.State)
+	if d.Reason != "" {
+		text += ": " + clean(d.Reason)
+	}
+	return text + ")"
 }

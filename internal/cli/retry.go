@@ -15,8 +15,9 @@ func newRetry(e *env) *cobra.Command {
 		Short: "Try deliveries again, by hand",
 		Long: `Makes deliveries due now, with the destination's current settings and a fresh
 schedule: those with the IDs given, or all in one state that the flags select
-(dead ones unless --state says otherwise). On a terminal it asks before it
-changes many; --dry-run only counts them.
+(dead ones unless --state says otherwise). It asks before it changes
+what flags select, and wants --yes where nobody can be asked; --dry-run only
+counts.
 
 With --rebind pending deliveries keep their schedule and only take up the
 current settings. That is how a leaked secret is revoked for what is still on

@@ -18,13 +18,15 @@ import (
 
 // Exit codes of [Run].
 const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // as a shell says of what SIGINT ended
 )
 
 // Run runs the command line args, without the program's name, until it is done
-// or ctx ends, and returns the exit code: 0 well, 1 failed, 2 wrong usage.
+// or ctx ends, and returns the exit code: 0 well, 1 failed, 2 wrong usage, 130
+// interrupted.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, kinds destination.Registry) int {
 	return newEnv(stdin, stdout, stderr, kinds).run(ctx, args)
 }
@@ -47,7 +49,12 @@ disk, keeps trying for just over a day, and can show at any moment where every
 event went.
 
 The daemon is "fantail serve". Every other command that asks it or tells it
-something finds it with --server and shows its token with --token-file.`,
+something finds it with --server and shows its token with --token-file, or with
+FANTAIL_SERVER and FANTAIL_TOKEN_FILE in the environment.
+
+Exit codes: 0 done; 1 it failed, or found something that is wrong; 2 wrong usage,
+and nothing was done; 130 interrupted, as by Ctrl-C. The daemon, "receive" and
+"generate" end with 0 when they are told to stop.`,
 		Example: `  fantail demo                                  see it work, in a few seconds
   fantail serve --config fantail.yaml           run the daemon
   fantail send --developer acme event.json      hand in an event
@@ -67,13 +74,17 @@ something finds it with --server and shows its token with --token-file.`,
 	root.SetOut(e.out)
 	root.SetErr(e.err)
 	root.SuggestionsMinimumDistance = 2
+	root.Version = readBuild().Version
+	root.SetVersionTemplate("fantail {{.Version}}\n")
+	root.Flags().Bool("version", false, "print the version of this binary")
 	f := root.PersistentFlags()
 	f.StringVar(&e.server, "server", "", "address of the daemon (default $FANTAIL_SERVER, else "+defaultServer+")")
 	f.StringVar(&e.token, "token", "", "token for the daemon's API (default $FANTAIL_TOKEN); others on this machine can see it, so prefer --token-file")
-	f.StringVar(&e.tokenFile, "token-file", "", "file that holds the token")
+	f.StringVar(&e.tokenFile, "token-file", "", "file that holds the token (default $FANTAIL_TOKEN_FILE)")
 	f.BoolVar(&e.json, "json", false, "print JSON: one object, or one line for each item of a list")
 	e.addCommands(root)
 	root.SetHelpCommand(newHelp())
+	e.complete(root)
 	markFailures(root)
 	return root
 }
@@ -90,7 +101,7 @@ func (e *env) addCommands(root *cobra.Command) {
 		commands []*cobra.Command
 	}{
 		{"run", []*cobra.Command{newServe(e), newDemo(e)}},
-		{"events", []*cobra.Command{newSend(e), newEvents(e), newDeliveries(e), newTail(e), newRetry(e), newCancel(e), newReplay(e), newExport(e), newLink(e), newGenerate(e)}},
+		{"events", []*cobra.Command{newSend(e), newEvents(e), newDeliveries(e), newTail(e), newRetry(e), newCancel(e), newReplay(e), newExport(e), newLink(e), newGenerate(e), newReceive(e)}},
 		{"destinations", []*cobra.Command{newDestinations(e), newPause(e), newResume(e), newRebind(e), newReload(e), newValidate(e), newExplain(e), newCheck(e), newTest(e)}},
 		{"store", []*cobra.Command{newAudit(e), newErase(e), newBackup(e), newRestore(e)}},
 		{"", []*cobra.Command{newVersion(e)}},
@@ -109,6 +120,17 @@ func newHelp() *cobra.Command {
 		Short:   "Explain a command",
 		Long:    "Explains a command, as --help after it does.",
 		Example: "  fantail help serve",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+			asked, _, err := cmd.Root().Find(args)
+			if err == nil {
+				for _, sub := range asked.Commands() {
+					if sub.IsAvailableCommand() {
+						names = append(names, sub.Name())
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			asked, rest, err := cmd.Root().Find(args)
 			if err != nil {
@@ -124,6 +146,9 @@ func newHelp() *cobra.Command {
 
 func unknownCommand(cmd *cobra.Command, name string) error {
 	text := fmt.Sprintf("there is no command %q", name)
+	if hint := meant[name]; hint != "" && !cmd.HasParent() {
+		return errors.New(text + ": " + hint)
+	}
 	if s := cmd.SuggestionsFor(name); len(s) > 0 {
 		text += "; did you mean " + strings.Join(s, " or ") + "?"
 	}
@@ -155,7 +180,11 @@ func markFailures(c *cobra.Command) {
 	}
 	if run := c.RunE; run != nil {
 		c.RunE = func(cmd *cobra.Command, args []string) error {
-			if err := run(cmd, args); err != nil {
+			err := checkStates(cmd)
+			if err == nil {
+				err = run(cmd, args)
+			}
+			if err != nil {
 				return failure{err}
 			}
 			return nil

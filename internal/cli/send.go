@@ -79,6 +79,7 @@ type sender struct {
 	total  int64 // bytes; 0 when it cannot be known
 
 	accepted, duplicates, failed, deliveries int
+	unknown                                  bool // a developer was refused as unknown
 }
 
 func (e *env) send(ctx context.Context, f sendFlags, names []string) error {
@@ -94,7 +95,11 @@ func (e *env) send(ctx context.Context, f sendFlags, names []string) error {
 	c.Waiting = func(err error, pause time.Duration) { s.waiting(err, pause) }
 	err = s.all(ctx, names)
 	s.line.clear()
-	return errors.Join(s.summary(), err)
+	err = errors.Join(s.summary(), err)
+	if s.unknown && f.developer != "" {
+		e.sayMeant(ctx, c, f.developer)
+	}
+	return err
 }
 
 func (s *sender) all(ctx context.Context, names []string) error {

@@ -30,6 +30,7 @@ func (s *sender) result(o outcome) {
 	switch {
 	case o.Error != nil:
 		s.failed++
+		s.unknown = s.unknown || o.Error.Code == unknownDeveloper
 	case o.Duplicate:
 		s.duplicates++
 	default:

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -114,6 +115,16 @@ type generated struct {
 	P99        float64        `json:"p99_ms"`
 	Max        float64        `json:"max_ms"`
 	Seed       uint64         `json:"seed"`
+}
+
+// unknown tells whether the daemon does not know the developer.
+func (s *stream) unknown() bool {
+	for why := range s.refusals {
+		if strings.HasPrefix(why, unknownDeveloper+":") {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *stream) summary() error {

@@ -94,12 +94,12 @@ func (e *env) test(ctx context.Context, developer, name string, r client.TestReq
 	}
 	t, err := c.Test(ctx, developer, name, r)
 	if err != nil {
-		return err
+		return e.orNearest(ctx, c, developer, name, err)
 	}
 	var d client.Delivery
 	line := e.progress()
 	err = line.during("waiting for the first attempt", func() (err error) {
-		d, err = e.firstAttempt(ctx, c, t, wait)
+		d, err = e.firstAttempt(ctx, c, &t, wait)
 		return err
 	})
 	if err != nil {
@@ -119,18 +119,29 @@ func (e *env) test(ctx context.Context, developer, name string, r client.TestReq
 }
 
 // firstAttempt waits until an attempt of the delivery is in the log or it is
-// over. Nothing is attempted where the destination does not run: then it does
-// not wait.
-func (e *env) firstAttempt(ctx context.Context, c *client.Client, t client.Tested, wait time.Duration) (client.Delivery, error) {
+// over. Where the destination does not run, or waits, nothing is attempted for
+// now: then it does not wait either, and t has the destination as it is by then.
+func (e *env) firstAttempt(ctx context.Context, c *client.Client, t *client.Tested, wait time.Duration) (client.Delivery, error) {
 	for began, pause := time.Now(), 20*time.Millisecond; ; pause = min(2*pause, time.Second) {
 		d, err := c.Delivery(ctx, t.Delivery)
-		if err != nil || d.State != "pending" || len(d.Attempts) > 0 || t.Destination.State != "active" || time.Since(began) >= wait {
+		if err != nil || d.State != "pending" || len(d.Attempts) > 0 || keepsBack(&t.Destination) || time.Since(began) >= wait {
 			return d, err
 		}
 		if !e.pause(ctx, pause) {
 			return d, context.Cause(ctx)
 		}
+		if pause < 200*time.Millisecond { // the attempt is most likely to come at once
+			continue
+		}
+		if now, err := e.destination(ctx, c, t.Destination.Developer, t.Destination.Name); err == nil {
+			t.Destination = now
+		}
 	}
+}
+
+// keepsBack tells whether nothing of d is attempted for now.
+func keepsBack(d *client.Destination) bool {
+	return d.State != "active" || !d.WaitsUntil.IsZero() && d.WaitsFor != "breaker" // whose next try may be this one
 }
 
 func (e *env) printTest(t client.Tested, d *client.Delivery) error {
@@ -143,8 +154,13 @@ func (e *env) printTest(t client.Tested, d *client.Delivery) error {
 		if result = "waits: the destination is " + t.Destination.State; t.Destination.Reason != "" {
 			result += " (" + t.Destination.Reason + ")"
 		}
+	case d.State == "pending" && keepsBack(&t.Destination):
+		result = "not tried yet: the destination " + e.reason(t.Destination)
+	case d.State == "pending" && t.Destination.Breaker == "open":
+		result = "not tried yet: the destination has failed for a while and is tried with one delivery at a time; see fantail deliveries " + d.ID
 	case d.State == "pending":
-		result = "not tried yet; see fantail deliveries " + d.ID
+		result = fmt.Sprintf("not tried yet: %s of the destination are pending and %s under way; see fantail deliveries %s",
+			count(int(t.Destination.Pending), "delivery"), count(t.Destination.InFlight, "attempt"), d.ID)
 	}
 	if d.Reason != "" {
 		result += ": " + d.Reason

@@ -35,6 +35,7 @@ func TestTestTellsWhyItWaits(t *testing.T) {
 	for state, want := range map[string]string{
 		`"disabled"`:               "result       waits: the destination is disabled\n",
 		`"paused","reason":"move"`: "result       waits: the destination is paused (move)\n",
+		`"active","reason":"answered 429","waits_until":"2026-07-01T13:00:00Z"`: "result       not tried yet: the destination waits until 2026-07-01 13:00:00Z (in 1h): answered 429\n",
 	} {
 		r := newFake(t, map[string]http.HandlerFunc{
 			"POST /v1/destinations/acme/app/test": say(strings.Replace(testedEvent, `"active"`, state, 1)),
@@ -43,6 +44,20 @@ func TestTestTellsWhyItWaits(t *testing.T) {
 		if r.code != 1 || !strings.Contains(r.out, want) {
 			t.Errorf("%s: %+v, want %q", state, r, want)
 		}
+	}
+}
+
+// TestTestSeesWhatBeginsWhileItWaits: a destination may be throttled after the
+// event was accepted, and what it was then says nothing.
+func TestTestSeesWhatBeginsWhileItWaits(t *testing.T) {
+	f := newFake(t, map[string]http.HandlerFunc{
+		"POST /v1/destinations/acme/app/test": say(testedEvent),
+		"GET /v1/deliveries/e1_1":             say(`{"id":"e1_1","event":"e1","state":"pending","due":"2026-07-01T12:00:00Z","attempts":[]}`),
+		"GET /v1/destinations":                say(`{"items":[{"developer":"acme","name":"app","state":"held","reason":"no such bucket"}],"next":""}`),
+	})
+	r := f.run(t, "test", "acme/app")
+	if r.code != 1 || !strings.Contains(r.out, "result       waits: the destination is held (no such bucket)\n") || len(f.requests()) > 20 {
+		t.Errorf("%+v after %d requests", r, len(f.requests()))
 	}
 }
 

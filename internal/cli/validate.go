@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ It ends with 0 when everything is in order and with 1 when something is not.`,
 		Example: `  fantail validate --config fantail.yaml
   fantail validate --config /etc/fantail/fantail.yaml --json`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return e.validate(path) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return e.validate(cmd.Context(), path) },
 	}
 	configFlag(cmd, &path)
 	return cmd
@@ -62,8 +63,12 @@ type fault struct {
 	Message string `json:"message"`
 }
 
-func (e *env) validate(path string) error {
-	snapshot, err := config.Load(path, e.kinds)
+func (e *env) validate(ctx context.Context, path string) error {
+	var snapshot *config.Snapshot
+	err := e.progress().during("reading the settings", func() (err error) {
+		snapshot, err = config.LoadContext(ctx, path, e.kinds)
+		return err
+	})
 	found, ok := errors.AsType[config.Faults](err)
 	if err != nil && !ok {
 		return err
@@ -78,7 +83,7 @@ func (e *env) validate(path string) error {
 		v.Faults = append(v.Faults, fault(f))
 	}
 	if snapshot != nil {
-		v.Developers = len(snapshot.Developers)
+		v.Developers, v.Destinations = snapshot.Size()
 		limits := api.LimitsOf(snapshot.Daemon.Limits)
 		v.Limits = &limits
 		for _, f := range snapshot.Notes {
@@ -88,7 +93,6 @@ func (e *env) validate(path string) error {
 			v.Warnings = append(v.Warnings, fault{File: path, Message: text})
 		}
 		for _, d := range snapshot.Developers {
-			v.Destinations += len(d.Destinations)
 			for _, t := range d.Destinations {
 				v.Kinds[t.Kind]++
 			}

@@ -27,6 +27,14 @@ type Snapshot struct {
 	Identity uint64
 }
 
+// Size counts the developers, and their destinations.
+func (s *Snapshot) Size() (developers, destinations int) {
+	for _, d := range s.Developers {
+		destinations += len(d.Destinations)
+	}
+	return len(s.Developers), destinations
+}
+
 // Find returns a destination, nil if there is none or its developer's file has faults.
 func (s *Snapshot) Find(developer, name string) *Destination {
 	dev := s.Developers[developer]

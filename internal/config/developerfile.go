@@ -144,6 +144,8 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 	if s.ambient && !d.Ambient {
 		b.at("settings", "name no credentials; the operator's own are used only where ambient of fantail.yaml lists %s/%s", t.id, e.Name)
 	}
+	b.remarkPatterns(e.Events, &r.daemon)
+	b.remarkFars(s.fars, &r.daemon)
 	d.use(s)
 	t.refs = append(t.refs, d.refs)
 	d.settings = treeOf(settings)

@@ -76,14 +76,14 @@ func parseDocument(file string, raw []byte) *document {
 		d.root = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: 1}
 		return d
 	case err != nil:
-		d.syntax(err)
+		d.syntax(err, raw)
 		return d
 	}
 	switch err := loader.Load(&second); {
 	case err == nil:
 		d.fault(max(second.Line, 1), "a second document begins here: write one document per file, without ---")
 	case !errors.Is(err, io.EOF):
-		d.syntax(err)
+		d.syntax(err, raw)
 	}
 	root := first.Content[0]
 	if isNull(root) {
@@ -103,14 +103,18 @@ func parseDocument(file string, raw []byte) *document {
 
 // syntax notes what the YAML reader found, without the parts of its messages
 // that quote the text: a secret that begins with * reads as an alias.
-func (d *document) syntax(err error) {
+func (d *document) syntax(err error, raw []byte) {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {
 		d.fault(1, "the text is not YAML")
 		return
 	}
 	msg, line := load.Message, max(load.Mark.Line, load.ContextMark.Line, 1)
+	open := openQuote(raw)
 	switch {
+	case open > 0 && open <= line:
+		// The reader takes the next quote, lines below, for its end, and stumbles there.
+		msg, line = "a text that begins with a quote here has none at its end", open
 	case strings.HasPrefix(msg, "unknown anchor"):
 		msg = "an alias (*name) has no anchor (&name) before it: put quotes around a text that begins with *"
 	case strings.Contains(msg, "not allowed in a YAML tag"):

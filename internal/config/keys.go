@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -20,6 +21,11 @@ import (
 func (d *daemon) lookup() lookup {
 	look := operatorLookup(d.dir)
 	first := firstKey(&d.file)
+	look = noteExposed(d.dir, look, func(what string) {
+		if !strings.HasPrefix(what, "file "+first.name+" ") { // of which noteMode wants more
+			d.notes = append(d.notes, Fault{d.doc.file, 0, what})
+		}
+	})
 	return func(r reference) ([]byte, error) {
 		value, err := look(r)
 		if r != first || !errors.Is(err, fs.ErrNotExist) {

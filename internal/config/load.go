@@ -79,6 +79,10 @@ func LoadContext(ctx context.Context, path string, kinds destination.Registry) (
 	}
 	snap.Identity = snap.Keys.Fingerprint(id.sum.Sum(nil))
 	snap.Notes = append(snap.Notes, d.strangers(snap)...)
+	snap.Notes = append(snap.Notes, d.unheard(snap)...)
+	if how := exposed(snap.Daemon.TLS.Key); how != "" {
+		snap.Notes = append(snap.Notes, Fault{path, lineOf(d.doc.root, "tls"), "tls: key " + how})
+	}
 	for _, note := range r.names.outdated() {
 		snap.Notes = append(snap.Notes, Fault{File: path, Message: note})
 	}

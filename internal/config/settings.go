@@ -19,6 +19,7 @@ type bound struct {
 	refs    map[string][]byte // what the references stood for
 	links   bool              // needs the operator's payload store
 	ambient bool              // needs the operator's own credentials
+	fars    []far             // where it leads to
 }
 
 // settings binds the settings of the kind, n; its open is nil when there are
@@ -42,6 +43,7 @@ func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node
 		if c, ok := into.(destination.Ambienter); ok {
 			s.ambient = c.NeedsAmbient()
 		}
+		s.fars = b.fars(n, into)
 		if c, ok := into.(destination.Noter); ok {
 			notes = c.Notes()
 		}
@@ -87,6 +89,8 @@ func (b *binder) kindFaults(n *yaml.Node, path string, err error) {
 	}
 	if _, first := find(n, firstStep(m[1])); first != nil {
 		node = &yaml.Node{Line: lineOf(n, m[1])}
+	} else if line, dsn := child(n, "dsn"); dsn != nil { // which stands for what is missing, and is all there is to mend
+		node = &yaml.Node{Line: line.Line}
 	}
 	b.fault(node, at, "%s", m[2])
 }

@@ -1,26 +1,45 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// suggest says what word may have been meant to be, or what there is.
-func suggest(word string, known []string) string {
-	best, distance := "", 3
-	for _, k := range known {
-		if d := editDistance(strings.ToLower(word), k); d < distance && d*2 < max(len(k), 3) {
-			best, distance = k, d
+// maxKnown is how many names are listed of those there are.
+const maxKnown = 20
+
+// Suggest says which of known word may have been meant to be ("did you mean acme?"),
+// or what there is ("known are acme, globex").
+func Suggest(word string, known []string) string {
+	if len(known) > maxKnown {
+		if near := closest(word, known); near == "" {
+			return fmt.Sprintf("known are %s and %d more", strings.Join(known[:maxKnown], ", "), len(known)-maxKnown)
 		}
 	}
-	if best != "" {
-		return "did you mean " + best + "?"
+	return suggest(word, known)
+}
+
+func suggest(word string, known []string) string {
+	if near := closest(word, known); near != "" {
+		return "did you mean " + near + "?"
 	}
 	if len(known) == 0 {
 		return "there are none"
 	}
 	return "known are " + strings.Join(known, ", ")
+}
+
+// closest returns the one of known that is written most like word, "" if none is.
+func closest(word string, known []string) string {
+	best, distance := "", 3
+	for _, k := range known {
+		if d := editDistance(strings.ToLower(word), strings.ToLower(k)); d < distance && d*2 < max(len(k), 3) {
+			best, distance = k, d
+		}
+	}
+	return best
 }
 
 // editDistance counts the letters to add, drop, replace or swap with their neighbour.

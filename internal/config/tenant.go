@@ -100,7 +100,9 @@ func (t *tenant) lookup(r *rules) lookup {
 	case t.file.Developer != t.id:
 		return func(reference) ([]byte, error) { return nil, errNobody }
 	}
-	return developerLookup(r.daemon.Dir, t.id, r.names)
+	return noteExposed(r.daemon.Dir, developerLookup(r.daemon.Dir, t.id, r.names), func(what string) {
+		t.doc.notes = append(t.doc.notes, Fault{t.doc.file, 0, what})
+	})
 }
 
 // noteHasty says which destinations have waits that are lengthened: in one line,

@@ -37,7 +37,8 @@ type ending struct {
 	at      int64 // ns, start
 	took    time.Duration
 
-	requests int // as store.Attempt has it
+	requests  int // as store.Attempt has it
+	unguarded int // as destination.Receipt has it
 }
 
 // policy is what the settings of the attempt say.

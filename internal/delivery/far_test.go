@@ -26,6 +26,8 @@ type far struct {
 	name   string
 	rig    *rig
 	answer func(ctx context.Context, d destination.Delivery) error // nil: accepts
+	// unguarded is what receipts say.
+	unguarded int
 
 	mu      sync.Mutex
 	hits    []hit
@@ -59,13 +61,13 @@ func (f *far) Send(ctx context.Context, d destination.Delivery) (destination.Rec
 		f.mu.Unlock()
 	}()
 	if answer == nil {
-		return destination.Receipt{Code: 200}, nil
+		return destination.Receipt{Code: 200, Unguarded: f.unguarded}, nil
 	}
 	err := answer(ctx, d)
 	if err != nil {
-		return destination.Receipt{Code: 200, Answer: farSays}, err
+		return destination.Receipt{Code: 200, Answer: farSays, Unguarded: f.unguarded}, err
 	}
-	return destination.Receipt{Code: 200}, nil
+	return destination.Receipt{Code: 200, Unguarded: f.unguarded}, nil
 }
 
 func (f *far) Close() error {

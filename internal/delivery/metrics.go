@@ -20,6 +20,7 @@ type metrics struct {
 	s          *Scheduler
 	attempts   *prometheus.CounterVec
 	deliveries *prometheus.CounterVec
+	unguarded  *prometheus.CounterVec
 	latency    *prometheus.HistogramVec
 	seconds    *prometheus.HistogramVec
 	rescued    prometheus.Counter
@@ -31,10 +32,11 @@ type metrics struct {
 
 // kindMetrics are the figures of one kind of destination.
 type kindMetrics struct {
-	classes [len(classNames)]prometheus.Counter
-	states  [store.Cancelled + 1]prometheus.Counter
-	latency prometheus.Observer
-	seconds prometheus.Observer
+	classes   [len(classNames)]prometheus.Counter
+	states    [store.Cancelled + 1]prometheus.Counter
+	unguarded prometheus.Counter
+	latency   prometheus.Observer
+	seconds   prometheus.Observer
 }
 
 func newMetrics(r prometheus.Registerer, s *Scheduler) *metrics {
@@ -45,6 +47,8 @@ func newMetrics(r prometheus.Registerer, s *Scheduler) *metrics {
 			Name: "fantail_attempts_total", Help: "Attempts by kind of destination and outcome."}, []string{"kind", "class"}),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "fantail_deliveries_total", Help: "Deliveries that reached a final state."}, []string{"kind", "state"}),
+		unguarded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fantail_unguarded_objects_total", Help: "Objects stored where it could not be seen whether they are newer than what is there: reading is denied, or the service knows no conditions."}, []string{"kind"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "fantail_delivery_latency_seconds", Help: "From acceptance to delivery.",
 			Buckets: append(buckets[:len(buckets):len(buckets)], 1800, 3600, 6*3600, 24*3600)}, []string{"kind"}),
@@ -65,7 +69,7 @@ func newMetrics(r prometheus.Registerer, s *Scheduler) *metrics {
 		open:     prometheus.NewDesc("fantail_breaker_open", "Destinations whose breaker is open.", nil, nil),
 	}
 	if r != nil {
-		for _, c := range []prometheus.Collector{m.attempts, m.deliveries, m.latency, m.seconds, m.rescued, m} {
+		for _, c := range []prometheus.Collector{m.attempts, m.deliveries, m.unguarded, m.latency, m.seconds, m.rescued, m} {
 			if err := r.Register(c); err != nil {
 				s.log.Error("registering metrics failed", "error", err)
 			}
@@ -79,7 +83,7 @@ func (m *metrics) kind(name string) *kindMetrics {
 	if k := m.kinds[name]; k != nil {
 		return k
 	}
-	k := &kindMetrics{latency: m.latency.WithLabelValues(name), seconds: m.seconds.WithLabelValues(name)}
+	k := &kindMetrics{latency: m.latency.WithLabelValues(name), seconds: m.seconds.WithLabelValues(name), unguarded: m.unguarded.WithLabelValues(name)}
 	for i, class := range classNames {
 		k.classes[i] = m.attempts.WithLabelValues(name, class)
 	}
@@ -101,6 +105,7 @@ func (k *kindMetrics) tried(o *store.Outcome, e *ending, now instant) {
 			break
 		}
 	}
+	k.unguarded.Add(float64(e.unguarded))
 	k.seconds.Observe(e.took.Seconds())
 	if o.State == store.Delivered && o.Item.ID.Replay == 0 { // a replay is not late: nobody wanted it sooner
 		k.latency.Observe(max(0, time.Duration(now.wall-o.Item.ID.Event.Time().UnixNano())).Seconds())

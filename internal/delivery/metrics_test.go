@@ -17,7 +17,7 @@ func figures(t *testing.T, s *Scheduler) map[string]float64 {
 	t.Helper()
 	reg := prometheus.NewRegistry()
 	m := s.metrics
-	reg.MustRegister(m.attempts, m.deliveries, m.latency, m.seconds, m.rescued, m)
+	reg.MustRegister(m.attempts, m.deliveries, m.unguarded, m.latency, m.seconds, m.rescued, m)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +90,27 @@ func TestMetrics(t *testing.T) {
 		}
 		if s := got["fantail_delivery_latency_seconds{fake}sum"]; s < 2 || s > 2.01 {
 			t.Errorf("latency %v, want 2", s)
+		}
+	})
+}
+
+// TestUnguardedObjectsAreCounted of every attempt, those that fail in the end
+// included.
+func TestUnguardedObjectsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		a, fa := r.add("acme", "a")
+		b, fb := r.add("acme", "b")
+		c, fc := r.add("acme", "c")
+		fa.unguarded, fb.unguarded, fc.unguarded = 2, 3, -1
+		fb.answer = misconfigures
+		r.start()
+		defer r.close()
+		r.accept(a, b, c)
+		time.Sleep(time.Second)
+		settleDown()
+		if got := figures(t, r.s)["fantail_unguarded_objects_total{fake}"]; got != 5 {
+			t.Errorf("%v, want 5", got)
 		}
 	})
 }

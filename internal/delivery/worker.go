@@ -217,7 +217,7 @@ func (s *Scheduler) panicked(v any) {
 
 // judge makes an ending of what Send returned.
 func judge(ctx context.Context, r destination.Receipt, err error, ok bool, timeout time.Duration) (e ending) {
-	e.code, e.address = r.Code, showable(r.Address)
+	e.code, e.address, e.unguarded = r.Code, showable(r.Address), max(0, r.Unguarded)
 	if r.Requests > 1 {
 		e.requests = r.Requests
 	}

@@ -39,6 +39,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	fmt.Fprintf(o.Out, "Starting the daemon, in %s, and four receivers. All of it takes some 10 s, most of them waits between retries.\n", dir)
 	cast := newCast(o.Corrupt)
 	defer cast.close()
 	config, err := cast.writeSettings(dir)
@@ -65,7 +66,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		err = errors.Join(err, <-stopped)
 	}()
 
-	fmt.Fprintf(o.Out, "Fantail runs at %s, its store in %s.\n", daemon.URL(), dir)
+	fmt.Fprintf(o.Out, "Fantail runs at %s.\n", daemon.URL())
 	fmt.Fprintln(o.Out, "Two developers, four webhooks. Retries here wait seconds; the default schedule waits 30 s to 18 h, just over a day in all.")
 	api, err := client.New(daemon.URL(), "", nil)
 	if err != nil {

@@ -142,3 +142,9 @@ func narrowest(ps []netip.Prefix, a netip.Addr) (found netip.Prefix) {
 	}
 	return found
 }
+
+// Refuses says why a guard with these settings refuses an address, "" when it does not.
+func (c Config) Refuses(a netip.Addr) string {
+	g := Guard{allow: c.Allow, deny: c.Deny}
+	return g.judge(a.Unmap()).why
+}

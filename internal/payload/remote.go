@@ -11,14 +11,19 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
-	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // Remote is a bucket that is asked over its own links whether a payload is
 // there: what consumers do, with the right that links need and no other.
 type Remote struct {
-	destination.PayloadStore
+	Bucket
 	HTTP *http.Client
+}
+
+// Bucket is a payload store that can check itself.
+type Bucket interface {
+	destination.PayloadStore
+	destination.Checker
 }
 
 var (
@@ -55,6 +60,8 @@ func (r Remote) Has(ctx context.Context, developer, id string) (bool, error) {
 	}
 	text := string(answer)
 	switch {
+	case res.StatusCode/100 == 2 && !ours(res):
+		return false, fmt.Errorf("ask for a payload: answered %d with something that is no payload: a website or the page of a captive portal", res.StatusCode)
 	case res.StatusCode/100 == 2, res.StatusCode == http.StatusRequestedRangeNotSatisfiable:
 		return true, nil
 	case res.StatusCode == http.StatusNotFound && !strings.Contains(text, "NoSuchBucket"),
@@ -74,21 +81,9 @@ func codeOf(text string) string {
 	return " " + code
 }
 
-// marker is the payload that Check puts. The first Check leaves it behind, and
-// there it stays: an object that could be removed again would need a right that
-// nothing else needs.
-var marker = event.Payload{ID: event.NewID(time.Unix(0, 0), 0, 0).String(), Body: []byte("{}\n")}
-
-const markerOwner = "fantail"
-
-// Check puts a payload and gets it over a link.
-func (r Remote) Check(ctx context.Context) error {
-	if err := r.Put(ctx, markerOwner, marker); err != nil {
-		return err
-	}
-	there, err := r.Has(ctx, markerOwner, marker.ID)
-	if err == nil && !there {
-		err = errors.New("a payload that is there cannot be had over a link: the credentials lack the right to get objects")
-	}
-	return err
+// ours tells whether an answer is of an object: with the ETag that S3 and Cloud
+// Storage promise, and no page. Payloads that were restored from a copy may have
+// lost their type.
+func ours(res *http.Response) bool {
+	return strings.HasPrefix(res.Header.Get("ETag"), `"`) && !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html")
 }

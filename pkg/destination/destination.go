@@ -37,8 +37,8 @@ type Batcher interface {
 	MaxBatch() int
 }
 
-// Checker is implemented by destinations that can probe the far side without
-// leaving anything behind.
+// Checker is implemented by destinations that can probe the far side. Nothing is
+// left behind that the credentials may remove.
 type Checker interface {
 	// Check returns nil or a [Remark] if deliveries can be made, else an error
 	// as Send does.
@@ -91,6 +91,9 @@ type Receipt struct {
 	Answer   string // an excerpt of at most [MaxAnswer] bytes, raw; free of our secrets
 	Address  string // the address connected to, host:port; "" if unknown
 	Requests int    // requests made where that can be more than one (see pkg/exchange); 0: not told
+	// Unguarded is how many objects were stored where it could not be seen, or not on
+	// a condition, whether they are newer than what is there. The engine counts them.
+	Unguarded int
 }
 
 // Result is the outcome of one delivery of a batch.

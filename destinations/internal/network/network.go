@@ -4,7 +4,6 @@ package network
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -77,11 +76,15 @@ func (n *Network) Close() {
 // each of thousands of rows.
 const Lease = 8 << 20
 
-// Lend begins a new account of the bytes of c, a connection of a Network, within TLS
-// or without.
+// Lend begins a new account of the bytes of c, a connection of a Network, within
+// TLS and others around it or without.
 func Lend(c net.Conn) {
-	if s, ok := c.(*tls.Conn); ok {
-		c = s.NetConn()
+	for {
+		around, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		c = around.NetConn()
 	}
 	if l, ok := c.(*line); ok {
 		l.spent.Store(0)

@@ -16,6 +16,11 @@ type endless struct{ net.Conn }
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 func (endless) Close() error               { return nil }
 
+// around is a connection that has another within, as those of crypto/tls have.
+type around struct{ net.Conn }
+
+func (a around) NetConn() net.Conn { return a.Conn }
+
 func TestAConnectionBringsSoMuchUntilItIsLentAnew(t *testing.T) {
 	n := New(func(context.Context, string, string) (net.Conn, error) { return endless{}, nil })
 	defer n.Close()
@@ -28,7 +33,7 @@ func TestAConnectionBringsSoMuchUntilItIsLentAnew(t *testing.T) {
 		if !errors.Is(err, errSpent) || brought < Lease || brought > Lease+1<<20 {
 			t.Errorf("%d bytes, %v", brought, err)
 		}
-		Lend(c)
+		Lend(around{around{c}}) // as it lies within others
 	}
 	Lend(endless{}) // one of others is left alone
 }

@@ -13,41 +13,13 @@ import (
 // goes with the / or - behind it.
 const DefaultLayout = "{version}/{type}/{user_id}-{start}.json"
 
-// Settings are the settings that kinds of object storage share; embed them with
-// yaml:",inline".
-type Settings struct {
-	// Layout is the key of an object, with these variables:
-	//
-	//	{version}       of the event; else DefaultVersion
-	//	{type}          of the event
-	//	{user_id}       of the event
-	//	{start}         of the period, where the event is data and it can be read; else {generated}
-	//	{generated}     creation_timestamp or occurred_at of the event, else its ordering time
-	//	{id}            of the payload: the event's id, and the item's index if the event has several
-	//	{summary_id}    of the item; else {id}
-	//	{provider}      of the user
-	//	{reference_id}  of the user
-	//
-	// A variable without a value goes together with a - or _ right behind it, and
-	// a folder without a name is left out.
-	Layout         string `yaml:"layout"`
-	DefaultVersion string `yaml:"default_version"` // of events without a version; none by default
-}
-
-// Defaults returns the settings that reproduce the contract.
-func Defaults() Settings { return Settings{Layout: DefaultLayout} }
-
-// Validate says what is wrong with the settings.
-func (s Settings) Validate() error {
-	_, err := s.Compile()
-	return err
-}
-
 // Layout is a layout that was found sound.
 type Layout struct {
 	folders        [][]part // the last is the object's name
 	extension      string   // behind the name
 	defaultVersion string   // as it stands in keys
+	items          bool     // content: item
+	own            int      // the first of an object's keys that only its identity can have
 }
 
 // part is a literal text or a variable.
@@ -75,7 +47,7 @@ var variables = [...]string{"", "version", "type", "user_id", "start", "generate
 
 // Compile reads the layout.
 func (s Settings) Compile() (*Layout, error) {
-	l := &Layout{defaultVersion: safe(s.DefaultVersion)}
+	l := &Layout{defaultVersion: safe(s.DefaultVersion), items: s.Content == ContentItem}
 	if err := l.read(s.Layout); err != nil {
 		return nil, fmt.Errorf("layout: %w", err)
 	}
@@ -103,6 +75,7 @@ func (l *Layout) read(layout string) error {
 		return errors.New("one of {start}, {generated}, {id} and {summary_id} is needed, or every event would go to one key")
 	}
 	l.cutExtension()
+	l.own = l.ownKey()
 	if n := l.longest(); n > MaxKey {
 		return fmt.Errorf("keys could have %d bytes, which is over the limit of %d: use fewer variables", n, MaxKey)
 	}
@@ -153,6 +126,22 @@ func special(parts []part) error {
 		return fmt.Errorf("a name that could become %s, which is another folder", name)
 	}
 	return nil
+}
+
+// ownKey returns which of an object's keys no other identity can have: the plain
+// one where it holds the payload's id, the one with the short suffix where it
+// holds type and user, else the one with the long suffix.
+func (l *Layout) ownKey() int {
+	has := func(v variable) bool {
+		return slices.ContainsFunc(slices.Concat(l.folders...), func(p part) bool { return p.v == v })
+	}
+	switch {
+	case has(id):
+		return 0
+	case has(typ) && has(userID):
+		return 1
+	}
+	return 2
 }
 
 // always tells whether v has a value in every event.

@@ -1,7 +1,7 @@
 // Package objectkey says how object storage keeps events, the same for every
 // kind that does: which keys an object may have, which metadata it carries, and
-// what to do about an object that is there already. It is pure and knows no
-// network.
+// what to do about an object that is there already. It knows no network: what it
+// asks of a bucket, a kind does.
 package objectkey
 
 import (
@@ -21,7 +21,11 @@ type Object struct {
 	// what lies under one, the next one is tried. Under the last only the same
 	// identity can lie, unless somebody forged it.
 	Keys []string
+	// Own is the first of Keys that only the same identity can have, unless somebody
+	// found another one of the same user and type with its 12 digits.
+	Own  int
 	Meta Metadata // of the user's kind: x-amz-meta-..., x-goog-meta-...
+	Body []byte   // before any compression
 }
 
 // Names names the objects of one event. It may be used from several goroutines
@@ -57,10 +61,11 @@ func (n *Names) Object(p event.Payload) Object {
 	stem, extension := n.layout.expand(func(v variable) string { return n.value(v, p) })
 	short, long := n.suffixes(p.Identity)
 	keys := []string{stem + extension, stem + "-" + short + extension, stem + "-" + long + extension}
+	own := n.layout.own
 	if n.user == "" {
-		keys = keys[1:]
+		keys, own = keys[1:], max(own-1, 0)
 	}
-	return Object{Keys: keys, Meta: n.meta.with(p)}
+	return Object{Keys: keys, Own: own, Meta: n.meta.with(p), Body: p.Body}
 }
 
 // suffixes returns what tells keys of different identities apart: the short one

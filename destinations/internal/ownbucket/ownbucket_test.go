@@ -11,7 +11,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
+	"github.com/seed-51f8da91/fantail/pkg/exchange/exchangetest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
+	"github.com/seed-51f8da91/fantail/test/servers/strictaws"
 )
 
 func bucket() *aws.BucketSettings {
@@ -95,5 +97,26 @@ func TestABucketOfOnesOwnOpensWithoutTheOperators(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestABucketOfOnesOwnIsChecked: it takes an object and gives it back over a link.
+func TestABucketOfOnesOwnIsChecked(t *testing.T) {
+	s := strictaws.New(t)
+	s.AddBucket(strictaws.Bucket{Name: "acme"})
+	own := bucket()
+	own.Region, own.Endpoint, own.AllowHTTP = s.Region, s.URL, true
+	own.AccessKeyID, own.SecretAccessKey = secret.New(strictaws.AccessKey), secret.New(strictaws.SecretKey)
+	store, err := Settings{S3: own}.Open(destination.Deps{HTTP: exchangetest.Client(t, nil, nil).HTTP()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close() //nolint:errcheck // nothing can fail
+	if err := store.Check(t.Context()); err != nil || len(s.Objects("acme")) > 0 {
+		t.Errorf("%v, and it leaves %d objects", err, len(s.Objects("acme")))
+	}
+	s.Deny("s3:GetObject")
+	if class, _ := destination.ClassOf(store.Check(t.Context())); class != destination.Misconfigured {
+		t.Errorf("links that nobody can follow: %v", store.Check(t.Context()))
 	}
 }

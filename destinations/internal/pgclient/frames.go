@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 )
 
@@ -30,7 +31,7 @@ const (
 	// maxResult is the size of a result's rows together, and so of one, or of the
 	// description of rows. Ours are lists of columns at most.
 	maxResult = 1 << 20
-	// maxText is the size of every other message. Errors and notices are words.
+	// maxText is the size of every other message. Notices are words.
 	maxText = 64 << 10
 )
 
@@ -44,7 +45,8 @@ type frames struct {
 	err  error  // why there are no more
 
 	ready   bool
-	spent   int // bytes before that
+	sasl    uint32 // the kind of message that goes on with SASL; 0: none does
+	spent   int    // bytes before that
 	names   map[string]bool
 	columns int // of the result under way
 	rows    int
@@ -111,9 +113,9 @@ func most(kind byte) int {
 	switch kind {
 	case 'R', 'S', 'K', 'Z', 'v', '1', '2', '3', 'C', 'I', 'n', 's', 't': // authentication, parameter, key, ready, version, and simple ends
 		return maxKnown
-	case 'T', 'D': // description, row
+	case 'T', 'D', 'E': // description, row, error: its context is long where triggers call each other
 		return maxResult
-	case 'E', 'N', 'A': // error, notice, notification
+	case 'N', 'A': // notice, notification
 		return maxText
 	}
 	return -1 // copies, functions and what there is not
@@ -124,10 +126,17 @@ func (f *frames) judge(kind byte, p []byte, length int) error {
 		if f.spent += length + 5; f.spent > maxReady {
 			return breach("more than %d bytes before it is ready", maxReady)
 		}
+		// The driver has no words for others.
+		if bytes.IndexByte([]byte("RSKZENv"), kind) < 0 {
+			return breach("a message %q before it is ready", kind)
+		}
 	}
 	switch kind {
 	case 'R':
-		return checkSCRAM(p)
+		if err := checkSCRAM(p); err != nil {
+			return err
+		}
+		return f.authenticates(p)
 	case 'S':
 		name, _, _ := bytes.Cut(p, []byte{0})
 		if f.names[string(name)] = true; len(f.names) > maxNames {
@@ -151,6 +160,31 @@ func (f *frames) judge(kind byte, p []byte, length int) error {
 	return nil
 }
 
+// The kinds of messages of authentication that the driver knows, and those of SASL,
+// which come in this order.
+const (
+	saslBegins    = 10
+	saslContinues = 11
+	saslEnds      = 12
+)
+
+var authentications = []uint32{0, 3, 5, 7} // done; in clear, MD5, GSS
+
+// authenticates looks at the order of messages: the driver has no words for one
+// that it does not wait for.
+func (f *frames) authenticates(p []byte) error {
+	var kind uint32
+	if len(p) >= 4 {
+		kind = binary.BigEndian.Uint32(p)
+	}
+	next := map[uint32]uint32{saslBegins: saslContinues, saslContinues: saslEnds}[kind]
+	if kind != saslBegins && kind != f.sasl && !slices.Contains(authentications, kind) {
+		return breach("a message %d of authentication", kind)
+	}
+	f.sasl = next
+	return nil
+}
+
 // countOf reads the count that descriptions and rows begin with.
 func countOf(p []byte) int {
 	if len(p) < 2 {
@@ -162,8 +196,7 @@ func countOf(p []byte) int {
 // checkSCRAM looks at how often a server wants the password hashed (RFC 5802, 5.1),
 // in the message that continues SASL.
 func checkSCRAM(p []byte) error {
-	const continues = 11
-	if len(p) < 4 || binary.BigEndian.Uint32(p) != continues {
+	if len(p) < 4 || binary.BigEndian.Uint32(p) != saslContinues {
 		return nil
 	}
 	for field := range bytes.SplitSeq(p[4:], []byte{','}) {

@@ -29,7 +29,7 @@ func ready() string {
 // TestSoundMessagesPassAsTheyAre, in whatever pieces they come.
 func TestSoundMessagesPassAsTheyAre(t *testing.T) {
 	row := "\x00\x01\x00\x01\x00\x00" + strings.Repeat("x", 64<<10)
-	said := message('R', "\x00\x00\x00\x0bR=x,s=c2FsdA==,i=600000") + ready() +
+	said := message('R', "\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00") + message('R', "\x00\x00\x00\x0bR=x,s=c2FsdA==,i=600000") + ready() +
 		message('T', "\x00\x01x\x00"+strings.Repeat("\x00", 18)) + strings.Repeat(message('D', row), 10) + message('C', "SELECT 10\x00") +
 		message('E', "SERROR\x00C42P01\x00Mno\x00\x00") + message('N', "x") + message('1', "") + message('2', "") + message('n', "") + message('s', "") + message('Z', isIdle)
 	for name, pieces := range map[string]func(io.Reader) io.Reader{
@@ -53,7 +53,10 @@ func TestWhatAServerMayNotSay(t *testing.T) {
 	for name, tt := range map[string]struct{ said, wants string }{
 		"a negative length":            {"R\xff\xff\xff\xff", "a message 'R' of -5 bytes"},
 		"2 GB":                         {ready() + "S\x7f\xff\xff\xff", "a message 'S' of"},
-		"an error of 1 MB":             {message('E', strings.Repeat("x", 1<<20)), "a message 'E' of"},
+		"an error of 1 MB":             {message('E', strings.Repeat("x", 1<<20)), "more than 65536 bytes before"},
+		"an error of 1 MB later":       {ready() + message('E', strings.Repeat("x", 2<<20)), "a message 'E' of"},
+		"a message of later":           {message('R', letIn) + message('T', "\x00\x01x\x00"), "a message 'T' before it is ready"},
+		"authentication out of order":  {message('R', "\x00\x00\x00\x0c"), "a message 12 of authentication"},
 		"a kind that nobody asked for": {ready() + message('H', "\x00\x00\x00"), "a message 'H' of"},
 		"many parameters":              {message('R', letIn) + parameters(101, 1), "more than 100 parameters"},
 		"many parameters later":        {ready() + parameters(101, 1), "more than 100 parameters"},

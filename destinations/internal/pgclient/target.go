@@ -67,7 +67,21 @@ func (t *Target) Config(dial destination.DialFunc) (*pgconn.Config, error) {
 	// Between TLS and what reads messages. The connection itself must stay one of
 	// crypto/tls, by which the driver binds SCRAM to the channel.
 	c.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend { return pgproto3.NewFrontend(newFrames(r), w) }
-	c.DialFunc = pgconn.DialFunc(dial)
+	first := firstOfAll
+	switch {
+	case t.TLS.Mode == sqltables.Disable:
+	case t.Negotiation == "direct":
+		first = firstDirect
+	default:
+		first = firstForTLS
+	}
+	c.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &greeting{Conn: conn, may: first}, nil
+	}
 	c.AfterNetConnect = shakeHands
 	// The guard resolves names itself, and connects to what it has judged.
 	c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
@@ -75,7 +89,7 @@ func (t *Target) Config(dial destination.DialFunc) (*pgconn.Config, error) {
 	c.ValidateConnect = nil
 	switch t.Session {
 	case "read-write":
-		c.ValidateConnect = expect("SHOW transaction_read_only", "off", "the server is read only")
+		c.ValidateConnect = expect("SHOW transaction_read_only", "off", "the server is read only, or default_transaction_read_only is on for this user")
 	case "primary":
 		c.ValidateConnect = expect("SELECT pg_is_in_recovery()", "f", "this server is a replica")
 	}

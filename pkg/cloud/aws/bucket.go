@@ -1,10 +1,7 @@
 package aws
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,7 +31,7 @@ var (
 
 // Validate reports every fault at once, as Settings.Validate does.
 func (s BucketSettings) Validate() error {
-	faults := []error{ValidateBucket(s.Bucket)}
+	faults := []error{ValidateBucket(s.Bucket), ValidateEndpointOf(s.Bucket, s.Endpoint)}
 	if s.Prefix != "" && (len(s.Prefix) > 512 || !prefixForm.MatchString(s.Prefix) || strings.Contains("/"+s.Prefix+"/", "/../") || strings.Contains("/"+s.Prefix+"/", "/./")) {
 		faults = append(faults, errors.New("prefix: must be a folder such as fantail/payloads: letters, digits and !-_.*'()=+, no slash at its ends"))
 	}
@@ -66,10 +63,15 @@ type Bucket struct {
 	name    string
 	prefix  string
 	client  *s3.Client
+	writer  *Writer
 	presign *s3.PresignClient
+	http    *http.Client // for links, which consumers use without credentials
 }
 
-var _ destination.PayloadStore = (*Bucket)(nil)
+var (
+	_ destination.PayloadStore = (*Bucket)(nil)
+	_ destination.Checker      = (*Bucket)(nil)
+)
 
 // OpenBucket opens a payload store; it never connects. Its errors are classified
 // as those of a destination's own bucket.
@@ -83,7 +85,7 @@ func OpenBucket(s BucketSettings, deps destination.Deps) (*Bucket, error) {
 	if prefix != "" {
 		prefix += "/"
 	}
-	return &Bucket{session, s.Bucket, prefix, client, s3.NewPresignClient(client)}, nil
+	return &Bucket{session, s.Bucket, prefix, client, NewWriter(client), s3.NewPresignClient(client), deps.HTTP}, nil
 }
 
 // S3 returns a client of S3. pathStyle nil: with an endpoint of one's own.
@@ -110,23 +112,20 @@ func (b *Bucket) GoString() string { return b.String() }
 const rounds = 5
 
 // Put stores p, but where its key is taken: what is there is the same payload. A
-// service without conditional writes (501) puts it again.
+// service without conditional writes stores it again.
 func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) error {
 	key, err := b.key(developer, p.ID)
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(p.Body)
-	condition := ptr("*")
+	in := b.input(key)
+	in.IfNoneMatch = ptr("*")
+	content := NewContent(p.Body)
 	for range rounds {
-		_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
-			Bucket: &b.name, Key: &key, Body: bytes.NewReader(p.Body),
-			ContentType: ptr("application/json"), IfNoneMatch: condition,
-			ChecksumSHA256: ptr(base64.StdEncoding.EncodeToString(sum[:])),
-		}, Upload(p.Body, sum))
-		if s := Status(err); s == http.StatusNotImplemented && condition != nil {
-			condition = nil
-		} else if s != http.StatusConflict {
+		_, err = b.writer.Put(ctx, in, content)
+		if errors.Is(err, ErrUnconditional) {
+			in.IfNoneMatch = nil
+		} else if Status(err) != http.StatusConflict {
 			break
 		}
 	}
@@ -134,6 +133,38 @@ func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) err
 		return nil
 	}
 	return b.session.Classify("store payload "+p.ID+" in bucket "+b.name, err)
+}
+
+// Check stores a probe, reads it over a link as consumers do, and removes it where
+// the credentials may.
+func (b *Bucket) Check(ctx context.Context) error {
+	in := b.input(b.prefix + ProbeName)
+	seen, reading, err := Probe{Client: b.client, Writer: b.writer, In: in, Get: func(ctx context.Context) ([]byte, string, error) {
+		return b.fetch(ctx, *in.Key)
+	}}.Run(ctx)
+	switch {
+	case err != nil && reading:
+		return b.session.Classify("read "+*in.Key+" over a link to bucket "+b.name, err)
+	case err != nil:
+		return b.session.Classify("store "+*in.Key+" in bucket "+b.name, err)
+	case seen.Unreadable != nil:
+		return b.session.Fail(destination.Misconfigured, fmt.Sprintf("read %s over a link (grant s3:GetObject on arn:aws:s3:::%s/%s*: links need it)", *in.Key, b.name, b.prefix), seen.Unreadable)
+	}
+	return nil
+}
+
+// fetch gets an object as consumers of links do.
+func (b *Bucket) fetch(ctx context.Context, key string) ([]byte, string, error) {
+	signed, err := b.presign.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key}, s3.WithPresignExpires(time.Minute))
+	if err != nil {
+		return nil, "", err
+	}
+	return follow(ctx, b.http, signed.URL)
+}
+
+// input is what all puts have in common.
+func (b *Bucket) input(key string) s3.PutObjectInput {
+	return s3.PutObjectInput{Bucket: &b.name, Key: &key, ContentType: ptr("application/json")}
 }
 
 // Link presigns a GET. Its life is the shortest of ttl, the 7 days that SigV4

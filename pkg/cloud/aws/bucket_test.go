@@ -187,7 +187,7 @@ func TestAddresses(t *testing.T) {
 			deps := plainDeps(t)
 			deps.HTTP = &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 				got = req
-				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}, nil
+				return &http.Response{StatusCode: 200, Header: http.Header{"Etag": {`"1"`}}, Body: http.NoBody}, nil
 			})}
 			s := settings()
 			s.Endpoint = c.endpoint

@@ -77,6 +77,9 @@ func (s *Session) Classify(what string, err error) error {
 	if c, ok := errors.AsType[*credentialsError](err); ok {
 		return s.credentialsFault(what, c)
 	}
+	if errors.Is(err, errNotS3) {
+		return s.Fail(destination.Misconfigured, what+advice("without the ETag that S3 promises, so nothing counts as stored: "+otherFarSide), err)
+	}
 	if code := Code(err); code != "" {
 		if m, ok := meanings[code]; ok {
 			return s.Fail(m.class, what+advice(m.advice), err)
@@ -85,7 +88,8 @@ func (s *Session) Classify(what string, err error) error {
 			return s.Fail(destination.Misconfigured, what+advice("the encryption key cannot be used: see that it exists, is enabled and lies in the bucket's region"), err)
 		}
 	}
-	return s.Fail(classOfStatus(Status(err), Header(err, "Retry-After") != ""), what, err)
+	m := meaningOf(err)
+	return s.Fail(m.class, what+advice(m.advice), err)
 }
 
 // interrupted tells whether err is the attempt's end, not an answer.

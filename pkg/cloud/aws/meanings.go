@@ -1,6 +1,10 @@
 package aws
 
-import "github.com/seed-51f8da91/fantail/pkg/destination"
+import (
+	"net/http"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
 
 // meaning is what a code of a service says about the next attempt.
 type meaning struct {
@@ -9,9 +13,14 @@ type meaning struct {
 }
 
 const (
-	badKey    = "the credentials are refused: see that access_key_id and secret_access_key belong together and are active"
-	oldKey    = "the credentials have expired: put fresh ones into the settings, or use role_arn"
-	badTime   = "our clock, or theirs, is wrong: the operator sets the machine's time"
+	badKey  = "the credentials are refused: see that access_key_id and secret_access_key belong together and are active"
+	oldKey  = "the credentials have expired: put fresh ones into the settings, or use role_arn"
+	badTime = "our clock, or theirs, is wrong: the operator sets the machine's time"
+	// otherFarSide is of answers that every event would get, until the settings lead
+	// elsewhere or the way there is free again.
+	otherFarSide = "what answers there is not the service but something else, such as a website or the page of a captive portal: mend endpoint"
+
+	full      = "a quota of the bucket or account is used up: raise it, or remove objects"
 	elsewhere = "region is wrong: set it to that of the bucket"
 )
 
@@ -48,6 +57,10 @@ var meanings = map[string]meaning{
 	"IllegalLocationConstraintException": {destination.Misconfigured, elsewhere},
 	"MethodNotAllowed":                   {destination.Misconfigured, "the endpoint takes no such request: mend endpoint, bucket or path_style"},
 
+	"QuotaExceeded":                  {destination.Misconfigured, full},
+	"XMinioAdminBucketQuotaExceeded": {destination.Misconfigured, full},
+	"XMinioStorageFull":              {destination.Misconfigured, full},
+
 	"Throttling":                             {destination.Throttled, ""},
 	"ThrottlingException":                    {destination.Throttled, ""},
 	"ThrottledException":                     {destination.Throttled, ""},
@@ -65,20 +78,33 @@ var meanings = map[string]meaning{
 	"MetadataTooLarge": {destination.Rejected, ""},
 }
 
-// classOfStatus judges an answer without a code that we know, as those to HEAD
-// are, which have no body. asked: it says when to come again.
-func classOfStatus(status int, asked bool) destination.Class {
-	switch status {
-	case 301, 308, 401, 403, 405:
-		return destination.Misconfigured
-	case 413:
-		return destination.Rejected
-	case 429:
-		return destination.Throttled
-	case 503:
-		if asked {
-			return destination.Throttled
-		}
+// statuses judge an answer without a code that we know, as those to HEAD are, which
+// have no body. What is missing may pass, and is Transient: 307 while a new bucket
+// becomes known, 400 for lack of a word, 404 (of which kinds know more), 408, 409,
+// 412, and what the service says of itself, 5xx.
+var statuses = map[int]meaning{
+	http.StatusMovedPermanently:              {destination.Misconfigured, ""},
+	http.StatusFound:                         {destination.Misconfigured, otherFarSide},
+	http.StatusSeeOther:                      {destination.Misconfigured, otherFarSide},
+	http.StatusPermanentRedirect:             {destination.Misconfigured, ""},
+	http.StatusUnauthorized:                  {destination.Misconfigured, ""},
+	http.StatusPaymentRequired:               {destination.Misconfigured, ""},
+	http.StatusForbidden:                     {destination.Misconfigured, ""},
+	http.StatusMethodNotAllowed:              {destination.Misconfigured, ""},
+	http.StatusProxyAuthRequired:             {destination.Misconfigured, ""},
+	http.StatusRequestEntityTooLarge:         {destination.Rejected, ""},
+	http.StatusRequestURITooLong:             {destination.Rejected, ""}, // of the key
+	http.StatusRequestHeaderFieldsTooLarge:   {destination.Rejected, ""}, // of the metadata
+	http.StatusTooManyRequests:               {destination.Throttled, ""},
+	http.StatusUnavailableForLegalReasons:    {destination.Misconfigured, ""},
+	http.StatusNetworkAuthenticationRequired: {destination.Misconfigured, otherFarSide},
+}
+
+// meaningOf judges err by its status; one that says when to come again is meant.
+func meaningOf(err error) meaning {
+	status := Status(err)
+	if status == http.StatusServiceUnavailable && Header(err, "Retry-After") != "" {
+		return meaning{destination.Throttled, ""}
 	}
-	return destination.Transient
+	return statuses[status]
 }

@@ -69,10 +69,23 @@ func (a Access) endpoint() (*url.URL, error) {
 		return nil, err
 	}
 	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return nil, errors.New("must be a scheme and a host only: https://host or https://host:port")
+		return nil, errors.New("must be a scheme and a host only, without the bucket or any other path: https://host or https://host:port")
 	}
 	u.Path = ""
 	return u, nil
+}
+
+// ValidateEndpointOf refuses an endpoint with the bucket in its host, as links to
+// objects have it: the API does not answer there.
+func ValidateEndpointOf(bucket, endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil || bucket == "" {
+		return nil //nolint:nilerr // Access.Validate says so
+	}
+	if rest, ok := strings.CutPrefix(strings.ToLower(u.Host), bucket+"."); ok && strings.HasSuffix(rest, "googleapis.com") {
+		return fmt.Errorf("endpoint: must not have the bucket in its host: write %s://%s, since bucket says which", u.Scheme, rest)
+	}
+	return nil
 }
 
 // ofGoogle tells whether only Google can be behind u.

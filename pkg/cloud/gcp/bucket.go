@@ -22,7 +22,7 @@ type BucketSettings struct {
 
 // Validate reports every fault at once, each beginning with its setting's name.
 func (s BucketSettings) Validate() error {
-	faults := []error{s.Access.Validate()}
+	faults := []error{s.Access.Validate(), ValidateEndpointOf(s.Bucket, s.Endpoint)}
 	if err := ValidateBucket(s.Bucket); err != nil {
 		faults = append(faults, fmt.Errorf("bucket: %w", err))
 	}
@@ -51,7 +51,10 @@ func ValidateKMSKey(name string) error {
 	return nil
 }
 
-var _ destination.PayloadStore = (*Bucket)(nil)
+var (
+	_ destination.PayloadStore = (*Bucket)(nil)
+	_ destination.Checker      = (*Bucket)(nil)
+)
 
 // Bucket keeps payloads in Cloud Storage. Put needs storage.objects.create
 // (roles/storage.objectCreator); whom links are signed for needs

@@ -212,6 +212,7 @@ func TestWhoseBucketItIsIsNotForTheBucketToSay(t *testing.T) {
 func TestBucketSettings(t *testing.T) {
 	for want, s := range map[string]BucketSettings{
 		"bucket: is required":          {},
+		"endpoint: must not have the":  {Bucket: "acme", Access: Access{Endpoint: "https://acme.storage.googleapis.com"}},
 		"prefix: must be folder":       {Bucket: "acme", Prefix: "a/../b"},
 		"prefix: must be":              {Bucket: "acme", Prefix: "/a"},
 		"kms_key: must be projects/":   {Bucket: "acme", KMSKey: "k"},

@@ -134,8 +134,8 @@ func (c *Client) call(ctx context.Context, doing, bucket string, size int, reque
 		err = x.transient(doing, "no request was made")
 	case x.code > 299:
 		err = x.refusal(doing, bucket, c.who)
-	case err != nil: // something else than Cloud Storage answers there
-		err = x.transient(doing, fmt.Sprintf("answered %d with something that Cloud Storage does not say", x.code))
+	case err != nil:
+		err = x.elsewhere(doing, fmt.Sprintf("answered %d with something that Cloud Storage does not say", x.code), "endpoint")
 	}
 	return x.receipt(), err
 }

@@ -55,7 +55,7 @@ func (e *Error) retained() bool {
 // than about who they are, billing, or a key of Cloud KMS.
 func Denied(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && e.Status == http.StatusForbidden && !e.throttles() && !e.unpaid() && !e.aboutKMS() && !e.retained()
+	return ok && e.Status == http.StatusForbidden && !e.throttles() && !e.unpaid() && !e.aboutKMS() && !e.retained() && !e.fenced()
 }
 
 func (e *Error) throttles() bool {
@@ -68,6 +68,11 @@ func (e *Error) throttles() bool {
 
 func (e *Error) unpaid() bool {
 	return e.Reason == "accountDisabled" || e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "billing account")
+}
+
+// fenced: the credentials may be right, but not from here.
+func (e *Error) fenced() bool {
+	return e.Status == http.StatusForbidden && (e.Reason == "vpcServiceControls" || strings.Contains(e.Message, "organization's policy"))
 }
 
 // aboutKMS is told by the text alone: refusals of Cloud KMS have no reason of
@@ -127,6 +132,8 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 		return advise("Grant roles/cloudkms.cryptoKeyEncrypterDecrypter on the key to the Cloud Storage service agent of the bucket's project, service-PROJECT_NUMBER@gs-project-accounts.iam.gserviceaccount.com, and see that the key is enabled and in the bucket's location")
 	case e.Status == http.StatusUnauthorized:
 		return advise("Google does not take the token of %s: see that the service account exists and is enabled", who)
+	case e.fenced():
+		return advise("Have the perimeter of VPC Service Controls, or the organization's policy, let in where %s comes from", who)
 	case e.irreplaceable(): // new objects still get through, so the destination is not held
 		e.Text += fmt.Sprintf(". Grant roles/storage.objectUser on gs://%s to %s: replacing an object needs it", bucket, who)
 	case e.retained():
@@ -134,13 +141,15 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 	case e.Status == http.StatusForbidden:
 		return advise("Grant roles/storage.objectCreator on gs://%s to %s, or roles/storage.objectUser, with which objects can also be replaced by newer ones", bucket, who)
 	case e.Status == http.StatusNotFound:
-		return advise("Create the bucket %s, or correct the setting bucket", bucket)
+		return advise("Create the bucket %s, or correct the setting bucket, or endpoint where there is one", bucket)
 	case e.Status == http.StatusBadRequest && strings.Contains(e.Message, "uniform bucket-level access"):
 		return advise("Remove the setting predefined_acl: this bucket has no object ACLs")
 	case e.Status == http.StatusBadRequest && strings.Contains(e.Message, "requester pays"):
 		return advise("Turn that off for %s: who delivers does not pay", bucket)
-	case e.Status == http.StatusRequestEntityTooLarge:
+	case tooLong[e.Status]:
 		return destination.Reject(e)
+	case portals(e.Status):
+		return x.elsewhere(doing, fmt.Sprintf("answered %d %s", e.Status, http.StatusText(e.Status)), "endpoint")
 	case e.Status >= 300 && e.Status <= 399:
 		e.Text += ": redirects are not followed"
 	}
@@ -167,6 +176,8 @@ func (a *account) refused(x *exchange) error {
 	switch {
 	case x.code == http.StatusTooManyRequests, x.code == http.StatusServiceUnavailable && asked:
 		return destination.Throttle(e, wait)
+	case portals(x.code):
+		return x.elsewhere("fetch a token for "+a.email, fmt.Sprintf("%s answered %d", a.tokenURI.Host, x.code), "token_uri in credentials")
 	case e.Reason == "invalid_grant":
 		e.Text += ". The key or its service account was deleted or disabled, or this machine's clock is wrong: create a new key and set credentials"
 		return destination.Misconfigure(e)
@@ -191,6 +202,27 @@ func (x *exchange) unreached(ctx context.Context, doing string, err error) error
 		return &Error{Safe: *e}
 	}
 	return err
+}
+
+// portals tells whether a status is of something in between, or of a website: no
+// API of Google's leads to a page, or does not know the methods that are used.
+func portals(status int) bool {
+	switch status {
+	case http.StatusFound, http.StatusSeeOther, http.StatusMethodNotAllowed, http.StatusProxyAuthRequired, http.StatusNotImplemented,
+		http.StatusUnavailableForLegalReasons, http.StatusNetworkAuthenticationRequired:
+		return true
+	}
+	return false
+}
+
+// tooLong are the statuses of an object whose body, name or metadata nobody takes.
+var tooLong = map[int]bool{http.StatusRequestEntityTooLarge: true, http.StatusRequestURITooLong: true, http.StatusRequestHeaderFieldsTooLarge: true}
+
+// elsewhere is an answer of something else than Cloud Storage, which every event
+// would get until the settings lead elsewhere or the way there is free again.
+func (x *exchange) elsewhere(doing, text, setting string) error {
+	return destination.Misconfigure(&Error{Status: x.code, Safe: fault.Safe{Text: doing + ": " + text +
+		", so nothing counts as stored. What answers there is something else, such as a website or the page of a captive portal: mend " + setting + ", or the way there"}})
 }
 
 // transient is an answer that makes no sense.

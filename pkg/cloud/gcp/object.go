@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"io"
 	"net/http"
 
 	"google.golang.org/api/googleapi"
@@ -36,13 +37,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Put writes o, as application/json, in one request, if the generation that is
 // live is the given one. If it is another, the error is [Occupied].
-// Cloud Storage verifies the checksum that goes with it.
+// Cloud Storage verifies the checksum that goes with it, and o counts as stored if
+// it says that it has those bytes, under that name.
 func (c *Client) Put(ctx context.Context, o Object, generation int64) (destination.Receipt, error) {
-	sum := binary.BigEndian.AppendUint32(nil, crc32.Checksum(o.Body, castagnoli))
+	checksum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(o.Body, castagnoli)))
 	r, err := c.call(ctx, "write to gs://"+o.Bucket, o.Bucket, len(o.Body)+4<<10, func(ctx context.Context) error {
 		insert := c.service.Objects.Insert(o.Bucket, &storage.Object{
 			Name: o.Name, ContentType: "application/json", ContentEncoding: o.Encoding,
-			Metadata: o.Metadata, StorageClass: o.StorageClass, Crc32c: base64.StdEncoding.EncodeToString(sum),
+			Metadata: o.Metadata, StorageClass: o.StorageClass, Crc32c: checksum,
 		}).Name(o.Name).Context(ctx).Media(bytes.NewReader(o.Body), googleapi.ChunkSize(0), googleapi.ContentType("application/json"))
 		if generation != Always {
 			insert.IfGenerationMatch(generation)
@@ -53,8 +55,9 @@ func (c *Client) Put(ctx context.Context, o Object, generation int64) (destinati
 		if o.ACL != "" {
 			insert.PredefinedAcl(o.ACL)
 		}
-		written, err := insert.Fields("name", "generation").Do()
-		if err == nil && (written.Name != o.Name || written.Generation == 0) {
+		written, err := insert.Fields("bucket", "name", "generation", "size", "crc32c").Do()
+		if err == nil && !(written.Bucket == o.Bucket && written.Name == o.Name && written.Generation > 0 &&
+			written.Size == uint64(len(o.Body)) && written.Crc32c == checksum) {
 			return errors.New("another object was written")
 		}
 		return err
@@ -80,4 +83,26 @@ func (c *Client) Stat(ctx context.Context, bucket, name string) (generation int6
 		return err
 	})
 	return generation, metadata, err
+}
+
+// Get returns the body of an object, as it is stored.
+func (c *Client) Get(ctx context.Context, bucket, name string) (body []byte, err error) {
+	_, err = c.call(ctx, "read "+name+" in gs://"+bucket, bucket, 0, func(ctx context.Context) error {
+		resp, err := c.service.Objects.Get(bucket, name).Context(ctx).Download()
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close() //nolint:errcheck // only read
+		body, err = io.ReadAll(resp.Body)
+		return err
+	})
+	return body, err
+}
+
+// Delete removes an object.
+func (c *Client) Delete(ctx context.Context, bucket, name string) error {
+	_, err := c.call(ctx, "remove "+name+" from gs://"+bucket, bucket, 0, func(ctx context.Context) error {
+		return c.service.Objects.Delete(bucket, name).Context(ctx).Do()
+	})
+	return err
 }

@@ -95,7 +95,7 @@ func TestSettingsOfObjectsAreSent(t *testing.T) {
 		var b bytes.Buffer
 		b.ReadFrom(r.Body)
 		query, body = r.URL.RawQuery, b.String()
-		fmt.Fprint(w, `{"name":"x","generation":"1"}`)
+		fmt.Fprint(w, `{"bucket":"acme","name":"x","generation":"1","size":"2","crc32c":"KXvQqg=="}`)
 		if r.UserAgent() != "Fantail/test" || r.ContentLength < 100 {
 			t.Errorf("user agent %q, length %d", r.UserAgent(), r.ContentLength)
 		}

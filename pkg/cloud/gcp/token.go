@@ -96,7 +96,7 @@ func (a *account) buy(ctx context.Context, transport http.RoundTripper, userAgen
 	}
 	g, ok := parseGrant(x.body, now)
 	if !ok {
-		return grant{}, x.transient("fetch a token from "+a.tokenURI.Host, "the answer holds no token")
+		return grant{}, x.elsewhere("fetch a token from "+a.tokenURI.Host, "the answer holds no token", "token_uri in credentials")
 	}
 	return g, nil
 }

@@ -159,8 +159,8 @@ func TestWhatTheTokenEndpointRefuses(t *testing.T) {
 		{"overloaded", answer(503, "", "Retry-After", "7"), destination.Throttled, 7 * time.Second, "answered 503"},
 		{"down", answer(503, ""), destination.Transient, 0, "answered 503"},
 		{"broken", answer(500, "{}"), destination.Transient, 0, "answered 500"},
-		{"redirect", answer(302, "", "Location", "http://169.254.169.254/"), destination.Transient, 0, "answered 302"},
-		{"no token", answer(200, "<html>"), destination.Transient, 0, "the answer holds no token"},
+		{"redirect", answer(302, "", "Location", "http://169.254.169.254/"), destination.Misconfigured, 0, "answered 302"},
+		{"no token", answer(200, "<html>"), destination.Misconfigured, 0, "the answer holds no token"},
 		{"an unknown account", func(http.ResponseWriter, *http.Request) bool { return false }, destination.Misconfigured, 0, "account not found"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -115,7 +115,7 @@ var kinds = []kind{
 			Picks: func(r *odd.Request) bool { return strings.HasPrefix(r.Path(), "/storage/") },
 			Answer: func(r *odd.Request) string {
 				if strings.HasPrefix(r.Path(), "/storage/") {
-					return odd.Text(200, "Content-Type: application/json\r\n", `{"Key":"a/b.json","Id":"c"}`)
+					return odd.Text(200, "Content-Type: application/json\r\n", `{"Key":"`+strings.TrimPrefix(r.Path(), "/storage/v1/object/")+`","Id":"c"}`)
 				}
 				return odd.Text(201, "Content-Type: application/json\r\n", `[{"user_id":"","payload_id":"x"}]`)
 			},

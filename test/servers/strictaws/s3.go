@@ -13,6 +13,7 @@ type Object struct {
 	Key, ContentType, ContentEncoding, ETag string
 	StorageClass, ACL                       string
 	Encryption, KMSKey                      string
+	Version                                 string            // "" but in a versioned bucket
 	Metadata                                map[string]string // names in lower case, without x-amz-meta-
 	Body                                    []byte
 	Modified                                time.Time
@@ -20,7 +21,8 @@ type Object struct {
 
 type bucket struct {
 	Bucket
-	objects map[string]*Object
+	objects  map[string]*Object
+	versions map[string]bool // of all objects, those that are gone from sight and markers of deletion included
 }
 
 // AddBucket makes an empty bucket, and empties one of that name.
@@ -33,7 +35,7 @@ func (s *Server) AddBucket(b Bucket) {
 	if b.Owner == "" {
 		b.Owner = Account
 	}
-	s.buckets[b.Name] = &bucket{b, map[string]*Object{}}
+	s.buckets[b.Name] = &bucket{b, map[string]*Object{}, map[string]bool{}}
 }
 
 // RemoveBucket makes a bucket missing.
@@ -41,6 +43,13 @@ func (s *Server) RemoveBucket(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.buckets, name)
+}
+
+// Versions returns how many versions and markers of deletion a versioned bucket has.
+func (s *Server) Versions(bucket string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.buckets[bucket].versions)
 }
 
 // Object returns an object, whatever the permissions.
@@ -103,7 +112,7 @@ func s3Operation(r *http.Request) string {
 
 // s3Parameters of the query, besides those of a link.
 var s3Parameters = []string{
-	"x-id", "x-amz-checksum-mode", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Security-Token",
+	"x-id", "versionId", "x-amz-checksum-mode", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Security-Token",
 	"response-content-type", "response-content-disposition",
 }
 
@@ -125,6 +134,9 @@ func (s *Server) s3(c *call, operation string) *refusal {
 	if f := b.wrongRegion(c); f != nil {
 		return f
 	}
+	if b.RequesterPays && c.who.account != b.Owner {
+		return &refusal{http.StatusForbidden, "AccessDenied", "", "Access Denied"} // nobody says why
+	}
 	if owner := c.r.Header.Get("X-Amz-Expected-Bucket-Owner"); owner != "" && owner != b.Owner {
 		return &refusal{http.StatusForbidden, "AccessDenied", "", "Access Denied"}
 	}
@@ -141,14 +153,29 @@ func (s *Server) s3(c *call, operation string) *refusal {
 		if f := s.unknownHeaders(c, "X-Amz-Expected-Bucket-Owner"); f != nil {
 			return f
 		}
-		if f := s.allowed(c, "s3:DeleteObject", b.resource(key)); f != nil {
-			return f
-		}
-		delete(b.objects, key)
-		c.w.WriteHeader(http.StatusNoContent)
-		return nil
+		return s.remove(c, b, key, query.Get("versionId"))
 	}
 	return s.get(c, b, key)
+}
+
+// remove serves DeleteObject. Without a version it hides what a versioned bucket
+// has behind a marker.
+func (s *Server) remove(c *call, b *bucket, key, version string) *refusal {
+	right := "s3:DeleteObject"
+	if version != "" {
+		right = "s3:DeleteObjectVersion"
+	}
+	if f := s.allowed(c, right, b.resource(key)); f != nil {
+		return f
+	}
+	if o := b.objects[key]; version == "" || o != nil && o.Version == version {
+		delete(b.objects, key)
+	}
+	if delete(b.versions, version); b.Versioned && version == "" {
+		b.versions[s.nextID()] = true
+	}
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 func (b *bucket) resource(key string) string { return "arn:aws:s3:::" + b.Name + "/" + key }
@@ -192,6 +219,7 @@ func (s *Server) get(c *call, b *bucket, key string) *refusal {
 	set("Content-Disposition", query.Get("response-content-disposition"))
 	set("Content-Encoding", o.ContentEncoding)
 	set("ETag", o.ETag)
+	set("X-Amz-Version-Id", o.Version)
 	set("Last-Modified", o.Modified.Format(http.TimeFormat))
 	set("X-Amz-Server-Side-Encryption", o.Encryption)
 	set("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", o.KMSKey)

@@ -69,15 +69,38 @@ func (s *Server) put(c *call, b *bucket, key string) *refusal {
 			return f
 		}
 	}
-	for _, check := range []func(*call, *bucket, *Object) *refusal{s.checksums, s.encrypt, s.conditions} {
+	for _, check := range []func(*call, *bucket, *Object) *refusal{s.lacks, s.checksums, s.encrypt, s.conditions} {
 		if f := check(c, b, o); f != nil {
 			return f
 		}
+	}
+	if b.Versioned {
+		o.Version = s.nextID()
+		b.versions[o.Version] = true
+		c.w.Header().Set("X-Amz-Version-Id", o.Version)
 	}
 	b.objects[key] = o
 	c.w.Header().Set("ETag", o.ETag)
 	if o.Encryption != "" {
 		c.w.Header().Set("X-Amz-Server-Side-Encryption", o.Encryption)
+	}
+	return nil
+}
+
+// lacks refuses what the bucket, or another service than S3, does not take.
+func (s *Server) lacks(c *call, b *bucket, o *Object) *refusal {
+	h := c.r.Header
+	conditional := h.Get("If-None-Match")+h.Get("If-Match") != ""
+	switch {
+	case b.NoACLs && o.ACL != "" && o.ACL != "bucket-owner-full-control":
+		return &refusal{http.StatusBadRequest, "AccessControlListNotSupported", "", "The bucket does not allow ACLs"}
+	case b.NoConditions && conditional:
+		return &refusal{http.StatusNotImplemented, "NotImplemented", "", "A header you provided implies functionality that is not implemented"}
+	case b.NoChecksums && h.Get("X-Amz-Checksum-Sha256") != "":
+		return invalidArgument("Unsupported header 'x-amz-checksum-sha256' received for this API call.")
+	case b.IgnoresConditions:
+		h.Del("If-None-Match")
+		h.Del("If-Match")
 	}
 	return nil
 }

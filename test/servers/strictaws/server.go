@@ -62,6 +62,14 @@ type Bucket struct {
 	KMSKeys []string
 	// RequireKMS denies puts that do not ask for SSE-KMS, as bucket policies do.
 	RequireKMS bool
+
+	Versioned     bool // keeps versions, as DeleteObjectVersion alone removes
+	NoACLs        bool // its owner owns all objects in it, the default of new buckets
+	RequesterPays bool // others than the owner are refused who do not offer to pay
+
+	// What other services lack: they refuse conditions with 501, store what one
+	// forbids, or refuse x-amz-checksum-sha256 with 400.
+	NoConditions, IgnoresConditions, NoChecksums bool
 }
 
 // Queue is an SQS queue to begin with. A name that ends with .fifo makes it FIFO.

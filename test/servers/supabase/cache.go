@@ -3,6 +3,7 @@ package supabase
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -12,7 +13,25 @@ import (
 
 // tables is what PostgREST knows of the database: columns by table, with its
 // schema, and functions, which have none.
-type tables map[string]map[string]bool
+type tables map[string][]known
+
+// known is a column as PostgREST knows it.
+type known struct {
+	name, nominal string // with its length, as SQL writes it
+	kind          string // without
+	length        int    // 0: none
+	notNull, key  bool
+	preset        string // its default; "": none that it sees
+	choices       []string
+}
+
+func (t tables) column(table, name string) (known, bool) {
+	i := slices.IndexFunc(t[table], func(k known) bool { return k.name == name })
+	if i < 0 {
+		return known{}, false
+	}
+	return t[table][i], true
+}
 
 // cache is PostgREST's schema cache: it is loaded when it connects, and when it
 // is notified, not when tables change.
@@ -34,7 +53,7 @@ func (p *Project) Deaf(deaf bool) {
 // public.
 func (p *Project) Await(tb testing.TB, table, column string) {
 	tb.Helper()
-	p.cache.await(tb, func(known tables) bool { return known["public."+table][column] })
+	p.cache.await(tb, func(known tables) bool { _, ok := known.column("public."+table, column); return ok })
 }
 
 // Reload loads the cache now, also that of one that is deaf.
@@ -117,18 +136,24 @@ func (c *cache) follow(ctx context.Context, dsn string) error {
 }
 
 func (c *cache) load(ctx context.Context, conn *pgx.Conn) error {
-	rows, err := conn.Query(ctx, `SELECT table_schema || '.' || table_name, column_name FROM information_schema.columns WHERE table_schema IN ('public', 'api')
-		UNION ALL SELECT n.nspname || '.' || p.proname || '()', '' FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname IN ('public', 'api')`)
+	rows, err := conn.Query(ctx, `SELECT n.nspname || '.' || c.relname, coalesce(a.attname, ''), coalesce(format_type(a.atttypid, a.atttypmod), ''), coalesce(format_type(a.atttypid, NULL), ''),
+			coalesce(information_schema._pg_char_max_length(a.atttypid, a.atttypmod), 0), coalesce(a.attnotnull, false),
+			coalesce(CASE WHEN a.attidentity = 'd' THEN 'nextval(' || quote_literal(c.relname || '_' || a.attname || '_seq') || ')' WHEN a.attgenerated = 's' THEN NULL ELSE pg_get_expr(d.adbin, d.adrelid) END, ''),
+			EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)),
+			ARRAY(SELECT enumlabel::text FROM pg_enum e WHERE e.enumtypid = a.atttypid ORDER BY enumsortorder)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+			LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+		WHERE n.nspname IN ('public', 'api') AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
+		UNION ALL SELECT n.nspname || '.' || p.proname || '()', '', '', '', 0, false, '', false, '{}' FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname IN ('public', 'api')`)
 	if err != nil {
 		return fmt.Errorf("load the schema cache: %w", err)
 	}
-	known := tables{}
-	var table, column string
-	_, err = pgx.ForEachRow(rows, []any{&table, &column}, func() error {
-		if known[table] == nil {
-			known[table] = map[string]bool{}
-		}
-		known[table][column] = true
+	all := tables{}
+	var table string
+	var k known
+	_, err = pgx.ForEachRow(rows, []any{&table, &k.name, &k.nominal, &k.kind, &k.length, &k.notNull, &k.preset, &k.key, &k.choices}, func() error {
+		all[table] = append(all[table], k)
+		k.choices = nil
 		return nil
 	})
 	if err != nil {
@@ -136,7 +161,7 @@ func (c *cache) load(ctx context.Context, conn *pgx.Conn) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known = known
+	c.known = all
 	if c.loaded != nil {
 		close(c.loaded)
 		c.loaded = nil

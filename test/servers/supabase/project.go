@@ -1,12 +1,14 @@
 // Package supabase stands in for a Supabase project in tests: a gateway, the
-// storage API and PostgREST of our own, as strict as the real ones were recorded
-// or are documented to be, over a real PostgreSQL, and the real postgres-meta
-// behind /pg. No binary of the first three can be had outside of containers.
+// storage API and PostgREST of our own, as strict as the real ones were seen to
+// be or their source says, over a real PostgreSQL with the roles, rights and
+// row level security of a project, and the real postgres-meta behind /pg. No
+// binary of the first three can be had outside of containers.
 package supabase
 
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,7 +18,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
 	"github.com/seed-51f8da91/fantail/test/servers"
@@ -25,7 +29,9 @@ import (
 // Project is a project of one test. Its methods may be called at any time.
 type Project struct {
 	URL         string  // of the gateway
-	Key         string  // the service_role key
+	Key         string  // the service_role key, the same in every project
+	Anon        string  // the anon key
+	SecretKey   string  // a key of the newer kind, sb_secret_...
 	API         string  // of the Management API
 	AccessToken string  // for it
 	Reference   string  // what it calls the project
@@ -35,10 +41,15 @@ type Project struct {
 	cache   cache
 	storage storage
 
-	mu       sync.Mutex
-	meta     http.Handler // nil: the gateway has no /pg
-	fault    func(http.ResponseWriter, *http.Request) bool
-	requests int // that would store something
+	mu          sync.Mutex
+	meta        http.Handler // nil: the gateway has no /pg
+	fault       func(http.ResponseWriter, *http.Request) bool
+	requests    int // that would store something
+	keys        map[string]bool
+	readOnly    bool
+	full        bool
+	undescribed bool
+	patience    time.Duration // of storage with the database
 }
 
 // Start starts a project with an empty database on a shared PostgreSQL and one
@@ -61,15 +72,21 @@ func On(tb testing.TB, dsn string) *Project {
 		tb.Fatal(err)
 	}
 	db.SetMaxOpenConns(10)
-	p := &Project{Key: "eyJhbGciOiJIUzI1NiJ9.service-role." + servers.Name(), AccessToken: "sbp_" + servers.Name(), Reference: "abcdefghijklmnopqrst", DSN: dsn, DB: db}
-	for _, role := range []string{"anon", "authenticated", "service_role"} {
+	p := &Project{Key: ServiceKey, SecretKey: "sb_secret_" + servers.Name(), AccessToken: "sbp_" + servers.Name(), Reference: "abcdefghijklmnopqrst", DSN: dsn, DB: db,
+		keys: map[string]bool{}, patience: 30 * time.Second}
+	p.Anon = p.Issue(Claims{"iss": "supabase", "role": "anon", "exp": 4102444800})
+	p.Accept(p.Key)
+	p.Accept(p.SecretKey)
+	for _, role := range []string{"anon", "authenticated", "service_role", "authenticator"} {
 		p.Exec(tb, fmt.Sprintf(`DO $$ BEGIN CREATE ROLE %s NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`, role),
 			"GRANT USAGE ON SCHEMA public TO "+role)
 	}
 	p.Exec(tb, `DO $$ BEGIN ALTER ROLE service_role BYPASSRLS; EXCEPTION WHEN OTHERS THEN NULL; END $$`) // others may do so at once
-	p.storage.buckets = map[string]*bucket{"terra-payloads": {objects: map[string][]byte{}}}
+	p.Exec(tb, storageSchema)
 
-	gateway, api := httptest.NewServer(http.HandlerFunc(p.gateway)), httptest.NewServer(http.HandlerFunc(p.manage))
+	gateway, api := httptest.NewUnstartedServer(http.HandlerFunc(p.gateway)), httptest.NewServer(http.HandlerFunc(p.manage))
+	gateway.Listener = listener{gateway.Listener}
+	gateway.Start()
 	p.URL, p.API = gateway.URL, api.URL
 	ctx, stop := context.WithCancel(context.Background())
 	listening := make(chan struct{})
@@ -103,6 +120,53 @@ func (p *Project) SelfHosted(tb testing.TB) {
 		r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, "/pg")
 		meta.Use(r.Out, p.DSN)
 	}}
+}
+
+// ReadOnly has PostgREST and storage find a database that takes no writes.
+func (p *Project) ReadOnly(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.readOnly = on
+}
+
+// Full has storage and PostgREST find a database without a connection to spare.
+func (p *Project) Full(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.full = on
+}
+
+// Patience is how long storage waits for a statement; 30 s, unless it is set.
+func (p *Project) Patience(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.patience = d
+}
+
+// as runs f in a transaction as a role with claims; "" is the superuser. It is
+// rolled back if f fails.
+func (p *Project) as(ctx context.Context, role string, claims Claims, f func(*sql.Tx) error) error {
+	p.mu.Lock()
+	readOnly, full := p.readOnly, p.full
+	p.mu.Unlock()
+	if full {
+		return &pgconn.PgError{Code: "53300", Message: "sorry, too many clients already"}
+	}
+	tx, err := p.DB.BeginTx(ctx, &sql.TxOptions{ReadOnly: readOnly})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if role != "" {
+		said, _ := json.Marshal(claims) // they came from JSON
+		if _, err := tx.ExecContext(ctx, "SELECT set_config('role', $1::text, true), set_config('request.jwt.claims', $2::text, true)", role, string(said)); err != nil {
+			return err
+		}
+	}
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // Exec runs SQL as the superuser.
@@ -180,16 +244,19 @@ func (p *Project) gateway(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(strings.NewReader(string(body)))
 	path := r.URL.EscapedPath()
+	if r.Header.Get("Authorization") == "Bearer "+p.SecretKey {
+		r.Header.Set("Authorization", "Bearer "+p.Key) // no service knows keys of the newer kind
+	}
 	switch key := r.Header.Get("apikey"); {
 	case fault != nil && fault(w, r):
+	case strings.HasPrefix(path, "/storage/v1/"): // it looks at keys itself
+		p.store(w, r, strings.TrimPrefix(path, "/storage/v1/"), body)
 	case key == "":
 		write(w, http.StatusUnauthorized, `{"message":"No API key found in request","hint":"No apikey request header or url param was found."}`)
-	case key != p.Key:
+	case !p.accepts(key):
 		write(w, http.StatusUnauthorized, `{"message":"Invalid API key","hint":"Double check your Supabase anon or service_role API key."}`)
 	case strings.HasPrefix(path, "/rest/v1/"):
 		p.rest(w, r, strings.TrimPrefix(path, "/rest/v1/"), body)
-	case strings.HasPrefix(path, "/storage/v1/"):
-		p.store(w, r, strings.TrimPrefix(path, "/storage/v1/"), body)
 	case strings.HasPrefix(path, "/pg/") && meta != nil:
 		meta.ServeHTTP(w, r)
 	default:

@@ -1,7 +1,6 @@
 package supabase
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,15 +10,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// query is the query of a URL: select, order, limit, on_conflict, filters with eq, lt,
-// gt and is.null, and lists of them in or.
+// query is the query of a URL: select, columns, order, limit, on_conflict, filters
+// with eq, lt, gt and is.null, and lists of them in or. Values are literals of no
+// type, as PostgREST's parameters are: the database reads them as the column's.
 type query struct {
 	columns    []string
+	writes     []string // the columns of an insert or a change; nil: those of its body
 	order      []string
 	limit      int // -1: none
 	conflict   string
-	conditions []string // with %s for the table
-	args       []any
+	conditions []string // with the table's name t
 }
 
 func parse(values url.Values) (*query, error) {
@@ -38,6 +38,8 @@ func (q *query) add(name, value string) (err error) {
 	switch name {
 	case "select":
 		q.columns = strings.Split(value, ",")
+	case "columns":
+		q.writes = strings.Split(value, ",")
 	case "limit":
 		if q.limit, err = strconv.Atoi(value); err != nil {
 			return unreadable(value)
@@ -85,7 +87,7 @@ func (q *query) filter(column, text string) (string, error) {
 	if !ok {
 		return "", unreadable(text)
 	}
-	name := "%s." + pgx.Identifier{column}.Sanitize()
+	name := "t." + pgx.Identifier{column}.Sanitize()
 	if op == "is" && value == "null" {
 		return name + " IS NULL", nil
 	}
@@ -93,9 +95,11 @@ func (q *query) filter(column, text string) (string, error) {
 	if symbol == "" {
 		return "", unreadable(text)
 	}
-	q.args = append(q.args, value)
-	return fmt.Sprintf("%s %s $%d", name, symbol, len(q.args)), nil
+	return name + " " + symbol + " " + literal(value), nil
 }
+
+// literal is a text in SQL.
+func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 // or reads (a.op.value,b.op."value"): what has , . : ( ) or a space is quoted.
 func (q *query) or(text string) error {
@@ -140,24 +144,21 @@ func (q *query) or(text string) error {
 	return nil
 }
 
-func (q *query) where(table string) string {
+func (q *query) where() string {
 	if len(q.conditions) == 0 {
 		return ""
 	}
-	return " WHERE " + strings.ReplaceAll(strings.Join(slices.Clone(q.conditions), " AND "), "%s", table)
+	return " WHERE " + strings.Join(q.conditions, " AND ")
 }
 
-func (q *query) selected() string { return q.list("") }
-
-func (q *query) selectedOf(table string) string { return q.list(table + ".") }
-
-func (q *query) list(prefix string) string {
+// selected are the columns to answer.
+func (q *query) selected() string {
 	if len(q.columns) == 0 || slices.Equal(q.columns, []string{"*"}) {
-		return prefix + "*"
+		return "t.*"
 	}
 	var names []string
 	for _, c := range q.columns {
-		names = append(names, prefix+pgx.Identifier{c}.Sanitize())
+		names = append(names, "t."+pgx.Identifier{c}.Sanitize())
 	}
 	return strings.Join(names, ", ")
 }

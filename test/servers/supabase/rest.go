@@ -1,10 +1,8 @@
 package supabase
 
 import (
-	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,87 +11,52 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// refusal is an error as PostgREST writes it.
-type refusal struct {
-	status  int
-	Code    string  `json:"code"`
-	Details *string `json:"details"`
-	Hint    *string `json:"hint"`
-	Message string  `json:"message"`
-}
-
-func (r *refusal) Error() string { return r.Message }
-
-func refuse(status int, code, format string, args ...any) error {
-	return &refusal{status: status, Code: code, Message: fmt.Sprintf(format, args...)}
-}
+// exposed are the schemas of PGRST_DB_SCHEMAS.
+var exposed = []string{"public", "api"}
 
 // rest answers as PostgREST does, for the forms of requests that are listed in
 // query.go. What it does not know it refuses.
 func (p *Project) rest(w http.ResponseWriter, r *http.Request, path string, body []byte) {
 	status, answer, err := p.handle(r, path, body)
 	if err != nil {
-		var f *refusal
-		if !errors.As(err, &f) {
-			f = ofDatabase(err)
-		}
-		text, _ := json.Marshal(f) // always encodes
-		write(w, f.status, string(text))
+		refusalOf(err, r.Header.Get("Authorization") != "").write(w)
 		return
 	}
 	write(w, status, answer)
 }
 
-// ofDatabase is an error of PostgreSQL as PostgREST passes it on.
-func ofDatabase(err error) *refusal {
-	var e *pgconn.PgError
-	if !errors.As(err, &e) {
-		return &refusal{status: http.StatusServiceUnavailable, Code: "PGRST001", Message: "Could not query the database for the schema cache. Retrying."}
-	}
-	f := &refusal{status: http.StatusBadRequest, Code: e.Code, Message: e.Message}
-	if e.Detail != "" {
-		f.Details = &e.Detail
-	}
-	switch {
-	case e.Code == "23505" || e.Code == "23503":
-		f.status = http.StatusConflict
-	case e.Code == "42501":
-		f.status = http.StatusForbidden
-	case e.Code == "42P01" || e.Code == "42883":
-		f.status = http.StatusNotFound
-	case strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "53"):
-		f.status = http.StatusServiceUnavailable
-	case strings.HasPrefix(e.Code, "40"), strings.HasPrefix(e.Code, "57"), strings.HasPrefix(e.Code, "55"), strings.HasPrefix(e.Code, "XX"):
-		f.status = http.StatusInternalServerError
-	}
-	return f
-}
-
 func (p *Project) handle(r *http.Request, path string, body []byte) (status int, answer string, err error) {
-	if r.Header.Get("Authorization") != "Bearer "+p.Key {
-		return 0, "", refuse(http.StatusUnauthorized, "PGRST301", "JWSError JWSInvalidSignature")
+	claims, err := authenticated(r.Header.Get("Authorization"))
+	if err != nil {
+		return 0, "", err
 	}
 	header := "Content-Profile"
-	if r.Method == http.MethodGet {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		header = "Accept-Profile"
 	}
 	schema := r.Header.Get(header)
-	switch schema {
-	case "":
-		schema = "public"
-	case "public", "api":
-	default:
-		return 0, "", refuse(http.StatusNotAcceptable, "PGRST106", "The schema must be one of the following: public, api")
+	if schema == "" {
+		schema = exposed[0]
 	}
-	known := p.cache.snapshot()
-	if name, ok := strings.CutPrefix(path, "rpc/"); ok {
-		return p.rpc(r, schema+"."+name+"()", known, body)
+	if !slices.Contains(exposed, schema) {
+		f := refuse(http.StatusNotAcceptable, "PGRST106", "Invalid schema: %s", schema)
+		f.hint("Only the following schemas are exposed: " + strings.Join(exposed, ", "))
+		return 0, "", f
+	}
+	cached := p.cache.snapshot()
+	name, function := strings.CutPrefix(path, "rpc/")
+	switch {
+	case strings.Contains(name, "/"):
+		return 0, "", refuse(http.StatusNotFound, "PGRST125", "Invalid path specified in request URL")
+	case function:
+		return p.rpc(r, claims, schema+"."+name+"()", cached, body)
+	case name == "":
+		return p.describe(r, claims, schema, cached)
 	}
 	table := schema + "." + path
-	columns := known[table]
+	columns := cached[table]
 	if columns == nil {
 		return 0, "", refuse(http.StatusNotFound, "PGRST205", "Could not find the table '%s' in the schema cache", table)
 	}
@@ -102,39 +65,38 @@ func (p *Project) handle(r *http.Request, path string, body []byte) (status int,
 		return 0, "", err
 	}
 	target := pgx.Identifier{schema, path}.Sanitize()
-	selected := q.selected()
+	returning := "1"
+	if strings.Contains(r.Header.Get("Prefer"), "return=representation") {
+		returning = q.selected()
+	}
 	switch r.Method {
-	case http.MethodGet:
-		limit := "ALL"
+	case http.MethodGet, http.MethodHead:
+		limit, order := "ALL", ""
 		if q.limit >= 0 {
 			limit = strconv.Itoa(q.limit)
 		}
-		order := ""
 		if len(q.order) > 0 {
 			order = " ORDER BY " + strings.Join(q.order, ", ")
 		}
-		answer, err = p.query(r.Context(), fmt.Sprintf("SELECT coalesce(json_agg(t), '[]') FROM (SELECT %s FROM %s AS t%s%s LIMIT %s) t", selected, target, q.where("t"), order, limit), q.args)
+		answer, err = p.query(r, claims, fmt.Sprintf("SELECT coalesce(json_agg(t), '[]') FROM (SELECT %s FROM %s AS t%s%s LIMIT %s) t", q.selected(), target, q.where(), order, limit))
 		return http.StatusOK, answer, err
 	case http.MethodPost:
-		sql, err := p.insertion(r, q, path, target, columns, body)
+		insert, err := insertion(r.Header.Get("Prefer"), q, path, target, columns, body)
 		if err != nil {
 			return 0, "", err
 		}
-		answer, err = p.query(r.Context(), fmt.Sprintf("WITH t AS (%s RETURNING %s) SELECT coalesce(json_agg(t), '[]') FROM t", sql, selected), []any{string(body)})
+		answer, err = p.query(r, claims, fmt.Sprintf("WITH t AS (%s RETURNING %s) SELECT coalesce(json_agg(t), '[]') FROM t", insert, returning))
 		return representation(r, http.StatusCreated, answer, err)
 	case http.MethodPatch:
-		names, err := keysOf([][]byte{body}, path, columns)
+		from, names, err := source("json_to_record", [][]byte{body}, body, q.writes, path, columns)
 		if err != nil {
 			return 0, "", err
 		}
-		var sets []string
-		for _, n := range names {
-			n = pgx.Identifier{n}.Sanitize()
-			sets = append(sets, n+" = r."+n)
+		for i, n := range names {
+			names[i] = n + " = pgrst_body." + n
 		}
-		q.args = append(q.args, string(body))
-		answer, err = p.query(r.Context(), fmt.Sprintf("WITH t AS (UPDATE %[1]s AS t SET %[2]s FROM json_populate_record(NULL::%[1]s, $%[3]d::json) r%[4]s RETURNING %[5]s) SELECT coalesce(json_agg(t), '[]') FROM t",
-			target, strings.Join(sets, ", "), len(q.args), q.where("t"), q.selectedOf("t")), q.args)
+		answer, err = p.query(r, claims, fmt.Sprintf("WITH t AS (UPDATE %s AS t SET %s FROM %s pgrst_body%s RETURNING %s) SELECT coalesce(json_agg(t), '[]') FROM t",
+			target, strings.Join(names, ", "), from, q.where(), returning))
 		return representation(r, http.StatusOK, answer, err)
 	}
 	return 0, "", refuse(http.StatusMethodNotAllowed, "PGRST117", "Unsupported HTTP method: %s", r.Method)
@@ -152,48 +114,66 @@ func representation(r *http.Request, status int, answer string, err error) (int,
 }
 
 // insertion is the INSERT of a POST, of no rows if it brings none.
-func (p *Project) insertion(r *http.Request, q *query, table, target string, columns map[string]bool, body []byte) (string, error) {
+func insertion(prefer string, q *query, table, target string, columns []known, body []byte) (string, error) {
 	var rows []json.RawMessage
 	if err := json.Unmarshal(body, &rows); err != nil {
 		return "", refuse(http.StatusBadRequest, "PGRST102", "Empty or invalid json")
 	}
-	prefer := r.Header.Get("Prefer")
 	objects := make([][]byte, len(rows))
 	for i, row := range rows {
 		objects[i] = row
 	}
-	if len(rows) == 0 {
-		return "INSERT INTO " + target + " SELECT FROM json_each($1::json) WHERE false", nil
-	}
-	names, err := keysOf(objects, table, columns)
+	from, names, err := source("json_to_recordset", objects, body, q.writes, table, columns)
 	if err != nil {
 		return "", err
 	}
-	for i, n := range names {
-		names[i] = pgx.Identifier{n}.Sanitize()
+	list := ""
+	if len(names) > 0 {
+		list = " (" + strings.Join(names, ", ") + ")"
 	}
-	list := strings.Join(names, ", ")
-	sql := fmt.Sprintf("INSERT INTO %[1]s (%[2]s) SELECT %[2]s FROM json_populate_recordset(NULL::%[1]s, $1::json)", target, list)
+	sql := fmt.Sprintf("INSERT INTO %s AS t%s SELECT %s FROM %s pgrst_body", target, list, strings.Join(names, ", "), from)
 	if q.conflict == "" {
 		return sql, nil
 	}
-	sql += " ON CONFLICT (" + pgx.Identifier{q.conflict}.Sanitize() + ") DO "
+	conflict := " ON CONFLICT (" + pgx.Identifier{q.conflict}.Sanitize() + ") DO "
 	switch {
-	case strings.Contains(prefer, "resolution=ignore-duplicates"):
-		return sql + "NOTHING", nil
+	case strings.Contains(prefer, "resolution=ignore-duplicates"), strings.Contains(prefer, "resolution=merge-duplicates") && len(names) == 0:
+		return sql + conflict + "NOTHING", nil
 	case strings.Contains(prefer, "resolution=merge-duplicates"):
 		for i, n := range names {
 			names[i] = n + " = excluded." + n
 		}
-		return sql + "UPDATE SET " + strings.Join(names, ", "), nil
+		return sql + conflict + "UPDATE SET " + strings.Join(names, ", "), nil
 	}
-	return sql[:strings.Index(sql, " ON CONFLICT")], nil
+	return sql, nil
 }
 
-// keysOf returns the columns of rows, which all must have the same, and be in
-// the cache.
-func keysOf(rows [][]byte, table string, columns map[string]bool) ([]string, error) {
-	var names []string
+// source is what a body writes: where the rows come from, each value read as the
+// type of its column, and the columns.
+func source(function string, rows [][]byte, body []byte, columns []string, table string, have []known) (from string, names []string, err error) {
+	if columns == nil {
+		if columns, err = keysOf(rows); err != nil {
+			return "", nil, err
+		}
+	}
+	if len(columns) == 0 {
+		return "(SELECT FROM json_array_elements(" + literal(string(body)) + "::json))", nil, nil
+	}
+	var typed []string
+	for _, n := range columns {
+		i := slices.IndexFunc(have, func(k known) bool { return k.name == n })
+		if i < 0 {
+			return "", nil, refuse(http.StatusBadRequest, "PGRST204", "Could not find the '%s' column of '%s' in the schema cache", n, table)
+		}
+		name := pgx.Identifier{n}.Sanitize()
+		names = append(names, name)
+		typed = append(typed, name+" "+have[i].nominal)
+	}
+	return fmt.Sprintf("(SELECT %s FROM %s(%s::json) AS _(%s))", strings.Join(names, ", "), function, literal(string(body)), strings.Join(typed, ", ")), names, nil
+}
+
+// keysOf returns the columns of rows, which all must have the same.
+func keysOf(rows [][]byte) (names []string, err error) {
 	for i, text := range rows {
 		var row map[string]json.RawMessage
 		if err := json.Unmarshal(text, &row); err != nil {
@@ -205,37 +185,24 @@ func keysOf(rows [][]byte, table string, columns map[string]bool) ([]string, err
 		}
 		names = keys
 	}
-	for _, n := range names {
-		if !columns[n] {
-			return nil, refuse(http.StatusBadRequest, "PGRST204", "Could not find the '%s' column of '%s' in the schema cache", n, table)
-		}
-	}
 	return names, nil
 }
 
-func (p *Project) rpc(r *http.Request, function string, known tables, body []byte) (int, string, error) {
-	if known[function] == nil || r.Method != http.MethodPost || string(body) != "{}" {
-		return 0, "", refuse(http.StatusNotFound, "PGRST202", "Could not find the function %s in the schema cache", function)
+func (p *Project) rpc(r *http.Request, claims Claims, function string, cached tables, body []byte) (int, string, error) {
+	if cached[function] == nil || r.Method != http.MethodPost || string(body) != "{}" {
+		f := refuse(http.StatusNotFound, "PGRST202", "Could not find the function %s without parameters in the schema cache", strings.TrimSuffix(function, "()"))
+		f.details("Searched for the function " + strings.TrimSuffix(function, "()") + " without parameters or with a single unnamed json/jsonb parameter, but no matches were found in the schema cache.")
+		return 0, "", f
 	}
-	if _, err := p.query(r.Context(), "SELECT "+function+"::text", nil); err != nil {
+	if _, err := p.query(r, claims, "SELECT "+function+"::text"); err != nil {
 		return 0, "", err
 	}
 	return http.StatusNoContent, "", nil
 }
 
-// query runs SQL as the role of the service_role key, with its rights.
-func (p *Project) query(ctx context.Context, text string, args []any) (string, error) {
-	tx, err := p.DB.BeginTx(ctx, nil)
-	if err != nil {
-		return "", err
-	}
-	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, "SET LOCAL ROLE service_role"); err != nil {
-		return "", err
-	}
+// query runs SQL as the role of the key, with its rights.
+func (p *Project) query(r *http.Request, claims Claims, text string) (string, error) {
 	var answer sql.NullString
-	if err := tx.QueryRowContext(ctx, text, args...).Scan(&answer); err != nil {
-		return "", err
-	}
-	return answer.String, tx.Commit()
+	err := p.as(r.Context(), claims.role(), claims, func(tx *sql.Tx) error { return tx.QueryRowContext(r.Context(), text).Scan(&answer) })
+	return answer.String, err
 }

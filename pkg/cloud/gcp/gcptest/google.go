@@ -223,7 +223,10 @@ func (g *Google) api(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	need := []string{Get}
-	if r.Method == http.MethodPost {
+	switch r.Method {
+	case http.MethodDelete:
+		need = []string{Delete}
+	case http.MethodPost:
 		need = []string{Create}
 		if r.URL.Query().Get("ifGenerationMatch") != "0" && g.Object(bucket, r.URL.Query().Get("name")) != nil {
 			need = append(need, Delete)

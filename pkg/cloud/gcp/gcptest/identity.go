@@ -159,6 +159,7 @@ func (g *Google) link(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", o.ContentType)
+	w.Header().Set("ETag", `"`+o.Etag+`"`)
 	_, _ = w.Write(o.Content)
 }
 

@@ -1,0 +1,104 @@
+package gcp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
+)
+
+// ProbeName is the name of the object that checks write, below the folder of all
+// names. No delivery has it: those have a time or an id.
+const ProbeName = "fantail-check.json"
+
+// probe is what it holds. Its form must not change: a check that may not remove
+// it leaves it to the next one.
+var probe = []byte(`{"about":"Fantail checks whether it may store objects here. This one may be removed."}` + "\n")
+
+// Seen is what a probe has seen of a bucket that takes objects.
+type Seen struct {
+	Unreadable  error // reading is denied; nil: what was stored came back
+	Unremovable bool  // the probe stays
+}
+
+// probes is how often a check puts its probe anew, when another check has removed
+// it just now.
+const (
+	probes   = 3
+	probeTTL = time.Minute
+)
+
+// Probe writes an object as o has it, reads it back with get and removes it. Its
+// body is the probe's.
+func (c *Client) Probe(ctx context.Context, o Object, get func(context.Context) ([]byte, error)) (s Seen, err error) {
+	o.Body, o.Encoding = probe, ""
+	generation, why := Absent, "what was stored is not there when it is read"
+	for range probes {
+		_, err := c.Put(ctx, o, generation)
+		if generation == Always && Denied(err) { // it may not be replaced
+			break
+		}
+		if err != nil && !Occupied(err) {
+			return s, err
+		}
+		body, err := get(ctx)
+		switch {
+		case StatusOf(err) == http.StatusNotFound:
+			generation, why = Absent, "what was stored is not there when it is read"
+			continue
+		case Denied(err):
+			s.Unreadable = err
+		case err != nil:
+			return s, err
+		case !bytes.Equal(body, probe): // perhaps left by an older version: put ours over it
+			generation, why = Always, "what was stored comes back as something else"
+			continue
+		}
+		s.Unremovable = c.Delete(ctx, o.Bucket, o.Name) != nil
+		return s, nil
+	}
+	return s, destination.Misconfigure(&Error{Safe: fault.Safe{Text: "check " + o.Name + " in gs://" + o.Bucket + ": " + why +
+		". What answers there is no Cloud Storage: mend the setting endpoint"}})
+}
+
+// Check stores a probe, reads it over a link as consumers do, and removes it where
+// the credentials may.
+func (b *Bucket) Check(ctx context.Context) error {
+	o := Object{Bucket: b.bucket, Name: b.prefix + ProbeName, KMSKey: b.kmsKey}
+	seen, err := b.client.Probe(ctx, o, func(ctx context.Context) ([]byte, error) { return b.client.follow(ctx, b.bucket, o.Name) })
+	if err == nil && seen.Unreadable != nil {
+		err = destination.Misconfigure(&Error{Status: http.StatusForbidden, Safe: fault.Safe{Text: seen.Unreadable.Error() +
+			". Grant roles/storage.objectViewer on gs://" + b.bucket + " to " + b.client.who + ": links need it"}})
+	}
+	return err
+}
+
+// follow gets an object over a link, as consumers do.
+func (c *Client) follow(ctx context.Context, bucket, name string) ([]byte, error) {
+	const doing = "read the check's object over a link"
+	link, err := c.Link(ctx, bucket, name, probeTTL)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, link.URL, nil)
+	if err != nil {
+		return nil, errors.New(doing + ": the link is no URL")
+	}
+	x := &exchange{secrets: link.Secrets()}
+	resp, err := x.roundTrip(c.transport, req)
+	if err != nil {
+		return nil, x.unreached(ctx, doing, err)
+	}
+	resp.Body.Close() //nolint:errcheck // it is in memory
+	switch x.code {
+	case http.StatusOK:
+		return x.body, nil
+	case http.StatusForbidden:
+		return nil, destination.Misconfigure(&Error{Status: x.code, Safe: fault.Safe{Text: doing + ": answered 403 Forbidden"}})
+	}
+	return nil, x.refusal(doing, bucket, c.who)
+}
