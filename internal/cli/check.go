@@ -186,7 +186,7 @@ func (e *env) printChecks(found []client.Destination, all bool) error {
 	ill := 0
 	room := 0 // a program wants a row on one line
 	if e.outTerminal {
-		room = e.screen()
+		room = e.columns()
 	}
 	t := e.grid(room, column{head: "DESTINATION", least: 12}, column{head: "KIND", least: 8, drop: 1}, column{head: "CHECK", least: 7}, column{head: "RESULT", least: 6},
 		column{head: "WHAT IT FOUND", least: 20, fold: true}, column{head: "WHAT TO DO", least: 16, fold: true})

@@ -1,30 +1,9 @@
 package cli
 
 import (
-	"os"
-	"strconv"
 	"strings"
 	"unicode"
-
-	"golang.org/x/sys/unix"
 )
-
-// usualWidth is how wide a table is where nobody says how wide the terminal is, and
-// where there is none.
-const usualWidth = 100
-
-// screen is how many columns a table may have.
-func (e *env) screen() int {
-	if n, err := strconv.Atoi(e.lookup("COLUMNS")); err == nil && n >= 20 {
-		return n
-	}
-	if f, ok := e.out.(*os.File); ok && e.outTerminal {
-		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col >= 20 {
-			return int(size.Col)
-		}
-	}
-	return usualWidth
-}
 
 // width is how many columns a terminal shows s in.
 func width(s string) (n int) {

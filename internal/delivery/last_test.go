@@ -266,3 +266,21 @@ func TestWaitsSayWhyAndUntilWhen(t *testing.T) {
 		r.close()
 	})
 }
+
+// TestAStopStoresLastAnswers at once, however little time has passed.
+func TestAStopStoresLastAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, _ := r.add("acme", "a")
+		r.start()
+		r.accept(id)
+		settleDown()
+		want := r.status(id).Last
+		r.stop()
+		r.again()
+		if got := r.status(id).Last; got != want || got.Success == 0 {
+			t.Errorf("%+v came back as %+v", want, got)
+		}
+		r.close()
+	})
+}
