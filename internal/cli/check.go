@@ -102,6 +102,11 @@ func (e *env) checkThere(ctx context.Context, developer, name string) ([]client.
 			all = append(all, d)
 		}
 	}
+	if len(all) == 0 && developer != "" {
+		if err := e.recognise(ctx, c, named{developer: developer, destination: name}); err != nil {
+			return nil, err
+		}
+	}
 	line, done := e.progress(), 0
 	var mu sync.Mutex
 	var running sync.WaitGroup
