@@ -193,8 +193,8 @@ func (e *env) printChecks(found []client.Destination, all bool) error {
 	if e.outTerminal {
 		room = e.columns()
 	}
-	t := e.grid(room, column{head: "DESTINATION", least: 12}, column{head: "KIND", least: 8, drop: 1}, column{head: "CHECK", least: 7}, column{head: "RESULT", least: 6},
-		column{head: "WHAT IT FOUND", least: 20, fold: true}, column{head: "WHAT TO DO", least: 16, fold: true})
+	t := e.grid(room, column{head: "DESTINATION", least: 16}, column{head: "KIND", least: 8, drop: 1}, column{head: "CHECK", least: 7}, column{head: "RESULT", least: 6},
+		column{head: "WHAT IT FOUND", least: 18, fold: true}, column{head: "WHAT TO DO", least: 16, fold: true})
 	for _, d := range found {
 		if d.Check == nil {
 			continue

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // delivery is one as the daemon lists it.
@@ -158,9 +160,10 @@ func TestTextTakesTheColumnsItIsSaidTo(t *testing.T) {
 			if got := clip(s, n); width(got) > n || n >= want && got != s {
 				t.Errorf("%q in %d columns: %q", s, n, got)
 			}
-			whole := strings.Join(fold(s, max(n, 2)), "")
-			if whole != s {
-				t.Errorf("%q folded at %d: %q", s, n, fold(s, max(n, 2)))
+			folded := fold(s, max(n, 2))
+			bad := func(line string) bool { return width(line) > max(n, 2) || !utf8.ValidString(line) }
+			if strings.Join(folded, "") != s || slices.ContainsFunc(folded, bad) {
+				t.Errorf("%q folded at %d: %q", s, n, folded)
 			}
 		}
 	}

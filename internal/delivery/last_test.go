@@ -75,7 +75,7 @@ func TestADestinationThatFailsSaysSo(t *testing.T) {
 		r.stop()
 		r.again()
 		check("after a restart")
-		f = r.reload(id, "a", nil)
+		r.reload(id, "a", nil)
 		if st := r.status(id); st.Reason != "" || st.Last.Failed != 0 || st.Last.Answer != (store.Answer{}) || st.Dead != 1 {
 			t.Errorf("with other settings, of which nothing is known: %+v", st)
 		}
