@@ -152,7 +152,7 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 		return advise("Turn that off for %s: who delivers does not pay", bucket)
 	case tooLong[e.Status]:
 		return destination.Reject(e)
-	case portals(e.Status):
+	case portals(e.Status), e.Status == http.StatusBadRequest && strings.HasPrefix(x.header.Get("Content-Type"), "text/"): // as of a port that wants https
 		return x.elsewhere(doing, fmt.Sprintf("answered %d %s", e.Status, http.StatusText(e.Status)), "endpoint")
 	case e.Status >= 300 && e.Status <= 399:
 		e.Text += ": redirects are not followed"

@@ -87,6 +87,7 @@ func TestRefusals(t *testing.T) {
 		{"bad request", refuse(400, "invalid", "Bad Request"), destination.Transient, 0, false, "answered 400"},
 		{"redirect", plain(307, "", "Location", "http://169.254.169.254/"), destination.Misconfigured, 0, false, "captive portal: mend endpoint"},
 		{"a website that wants https", plain(301, "", "Location", "https://192.0.2.1/"), destination.Misconfigured, 0, false, "captive portal: mend endpoint"},
+		{"a port that wants https", plain(400, "Client sent an HTTP request to an HTTPS server.\n", "Content-Type", "text/plain"), destination.Misconfigured, 0, false, "mend endpoint"},
 		{"not modified", plain(304, ""), destination.Transient, 0, false, "answered 304"},
 		// What the body claims does not count against the status.
 		{"a body that lies", plain(503, `{"error":{"code":401,"message":"x","errors":[{"reason":"forbidden"}]}}`), destination.Transient, 0, false, "answered 503"},
