@@ -1,6 +1,6 @@
 // Package store is the contract between the engine and what keeps its events,
-// deliveries and attempts. One implementation per engine: pebblestore
-// (embedded), pgstore (shared). storetest holds them all to this contract.
+// deliveries and attempts. pebblestore, embedded in the daemon, is the one
+// implementation; storetest holds every store to this contract.
 //
 // A row that cannot be made durable is never reported as made. Times that are
 // int64 count nanoseconds of wall time since 1970.
