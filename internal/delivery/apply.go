@@ -39,7 +39,7 @@ func (s *Scheduler) applyTarget(t *Target, now instant) {
 		s.setKey(d, t.Key)
 	}
 	if t.Removed {
-		s.flight.forgetAll(d.id)
+		s.flight.ForgetDestination(d.id)
 		s.reviewApart(d, now)
 	}
 	was := d.current

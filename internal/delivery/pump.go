@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -81,7 +82,7 @@ func (s *Scheduler) newCall(l *lane, now instant) *call {
 			break
 		}
 		size := int64(j.item.Size)
-		condemned := s.flight.known(j.item.ID).dead()
+		condemned := s.flight.Known(j.item.ID).Dead()
 		if len(c.jobs) == 0 {
 			c.pool = s.budget.poolFor(size)
 		} else if p := &s.budget.pools[c.pool]; condemned || c.bytes+size > p.max/16 || !s.budget.share(d, c.pool, c.bytes+size) || !p.fits(l, c.bytes+size) {
@@ -89,7 +90,7 @@ func (s *Scheduler) newCall(l *lane, now instant) *call {
 		}
 		s.pop(j.q)
 		c.jobs = append(c.jobs, j)
-		c.attempts = append(c.attempts, attempt{event: s.cache.get(&j.item, j.body), slot: noSlot})
+		c.attempts = append(c.attempts, attempt{event: s.cache.get(&j.item, j.body), slot: suspects.NoSlot})
 		s.cache.done(j)
 		c.bytes += size
 		if c.condemned = condemned; condemned {
@@ -133,7 +134,7 @@ func (s *Scheduler) start(c *call, now instant) {
 		s.beginTrial(d, most, now)
 	}
 	for i, j := range c.jobs {
-		c.attempts[i].slot = s.flight.begin(j.item.ID, l.dest.apart)
+		c.attempts[i].slot = s.flight.Begin(j.item.ID, l.dest.apart)
 	}
 }
 
@@ -191,7 +192,7 @@ func (s *Scheduler) unlist(c *call) {
 	}
 	if !c.condemned {
 		for i, j := range c.jobs {
-			s.flight.end(c.attempts[i].slot, j.item.ID, c.attempts[i].ending.how.asked())
+			s.flight.End(c.attempts[i].slot, j.item.ID, c.attempts[i].ending.how.asked())
 		}
 	}
 	s.release(c)

@@ -170,7 +170,7 @@ func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 		d := q.dest
 		id := j.item.ID
 		if r.State != store.Pending {
-			s.flight.settled(id)
+			s.flight.Settled(id)
 			s.reviewApart(d, now)
 		}
 		s.removeJobAfterReads(j)

@@ -9,8 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // deadly is a rig whose far sides may kill the process, which starts again at once.
@@ -24,7 +26,7 @@ type deadly struct {
 
 func newDeadly(t *testing.T) *deadly {
 	r := newRig(t)
-	r.mem = make([]byte, 1024*slotSize)
+	r.mem = make([]byte, 64<<10)
 	return &deadly{r, map[uint32]func(context.Context, destination.Delivery) error{}, map[uint32]*far{}, make(chan struct{}, 1), nil}
 }
 
@@ -108,7 +110,7 @@ func TestPoison(t *testing.T) {
 				w.wantState(it, store.Delivered)
 			}
 		}
-		if len(w.crashes) != apartAfter+deadAfter {
+		if len(w.crashes) != suspects.ApartAfter+suspects.DeadAfter {
 			t.Errorf("crashes at %v", w.crashes)
 		}
 		if len(told) != 1 || told[0].Name != DeliveryDead || told[0].Reason != deadOfCrashes {
@@ -153,7 +155,7 @@ func TestADestinationThatKillsAlways(t *testing.T) {
 				t.Fatalf("crashes after %v", gaps)
 			}
 		}
-		if n := len(w.crashes); n > apartAfter+deadAfter+25 {
+		if n := len(w.crashes); n > suspects.ApartAfter+suspects.DeadAfter+25 {
 			t.Errorf("%d crashes in a day, after %v", n, gaps)
 		}
 		t.Logf("%d crashes in a day; %d of 50 still wait", len(w.crashes), w.status(bad).Pending)
@@ -175,7 +177,7 @@ func TestAHundredThatHang(t *testing.T) {
 		for _, id := range hung {
 			w.accept(id)
 		}
-		for range apartAfter {
+		for range suspects.ApartAfter {
 			time.Sleep(time.Second)
 			w.kill()
 		}
@@ -289,7 +291,7 @@ func TestChangedSettingsAreTriedAtOnce(t *testing.T) {
 		a, b := w.add("a", hang), w.add("b", hang)
 		w.run()
 		items := w.accept(a, b)
-		for range apartAfter {
+		for range suspects.ApartAfter {
 			w.kill()
 		}
 		w.reload(a, "mended", nil)
@@ -318,7 +320,7 @@ func TestAStopDuringATrial(t *testing.T) {
 		a := w.add("a", hang)
 		w.run()
 		it := w.accept(a)[0]
-		for range apartAfter {
+		for range suspects.ApartAfter {
 			w.kill()
 		}
 		w.live(time.Minute)
@@ -368,7 +370,7 @@ func TestATrialIsOneDelivery(t *testing.T) {
 			}
 			return n
 		}
-		for range apartAfter {
+		for range suspects.ApartAfter {
 			old = nil
 			w.kill()
 		}
@@ -400,11 +402,14 @@ func TestARebindKeepsCrashes(t *testing.T) {
 		it := w.accept(a)[0]
 		settleDown()
 		w.crash()
-		c := &crashing{t: t, mem: w.mem, now: w.now()}
-		c.restart()
-		for range apartAfter {
-			c.crash(it.ID)
-			c.ends(flightID(a, 1)) // it is the delivery alone that keeps the destination apart
+		now, other := w.now().Add(time.Second), store.DeliveryID{Day: 20_000, Event: event.ID{1}, Dest: a}
+		record := suspects.New(w.mem, now)
+		apart := func() bool { return record.Known(suspects.OfDestination(a)).Apart() }
+		for range suspects.ApartAfter {
+			record.Begin(it.ID, apart())
+			now = now.Add(time.Second)
+			record = suspects.New(w.mem, now)
+			record.End(record.Begin(other, apart()), other, true) // it is the delivery alone that keeps the destination apart
 		}
 		w.answers[a] = nil
 		w.open()
