@@ -1,11 +1,6 @@
 package delivery
 
-import (
-	"reflect"
-	"slices"
-
-	"github.com/seed-51f8da91/fantail/pkg/destination"
-)
+import "slices"
 
 // Apply makes targets the complete set of destinations. It never blocks on a far side.
 func (s *Scheduler) Apply(targets []Target) {
@@ -90,22 +85,4 @@ func (s *Scheduler) applyTarget(t *Target, now instant) {
 			d.apartUntil = now.mono
 		}
 	}
-}
-
-// open wraps a destination that was handed over.
-func open(d destination.Destination) *instance {
-	i := &instance{to: d, maxBatch: 1}
-	if b, ok := d.(destination.Batcher); ok {
-		func() {
-			defer func() { _ = recover() }() // then it gets its deliveries one by one
-			i.maxBatch = max(1, min(b.MaxBatch(), windowSize))
-			i.batch = b
-		}()
-	}
-	return i
-}
-
-// same tells whether a and b are one destination; values that cannot be compared are not.
-func same(a, b destination.Destination) bool {
-	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
