@@ -41,7 +41,7 @@ func (s *Scheduler) applyTarget(t *Target, now instant) {
 	d.disabled, d.removed, d.current = t.Disabled, t.Removed, nil
 	if c := t.Current; c != nil && !t.Removed {
 		d.max = max(1, c.MaxInFlight)
-		d.rate.limit(c.Rate)
+		d.rate.Limit(c.Rate)
 		l := d.lane(c.Hash)
 		d.current = l
 		if c.Destination != nil && (l.inst == nil || !same(l.inst.to, c.Destination)) {
@@ -52,8 +52,8 @@ func (s *Scheduler) applyTarget(t *Target, now instant) {
 		l.settings = &settings
 		if d.state.Held && d.state.Settings != c.Hash {
 			s.unhold(d, "its settings changed", now)
-		} else if d.state.Held && l.hold.wait == 0 {
-			l.hold.next(now.mono, holdFirst, holdMost) // held by the process before this one
+		} else if d.state.Held && l.hold.Wait == 0 {
+			l.hold.Next(now.mono, holdFirst, holdMost) // held by the process before this one
 		}
 		s.restoreOutage(d, l, now)
 	} else if c != nil && c.Destination != nil {

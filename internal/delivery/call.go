@@ -3,6 +3,7 @@ package delivery
 import (
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -36,7 +37,7 @@ type attempt struct {
 	event  *event.Event
 	read   bool // from the store
 	slot   int  // of the flight record
-	ending ending
+	ending policy.Ending
 	span   *tracing.Attempt // nil: none
 }
 

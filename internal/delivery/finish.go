@@ -1,5 +1,7 @@
 package delivery
 
+import "github.com/seed-51f8da91/fantail/internal/delivery/policy"
+
 // finish takes in what came of a call and returns the next one to make.
 func (s *Scheduler) finish(c *call) *call {
 	now := s.lock()
@@ -14,12 +16,12 @@ func (s *Scheduler) finish(c *call) *call {
 			if a.read && a.event != nil {
 				s.cache.putRead(a.event)
 			}
-			o, v := decide(j.item, a.ending, c.terms(now), now.time(), s.chance())
+			o, v := policy.Decide(j.item, a.ending, c.terms(now), now.time(), s.chance())
 			l.dest.metrics.countAttempt(&o, &a.ending, now)
 			s.recordLast(l, j, &a.ending)
 			s.tellWatchers(l, j, a.event, &o, &a.ending)
 			s.applyVerdict(c, j, v, &a.ending, fell, now)
-			fell = fell || v == failing || v == throttling
+			fell = fell || v == policy.Failing || v == policy.Throttling
 			s.settle(j, l, o)
 		}
 	}
@@ -33,12 +35,12 @@ func (s *Scheduler) finish(c *call) *call {
 }
 
 // terms are what the settings of c and its lane say now.
-func (c *call) terms(now instant) terms {
+func (c *call) terms(now instant) policy.Terms {
 	l := c.lane
-	return terms{
-		schedule: c.settings.Schedule, frozen: c.settings.Frozen && !c.unfrozen, hash: l.hash,
-		current: l == l.dest.current, probe: c.probe && l.held(),
-		nextProbe: l.hold.nextWait(holdFirst, holdMost), ownFaultWait: l.ownFault.ownFaultWait(now.mono),
+	return policy.Terms{
+		Schedule: c.settings.Schedule, Frozen: c.settings.Frozen && !c.unfrozen, Hash: l.hash,
+		Current: l == l.dest.current, Probe: c.probe && l.held(),
+		NextProbe: l.hold.NextWait(holdFirst, holdMost), OwnFaultWait: l.ownFault.OwnFaultWait(now.mono),
 	}
 }
 
@@ -62,7 +64,7 @@ func (s *Scheduler) unlist(c *call) {
 	if !c.condemned {
 		for i := range c.attempts {
 			a := &c.attempts[i]
-			s.flight.End(a.slot, a.job.item.ID, a.ending.how.asked())
+			s.flight.End(a.slot, a.job.item.ID, a.ending.How.Asked())
 		}
 	}
 	s.release(c)
@@ -82,58 +84,58 @@ func (s *Scheduler) release(c *call) {
 
 // applyVerdict is what an ending does to the lane. Concurrency falls once for a
 // call, however many deliveries were in it.
-func (s *Scheduler) applyVerdict(c *call, j *job, v verdict, e *ending, fell bool, now instant) {
+func (s *Scheduler) applyVerdict(c *call, j *job, v policy.Verdict, e *policy.Ending, fell bool, now instant) {
 	l := c.lane
-	if v != unchanged && v != ownFault {
-		l.ownFault = pacer{}
+	if v != policy.Unchanged && v != policy.OwnFault {
+		l.ownFault = policy.Pacer{}
 	}
 	switch v {
-	case healthy:
-		l.median.add(int64(e.took))
+	case policy.Healthy:
+		l.median.Add(int64(e.Took))
 		s.recordSuccess(l)
-		l.retryAfter = retryAfter{}
+		l.retryAfter = policy.RetryAfter{}
 		l.proven, l.hanging = true, false
-		if l.breaker.close() {
-			l.concurrency = concurrency{limit: 1}
+		if l.breaker.Close() {
+			l.concurrency = policy.Concurrency{Limit: 1}
 			s.log.Info("the destination is back", "developer", l.dest.key.Developer, "destination", l.dest.key.Name)
 		} else {
-			l.concurrency.rise(l.dest.max)
+			l.concurrency.Rise(l.dest.max)
 		}
 		if c.probe && l.held() {
-			l.concurrency = concurrency{limit: 1}
+			l.concurrency = policy.Concurrency{Limit: 1}
 			s.unhold(l.dest, "a probe succeeded", now)
 		}
-	case failing:
+	case policy.Failing:
 		l.proven = false
 		if !fell {
-			l.concurrency.fall()
+			l.concurrency.Fall()
 		}
 		switch {
 		case c.probe && l.held():
-			l.hold.next(now.mono, holdFirst, holdMost)
-		case l.breaker.fail(keyOf(j.item.ID), now.mono):
+			l.hold.Next(now.mono, holdFirst, holdMost)
+		case l.breaker.Fail(j.item.ID, now.mono):
 			s.emptyWindows(l)
-			s.log.Warn("the destination fails; it is tried now and then", "developer", l.dest.key.Developer, "destination", l.dest.key.Name, "error", e.fault)
+			s.log.Warn("the destination fails; it is tried now and then", "developer", l.dest.key.Developer, "destination", l.dest.key.Name, "error", e.Fault)
 		}
 		if !l.held() {
 			s.recordFailure(l, e, now)
 		}
-	case throttling:
-		l.outage.discount(now.mono)
+	case policy.Throttling:
+		l.outage.Discount(now.mono)
 		if !fell {
-			l.concurrency.fall()
+			l.concurrency.Fall()
 		}
-		l.retryAfter.extend(e, now)
+		l.retryAfter.Extend(e, now.mono)
 		if c.probe && l.held() {
-			l.hold.next(now.mono, holdFirst, holdMost)
-		} else if l.breaker.open {
-			l.breaker.pace.next(now.mono, breakerFirst, breakerMost)
+			l.hold.Next(now.mono, holdFirst, holdMost)
+		} else if l.breaker.Open {
+			l.breaker.Pace.Next(now.mono, policy.BreakerFirst, policy.BreakerMost)
 		}
-	case misconfigured:
+	case policy.Misconfigured:
 		l.proven = false
-		s.hold(l, e.fault, now)
-	case ownFault:
-		l.outage.discount(now.mono)
-		l.ownFault.nextOwnFault(now.mono)
+		s.hold(l, e.Fault, now)
+	case policy.OwnFault:
+		l.outage.Discount(now.mono)
+		l.ownFault.NextOwnFault(now.mono)
 	}
 }

@@ -1,8 +1,6 @@
 package delivery
 
-import (
-	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
-)
+import "github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 
 // startCalls starts every call that may start. With keep it returns one of them
 // for the caller's goroutine instead of starting a new one.
@@ -72,7 +70,7 @@ func (s *Scheduler) newCall(l *lane, now instant) *call {
 	c.attempts = c.oneAttempt[:0]
 	d := l.dest
 	most := 1
-	if l.inst.batch != nil && !l.probing() && d.rate.every == 0 && !d.apart {
+	if l.inst.batch != nil && !l.probing() && d.rate.Every == 0 && !d.apart {
 		most = l.inst.maxBatch
 	}
 	for len(c.attempts) < most {
@@ -101,7 +99,7 @@ func (s *Scheduler) newCall(l *lane, now instant) *call {
 	if l.probing() {
 		s.emptyWindows(l) // by the next probe another may be due first
 	}
-	d.rate.spend(now.mono)
+	d.rate.Spend(now.mono)
 	s.spendAllowance(d.dev, len(c.attempts), now)
 	l.calls++
 	d.calls++

@@ -26,9 +26,6 @@ const (
 	checkTrial = time.Minute // above the timeout of any check
 )
 
-// deadOfCrashes is why a delivery is dead that killed the process.
-const deadOfCrashes = "the process died during each of its last 5 attempts, with nothing else suspected"
-
 // trial is the last that began.
 type trial struct {
 	on    bool

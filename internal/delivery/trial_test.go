@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -102,7 +103,7 @@ func TestPoison(t *testing.T) {
 			}
 		}
 		w.live(40 * time.Minute)
-		if d, as := w.record(items[4]); d.State != store.Dead || d.Reason != deadOfCrashes || d.Attempts != 0 || len(as) != 0 {
+		if d, as := w.record(items[4]); d.State != store.Dead || d.Reason != policy.DeadOfCrashes || d.Attempts != 0 || len(as) != 0 {
 			t.Errorf("%+v, %d attempts", d, len(as))
 		}
 		for i, it := range items {
@@ -113,7 +114,7 @@ func TestPoison(t *testing.T) {
 		if len(w.crashes) != suspects.ApartAfter+suspects.DeadAfter {
 			t.Errorf("crashes at %v", w.crashes)
 		}
-		if len(told) != 1 || told[0].Name != DeliveryDead || told[0].Reason != deadOfCrashes {
+		if len(told) != 1 || told[0].Name != DeliveryDead || told[0].Reason != policy.DeadOfCrashes {
 			t.Errorf("%+v", told)
 		}
 		if st := w.status(a); st.Apart || !st.WaitsUntil.IsZero() || st.Reason != "" {
@@ -233,11 +234,11 @@ func TestASlowKillerAmongOthers(t *testing.T) {
 		}
 		w.live(10 * time.Hour)
 		w.wantState(killer, store.Dead)
-		if d, _ := w.record(killer); d.Reason != deadOfCrashes {
+		if d, _ := w.record(killer); d.Reason != policy.DeadOfCrashes {
 			t.Errorf("%+v", d)
 		}
 		for _, it := range items {
-			if d, _ := w.record(it); d.Attempts == 0 || d.Reason == deadOfCrashes {
+			if d, _ := w.record(it); d.Attempts == 0 || d.Reason == policy.DeadOfCrashes {
 				t.Errorf("%+v", d)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -29,12 +30,12 @@ func (s *Scheduler) makeCall(c *call) {
 	start := time.Now()
 	at := s.wall(start)
 	if c.condemned {
-		c.attempts[0].ending = ending{how: crashed, at: at}
+		c.attempts[0].ending = policy.Ending{How: policy.Crashed, At: at}
 		return
 	}
 	for i := range c.attempts {
 		a := &c.attempts[i]
-		a.ending.at = at
+		a.ending.At = at
 		if a.event == nil {
 			a.event, a.ending = s.readBody(&a.job.item, at)
 			a.read = true
@@ -50,7 +51,7 @@ func (s *Scheduler) makeCall(c *call) {
 		r, err, ok := s.send(ctx, c.inst.to, s.request(c, a, start))
 		a.ending = classify(ctx, r, err, ok, timeout)
 		cancel()
-		a.ending.at, a.ending.took = at, time.Since(start)
+		a.ending.At, a.ending.Took = at, time.Since(start)
 		return
 	}
 	requests := make([]destination.Delivery, 0, len(c.attempts))
@@ -76,7 +77,7 @@ func (s *Scheduler) makeCall(c *call) {
 		}
 		n++
 		a.ending = classify(ctx, r.Receipt, r.Err, ok, timeout)
-		a.ending.at, a.ending.took = at, took
+		a.ending.At, a.ending.Took = at, took
 	}
 	cancel()
 }
@@ -101,7 +102,7 @@ const largeBody = 1 << 20
 const largeBodyPause = time.Second
 
 // readBody reads the body of a delivery.
-func (s *Scheduler) readBody(item *store.Item, at int64) (*event.Event, ending) {
+func (s *Scheduler) readBody(item *store.Item, at int64) (*event.Event, policy.Ending) {
 	if item.Size >= largeBody {
 		pause(s.base, time.Until(<-s.largeBody))
 		began := time.Now()
@@ -110,20 +111,20 @@ func (s *Scheduler) readBody(item *store.Item, at int64) (*event.Event, ending) 
 			s.largeBody <- now.Add(min(3*now.Sub(began), largeBodyPause))
 		}()
 		if s.base.Err() != nil {
-			return nil, ending{how: interrupted, at: at}
+			return nil, policy.Ending{How: policy.Interrupted, At: at}
 		}
 	}
 	e, err := s.store.Event(s.base, item.ID.Day, item.ID.Event)
 	switch {
 	case err == nil:
-		return e, ending{}
+		return e, policy.Ending{}
 	case errors.Is(err, store.ErrNotFound):
-		return nil, ending{how: bodyGone, at: at}
+		return nil, policy.Ending{How: policy.BodyGone, At: at}
 	case s.base.Err() != nil:
-		return nil, ending{how: interrupted, at: at}
+		return nil, policy.Ending{How: policy.Interrupted, At: at}
 	}
 	s.log.Error("reading an event's body failed; its delivery waits", "error", err)
-	return nil, ending{how: engineFault, at: at, answer: "the engine could not read the event's body"}
+	return nil, policy.Ending{How: policy.EngineFault, At: at, Answer: "the engine could not read the event's body"}
 }
 
 // send calls Send; ok is false when it panicked. The text of a panic may hold
@@ -166,40 +167,40 @@ func (s *Scheduler) logPanic(v any) {
 }
 
 // classify makes an ending of what Send returned.
-func classify(ctx context.Context, r destination.Receipt, err error, ok bool, timeout time.Duration) (e ending) {
-	e.code, e.address, e.unguarded = r.Code, showable(r.Address), max(0, r.Unguarded)
+func classify(ctx context.Context, r destination.Receipt, err error, ok bool, timeout time.Duration) (e policy.Ending) {
+	e.Code, e.Address, e.Unguarded = r.Code, showable(r.Address), max(0, r.Unguarded)
 	if r.Requests > 1 {
-		e.requests = r.Requests
+		e.Requests = r.Requests
 	}
 	if !ok {
-		e.how, e.answer, e.fault = panicked, "destination panicked", "destination panicked"
+		e.How, e.Answer, e.Fault = policy.Panicked, "destination panicked", "destination panicked"
 		return e
 	}
-	e.answer = showable(r.Answer)
+	e.Answer = showable(r.Answer)
 	if err == nil {
 		return e
 	}
 	defer func() {
 		if recover() != nil { // an Error or Unwrap method that is broken
-			e.how, e.class, e.answer, e.fault = failed, destination.Transient, "unreadable error", "unreadable error"
+			e.How, e.Class, e.Answer, e.Fault = policy.Failed, destination.Transient, "unreadable error", "unreadable error"
 		}
 	}()
-	e.how = failed
-	e.class, e.after = destination.ClassOf(err)
+	e.How = policy.Failed
+	e.Class, e.After = destination.ClassOf(err)
 	text := err.Error()
-	if e.class == destination.Transient {
+	if e.Class == destination.Transient {
 		switch cause := context.Cause(ctx); {
 		case errors.Is(err, destination.ErrEngine):
-			e.how = engineFault
+			e.How = policy.EngineFault
 		case errors.Is(cause, errTimeout):
-			e.how, text = timedOut, fmt.Sprintf("no answer within %v: %s", timeout, text)
+			e.How, text = policy.TimedOut, fmt.Sprintf("no answer within %v: %s", timeout, text)
 		case cause != nil:
-			e.how, text = interrupted, cause.Error()
+			e.How, text = policy.Interrupted, cause.Error()
 		}
 	}
-	e.fault = showable(text)
-	if e.answer == "" || e.how != failed {
-		e.answer = e.fault
+	e.Fault = showable(text)
+	if e.Answer == "" || e.How != policy.Failed {
+		e.Answer = e.Fault
 	}
 	return e
 }

@@ -37,6 +37,7 @@ var law = map[string][]string{
 	"internal/ingest":                 {"pkg", "internal/config", "internal/store"},
 	"internal/tracing":                {"pkg"},
 	"internal/delivery":               {"pkg", "internal/config", "internal/store", "internal/retry", "internal/tracing"},
+	"internal/delivery/policy":        {"pkg", "internal/retry", "internal/store"},
 	"internal/delivery/suspects":      {"pkg", "internal/store"},
 	"internal/notices":                {"pkg", "internal/config", "internal/store", "internal/delivery", "internal/ingest"},
 	"internal/healthcheck":            {"pkg", "internal/store", "internal/ingest"},

@@ -1,4 +1,9 @@
-package delivery
+// Package policy is the rules of delivery, apart from who applies them: what becomes of
+// a delivery after an ending (decide.go), when a lane is left alone (breaker.go,
+// outage.go, retryafter.go, pacer.go), and how much of it runs at once (concurrency.go,
+// bucket.go). It reads no clock and holds no lock: times are handed in. What is called mono is ns
+// of a monotonic clock.
+package policy
 
 import (
 	"time"
@@ -8,140 +13,143 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// how is how an attempt came to its end.
-type how uint8
+// How is how an attempt came to its end.
+type How uint8
 
 const (
-	accepted    how = iota // Send returned nil
-	failed                 // Send returned an error: class tells which
-	timedOut               // the attempt's time was up; class tells what Send made of it
-	panicked               // Send did
-	crashed                // not made: the process died of those before
-	interrupted            // cut by shutdown or a lost lease
-	engineFault            // our own store or payload store
-	bodyGone               // retention or erasure took the body
+	Accepted    How = iota // Send returned nil
+	Failed                 // Send returned an error: class tells which
+	TimedOut               // the attempt's time was up; class tells what Send made of it
+	Panicked               // Send did
+	Crashed                // not made: the process died of those before
+	Interrupted            // cut by shutdown or a lost lease
+	EngineFault            // our own store or payload store
+	BodyGone               // retention or erasure took the body
 )
 
-// asked tells whether the destination was asked, and answered or not.
-func (h how) asked() bool { return h < crashed }
+// Asked tells whether the destination was asked, and answered or not.
+func (h How) Asked() bool { return h < Crashed }
 
-// ending is what came of one attempt.
-type ending struct {
-	how     how
-	class   destination.Class
-	after   time.Duration // how long the far side asked to be left alone; 0 but for Throttled
-	code    int
-	answer  string // of the far side, or fault if it gave none; fit to show
-	fault   string // what the error says, with what to do about it; fit to show
-	address string
-	at      int64 // ns, start
-	took    time.Duration
+// Ending is what came of one attempt.
+type Ending struct {
+	How     How
+	Class   destination.Class
+	After   time.Duration // how long the far side asked to be left alone; 0 but for Throttled
+	Code    int
+	Answer  string // of the far side, or fault if it gave none; fit to show
+	Fault   string // what the error says, with what to do about it; fit to show
+	Address string
+	At      int64 // ns, start
+	Took    time.Duration
 
-	requests  int // as store.Attempt has it
-	unguarded int // as destination.Receipt has it
+	Requests  int // as store.Attempt has it
+	Unguarded int // as destination.Receipt has it
 }
 
-// terms are what the settings and the lane say.
-type terms struct {
-	schedule     retry.Schedule
-	frozen       bool
-	hash         uint64
-	current      bool          // the destination still has these settings
-	probe        bool          // of a held destination
-	nextProbe    time.Duration // then: the wait until the next probe
-	ownFaultWait time.Duration // wait after a fault of our own
+// DeadOfCrashes is why a delivery is dead that killed the process.
+const DeadOfCrashes = "the process died during each of its last 5 attempts, with nothing else suspected"
+
+// Terms are what the settings and the lane say.
+type Terms struct {
+	Schedule     retry.Schedule
+	Frozen       bool
+	Hash         uint64
+	Current      bool          // the destination still has these settings
+	Probe        bool          // of a held destination
+	NextProbe    time.Duration // then: the wait until the next probe
+	OwnFaultWait time.Duration // wait after a fault of our own
 }
 
-// verdict is what an ending says of the destination.
-type verdict uint8
+// Verdict is what an ending says of the destination.
+type Verdict uint8
 
 const (
-	unchanged     verdict = iota
-	healthy               // it answered
-	failing               // it did not, or badly
-	throttling            // it asked to wait
-	misconfigured         // no event would get through
-	ownFault              // our own fault
+	Unchanged     Verdict = iota
+	Healthy               // it answered
+	Failing               // it did not, or badly
+	Throttling            // it asked to wait
+	Misconfigured         // no event would get through
+	OwnFault              // our own fault
 )
 
-// decide is the outcome table: what becomes of the delivery, and what it says
+// Decide is the outcome table: what becomes of the delivery, and what it says
 // of its destination. Pure; now is the end of the attempt, chance uniform in [0,1).
-func decide(item store.Item, e ending, p terms, now time.Time, chance float64) (store.Outcome, verdict) {
+func Decide(item store.Item, e Ending, p Terms, now time.Time, chance float64) (store.Outcome, Verdict) {
 	o := store.Outcome{
 		Item: item, State: store.Pending, Due: item.Due, Settings: item.Queue.Settings, Attempts: item.Attempts,
-		Attempt: &store.Attempt{At: e.at, Took: e.took, Class: e.logged(), Code: e.code, Answer: e.answer, Address: e.address, Requests: e.requests},
+		Attempt: &store.Attempt{At: e.At, Took: e.Took, Class: e.Logged(), Code: e.Code, Answer: e.Answer, Address: e.Address, Requests: e.Requests},
 	}
-	switch e.how {
-	case bodyGone:
+	switch e.How {
+	case BodyGone:
 		o.Attempt, o.State, o.Reason, o.Due = nil, store.Dead, "expired", 0
-		return o, unchanged
-	case interrupted:
-		return o, unchanged
-	case engineFault:
-		o.Due = max(item.Due, now.Add(p.ownFaultWait).UnixNano())
-		return o, ownFault
-	case accepted:
+		return o, Unchanged
+	case Interrupted:
+		return o, Unchanged
+	case EngineFault:
+		o.Due = max(item.Due, now.Add(p.OwnFaultWait).UnixNano())
+		return o, OwnFault
+	case Accepted:
 		o.Attempt.Counted = true
 		o.State, o.Due, o.Attempts = store.Delivered, 0, item.Attempts+1
-		return o, healthy
-	case crashed:
-		o.Attempt, o.State, o.Reason, o.Due = nil, store.Dead, deadOfCrashes, 0
-		return o, unchanged
-	case panicked:
-		e.class = destination.Transient
+		return o, Healthy
+	case Crashed:
+		o.Attempt, o.State, o.Reason, o.Due = nil, store.Dead, DeadOfCrashes, 0
+		return o, Unchanged
+	case Panicked:
+		e.Class = destination.Transient
 	}
 
-	switch e.class {
+	switch e.Class {
 	case destination.Rejected:
 		o.Attempt.Counted = true
-		o.State, o.Reason, o.Due, o.Attempts = store.Dead, reason("rejected", e.fault), 0, item.Attempts+1
-		return o, healthy
+		o.State, o.Reason, o.Due, o.Attempts = store.Dead, Reason("rejected", e.Fault), 0, item.Attempts+1
+		return o, Healthy
 	case destination.Misconfigured:
-		if !p.current {
+		if !p.Current {
 			// Nobody can mend settings that are gone.
 			o.Settings, o.Due = 0, now.UnixNano()
-			return o, unchanged
+			return o, Unchanged
 		}
-		return o, misconfigured
+		return o, Misconfigured
 	}
 
 	// Transient and Throttled use up an attempt, unless the engine tried on its
 	// own account whether the hold is over.
-	says := failing
-	if e.class == destination.Throttled {
-		says = throttling
+	says := Failing
+	if e.Class == destination.Throttled {
+		says = Throttling
 	}
-	if p.probe {
+	if p.Probe {
 		// The next probe is of another delivery: one that the far side will never
 		// take must not keep the others from showing that it is back.
-		o.Due = max(item.Due, now.Add(p.nextProbe).UnixNano())
+		o.Due = max(item.Due, now.Add(p.NextProbe).UnixNano())
 		return o, says
 	}
 	o.Attempt.Counted = true
 	o.Attempts = item.Attempts + 1
-	next, ok := p.schedule.Next(now, int(o.Attempts), e.after, chance)
+	next, ok := p.Schedule.Next(now, int(o.Attempts), e.After, chance)
 	if !ok {
-		o.State, o.Reason, o.Due = store.Dead, reason("attempts used up", e.fault), 0
+		o.State, o.Reason, o.Due = store.Dead, Reason("attempts used up", e.Fault), 0
 		return o, says
 	}
 	o.Due = next.UnixNano()
-	if p.frozen && o.Settings == 0 {
-		o.Settings = p.hash
+	if p.Frozen && o.Settings == 0 {
+		o.Settings = p.Hash
 	}
 	return o, says
 }
 
-// logged is the class of the attempt as its log has it.
-func (e *ending) logged() string {
-	switch e.how {
-	case accepted:
+// Logged is the class of the attempt as its log has it.
+func (e *Ending) Logged() string {
+	switch e.How {
+	case Accepted:
 		return "delivered"
-	case interrupted, engineFault:
+	case Interrupted, EngineFault:
 		return "interrupted"
-	case panicked:
+	case Panicked:
 		return destination.Transient.String()
 	}
-	return className(e.class)
+	return className(e.Class)
 }
 
 // className is the class as logs and metrics show it. What a destination made
@@ -154,7 +162,8 @@ func className(c destination.Class) string {
 	return destination.Transient.String()
 }
 
-func reason(what, answer string) string {
+// Reason is what with the answer behind it, if there is one.
+func Reason(what, answer string) string {
 	if answer == "" {
 		return what
 	}

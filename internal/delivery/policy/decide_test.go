@@ -1,4 +1,4 @@
-package delivery
+package policy
 
 import (
 	"fmt"
@@ -24,59 +24,59 @@ func TestOutcomeTable(t *testing.T) {
 
 	endings := []struct {
 		name string
-		e    ending
-		want func(item store.Item, p terms) result
+		e    Ending
+		want func(item store.Item, p Terms) result
 	}{
-		{"nil", ending{how: accepted}, func(it store.Item, _ terms) result {
-			return result{store.Delivered, 0, it.Attempts + 1, true, "delivered", healthy}
+		{"nil", Ending{How: Accepted}, func(it store.Item, _ Terms) result {
+			return result{store.Delivered, 0, it.Attempts + 1, true, "delivered", Healthy}
 		}},
-		{"transient", ending{how: failed}, transient(plan, now, failing)},
-		{"unclassified", ending{how: failed, class: destination.Class(99)}, transient(plan, now, failing)},
-		{"timeout", ending{how: timedOut}, transient(plan, now, failing)},
-		{"panic", ending{how: panicked}, transient(plan, now, failing)},
-		{"dead of crashes", ending{how: crashed}, func(it store.Item, _ terms) result {
-			return result{store.Dead, 0, it.Attempts, false, "", unchanged}
+		{"transient", Ending{How: Failed}, transient(plan, now, Failing)},
+		{"unclassified", Ending{How: Failed, Class: destination.Class(99)}, transient(plan, now, Failing)},
+		{"timeout", Ending{How: TimedOut}, transient(plan, now, Failing)},
+		{"panic", Ending{How: Panicked}, transient(plan, now, Failing)},
+		{"dead of crashes", Ending{How: Crashed}, func(it store.Item, _ Terms) result {
+			return result{store.Dead, 0, it.Attempts, false, "", Unchanged}
 		}},
-		{"throttled less than the schedule", ending{how: failed, class: destination.Throttled, after: time.Second},
-			named(transient(plan, now, throttling), "throttled")},
-		{"throttled more than the schedule", ending{how: failed, class: destination.Throttled, after: 5 * time.Hour},
-			named(asked(transient(plan, now, throttling), in(5*time.Hour)), "throttled")},
-		{"rejected", ending{how: failed, class: destination.Rejected, answer: "no such column"}, func(it store.Item, _ terms) result {
-			return result{store.Dead, 0, it.Attempts + 1, true, "rejected", healthy}
+		{"throttled less than the schedule", Ending{How: Failed, Class: destination.Throttled, After: time.Second},
+			named(transient(plan, now, Throttling), "throttled")},
+		{"throttled more than the schedule", Ending{How: Failed, Class: destination.Throttled, After: 5 * time.Hour},
+			named(asked(transient(plan, now, Throttling), in(5*time.Hour)), "throttled")},
+		{"rejected", Ending{How: Failed, Class: destination.Rejected, Answer: "no such column"}, func(it store.Item, _ Terms) result {
+			return result{store.Dead, 0, it.Attempts + 1, true, "rejected", Healthy}
 		}},
-		{"misconfigured", ending{how: failed, class: destination.Misconfigured}, func(it store.Item, p terms) result {
-			if p.current {
-				return result{store.Pending, due, it.Attempts, false, "misconfigured", misconfigured}
+		{"misconfigured", Ending{How: Failed, Class: destination.Misconfigured}, func(it store.Item, p Terms) result {
+			if p.Current {
+				return result{store.Pending, due, it.Attempts, false, "misconfigured", Misconfigured}
 			}
-			return result{store.Pending, in(0), it.Attempts, false, "misconfigured", unchanged}
+			return result{store.Pending, in(0), it.Attempts, false, "misconfigured", Unchanged}
 		}},
-		{"shutdown", ending{how: interrupted}, func(it store.Item, _ terms) result {
-			return result{store.Pending, due, it.Attempts, false, "interrupted", unchanged}
+		{"shutdown", Ending{How: Interrupted}, func(it store.Item, _ Terms) result {
+			return result{store.Pending, due, it.Attempts, false, "interrupted", Unchanged}
 		}},
-		{"our own fault", ending{how: engineFault}, func(it store.Item, p terms) result {
-			return result{store.Pending, in(p.ownFaultWait), it.Attempts, false, "interrupted", ownFault}
+		{"our own fault", Ending{How: EngineFault}, func(it store.Item, p Terms) result {
+			return result{store.Pending, in(p.OwnFaultWait), it.Attempts, false, "interrupted", OwnFault}
 		}},
-		{"no body", ending{how: bodyGone}, func(it store.Item, _ terms) result {
-			return result{store.Dead, 0, it.Attempts, false, "", unchanged}
+		{"no body", Ending{How: BodyGone}, func(it store.Item, _ Terms) result {
+			return result{store.Dead, 0, it.Attempts, false, "", Unchanged}
 		}},
 	}
 	for _, tt := range endings {
 		for mask := range 16 {
-			p := terms{schedule: plan, hash: hash, frozen: mask&1 != 0, current: mask&2 != 0, probe: mask&4 != 0, nextProbe: 2 * time.Minute, ownFaultWait: 3 * time.Second}
+			p := Terms{Schedule: plan, Hash: hash, Frozen: mask&1 != 0, Current: mask&2 != 0, Probe: mask&4 != 0, NextProbe: 2 * time.Minute, OwnFaultWait: 3 * time.Second}
 			queue := store.QueueID{Dest: 1}
 			if mask&8 != 0 {
 				queue.Settings = frozen
 			}
 			for attempts := range uint16(4) {
 				it := store.Item{Queue: queue, Due: due, Attempts: attempts, Version: 5}
-				name := fmt.Sprintf("%s/frozen=%t,current=%t,probe=%t,queue=%d,attempts=%d", tt.name, p.frozen, p.current, p.probe, queue.Settings, attempts)
+				name := fmt.Sprintf("%s/frozen=%t,current=%t,probe=%t,queue=%d,attempts=%d", tt.name, p.Frozen, p.Current, p.Probe, queue.Settings, attempts)
 				want := tt.want(it, p)
-				tt.e.at, tt.e.took, tt.e.code, tt.e.address = 9, time.Second, 503, "192.0.2.1:443"
-				o, v := decide(it, tt.e, p, now, 0.5)
+				tt.e.At, tt.e.Took, tt.e.Code, tt.e.Address = 9, time.Second, 503, "192.0.2.1:443"
+				o, v := Decide(it, tt.e, p, now, 0.5)
 				got := result{o.State, o.Due, o.Attempts, false, "", v}
 				if a := o.Attempt; a != nil {
 					got.counted, got.class = a.Counted, a.Class
-					if a.At != 9 || a.Took != time.Second || a.Code != 503 || a.Address != "192.0.2.1:443" || a.Answer != tt.e.answer {
+					if a.At != 9 || a.Took != time.Second || a.Code != 503 || a.Address != "192.0.2.1:443" || a.Answer != tt.e.Answer {
 						t.Errorf("%s: attempt %+v", name, a)
 					}
 				}
@@ -90,9 +90,9 @@ func TestOutcomeTable(t *testing.T) {
 				switch {
 				case o.State != store.Pending:
 					settings = o.Settings
-				case tt.name == "misconfigured" && !p.current:
+				case tt.name == "misconfigured" && !p.Current:
 					settings = 0
-				case got.counted && p.frozen && settings == 0:
+				case got.counted && p.Frozen && settings == 0:
 					settings = hash
 				}
 				if o.Settings != settings {
@@ -113,16 +113,16 @@ type result struct {
 	attempts uint16
 	counted  bool
 	class    string // "": no attempt is logged
-	verdict  verdict
+	verdict  Verdict
 }
 
 // transient: the schedule's next time, dead when it is used up; a probe counts
 // nothing, and its delivery stands back until the next one.
-func transient(plan retry.Schedule, now time.Time, v verdict) func(store.Item, terms) result {
-	return func(it store.Item, p terms) result {
+func transient(plan retry.Schedule, now time.Time, v Verdict) func(store.Item, Terms) result {
+	return func(it store.Item, p Terms) result {
 		r := result{store.Pending, it.Due, it.Attempts, false, "transient", v}
-		if p.probe {
-			r.due = now.Add(p.nextProbe).UnixNano()
+		if p.Probe {
+			r.due = now.Add(p.NextProbe).UnixNano()
 			return r
 		}
 		r.counted = true
@@ -137,8 +137,8 @@ func transient(plan retry.Schedule, now time.Time, v verdict) func(store.Item, t
 }
 
 // asked lengthens the wait to what the far side asked for.
-func asked(f func(store.Item, terms) result, due int64) func(store.Item, terms) result {
-	return func(it store.Item, p terms) result {
+func asked(f func(store.Item, Terms) result, due int64) func(store.Item, Terms) result {
+	return func(it store.Item, p Terms) result {
 		r := f(it, p)
 		if r.counted && r.state == store.Pending {
 			r.due = max(r.due, due)
@@ -147,8 +147,8 @@ func asked(f func(store.Item, terms) result, due int64) func(store.Item, terms) 
 	}
 }
 
-func named(f func(store.Item, terms) result, class string) func(store.Item, terms) result {
-	return func(it store.Item, p terms) result {
+func named(f func(store.Item, Terms) result, class string) func(store.Item, Terms) result {
+	return func(it store.Item, p Terms) result {
 		r := f(it, p)
 		r.class = class
 		return r
