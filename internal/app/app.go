@@ -19,6 +19,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/check"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/healthcheck"
 	"github.com/seed-51f8da91/fantail/internal/inbound"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
@@ -52,7 +53,7 @@ type App struct {
 
 	store     *pebblestore.Store
 	scheduler *delivery.Scheduler
-	flight    *delivery.Flight
+	flight    *suspects.Record
 	ingest    *ingest.Ingest
 	replays   *replay.Runner
 	tracer    *tracing.Tracer // nil: off

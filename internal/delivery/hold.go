@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -17,15 +18,15 @@ const (
 // hold holds the destination: with these settings no event gets through.
 func (s *Scheduler) hold(l *lane, why string, now instant) {
 	d := l.dest
-	if l.hold.at <= now.mono || !l.held() {
-		l.hold.next(now.mono, holdFirst, holdMost)
+	if l.hold.At <= now.mono || !l.held() {
+		l.hold.Next(now.mono, holdFirst, holdMost)
 	}
 	if l.held() && d.state.Reason == why {
 		return
 	}
 	held := d.state.Held
 	d.state.Held, d.state.Settings = true, l.hash
-	since, attempts := l.outage.began, l.outage.attempts
+	since, attempts := l.outage.Began, l.outage.Attempts
 	s.resetOutages(d)
 	if !d.state.Paused {
 		d.state.Reason = why
@@ -48,7 +49,7 @@ func (s *Scheduler) unhold(d *dest, why string, now instant) {
 		d.state.Reason, d.state.Since = "", time.Time{}
 	}
 	for _, l := range d.lanes {
-		l.hold = pacer{}
+		l.hold = policy.Pacer{}
 	}
 	s.storeState(d)
 	s.notify(d, Notice{Name: DestinationResumed, Reason: why, Since: since}, now)
@@ -76,8 +77,8 @@ func (s *Scheduler) Resume(ctx context.Context, id uint32) error {
 		}
 		d.state = store.DestinationState{}
 		for _, l := range d.lanes {
-			l.hold, l.outage = pacer{}, outage{}
-			l.retryAfter = retryAfter{}
+			l.hold, l.outage = policy.Pacer{}, policy.Outage{}
+			l.retryAfter = policy.RetryAfter{}
 		}
 	})
 }

@@ -3,6 +3,7 @@ package delivery
 import (
 	"strings"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -34,7 +35,7 @@ type dest struct {
 	lanes   []*lane
 	queues  []*queue
 	max     int // calls in flight of one lane
-	rate    bucket
+	rate    policy.Bucket
 
 	calls      int      // in flight
 	bytes      [2]int64 // of their bodies, by kind
@@ -78,18 +79,18 @@ type lane struct {
 	hanging       bool // one went over age and none has succeeded since
 	proven        bool // its last attempt succeeded
 
-	concurrency concurrency
-	breaker     breaker
-	outage      outage
-	hold        pacer
-	median      median
-	retryAfter  retryAfter
-	ownFault    pacer // after faults of our own
+	concurrency policy.Concurrency
+	breaker     policy.Breaker
+	outage      policy.Outage
+	hold        policy.Pacer
+	median      policy.Median
+	retryAfter  policy.RetryAfter
+	ownFault    policy.Pacer // after faults of our own
 	thaw        thawing
 }
 
 // probing: the engine only looks whether the far side is back.
-func (l *lane) probing() bool { return l.breaker.open || l.held() }
+func (l *lane) probing() bool { return l.breaker.Open || l.held() }
 
 func (l *lane) held() bool { return l.dest.state.Held && l == l.dest.current }
 
@@ -134,7 +135,7 @@ func (s *Scheduler) consider(l *lane, now instant) {
 		}
 		if work && gate > now.mono {
 			wake = min(wake, gate)
-			l.dest.rate.markWaited(now.mono)
+			l.dest.rate.MarkWaited(now.mono)
 		}
 		// A probe takes the earliest due of all queues, so every one must have been read.
 		if waits && gate <= now.mono && (!probing || full) {
@@ -157,18 +158,18 @@ func (s *Scheduler) considerAll(d *dest, now instant) {
 
 // gate returns before which moment of the monotonic clock no call may start.
 func (l *lane) gate() int64 {
-	gate := max(l.retryAfter.until, l.ownFault.at, l.dest.rate.at)
+	gate := max(l.retryAfter.Until, l.ownFault.At, l.dest.rate.At)
 	if l.dest.apart {
 		gate = max(gate, l.dest.apartUntil)
 	}
-	if l.breaker.open {
-		gate = max(gate, l.breaker.pace.at)
+	if l.breaker.Open {
+		gate = max(gate, l.breaker.Pace.At)
 	}
 	if l.held() {
-		gate = max(gate, l.hold.at)
+		gate = max(gate, l.hold.At)
 	}
 	if l.inst == nil {
-		gate = max(gate, l.thaw.pace.at)
+		gate = max(gate, l.thaw.pace.At)
 	}
 	return gate
 }
@@ -178,7 +179,7 @@ func (l *lane) hasRoom(probing bool) bool {
 	if probing {
 		return l.calls == 0
 	}
-	return l.calls < min(l.concurrency.limit, l.dest.max) && (!l.hanging || l.overAge == 0)
+	return l.calls < min(l.concurrency.Limit, l.dest.max) && (!l.hanging || l.overAge == 0)
 }
 
 // head returns the waiting delivery that is due first.
@@ -247,7 +248,7 @@ func (d *dest) lane(hash uint64) *lane {
 			return l
 		}
 	}
-	l := &lane{dest: d, hash: hash, class: none, concurrency: concurrency{limit: 1}}
+	l := &lane{dest: d, hash: hash, class: none, concurrency: policy.Concurrency{Limit: 1}}
 	d.lanes = append(d.lanes, l)
 	return l
 }
@@ -269,7 +270,7 @@ func (s *Scheduler) setKey(d *dest, k store.DestinationKey) {
 	d.metrics = s.metrics.kind(k.Kind)
 	if d.dev = s.developers[k.Developer]; d.dev == nil {
 		d.dev = &developer{name: k.Developer}
-		d.dev.allowance.rate.limit(s.perDeveloper)
+		d.dev.allowance.rate.Limit(s.perDeveloper)
 		s.developers[k.Developer] = d.dev
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -64,7 +65,7 @@ type Scheduler struct {
 	lastWriter    lastWriter
 	watchers      Watchers
 	watchdog      watchdog
-	flight        *Flight
+	flight        *suspects.Record
 	apart         []*dest // that wait apart
 	trial         trial
 	calls         int // in flight
@@ -119,7 +120,7 @@ func New(o Options) *Scheduler {
 		s.wall = time.Time.UnixNano
 	}
 	if s.flight == nil {
-		s.flight = NewFlight(nil, time.Time{})
+		s.flight = suspects.New(nil, time.Time{})
 	}
 	s.budget = newBudget(l)
 	s.loader = loader{maxPositions: l.Window}
@@ -256,7 +257,7 @@ func (s *Scheduler) applyMoved(m *store.Moved, now instant) {
 	}
 	if m.To == store.Pending {
 		if m.Item.Attempts == 0 { // tried anew, as a rebind is not: its crashes count on like its attempts
-			s.flight.forget(m.ID)
+			s.flight.Forget(m.ID)
 		}
 		// Its outcome may have overtaken this answer: the row itself tells, not m.
 		q := s.queue(m.Item.Queue)
@@ -269,7 +270,7 @@ func (s *Scheduler) applyMoved(m *store.Moved, now instant) {
 		s.considerAll(q.dest, now)
 		return
 	}
-	s.flight.forget(m.ID)
+	s.flight.Forget(m.ID)
 	if d := s.dests[m.ID.Dest]; d != nil {
 		s.reviewApart(d, now)
 		d.oldestFailed.remove(m.ID)

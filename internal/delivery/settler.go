@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -170,7 +169,7 @@ func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 		d := q.dest
 		id := j.item.ID
 		if r.State != store.Pending {
-			s.flight.settled(id)
+			s.flight.Settled(id)
 			s.reviewApart(d, now)
 		}
 		s.removeJobAfterReads(j)
@@ -198,17 +197,5 @@ func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 		l := batch[i].lane
 		l.unsettled--
 		s.tidyLane(l)
-	}
-}
-
-// pause waits; false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -67,7 +67,7 @@ func (s *Scheduler) Stop(ctx context.Context) {
 	case <-time.After(overtime):
 		s.log.Error("destinations do not close; they are left alone")
 	}
-	s.flight.clear()
+	s.flight.Clear()
 }
 
 // until waits for done to hold, asking again at every signal; false when end came first.

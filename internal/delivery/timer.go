@@ -1,6 +1,9 @@
 package delivery
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // alarm is a place in alarms.
 type alarm[T any] struct {
@@ -162,5 +165,24 @@ func (s *Scheduler) tick() {
 	if c.nextWatch <= now.mono {
 		c.nextWatch = now.mono + int64(time.Minute)
 		s.checkLanes(now)
+	}
+}
+
+// pause waits; false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }

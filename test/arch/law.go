@@ -39,6 +39,8 @@ var law = map[string][]string{
 	"internal/ingest":                 {"pkg", "internal/config", "internal/store"},
 	"internal/tracing":                {"pkg"},
 	"internal/delivery":               {"pkg", "internal/config", "internal/store", "internal/retry", "internal/tracing"},
+	"internal/delivery/policy":        {"pkg", "internal/retry", "internal/store"},
+	"internal/delivery/suspects":      {"pkg", "internal/store"},
 	"internal/notices":                {"pkg", "internal/config", "internal/store", "internal/delivery", "internal/ingest"},
 	"internal/healthcheck":            {"pkg", "internal/store", "internal/ingest"},
 	"internal/replay":                 {"pkg", "internal/config", "internal/store", "internal/delivery"},
