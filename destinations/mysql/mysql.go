@@ -120,7 +120,7 @@ func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.
 	r.Code = int(numberOf(err))
 	if me, ok := errors.AsType[*driver.MySQLError](err); ok && m.complete.Load() {
 		m.refused.Store(m.refused.Load() || readOnly(me.Number))
-		err, alone = m.verdict(ctx, me)
+		err, alone = m.verdict(ctx, me, rows)
 		return r, alone, err
 	}
 	err, alone = m.fault("write rows", err)

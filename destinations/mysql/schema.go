@@ -170,7 +170,7 @@ func (m *mysql) makeTables(ctx context.Context) error {
 		case answered && denied(me.Number):
 			return m.missing(ctx, steps[i:])
 		case answered && meaningOf(me).about == aboutNoKey:
-			x, text := m.judge(c, me, meaningOf(me), m.said(me))
+			x, text := m.judge(c, me, nil, meaningOf(me), m.said(me))
 			return m.faultOf(x, text, me)
 		case answered && unfit(me):
 			return misconfigured("complete the tables: %s: remove what is in the way of: %s", m.said(me), s.sql)
