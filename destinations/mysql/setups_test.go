@@ -371,3 +371,26 @@ func (f *far) mended(tb testing.TB, m *mysql, bodies []string) {
 	}
 	tb.Errorf("the SQL to run does not mend it: %v", err)
 }
+
+// TestTablesCanAlwaysBeJoined: of columns in two binary collations no query joins
+// two, so that a table that is made beside others of before, and the ALTER that
+// check gives, keep to one.
+func TestTablesCanAlwaysBeJoined(t *testing.T) {
+	f := newFar(t)
+	padded(t, f)
+	f.exec(t, "DROP TABLE terra_users")
+	m := f.open(t)
+	for n, name := range []string{"beside tables of before", "altered"} {
+		if _, err := m.Send(t.Context(), destinationtest.Delivery(t, n, []byte(workout))); err != nil {
+			t.Fatal(err)
+		}
+		f.holds(t, "SELECT COUNT(*) > 0 FROM terra_users JOIN terra_data_payloads USING (user_id)")
+		err := m.Check(t.Context())
+		if (err != nil) != (n == 0) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil {
+			f.exec(t, statementsToRun(err)...)
+		}
+	}
+}

@@ -11,6 +11,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers/strictaws"
 )
 
@@ -112,5 +114,37 @@ func TestPoliciesOfUsersAreEnoughAsTheyStand(t *testing.T) {
 	}
 	if tried != 2 {
 		t.Errorf("%d policies, want that of keys and that of write-only keys", tried)
+	}
+}
+
+// TestTheTrustPolicyLetsNobodyElseIn: the role of the page, with its policies word
+// by word but for the operator's principal, which is a user here, and the id.
+func TestTheTrustPolicyLetsNobodyElseIn(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var trust, policy string
+	for _, block := range jsonBlocks.FindAllStringSubmatch(string(page), -1) {
+		switch {
+		case strings.Contains(block[1], "sts:AssumeRole"):
+			trust = strings.NewReplacer("arn:aws:iam::111122223333:role/fantail", strictaws.Account, `"..."`, `"`+testExternalID+`"`).Replace(block[1])
+		case policy == "":
+			policy = block[1]
+		}
+	}
+	for id, want := range map[string]string{testExternalID: "", "another-id": "its trust policy must name our principal, with sts:ExternalId"} {
+		s := startStrict(t, func(c *Config) { c.Bucket = "acme-health" })
+		s.AddBucket(strictaws.Bucket{Name: "acme-health"})
+		s.AddRole(strictaws.Role{ARN: testRole, Trust: trust})
+		s.Grant(testRole, policy)
+		s.config.Account.RoleARN, s.config.Account.ExternalID, s.config.Account.STSEndpoint = testRole, secret.New(id), s.URL
+		d := openWith(t, s.config, plainDeps(t))
+		_, err := d.Send(t.Context(), destinationtest.Delivery(t, 1, fmt.Appendf(nil, activity, 1, "a")))
+		for _, err := range []error{d.Check(t.Context()), err} {
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("as %s: %v", id, err)
+			}
+		}
 	}
 }

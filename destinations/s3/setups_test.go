@@ -120,6 +120,10 @@ func TestSetups(t *testing.T) {
 			s.Deny("kms:GenerateDataKey")
 			s.config.SSE = sseKMS
 		}),
+		played("KMS without the right to decrypt", noted("kms:Decrypt on the encryption key lets this check"), fine, func(s *strict) {
+			s.Deny("kms:Decrypt")
+			s.config.SSE, s.config.Keys.Stale = sseKMS, objectkey.StaleFail
+		}),
 		played("no such KMS key", held("names no key in region"), held("names no key in region"), func(s *strict) { s.config.SSE, s.config.KMSKeyID = sseKMS, "alias/none" }),
 		played("a policy that wants KMS", held("a policy denies s3:PutObject"), held("a policy denies s3:PutObject"), bucketWith(strictaws.Bucket{RequireKMS: true})),
 		played("requester pays", held("or the bucket makes requesters pay"), held("or the bucket makes requesters pay"), bucketWith(strictaws.Bucket{Owner: "999999999999", RequesterPays: true})),

@@ -156,6 +156,7 @@ func TestSetups(t *testing.T) {
 		"users as numbers":        {"terra_users", "user_id", "BIGINT USING NULL", "user_id is int64"},
 		"a type of an enum":       {"terra_data_payloads", "data_type", "kinds USING NULL", "data_type is an enum"},
 		"payloads by uuid":        {"terra_data_payloads", "payload_id", "UUID USING NULL", "payload_id is uuid"},
+		"payloads of one item":    {"terra_data_payloads", "payload_id", "VARCHAR(36)", "payload_id is character varying(36)"},
 		"the start as a time":     {"terra_data_payloads", "start_time", "TIME USING NULL", "start_time is time without time zone"},
 		"a type of four":          {"terra_data_payloads", "data_type", "CHARACTER(4)", "data_type is character(4)"},
 		"a creation in a boolean": {"terra_data_payloads", "created_at", "BOOLEAN USING NULL", "created_at is boolean"},

@@ -3,9 +3,12 @@ package supabase
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	project "github.com/seed-51f8da91/fantail/test/servers/supabase"
 )
@@ -119,5 +122,22 @@ func TestTheUserOfThePayloadIsThere(t *testing.T) {
 	}
 	if want := map[string]string{"": "", "a": "active", "b": "user_reauth", "c": "active"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// An older event that comes later moves the creation back, also in a column that
+// keeps no zone.
+func TestTheFirstEventIsTheCreation(t *testing.T) {
+	for _, kind := range []string{"TIMESTAMPTZ", "TIMESTAMP", "TEXT"} {
+		p := settled(t)
+		p.Exec(t, "ALTER TABLE terra_users ALTER created_at TYPE "+kind)
+		p.Reload(t)
+		d := opened(t, p)
+		first, second := happened(t, 1, `{"type":"auth","user":{"user_id":"u"}}`), happened(t, 2, `{"type":"auth","user":{"user_id":"u"}}`)
+		first.Ordering = first.Ordering.Add(-time.Hour)
+		send(t, d, second, first)
+		if at := p.Rows(t, "terra_users", "user_id")[0]["created_at"]; !strings.HasPrefix(at, sqltables.PlaceOf(first).CreatedAt[:19]) {
+			t.Errorf("%s: created at %s", kind, at)
+		}
 	}
 }

@@ -34,7 +34,7 @@ type Metadata map[string]string
 func common(e *event.Event) Metadata {
 	m := Metadata{
 		MetaType:      headerSafe(e.Type),
-		MetaOrdering:  e.Ordering.UTC().Format("2006-01-02T15:04:05.000000Z"),
+		MetaOrdering:  writable(e.Ordering).Format("2006-01-02T15:04:05.000000Z"),
 		MetaEvent:     e.ID.String(),
 		MetaReference: headerSafe(e.Reference),
 	}
@@ -42,6 +42,16 @@ func common(e *event.Event) Metadata {
 		m[MetaUser] = headerSafe(e.UserID)
 	}
 	return m
+}
+
+// writable returns t, in UTC, as RFC 3339 can write it: producers may name any
+// time, and one that nobody can read again would count as older than all others.
+func writable(t time.Time) time.Time {
+	last := time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
+	if t.After(last) {
+		return last
+	}
+	return t.UTC()
 }
 
 // with returns m with what p adds.
@@ -116,6 +126,18 @@ func (a age) compare(b age) int {
 		return c
 	}
 	return cmp.Compare(a.index, b.index)
+}
+
+// Same tells whether a service gives back m as it was stored, by what is alike in
+// all objects of the same key and bytes.
+func (m Metadata) Same(theirs Metadata) bool {
+	theirs = theirs.lower()
+	for _, name := range [...]string{MetaIdentity, MetaUser, MetaType, MetaSHA256} {
+		if theirs[name] != m[name] {
+			return false
+		}
+	}
+	return true
 }
 
 // lower returns m with its names in lower case: some servers, and net/http,

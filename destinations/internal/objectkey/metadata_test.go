@@ -150,3 +150,31 @@ func TestAgainst(t *testing.T) {
 		t.Error("an object that is not ours does not count as older")
 	}
 }
+
+// TestTimesBeyondTheYear9999 are the newest, not the oldest: producers may name any.
+func TestTimesBeyondTheYear9999(t *testing.T) {
+	env, err := event.Parse([]byte(`{"type":"auth"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(n uint64, when time.Time) Object {
+		e := &event.Event{ID: event.NewID(time.Unix(1, 0), 0, n), Ordering: when, Envelope: env, Body: []byte("{}")}
+		l, err := Defaults().Compile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l.Of(e).Object(event.Payload{ID: "x", Identity: "x", Body: []byte("{}")})
+	}
+	now, far, farther := at(1, time.Now()), at(2, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)), at(3, time.UnixMilli(1<<62))
+	for i, c := range []struct {
+		mine, theirs Object
+		want         Decision
+	}{{far, now, Overwrite}, {now, far, Leave}, {farther, far, Overwrite}, {far, farther, Leave}} {
+		if got := c.mine.Meta.Against(c.theirs.Meta); got != c.want {
+			t.Errorf("%d: %v, want %v", i, got, c.want)
+		}
+	}
+	if key := farther.Keys[0]; !strings.HasPrefix(key, "auth/9999-12-31T23:59:59Z-") {
+		t.Errorf("its key is %s", key)
+	}
+}

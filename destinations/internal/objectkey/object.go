@@ -43,7 +43,7 @@ type Names struct {
 func (l *Layout) Of(e *event.Event) *Names {
 	n := &Names{
 		layout: l, version: l.defaultVersion, typ: safe(e.Type), user: safe(e.UserID), meta: common(e),
-		generated: sync.OnceValue(func() string { return e.Generated().UTC().Format(second) }),
+		generated: sync.OnceValue(func() string { return writable(e.Generated()).Format(second) }),
 		subject: sync.OnceValues(func() (provider, reference string) {
 			u := e.Users().Subject()
 			return safe(u.Provider), safe(u.Reference)

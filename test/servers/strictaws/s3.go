@@ -207,6 +207,11 @@ func (s *Server) get(c *call, b *bucket, key string) *refusal {
 		}
 		return &refusal{http.StatusNotFound, "NoSuchKey", "", "The specified key does not exist."}
 	}
+	if o.Encryption == "aws:kms" && c.r.Method == http.MethodGet { // metadata is not encrypted
+		if f := s.allowed(c, "kms:Decrypt", o.KMSKey); f != nil {
+			return f
+		}
+	}
 	h := c.w.Header()
 	set := func(name, value string) {
 		if value != "" {
