@@ -1,6 +1,6 @@
 // Package delivery moves pending deliveries to their destinations: per-destination
 // queues, windows, limits and breaker, one timer per destination, a pure outcome
-// table, and a worker per attempt.
+// table, and a worker per call. The words used here are those of ARCHITECTURE.md.
 package delivery
 
 import (
@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/retry"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
@@ -69,7 +70,7 @@ type Options struct {
 	Store   Store
 	Thaw    func(ctx context.Context, dest uint32, hash uint64) (*Settings, error) // opens frozen settings again; store.ErrNotFound: none such
 	Limits  Limits
-	Flight  *Flight // nil: none
+	Flight  *suspects.Record // nil: none
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 	Chance  func() float64  // uniform in [0,1), for jitter; nil: math/rand/v2

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/retry"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -75,7 +76,7 @@ func TestADestinationThatFailsSaysSo(t *testing.T) {
 		r.stop()
 		r.again()
 		check("after a restart")
-		f = r.reload(id, "a", nil)
+		r.reload(id, "a", nil)
 		if st := r.status(id); st.Reason != "" || st.Last.Failed != 0 || st.Last.Answer != (store.Answer{}) || st.Dead != 1 {
 			t.Errorf("with other settings, of which nothing is known: %+v", st)
 		}
@@ -254,8 +255,8 @@ func TestWaitsSayWhyAndUntilWhen(t *testing.T) {
 		want("at its rate", WaitRate, "no more attempts a second than rate says", 10*time.Second)
 		r.s.mu.Lock()
 		l := r.s.dests[id].current
-		l.breaker = breaker{open: true}
-		l.breaker.pace.at = r.s.now().mono + int64(30*time.Second)
+		l.breaker = policy.Breaker{Open: true}
+		l.breaker.Pace.At = r.s.now().mono + int64(30*time.Second)
 		r.s.mu.Unlock()
 		if w := now(); w.For != WaitBreaker || !strings.HasSuffix(w.Reason, "failed: 503") || !w.Until.Equal(r.now().Add(30*time.Second)) {
 			t.Errorf("with an open breaker: %+v", w)
@@ -263,6 +264,24 @@ func TestWaitsSayWhyAndUntilWhen(t *testing.T) {
 		r.targets[id].Removed, r.targets[id].Current = true, nil
 		r.apply()
 		want("removed", WaitRemoved, whyRemoved, 0)
+		r.close()
+	})
+}
+
+// TestAStopStoresLastAnswers at once, however little time has passed.
+func TestAStopStoresLastAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, _ := r.add("acme", "a")
+		r.start()
+		r.accept(id)
+		settleDown()
+		want := r.status(id).Last
+		r.stop()
+		r.again()
+		if got := r.status(id).Last; got != want || got.Success == 0 {
+			t.Errorf("%+v came back as %+v", want, got)
+		}
 		r.close()
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/retry"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
@@ -91,9 +92,9 @@ func (r *rig) build() {
 	if r.wrap != nil {
 		st = r.wrap(st)
 	}
-	var fl *Flight
+	var fl *suspects.Record
 	if r.mem != nil {
-		fl = NewFlight(r.mem, r.now())
+		fl = suspects.New(r.mem, r.now())
 	}
 	r.s = New(Options{
 		Store: st, Limits: r.limits, Flight: fl, Metrics: prometheus.NewRegistry(), Chance: func() float64 { return 0.5 },
@@ -227,7 +228,7 @@ func (r *rig) stop() {
 	cancel()
 	r.s.Stop(ctx)
 	if n := value(r.s.metrics.rescued); n != 0 {
-		r.t.Errorf("the safety net found %v things that were forgotten\n%s", n, r.log)
+		r.t.Errorf("the watchdog found %v things that were forgotten\n%s", n, r.log)
 	}
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()

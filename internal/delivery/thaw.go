@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -19,7 +20,7 @@ const (
 // thawing is how far the settings of a lane are from being open.
 type thawing struct {
 	running bool
-	pace    pacer
+	pace    policy.Pacer
 }
 
 // thawed tells whether the settings of l are open. If not it has them opened,
@@ -30,12 +31,12 @@ func (s *Scheduler) thawed(l *lane) bool {
 	}
 	if !l.thaw.running {
 		l.thaw.running = true
-		s.work.Go(func() { s.openLane(l) })
+		s.work.Go(func() { s.thawLane(l) })
 	}
 	return false
 }
 
-func (s *Scheduler) openLane(l *lane) {
+func (s *Scheduler) thawLane(l *lane) {
 	settings, err := s.callThaw(l.dest.id, l.hash)
 	var rebound bool
 	if errors.Is(err, store.ErrNotFound) {
@@ -48,18 +49,18 @@ func (s *Scheduler) openLane(l *lane) {
 	l.thaw.running = false
 	switch {
 	case err != nil:
-		l.thaw.pace.next(now.mono, thawFirst, thawMost)
+		l.thaw.pace.Next(now.mono, thawFirst, thawMost)
 		if s.io.Err() == nil {
 			s.log.Error("opening frozen settings failed; their deliveries wait", "destination", l.dest.id, "error", err)
 		}
 	case rebound:
 		if l == l.dest.current { // nothing opens them; only a reload can help
-			l.thaw.pace.next(now.mono, thawFirst, thawMost)
+			l.thaw.pace.Next(now.mono, thawFirst, thawMost)
 		}
 	case l.inst != nil || s.phase != running:
 		s.retire(open(settings.Destination)) // a reload was faster
 	default:
-		l.settings, l.inst, l.thaw.pace = settings, open(settings.Destination), pacer{}
+		l.settings, l.inst, l.thaw.pace = settings, open(settings.Destination), policy.Pacer{}
 	}
 	s.consider(l, now)
 	s.tidyLane(l)
@@ -68,7 +69,7 @@ func (s *Scheduler) openLane(l *lane) {
 func (s *Scheduler) callThaw(dest uint32, hash uint64) (settings *Settings, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.panicked(v)
+			s.logPanic(v)
 			err = errors.New("opening the destination panicked")
 		}
 	}()
@@ -114,22 +115,22 @@ func (s *Scheduler) Rebind(ctx context.Context, dest uint32) (int, error) {
 	return sum, nil
 }
 
-// unfreeze keeps attempts in flight, and outcomes not yet written, from
+// unfreeze keeps calls in flight, and outcomes not yet written, from
 // freezing their deliveries. What it returns is closed once every outcome that
 // was being written is.
 func (s *Scheduler) unfreeze(dest uint32) (<-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.dests[dest]
-	if d == nil || !d.met {
+	if d == nil || !d.stateKnown {
 		return nil, store.ErrNotFound
 	}
 	for _, l := range d.lanes {
 		if l == d.current {
 			continue
 		}
-		for a := l.first; a != nil; a = a.next {
-			a.unfrozen = true
+		for c := l.first; c != nil; c = c.next {
+			c.unfrozen = true
 		}
 	}
 	t := &s.settler
@@ -139,7 +140,7 @@ func (s *Scheduler) unfreeze(dest uint32) (<-chan struct{}, error) {
 		}
 	}
 	barrier := make(chan struct{})
-	if t.running && !t.given {
+	if t.running && !t.gaveUp {
 		t.barriers = append(t.barriers, barrier)
 	} else {
 		close(barrier)
@@ -148,7 +149,7 @@ func (s *Scheduler) unfreeze(dest uint32) (<-chan struct{}, error) {
 }
 
 // SettingsInFlight lists by hash the settings that an outcome may still freeze its
-// delivery to: of attempts in flight, and of those whose outcomes are not stored.
+// delivery to: of calls in flight, and of those whose outcomes are not stored.
 // Settings must be kept while they are in it, though a reload has replaced them and
 // no delivery in the store names them yet.
 func (s *Scheduler) SettingsInFlight() (hashes []uint64) {
@@ -156,7 +157,7 @@ func (s *Scheduler) SettingsInFlight() (hashes []uint64) {
 	defer s.mu.Unlock()
 	for _, d := range s.dests {
 		for _, l := range d.lanes {
-			if l.flying > 0 || l.unsettled > 0 {
+			if l.calls > 0 || l.unsettled > 0 {
 				hashes = append(hashes, l.hash)
 			}
 		}
@@ -179,7 +180,7 @@ func (s *Scheduler) rebindQueue(ctx context.Context, id store.QueueID) (int, err
 		for i := range items {
 			ids[i] = items[i].ID
 		}
-		ms, err := s.move(ctx, s.now().time(), store.Rebind, ids)
+		ms, err := s.moveInStore(ctx, s.now().time(), store.Rebind, ids)
 		if err != nil {
 			return sum, fmt.Errorf("rebinding: %w", err)
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 )
 
 // A destination that was in flight at three crashes running waits apart, for a
@@ -24,9 +26,6 @@ const (
 	checkTrial = time.Minute // above the timeout of any check
 )
 
-// diedOfIt is why a delivery is dead that killed the process.
-const diedOfIt = "the process died during each of its last 5 attempts, with nothing else suspected"
-
 // trial is the last that began.
 type trial struct {
 	on    bool
@@ -34,27 +33,27 @@ type trial struct {
 	until int64 // mono: until then no other begins
 }
 
-// partApart keeps those apart who may have killed the processes before this one.
-func (s *Scheduler) partApart(now instant) {
-	ids := s.flight.parted()
+// restoreApart keeps those apart who may have killed the processes before this one.
+func (s *Scheduler) restoreApart(now instant) {
+	ids := s.flight.Apart()
 	slices.Sort(ids)
 	for _, id := range ids {
 		d := s.dests[id]
 		if d == nil {
 			continue
 		}
-		c := s.flight.known(ofDestination(id))
+		c := s.flight.Known(suspects.OfDestination(id))
 		s.apart = append(s.apart, d)
-		d.apart, d.again = true, c.tries > 0
-		d.apartAt = now.mono + max(0, min(c.until-now.wall, int64(apartMost)))
+		d.apart, d.killedInTrial = true, c.Tries > 0
+		d.apartUntil = now.mono + max(0, min(c.Until-now.wall, int64(suspects.ApartMost)))
 		s.log.Warn("the process died three times running while a destination was served; it waits apart and is tried with one delivery then",
-			"developer", d.key.Developer, "destination", d.key.Name, "wait", time.Duration(d.apartAt-now.mono), "trials", c.tries)
+			"developer", d.key.Developer, "destination", d.key.Name, "wait", time.Duration(d.apartUntil-now.mono), "trials", c.Tries)
 	}
 }
 
-// mayTry tells whether an attempt of l may begin beside what is on trial.
+// mayTry tells whether a call of l may begin beside what is on trial.
 func (s *Scheduler) mayTry(l *lane) bool {
-	return !l.dest.apart || l.dest.flying == 0 && !s.trial.on
+	return !l.dest.apart || l.dest.calls == 0 && !s.trial.on
 }
 
 // beginTrial notes that something on trial has begun which keeps others from it for so long.
@@ -70,18 +69,18 @@ func (s *Scheduler) endTrial(now instant) {
 	}
 }
 
-// review has d served as before when nothing is said against it any more.
-func (s *Scheduler) review(d *dest, now instant) {
+// reviewApart has d served as before when nothing is said against it any more.
+func (s *Scheduler) reviewApart(d *dest, now instant) {
 	if !d.apart {
 		return
 	}
-	if !s.flight.known(ofDestination(d.id)).apart() {
+	if !s.flight.Known(suspects.OfDestination(d.id)).Apart() {
 		d.apart = false
 		s.apart = without(s.apart, d)
 		s.considerAll(d, now)
 		s.log.Info("the destination does not wait apart any more", "developer", d.key.Developer, "destination", d.key.Name)
 	}
-	if s.trial.on && s.trial.of == d && d.flying == 0 {
+	if s.trial.on && s.trial.of == d && d.calls == 0 {
 		s.endTrial(now)
 	}
 }
@@ -95,20 +94,20 @@ func (s *Scheduler) StartCheck(dest uint32) (end func(), why string) {
 	if d := s.dests[dest]; d != nil && d.apart {
 		return nil, d.whyApart()
 	}
-	c := s.flight.known(ofCheck(dest))
-	if c.crashes > 0 {
-		if c.until > now.wall || s.trial.on {
+	c := s.flight.Known(suspects.OfCheck(dest))
+	if c.Crashes > 0 {
+		if c.Until > now.wall || s.trial.on {
 			return nil, fmt.Sprintf("the process died during its last check, and during %d before it; it is not checked before %s",
-				c.crashes-1, time.Unix(0, max(c.until, now.wall)).UTC().Format(time.RFC3339))
+				c.Crashes-1, time.Unix(0, max(c.Until, now.wall)).UTC().Format(time.RFC3339))
 		}
 		s.beginTrial(nil, checkTrial, now)
 	}
-	slot := s.flight.begin(ofCheck(dest), c.crashes > 0)
+	slot := s.flight.Begin(suspects.OfCheck(dest), c.Crashes > 0)
 	return func() {
 		now := s.lock()
 		defer s.unlock(now)
-		s.flight.end(slot, ofCheck(dest), true)
-		if c.crashes > 0 && s.trial.on && s.trial.of == nil {
+		s.flight.End(slot, suspects.OfCheck(dest), true)
+		if c.Crashes > 0 && s.trial.on && s.trial.of == nil {
 			s.endTrial(now)
 		}
 	}, ""

@@ -123,7 +123,6 @@ func (m *Model) moved(c store.Change, now int64, ms []store.Moved) {
 		case c == store.Retry:
 			m.byHandAgain(d)
 		case next.state != store.Pending && (d.dest.apart || d.dest.excused): // it may have been what kept it apart
-			m.touchDest(d.dest, m.clock())
 			m.review(d.dest)
 		}
 		item := mv.Item

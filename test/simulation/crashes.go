@@ -115,8 +115,10 @@ func (m *Model) part(d *dest) {
 	}
 }
 
-// review finds out whether d waits apart, surely or perhaps.
+// review finds out whether d waits apart, surely or perhaps. Until now it did as it
+// did before, in every lane.
 func (m *Model) review(d *dest) {
+	m.touchDest(d, m.clock())
 	d.apart, d.excused = d.surely >= apartAfter, d.perhaps >= apartAfter
 	for _, e := range d.all {
 		if e.gone || e.now().state != store.Pending {
