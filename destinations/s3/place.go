@@ -64,16 +64,22 @@ func (w *writing) PutIf(ctx context.Context, key, version string) (objectkey.Ans
 	switch answered := status(err); {
 	case errors.Is(err, aws.ErrUnconditional):
 		return objectkey.Unsupported, err
+	case folders[aws.Code(err)]:
+		return objectkey.Folder, err
 	case aws.Taken(err),
 		version == "" && answered == http.StatusForbidden && locked(w.said(key, err)): // some services look at the lock before the condition
 		return objectkey.Occupied, err
-	case answered == http.StatusConflict:
+	case aws.Busy(err):
 		return objectkey.Busy, err
 	case answered == http.StatusNotFound && version != "" && aws.Code(err) != "NoSuchBucket":
 		return objectkey.Missing, err
 	}
 	return objectkey.Failed, w.refused(key, version != "", err)
 }
+
+// folders are what services that keep objects as files say of a key below which
+// somebody keeps others.
+var folders = map[string]bool{"ExistingObjectIsDirectory": true, "XMinioObjectExistsAsDirectory": true}
 
 // Put implements [objectkey.Bucket].
 func (w *writing) Put(ctx context.Context, key string, taken bool) error {
