@@ -49,8 +49,21 @@ func insert(table string, t sqltables.Table) string {
 		table, strings.Join(t.Names(), ", "), strings.Join(arrays, ", "), t.Key().Name)
 }
 
+// anotherKey is what a statement fails with where a row would have another key than
+// the one that was sent.
+const anotherKey = "fantail: the key is changed"
+
+// counted has an upsert answer how many rows it has written. Where one of them has
+// a key that was not sent, since a trigger has changed it or the column's type has
+// (character takes blanks away), it may be the row of another: then the statement
+// fails, and the transaction changes nothing.
+func counted(upsert string, t sqltables.Table) string {
+	return fmt.Sprintf(`WITH w AS (%s RETURNING t.%s::text AS key) SELECT count(*) + (CASE WHEN bool_and(key COLLATE "C" = ANY($1::text[])) IS FALSE THEN '%s' ELSE '0' END)::int FROM w`,
+		upsert, t.Key().Name, anotherKey)
+}
+
 func upsertPayloads(table string, t sqltables.Table) string {
-	return insert(table, t) + "payload_url = excluded.payload_url"
+	return counted(insert(table, t)+"payload_url = excluded.payload_url", t)
 }
 
 // upsertUsers lets each column keep what the newest event said that spoke of it.
@@ -66,7 +79,7 @@ func upsertUsers(table string, t sqltables.Table) string {
 			fmt.Sprintf(`%[1]s = GREATEST(t.%[1]s COLLATE "C", excluded.%[1]s)`, mark))
 	}
 	// Where a key takes different users for one, the other's row stays as it is.
-	return insert(table, t) + strings.Join(sets, ", ") + ` WHERE t.user_id::text COLLATE "C" = excluded.user_id::text`
+	return counted(insert(table, t)+strings.Join(sets, ", ")+` WHERE t.user_id::text COLLATE "C" = excluded.user_id::text`, t)
 }
 
 // store writes rows as one transaction in one round trip: what is sent before a
@@ -79,7 +92,7 @@ func (s statements) store(ctx context.Context, c *pgconn.PgConn, rows *sqltables
 		timeout = strconv.FormatInt(max(time.Until(deadline).Milliseconds(), 1), 10)
 	}
 	p.SendQueryParams(limit, [][]byte{[]byte(timeout)}, []uint32{textOID}, nil, nil)
-	sent := []sent{{0, 1}}
+	var sent []sent
 	sent = append(sent, send(p, 0, s.users, rows.Users, sqltables.User.Values)...)
 	sent = append(sent, send(p, 1, s.data, rows.Data, sqltables.Payload.DataValues)...)
 	sent = append(sent, send(p, 2, s.other, rows.Other, sqltables.Payload.OtherValues)...)
@@ -88,6 +101,9 @@ func (s statements) store(ctx context.Context, c *pgconn.PgConn, rows *sqltables
 	}
 	missing := &unwritten{}
 	err := func() error {
+		if _, err := answer(p); err != nil { // to limit
+			return err
+		}
 		for _, one := range sent {
 			n, err := affected(p)
 			if err != nil {
@@ -108,18 +124,33 @@ func (s statements) store(ctx context.Context, c *pgconn.PgConn, rows *sqltables
 	return err
 }
 
-// affected is how many rows the next statement has written or read.
+// affected is how many rows the next statement says that it has written.
 func affected(p *pgconn.Pipeline) (int, error) {
-	result, err := p.GetResults()
+	text, err := answer(p)
 	if err != nil {
 		return 0, err
 	}
+	return strconv.Atoi(text)
+}
+
+// answer is the one value that the next statement answers with.
+func answer(p *pgconn.Pipeline) (string, error) {
+	result, err := p.GetResults()
+	if err != nil {
+		return "", err
+	}
 	reader, ok := result.(*pgconn.ResultReader)
 	if !ok {
-		return 0, errors.New("the server has no result for a statement")
+		return "", errors.New("the server has no result for a statement")
 	}
-	tag, err := reader.Close()
-	return int(tag.RowsAffected()), err
+	r := reader.Read()
+	if r.Err != nil {
+		return "", r.Err
+	}
+	if len(r.Rows) != 1 || len(r.Rows[0]) != 1 {
+		return "", errors.New("the server answers a statement with something else than one value")
+	}
+	return string(r.Rows[0][0]), nil
 }
 
 // sent is how many rows a statement has for a table.

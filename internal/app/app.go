@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-51f8da91/fantail/internal/api"
+	"github.com/seed-51f8da91/fantail/internal/check"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
@@ -68,7 +69,7 @@ type App struct {
 	payloads  *payload.Operator // nil: none are kept
 	files     *payload.Dir      // the embedded store that they are kept in; nil: another
 	api       *api.API
-	checks    checks
+	checks    *check.Runner
 	notices   *notices.Notices
 	health    *healthcheck.Healthcheck
 	cert      atomic.Pointer[tls.Certificate]
@@ -89,7 +90,6 @@ type state struct {
 	names    *api.Names
 	targets  *replay.Targets
 
-	ids       map[store.DestinationKey]uint32
 	checkable map[store.DestinationKey]bool
 }
 
@@ -111,7 +111,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a := &App{
 		config: o.Config, kinds: o.Kinds, log: o.Log, version: o.Version,
-		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), started: &snapshot.Daemon, checks: newChecks(),
+		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), started: &snapshot.Daemon,
 	}
 	defer func() {
 		if err != nil {
@@ -155,7 +155,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.replays.Start()
 	var background sync.WaitGroup
 	background.Go(func() { a.keep(ctx) })
-	background.Go(func() { a.checkAll(ctx) })
+	background.Go(func() { a.checks.Run(ctx) })
 	background.Go(func() { a.notices.Run(ctx) })
 	background.Go(func() { a.health.Run(ctx) })
 	if a.payloads != nil {
@@ -166,7 +166,7 @@ func (a *App) Run(ctx context.Context) error {
 		go func() { served <- f.serve() }()
 	}
 	if err := a.store.Ready(); err != nil {
-		a.log.Warn("fantail has started and takes no events for now", "version", a.version, "api", a.URL(), "err", err)
+		a.log.Warn("fantail has started and takes no events for now", "version", a.version, "api", a.URL(), "error", err)
 	} else {
 		developers, destinations := a.current.Load().snapshot.Size()
 		a.log.Info("fantail is ready", "version", a.version, "api", a.URL(), "developers", developers, "destinations", destinations)
@@ -178,7 +178,7 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.Info("stopping: no new events are accepted, attempts under way may end")
 	case failure = <-a.fatal:
 		// Nothing can be written any more: do not wait for what cannot end.
-		a.log.Error("the store failed and the daemon ends", "err", failure)
+		a.log.Error("the store failed and the daemon ends", "error", failure)
 		for _, f := range a.fronts {
 			f.server.Close()
 		}

@@ -91,7 +91,7 @@ func (a *App) retainPayloads(ctx context.Context, keep time.Duration) {
 	}
 	removed, err := a.files.Retain(ctx, time.Now(), keep)
 	if err != nil && ctx.Err() == nil {
-		a.log.Error("retention of payloads did not end; it is tried again in an hour", "err", err)
+		a.log.Error("retention of payloads did not end; it is tried again in an hour", "error", err)
 	}
 	if removed > 0 {
 		a.log.Info("payloads outlived retention.payloads and are removed", "payloads", removed)

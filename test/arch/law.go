@@ -31,7 +31,9 @@ var law = map[string][]string{
 	"internal/keyring":                {"pkg/secret"},
 	"internal/netguard":               {"pkg/destination"},
 	"internal/inbound":                {},
-	"internal/config":                 {"pkg", "internal/retry", "internal/keyring", "internal/netguard"}, // asks which addresses no connection is made to
+	"internal/suggest":                {},
+	"internal/strictyaml":             {"pkg/secret", "internal/suggest"},
+	"internal/config":                 {"pkg", "internal/strictyaml", "internal/suggest", "internal/retry", "internal/keyring", "internal/netguard"}, // asks which addresses no connection is made to
 	"internal/store":                  {"pkg", "internal/store"},
 	"internal/payload":                {"pkg", "internal/payload", "internal/keyring"},
 	"internal/ingest":                 {"pkg", "internal/config", "internal/store"},
@@ -44,6 +46,7 @@ var law = map[string][]string{
 	"internal/replay":                 {"pkg", "internal/config", "internal/store", "internal/delivery"},
 	"internal/check":                  {"pkg", "internal/store"},
 	"internal/api":                    {"pkg", "internal/check", "internal/config", "internal/store", "internal/delivery", "internal/ingest", "internal/payload", "internal/replay", "internal/tracing"},
+	"internal/api/ndjson":             {"pkg", "internal/ingest"},
 	"internal/console":                {"pkg"},
 	"internal/demo":                   {"pkg", "internal/app", "internal/config"},
 	"internal/app":                    {"pkg", "internal"},
@@ -75,4 +78,20 @@ var unique = map[string][]string{
 	"internal/cli":               {"."},
 	"internal/store/pebblestore": {"internal/app", "internal/cli"},
 	"destinations/all":           {"cmd/fantail"},
+}
+
+// modules are those, besides the standard library and our own, that a program gets
+// when it imports a package of ours, by itself or through others: somebody who posts
+// events, verifies a signature or writes a kind of destination downloads no cloud's
+// SDK. pkg/cloud is about the SDKs and has no rule. The rule of x is also that of x/y
+// unless x/y has its own.
+var modules = map[string][]string{
+	"pkg/client":      {},
+	"pkg/destination": {"golang.org/x/sync", "golang.org/x/sys"},
+	"pkg/endpoint":    {"golang.org/x/net", "golang.org/x/text"},
+	"pkg/event":       {},
+	"pkg/exchange":    {"golang.org/x/sys"},
+	"pkg/retryafter":  {},
+	"pkg/secret":      {},
+	"pkg/signature":   {},
 }
