@@ -40,21 +40,3 @@ func (s *Scheduler) renewAllowance(d *developer) {
 		}
 	}
 }
-
-// longerAgo tells whether d's next lane of class a had its last turn before that
-// of class b. While the allowance is short there are always more lanes than
-// turns: those that succeed would else keep the others from ever proving themselves.
-func (d *developer) longerAgo(a, b int8) bool {
-	return d.allowance.rate.Every > 0 && d.ready[a].first.served < d.ready[b].first.served
-}
-
-// nextWaiting returns the lane that waits longest for bytes of p and whose developer has
-// turns. The bytes of one that has not stay reserved: they come to it soonest then.
-func (p *pool) nextWaiting() *lane {
-	for _, l := range p.waiting {
-		if !l.dest.dev.allowance.spent {
-			return l
-		}
-	}
-	return nil
-}

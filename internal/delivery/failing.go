@@ -41,22 +41,6 @@ func (s *Scheduler) recordSuccess(l *lane) {
 	}
 }
 
-// resetOutages forgets that d fails, under whatever settings.
-func (s *Scheduler) resetOutages(d *dest) {
-	for _, l := range d.lanes {
-		l.outage = policy.Outage{}
-	}
-	s.storeNoOutage(d)
-}
-
-// storeNoOutage has it stored that d does not fail.
-func (s *Scheduler) storeNoOutage(d *dest) {
-	if d.state.Failing != (store.Failing{}) {
-		d.state.Failing = store.Failing{}
-		s.storeState(d)
-	}
-}
-
 // restoreOutage goes on with the clock that the process before this one stored.
 func (s *Scheduler) restoreOutage(d *dest, l *lane, now instant) {
 	was := d.state.Failing

@@ -2,7 +2,8 @@ package delivery
 
 import "github.com/seed-51f8da91/fantail/internal/delivery/policy"
 
-// finish takes in what came of a call and returns the next one to make.
+// finish decides what becomes of each delivery of a call, has it stored, and returns the next
+// call to make. The worker that made the call is here with its endings.
 func (s *Scheduler) finish(c *call) *call {
 	now := s.lock()
 	defer s.mu.Unlock()
@@ -32,16 +33,6 @@ func (s *Scheduler) finish(c *call) *call {
 	mine := s.startCalls(now, true)
 	s.setTimer(now)
 	return mine
-}
-
-// terms are what the settings of c and its lane say now.
-func (c *call) terms(now instant) policy.Terms {
-	l := c.lane
-	return policy.Terms{
-		Schedule: c.settings.Schedule, Frozen: c.settings.Frozen && !c.unfrozen, Hash: l.hash,
-		Current: l == l.dest.current, Probe: c.probe && l.held(),
-		NextProbe: l.hold.NextWait(holdFirst, holdMost), OwnFaultWait: l.ownFault.OwnFaultWait(now.mono),
-	}
 }
 
 // unlist takes c out of the lists of what runs and gives back what it held.
@@ -80,6 +71,16 @@ func (s *Scheduler) release(c *call) {
 	}
 	s.budget.release(c)
 	c.inst.calls--
+}
+
+// terms are what the settings of c and its lane say now.
+func (c *call) terms(now instant) policy.Terms {
+	l := c.lane
+	return policy.Terms{
+		Schedule: c.settings.Schedule, Frozen: c.settings.Frozen && !c.unfrozen, Hash: l.hash,
+		Current: l == l.dest.current, Probe: c.probe && l.held(),
+		NextProbe: l.hold.NextWait(holdFirst, holdMost), OwnFaultWait: l.ownFault.OwnFaultWait(now.mono),
+	}
 }
 
 // applyVerdict is what an ending does to the lane. Concurrency falls once for a

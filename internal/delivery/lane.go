@@ -56,6 +56,21 @@ func (d *dest) active() bool {
 	return !d.removed && !d.disabled && !d.state.Paused && d.current != nil
 }
 
+// stateName is the state as the API shows it.
+func (d *dest) stateName() string {
+	switch {
+	case d.removed:
+		return "removed"
+	case d.disabled:
+		return "disabled"
+	case d.state.Paused:
+		return "paused"
+	case d.state.Held:
+		return "held"
+	}
+	return "active"
+}
+
 // lane serves the deliveries of one destination that go out with the same
 // settings. Breaker, concurrency, hold and slowness are its own, so that
 // retries to an old address never disturb the new one.
@@ -94,94 +109,6 @@ func (l *lane) probing() bool { return l.breaker.Open || l.held() }
 
 func (l *lane) held() bool { return l.dest.state.Held && l == l.dest.current }
 
-// consider finds out whether a call of l may start now, which reads are due,
-// and when to ask again. It changes nothing else, so that calling it once too
-// often does no harm.
-func (s *Scheduler) consider(l *lane, now instant) {
-	if l == nil {
-		return
-	}
-	wake := l.slowAt()
-	ready := false
-	if s.phase != running || !l.dest.active() {
-		for _, q := range l.queues {
-			s.clock.dues.disarm(&q.timer)
-		}
-	} else {
-		probing, gate := l.probing(), l.gate()
-		waits, work, full := false, false, true
-		for _, q := range l.queues {
-			unread := q.next <= now.wall
-			if unread {
-				s.clock.dues.disarm(&q.timer)
-				switch {
-				case q.readAt > now.mono:
-					wake = min(wake, q.readAt)
-				case q.reading || q.readRequested:
-				case !probing:
-					if n := len(q.window); n == 0 || n <= windowSize/2 && s.loader.positions < s.loader.maxPositions {
-						s.requestRead(q)
-					}
-				case gate <= now.mono && l.calls == 0 && len(q.window) == 0:
-					q.probe = true
-					s.requestRead(q)
-				}
-			} else {
-				s.clock.dues.arm(&q.timer, q.next, q)
-			}
-			waits = waits || len(q.window) > 0
-			work = work || unread || len(q.window) > 0
-			full = full && !q.reading && (!unread || len(q.window) > 0)
-		}
-		if work && gate > now.mono {
-			wake = min(wake, gate)
-			l.dest.rate.MarkWaited(now.mono)
-		}
-		// A probe takes the earliest due of all queues, so every one must have been read.
-		if waits && gate <= now.mono && (!probing || full) {
-			ready = s.mayTry(l) && s.thawed(l) && l.hasRoom(probing) && s.budget.share(l.dest, s.budget.poolFor(l.nextSize()), l.nextSize())
-		}
-	}
-	s.clock.gates.set(&l.timer, wake, l)
-	if ready && l.waitsForBytes == s.budget.pool(l) {
-		return
-	}
-	l.stopWaitingForBytes()
-	s.ring.set(l, ready)
-}
-
-func (s *Scheduler) considerAll(d *dest, now instant) {
-	for _, l := range d.lanes {
-		s.consider(l, now)
-	}
-}
-
-// gate returns before which moment of the monotonic clock no call may start.
-func (l *lane) gate() int64 {
-	gate := max(l.retryAfter.Until, l.ownFault.At, l.dest.rate.At)
-	if l.dest.apart {
-		gate = max(gate, l.dest.apartUntil)
-	}
-	if l.breaker.Open {
-		gate = max(gate, l.breaker.Pace.At)
-	}
-	if l.held() {
-		gate = max(gate, l.hold.At)
-	}
-	if l.inst == nil {
-		gate = max(gate, l.thaw.pace.At)
-	}
-	return gate
-}
-
-// hasRoom tells whether one more call may run beside those in flight.
-func (l *lane) hasRoom(probing bool) bool {
-	if probing {
-		return l.calls == 0
-	}
-	return l.calls < min(l.concurrency.Limit, l.dest.max) && (!l.hanging || l.overAge == 0)
-}
-
 // head returns the waiting delivery that is due first.
 func (l *lane) head() *job {
 	var first *job
@@ -193,11 +120,12 @@ func (l *lane) head() *job {
 	return first
 }
 
-// emptyWindows empties the windows of a lane that stops or only probes.
-func (s *Scheduler) emptyWindows(l *lane) {
-	for _, q := range l.queues {
-		s.emptyWindow(q)
+// nextSize is how many bytes the next call of l takes at least.
+func (l *lane) nextSize() int64 {
+	if j := l.head(); j != nil {
+		return int64(j.item.Size)
 	}
+	return 0
 }
 
 // known returns the queue if memory knows it.

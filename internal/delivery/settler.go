@@ -25,7 +25,7 @@ type settler struct {
 	wake      chan struct{} // signalled when it is to run again
 	unsettled int
 	bound     int
-	gaveUp    bool          // up: the store takes no more
+	gaveUp    bool          // the store takes no more
 	drained   chan struct{} // signalled when everything is settled, or given up
 	barriers  []chan struct{}
 }
@@ -158,7 +158,7 @@ func (s *Scheduler) halt(cause error) {
 	}
 }
 
-// applySettled takes in what the store made of outcomes.
+// applySettled brings memory up to what the store made of outcomes.
 func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 	now := s.lock()
 	defer s.unlock(now)

@@ -55,14 +55,6 @@ func (s *Scheduler) nextLane() *lane {
 	}
 }
 
-// nextSize is how many bytes the next call of l takes at least.
-func (l *lane) nextSize() int64 {
-	if j := l.head(); j != nil {
-		return int64(j.item.Size)
-	}
-	return 0
-}
-
 // newCall makes a call of what waits in l: the delivery that is due first, and
 // for a batch what is due already behind it. nil if nothing waits after all.
 func (s *Scheduler) newCall(l *lane, now instant) *call {

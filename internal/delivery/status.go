@@ -48,17 +48,3 @@ func (s *Scheduler) Status() []Status {
 	}
 	return list
 }
-
-func (d *dest) stateName() string {
-	switch {
-	case d.removed:
-		return "removed"
-	case d.disabled:
-		return "disabled"
-	case d.state.Paused:
-		return "paused"
-	case d.state.Held:
-		return "held"
-	}
-	return "active"
-}

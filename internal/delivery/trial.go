@@ -56,7 +56,7 @@ func (s *Scheduler) mayTry(l *lane) bool {
 	return !l.dest.apart || l.dest.calls == 0 && !s.trial.on
 }
 
-// beginTrial notes that something on trial has begun which keeps others from it for so long.
+// beginTrial keeps other trials from beginning for so long.
 func (s *Scheduler) beginTrial(d *dest, most time.Duration, now instant) {
 	s.trial = trial{on: true, of: d, until: now.mono + int64(most)}
 }
@@ -85,7 +85,7 @@ func (s *Scheduler) reviewApart(d *dest, now instant) {
 	}
 }
 
-// StartCheck notes that a destination is being checked, until end is called. Where
+// StartCheck puts on record that a destination is being checked, until end is called. Where
 // the process died of that, or the destination waits apart, end is nil and why
 // says so.
 func (s *Scheduler) StartCheck(dest uint32) (end func(), why string) {

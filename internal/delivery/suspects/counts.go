@@ -158,7 +158,7 @@ func (f *Record) Apart() (ids []uint32) {
 	return ids
 }
 
-// Opening notes that a destination is being opened, until end is called. It
+// Opening writes down that a destination is being opened, until end is called. It
 // returns nil where the process died of that before: who is to deliver there may
 // open it then, and say so here, as an attempt of their own.
 func (f *Record) Opening(k store.DestinationKey) (end func()) {
@@ -170,7 +170,7 @@ func (f *Record) Opening(k store.DestinationKey) (end func()) {
 	return func() { f.End(slot, id, true) }
 }
 
-// Opened notes that a destination was opened although the process had died of that.
+// Opened writes down that a destination was opened although the process had died of that.
 func (f *Record) Opened(k store.DestinationKey) { f.Forget(ofOpening(k)) }
 
 // Forget drops the count of what ended otherwise.

@@ -136,7 +136,7 @@ func (f *Record) Close() error {
 	return syscall.Munmap(mem)
 }
 
-// Begin notes that id is in flight, on trial or not, and returns its slot.
+// Begin writes down that id is in flight, on trial or not, and returns its slot.
 func (f *Record) Begin(id store.DeliveryID, trial bool) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,7 +148,7 @@ func (f *Record) Begin(id store.DeliveryID, trial bool) int {
 	return i
 }
 
-// End notes that id is not in flight any more, and whether it was tried without a crash.
+// End writes down that id is not in flight any more, and whether it was tried without a crash.
 func (f *Record) End(i int, id store.DeliveryID, tried bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
