@@ -76,9 +76,6 @@ func clip(s string, n int) string {
 	return b.String() + "…"
 }
 
-// pad lengthens s to n columns.
-func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-width(s))) }
-
 // fold breaks s into lines of n columns, between words where there are any.
 func fold(s string, n int) (lines []string) {
 	line := ""
