@@ -19,7 +19,7 @@ const (
 )
 
 // takeDestination are the commands whose argument is a destination, or its developer.
-var takeDestination = []string{"pause", "resume", "rebind", "test", "check"}
+var takeDestination = []string{"pause", "resume", "rebind", "test", "check", "tail"}
 
 // takeFiles are the commands whose arguments are files or folders.
 var takeFiles = []string{"send", "explain", "backup", "restore"}

@@ -77,3 +77,19 @@ var unique = map[string][]string{
 	"internal/store/pebblestore": {"internal/app", "internal/cli"},
 	"destinations/all":           {"cmd/fantail"},
 }
+
+// modules are those, besides the standard library and our own, that a program gets
+// when it imports a package of ours, by itself or through others: somebody who posts
+// events, verifies a signature or writes a kind of destination downloads no cloud's
+// SDK. pkg/cloud is about the SDKs and has no rule. The rule of x is also that of x/y
+// unless x/y has its own.
+var modules = map[string][]string{
+	"pkg/client":      {},
+	"pkg/destination": {"golang.org/x/sync", "golang.org/x/sys"},
+	"pkg/endpoint":    {"golang.org/x/net", "golang.org/x/text"},
+	"pkg/event":       {},
+	"pkg/exchange":    {"golang.org/x/sys"},
+	"pkg/retryafter":  {},
+	"pkg/secret":      {},
+	"pkg/signature":   {},
+}

@@ -122,10 +122,10 @@ func (t authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// call runs one request of the library, with a body of about size bytes, and
-// classifies how it went.
-func (c *Client) call(ctx context.Context, doing, bucket string, size int, request func(context.Context) error) (destination.Receipt, error) {
-	x := &exchange{size: size}
+// call runs one request of the library about an object, or a bucket where name is
+// "", with a body of about size bytes, and classifies how it went.
+func (c *Client) call(ctx context.Context, doing, bucket, name string, size int, request func(context.Context) error) (destination.Receipt, error) {
+	x := &exchange{size: size, name: name}
 	err := request(context.WithValue(ctx, exchangeKey{}, x))
 	switch {
 	case x.code == 0 && err != nil:
@@ -143,7 +143,7 @@ func (c *Client) call(ctx context.Context, doing, bucket string, size int, reque
 // Allowed returns which of permissions the credentials have on a bucket, as
 // "storage.objects.create". It changes nothing and needs no permission itself.
 func (c *Client) Allowed(ctx context.Context, bucket string, permissions ...string) (allowed []string, err error) {
-	_, err = c.call(ctx, "ask for the rights on gs://"+bucket, bucket, 0, func(ctx context.Context) error {
+	_, err = c.call(ctx, "ask for the rights on gs://"+bucket, bucket, "", 0, func(ctx context.Context) error {
 		answer, err := c.service.Buckets.TestIamPermissions(bucket, permissions).Context(ctx).Do()
 		if err == nil {
 			allowed = slices.DeleteFunc(answer.Permissions, func(p string) bool { return !slices.Contains(permissions, p) })

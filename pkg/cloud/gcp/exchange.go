@@ -21,6 +21,7 @@ type exchange struct {
 	body    []byte
 	address string   // connected to; "" if unknown
 	size    int      // of the body to send, about
+	name    string   // of the object it is about, "" if none
 	secrets []string // sent with the request; nothing that is shown repeats them
 }
 

@@ -41,7 +41,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // it says that it has those bytes, under that name.
 func (c *Client) Put(ctx context.Context, o Object, generation int64) (destination.Receipt, error) {
 	checksum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(o.Body, castagnoli)))
-	r, err := c.call(ctx, "write to gs://"+o.Bucket, o.Bucket, len(o.Body)+4<<10, func(ctx context.Context) error {
+	r, err := c.call(ctx, "write to gs://"+o.Bucket, o.Bucket, o.Name, len(o.Body)+4<<10, func(ctx context.Context) error {
 		insert := c.service.Objects.Insert(o.Bucket, &storage.Object{
 			Name: o.Name, ContentType: "application/json", ContentEncoding: o.Encoding,
 			Metadata: o.Metadata, StorageClass: o.StorageClass, Crc32c: checksum,
@@ -72,7 +72,7 @@ func (c *Client) Put(ctx context.Context, o Object, generation int64) (destinati
 // that does not exist, the error's [StatusOf] is 404; where the credentials may
 // not read, it is [Denied].
 func (c *Client) Stat(ctx context.Context, bucket, name string) (generation int64, metadata map[string]string, err error) {
-	_, err = c.call(ctx, "read the metadata of an object in gs://"+bucket, bucket, 0, func(ctx context.Context) error {
+	_, err = c.call(ctx, "read the metadata of an object in gs://"+bucket, bucket, name, 0, func(ctx context.Context) error {
 		o, err := c.service.Objects.Get(bucket, name).Context(ctx).Fields("generation", "metadata").Do()
 		if err == nil && o.Generation == 0 {
 			return errors.New("an object without a generation")
@@ -87,7 +87,7 @@ func (c *Client) Stat(ctx context.Context, bucket, name string) (generation int6
 
 // Get returns the body of an object, as it is stored.
 func (c *Client) Get(ctx context.Context, bucket, name string) (body []byte, err error) {
-	_, err = c.call(ctx, "read "+name+" in gs://"+bucket, bucket, 0, func(ctx context.Context) error {
+	_, err = c.call(ctx, "read "+name+" in gs://"+bucket, bucket, name, 0, func(ctx context.Context) error {
 		resp, err := c.service.Objects.Get(bucket, name).Context(ctx).Download()
 		if err != nil {
 			return err
@@ -101,7 +101,7 @@ func (c *Client) Get(ctx context.Context, bucket, name string) (body []byte, err
 
 // Delete removes an object.
 func (c *Client) Delete(ctx context.Context, bucket, name string) error {
-	_, err := c.call(ctx, "remove "+name+" from gs://"+bucket, bucket, 0, func(ctx context.Context) error {
+	_, err := c.call(ctx, "remove "+name+" from gs://"+bucket, bucket, name, 0, func(ctx context.Context) error {
 		return c.service.Objects.Delete(bucket, name).Context(ctx).Do()
 	})
 	return err
