@@ -21,7 +21,7 @@ setup: ## install what the tests need (databases, LocalStack, Node packages), or
 
 .PHONY: build
 build: ## build bin/fantail
-	$(GO) build -trimpath -o $(BIN)/fantail ./cmd/fantail
+	$(GO) build -trimpath -buildvcs=auto -o $(BIN)/fantail ./cmd/fantail
 
 .PHONY: test
 test: setup ## install what is missing, then run every test

@@ -148,7 +148,7 @@ func (e *env) printTest(t client.Tested, d *client.Delivery) error {
 	path := t.Destination.Developer + "/" + t.Destination.Name
 	result := d.State
 	switch {
-	case d.State == "pending" && len(d.Attempts) > 0:
+	case d.State == "pending" && len(d.Attempts) > 0 && t.Destination.State == "active":
 		result = "failed; it is tried again " + e.moment(d.Due)
 	case d.State == "pending" && t.Destination.State != "active":
 		if result = "waits: the destination is " + t.Destination.State; t.Destination.Reason != "" {

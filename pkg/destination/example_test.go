@@ -78,7 +78,10 @@ func (l *lines) say(ctx context.Context, text string) (string, error) {
 		return "", err
 	}
 	defer c.Close()
-	defer context.AfterFunc(ctx, func() { c.Close() })()
+	if until, ok := ctx.Deadline(); ok { // the engine sets one; it may also cancel
+		_ = c.SetDeadline(until)
+	}
+	defer context.AfterFunc(ctx, func() { c.Close() })() // test/arch asks for the reason why no panic can come of it
 	if _, err := io.WriteString(c, text); err != nil {
 		return "", err
 	}

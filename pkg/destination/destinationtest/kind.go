@@ -21,6 +21,7 @@ import (
 // Kind describes one kind of destination and what its far side can do.
 type Kind struct {
 	// Start brings up a far side that is empty and healthy, and lives until tb ends.
+	// Open may come after Break, several times, and for several destinations at once.
 	Start func(tb testing.TB) FarSide
 
 	// Secrets are texts that must show up nowhere: all credentials that Open uses.
@@ -80,7 +81,7 @@ type FarSide interface {
 	// connections must go. The suite closes it.
 	Open(tb testing.TB, deps destination.Deps) destination.Destination
 	// Stored returns all bodies that the far side holds, as a consumer would
-	// read them, in any order.
+	// read them, in any order, also while it is broken.
 	Stored(tb testing.TB) [][]byte
 	// Break makes the far side fail as f says, until Mend.
 	Break(tb testing.TB, f Failure)
