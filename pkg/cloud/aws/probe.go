@@ -112,10 +112,17 @@ func (p Probe) put(ctx context.Context, s *Seen, over bool) (version string, min
 	case err != nil:
 		return "", false, err
 	}
-	// It is there now: a service that stores it again ignores conditions.
-	if again, err := p.Writer.Put(ctx, conditional, content); err == nil {
-		s.Unconditional, stored = true, again
+	// It is there now: a service that stores it again ignores conditions, unless
+	// another check has removed it just now, which does not happen every time.
+	stores := 0
+	for ; stores < rounds; stores++ {
+		again, err := p.Writer.Put(ctx, conditional, content)
+		if err != nil {
+			break
+		}
+		stored = again
 	}
+	s.Unconditional = s.Unconditional || stores == rounds
 	// Nor has it this ETag. Whoever may not read may not compare either, which is fine.
 	conditional.IfNoneMatch, conditional.IfMatch = nil, ptr(`"00000000000000000000000000000000"`)
 	if again, err := p.Writer.Put(ctx, conditional, content); err == nil || errors.Is(err, ErrUnconditional) {

@@ -58,7 +58,8 @@ func (c *Client) Probe(ctx context.Context, o Object, get func(context.Context) 
 			generation, why = Always, "what was stored comes back as something else"
 			continue
 		}
-		s.Unremovable = c.Delete(ctx, o.Bucket, o.Name) != nil
+		err = c.Delete(ctx, o.Bucket, o.Name)
+		s.Unremovable = err != nil && StatusOf(err) != http.StatusNotFound // another check has removed it
 		return s, nil
 	}
 	return s, destination.Misconfigure(&Error{Safe: fault.Safe{Text: "check " + o.Name + " in gs://" + o.Bucket + ": " + why +
