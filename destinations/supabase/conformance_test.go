@@ -35,7 +35,7 @@ func TestConformance(t *testing.T) {
 			{Name: "a page instead of an answer"},
 			{Name: "too many requests", Class: destination.Throttled, Wait: 7 * time.Second},
 			{Name: "too large", Class: destination.Rejected},
-			{Name: "raises 22001", Class: destination.Rejected},
+			{Name: "raises 22001", Class: destination.Misconfigured},
 			{Name: "raises 23503"},
 			{Name: "raises 40001"},
 			{Name: "raises P0001"},
