@@ -53,7 +53,7 @@ func (m *Model) crash(r *remains) {
 	m.talk.Unlock()
 	suspects := 0
 	for _, d := range m.order {
-		if d.flying != nil && d.dest.apart {
+		if d.inFlight != nil && d.dest.apart {
 			suspects++
 		}
 	}
@@ -69,7 +69,7 @@ func (m *Model) crash(r *remains) {
 			to.checks.perhaps++
 		}
 		for _, d := range to.all {
-			flew, may := d.flying != nil, d.flying != nil || d.now().state == store.Pending && d.now().due <= m.wall(r.at)
+			flew, may := d.inFlight != nil, d.inFlight != nil || d.now().state == store.Pending && d.now().due <= m.wall(r.at)
 			if t := d.endedAt(r.at); t != nil { // whether the engine knew so already is not known
 				d.crashes.perhaps, d.alone, may = t.before.crashes.perhaps, t.before.alone, true
 				to.excused = true
@@ -87,7 +87,7 @@ func (m *Model) crash(r *remains) {
 			if flew {
 				m.noteLocked(d, "in flight when %s, %d running", what, d.crashes.surely)
 			}
-			d.flying = nil
+			d.inFlight = nil
 			if r.power {
 				d.crashes, d.alone, d.kills = crashes{}, 0, 0
 			}
@@ -178,7 +178,7 @@ func (m *Model) trial(c *call, d *dest, now int64) {
 	}
 	for _, o := range m.dests {
 		for _, l := range o.lanes {
-			for _, f := range l.flying {
+			for _, f := range l.inFlight {
 				if f != c && (o == d || o.apart && f.trial && now-f.start < int64(trialTime)) {
 					m.faultLocked(first, "tried beside %s of a destination on trial", f.tries[0].d)
 				}
