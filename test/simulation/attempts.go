@@ -130,7 +130,7 @@ func (m *Model) ended(t *try, e ending, after time.Duration) {
 	now := m.clock()
 	l := c.lane
 	m.touch(l, now)
-	l.land(c)
+	l.finish(c)
 	cutShort := slices.ContainsFunc(c.tries, func(t *try) bool { return t.ending == cut })
 	for _, t := range c.tries {
 		if t.end = now; cutShort && t.ending == failed {

@@ -18,9 +18,9 @@ func (c *crashes) count(surely, perhaps bool) {
 	c.perhaps = counted(c.perhaps, perhaps)
 }
 
-func counted(n int, flew bool) int {
+func counted(n int, wasInFlight bool) int {
 	switch {
-	case flew:
+	case wasInFlight:
 		return n + 1
 	case n < apartAfter:
 		return 0
@@ -69,22 +69,22 @@ func (m *Model) crash(r *remains) {
 			to.checks.perhaps++
 		}
 		for _, d := range to.all {
-			flew, may := d.inFlight != nil, d.inFlight != nil || d.now().state == store.Pending && d.now().due <= m.wall(r.at)
+			wasInFlight, may := d.inFlight != nil, d.inFlight != nil || d.now().state == store.Pending && d.now().due <= m.wall(r.at)
 			if t := d.endedAt(r.at); t != nil { // whether the engine knew so already is not known
 				d.crashes.perhaps, d.alone, may = t.before.crashes.perhaps, t.before.alone, true
 				to.excused = true
 			}
-			if may && to.excused && (suspects == 0 || suspects == 1 && flew) {
+			if may && to.excused && (suspects == 0 || suspects == 1 && wasInFlight) {
 				d.alone++
-			} else if flew {
+			} else if wasInFlight {
 				d.alone = 0
 			}
-			surely, perhaps, found = surely || flew, perhaps || may, found || d.alone >= deadAfter
-			d.count(flew, may)
+			surely, perhaps, found = surely || wasInFlight, perhaps || may, found || d.alone >= deadAfter
+			d.count(wasInFlight, may)
 			if d.kills > mostKills && m.sc.Faults == 0 {
 				m.faultLocked(d, "it has killed the process %d times and is not dead", d.kills)
 			}
-			if flew {
+			if wasInFlight {
 				m.noteLocked(d, "in flight when %s, %d running", what, d.crashes.surely)
 			}
 			d.inFlight = nil

@@ -72,7 +72,7 @@ func (l *lane) mood() string {
 	return ""
 }
 
-func (l *lane) land(c *call) {
+func (l *lane) finish(c *call) {
 	for i, f := range l.inFlight {
 		if f == c {
 			l.inFlight = append(l.inFlight[:i], l.inFlight[i+1:]...)
@@ -142,7 +142,7 @@ func (m *Model) hold(l *lane, now int64) {
 	d := l.dest
 	m.dnote(d, "held")
 	d.held, d.heldAt, d.heldFor, d.untold = true, now, l.hash, true
-	m.forgive(d)
+	m.resetOutages(d)
 }
 
 func (m *Model) unhold(d *dest, why string) {

@@ -52,7 +52,7 @@ func (m *Model) apply(p *process, setups map[int]Setup, which []int, ids []uint3
 			m.unhold(d, "its settings changed")
 		}
 		if v == nil || !s.Enabled {
-			m.forgive(d)
+			m.resetOutages(d)
 		}
 		if v == nil {
 			m.forgotten(d)
@@ -216,7 +216,7 @@ func (m *Model) ask(d *dest, resume bool) bool {
 	if resume && d.held {
 		m.unhold(d, "by hand")
 	}
-	m.forgive(d)
+	m.resetOutages(d)
 	return true
 }
 
