@@ -144,7 +144,7 @@ func (p *postgres) meaning(pe *pgconn.PgError, at *place, rows *sqltables.Rows) 
 	return m
 }
 
-// changesKey tells whether an error is that of counted.
+// changesKey tells whether an error is that of keeping.
 func changesKey(pe *pgconn.PgError) bool {
 	return pe.Code == "22P02" && strings.Contains(pe.Message, anotherKey)
 }

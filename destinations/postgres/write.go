@@ -53,17 +53,15 @@ func insert(table string, t sqltables.Table) string {
 // the one that was sent.
 const anotherKey = "fantail: the key is changed"
 
-// counted has an upsert answer how many rows it has written. Where one of them has
-// a key that was not sent, since a trigger has changed it or the column's type has
-// (character takes blanks away), it may be the row of another: then the statement
-// fails, and the transaction changes nothing.
-func counted(upsert string, t sqltables.Table) string {
-	return fmt.Sprintf(`WITH w AS (%s RETURNING t.%s::text AS key) SELECT count(*) + (CASE WHEN bool_and(key COLLATE "C" = ANY($1::text[])) IS FALSE THEN '%s' ELSE '0' END)::int FROM w`,
-		upsert, t.Key().Name, anotherKey)
+// keeping has an upsert fail where a row that it has written has a key that was not
+// sent, since a trigger has changed it or the column's type has (character takes
+// blanks away): it may be the row of another. Then the transaction changes nothing.
+func keeping(upsert string, t sqltables.Table) string {
+	return fmt.Sprintf(`%s RETURNING (CASE WHEN t.%s::text COLLATE "C" = ANY($1::text[]) THEN '0' ELSE '%s' END)::int`, upsert, t.Key().Name, anotherKey)
 }
 
 func upsertPayloads(table string, t sqltables.Table) string {
-	return counted(insert(table, t)+"payload_url = excluded.payload_url", t)
+	return keeping(insert(table, t)+"payload_url = excluded.payload_url", t)
 }
 
 // upsertUsers lets each column keep what the newest event said that spoke of it.
@@ -79,7 +77,7 @@ func upsertUsers(table string, t sqltables.Table) string {
 			fmt.Sprintf(`%[1]s = GREATEST(t.%[1]s COLLATE "C", excluded.%[1]s)`, mark))
 	}
 	// Where a key takes different users for one, the other's row stays as it is.
-	return counted(insert(table, t)+strings.Join(sets, ", ")+` WHERE t.user_id::text COLLATE "C" = excluded.user_id::text`, t)
+	return keeping(insert(table, t)+strings.Join(sets, ", ")+` WHERE t.user_id::text COLLATE "C" = excluded.user_id::text`, t)
 }
 
 // store writes rows as one transaction in one round trip: what is sent before a
@@ -92,7 +90,7 @@ func (s statements) store(ctx context.Context, c *pgconn.PgConn, rows *sqltables
 		timeout = strconv.FormatInt(max(time.Until(deadline).Milliseconds(), 1), 10)
 	}
 	p.SendQueryParams(limit, [][]byte{[]byte(timeout)}, []uint32{textOID}, nil, nil)
-	var sent []sent
+	sent := []sent{{0, 1}}
 	sent = append(sent, send(p, 0, s.users, rows.Users, sqltables.User.Values)...)
 	sent = append(sent, send(p, 1, s.data, rows.Data, sqltables.Payload.DataValues)...)
 	sent = append(sent, send(p, 2, s.other, rows.Other, sqltables.Payload.OtherValues)...)
@@ -101,9 +99,6 @@ func (s statements) store(ctx context.Context, c *pgconn.PgConn, rows *sqltables
 	}
 	missing := &unwritten{}
 	err := func() error {
-		if _, err := answer(p); err != nil { // to limit
-			return err
-		}
 		for _, one := range sent {
 			n, err := affected(p)
 			if err != nil {
@@ -124,33 +119,18 @@ func (s statements) store(ctx context.Context, c *pgconn.PgConn, rows *sqltables
 	return err
 }
 
-// affected is how many rows the next statement says that it has written.
+// affected is how many rows the next statement has written or read.
 func affected(p *pgconn.Pipeline) (int, error) {
-	text, err := answer(p)
+	result, err := p.GetResults()
 	if err != nil {
 		return 0, err
 	}
-	return strconv.Atoi(text)
-}
-
-// answer is the one value that the next statement answers with.
-func answer(p *pgconn.Pipeline) (string, error) {
-	result, err := p.GetResults()
-	if err != nil {
-		return "", err
-	}
 	reader, ok := result.(*pgconn.ResultReader)
 	if !ok {
-		return "", errors.New("the server has no result for a statement")
+		return 0, errors.New("the server has no result for a statement")
 	}
-	r := reader.Read()
-	if r.Err != nil {
-		return "", r.Err
-	}
-	if len(r.Rows) != 1 || len(r.Rows[0]) != 1 {
-		return "", errors.New("the server answers a statement with something else than one value")
-	}
-	return string(r.Rows[0][0]), nil
+	tag, err := reader.Close()
+	return int(tag.RowsAffected()), err
 }
 
 // sent is how many rows a statement has for a table.

@@ -39,8 +39,8 @@ func (a *App) openPayloads(_ context.Context, d *config.Daemon, _ Options) error
 	return nil
 }
 
-// openBucket opens a bucket of the operator's. Its address is his own word, and
-// may be a private one that he would not open to developers: the guard that it is
+// openBucket opens a bucket of the operator's. Its address is their own word, and
+// may be a private one that they would not open to developers: the guard that it is
 // reached through refuses nothing but metadata services.
 func (a *App) openBucket(d *config.Daemon) (destination.PayloadStore, error) {
 	guard, err := netguard.New(netguard.Config{
