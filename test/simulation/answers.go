@@ -81,10 +81,10 @@ func (m *Model) rebind(d *dest, begins bool) bool {
 		d.rebinds++
 		m.dnote(d, "rebind begins")
 		for _, e := range d.all {
-			if e.flying != nil {
-				e.flying.unfrozen = true
-				if v := d.current(); v == nil || v.Hash != e.flying.call.lane.hash {
-					e.flying.released = m.clock()
+			if e.inFlight != nil {
+				e.inFlight.unfrozen = true
+				if v := d.current(); v == nil || v.Hash != e.inFlight.call.lane.hash {
+					e.inFlight.released = m.clock()
 				}
 			}
 			for _, t := range e.ended {
@@ -101,7 +101,7 @@ func (m *Model) rebind(d *dest, begins bool) bool {
 	}
 	for _, e := range d.all {
 		r := e.now()
-		if r.state != store.Pending || r.settings == 0 || e.flying != nil || len(e.ended) > 0 || e.gone {
+		if r.state != store.Pending || r.settings == 0 || e.inFlight != nil || len(e.ended) > 0 || e.gone {
 			continue
 		}
 		if e.past[len(e.past)-1].at < d.rebound {
@@ -164,7 +164,7 @@ func (m *Model) compare(list []delivery.Status) {
 		if d.asking {
 			continue
 		}
-		pending, flying, busy := int64(0), 0, false
+		pending, inFlight, busy := int64(0), 0, false
 		for _, e := range d.all {
 			if e.gone || len(e.past) == 0 {
 				continue
@@ -175,14 +175,14 @@ func (m *Model) compare(list []delivery.Status) {
 			busy = busy || e.moving > 0 || len(e.ended) > 0
 		}
 		for _, l := range d.lanes {
-			flying += len(l.flying)
+			inFlight += len(l.inFlight)
 		}
 		state := d.state()
 		if s.State != state {
 			m.fault2("%s is shown as %s, want %s", d.Name, s.State, state)
 		}
-		if s.InFlight != flying {
-			m.fault2("%s is shown with %d in flight, want %d", d.Name, s.InFlight, flying)
+		if s.InFlight != inFlight {
+			m.fault2("%s is shown with %d in flight, want %d", d.Name, s.InFlight, inFlight)
 		}
 		if s.Pending != pending && !busy && m.sc.Lag == 0 {
 			m.fault2("%s is shown with %d pending, want %d", d.Name, s.Pending, pending)

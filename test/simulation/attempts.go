@@ -61,7 +61,7 @@ func (m *Model) started(p *place, ds []destination.Delivery, deadline int64) *ca
 	}
 	m.allowed(c, l, first, now)
 	m.trial(c, d, now)
-	l.flying = append(l.flying, c)
+	l.inFlight = append(l.inFlight, c)
 	d.starts = append(d.starts, now)
 	if len(d.starts) > 128 {
 		d.starts = append(d.starts[:0], d.starts[64:]...)
@@ -85,7 +85,7 @@ func (m *Model) try(c *call, l *lane, sent *destination.Delivery, now int64) *tr
 	if d.dest != l.dest {
 		m.faultLocked(d, "sent to %s", l.dest.Name)
 	}
-	if d.flying != nil {
+	if d.inFlight != nil {
 		m.faultLocked(d, "tried twice at once")
 	}
 	if d.req != nil && (!same(sent.Event.Body, d.req.body) || sent.Event.ID != d.req.id || sent.Event.Reference != reference(d.req.Ordinal)) {
@@ -110,7 +110,7 @@ func (m *Model) try(c *call, l *lane, sent *destination.Delivery, now int64) *tr
 	if d.tried > 1000 {
 		panic("a delivery is tried in a hot loop: " + m.trace(d))
 	}
-	d.flying, d.unread = t, 0
+	d.inFlight, d.unread = t, 0
 	m.waits(d)
 	return t
 }
@@ -130,7 +130,7 @@ func (m *Model) ended(t *try, e ending, after time.Duration) {
 	now := m.clock()
 	l := c.lane
 	m.touch(l, now)
-	l.land(c)
+	l.finish(c)
 	cutShort := slices.ContainsFunc(c.tries, func(t *try) bool { return t.ending == cut })
 	for _, t := range c.tries {
 		if t.end = now; cutShort && t.ending == failed {
@@ -140,8 +140,8 @@ func (m *Model) ended(t *try, e ending, after time.Duration) {
 		t.current = v != nil && v.Hash == l.hash
 		t.held = t.probe && l.held()
 		m.noteLocked(t.d, "%v after %v", t.ending, time.Duration(now-c.start))
-		if t.d.flying == t {
-			t.d.flying = nil
+		if t.d.inFlight == t {
+			t.d.inFlight = nil
 		}
 		t.before.crashes, t.before.alone = t.d.crashes, t.d.alone
 		m.survived(t)

@@ -160,7 +160,7 @@ func (m *Model) unread(id event.ID) {
 		for _, to := range req.to {
 			if d := m.parcels[store.DeliveryID{Day: id.Day(), Event: id, Dest: to.id}]; d != nil {
 				m.noteLocked(d, "reading a body of this event fails")
-				if r := d.now(); r.state == store.Pending && r.due <= m.wall(m.clock()) && d.flying == nil && len(d.ended) == 0 {
+				if r := d.now(); r.state == store.Pending && r.due <= m.wall(m.clock()) && d.inFlight == nil && len(d.ended) == 0 {
 					d.unread = m.clock() // if it is the one that was to be sent
 				}
 			}

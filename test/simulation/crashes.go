@@ -18,9 +18,9 @@ func (c *crashes) count(surely, perhaps bool) {
 	c.perhaps = counted(c.perhaps, perhaps)
 }
 
-func counted(n int, flew bool) int {
+func counted(n int, wasInFlight bool) int {
 	switch {
-	case flew:
+	case wasInFlight:
 		return n + 1
 	case n < apartAfter:
 		return 0
@@ -53,7 +53,7 @@ func (m *Model) crash(r *remains) {
 	m.talk.Unlock()
 	suspects := 0
 	for _, d := range m.order {
-		if d.flying != nil && d.dest.apart {
+		if d.inFlight != nil && d.dest.apart {
 			suspects++
 		}
 	}
@@ -69,25 +69,25 @@ func (m *Model) crash(r *remains) {
 			to.checks.perhaps++
 		}
 		for _, d := range to.all {
-			flew, may := d.flying != nil, d.flying != nil || d.now().state == store.Pending && d.now().due <= m.wall(r.at)
+			wasInFlight, may := d.inFlight != nil, d.inFlight != nil || d.now().state == store.Pending && d.now().due <= m.wall(r.at)
 			if t := d.endedAt(r.at); t != nil { // whether the engine knew so already is not known
 				d.crashes.perhaps, d.alone, may = t.before.crashes.perhaps, t.before.alone, true
 				to.excused = true
 			}
-			if may && to.excused && (suspects == 0 || suspects == 1 && flew) {
+			if may && to.excused && (suspects == 0 || suspects == 1 && wasInFlight) {
 				d.alone++
-			} else if flew {
+			} else if wasInFlight {
 				d.alone = 0
 			}
-			surely, perhaps, found = surely || flew, perhaps || may, found || d.alone >= deadAfter
-			d.count(flew, may)
+			surely, perhaps, found = surely || wasInFlight, perhaps || may, found || d.alone >= deadAfter
+			d.count(wasInFlight, may)
 			if d.kills > mostKills && m.sc.Faults == 0 {
 				m.faultLocked(d, "it has killed the process %d times and is not dead", d.kills)
 			}
-			if flew {
+			if wasInFlight {
 				m.noteLocked(d, "in flight when %s, %d running", what, d.crashes.surely)
 			}
-			d.flying = nil
+			d.inFlight = nil
 			if r.power {
 				d.crashes, d.alone, d.kills = crashes{}, 0, 0
 			}
@@ -178,7 +178,7 @@ func (m *Model) trial(c *call, d *dest, now int64) {
 	}
 	for _, o := range m.dests {
 		for _, l := range o.lanes {
-			for _, f := range l.flying {
+			for _, f := range l.inFlight {
 				if f != c && (o == d || o.apart && f.trial && now-f.start < int64(trialTime)) {
 					m.faultLocked(first, "tried beside %s of a destination on trial", f.tries[0].d)
 				}

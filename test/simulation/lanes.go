@@ -10,12 +10,12 @@ import (
 // keeps them a second time, so that an attempt that comes too early or too late
 // can be told.
 type lane struct {
-	dest    *dest
-	hash    uint64
-	version *Version
-	flying  []*call
-	since   int64 // nothing about it changed after that
-	murky   bool  // the engine may have forgotten it meanwhile: its mood is not known until it answers well
+	dest     *dest
+	hash     uint64
+	version  *Version
+	inFlight []*call
+	since    int64 // nothing about it changed after that
+	murky    bool  // the engine may have forgotten it meanwhile: its mood is not known until it answers well
 
 	limit, healthy int // concurrency
 
@@ -72,10 +72,10 @@ func (l *lane) mood() string {
 	return ""
 }
 
-func (l *lane) land(c *call) {
-	for i, f := range l.flying {
+func (l *lane) finish(c *call) {
+	for i, f := range l.inFlight {
 		if f == c {
-			l.flying = append(l.flying[:i], l.flying[i+1:]...)
+			l.inFlight = append(l.inFlight[:i], l.inFlight[i+1:]...)
 			return
 		}
 	}
@@ -142,7 +142,7 @@ func (m *Model) hold(l *lane, now int64) {
 	d := l.dest
 	m.dnote(d, "held")
 	d.held, d.heldAt, d.heldFor, d.untold = true, now, l.hash, true
-	m.forgive(d)
+	m.resetOutages(d)
 }
 
 func (m *Model) unhold(d *dest, why string) {
@@ -219,7 +219,7 @@ func (m *Model) allowed(c *call, l *lane, first *parcel, now int64) {
 	case d.paused && !d.asking:
 		m.faultLocked(t.d, "tried although the destination is paused")
 	}
-	if n := len(l.flying) + 1; n > max(1, d.setup.Max) {
+	if n := len(l.inFlight) + 1; n > max(1, d.setup.Max) {
 		m.faultLocked(t.d, "%d calls in flight, max_in_flight is %d", n, d.setup.Max)
 	}
 	if c.batch > 1 && (c.batch > l.dest.Batch || d.setup.Rate > 0) {
@@ -242,7 +242,7 @@ func (m *Model) allowed(c *call, l *lane, first *parcel, now int64) {
 	if !l.probing() {
 		return
 	}
-	if len(l.flying) > 0 {
+	if len(l.inFlight) > 0 {
 		m.faultLocked(t.d, "tried beside another although the lane only probes%s", l.mood())
 	}
 	if l.open && now < l.pace.at {

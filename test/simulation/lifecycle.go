@@ -52,7 +52,7 @@ func (m *Model) apply(p *process, setups map[int]Setup, which []int, ids []uint3
 			m.unhold(d, "its settings changed")
 		}
 		if v == nil || !s.Enabled {
-			m.forgive(d)
+			m.resetOutages(d)
 		}
 		if v == nil {
 			m.forgotten(d)
@@ -88,7 +88,7 @@ func (m *Model) begin(p *process) {
 		d.asking, d.rebinds, d.hands, d.untold = false, 0, 0, false
 		m.part(d)
 		for _, e := range d.all {
-			e.flying, e.ended, e.moving, e.unread = nil, nil, 0, 0
+			e.inFlight, e.ended, e.moving, e.unread = nil, nil, 0, 0
 			m.waits(e)
 		}
 	}
@@ -110,13 +110,13 @@ func (m *Model) stopped(p *process) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, d := range m.order {
-		if d.flying != nil {
+		if d.inFlight != nil {
 			m.faultLocked(d, "still in flight after Stop")
 		}
 		if len(d.ended) > 0 && m.sc.Faults == 0 {
 			m.faultLocked(d, "its outcome was not recorded by Stop")
 		}
-		d.flying, d.ended = nil, nil
+		d.inFlight, d.ended = nil, nil
 	}
 	m.cleanStop()
 }
@@ -175,14 +175,14 @@ func (m *Model) pick(dest, count int, pick uint64) []store.DeliveryID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	roll := dice(pick)
-	var flying, pending, ended []*parcel
+	var inFlight, pending, ended []*parcel
 	for _, d := range m.order {
 		if dest >= 0 && d.dest.Index != dest || d.gone || len(d.past) == 0 {
 			continue
 		}
 		switch {
-		case d.flying != nil:
-			flying = append(flying, d)
+		case d.inFlight != nil:
+			inFlight = append(inFlight, d)
 		case d.now().state == store.Pending:
 			pending = append(pending, d)
 		default:
@@ -191,7 +191,7 @@ func (m *Model) pick(dest, count int, pick uint64) []store.DeliveryID {
 	}
 	var ids []store.DeliveryID
 	for range count {
-		for _, some := range [][]*parcel{flying, pending, ended} {
+		for _, some := range [][]*parcel{inFlight, pending, ended} {
 			if len(some) > 0 && roll.chance(0.5) {
 				if id := some[int(roll.next()%uint64(len(some)))].id; !slices.Contains(ids, id) {
 					ids = append(ids, id)
@@ -216,7 +216,7 @@ func (m *Model) ask(d *dest, resume bool) bool {
 	if resume && d.held {
 		m.unhold(d, "by hand")
 	}
-	m.forgive(d)
+	m.resetOutages(d)
 	return true
 }
 

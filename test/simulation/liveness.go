@@ -56,7 +56,7 @@ func (m *Model) idled(l *lane, now int64) {
 	}
 	if d, from := m.idle(l, since, now, int64(late)); d != nil {
 		m.faultLocked(d, "was eligible from %s and had not been tried by %s (lane: %d in flight, concurrency %d of %d%s)",
-			clock(from), clock(now), len(l.flying), l.limit, l.dest.setup.Max, l.mood())
+			clock(from), clock(now), len(l.inFlight), l.limit, l.dest.setup.Max, l.mood())
 	}
 }
 
@@ -70,7 +70,7 @@ func (m *Model) idle(l *lane, since, now, late int64) (*parcel, int64) {
 	from := max(since, m.upSince, l.retryAfter.most, l.ours)
 	to := now
 	if l.probing() {
-		if len(l.flying) > 0 {
+		if len(l.inFlight) > 0 {
 			return nil, 0
 		}
 		if l.open {
@@ -80,11 +80,11 @@ func (m *Model) idle(l *lane, since, now, late int64) (*parcel, int64) {
 			from = max(from, l.hold.at)
 		}
 	}
-	if n := len(l.flying); n > 0 {
+	if n := len(l.inFlight); n > 0 {
 		if n >= min(l.limit, max(1, d.setup.Max)) {
 			return nil, 0
 		}
-		for _, c := range l.flying {
+		for _, c := range l.inFlight {
 			to = min(to, c.start+int64(time.Second))
 		}
 	}
@@ -155,7 +155,7 @@ func (m *Model) tidy(d *dest) {
 		}
 	}
 	for h, l := range d.lanes {
-		if !used[h] && len(l.flying) == 0 {
+		if !used[h] && len(l.inFlight) == 0 {
 			delete(d.lanes, h)
 		}
 	}

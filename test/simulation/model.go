@@ -168,25 +168,25 @@ type logged struct {
 
 // parcel is one delivery as the model knows it.
 type parcel struct {
-	id      store.DeliveryID
-	ordinal int
-	req     *request
-	dest    *dest
-	past    []stamped // oldest first; those before the last that is surely durable are dropped
-	visible int64     // when the scheduler learned of it
-	flying  *try
-	ended   []*try // not settled yet
-	tried   int    // attempts that the far side saw
-	moving  int    // changes from outside that are being made
-	movedAt int64
-	log     map[uint32]logged // by version
-	crashes                   // running
-	alone   int               // crashes running at which it may have been the only suspect in flight
-	kills   int               // crashes that it caused since an attempt ended without one
-	unread  int64             // when its body could not be read, perhaps; its outcome is to come; 0: never
-	took    int               // how often the far side got it
-	gone    bool              // retention took the row
-	notes   []note
+	id       store.DeliveryID
+	ordinal  int
+	req      *request
+	dest     *dest
+	past     []stamped // oldest first; those before the last that is surely durable are dropped
+	visible  int64     // when the scheduler learned of it
+	inFlight *try
+	ended    []*try // not settled yet
+	tried    int    // attempts that the far side saw
+	moving   int    // changes from outside that are being made
+	movedAt  int64
+	log      map[uint32]logged // by version
+	crashes                    // running
+	alone    int               // crashes running at which it may have been the only suspect in flight
+	kills    int               // crashes that it caused since an attempt ended without one
+	unread   int64             // when its body could not be read, perhaps; its outcome is to come; 0: never
+	took     int               // how often the far side got it
+	gone     bool              // retention took the row
+	notes    []note
 }
 
 func (d *parcel) now() row {
@@ -263,7 +263,7 @@ const settledWithin = 100 * time.Millisecond
 
 // waits enters d among those that wait for an attempt, or takes it out.
 func (m *Model) waits(d *parcel) {
-	if !d.gone && d.now().state == store.Pending && d.flying == nil && len(d.ended) == 0 {
+	if !d.gone && d.now().state == store.Pending && d.inFlight == nil && len(d.ended) == 0 {
 		d.dest.waiting[d] = true
 	} else {
 		delete(d.dest.waiting, d)

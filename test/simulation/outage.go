@@ -76,7 +76,7 @@ func (m *Model) ail(d *parcel) {
 	d.unread = 0
 }
 
-func (m *Model) forgive(d *dest) {
+func (m *Model) resetOutages(d *dest) {
 	for _, l := range d.lanes {
 		l.outage = outage{}
 	}
