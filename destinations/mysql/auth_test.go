@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -27,9 +27,9 @@ func TestKindsOfAuthentication(t *testing.T) {
 			"ed25519":               "IDENTIFIED VIA ed25519 USING PASSWORD(?)",
 		}
 	}
-	tls := sqltables.TLS{Mode: sqltables.VerifyFull, CA: secret.New(string(server.TLS.CA))}
+	tls := farside.TLS{Mode: farside.VerifyFull, CA: secret.New(string(server.TLS.CA))}
 	for name, identified := range kinds {
-		for mode, with := range map[string]sqltables.TLS{"within TLS": tls, "without": {Mode: sqltables.Disable}} {
+		for mode, with := range map[string]farside.TLS{"within TLS": tls, "without": {Mode: farside.Disable}} {
 			t.Run(name+" "+mode, func(t *testing.T) {
 				f.exec(t, "ALTER USER "+f.user+" "+strings.ReplaceAll(identified, "?", "'"+userPassword+"'"))
 				set := func(c *Config) { c.TLS = with }

@@ -5,7 +5,7 @@ import (
 
 	driver "github.com/go-sql-driver/mysql"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -16,7 +16,7 @@ func (m *mysql) fault(what string, err error) (fault error, alone bool) {
 		return f, false // the guard's, or classified already
 	}
 	worded := func(x meaning, text string) (error, bool) {
-		return sqltables.Fault(x.class, what, text, x.advice, err), x.alone
+		return farside.Fault(x.class, what, text, x.advice, err), x.alone
 	}
 	if me, ok := errors.AsType[*driver.MySQLError](err); ok {
 		x := meaningOf(me)
@@ -25,15 +25,15 @@ func (m *mysql) fault(what string, err error) (fault error, alone bool) {
 			x = meaning{class: destination.Misconfigured, advice: "set database to one that exists, or run: CREATE DATABASE " + quoted(m.target.database)}
 		case denied(me.Number):
 			x = meaning{class: destination.Misconfigured, advice: "run: " + m.grants("SELECT, INSERT, UPDATE, CREATE, ALTER", quoted(m.target.user)+"@'%'")}
-		case me.Number == 1045 && m.target.tls.Mode == sqltables.Disable:
+		case me.Number == 1045 && m.target.tls.Mode == farside.Disable:
 			x.advice += "; or the server insists on TLS, of which MariaDB says no more: set tls.mode to verify-full"
 		}
 		return worded(x, m.said(me))
 	}
-	why := sqltables.Untrusted(err)
+	why := farside.Untrusted(err)
 	switch {
 	case errors.Is(err, driver.ErrNoTLS):
-		why = sqltables.NoTLS
+		why = farside.NoTLS
 	case errors.Is(err, driver.ErrCleartextPassword), errors.Is(err, driver.ErrOldPassword), errors.Is(err, driver.ErrUnknownPlugin), errors.Is(err, driver.ErrNativePassword):
 		why = "the server asks for a kind of authentication that is not safe or not known: let the user log in by caching_sha2_password, ed25519 or mysql_native_password"
 	case errors.Is(err, driver.ErrInvalidConn):
@@ -46,7 +46,7 @@ func (m *mysql) fault(what string, err error) (fault error, alone bool) {
 	if _, silent := errors.AsType[*silence](err); silent {
 		x.advice = "nobody has greeted us: if this goes on, see that host and port are those of a MySQL or MariaDB server"
 	}
-	return worded(x, sqltables.Describe(m.scrub, err))
+	return worded(x, farside.Describe(m.scrub, err))
 }
 
-func (m *mysql) quote(text string) string { return sqltables.Quote(m.scrub, text) }
+func (m *mysql) quote(text string) string { return farside.Quote(m.scrub, text) }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -35,7 +36,7 @@ type Config struct {
 	User     string       `yaml:"user"`
 	Password secret.Value `yaml:"password"`
 
-	TLS sqltables.TLS `yaml:"tls"` // mode "": that of the DSN, else verify-full
+	TLS farside.TLS `yaml:"tls"` // mode "": that of the DSN, else verify-full
 
 	MaxConnections int `yaml:"max_connections"` // at a time
 
@@ -65,27 +66,27 @@ func (c Config) OwnPayloads() bool { return c.Payloads.Named() }
 
 // target is where to connect and as whom.
 type target struct {
-	host           sqltables.Host
+	host           farside.Host
 	database, user string
 	password       secret.Value
-	tls            sqltables.TLS
+	tls            farside.TLS
 }
 
 // modes are the values of ssl-mode, as MySQL's own clients know them, and of
 // tls, as others do. PREFERRED may end without TLS and is not among them.
 var modes = map[string]string{
-	"DISABLED": sqltables.Disable, "REQUIRED": sqltables.Require, "VERIFY_CA": sqltables.VerifyCA, "VERIFY_IDENTITY": sqltables.VerifyFull,
-	"FALSE": sqltables.Disable, "SKIP-VERIFY": sqltables.Require, "TRUE": sqltables.VerifyFull,
+	"DISABLED": farside.Disable, "REQUIRED": farside.Require, "VERIFY_CA": farside.VerifyCA, "VERIFY_IDENTITY": farside.VerifyFull,
+	"FALSE": farside.Disable, "SKIP-VERIFY": farside.Require, "TRUE": farside.VerifyFull,
 }
 
 // target reads the settings. Its errors begin with the path of a setting and
 // show no value.
 func (c Config) target() (*target, error) {
 	t := &target{database: c.Database, user: c.User, password: c.Password, tls: c.TLS}
-	hosts, mode := c.Host, sqltables.VerifyFull
+	hosts, mode := c.Host, farside.VerifyFull
 	var faults []error
 	if !c.DSN.IsZero() {
-		d, err := sqltables.SplitDSN(c.DSN.Reveal(), "mysql", "mariadb")
+		d, err := farside.SplitDSN(c.DSN.Reveal(), "mysql", "mariadb")
 		if err != nil {
 			return nil, fmt.Errorf("dsn: %w", err)
 		}
@@ -120,7 +121,7 @@ func (c Config) target() (*target, error) {
 	if port < 0 || port > 65535 {
 		faults = append(faults, errors.New("port: must be 1 to 65535"))
 	}
-	if all, err := sqltables.Hosts(hosts, uint16(port)); err != nil {
+	if all, err := farside.Hosts(hosts, uint16(port)); err != nil {
 		faults = append(faults, fmt.Errorf("host: %w", err))
 	} else if t.host = all[0]; len(all) > 1 {
 		faults = append(faults, errors.New("host: must be one host: the name that follows the primary"))

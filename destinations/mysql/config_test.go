@@ -11,6 +11,7 @@ import (
 
 	driver "github.com/go-sql-driver/mysql"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -79,7 +80,7 @@ func TestTheDriverIsSafe(t *testing.T) {
 		d.tls == nil || d.tls.InsecureSkipVerify || d.tls.ServerName != "db.example" {
 		t.Errorf("%+v %+v", c, d.tls)
 	}
-	tgt.tls.Mode = sqltables.Disable
+	tgt.tls.Mode = farside.Disable
 	if d, err = newDialer(tgt, nil); err != nil || d.tls != nil || d.config.Net != "tcp" { // else passwords would go in the clear
 		t.Errorf("without TLS: %+v, %v", d, err)
 	}

@@ -10,7 +10,7 @@ import (
 
 	api "github.com/go-sql-driver/mysql"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -117,7 +117,7 @@ func (d *dialer) greet(ctx context.Context, c net.Conn) (*wire, error) {
 		err := s.HandshakeContext(ctx)
 		state := s.ConnectionState()
 		state.ServerName = d.target.host.Name // it has none for an address
-		sqltables.Shook(ctx, state, err)
+		farside.Shook(ctx, state, err)
 		if err != nil {
 			return nil, err
 		}

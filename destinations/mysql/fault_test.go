@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -136,7 +136,7 @@ func TestModesOfTLS(t *testing.T) {
 	wrong := secret.New(string(other.TLS.CA))
 	f.exec(t, "ALTER USER "+f.user+" REQUIRE NONE")
 	tls := func(mode, name string, ca secret.Value) func(*Config) {
-		return func(c *Config) { c.TLS = sqltables.TLS{Mode: mode, CA: ca, ServerName: name} }
+		return func(c *Config) { c.TLS = farside.TLS{Mode: mode, CA: ca, ServerName: name} }
 	}
 	for _, tt := range []struct {
 		name, host, require string
@@ -148,12 +148,12 @@ func TestModesOfTLS(t *testing.T) {
 		{"verify-full, another trusted", "localhost", "NONE", tls("", "", wrong), "signed by nobody we trust"},
 		{"verify-full, another name", "localhost", "NONE", tls("", "other.example", ca), "for another name"},
 		{"verify-full, an address", "127.0.0.1", "NONE", tls("", "", ca), ""},
-		{"verify-ca, another name", "localhost", "NONE", tls(sqltables.VerifyCA, "other.example", ca), ""},
-		{"verify-ca, another trusted", "localhost", "NONE", tls(sqltables.VerifyCA, "", wrong), "signed by nobody we trust"},
-		{"require", "localhost", "SSL", tls(sqltables.Require, "", secret.Value{}), ""},
-		{"disable", "localhost", "NONE", tls(sqltables.Disable, "", secret.Value{}), ""},
-		{"disable where TLS is a must", "localhost", "SSL", tls(sqltables.Disable, "", secret.Value{}), "1045"},
-		{"client certificate", "localhost", "X509", func(c *Config) { c.TLS = sqltables.TLS{CA: ca, Cert: cert, Key: key} }, ""},
+		{"verify-ca, another name", "localhost", "NONE", tls(farside.VerifyCA, "other.example", ca), ""},
+		{"verify-ca, another trusted", "localhost", "NONE", tls(farside.VerifyCA, "", wrong), "signed by nobody we trust"},
+		{"require", "localhost", "SSL", tls(farside.Require, "", secret.Value{}), ""},
+		{"disable", "localhost", "NONE", tls(farside.Disable, "", secret.Value{}), ""},
+		{"disable where TLS is a must", "localhost", "SSL", tls(farside.Disable, "", secret.Value{}), "1045"},
+		{"client certificate", "localhost", "X509", func(c *Config) { c.TLS = farside.TLS{CA: ca, Cert: cert, Key: key} }, ""},
 		{"client certificate missing", "localhost", "X509", tls("", "", ca), "1045"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestModesOfTLS(t *testing.T) {
 		})
 	}
 	t.Run("a server without TLS", func(t *testing.T) {
-		m := f.open(t, func(c *Config) { c.Host = withoutTLS(t, f.conf.Host) }, tls(sqltables.VerifyFull, "", ca))
+		m := f.open(t, func(c *Config) { c.Host = withoutTLS(t, f.conf.Host) }, tls(farside.VerifyFull, "", ca))
 		_, err := m.Send(t.Context(), plain(t, 1))
 		if class, _ := destination.ClassOf(err); class != destination.Misconfigured || !strings.Contains(err.Error(), "takes no TLS") {
 			t.Errorf("%v", err)

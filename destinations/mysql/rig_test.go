@@ -8,6 +8,7 @@ import (
 
 	driver "github.com/go-sql-driver/mysql"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -48,7 +49,7 @@ func farAt(tb testing.TB, dsn string) *far {
 		admin.Close()
 	})
 	f.conf.Host, f.conf.Database, f.conf.User, f.conf.Password = c.Addr, f.database, f.user, secret.New(userPassword)
-	f.conf.TLS.Mode = sqltables.Disable
+	f.conf.TLS.Mode = farside.Disable
 	return f
 }
 

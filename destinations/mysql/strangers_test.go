@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/test/servers"
@@ -35,7 +35,7 @@ func TestStrangersAreNamed(t *testing.T) {
 		{"", "", destination.Transient, "see that host and port are those of a MySQL"},
 		{postgres.Host, "", destination.Transient, "no answer in time (nobody has greeted us: if this goes on, see that host and port are those of a MySQL"},
 	} {
-		for _, mode := range []string{sqltables.Disable, sqltables.Require} {
+		for _, mode := range []string{farside.Disable, farside.Require} {
 			host := tt.host
 			if host == "" {
 				host = greeter(t, tt.greets)

@@ -9,6 +9,7 @@ import (
 
 	driver "github.com/go-sql-driver/mysql"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -33,7 +34,7 @@ func (m *mysql) verdict(ctx context.Context, e *driver.MySQLError, rows *sqltabl
 }
 
 func (m *mysql) faultOf(x meaning, text string, err error) error {
-	return sqltables.Fault(x.class, "write rows", text, x.advice, err)
+	return farside.Fault(x.class, "write rows", text, x.advice, err)
 }
 
 // judge completes x by what the tables are like. Rows are those that were to be

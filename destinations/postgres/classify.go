@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -21,7 +22,7 @@ func (p *postgres) refusal(what string, err error, at *place, rows *sqltables.Ro
 		return f, false // the guard's, or classified already
 	}
 	worded := func(m pgclient.Meaning, text string) (error, bool) {
-		return sqltables.Fault(m.Class, what, text, p.shown(m.Advice), err), m.Alone
+		return farside.Fault(m.Class, what, text, p.shown(m.Advice), err), m.Alone
 	}
 	if u, ok := errors.AsType[*unwritten](err); ok {
 		return worded(pgclient.Meaning{Class: destination.Misconfigured, Advice: p.swallowed(u, at, rows), Alone: true}, u.Error())
@@ -36,10 +37,10 @@ func (p *postgres) refusal(what string, err error, at *place, rows *sqltables.Ro
 		}
 		return worded(p.meaning(pe, at, rows), text)
 	}
-	why := sqltables.Untrusted(err)
+	why := farside.Untrusted(err)
 	switch text := err.Error(); {
 	case strings.Contains(text, "server refused TLS connection"):
-		why = sqltables.NoTLS
+		why = farside.NoTLS
 	case strings.Contains(text, "require_auth check failed"):
 		why = "the server asks for the password in plain text without TLS: turn on TLS, or SCRAM on the server"
 	case strings.Contains(text, "channel binding"):
@@ -48,7 +49,7 @@ func (p *postgres) refusal(what string, err error, at *place, rows *sqltables.Ro
 	if why != "" {
 		return worded(pgclient.Meaning{Class: destination.Misconfigured}, why)
 	}
-	return worded(pgclient.Meaning{}, sqltables.Describe(p.scrub, err))
+	return worded(pgclient.Meaning{}, farside.Describe(p.scrub, err))
 }
 
 // connecting tells whether an error kept a session from beginning.
@@ -76,7 +77,7 @@ func (p *postgres) unconnected(pe *pgconn.PgError) pgclient.Meaning {
 		m.Advice = "see that user and password are right, or run: ALTER ROLE " + user + " PASSWORD '...'"
 	case pe.Code == "28000" && pe.Routine == "InitializeSessionUserId":
 		m.Advice = "run: ALTER ROLE " + user + " LOGIN"
-	case pe.Code == "28000" && pe.Routine == "ClientAuthentication" && p.target.TLS.Mode == sqltables.Disable:
+	case pe.Code == "28000" && pe.Routine == "ClientAuthentication" && p.target.TLS.Mode == farside.Disable:
 		m.Advice = "pg_hba.conf has no line for this: if it wants TLS (hostssl), set tls.mode to verify-full"
 	case pe.Code == "28000" && pe.Routine == "ClientAuthentication":
 		m.Advice = "pg_hba.conf has no line that lets user, database and this address in; if it wants a client certificate, set tls.cert and tls.key"
@@ -167,7 +168,7 @@ func inTrigger(pe *pgconn.PgError) bool {
 
 // said quotes the server. The detail of an error repeats whole rows and stays out.
 func (p *postgres) said(e *pgconn.PgError) string {
-	return "answered " + sqltables.Quote(p.scrub, e.Code) + ": " + sqltables.Quote(p.scrub, e.Message)
+	return "answered " + farside.Quote(p.scrub, e.Code) + ": " + farside.Quote(p.scrub, e.Message)
 }
 
 // maxAdvice bounds what an error or a remark says to do, in bytes: scripts for three

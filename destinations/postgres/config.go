@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -34,7 +35,7 @@ type Config struct {
 	User     string       `yaml:"user"`
 	Password secret.Value `yaml:"password"`
 
-	TLS sqltables.TLS `yaml:"tls"` // mode "": that of the DSN, else verify-full
+	TLS farside.TLS `yaml:"tls"` // mode "": that of the DSN, else verify-full
 
 	Schema         string `yaml:"schema"`          // "": the first of the user's search_path
 	MaxConnections int    `yaml:"max_connections"` // at a time

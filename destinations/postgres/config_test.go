@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
@@ -45,7 +46,7 @@ func TestValidate(t *testing.T) {
 		"several faults":    {dsn: good, change: func(c *Config) { c.LinkTTL, c.Content, c.MaxConnections = 8*24*time.Hour, "x", 101 }, faults: []string{"link_ttl: ", "content: ", "max_connections: "}},
 		"ca that is none":   {dsn: good, change: func(c *Config) { c.TLS.CA = secret.New("hidden") }, faults: []string{"tls.ca: "}},
 		"cert without key":  {dsn: good, change: func(c *Config) { c.TLS.Cert = secret.New("hidden") }, faults: []string{"tls.key: "}},
-		"ca with require":   {dsn: good, change: func(c *Config) { c.TLS.Mode, c.TLS.CA = sqltables.Require, secret.New("hidden") }, faults: []string{"tls.mode: "}},
+		"ca with require":   {dsn: good, change: func(c *Config) { c.TLS.Mode, c.TLS.CA = farside.Require, secret.New("hidden") }, faults: []string{"tls.mode: "}},
 		"ca with disable":   {dsn: good + "?sslmode=disable", change: func(c *Config) { c.TLS.ServerName = "x" }, faults: []string{"tls.mode: "}},
 		"a bad bucket":      {dsn: good, change: func(c *Config) { c.Payloads.S3 = &aws.BucketSettings{} }, faults: []string{"payloads.s3.bucket: "}},
 	} {
@@ -70,9 +71,9 @@ func TestValidate(t *testing.T) {
 func TestFieldsWinOverTheDSN(t *testing.T) {
 	c := defaults()
 	c.DSN = secret.New("postgres://u:p@a:1/d?sslmode=disable")
-	c.Host, c.Port, c.User, c.Password, c.Database, c.TLS.Mode = "b", 7, "v", secret.New("q"), "e", sqltables.Require
+	c.Host, c.Port, c.User, c.Password, c.Database, c.TLS.Mode = "b", 7, "v", secret.New("q"), "e", farside.Require
 	got, err := c.target()
-	if err != nil || got.Hosts[0].String() != "b:7" || got.User != "v" || got.Password.Reveal() != "q" || got.Database != "e" || got.TLS.Mode != sqltables.Require {
+	if err != nil || got.Hosts[0].String() != "b:7" || got.User != "v" || got.Password.Reveal() != "q" || got.Database != "e" || got.TLS.Mode != farside.Require {
 		t.Errorf("%v %+v", err, got)
 	}
 }

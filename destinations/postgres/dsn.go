@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -17,7 +17,7 @@ import (
 func (c Config) target() (*pgclient.Target, error) {
 	t := pgclient.New()
 	t.TLS = c.TLS
-	hosts, mode := "", sqltables.VerifyFull
+	hosts, mode := "", farside.VerifyFull
 	var faults []error
 	if !c.DSN.IsZero() {
 		var err error
@@ -45,7 +45,7 @@ func (c Config) target() (*pgclient.Target, error) {
 	}
 	if len(faults) == 0 {
 		var err error
-		if t.Hosts, err = sqltables.Hosts(hosts, uint16(port)); err != nil {
+		if t.Hosts, err = farside.Hosts(hosts, uint16(port)); err != nil {
 			faults = append(faults, fmt.Errorf("host: %w", err))
 		}
 	}
@@ -74,17 +74,17 @@ var dangerous = map[string]string{
 	"host": "name the host before the path", "hostaddr": "name the host before the path",
 }
 
-var modes = []string{sqltables.Disable, sqltables.Require, sqltables.VerifyCA, sqltables.VerifyFull}
+var modes = []string{farside.Disable, farside.Require, farside.VerifyCA, farside.VerifyFull}
 
 // readDSN reads a DSN into t. What it does not understand is an error: a parameter
 // that asks for safety and is ignored would be worse.
 func readDSN(t *pgclient.Target, dsn string) (hosts, mode string, err error) {
-	parts, err := sqltables.SplitDSN(dsn, "postgres", "postgresql")
+	parts, err := farside.SplitDSN(dsn, "postgres", "postgresql")
 	if err != nil {
 		return "", "", err
 	}
 	t.User, t.Password, t.Database = parts.User, parts.Password, parts.Database
-	mode = sqltables.VerifyFull
+	mode = farside.VerifyFull
 	var faults []error
 	for name, all := range parts.Params {
 		value := all[len(all)-1]

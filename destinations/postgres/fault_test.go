@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
@@ -236,12 +236,12 @@ func TestModesOfTLS(t *testing.T) {
 			if class, _ := destination.ClassOf(err); err != nil && class != destination.Misconfigured {
 				t.Errorf("%v is %v", err, class)
 			}
-			sqltablestest.ShowsCertificate(t, open(), tt.says, strings.Contains(tt.query, sqltables.Disable), tt.name == "client certificate")
+			sqltablestest.ShowsCertificate(t, open(), tt.says, strings.Contains(tt.query, farside.Disable), tt.name == "client certificate")
 		})
 	}
 	t.Run("a server without TLS", func(t *testing.T) {
 		plainFar := newFar(t)
-		p := plainFar.open(t, func(c *Config) { c.TLS = sqltables.TLS{Mode: sqltables.VerifyFull} })
+		p := plainFar.open(t, func(c *Config) { c.TLS = farside.TLS{Mode: farside.VerifyFull} })
 		_, err := p.Send(t.Context(), plain(t, 1))
 		if class, _ := destination.ClassOf(err); class != destination.Misconfigured || !strings.Contains(err.Error(), "takes no TLS") {
 			t.Errorf("%v", err)

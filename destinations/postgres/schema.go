@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -68,7 +69,7 @@ func (p *postgres) complete(ctx context.Context) (at *place, made bool, err erro
 // no event's, whatever the code.
 func (p *postgres) looked(at *place, err error) error {
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && at == nil && !connecting(err) {
-		return sqltables.Fault(destination.Transient, "look at the tables", p.said(pe), "", err)
+		return farside.Fault(destination.Transient, "look at the tables", p.said(pe), "", err)
 	}
 	return err
 }
@@ -91,7 +92,7 @@ func (p *postgres) refused(err error, ddl []string) error {
 	}
 	const what = "complete the tables"
 	if pe.SchemaName == "pg_catalog" { // somebody else was making the same
-		return sqltables.Fault(destination.Transient, what, p.said(pe), "", err)
+		return farside.Fault(destination.Transient, what, p.said(pe), "", err)
 	}
 	return misconfigured("%s: %s: remove what is in the way of: %s", what, p.said(pe), strings.Join(ddl, "; "))
 }

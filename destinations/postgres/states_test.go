@@ -10,8 +10,8 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
@@ -243,7 +243,7 @@ func TestAPortOfMySQLIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, mode := range []string{sqltables.Disable, sqltables.VerifyFull} {
+	for _, mode := range []string{farside.Disable, farside.VerifyFull} {
 		c := defaults()
 		c.Host, c.User, c.Database, c.Password, c.TLS.Mode = config.Addr, "u", "d", secret.New("hunter2"), mode
 		p := openWith(t, c, sqltablestest.Deps(sqltablestest.NewStore()))

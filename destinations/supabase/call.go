@@ -10,7 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
@@ -54,7 +54,7 @@ func (s service) call(ctx context.Context, q request) (a answer, err error) {
 	if a.body, err = parsing.Read(resp.Body); err != nil {
 		return a, s.failure(ctx, q.what, err)
 	}
-	a.receipt.Code, a.receipt.Answer = a.status, sqltables.Quote(s.scrub, string(a.body))
+	a.receipt.Code, a.receipt.Answer = a.status, farside.Quote(s.scrub, string(a.body))
 	return a, nil
 }
 

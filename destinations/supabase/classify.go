@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
@@ -128,10 +128,10 @@ func (s *supabase) storageFault(what string, a answer) error {
 func (s *supabase) text(what string, status int, r refusal, m meaning) string {
 	text := fmt.Sprintf("%s: answered %d", what, status)
 	if r.code != "" {
-		text += " " + sqltables.Quote(s.service.scrub, r.code)
+		text += " " + farside.Quote(s.service.scrub, r.code)
 	}
 	if r.text != "" {
-		text += ": " + sqltables.Quote(s.service.scrub, r.text)
+		text += ": " + farside.Quote(s.service.scrub, r.text)
 	}
 	if m.advice != "" {
 		text += " (" + strings.NewReplacer("{bucket}", s.bucket, "{schema}", s.tables.schema, "{role}", s.role).Replace(m.advice) + ")"

@@ -7,9 +7,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/network"
 	"github.com/seed-51f8da91/fantail/destinations/internal/pgclient"
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -24,11 +24,11 @@ type database struct{ *pgclient.Target }
 func readDSN(dsn, ca secret.Value) (database, error) {
 	d := database{pgclient.New()}
 	at := func(err error) error { return fmt.Errorf("complete.dsn: %w", err) }
-	parts, err := sqltables.SplitDSN(dsn.Reveal(), "postgres", "postgresql")
+	parts, err := farside.SplitDSN(dsn.Reveal(), "postgres", "postgresql")
 	if err != nil {
 		return d, at(errors.New("must be a URL, postgres://user:password@host:port/database, where characters such as @ / : ? # % of user and password are written %40 %2F %3A %3F %23 %25"))
 	}
-	hosts, err := sqltables.Hosts(parts.Hosts, 5432)
+	hosts, err := farside.Hosts(parts.Hosts, 5432)
 	switch {
 	case parts.User == "" || parts.Database == "" || parts.Hosts == "":
 		return d, at(errors.New("must name user, host and database"))
@@ -38,7 +38,7 @@ func readDSN(dsn, ca secret.Value) (database, error) {
 		return d, at(errors.New("must name one host"))
 	}
 	d.Hosts, d.User, d.Database, d.Password = hosts, parts.User, parts.Database, parts.Password
-	d.TLS = sqltables.TLS{Mode: sqltables.VerifyFull, CA: ca}
+	d.TLS = farside.TLS{Mode: farside.VerifyFull, CA: ca}
 	for name, all := range parts.Params {
 		if name != "sslmode" {
 			return d, at(errors.New("takes no parameter but sslmode; certificates go into complete.ca"))
@@ -99,12 +99,12 @@ func (d database) fault(what string, err error) error {
 	var text string
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		f.Class = sqlClass(pe.Code)
-		text = "answered " + pe.Code + ": " + sqltables.Quote(scrub, pe.Message)
-	} else if sqltables.Untrusted(err) != "" {
+		text = "answered " + pe.Code + ": " + farside.Quote(scrub, pe.Message)
+	} else if farside.Untrusted(err) != "" {
 		f.Class = destination.Misconfigured
 		text = "the server's certificate is not one that we trust for " + d.host() + ": set complete.ca to the certificate under Database > Settings"
 	} else {
-		text = sqltables.Describe(scrub, err)
+		text = farside.Describe(scrub, err)
 	}
 	f.Err = fault.Of(err, what+text)
 	return f

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -32,7 +32,7 @@ func TestStrangersAreNamed(t *testing.T) {
 		greetings[mysqlGreets(length)] = "MySQL or MariaDB"
 	}
 	for greeting, is := range greetings {
-		for _, mode := range []string{sqltables.Disable, sqltables.Require} {
+		for _, mode := range []string{farside.Disable, farside.Require} {
 			err := connectTo(t, mode, greeting)
 			if class, _ := destination.ClassOf(err); class != destination.Misconfigured {
 				t.Errorf("%s, %.20q: %v is %v", mode, greeting, err, class)
@@ -52,7 +52,7 @@ func TestNoErrorLacksItsText(t *testing.T) {
 			if kind != 'R' {
 				body = "\x00\x00\x00\x00" + message(byte(kind), body)[5:]
 			}
-			err := connectTo(t, sqltables.Disable, message('R', "\x00\x00\x00\x00")+message(byte(kind), body))
+			err := connectTo(t, farside.Disable, message('R', "\x00\x00\x00\x00")+message(byte(kind), body))
 			if err == nil || strings.Contains(err.Error(), "%!") {
 				t.Errorf("%q %q: %v", kind, body, err)
 			}
@@ -64,7 +64,7 @@ func TestNoErrorLacksItsText(t *testing.T) {
 func connectTo(t *testing.T, mode, greeting string) error {
 	t.Helper()
 	target := New()
-	target.Hosts = []sqltables.Host{{Name: "db.example", Port: 5432}}
+	target.Hosts = []farside.Host{{Name: "db.example", Port: 5432}}
 	target.User, target.Database, target.TLS.Mode = "u", "d", mode
 	c, err := target.Config(func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()

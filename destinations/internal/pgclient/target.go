@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -26,10 +26,10 @@ const Timeout = 10 * time.Second
 // from a DSN, the environment and files in the home directory, of which it is
 // given none.
 type Target struct {
-	Hosts          []sqltables.Host
+	Hosts          []farside.Host
 	Database, User string
 	Password       secret.Value
-	TLS            sqltables.TLS
+	TLS            farside.TLS
 	Session        string            // which servers will do: any ("" too), read-write or primary
 	Binding        string            // channel_binding
 	Negotiation    string            // sslnegotiation
@@ -69,7 +69,7 @@ func (t *Target) Config(dial destination.DialFunc) (*pgconn.Config, error) {
 	c.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend { return pgproto3.NewFrontend(newFrames(r), w) }
 	first := firstOfAll
 	switch {
-	case t.TLS.Mode == sqltables.Disable:
+	case t.TLS.Mode == farside.Disable:
 	case t.Negotiation == "direct":
 		first = firstDirect
 	default:
@@ -93,7 +93,7 @@ func (t *Target) Config(dial destination.DialFunc) (*pgconn.Config, error) {
 	case "primary":
 		c.ValidateConnect = expect("SELECT pg_is_in_recovery()", "f", "this server is a replica")
 	}
-	if t.TLS.Mode == sqltables.Disable {
+	if t.TLS.Mode == farside.Disable {
 		c.RequireAuth = "!password" // anybody on the way would read it
 	}
 	c.Fallbacks = nil
@@ -139,6 +139,6 @@ func shakeHands(ctx context.Context, _ *pgconn.Config, c net.Conn) (net.Conn, er
 		return c, nil
 	}
 	err := s.HandshakeContext(ctx)
-	sqltables.Shook(ctx, s.ConnectionState(), err)
+	farside.Shook(ctx, s.ConnectionState(), err)
 	return s, err
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -48,8 +48,8 @@ func operators(t *testing.T, text string) {
 func TestNothingIsReadFromThisMachine(t *testing.T) {
 	const text = "of-the-operator"
 	target := New()
-	target.Hosts = []sqltables.Host{{Name: "db.example", Port: 5432}, {Name: "two.example", Port: 5433}}
-	target.User, target.Database, target.TLS.Mode = "u", "d", sqltables.Disable
+	target.Hosts = []farside.Host{{Name: "db.example", Port: 5432}, {Name: "two.example", Port: 5433}}
+	target.User, target.Database, target.TLS.Mode = "u", "d", farside.Disable
 	for name, set := range map[string]func(){
 		"variables and files": func() {},
 		"a service":           func() { t.Setenv("PGSERVICE", "operator") },
@@ -84,8 +84,8 @@ func TestNothingIsReadFromThisMachine(t *testing.T) {
 // way would read it.
 func TestNoPasswordGoesInClearWithoutTLS(t *testing.T) {
 	target := New()
-	target.Hosts = []sqltables.Host{{Name: "db.example", Port: 5432}}
-	target.User, target.Database, target.Password, target.TLS.Mode = "u", "d", secret.New("hunter2"), sqltables.Disable
+	target.Hosts = []farside.Host{{Name: "db.example", Port: 5432}}
+	target.User, target.Database, target.Password, target.TLS.Mode = "u", "d", secret.New("hunter2"), farside.Disable
 	said := make(chan []byte, 1)
 	c, err := target.Config(func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()

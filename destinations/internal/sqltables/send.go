@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/ownbucket"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/fanout"
@@ -56,14 +57,14 @@ func (s *Sender) Close() error { return s.payloads.Close() }
 
 // Check looks at the bucket of the destination's own, at how long links live, and
 // at the client certificate of with.
-func (s *Sender) Check(ctx context.Context, with TLS) error {
+func (s *Sender) Check(ctx context.Context, with farside.TLS) error {
 	err := s.payloads.Check(ctx)
 	bucket, ok := errors.AsType[destination.Remark](err)
 	if err != nil && !ok {
 		return err
 	}
 	now := time.Now()
-	found := []string{string(bucket), with.ending(now)}
+	found := []string{string(bucket), with.Ending(now)}
 	link, err := s.payloads.Link(ctx, "fantail", event.NewID(now, 0, 0).String(), s.settings.LinkTTL)
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/farside"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
@@ -174,7 +175,7 @@ func TestAnEventOfTooManyItemsIsRejected(t *testing.T) {
 func TestCheckTellsHowLongLinksLive(t *testing.T) {
 	for life, remark := range map[time.Duration]bool{7 * 24 * time.Hour: false, time.Hour: true} {
 		s := newSender(t, Defaults(), brief{sqltablestest.NewStore(), life}, &table{})
-		if err := s.Check(t.Context(), TLS{}); (err != nil) != remark || err != nil && !strings.Contains(err.Error(), "links live for 1h0m0s and not for 168h0m0s") {
+		if err := s.Check(t.Context(), farside.TLS{}); (err != nil) != remark || err != nil && !strings.Contains(err.Error(), "links live for 1h0m0s and not for 168h0m0s") {
 			t.Errorf("%v: %v", life, err)
 		}
 	}
@@ -210,7 +211,7 @@ func clientCertificate(t *testing.T, ends time.Time) TLS {
 	text := func(kind string, der []byte) secret.Value {
 		return secret.New(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
 	}
-	return TLS{Cert: text("CERTIFICATE", cert), Key: text("PRIVATE KEY", der)}
+	return farside.TLS{Cert: text("CERTIFICATE", cert), Key: text("PRIVATE KEY", der)}
 }
 
 // brief signs links that live no longer than its credentials.

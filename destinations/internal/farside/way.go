@@ -1,4 +1,4 @@
-package sqltables
+package farside
 
 import (
 	"crypto/tls"

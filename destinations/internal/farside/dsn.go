@@ -1,4 +1,6 @@
-package sqltables
+// Package farside is how kinds speak to a server of databases safely: where it is,
+// by which TLS, and how what it says may be shown.
+package farside
 
 import (
 	"errors"

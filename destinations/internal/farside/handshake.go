@@ -1,4 +1,4 @@
-package sqltables
+package farside
 
 import (
 	"context"
@@ -20,8 +20,8 @@ func Shook(ctx context.Context, state tls.ConnectionState, err error) {
 // long as a check does for those of servers.
 const soon = 14 * 24 * time.Hour
 
-// ending says that the client certificate has ended or ends soon, "" if neither.
-func (t TLS) ending(now time.Time) string {
+// Ending says that the client certificate has ended or ends soon, "" if neither.
+func (t TLS) Ending(now time.Time) string {
 	pair, err := tls.X509KeyPair([]byte(t.Cert.Reveal()), []byte(t.Key.Reveal()))
 	if err != nil { // none, or Config says it
 		return ""
