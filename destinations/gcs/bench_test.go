@@ -56,7 +56,9 @@ func BenchmarkSend(b *testing.B) {
 func bare(b *testing.B, parallel func(*testing.B, func(context.Context, int64) error), body func(int64) string, retry storage.RetryPolicy, chunk int) {
 	g := gcptest.Start(b)
 	g.Grant("allUsers", gcptest.Create)
-	c, err := storage.NewClient(b.Context(), option.WithoutAuthentication(), option.WithEndpoint(g.URL+"/storage/v1/"), option.WithHTTPClient(&http.Client{Transport: g.Deps(b).HTTP.Transport}))
+	own := &http.Transport{MaxIdleConnsPerHost: inFlight} // the engine's takes no body of unknown length, as that client sends
+	b.Cleanup(own.CloseIdleConnections)
+	c, err := storage.NewClient(b.Context(), option.WithoutAuthentication(), option.WithEndpoint(g.URL+"/storage/v1/"), option.WithHTTPClient(&http.Client{Transport: own}))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -49,7 +49,6 @@ type customer struct {
 	keeps  string        // a query of what must be "t" at the end
 	unseen string        // see destinationtest.Setup
 	script bool          // the SQL that check says ends it
-	close  func(tb testing.TB, f *far)
 }
 
 func fine() destinationtest.Verdict { return destinationtest.Verdict{Is: destinationtest.Fine} }

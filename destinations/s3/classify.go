@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
@@ -24,7 +25,7 @@ func (b *bucket) fault(what action, key string, err error) error {
 		return nil
 	}
 	text := fmt.Sprintf("%s %s", map[action]string{putting: "store", reading: "look at"}[what], key)
-	if advice := b.advice(what, err); advice != "" && !aws.NoCredentials(err) {
+	if advice := b.advice(what, key, err); advice != "" && !aws.NoCredentials(err) {
 		return b.session.Fail(destination.Misconfigured, text+" ("+advice+")", err)
 	}
 	return b.session.Classify(text, err)
@@ -42,11 +43,11 @@ var regionForm = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 
 // advice says what to do about an answer that every event would get, where
 // this kind knows better than what AWS services have in common.
-func (b *bucket) advice(what action, err error) string {
+func (b *bucket) advice(what action, key string, err error) string {
 	bucket := *b.common.Bucket
 	switch code := aws.Code(err); code {
 	case "AccessDenied", "Forbidden":
-		return b.denied(what, aws.Message(err))
+		return b.denied(what, b.said(key, err))
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
 		return b.elsewhere(aws.Header(err, "X-Amz-Bucket-Region"))
 	case "NoSuchBucket":
@@ -71,6 +72,15 @@ func (b *bucket) advice(what action, err error) string {
 		return "the service does not know a header: leave acl, storage_class, sse or expected_bucket_owner out"
 	}
 	return ""
+}
+
+// said returns the service's own words of err, without what it repeats of ours: a
+// part of the key comes from the event, and a bucket may be called acme-retention.
+func (b *bucket) said(key string, err error) string {
+	words := strings.Fields(strings.ReplaceAll(aws.Message(err), key, ""))
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool {
+		return strings.Contains(w, "/") || strings.Contains(w, "arn:") || strings.Trim(w, `"'.,;:()`) == *b.common.Bucket
+	}), " ")
 }
 
 // denied says which right is missing. message is only searched: S3 names the

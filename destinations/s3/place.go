@@ -42,15 +42,28 @@ func (w *writing) PutIf(ctx context.Context, key, version string) (objectkey.Ans
 	} else {
 		in.IfMatch = &version
 	}
-	_, err := w.writer.Put(ctx, in, w.content)
+	unproven := version == "" && !w.proven.Load() && !w.writer.NoConditions()
+	prove := unproven && w.proving.CompareAndSwap(false, true)
+	if prove {
+		defer w.proving.Store(false)
+	}
+	if unproven {
+		if _, err := w.head(ctx, key); err == nil {
+			return objectkey.Occupied, errTaken
+		}
+	}
+	stored, err := w.writer.Put(ctx, in, w.content)
 	if err == nil {
+		if prove {
+			w.prove(ctx, in, stored.ETag)
+		}
 		return objectkey.OK, nil
 	}
 	switch answered := status(err); {
 	case errors.Is(err, aws.ErrUnconditional):
 		return objectkey.Unsupported, err
-	case answered == http.StatusPreconditionFailed,
-		version == "" && answered == http.StatusForbidden && locked(aws.Message(err)): // some services look at the lock before the condition
+	case aws.Taken(err),
+		version == "" && answered == http.StatusForbidden && locked(w.said(key, err)): // some services look at the lock before the condition
 		return objectkey.Occupied, err
 	case answered == http.StatusConflict:
 		return objectkey.Busy, err
@@ -69,8 +82,11 @@ func (w *writing) Put(ctx context.Context, key string, taken bool) error {
 // Stat implements [objectkey.Bucket].
 func (w *writing) Stat(ctx context.Context, key string) (string, objectkey.Metadata, objectkey.Answer, error) {
 	out, err := w.head(ctx, key)
-	if err == nil {
-		return *out.ETag, out.Metadata, objectkey.OK, nil
+	switch {
+	case err == nil && w.alters.Load():
+		return "", nil, objectkey.Denied, errAlters
+	case err == nil: // services compare weak ETags with nothing (RFC 9110, 13.1.1)
+		return strings.TrimPrefix(*out.ETag, "W/"), out.Metadata, objectkey.OK, nil
 	}
 	fault := w.fault(reading, key, err)
 	switch status(err) {
@@ -88,6 +104,29 @@ func (w *writing) input(key string) sdk.PutObjectInput {
 	return in
 }
 
+var (
+	errTaken  = errors.New("the key is taken")
+	errAlters = errors.New("the service loses or alters the metadata of objects (x-amz-meta-...), so that what has a key cannot be known")
+)
+
+// prove stores once more what was stored on condition that nothing has its key, and
+// looks at it. A service that ignores conditions without a word would write over
+// unrelated objects; one that alters metadata would have us take them for older
+// versions. The first new object of an opened destination shows either.
+func (w *writing) prove(ctx context.Context, in sdk.PutObjectInput, etag string) {
+	switch again, err := w.writer.Put(ctx, in, w.content); {
+	case err == nil:
+		w.writer.NoteUnconditional()
+		etag = again.ETag
+	case !aws.Taken(err):
+		return
+	}
+	if out, err := w.head(ctx, *in.Key); err == nil && *out.ETag == etag { // else a newer one lies there already
+		w.alters.Store(!w.meta.Same(out.Metadata))
+	}
+	w.proven.Store(!w.writer.NoConditions())
+}
+
 func (b *bucket) head(ctx context.Context, key string) (*sdk.HeadObjectOutput, error) {
 	return aws.Head(ctx, b.client, &sdk.HeadObjectInput{Bucket: b.common.Bucket, Key: &key, ExpectedBucketOwner: b.common.ExpectedBucketOwner})
 }
@@ -101,7 +140,7 @@ func (b *bucket) refused(key string, taken bool, err error) error {
 		return b.fault(putting, key, err)
 	}
 	switch {
-	case locked(aws.Message(err)):
+	case locked(b.said(key, err)):
 		return b.session.Fail(destination.Rejected, "replace "+key+" (Object Lock keeps the older version until its retention ends)", err)
 	case taken:
 		return b.session.Fail(destination.Transient, "replace "+key+" (the object that lies there may not be replaced: see what Object Lock and the bucket's policy say of it)", err)
@@ -112,7 +151,8 @@ func (b *bucket) refused(key string, taken bool, err error) error {
 // denied are the codes of a missing right, rather than of who asks.
 var denied = map[string]bool{"": true, "AccessDenied": true, "Forbidden": true, "ObjectLocked": true, "InvalidObjectState": true}
 
-// locked tells whether a refusal is about Object Lock, for which S3 has no code.
+// locked tells whether a refusal is about Object Lock, for which S3 has no code, by
+// what the service said.
 func locked(message string) bool {
 	message = strings.ToLower(message)
 	for _, word := range [...]string{"object lock", "objectlock", "worm", "retention", "legal hold"} {

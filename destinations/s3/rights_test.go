@@ -136,7 +136,7 @@ func TestAServiceWithoutConditions(t *testing.T) {
 		requests string
 		answer   string
 	}{
-		{2, "parent", "PUT @, HEAD @, PUT @", "1 stored without a condition"},
+		{2, "parent", "HEAD @, PUT @, HEAD @, PUT @", "1 stored without a condition"},
 		{1, "parent", "HEAD @", "1 there already or newer"},
 		{3, "leg", "HEAD @, HEAD @-leg, PUT @-leg", "1 stored without a condition"},
 		{4, "parent", "HEAD @, PUT @", "1 stored without a condition"},
@@ -175,8 +175,8 @@ func TestCheckReadsBackWhatItWrites(t *testing.T) {
 	if err := d.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	// The second put is on a condition that forbids it: some services store it.
-	want := strings.ReplaceAll("PUT @, PUT @, GET @, DELETE @", "@", "terra/fantail-check.json")
+	// The second and third put are on conditions that forbid them: some services store them.
+	want := strings.ReplaceAll("PUT @, PUT @, PUT @, GET @, DELETE @", "@", "terra/fantail-check.json")
 	if got := net.requests(); got != want {
 		t.Errorf("requests: %s", got)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"sync/atomic"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -34,6 +35,11 @@ type bucket struct {
 	folder    string // of all keys, with a slash at its end
 	strict    bool   // stale: fail
 	zip       *objectkey.Zipper
+
+	// What the service has shown since it was opened: see prove.
+	proving atomic.Bool // this is being found out
+	proven  atomic.Bool // it heeds conditions
+	alters  atomic.Bool // it loses or alters metadata
 }
 
 func open(c Config, deps destination.Deps) (destination.Destination, error) {

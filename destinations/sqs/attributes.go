@@ -58,10 +58,10 @@ func (s *sender) look(ctx context.Context, url *string, m *message, life time.Du
 		}
 		remarks = append(remarks, fmt.Sprintf("the queue is encrypted with the KMS key %s: only a delivery shows whether kms:GenerateDataKey and kms:Decrypt are granted on it", key))
 	}
-	if delay, _ := a.seconds("DelaySeconds"); delay >= life {
+	if delay := a.seconds("DelaySeconds"); delay >= life {
 		remarks = append(remarks, fmt.Sprintf("the queue's DelaySeconds of %v outlive every link (%v): lower them, or raise link_ttl", delay, life))
 	}
-	if hidden, _ := a.seconds("VisibilityTimeout"); hidden >= life {
+	if hidden := a.seconds("VisibilityTimeout"); hidden >= life {
 		remarks = append(remarks, fmt.Sprintf("the queue's VisibilityTimeout of %v outlives every link (%v): what a consumer fails to handle comes back without one; lower it, or raise link_ttl", hidden, life))
 	}
 	return remarks, nil
@@ -86,9 +86,10 @@ func (a attributeSet) number(name string) (int, bool) {
 	return n, err == nil && n >= 0
 }
 
-func (a attributeSet) seconds(name string) (time.Duration, bool) {
-	n, ok := a.number(name)
-	return time.Duration(min(n, 1<<31)) * time.Second, ok
+// seconds is 0 where there is no such attribute.
+func (a attributeSet) seconds(name string) time.Duration {
+	n, _ := a.number(name)
+	return time.Duration(min(n, 1<<31)) * time.Second
 }
 
 // ownerBy returns the account in the ARN of the queue; ok tells whether it is one of

@@ -43,7 +43,7 @@ func (s *supabase) describe(ctx context.Context) map[string]definition {
 	names := []string{s.tables.users.bare(), s.tables.data.bare(), s.tables.misc.bare()}
 	err := s.service.stream(ctx, q, func(status int, body io.Reader) (err error) {
 		if status == http.StatusOK {
-			found, err = members(io.LimitReader(body, maxDescription), "definitions", names)
+			found, err = definitions(io.LimitReader(body, maxDescription), names)
 		}
 		return err
 	})
@@ -67,14 +67,14 @@ func (s *supabase) describe(ctx context.Context) map[string]definition {
 	return all
 }
 
-// members returns the texts of the named members of an object that is itself the
-// member in of a JSON object, nil if there is no such object. It keeps nothing
-// else of the document, and checks no more of it than it needs to.
-func members(r io.Reader, in string, names []string) (map[string][]byte, error) {
+// definitions returns the texts of the named members of the object "definitions"
+// of a JSON object, nil if there is no such object. It keeps nothing else of the
+// document, and checks no more of it than it needs to.
+func definitions(r io.Reader, names []string) (map[string][]byte, error) {
 	s := scanner{r: bufio.NewReader(r)}
 	var found map[string][]byte
 	err := s.object(func(name string) error {
-		if name != in {
+		if name != "definitions" {
 			return s.skip(nil)
 		}
 		found = map[string][]byte{}

@@ -19,7 +19,7 @@ func TestMembersAreFoundInALongDocument(t *testing.T) {
 		if name == "byte by byte" {
 			r = iotest.OneByteReader(strings.NewReader("{" + doc[len(filler)*19999+2:]))
 		}
-		found, err := members(r, "definitions", []string{"t", "u", "n", "w", "none"})
+		found, err := definitions(r, []string{"t", "u", "n", "w", "none"})
 		if err != nil || string(found["t"]) != `{"a":"\"}"}` || string(found["u"]) != `[1,{"v":2}]` || string(found["n"]) != "7" || string(found["w"]) != "true" || len(found) != 4 {
 			t.Errorf("%s: %q, %v", name, found, err)
 		}
@@ -31,7 +31,7 @@ func TestMembersOfWhatIsNone(t *testing.T) {
 		"": true, "[]": true, "<html>": true, `{"a"}`: true, `{"definitions":[]}`: true, `{"definitions":{"t":{`: true, `{"definitions":{"t":"`: true, `{"a":"\`: true, `{1:2}`: true,
 		"{}": false, `{"a":{}}`: false, ` {"definitions":{}} `: false,
 	} {
-		if found, err := members(strings.NewReader(text), "definitions", []string{"t"}); (err != nil) != fails || !fails && len(found) != 0 {
+		if found, err := definitions(strings.NewReader(text), []string{"t"}); (err != nil) != fails || !fails && len(found) != 0 {
 			t.Errorf("%s: %q, %v", text, found, err)
 		}
 	}
@@ -39,7 +39,7 @@ func TestMembersOfWhatIsNone(t *testing.T) {
 
 // A definition without end is not kept.
 func TestMembersAreCut(t *testing.T) {
-	found, err := members(strings.NewReader(`{"definitions":{"t":"`+strings.Repeat("x", 1<<20)+`"}}`), "definitions", []string{"t"})
+	found, err := definitions(strings.NewReader(`{"definitions":{"t":"`+strings.Repeat("x", 1<<20)+`"}}`), []string{"t"})
 	if err != nil || len(found["t"]) != parsing.MaxAnswer {
 		t.Errorf("%d bytes, %v", len(found["t"]), err)
 	}
@@ -49,7 +49,7 @@ func FuzzMembers(f *testing.F) {
 	f.Add(`{"a":1,"definitions":{"t":{"b":[]}}}`)
 	f.Add(`{"definitions":{"t":"\u0022"}}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		found, _ := members(strings.NewReader(text), "definitions", []string{"t"})
+		found, _ := definitions(strings.NewReader(text), []string{"t"})
 		if len(found["t"]) > len(text) {
 			t.Errorf("%q of %q", found, text)
 		}

@@ -42,6 +42,9 @@ func TestIDsMayBeCutShort(t *testing.T) {
 			t.Errorf("%s: %s", path, a)
 		}
 	}
+	if a := r.do("GET", "/v1/events/"+one[:8], "", bearer("initech")); a.status != 404 {
+		t.Errorf("somebody else's ids are named: %s", a)
+	}
 	for path, want := range map[string]int{
 		"/v1/events/" + one[:7]: 404, "/v1/events/00000000-0000": 404, "/v1/events/" + strings.ToUpper(short): 404, "/v1/events/" + one[:18] + "x": 404,
 		"/v1/deliveries/" + short + "_9": 404, "/v1/deliveries/" + short + "_x": 404, "/v1/deliveries?event=" + one[:7]: 400, "/v1/deliveries?event=00000000": 200,

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-51f8da91/fantail/internal/api"
+	"github.com/seed-51f8da91/fantail/internal/check"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/healthcheck"
@@ -67,7 +68,7 @@ type App struct {
 	payloads  *payload.Operator // nil: none are kept
 	files     *payload.Dir      // the embedded store that they are kept in; nil: another
 	api       *api.API
-	checks    checks
+	checks    *check.Runner
 	notices   *notices.Notices
 	health    *healthcheck.Healthcheck
 	cert      atomic.Pointer[tls.Certificate]
@@ -88,7 +89,6 @@ type state struct {
 	names    *api.Names
 	targets  *replay.Targets
 
-	ids       map[store.DestinationKey]uint32
 	checkable map[store.DestinationKey]bool
 }
 
@@ -110,7 +110,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a := &App{
 		config: o.Config, kinds: o.Kinds, log: o.Log, version: o.Version,
-		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), started: &snapshot.Daemon, checks: newChecks(),
+		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), started: &snapshot.Daemon,
 	}
 	defer func() {
 		if err != nil {
@@ -154,7 +154,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.replays.Start()
 	var background sync.WaitGroup
 	background.Go(func() { a.keep(ctx) })
-	background.Go(func() { a.checkAll(ctx) })
+	background.Go(func() { a.checks.Run(ctx) })
 	background.Go(func() { a.notices.Run(ctx) })
 	background.Go(func() { a.health.Run(ctx) })
 	if a.payloads != nil {

@@ -32,15 +32,15 @@ func (a *App) active() map[uint32]bool {
 }
 
 // followNotices takes over who is told of what, and who gets healthchecks.
-func (a *App) followNotices(d *config.Daemon, wanted []*config.Destination, ids []uint32) {
+func (a *App) followNotices(d *config.Daemon, wanted []placed) {
 	rules := notices.Rules{Events: d.Notices.Events}
 	var targets []healthcheck.Target
-	for i, w := range wanted {
+	for _, w := range wanted {
 		if slices.Contains(d.Notices.Destinations, w.Developer+"/"+w.Name) {
-			rules.Targets = append(rules.Targets, notices.Target{Developer: w.Developer, Name: w.Name, ID: ids[i]})
+			rules.Targets = append(rules.Targets, notices.Target{Developer: w.Developer, Name: w.Name, ID: w.id})
 		}
 		if slices.Contains(d.Healthcheck.Kinds, w.Kind) {
-			targets = append(targets, healthcheck.Target{ID: ids[i], Developer: w.Developer, Name: w.Name})
+			targets = append(targets, healthcheck.Target{ID: w.id, Developer: w.Developer, Name: w.Name})
 		}
 	}
 	a.notices.SetRules(rules)

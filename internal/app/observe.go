@@ -19,7 +19,7 @@ func (a *App) observe() {
 	a.broken = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "fantail_broken_settings", Help: "1 for each developer whose settings were refused, or could not be opened, at the start or the last reload.",
 	}, []string{"developer"})
-	a.metrics.MustRegister(build, a.broken, a.checks.board,
+	a.metrics.MustRegister(build, a.broken, a.checks.Board,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_store_bytes", Help: "Bytes of the store on disk."},
 			func() float64 { return float64(a.store.Stats().Bytes) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_free_bytes", Help: "Free bytes of the disk the store lies on."},

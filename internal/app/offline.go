@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,7 +29,7 @@ type Checked struct {
 func CheckSettings(ctx context.Context, o Options, snap *config.Snapshot, want func(*config.Destination) bool, found func()) (all []Checked, err error) {
 	a := &App{
 		config: o.Config, kinds: o.Kinds, log: o.Log, version: o.Version, started: &snap.Daemon,
-		metrics: prometheus.NewRegistry(), brand: snap.Daemon.Brand, catalogue: snap.Daemon.Catalogue, checks: newChecks(),
+		metrics: prometheus.NewRegistry(), brand: snap.Daemon.Brand, catalogue: snap.Daemon.Catalogue,
 	}
 	defer func() { err = errors.Join(err, a.close(context.WithoutCancel(ctx))) }()
 	if err := a.openEgress(ctx, &snap.Daemon, o); err != nil {
@@ -51,21 +50,16 @@ func CheckSettings(ctx context.Context, o Options, snap *config.Snapshot, want f
 		}
 	}
 	slices.SortStableFunc(all, func(x, y Checked) int { return cmp.Compare(x.Developer, y.Developer) })
-	var running sync.WaitGroup
-	var mu sync.Mutex
+	targets := make([]check.Target, len(all))
 	for i := range all {
-		a.checks.slots <- struct{}{}
-		running.Go(func() {
-			defer func() { <-a.checks.slots }()
-			all[i].Result, all[i].Err = a.checkOpen(ctx, all[i].Destination, &snap.Daemon)
-			mu.Lock()
-			defer mu.Unlock()
-			if found != nil {
-				found()
-			}
-		})
+		targets[i] = a.checkTarget(all[i].Destination, &snap.Daemon)
 	}
-	running.Wait()
+	check.Each(ctx, targets, func(i int, r check.Result, err error) {
+		all[i].Result, all[i].Err = r, err
+		if found != nil {
+			found()
+		}
+	})
 	return all, context.Cause(ctx)
 }
 

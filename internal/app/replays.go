@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 
-	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/replay"
 )
 
@@ -21,10 +20,10 @@ func (a *App) buildReplays(ctx context.Context) (err error) {
 }
 
 // replayTargets are the destinations that replays can go to.
-func replayTargets(wanted []*config.Destination, ids []uint32) *replay.Targets {
+func replayTargets(wanted []placed) *replay.Targets {
 	list := make([]replay.Target, len(wanted))
-	for i, d := range wanted {
-		list[i] = replay.Target{ID: ids[i], Developer: d.Developer, Name: d.Name, Matches: d.Matches}
+	for i, w := range wanted {
+		list[i] = replay.Target{ID: w.id, Developer: w.Developer, Name: w.Name, Matches: w.Matches}
 	}
 	return replay.NewTargets(list)
 }

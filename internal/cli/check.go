@@ -102,6 +102,11 @@ func (e *env) checkThere(ctx context.Context, developer, name string) ([]client.
 			all = append(all, d)
 		}
 	}
+	if len(all) == 0 && developer != "" {
+		if err := e.recognise(ctx, c, named{developer: developer, destination: name}); err != nil {
+			return nil, err
+		}
+	}
 	line, done := e.progress(), 0
 	var mu sync.Mutex
 	var running sync.WaitGroup
@@ -186,10 +191,10 @@ func (e *env) printChecks(found []client.Destination, all bool) error {
 	ill := 0
 	room := 0 // a program wants a row on one line
 	if e.outTerminal {
-		room = e.screen()
+		room = e.columns()
 	}
-	t := e.grid(room, column{head: "DESTINATION", least: 12}, column{head: "KIND", least: 8, drop: 1}, column{head: "CHECK", least: 7}, column{head: "RESULT", least: 6},
-		column{head: "WHAT IT FOUND", least: 20, fold: true}, column{head: "WHAT TO DO", least: 16, fold: true})
+	t := e.grid(room, column{head: "DESTINATION", least: 16}, column{head: "KIND", least: 8, drop: 1}, column{head: "CHECK", least: 7}, column{head: "RESULT", least: 6},
+		column{head: "WHAT IT FOUND", least: 18, fold: true}, column{head: "WHAT TO DO", least: 16, fold: true})
 	for _, d := range found {
 		if d.Check == nil {
 			continue

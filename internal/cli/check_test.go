@@ -36,7 +36,7 @@ acme/lake    s3       access  fail    there is no bucket\x1b[2J                 
 	if r := f.run(t, "check", "acme/app", "--json"); r.code != 0 || strings.Count(r.out, "\n") != 1 || !strings.Contains(r.out, `"result":"ok"`) {
 		t.Errorf("exit %d:\n%s%s", r.code, r.out, r.err)
 	}
-	if r := f.run(t, "check", "acme/none"); r.code != 1 || !strings.Contains(r.err, "there is no destination of acme/none") {
+	if r := f.run(t, "check", "acme/lale"); r.code != 1 || !strings.Contains(r.err, `acme has no destination "lale": did you mean lake?`) {
 		t.Errorf("exit %d:\n%s%s", r.code, r.out, r.err)
 	}
 	for _, arg := range []string{"/", "acme/", "/app"} {

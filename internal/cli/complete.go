@@ -22,7 +22,7 @@ const (
 var offerable = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // takeDestination are the commands whose argument is a destination, or its developer.
-var takeDestination = []string{"pause", "resume", "rebind", "test", "check"}
+var takeDestination = []string{"pause", "resume", "rebind", "test", "check", "tail"}
 
 // takeFiles are the commands whose arguments are files or folders.
 var takeFiles = []string{"send", "explain", "backup", "restore"}

@@ -111,10 +111,13 @@ func (e *env) listDeliveries(ctx context.Context, c *client.Client, f client.Del
 			return c.Deliveries(ctx, f)
 		},
 		columns: []column{
-			{head: "AGE"}, {head: "ID", least: 30}, {head: "DESTINATION", least: 11}, {head: "TYPE", least: 8, drop: 2}, {head: "USER", least: 6, drop: 3},
-			{head: "STATE", least: 9}, {head: "TRIED", drop: 4}, {head: "LAST ANSWER", least: 11, drop: 1}, {head: "NEXT OR WHY", least: 16, fold: true},
+			{head: "AGE"}, {head: "ID", least: 30}, {head: "DESTINATION", least: 16}, {head: "TYPE", least: 8, drop: 2}, {head: "USER", least: 6, drop: 3},
+			{head: "STATE", least: 9}, {head: "TRIED", drop: 4}, {head: "LAST ANSWER", least: 11, drop: 1}, {head: "NEXT OR WHY", least: 13, fold: true},
 		},
-		row:    e.deliveryRow,
+		row: e.deliveryRow,
+		unknown: func(ctx context.Context) error {
+			return e.recognise(ctx, c, named{developer: f.Developer, destination: f.Destination, types: f.Types})
+		},
 		looked: func() time.Time { return back },
 	}
 	return list.run(ctx)

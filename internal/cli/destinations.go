@@ -116,10 +116,11 @@ func (e *env) listDestinations(ctx context.Context, c *client.Client, developer,
 			return c.Destinations(ctx, developer, state)
 		},
 		columns: []column{
-			{head: "DESTINATION", least: 11}, {head: "KIND", least: 8, drop: 4}, {head: "STATE", least: 8}, {head: "PENDING"}, {head: "OLDEST", drop: 5}, {head: "IN FLIGHT", drop: 8},
-			{head: "BREAKER", least: 7, drop: 7}, {head: "CHECK", drop: 6}, {head: "DEAD 24H"}, {head: "LAST OK"}, {head: "ANSWER", least: 8, drop: 1}, {head: "WAITS", drop: 2}, {head: "REASON", least: 28, fold: true},
+			{head: "DESTINATION", least: 18}, {head: "KIND", least: 8, drop: 4}, {head: "STATE", least: 8}, {head: "PENDING"}, {head: "OLDEST", drop: 5}, {head: "IN FLIGHT", drop: 8},
+			{head: "BREAKER", least: 7, drop: 7}, {head: "CHECK", drop: 6}, {head: "DEAD 24H"}, {head: "LAST OK"}, {head: "ANSWER", least: 8, drop: 1}, {head: "WAITS", drop: 2}, {head: "REASON", least: 22, fold: true},
 		},
-		row: e.destinationRow,
+		row:     e.destinationRow,
+		unknown: func(ctx context.Context) error { return e.recognise(ctx, c, named{developer: developer}) },
 	}
 	return list.run(ctx)
 }
@@ -152,6 +153,14 @@ func (e *env) destinationRow(d client.Destination, wide bool) []cell {
 		cells[2].colour = yellow
 	}
 	return cells
+}
+
+// reason says why nothing goes out to d; "" if something may.
+func (e *env) reason(d client.Destination) string {
+	if d.WaitsUntil.IsZero() {
+		return d.Reason
+	}
+	return "waits until " + e.moment(d.WaitsUntil) + ": " + d.Reason
 }
 
 // why says what is wrong with d; "" when nothing is.

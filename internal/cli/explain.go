@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/suggest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/exchange"
@@ -103,7 +104,7 @@ func pickDeveloper(s *config.Snapshot, name string) (*config.Developer, error) {
 	for _, d := range byID(s.Developers) {
 		known = append(known, d.ID)
 	}
-	return nil, fmt.Errorf("there is no developer %q: %s", name, config.Suggest(name, known))
+	return nil, fmt.Errorf("there is no developer %q: %s", name, suggest.Some(name, known))
 }
 
 // sampleEvent is the event that the daemon would make of the file, accepted now.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/suggest"
 )
 
 // meant are words that other programs have commands for, and where to find here
@@ -46,7 +46,7 @@ func checkStates(cmd *cobra.Command) error {
 	}
 	for _, state := range given {
 		if !slices.Contains(offered, state) {
-			return usagef("--state %q: %s", state, config.Suggest(state, offered))
+			return usagef("--state %q: %s", state, suggest.Some(state, offered))
 		}
 	}
 	return nil

@@ -129,10 +129,10 @@ func TestDestinationsAreListed(t *testing.T) {
 		{"developer":"acme","name":"app","kind":"webhook","state":"active","pending":12,"oldest_pending":"2026-07-01T11:00:00Z","in_flight":3,"breaker":"closed","check":{"at":"2026-07-01T11:00:00Z","ms":3,"result":"warn","findings":[]}},
 		{"developer":"acme","name":"lake","kind":"s3","state":"held","reason":"access denied\u001b[2J","pending":0,"in_flight":0,"breaker":"closed"},
 		{"developer":"acme","name":"slow","kind":"webhook","state":"active","reason":"answered 429 Too Many Requests","waits_for":"throttled","waits_until":"2026-07-01T12:10:00Z","pending":4,"in_flight":0,"breaker":"closed"}]}`)})
-	f.run(t, "destinations", "--developer", "acme", "--state", "held").want(t, 0, `DESTINATION  STATE   PENDING  DEAD 24H  LAST OK  ANSWER  WAITS  REASON
-acme/lake    held    0        0         -        -       -      access denied\x1b[2J
-acme/slow    active  4        0         -        -       10m    answered 429 Too Many Requests
-acme/app     active  12       0         -        -       -      its last check: warn
+	f.run(t, "destinations", "--developer", "acme", "--state", "held").want(t, 0, `DESTINATION  KIND     STATE   PENDING  DEAD 24H  LAST OK  ANSWER  WAITS  REASON
+acme/lake    s3       held    0        0         -        -       -      access denied\x1b[2J
+acme/slow    webhook  active  4        0         -        -       10m    answered 429 Too Many Requ…
+acme/app     webhook  active  12       0         -        -       -      its last check: warn
 `, "")
 	if got := f.requests()[0].what; got != "GET /v1/destinations?developer=acme&limit=1000&state=held" {
 		t.Errorf("asked %s", got)

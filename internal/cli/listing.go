@@ -202,7 +202,7 @@ func (l *listing[T]) print(items iter.Seq2[T, error]) (n int, err error) {
 }
 
 func (l *listing[T]) grid() *grid {
-	room, columns := l.env.screen(), slices.Clone(l.columns)
+	room, columns := l.env.columns(), slices.Clone(l.columns)
 	if l.listed.output == "wide" {
 		room = 0
 	}

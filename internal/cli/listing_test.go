@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // delivery is one as the daemon lists it.
@@ -91,8 +93,8 @@ func TestASearchSaysHowFarBackItLooked(t *testing.T) {
 	}
 }
 
-// watched runs a command that does not end until it has waited that often.
-func watched(t *testing.T, f *fake, terminal bool, waits int, args ...string) string {
+// watchedFor runs a command that does not end until it has waited that often.
+func watchedFor(t *testing.T, f *fake, terminal bool, waits int, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
 	e := newEnv(strings.NewReader(""), &out, &errs, nil)
@@ -117,15 +119,15 @@ func TestAListIsWatched(t *testing.T) {
 			say(`{"items":[`+delivery(1, "pending", 1)+`],"next":""}`), say(`{"items":[`+delivery(2, "pending", 0)+`,`+delivery(1, "pending", 1)+`],"next":""}`),
 			say(`{"items":[`+delivery(2, "pending", 0)+`,`+delivery(1, "dead", 2)+`],"next":""}`))}
 	}
-	got := watched(t, newFake(t, answers()), true, 3, "deliveries", "--watch")
+	got := watchedFor(t, newFake(t, answers()), true, 3, "deliveries", "--watch")
 	if screens := strings.Split(got, "\x1b[H\x1b[2J"); len(screens) != 4 || strings.Count(screens[1], "_3") != 1 || strings.Count(screens[3], "_3") != 2 || !strings.Contains(screens[3], "dead") {
 		t.Errorf("on a terminal: %q", got)
 	}
-	got = watched(t, newFake(t, answers()), false, 3, "deliveries", "--watch", "-o", "id")
+	got = watchedFor(t, newFake(t, answers()), false, 3, "deliveries", "--watch", "-o", "id")
 	if want := "019f1d8a-22e0-7001-8000-000000000001_3\n019f1d8a-22e0-7002-8000-000000000001_3\n019f1d8a-22e0-7001-8000-000000000001_3\n"; got != want {
 		t.Errorf("without a terminal only what is new:\n%swant\n%s", got, want)
 	}
-	got = watched(t, newFake(t, answers()), false, 3, "deliveries", "--watch")
+	got = watchedFor(t, newFake(t, answers()), false, 3, "deliveries", "--watch")
 	if strings.Count(got, "AGE") != 1 || strings.Count(got, "_3") != 3 {
 		t.Errorf("without a terminal:\n%s", got)
 	}
@@ -158,13 +160,44 @@ func TestTextTakesTheColumnsItIsSaidTo(t *testing.T) {
 			if got := clip(s, n); width(got) > n || n >= want && got != s {
 				t.Errorf("%q in %d columns: %q", s, n, got)
 			}
-			whole := strings.Join(fold(s, max(n, 2)), "")
-			if whole != s {
-				t.Errorf("%q folded at %d: %q", s, n, fold(s, max(n, 2)))
+			folded := fold(s, max(n, 2))
+			bad := func(line string) bool { return width(line) > max(n, 2) || !utf8.ValidString(line) }
+			if strings.Join(folded, "") != s || slices.ContainsFunc(folded, bad) {
+				t.Errorf("%q folded at %d: %q", s, n, folded)
 			}
 		}
 	}
 	if got := fold("one two  three-and-four", 7); strings.Join(got, "|") != "one two|three-a|nd-four" && strings.Join(got, "|") != "one two|  three-a|nd-four" && strings.Join(got, "|") != "one two||three-a|nd-four" {
 		t.Errorf("%q", got)
 	}
+}
+
+// A name with a slip in it and an empty list look alike otherwise.
+func TestNamesThatNobodyKnowsAreQuestioned(t *testing.T) {
+	empty := say(`{"items":[],"next":""}`)
+	f := newFake(t, map[string]http.HandlerFunc{
+		"GET /v1/deliveries": empty, "GET /v1/events": empty, "GET /v1/live": deny(404, "not_found", "there is no such developer or destination"),
+		"GET /v1/destinations": func(w http.ResponseWriter, r *http.Request) {
+			if d := r.URL.Query().Get("developer"); d != "" && d != "acme" {
+				empty(w, r)
+				return
+			}
+			fmt.Fprint(w, `{"items":[{"developer":"acme","name":"app","kind":"webhook","state":"active"}],"next":""}`)
+		},
+	})
+	for args, want := range map[string]string{
+		"deliveries --developer acmee":                  "did you mean acme?",
+		"deliveries --developer acme --destination aps": "did you mean app?",
+		"deliveries --type slep":                        "did you mean sleep?",
+		"events --developer acmee":                      "did you mean acme?",
+		"events --type slep --json":                     "did you mean sleep?",
+		"destinations --developer acmee":                "did you mean acme?",
+		"tail acmee":                                    "did you mean acme?",
+		"tail acme/aps":                                 "did you mean app?",
+	} {
+		if r := f.run(t, strings.Fields(args)...); r.code != 1 || !strings.Contains(r.err, want) || r.out != "" {
+			t.Errorf("%s: %+v, want %q", args, r, want)
+		}
+	}
+	f.run(t, "deliveries", "--developer", "acme").want(t, 0, "", "No such deliveries.\n")
 }

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/suggest"
 	"github.com/seed-51f8da91/fantail/pkg/client"
 	"github.com/seed-51f8da91/fantail/pkg/event/generate"
 )
@@ -55,7 +55,7 @@ func recogniseDeveloper(ctx context.Context, c *client.Client, developer, destin
 	case len(mine) > 0 && destination == "":
 		return nil
 	case len(mine) > 0:
-		return fmt.Errorf("%s has no destination %q: %s", clean(developer), destination, clean(config.Suggest(destination, mine)))
+		return fmt.Errorf("%s has no destination %q: %s", clean(developer), destination, clean(suggest.Some(destination, mine)))
 	}
 	some, err := haveEvents(ctx, c, client.EventFilter{Developer: developer})
 	if err != nil {
@@ -71,7 +71,7 @@ func recogniseDeveloper(ctx context.Context, c *client.Client, developer, destin
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("no developer %q is known: %s", developer, clean(config.Suggest(developer, all)))
+	return fmt.Errorf("no developer %q is known: %s", developer, clean(suggest.Some(developer, all)))
 }
 
 func recogniseType(ctx context.Context, c *client.Client, developer, typ string) error {
@@ -83,7 +83,7 @@ func recogniseType(ctx context.Context, c *client.Client, developer, typ string)
 	if err != nil || some {
 		return err
 	}
-	return fmt.Errorf("no event of the type %q is known: %s", typ, clean(config.Suggest(typ, known)))
+	return fmt.Errorf("no event of the type %q is known: %s", typ, clean(suggest.Some(typ, known)))
 }
 
 func haveEvents(ctx context.Context, c *client.Client, f client.EventFilter) (bool, error) {

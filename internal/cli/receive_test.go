@@ -322,6 +322,7 @@ func TestReceiveLines(t *testing.T) {
 		r.post(sleepBody, signed("other", id)...)
 		r.post(sleepBody)
 		r.post("no json", signed("no json", "")...)
+		r.post(sleepBody, "webhook-signature", "v1,x", "webhook-id", id)
 		r.post(hostile, signed(hostile, "\u202e\u6f22\u05e9"+strings.Repeat("y", 500))...)
 		got := regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d`).ReplaceAllString(r.out.String(), "12:00:00") // local time
 		golden(t, name+".txt", got)

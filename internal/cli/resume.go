@@ -30,16 +30,11 @@ its own time of the next attempt: "fantail retry" sends it now.`,
 				return resumed(d), nil
 			}
 			if now, err := e.destination(ctx, c, developer, name); err == nil && !now.WaitsUntil.IsZero() { // apart, after crashes
-				return "still " + clean(e.waiting(now)), nil
+				return "still " + clean(e.reason(now)), nil
 			}
 			return resumed(d), nil
 		}),
 	}
-}
-
-// waiting says until when d waits, and what for.
-func (e *env) waiting(d client.Destination) string {
-	return "waits until " + e.moment(d.WaitsUntil) + ": " + d.Reason
 }
 
 // resumed says what the resume of d, as it was, came to.

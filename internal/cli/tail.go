@@ -35,7 +35,7 @@ says how many.`,
 			t := tail{env: e}
 			for a, err := range c.Follow(cmd.Context(), developer, name) {
 				if err != nil {
-					return err
+					return e.orNearest(cmd.Context(), c, developer, name, err)
 				}
 				if err := t.show(a); err != nil {
 					return err
@@ -64,7 +64,7 @@ func (t *tail) show(a client.LiveAttempt) error {
 		return nil
 	}
 	if t.grid == nil {
-		room := e.screen()
+		room := e.columns()
 		t.grid = e.grid(room, column{head: "TIME", fixed: 8}, column{head: "ID", fixed: 21}, column{head: "DESTINATION", fixed: max(11, min(24, room/6))},
 			column{head: "TYPE", fixed: max(4, min(16, room/9))}, column{head: "WHAT CAME OF IT", least: 15, fold: e.outTerminal})
 	}

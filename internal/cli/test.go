@@ -140,7 +140,9 @@ func (e *env) firstAttempt(ctx context.Context, c *client.Client, t *client.Test
 }
 
 // keepsBack tells whether nothing of d is attempted for now.
-func keepsBack(d *client.Destination) bool { return d.State != "active" || !d.WaitsUntil.IsZero() }
+func keepsBack(d *client.Destination) bool {
+	return d.State != "active" || !d.WaitsUntil.IsZero() && d.WaitsFor != "breaker" // whose next try may be this one
+}
 
 func (e *env) printTest(t client.Tested, d *client.Delivery) error {
 	path := t.Destination.Developer + "/" + t.Destination.Name
@@ -152,8 +154,8 @@ func (e *env) printTest(t client.Tested, d *client.Delivery) error {
 		if result = "waits: the destination is " + t.Destination.State; t.Destination.Reason != "" {
 			result += " (" + t.Destination.Reason + ")"
 		}
-	case d.State == "pending" && !t.Destination.WaitsUntil.IsZero():
-		result = "not tried yet: the destination " + e.waiting(t.Destination)
+	case d.State == "pending" && keepsBack(&t.Destination):
+		result = "not tried yet: the destination " + e.reason(t.Destination)
 	case d.State == "pending" && t.Destination.Breaker == "open":
 		result = "not tried yet: the destination has failed for a while and is tried with one delivery at a time; see fantail deliveries " + d.ID
 	case d.State == "pending":

@@ -37,11 +37,12 @@ func TestTestTellsWhyItWaits(t *testing.T) {
 		`"paused","reason":"move"`: "result       waits: the destination is paused (move)\n",
 		`"active","reason":"answered 429","waits_until":"2026-07-01T13:00:00Z"`: "result       not tried yet: the destination waits until 2026-07-01 13:00:00Z (in 1h): answered 429\n",
 	} {
-		r := newFake(t, map[string]http.HandlerFunc{
+		f := newFake(t, map[string]http.HandlerFunc{
 			"POST /v1/destinations/acme/app/test": say(strings.Replace(testedEvent, `"active"`, state, 1)),
 			"GET /v1/deliveries/e1_1":             say(`{"id":"e1_1","event":"e1","state":"pending","due":"2026-07-01T12:00:00Z","attempts":[]}`),
-		}).run(t, "test", "acme/app")
-		if r.code != 1 || !strings.Contains(r.out, want) {
+		})
+		r := f.run(t, "test", "acme/app")
+		if r.code != 1 || !strings.Contains(r.out, want) || len(f.requests()) != 2 { // at once
 			t.Errorf("%s: %+v, want %q", state, r, want)
 		}
 	}

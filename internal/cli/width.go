@@ -1,30 +1,9 @@
 package cli
 
 import (
-	"os"
-	"strconv"
 	"strings"
 	"unicode"
-
-	"golang.org/x/sys/unix"
 )
-
-// usualWidth is how wide a table is where nobody says how wide the terminal is, and
-// where there is none.
-const usualWidth = 100
-
-// screen is how many columns a table may have.
-func (e *env) screen() int {
-	if n, err := strconv.Atoi(e.lookup("COLUMNS")); err == nil && n >= 20 {
-		return n
-	}
-	if f, ok := e.out.(*os.File); ok && e.outTerminal {
-		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col >= 20 {
-			return int(size.Col)
-		}
-	}
-	return usualWidth
-}
 
 // width is how many columns a terminal shows s in.
 func width(s string) (n int) {
@@ -65,19 +44,18 @@ func clip(s string, n int) string {
 	if width(s) <= n {
 		return s
 	}
-	var b strings.Builder
-	left := n - 1 // for the sign that something is missing
-	for _, r := range s {
-		if left -= runeWidth(r); left < 0 {
-			break
-		}
-		b.WriteRune(r)
-	}
-	return b.String() + "…"
+	return fitting(s, n-1) + "…" // the sign that something is missing
 }
 
-// pad lengthens s to n columns.
-func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-width(s))) }
+// fitting is as much of the beginning of s as n columns have room for.
+func fitting(s string, n int) string {
+	for i, r := range s {
+		if n -= runeWidth(r); n < 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
 
 // fold breaks s into lines of n columns, between words where there are any.
 func fold(s string, n int) (lines []string) {
@@ -87,8 +65,7 @@ func fold(s string, n int) (lines []string) {
 			if line != "" {
 				lines, line = append(lines, line), ""
 			}
-			head := clip(word, n+1)
-			head = head[:len(head)-len("…")]
+			head := fitting(word, n)
 			if head == "" { // not one character fits
 				return append(lines, word)
 			}

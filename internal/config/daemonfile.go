@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -109,11 +110,10 @@ func defaultDaemon() daemonFile {
 
 // daemon is fantail.yaml as it was read.
 type daemon struct {
-	file  daemonFile
-	doc   *document
-	notes []Fault
-	refs  map[string][]byte
-	dir   string
+	file daemonFile
+	doc  *strictyaml.Document
+	refs map[string][]byte
+	dir  string
 
 	catalogue *event.Catalogue
 }
@@ -121,27 +121,26 @@ type daemon struct {
 // readDaemon reads the text of fantail.yaml. What has faults keeps its default.
 func readDaemon(path string, raw []byte) *daemon {
 	dir, err := filepath.Abs(filepath.Dir(path))
-	d := &daemon{file: defaultDaemon(), doc: parseDocument(path, raw), dir: dir, catalogue: event.DefaultCatalogue()}
+	d := &daemon{file: defaultDaemon(), doc: strictyaml.Parse(path, raw), dir: dir, catalogue: event.DefaultCatalogue()}
 	if err != nil {
-		d.doc.fault(0, "find the folder of the file: %v", bare(err))
+		d.doc.Fault(0, "find the folder of the file: %v", bare(err))
 	}
-	if d.doc.root == nil {
+	if d.doc.Root == nil {
 		return d
 	}
-	b := newBinder(d.doc, d.doc.root, "")
-	b.bind(d.doc.root, &d.file, "")
-	if _, found := find(d.doc.root, "keys"); found == nil {
+	b := newBinder(d.doc, d.doc.Root, "")
+	b.Bind(d.doc.Root, &d.file, "")
+	if _, found := strictyaml.Find(d.doc.Root, "keys"); found == nil {
 		d.file.Keys = []secret.Value{secret.New("${file:" + defaultKeyFile + "}")}
 	}
-	d.refs = b.resolve(d.doc.root, &d.file, "", d.lookup())
-	d.notes = append(d.notes, d.doc.notes...)
+	d.refs = b.Resolve(d.doc.Root, &d.file, "", d.lookup())
 	(&daemonRules{binder: b, daemon: d}).check()
 	return d
 }
 
 // note is about something that is allowed.
 func (d *daemon) note(path, message string) {
-	d.notes = append(d.notes, Fault{d.doc.file, lineOf(d.doc.root, path), path + ": " + message})
+	d.doc.Note(strictyaml.LineOf(d.doc.Root, path), path+": "+message)
 }
 
 // settings returns what the rest of the program sees.

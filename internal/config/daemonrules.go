@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 )
 
@@ -29,14 +30,14 @@ const nameRule = "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter o
 
 func (r *daemonRules) check() {
 	f := &r.daemon.file
-	r.require("brand", brandName.MatchString(f.Brand), "must be 1 to 32 of a-z 0-9 and begin with a letter: it is part of names of headers and tables")
-	r.require("developers", f.Developers != "", "must name a folder")
-	if r.ok("tls") && (f.TLS.Cert == "") != (f.TLS.Key == "") {
-		r.at("tls", "cert and key go together: set both, or neither")
+	r.Require("brand", brandName.MatchString(f.Brand), "must be 1 to 32 of a-z 0-9 and begin with a letter: it is part of names of headers and tables")
+	r.Require("developers", f.Developers != "", "must name a folder")
+	if r.OK("tls") && (f.TLS.Cert == "") != (f.TLS.Key == "") {
+		r.At("tls", "cert and key go together: set both, or neither")
 	}
 	// As a path, a key would stand in the error that its file does not exist.
-	r.require("tls.cert", !strings.Contains(f.TLS.Cert, "-----BEGIN"), "must be the path of a PEM file, not its text")
-	r.require("tls.key", !strings.Contains(f.TLS.Key, "-----BEGIN"), "must be the path of a PEM file, not its text")
+	r.Require("tls.cert", !strings.Contains(f.TLS.Cert, "-----BEGIN"), "must be the path of a PEM file, not its text")
+	r.Require("tls.key", !strings.Contains(f.TLS.Key, "-----BEGIN"), "must be the path of a PEM file, not its text")
 	r.listen()
 	r.tokens()
 	r.keys()
@@ -53,44 +54,18 @@ func (r *daemonRules) check() {
 	r.between("shutdown_grace", time.Duration(f.ShutdownGrace), 0, 10*time.Minute)
 }
 
-// require notes a fault unless ok holds or the value had one already.
-func (r *binder) require(path string, ok bool, message string) {
-	if !ok && !r.doc.full && r.ok(path) {
-		r.at(path, "%s", message)
-	}
-}
-
-// between notes a fault unless a duration lies in low..high.
-func (r *binder) between(path string, d, low, high time.Duration) {
-	if (d < low || d > high) && r.ok(path) {
-		r.at(path, "must be from %s to %s", short(low), short(high))
-	}
-}
-
-// short writes 168h rather than 168h0m0s.
-func short(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = s[:len(s)-2]
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = s[:len(s)-2]
-	}
-	return s
-}
-
 func (r *daemonRules) listen() {
-	if !r.ok("listen") {
+	if !r.OK("listen") {
 		return
 	}
 	f := &r.daemon.file
 	loopback, fault := judgeListen(f.Listen)
 	switch {
 	case fault != "":
-		r.at("listen", "%s", fault)
-	case loopback || !r.ok("tokens"):
+		r.At("listen", "%s", fault)
+	case loopback || !r.OK("tokens"):
 	case len(f.Tokens) == 0:
-		r.at("listen", "other machines can reach this address: list tokens, or listen on 127.0.0.1")
+		r.At("listen", "other machines can reach this address: list tokens, or listen on 127.0.0.1")
 	case f.TLS.Cert == "":
 		r.daemon.note("listen", "other machines can reach this address and tokens travel in clear: set tls, unless a proxy before it does")
 	}
@@ -122,61 +97,59 @@ func judgeListen(address string) (loopback bool, fault string) {
 func (r *daemonRules) store() {
 	f := &r.daemon.file.Store
 	if !f.Postgres.IsZero() {
-		r.at("store.postgres", "is not available in this version: use store.pebble")
+		r.At("store.postgres", "is not available in this version: use store.pebble")
 	}
-	r.require("store.pebble.dir", f.Pebble.Dir != "", "must name a folder")
-	r.require("store.pebble.reserve", f.Pebble.Reserve >= 1<<20, "must be at least 1MiB: without free space the store cannot even delete")
+	r.Require("store.pebble.dir", f.Pebble.Dir != "", "must name a folder")
+	r.Require("store.pebble.reserve", f.Pebble.Reserve >= 1<<20, "must be at least 1MiB: without free space the store cannot even delete")
 }
 
 func (r *daemonRules) retention() {
 	f := &r.daemon.file
 	const day = 24 * time.Hour
 	if f.Retention.Events != 0 {
-		r.require("retention.events", time.Duration(f.Retention.Events) >= day, "must be at least 24h, or 0 for ever: it is kept by the day")
+		r.Require("retention.events", time.Duration(f.Retention.Events) >= day, "must be at least 24h, or 0 for ever: it is kept by the day")
 	}
-	if f.Retention.Attempts != 0 && (f.Retention.Events == 0 || f.Retention.Attempts < f.Retention.Events) && r.ok("retention.events") {
-		r.require("retention.attempts", false, "must be at least retention.events, or 0 for ever: an event would outlive the record of its deliveries")
+	if f.Retention.Attempts != 0 && (f.Retention.Events == 0 || f.Retention.Attempts < f.Retention.Events) && r.OK("retention.events") {
+		r.Require("retention.attempts", false, "must be at least retention.events, or 0 for ever: an event would outlive the record of its deliveries")
 	}
-	if f.Retention.Payloads != 0 && r.ok("retention.events") {
-		r.require("retention.payloads", f.Retention.Events != 0 && time.Duration(f.Retention.Payloads-f.Retention.Events) >= 7*day,
+	if f.Retention.Payloads != 0 && r.OK("retention.events") {
+		r.Require("retention.payloads", f.Retention.Events != 0 && time.Duration(f.Retention.Payloads-f.Retention.Events) >= 7*day,
 			"must be at least 168h more than retention.events, or 0 for ever: links live for 7 days, and are made as long as the body is there")
 	}
-	r.require("idempotency", time.Duration(f.Idempotency) >= time.Hour, "must be at least 1h")
+	r.Require("idempotency", time.Duration(f.Idempotency) >= time.Hour, "must be at least 1h")
 }
 
 func (r *daemonRules) egress() {
 	const maxSources = 256
 	f := &r.daemon.file.Egress
-	if !f.Proxy.IsZero() && r.ok("egress.proxy") {
+	if !f.Proxy.IsZero() && r.OK("egress.proxy") {
 		u, err := url.Parse(f.Proxy.Reveal())
 		if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.Port() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-			r.at("egress.proxy", "must be http://host:port or http://user:password@host:port")
+			r.At("egress.proxy", "must be http://host:port or http://user:password@host:port")
 		} else if _, err := endpoint.Host(u.Hostname()); err != nil {
-			r.at("egress.proxy", "%s", err)
+			r.At("egress.proxy", "%s", err)
 		}
 	}
-	r.require("egress.source", len(f.Source) <= maxSources, "has more than 256 addresses")
+	r.Require("egress.source", len(f.Source) <= maxSources, "has more than 256 addresses")
 	for i, a := range f.Source[:min(len(f.Source), maxSources)] {
-		if slices.Contains(f.Source[:i], a) && r.ok("egress.source") {
-			r.at(index("egress.source", i), "is there twice: remove one")
+		if slices.Contains(f.Source[:i], a) && r.OK("egress.source") {
+			r.At(strictyaml.Index("egress.source", i), "is there twice: remove one")
 		}
 	}
 }
 
 func (r *daemonRules) limits() {
 	f := &r.daemon.file.Limits
-	r.require("limits.body", f.Body >= 1<<10 && f.Body <= 512<<20, "must be from 1KiB to 512MiB")
-	r.require("limits.body_rate", f.BodyRate >= 1 && f.BodyRate <= 1<<20, "must be from 1B/s to 1MiB/s")
-	r.require("limits.in_flight", f.InFlight >= 1 && f.InFlight <= 1<<16, "must be from 1 to 65536")
-	if r.ok("limits.body") {
-		r.require("limits.in_flight_bytes", f.InFlightBytes >= f.Body, "must be at least limits.body: the largest body could never be sent")
+	r.Require("limits.body", f.Body >= 1<<10 && f.Body <= 512<<20, "must be from 1KiB to 512MiB")
+	r.Require("limits.body_rate", f.BodyRate >= 1 && f.BodyRate <= 1<<20, "must be from 1B/s to 1MiB/s")
+	r.Require("limits.in_flight", f.InFlight >= 1 && f.InFlight <= 1<<16, "must be from 1 to 65536")
+	if r.OK("limits.body") {
+		r.Require("limits.in_flight_bytes", f.InFlightBytes >= f.Body, "must be at least limits.body: the largest body could never be sent")
 	}
-	r.require("limits.per_developer.pending", f.PerDeveloper.Pending >= 0, "must not be negative: 0 is no limit")
-	r.require("limits.per_developer.destinations", f.PerDeveloper.Destinations >= 1, "must be at least 1")
+	r.Require("limits.per_developer.pending", f.PerDeveloper.Pending >= 0, "must not be negative: 0 is no limit")
+	r.Require("limits.per_developer.destinations", f.PerDeveloper.Destinations >= 1, "must be at least 1")
 	r.between("limits.per_developer.shortest_wait", time.Duration(f.PerDeveloper.ShortestWait), minWait, time.Hour)
 }
-
-func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
 func netipPrefix(n network) netip.Prefix { return netip.Prefix(n) }
 func netipAddr(a address) netip.Addr     { return netip.Addr(a) }

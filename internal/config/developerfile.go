@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seed-51f8da91/fantail/internal/keyring"
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
+	"github.com/seed-51f8da91/fantail/internal/suggest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -52,17 +55,17 @@ type rules struct {
 // bind binds the destinations of the file; nil when it has faults. After the end
 // of ctx what it returns means nothing.
 func (t *tenant) bind(ctx context.Context, r *rules) *Developer {
-	if t.doc.root == nil {
+	if t.doc.Root == nil {
 		return nil
 	}
 	dev := &Developer{ID: t.id}
 	named := map[string]int{}
-	_, list := find(t.doc.root, "destinations")
+	_, list := strictyaml.Find(t.doc.Root, "destinations")
 	if most := r.daemon.Limits.PerDeveloper.Destinations; list != nil && len(list.Content) > most && list.Kind == yaml.SequenceNode {
-		t.doc.fault(lineOf(t.doc.root, "destinations"), "destinations: there are %d, and limits.per_developer.destinations of fantail.yaml is %d: remove some, or raise that", len(list.Content), most)
+		t.doc.Fault(strictyaml.LineOf(t.doc.Root, "destinations"), "destinations: there are %d, and limits.per_developer.destinations of fantail.yaml is %d: remove some, or raise that", len(list.Content), most)
 	} else if list != nil && list.Kind == yaml.SequenceNode {
 		for i, n := range list.Content {
-			if t.doc.full || ctx.Err() != nil {
+			if t.doc.Full() || ctx.Err() != nil {
 				break
 			}
 			if d := t.destination(r, i, n, named); d != nil {
@@ -70,7 +73,7 @@ func (t *tenant) bind(ctx context.Context, r *rules) *Developer {
 			}
 		}
 	}
-	if len(t.doc.faults) > 0 {
+	if !t.doc.Sound() {
 		return nil
 	}
 	t.noteHasty(&r.daemon.Limits.PerDeveloper)
@@ -79,25 +82,25 @@ func (t *tenant) bind(ctx context.Context, r *rules) *Developer {
 
 func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int) *Destination {
 	label := "destination " + strconv.Itoa(i+1) + ": "
-	if _, name := child(n, "name"); name != nil && plainName.MatchString(name.Value) {
+	if _, name := strictyaml.Child(n, "name"); name != nil && plainName.MatchString(name.Value) {
 		label = "destination " + name.Value + ": "
 	}
 	b := newBinder(t.doc, n, label)
 	var e destinationEntry
-	b.bind(n, &e, "")
+	b.Bind(n, &e, "")
 	if n.Kind != yaml.MappingNode {
 		return nil
 	}
-	b.require("name", e.Name != "", "is missing")
-	b.require("name", plainName.MatchString(e.Name), nameRule)
+	b.Require("name", e.Name != "", "is missing")
+	b.Require("name", plainName.MatchString(e.Name), nameRule)
 	if line := named[e.Name]; line > 0 {
-		b.require("name", false, "another destination has this name: see line "+strconv.Itoa(line))
+		b.Require("name", false, "another destination has this name: see line "+strconv.Itoa(line))
 	} else if e.Name != "" {
-		named[e.Name] = lineOf(n, "name")
+		named[e.Name] = strictyaml.LineOf(n, "name")
 	}
 	def, known := r.kinds[e.Kind]
-	if !known && b.ok("kind") {
-		b.at("kind", "%s", unknownKind(e.Kind, r.kinds))
+	if !known && b.OK("kind") {
+		b.At("kind", "%s", unknownKind(e.Kind, r.kinds))
 	}
 	d := &Destination{
 		Developer: t.id, Name: e.Name, Kind: e.Kind, Events: e.Events,
@@ -110,7 +113,7 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 	}
 	if e.MaxInFlight != nil {
 		d.MaxInFlight = *e.MaxInFlight
-		b.require("max_in_flight", d.MaxInFlight >= 1 && d.MaxInFlight <= r.daemon.Limits.InFlight,
+		b.Require("max_in_flight", d.MaxInFlight >= 1 && d.MaxInFlight <= r.daemon.Limits.InFlight,
 			"must be from 1 to limits.in_flight of fantail.yaml, "+strconv.Itoa(r.daemon.Limits.InFlight))
 	}
 	if e.Timeout != nil {
@@ -124,13 +127,13 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 	d.Schedule, d.Frozen, hasty = b.schedule(&e.Retry, d.Frozen, &r.daemon)
 	if hasty {
 		if t.hasty = append(t.hasty, e.Name); len(t.hasty) == 1 {
-			t.hastyAt = lineOf(n, "retry")
+			t.hastyAt = strictyaml.LineOf(n, "retry")
 		}
 	}
 	if !known {
 		return nil
 	}
-	_, settings := find(n, "settings")
+	_, settings := strictyaml.Find(n, "settings")
 	if settings == nil {
 		settings = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: n.Line}
 	}
@@ -139,10 +142,10 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 		return nil
 	}
 	if s.links && !r.daemon.Payloads.Kept() {
-		b.at("kind", "%s links to payloads, and fantail.yaml does not say where they are kept: write there, with the address at which consumers reach the daemon: payloads: { dir: { path: data/payloads, public_url: https://events.example.com } }, or name a bucket (s3, gcs); or one of the destination's own in settings.payloads", e.Kind)
+		b.At("kind", "%s links to payloads, and fantail.yaml does not say where they are kept: write there, with the address at which consumers reach the daemon: payloads: { dir: { path: data/payloads, public_url: https://events.example.com } }, or name a bucket (s3, gcs); or one of the destination's own in settings.payloads", e.Kind)
 	}
 	if s.ambient && !d.Ambient {
-		b.at("settings", "name no credentials; the operator's own are used only where ambient of fantail.yaml lists %s/%s", t.id, e.Name)
+		b.At("settings", "name no credentials; the operator's own are used only where ambient of fantail.yaml lists %s/%s", t.id, e.Name)
 	}
 	b.remarkPatterns(e.Events, &r.daemon)
 	b.remarkFars(s.fars, &r.daemon)
@@ -160,25 +163,25 @@ func (d *Destination) use(s bound) {
 
 func unknownKind(kind string, kinds destination.Registry) string {
 	if kind == "" {
-		return "is missing: " + suggest("", sortedKeys(kinds))
+		return "is missing: " + suggest.Any("", slices.Sorted(maps.Keys(kinds)))
 	}
-	return "is no kind of destination: " + suggest(kind, sortedKeys(kinds))
+	return "is no kind of destination: " + suggest.Any(kind, slices.Sorted(maps.Keys(kinds)))
 }
 
 // patterns checks the list of events.
 func (b *binder) patterns(events []string) {
-	if _, found := find(b.root, "events"); found == nil || !b.shape("events") {
+	if _, found := strictyaml.Find(b.root, "events"); found == nil || !b.Shape("events") {
 		return
 	}
-	b.require("events", len(events) > 0, "is empty: leave it out for all events, or set enabled: false")
+	b.Require("events", len(events) > 0, "is empty: leave it out for all events, or set enabled: false")
 	if len(events) > maxPatterns {
-		b.at("events", "has more than %d entries: use patterns with *", maxPatterns)
+		b.At("events", "has more than %d entries: use patterns with *", maxPatterns)
 		return
 	}
 	for i, p := range events {
-		path := index("events", i)
-		b.require(path, p != "" && len(p) <= 128 && !strings.ContainsFunc(p, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '$' }),
+		path := strictyaml.Index("events", i)
+		b.Require(path, p != "" && len(p) <= 128 && !strings.ContainsFunc(p, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '$' }),
 			"must be a type of events, or a pattern with * as lab_report.*, without spaces and at most 128 bytes long")
-		b.require(path, !slices.Contains(events[:i], p), "is there twice: remove one")
+		b.Require(path, !slices.Contains(events[:i], p), "is there twice: remove one")
 	}
 }

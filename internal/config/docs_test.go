@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+var (
+	nodeType        = reflect.TypeFor[yaml.Node]()
+	secretType      = reflect.TypeFor[secret.Value]()
+	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
 // keysOf lists every key that a struct is filled from, with its default.
@@ -33,7 +45,7 @@ func keysOf(v reflect.Value, path string, found map[string]string) {
 				keysOf(v.Field(i), path, found)
 				continue
 			}
-			keysOf(v.Field(i), join(path, name), found)
+			keysOf(v.Field(i), strictyaml.Join(path, name), found)
 		}
 		return
 	case v.Kind() == reflect.Map:

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 )
 
 // maxSecret is the most that a file named by a reference may hold.
@@ -58,26 +60,26 @@ func bare(err error) error {
 
 // operatorLookup resolves the references of fantail.yaml: any variable, and
 // any file, relative to the folder of fantail.yaml.
-func operatorLookup(dir string) lookup {
-	return func(r reference) ([]byte, error) {
-		if r.scheme == "env" {
-			return readEnv(r.name)
+func operatorLookup(dir string) strictyaml.Lookup {
+	return func(r strictyaml.Reference) ([]byte, error) {
+		if r.Scheme == "env" {
+			return readEnv(r.Name)
 		}
-		return secretText(r, func() ([]byte, error) { return readFile(absolute(dir, r.name), maxSecret) })
+		return secretText(r, func() ([]byte, error) { return readFile(absolute(dir, r.Name), maxSecret) })
 	}
 }
 
 // developerLookup resolves the references of a developer's file: variables that
 // are theirs by name and files of their folder. Anything else would let them
 // post the operator's secrets, or another developer's, to themselves.
-func developerLookup(dir, developer string, names namesakes) lookup {
-	return func(r reference) ([]byte, error) {
+func developerLookup(dir, developer string, names namesakes) strictyaml.Lookup {
+	return func(r strictyaml.Reference) ([]byte, error) {
 		file, err := names.permit(developer, r)
 		if err != nil {
 			return nil, err
 		}
 		if file == "" {
-			return readEnv(r.name)
+			return readEnv(r.Name)
 		}
 		return secretText(r, func() ([]byte, error) { return readInside(filepath.Join(dir, secretsOf(developer)), file) })
 	}
@@ -85,13 +87,13 @@ func developerLookup(dir, developer string, names namesakes) lookup {
 
 // permit is nil for a reference that the developer's file may hold; file is what
 // it names in their folder, "" for a variable. It reads nothing.
-func (n namesakes) permit(developer string, r reference) (file string, err error) {
-	if r.scheme == "env" {
-		return "", n.allow(developer, r.name)
+func (n namesakes) permit(developer string, r strictyaml.Reference) (file string, err error) {
+	if r.Scheme == "env" {
+		return "", n.allow(developer, r.Name)
 	}
-	file, ok := strings.CutPrefix(r.name, secretsOf(developer)+"/")
+	file, ok := strings.CutPrefix(r.Name, secretsOf(developer)+"/")
 	if !ok || !filepath.IsLocal(file) {
-		return "", fmt.Errorf("file %s is not this developer's: a developer's file may name only files under %s/", r.name, secretsOf(developer))
+		return "", fmt.Errorf("file %s is not this developer's: a developer's file may name only files under %s/", r.Name, secretsOf(developer))
 	}
 	return file, nil
 }
@@ -114,19 +116,19 @@ func readInside(dir, name string) ([]byte, error) {
 }
 
 // secretText reads the file a reference names, without the newline that editors and echo leave at its end.
-func secretText(r reference, read func() ([]byte, error)) ([]byte, error) {
+func secretText(r strictyaml.Reference, read func() ([]byte, error)) ([]byte, error) {
 	b, err := read()
 	if err != nil {
-		return nil, fmt.Errorf("file %s: %w", r.name, err)
+		return nil, fmt.Errorf("file %s: %w", r.Name, err)
 	}
 	if inUTF16(b) {
-		return nil, fmt.Errorf("file %s is UTF-16: save it as UTF-8", r.name)
+		return nil, fmt.Errorf("file %s is UTF-16: save it as UTF-8", r.Name)
 	}
 	if line, ok := bytes.CutSuffix(b, []byte("\n")); ok {
 		b = bytes.TrimSuffix(line, []byte("\r"))
 	}
 	if len(b) == 0 {
-		return nil, fmt.Errorf("file %s is empty", r.name)
+		return nil, fmt.Errorf("file %s is empty", r.Name)
 	}
 	return b, nil
 }

@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/internal/retry"
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -34,7 +37,7 @@ func treeOf(n *yaml.Node) *tree {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			values[n.Content[i].Value] = n.Content[i+1]
 		}
-		for _, k := range sortedKeys(values) {
+		for _, k := range slices.Sorted(maps.Keys(values)) {
 			t.Keys, t.List = append(t.Keys, k), append(t.List, treeOf(values[k]))
 		}
 	}
@@ -148,7 +151,7 @@ func (f *frozen) thaw(kinds destination.Registry, keys *keyring.Ring) (*Destinat
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
-	doc := &document{file: at}
+	doc := &strictyaml.Document{File: at}
 	b := newBinder(doc, settings, "")
 	d := &Destination{
 		Developer: c.Developer, Name: c.Name, Kind: c.Kind,
@@ -156,7 +159,7 @@ func (f *frozen) thaw(kinds destination.Registry, keys *keyring.Ring) (*Destinat
 		Timeout: c.Timeout, Schedule: retry.Schedule{Waits: c.Waits, Jitter: c.Jitter},
 		Frozen: c.Frozen, Ambient: c.Ambient, settings: c.Settings,
 	}
-	s := b.settings(def, "", settings, func(r reference) ([]byte, error) {
+	s := b.settings(def, "", settings, func(r strictyaml.Reference) ([]byte, error) {
 		value, ok := c.Refs[r.String()]
 		if !ok {
 			return nil, fmt.Errorf("the value of %s is missing", r)
@@ -164,7 +167,7 @@ func (f *frozen) thaw(kinds destination.Registry, keys *keyring.Ring) (*Destinat
 		return value, nil
 	})
 	if s.open == nil {
-		return nil, Faults(doc.done())
+		return nil, Faults(doc.Faults())
 	}
 	d.use(s)
 	d.fingerprint(keys)

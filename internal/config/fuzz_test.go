@@ -53,9 +53,9 @@ func FuzzDaemon(f *testing.F) {
 			return // a literal in the place of a key would show
 		}
 		d := readDaemon(path, raw)
-		faults := d.doc.done()
+		faults := d.doc.Faults()
 		sound(t, faults, raw)
-		sound(t, d.notes, raw)
+		sound(t, d.doc.Notes, raw)
 		if len(faults) == 0 {
 			if s := d.settings(); s.Limits.InFlight < 1 || s.Listen == "" || s.Brand == "" || len(d.file.Keys) == 0 {
 				t.Errorf("accepted: %+v", s)
@@ -86,9 +86,9 @@ func FuzzDeveloper(f *testing.F) {
 		file := readTenant("developers/acme.yaml", "acme.yaml", raw)
 		r := &rules{kinds: kinds(), keys: ring, daemon: defaults, names: claim([]*tenant{file})}
 		dev := file.bind(t.Context(), r)
-		sound(t, file.doc.done(), raw)
-		if (dev == nil) != (len(file.doc.faults) > 0) {
-			t.Fatalf("developer %v with faults %v", dev, file.doc.faults)
+		sound(t, file.doc.Faults(), raw)
+		if (dev == nil) != (!file.doc.Sound()) {
+			t.Fatalf("developer %v with faults %v", dev, file.doc.Faults())
 		}
 		if dev == nil {
 			return

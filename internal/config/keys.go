@@ -12,21 +12,22 @@ import (
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/internal/keyring"
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
 // lookup resolves the references of fantail.yaml. The file of the first key may
 // be missing: serve makes it. Until then a key that lives as long as this
 // reading stands in for it, so that settings can be checked before the first start.
-func (d *daemon) lookup() lookup {
+func (d *daemon) lookup() strictyaml.Lookup {
 	look := operatorLookup(d.dir)
 	first := firstKey(&d.file)
 	look = noteExposed(d.dir, look, func(what string) {
-		if !strings.HasPrefix(what, "file "+first.name+" ") { // of which noteMode wants more
-			d.notes = append(d.notes, Fault{d.doc.file, 0, what})
+		if !strings.HasPrefix(what, "file "+first.Name+" ") { // of which noteMode wants more
+			d.doc.Note(0, what)
 		}
 	})
-	return func(r reference) ([]byte, error) {
+	return func(r strictyaml.Reference) ([]byte, error) {
 		value, err := look(r)
 		if r != first || !errors.Is(err, fs.ErrNotExist) {
 			if err == nil && r == first {
@@ -34,26 +35,26 @@ func (d *daemon) lookup() lookup {
 			}
 			return value, err
 		}
-		d.note("keys", fmt.Sprintf("file %s does not exist yet: serve makes it with a random key", r.name))
+		d.note("keys", fmt.Sprintf("file %s does not exist yet: serve makes it with a random key", r.Name))
 		return newKey(), nil
 	}
 }
 
 // noteMode warns when others may read the key.
-func (d *daemon) noteMode(r reference) {
-	if info, err := os.Stat(absolute(d.dir, r.name)); r.scheme == "file" && err == nil && info.Mode().Perm()&0o077 != 0 {
-		d.note("keys", fmt.Sprintf("file %s can be read by other users of this machine: chmod 600", r.name))
+func (d *daemon) noteMode(r strictyaml.Reference) {
+	if info, err := os.Stat(absolute(d.dir, r.Name)); r.Scheme == "file" && err == nil && info.Mode().Perm()&0o077 != 0 {
+		d.note("keys", fmt.Sprintf("file %s can be read by other users of this machine: chmod 600", r.Name))
 	}
 }
 
 // firstKey returns the reference that the first key is, if it is one.
-func firstKey(f *daemonFile) reference {
+func firstKey(f *daemonFile) strictyaml.Reference {
 	if len(f.Keys) == 0 {
-		return reference{}
+		return strictyaml.Reference{}
 	}
-	ref, _, err := parseReference(f.Keys[0].Reveal())
+	ref, _, err := strictyaml.ParseReference(f.Keys[0].Reveal())
 	if err != nil {
-		return reference{}
+		return strictyaml.Reference{}
 	}
 	return ref
 }
@@ -67,15 +68,15 @@ func newKey() []byte {
 func (r *daemonRules) keys() {
 	const maxKeys = 16
 	keys := r.daemon.file.Keys
-	r.require("keys", len(keys) > 0, "must hold at least one key: leave it out for ${file:"+defaultKeyFile+"}")
-	r.require("keys", len(keys) <= maxKeys, fmt.Sprintf("has more than %d entries", maxKeys))
-	if !r.shape("keys") || len(keys) > maxKeys {
+	r.Require("keys", len(keys) > 0, "must hold at least one key: leave it out for ${file:"+defaultKeyFile+"}")
+	r.Require("keys", len(keys) <= maxKeys, fmt.Sprintf("has more than %d entries", maxKeys))
+	if !r.Shape("keys") || len(keys) > maxKeys {
 		return
 	}
 	for i, k := range keys {
-		path := index("keys", i)
-		r.require(path, len(k.Reveal()) >= keyring.MinKey, fmt.Sprintf("must have at least %d bytes: make one with `openssl rand -base64 32`", keyring.MinKey))
-		r.require(path, !slices.ContainsFunc(keys[:i], func(o secret.Value) bool { return o.Reveal() == k.Reveal() }), "is there twice: remove one")
+		path := strictyaml.Index("keys", i)
+		r.Require(path, len(k.Reveal()) >= keyring.MinKey, fmt.Sprintf("must have at least %d bytes: make one with `openssl rand -base64 32`", keyring.MinKey))
+		r.Require(path, !slices.ContainsFunc(keys[:i], func(o secret.Value) bool { return o.Reveal() == k.Reveal() }), "is there twice: remove one")
 	}
 }
 
@@ -85,7 +86,7 @@ func (r *daemonRules) keys() {
 // old key cannot be made anew, Load reports it. A fantail.yaml with faults in its
 // keys is left to Load. It never changes a file that exists.
 func EnsureKeyFile(path string) (made []string, err error) {
-	raw, err := readFile(path, maxFile)
+	raw, err := readFile(path, strictyaml.MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
@@ -93,21 +94,21 @@ func EnsureKeyFile(path string) (made []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the folder of %s: %w", path, err)
 	}
-	doc := parseDocument(path, raw)
-	if doc.root == nil {
+	doc := strictyaml.Parse(path, raw)
+	if doc.Root == nil {
 		return nil, nil
 	}
 	name := defaultKeyFile
-	if _, keys := find(doc.root, "keys"); keys != nil {
-		_, first := find(keys, "[0]")
+	if _, keys := strictyaml.Find(doc.Root, "keys"); keys != nil {
+		_, first := strictyaml.Find(keys, "[0]")
 		if first == nil {
 			return nil, nil
 		}
-		ref, _, err := parseReference(first.Value)
-		if err != nil || ref.scheme != "file" {
+		ref, _, err := strictyaml.ParseReference(first.Value)
+		if err != nil || ref.Scheme != "file" {
 			return nil, nil
 		}
-		name = ref.name
+		name = ref.Name
 	}
 	file := absolute(dir, name)
 	ok, err := writeNew(file, append(newKey(), '\n'))

@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"hash"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/internal/keyring"
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -28,16 +31,16 @@ func Load(path string, kinds destination.Registry) (*Snapshot, error) {
 // LoadContext is Load that ends early when ctx does, with its cause: keys and
 // certificates of many destinations take a while to read.
 func LoadContext(ctx context.Context, path string, kinds destination.Registry) (*Snapshot, error) {
-	raw, err := readFile(path, maxFile)
+	raw, err := readFile(path, strictyaml.MaxFile)
 	if err != nil {
 		return nil, Faults{{File: path, Message: "cannot be read: " + err.Error()}}
 	}
 	d := readDaemon(path, raw)
-	if d.doc.root == nil {
-		return nil, Faults(d.doc.done())
+	if d.doc.Root == nil {
+		return nil, Faults(d.doc.Faults())
 	}
 	snap := &Snapshot{
-		Daemon: d.settings(), Notes: sortFaults(d.notes),
+		Daemon: d.settings(), Notes: strictyaml.Sort(d.doc.Notes),
 		Developers: map[string]*Developer{}, Broken: map[string][]Fault{}, Claimed: map[string]string{},
 	}
 	d.healthcheckKinds(kinds)
@@ -60,10 +63,9 @@ func LoadContext(ctx context.Context, path string, kinds destination.Registry) (
 		}
 		if dev != nil {
 			snap.Developers[dev.ID] = dev
-			snap.Notes = append(snap.Notes, sortFaults(t.doc.notes)...)
-			snap.Notes = append(snap.Notes, t.notes...)
+			snap.Notes = append(snap.Notes, strictyaml.Sort(t.doc.Notes)...)
 		} else {
-			found := t.doc.done()
+			found := t.doc.Faults()
 			snap.Broken[t.id] = append(snap.Broken[t.id], found...)
 			faults = append(faults, found...)
 			if t.named != "" && !there[t.named] {
@@ -74,14 +76,14 @@ func LoadContext(ctx context.Context, path string, kinds destination.Registry) (
 			id.refs(refs)
 		}
 	}
-	if own := d.doc.done(); len(own) > 0 {
+	if own := d.doc.Faults(); len(own) > 0 {
 		return nil, append(Faults(own), faults...)
 	}
 	snap.Identity = snap.Keys.Fingerprint(id.sum.Sum(nil))
 	snap.Notes = append(snap.Notes, d.strangers(snap)...)
 	snap.Notes = append(snap.Notes, d.unheard(snap)...)
 	if how := exposed(snap.Daemon.TLS.Key); how != "" {
-		snap.Notes = append(snap.Notes, Fault{path, lineOf(d.doc.root, "tls"), "tls: key " + how})
+		snap.Notes = append(snap.Notes, Fault{File: path, Line: strictyaml.LineOf(d.doc.Root, "tls"), Message: "tls: key " + how})
 	}
 	for _, note := range r.names.outdated() {
 		snap.Notes = append(snap.Notes, Fault{File: path, Message: note})
@@ -95,12 +97,12 @@ func LoadContext(ctx context.Context, path string, kinds destination.Registry) (
 // ring builds the keys; throw-away ones when there are faults, so that the
 // developers' files can be checked all the same.
 func (d *daemon) ring() *keyring.Ring {
-	if len(d.doc.faults) == 0 {
+	if d.doc.Sound() {
 		ring, err := keyring.New(d.file.Keys)
 		if err == nil {
 			return ring
 		}
-		d.doc.fault(lineOf(d.doc.root, "keys"), "keys: %v", err)
+		d.doc.Fault(strictyaml.LineOf(d.doc.Root, "keys"), "keys: %v", err)
 	}
 	ring, err := keyring.New([]secret.Value{secret.New(string(newKey()))})
 	if err != nil {
@@ -115,25 +117,25 @@ func (d *daemon) tenants(id *identity) []*tenant {
 		return nil // a fault already
 	}
 	dir := absolute(d.dir, d.file.Developers)
-	shown := filepath.Join(filepath.Dir(d.doc.file), d.file.Developers)
+	shown := filepath.Join(filepath.Dir(d.doc.File), d.file.Developers)
 	if filepath.IsAbs(d.file.Developers) {
 		shown = dir
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		d.doc.fault(lineOf(d.doc.root, "developers"), "developers: read folder %s: %v", shown, bare(err))
+		d.doc.Fault(strictyaml.LineOf(d.doc.Root, "developers"), "developers: read folder %s: %v", shown, bare(err))
 		return nil
 	}
 	var all []*tenant
 	for _, e := range entries { // in the order of their names
-		if !isSettings(e) || filepath.Join(dir, e.Name()) == filepath.Join(d.dir, filepath.Base(d.doc.file)) {
+		if !isSettings(e) || filepath.Join(dir, e.Name()) == filepath.Join(d.dir, filepath.Base(d.doc.File)) {
 			continue
 		}
-		raw, err := readFile(filepath.Join(dir, e.Name()), maxFile)
+		raw, err := readFile(filepath.Join(dir, e.Name()), strictyaml.MaxFile)
 		file := filepath.Join(shown, e.Name())
 		if err != nil {
-			t := &tenant{id: stem(e.Name()), doc: &document{file: file}}
-			t.doc.fault(0, "cannot be read: %v", err)
+			t := &tenant{id: stem(e.Name()), doc: &strictyaml.Document{File: file}}
+			t.doc.Fault(0, "cannot be read: %v", err)
 			all = append(all, t)
 			continue
 		}
@@ -152,15 +154,17 @@ func isSettings(e fs.DirEntry) bool {
 }
 
 // strangers notes names in fantail.yaml that no file knows.
-func (d *daemon) strangers(snap *Snapshot) []Fault {
-	notes := &daemon{doc: d.doc}
+func (d *daemon) strangers(snap *Snapshot) (notes []Fault) {
+	note := func(path, message string) {
+		notes = append(notes, Fault{File: d.doc.File, Line: strictyaml.LineOf(d.doc.Root, path), Message: path + ": " + message})
+	}
 	exists := func(developer string) bool {
 		return snap.Developers[developer] != nil || snap.Broken[developer] != nil
 	}
 	for i, t := range d.file.Tokens {
 		for j, dev := range t.Developers {
 			if !exists(dev) {
-				notes.note(index(index("tokens", i)+".developers", j), "there is no developer "+dev)
+				note(strictyaml.Index(strictyaml.Index("tokens", i)+".developers", j), "there is no developer "+dev)
 			}
 		}
 	}
@@ -168,11 +172,11 @@ func (d *daemon) strangers(snap *Snapshot) []Fault {
 		for i, name := range names {
 			developer, destination, _ := strings.Cut(name, "/")
 			if snap.Broken[developer] == nil && snap.Find(developer, destination) == nil {
-				notes.note(index(path, i), "there is no destination "+name)
+				note(strictyaml.Index(path, i), "there is no destination "+name)
 			}
 		}
 	}
-	return sortFaults(notes.notes)
+	return strictyaml.Sort(notes)
 }
 
 // identity gathers the text of everything that was read.
@@ -188,7 +192,7 @@ func (id *identity) add(name string, text []byte) {
 }
 
 func (id *identity) refs(refs map[string][]byte) {
-	for _, name := range sortedKeys(refs) {
+	for _, name := range slices.Sorted(maps.Keys(refs)) {
 		id.add(name, refs[name])
 	}
 }

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
+	"github.com/seed-51f8da91/fantail/internal/suggest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -39,13 +42,13 @@ type healthcheckFile struct {
 func (r *daemonRules) notices() {
 	f := &r.daemon.file.Notices
 	r.destinationNames("notices.destinations", f.Destinations)
-	r.require("notices.events", f.Events == nil || len(f.Events) > 0, "is empty: leave it out for all, or remove destinations for none")
+	r.Require("notices.events", f.Events == nil || len(f.Events) > 0, "is empty: leave it out for all, or remove destinations for none")
 	for i, name := range f.Events {
-		path := index("notices.events", i)
+		path := strictyaml.Index("notices.events", i)
 		if !slices.Contains(noticeNames, name) {
-			r.require(path, false, "is no notice: "+suggest(name, noticeNames))
+			r.Require(path, false, "is no notice: "+suggest.Any(name, noticeNames))
 		}
-		r.require(path, !slices.Contains(f.Events[:i], name), "is there twice: remove one")
+		r.Require(path, !slices.Contains(f.Events[:i], name), "is there twice: remove one")
 	}
 }
 
@@ -54,22 +57,22 @@ func (r *daemonRules) healthcheck() {
 	if f.Every != 0 {
 		r.between("healthcheck.every", time.Duration(f.Every), time.Minute, 24*time.Hour)
 	}
-	r.require("healthcheck.kinds", len(f.Kinds) > 0, "is empty: for no healthchecks leave out every")
+	r.Require("healthcheck.kinds", len(f.Kinds) > 0, "is empty: for no healthchecks leave out every")
 	for i, kind := range f.Kinds {
-		r.require(index("healthcheck.kinds", i), !slices.Contains(f.Kinds[:i], kind), "is there twice: remove one")
+		r.Require(strictyaml.Index("healthcheck.kinds", i), !slices.Contains(f.Kinds[:i], kind), "is there twice: remove one")
 	}
 }
 
 // healthcheckKinds refuses kinds that this build does not have. The default
 // names kinds of the contract, which a build of somebody's own may lack.
 func (d *daemon) healthcheckKinds(kinds destination.Registry) {
-	_, section := find(d.doc.root, "healthcheck.kinds")
+	_, section := strictyaml.Find(d.doc.Root, "healthcheck.kinds")
 	if section == nil {
 		return
 	}
 	for i, kind := range d.file.Healthcheck.Kinds {
 		if _, known := kinds[kind]; !known {
-			d.doc.fault(lineOf(d.doc.root, index("healthcheck.kinds", i)), "%s: is no kind: %s", index("healthcheck.kinds", i), suggest(kind, sortedKeys(kinds)))
+			d.doc.Fault(strictyaml.LineOf(d.doc.Root, strictyaml.Index("healthcheck.kinds", i)), "%s: is no kind: %s", strictyaml.Index("healthcheck.kinds", i), suggest.Any(kind, slices.Sorted(maps.Keys(kinds))))
 		}
 	}
 }
@@ -79,9 +82,9 @@ func (r *daemonRules) destinationNames(path string, names []string) {
 	seen := make(map[string]bool, len(names))
 	for i, name := range names {
 		developer, dest, ok := strings.Cut(name, "/")
-		at := index(path, i)
-		r.require(at, ok && plainName.MatchString(developer) && plainName.MatchString(dest), "must be developer/destination")
-		r.require(at, !seen[name], "is there twice: remove one")
+		at := strictyaml.Index(path, i)
+		r.Require(at, ok && plainName.MatchString(developer) && plainName.MatchString(dest), "must be developer/destination")
+		r.Require(at, !seen[name], "is there twice: remove one")
 		seen[name] = true
 	}
 }

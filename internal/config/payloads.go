@@ -5,6 +5,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp"
 	"github.com/seed-51f8da91/fantail/pkg/endpoint"
@@ -38,14 +39,14 @@ func (f *payloadsFile) settings(dir string) Payloads {
 
 func (r *daemonRules) payloads() {
 	f := &r.daemon.file.Payloads
-	_, section := find(r.root, "payloads")
+	_, section := strictyaml.Find(r.root, "payloads")
 	if section == nil || section.Kind != yaml.MappingNode {
 		return
 	}
 	if n := len(section.Content) / 2; n != 1 {
-		r.require("payloads", false, "must hold one of dir, s3 and gcs: that is where payloads are kept")
+		r.Require("payloads", false, "must hold one of dir, s3 and gcs: that is where payloads are kept")
 	}
-	if f.Dir != nil && r.ok("payloads.dir") {
+	if f.Dir != nil && r.OK("payloads.dir") {
 		r.payloadDir(f.Dir)
 	}
 	if f.S3 != nil {
@@ -69,16 +70,16 @@ func (r *daemonRules) shortLinks(path, whose string) {
 }
 
 func (r *daemonRules) payloadDir(d *payloadDirFile) {
-	r.require("payloads.dir.path", d.Path != "", "must name a folder")
+	r.Require("payloads.dir.path", d.Path != "", "must name a folder")
 	u, err := endpoint.Parse(d.PublicURL, true)
 	good := err == nil && !strings.Contains(d.PublicURL, "?")
-	r.require("payloads.dir.public_url", good, "must be the http or https address that links begin with, as https://events.example.com"+because(err))
+	r.Require("payloads.dir.public_url", good, "must be the http or https address that links begin with, as https://events.example.com"+because(err))
 	if d.Listen != "" {
 		_, fault := judgeListen(d.Listen)
-		r.require("payloads.dir.listen", fault == "", fault)
-		r.require("payloads.dir.listen", d.Listen != r.daemon.file.Listen || strings.HasSuffix(d.Listen, ":0"), "is that of the API: leave it out for that, or name another")
+		r.Require("payloads.dir.listen", fault == "", fault)
+		r.Require("payloads.dir.listen", d.Listen != r.daemon.file.Listen || strings.HasSuffix(d.Listen, ":0"), "is that of the API: leave it out for that, or name another")
 	}
-	if good && u.Scheme == "http" && r.ok("payloads.dir") {
+	if good && u.Scheme == "http" && r.OK("payloads.dir") {
 		if loopback, _ := judgeListen(u.Hostname() + ":1"); !loopback {
 			r.daemon.note("payloads.dir.public_url", "payloads and links to them travel in clear: set tls, or use a proxy that does")
 		}
@@ -99,7 +100,7 @@ func (r *daemonRules) partOf(path string, err error) {
 	if err == nil {
 		return
 	}
-	if _, n := find(r.root, path); n != nil {
+	if _, n := strictyaml.Find(r.root, path); n != nil {
 		r.kindFaults(n, path, err)
 	}
 }
@@ -107,27 +108,27 @@ func (r *daemonRules) partOf(path string, err error) {
 // types checks the types of events that are laid over the catalogue, and makes it.
 func (r *daemonRules) types() {
 	types := r.daemon.file.Types
-	_, section := find(r.root, "types")
-	if section == nil || section.Kind != yaml.MappingNode || !r.ok("types") {
+	_, section := strictyaml.Find(r.root, "types")
+	if section == nil || section.Kind != yaml.MappingNode || !r.OK("types") {
 		return
 	}
 	const most = 1000
-	r.require("types", len(types) <= most, "has more than 1000 entries")
+	r.Require("types", len(types) <= most, "has more than 1000 entries")
 	for i := 0; i+1 < len(section.Content); i += 2 {
 		key := section.Content[i]
-		path := join("types", quoteKey(key.Value))
+		path := strictyaml.Join("types", strictyaml.QuoteKey(key.Value))
 		if fault := typeFault(key.Value); fault != "" {
-			r.fault(key, path, "%s", fault)
+			r.Fault(key.Line, path, "%s", fault)
 		} else if _, err := event.NewCatalogue(map[string]event.DataType{"x": types[key.Value]}); err != nil {
-			r.fault(key, path, "%s", strings.TrimPrefix(err.Error(), `data type "x": `))
+			r.Fault(key.Line, path, "%s", strings.TrimPrefix(err.Error(), `data type "x": `))
 		}
 	}
-	if !r.ok("types") {
+	if !r.OK("types") {
 		return
 	}
 	catalogue, err := event.NewCatalogue(types)
 	if err != nil {
-		r.at("types", "%v", err)
+		r.At("types", "%v", err)
 		return
 	}
 	r.daemon.catalogue = catalogue

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -13,6 +14,8 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seed-51f8da91/fantail/internal/netguard"
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
+	"github.com/seed-51f8da91/fantail/internal/suggest"
 	"github.com/seed-51f8da91/fantail/pkg/event/generate"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -45,17 +48,17 @@ func (b *binder) remarkPatterns(events []string, d *Daemon) {
 		case strings.Contains(p, "*"):
 			why = "matches no type that is known, only such as the producer may have besides: " + stands
 		default:
-			if near := closest(p, types); near != "" {
+			if near := suggest.Closest(p, types); near != "" {
 				why = "is no type that is known: did you mean " + near + "?"
 			}
 		}
 		if why != "" {
-			b.doc.note(lineOf(b.root, index("events", i)), b.prefix+index("events", i), why)
+			b.Note(strictyaml.LineOf(b.root, strictyaml.Index("events", i)), strictyaml.Index("events", i), why)
 			flagged++
 		}
 	}
 	if flagged > 0 && flagged == len(events) {
-		b.doc.note(lineOf(b.root, "events"), b.prefix+"events", "no event that is known can reach this destination")
+		b.Note(strictyaml.LineOf(b.root, "events"), "events", "no event that is known can reach this destination")
 	}
 }
 
@@ -89,13 +92,9 @@ func (b *binder) fars(n *yaml.Node, into any) (all []far) {
 			all = append(all, far{line: line, path: path, host: host})
 		}
 	}
-	eachScalar(n, "settings", func(path string, s *yaml.Node) {
-		if !b.secrets[s] {
-			add(s.Line, path, s.Value)
-		}
-	})
+	b.EachPlain(n, "settings", func(path string, line int, value string) { add(line, path, value) })
 	_ = secret.Walk(into, func(at string, v *secret.Value) error {
-		add(lineOf(n, at), join("settings", at), v.Reveal())
+		add(strictyaml.LineOf(n, at), strictyaml.Join("settings", at), v.Reveal())
 		return nil
 	})
 	return all
@@ -111,7 +110,7 @@ func (b *binder) remarkFars(all []far, d *Daemon) {
 			host = "127.0.0.1"
 		}
 		if f.url != nil && d.serves(f.url) {
-			b.doc.note(f.line, b.prefix+f.path, "is this daemon's own API, which refuses deliveries: name the receiver")
+			b.Note(f.line, f.path, "is this daemon's own API, which refuses deliveries: name the receiver")
 			continue
 		}
 		address, err := netip.ParseAddr(host)
@@ -119,7 +118,7 @@ func (b *binder) remarkFars(all []far, d *Daemon) {
 			continue
 		}
 		if why := guard.Refuses(address); why != "" {
-			b.doc.note(f.line, b.prefix+f.path, "leads to "+why+", which no connection is made to: the operator may list it in egress.allow of fantail.yaml")
+			b.Note(f.line, f.path, "leads to "+why+", which no connection is made to: the operator may list it in egress.allow of fantail.yaml")
 		}
 	}
 }
@@ -175,12 +174,12 @@ func exposed(path string) string {
 }
 
 // noteExposed is look that notes files that are open to everybody.
-func noteExposed(dir string, look lookup, note func(string)) lookup {
-	return func(r reference) ([]byte, error) {
+func noteExposed(dir string, look strictyaml.Lookup, note func(string)) strictyaml.Lookup {
+	return func(r strictyaml.Reference) ([]byte, error) {
 		value, err := look(r)
-		if err == nil && r.scheme == "file" {
-			if how := exposed(absolute(dir, r.name)); how != "" {
-				note(fmt.Sprintf("file %s %s", r.name, how))
+		if err == nil && r.Scheme == "file" {
+			if how := exposed(absolute(dir, r.Name)); how != "" {
+				note(fmt.Sprintf("file %s %s", r.Name, how))
 			}
 		}
 		return value, err
@@ -205,9 +204,9 @@ func (d *daemon) unheard(snap *Snapshot) (notes []Fault) {
 			}
 		}
 	}
-	for _, id := range sortedKeys(snap.Developers) {
+	for _, id := range slices.Sorted(maps.Keys(snap.Developers)) {
 		if !heard[id] && len(snap.Developers[id].Destinations) > 0 {
-			notes = append(notes, Fault{d.doc.file, lineOf(d.doc.root, "tokens"), "tokens: none may hand in events of developer " + id + ": no event can reach their destinations"})
+			notes = append(notes, Fault{File: d.doc.File, Line: strictyaml.LineOf(d.doc.Root, "tokens"), Message: "tokens: none may hand in events of developer " + id + ": no event can reach their destinations"})
 		}
 	}
 	return notes

@@ -90,15 +90,3 @@ func TestPatterns(t *testing.T) {
 		t.Error("Matches is not the list of patterns, or nil is not all")
 	}
 }
-
-func TestSuggest(t *testing.T) {
-	known := []string{"allow_http", "retries", "secret", "tls", "url"}
-	for word, want := range map[string]string{
-		"retires": "did you mean retries?", "ulr": "did you mean url?", "Secret": "did you mean secret?", "allow-http": "did you mean allow_http?",
-		"tsl": "did you mean tls?", "xyz": "known are allow_http, retries, secret, tls, url", "": "known are allow_http, retries, secret, tls, url",
-	} {
-		if got := suggest(word, known); got != want {
-			t.Errorf("%q: %s, want %s", word, got, want)
-		}
-	}
-}

@@ -53,10 +53,10 @@ const (
 func (b *binder) schedule(e *retryEntry, frozen bool, daemon *Daemon) (s retry.Schedule, keep, hasty bool) {
 	if e.Settings != nil {
 		frozen = *e.Settings == "frozen"
-		b.require("retry.settings", frozen || *e.Settings == "current", "must be frozen (retries keep the settings of the first attempt) or current")
+		b.Require("retry.settings", frozen || *e.Settings == "current", "must be frozen (retries keep the settings of the first attempt) or current")
 	}
 	jitter := valueOr(e.Jitter, defaultJitter)
-	b.require("retry.jitter", jitter >= 0 && jitter <= 0.5, "must be from 0 to 0.5: 0.1 spreads each wait by 10 % either way")
+	b.Require("retry.jitter", jitter >= 0 && jitter <= 0.5, "must be from 0 to 0.5: 0.1 spreads each wait by 10 % either way")
 	if e.Waits != nil {
 		s = b.list(e, jitter)
 	} else {
@@ -64,7 +64,7 @@ func (b *binder) schedule(e *retryEntry, frozen bool, daemon *Daemon) (s retry.S
 	}
 	least := s.AtLeast(daemon.Limits.PerDeveloper.ShortestWait)
 	hasty = !slices.Equal(s.Waits, least.Waits)
-	if b.ok("retry") {
+	if b.OK("retry") {
 		b.lasts(least, &daemon.Retention)
 	}
 	return least, frozen, hasty
@@ -72,11 +72,11 @@ func (b *binder) schedule(e *retryEntry, frozen bool, daemon *Daemon) (s retry.S
 
 func (b *binder) list(e *retryEntry, jitter float64) retry.Schedule {
 	if e.Initial != nil || e.Factor != nil || e.Retries != nil {
-		b.at("retry", "waits stands alone: remove initial, factor and retries, or remove waits")
+		b.At("retry", "waits stands alone: remove initial, factor and retries, or remove waits")
 	}
 	waits := *e.Waits
-	b.require("retry.waits", len(waits) > 0, "is empty: for no retries write retries: 0")
-	b.require("retry.waits", len(waits) <= maxRetries, "has more than "+strconv.Itoa(maxRetries)+" entries")
+	b.Require("retry.waits", len(waits) > 0, "is empty: for no retries write retries: 0")
+	b.Require("retry.waits", len(waits) <= maxRetries, "has more than "+strconv.Itoa(maxRetries)+" entries")
 	s := retry.Schedule{Jitter: jitter}
 	for _, w := range waits {
 		s.Waits = append(s.Waits, time.Duration(w))
@@ -89,14 +89,14 @@ func (b *binder) exponential(e *retryEntry, jitter float64) retry.Schedule {
 	factor := valueOr(e.Factor, defaultFactor)
 	retries := valueOr(e.Retries, defaultRetries)
 	b.between("retry.initial", initial, minWait, maxWait)
-	b.require("retry.factor", factor >= 1 && factor <= maxFactor, "must be from 1 to 100")
-	b.require("retry.retries", retries >= 0 && retries <= maxRetries, "must be from 0 to 100")
-	if !b.ok("retry") {
+	b.Require("retry.factor", factor >= 1 && factor <= maxFactor, "must be from 1 to 100")
+	b.Require("retry.retries", retries >= 0 && retries <= maxRetries, "must be from 0 to 100")
+	if !b.OK("retry") {
 		return retry.Schedule{}
 	}
 	s := retry.Exponential(initial, factor, retries, jitter)
 	if n := len(s.Waits); n > 0 && s.Waits[n-1] > maxWait {
-		b.at("retry", "the last wait is longer than %s: lower retries, factor or initial", short(maxWait))
+		b.At("retry", "the last wait is longer than %s: lower retries, factor or initial", short(maxWait))
 	}
 	return s
 }
@@ -105,11 +105,11 @@ func (b *binder) exponential(e *retryEntry, jitter float64) retry.Schedule {
 func (b *binder) lasts(s retry.Schedule, keep *Retention) {
 	horizon := s.Horizon()
 	if keep.Events != 0 && horizon+retentionMargin > keep.Events {
-		b.at("retry", "the schedule lasts %s; with the 24h to spare that it needs, that is longer than retention.events of fantail.yaml, %s: shorten it, or lengthen retention.events",
+		b.At("retry", "the schedule lasts %s; with the 24h to spare that it needs, that is longer than retention.events of fantail.yaml, %s: shorten it, or lengthen retention.events",
 			short(horizon.Round(time.Second)), short(keep.Events))
 	}
 	if horizon >= keep.Idempotency {
-		b.at("retry", "the schedule lasts %s, longer than idempotency of fantail.yaml, %s: shorten it, or lengthen idempotency",
+		b.At("retry", "the schedule lasts %s, longer than idempotency of fantail.yaml, %s: shorten it, or lengthen idempotency",
 			short(horizon.Round(time.Second)), short(keep.Idempotency))
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -25,19 +26,19 @@ type bound struct {
 // settings binds the settings of the kind, n; its open is nil when there are
 // faults. The kind validates even what was read in part, so that everything that
 // is wrong is told at once. An empty brand is not asked about.
-func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node, look lookup) bound {
-	before := len(b.failed)
+func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node, look strictyaml.Lookup) bound {
+	before := b.Failed()
 	var s bound
-	b.moved, b.opaque = engineKeys, nil // as a whole the settings were opaque to the engine
+	b.Misplaced(engineKeys, "is a key of the destination, not of its settings: move it one level up")
 	var branded error
 	var notes []string
 	open, err := def.Bind(func(into any) error {
-		b.bind(n, into, "settings")
-		s.refs = b.resolve(n, into, "settings", look)
+		b.Bind(n, into, "settings")
+		s.refs = b.Resolve(n, into, "settings", look)
 		if c, ok := into.(destination.Branded); ok && brand != "" {
 			branded = c.ValidateBrand(brand)
 		}
-		if len(b.failed) > before {
+		if b.Failed() > before {
 			return nil // what could not be read needs nothing
 		}
 		if c, ok := into.(destination.Ambienter); ok {
@@ -54,11 +55,11 @@ func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node
 	if err = errors.Join(err, branded); err != nil {
 		b.kindFaults(n, "settings", err)
 	}
-	if len(b.failed) == before && err == nil {
+	if b.Failed() == before && err == nil {
 		s.open = open
 		for _, note := range notes {
 			path, message, _ := strings.Cut(note, ": ")
-			b.doc.note(lineOf(n, path), b.prefix+join("settings", path), message)
+			b.Note(strictyaml.LineOf(n, path), strictyaml.Join("settings", path), message)
 		}
 	}
 	return s
@@ -77,22 +78,22 @@ func (b *binder) kindFaults(n *yaml.Node, path string, err error) {
 		return
 	}
 	msg := err.Error()
-	node := &yaml.Node{Line: lineOf(b.root, path)}
+	line := strictyaml.LineOf(b.root, path)
 	m := leadingPath.FindStringSubmatch(msg)
 	if m == nil {
-		b.fault(node, path, "%s", msg)
+		b.Fault(line, path, "%s", msg)
 		return
 	}
 	at := path + "." + m[1]
-	if !b.ok(at) {
+	if !b.OK(at) {
 		return
 	}
-	if _, first := find(n, firstStep(m[1])); first != nil {
-		node = &yaml.Node{Line: lineOf(n, m[1])}
-	} else if line, dsn := child(n, "dsn"); dsn != nil { // which stands for what is missing, and is all there is to mend
-		node = &yaml.Node{Line: line.Line}
+	if _, first := strictyaml.Find(n, firstStep(m[1])); first != nil {
+		line = strictyaml.LineOf(n, m[1])
+	} else if key, dsn := strictyaml.Child(n, "dsn"); dsn != nil { // which stands for what is missing, and is all there is to mend
+		line = key.Line
 	}
-	b.fault(node, at, "%s", m[2])
+	b.Fault(line, at, "%s", m[2])
 }
 
 var stepEnd = regexp.MustCompile(`[.\[]`)

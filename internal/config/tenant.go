@@ -5,16 +5,17 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 )
 
 // tenant is one developer's file on its way to a Developer.
 type tenant struct {
 	id    string // the developer, by the name of the file
 	named string // another developer, whom the file says it is of
-	doc   *document
+	doc   *strictyaml.Document
 	file  developerFile
 	refs  []map[string][]byte
-	notes []Fault
 
 	hasty   []string // destinations with waits that are too short
 	hastyAt int      // line of the first
@@ -23,15 +24,15 @@ type tenant struct {
 // readTenant reads the text of one file as far as it stands alone. Whose it is
 // is said by its name: what it says itself could be anything, and must agree.
 func readTenant(path, base string, raw []byte) *tenant {
-	t := &tenant{id: stem(base), doc: parseDocument(path, raw)}
-	if t.doc.root == nil {
+	t := &tenant{id: stem(base), doc: strictyaml.Parse(path, raw)}
+	if t.doc.Root == nil {
 		return t
 	}
-	b := newBinder(t.doc, t.doc.root, "")
-	b.bind(t.doc.root, &t.file, "")
-	b.require("developer", t.file.Developer != "", "is missing: every file names its developer")
-	b.require("developer", plainName.MatchString(t.file.Developer), nameRule)
-	if b.ok("developer") && t.file.Developer != t.id {
+	b := newBinder(t.doc, t.doc.Root, "")
+	b.Bind(t.doc.Root, &t.file, "")
+	b.Require("developer", t.file.Developer != "", "is missing: every file names its developer")
+	b.Require("developer", plainName.MatchString(t.file.Developer), nameRule)
+	if b.OK("developer") && t.file.Developer != t.id {
 		t.named = t.file.Developer
 	}
 	return t
@@ -43,7 +44,7 @@ func stem(base string) string { return strings.TrimSuffix(base, filepath.Ext(bas
 // misnamed notes that the file is not called after the developer that it names,
 // with what to do; there tells whether a file of the right name exists.
 func (t *tenant) misnamed(there bool) {
-	base := filepath.Base(t.doc.file)
+	base := filepath.Base(t.doc.File)
 	right := t.named + filepath.Ext(base)
 	remedy := "rename it to " + right
 	if there {
@@ -52,7 +53,7 @@ func (t *tenant) misnamed(there bool) {
 	if plainName.MatchString(t.id) {
 		remedy += ", or write developer: " + t.id
 	}
-	t.doc.fault(lineOf(t.doc.root, "developer"), "developer: a developer's file is called after its developer, and this one, %s, names %s: %s", base, t.named, remedy)
+	t.doc.Fault(strictyaml.LineOf(t.doc.Root, "developer"), "developer: a developer's file is called after its developer, and this one, %s, names %s: %s", base, t.named, remedy)
 }
 
 // claim notes files that are not called after their developer, and developers
@@ -75,11 +76,11 @@ func claim(tenants []*tenant) namesakes {
 		var others []string
 		for _, o := range files[strings.ToLower(t.id)] {
 			if o != t {
-				others = append(others, filepath.Base(o.doc.file))
+				others = append(others, filepath.Base(o.doc.File))
 			}
 		}
 		if len(others) > 0 {
-			t.doc.fault(lineOf(t.doc.root, "developer"), "developer: %s is of the same developer (case does not tell ids apart): keep one file", strings.Join(others, ", "))
+			t.doc.Fault(strictyaml.LineOf(t.doc.Root, "developer"), "developer: %s is of the same developer (case does not tell ids apart): keep one file", strings.Join(others, ", "))
 		}
 	}
 	return names
@@ -88,20 +89,20 @@ func claim(tenants []*tenant) namesakes {
 // lookup resolves the references of the file. Of one that is not called after the
 // developer it names no secret is read, but what renaming it would leave to
 // mend is told at once.
-func (t *tenant) lookup(r *rules) lookup {
+func (t *tenant) lookup(r *rules) strictyaml.Lookup {
 	switch {
 	case t.named != "":
-		return func(ref reference) ([]byte, error) {
+		return func(ref strictyaml.Reference) ([]byte, error) {
 			if _, err := r.names.permit(t.named, ref); err != nil {
 				return nil, err
 			}
-			return nil, errNobody
+			return nil, strictyaml.ErrUnresolved
 		}
 	case t.file.Developer != t.id:
-		return func(reference) ([]byte, error) { return nil, errNobody }
+		return func(strictyaml.Reference) ([]byte, error) { return nil, strictyaml.ErrUnresolved }
 	}
 	return noteExposed(r.daemon.Dir, developerLookup(r.daemon.Dir, t.id, r.names), func(what string) {
-		t.doc.notes = append(t.doc.notes, Fault{t.doc.file, 0, what})
+		t.doc.Note(0, what)
 	})
 }
 
@@ -115,5 +116,5 @@ func (t *tenant) noteHasty(l *PerDeveloper) {
 	if more := len(t.hasty) - 5; more > 0 {
 		names += " and " + strconv.Itoa(more) + " more"
 	}
-	t.notes = append(t.notes, Fault{t.doc.file, t.hastyAt, fmt.Sprintf("waits of retry that are shorter than limits.per_developer.shortest_wait of fantail.yaml, %s, are lengthened to it: %s", short(l.ShortestWait), names)})
+	t.doc.Note(t.hastyAt, fmt.Sprintf("waits of retry that are shorter than limits.per_developer.shortest_wait of fantail.yaml, %s, are lengthened to it: %s", short(l.ShortestWait), names))
 }

@@ -3,6 +3,9 @@ package config
 import (
 	"slices"
 	"strings"
+
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
+	"github.com/seed-51f8da91/fantail/internal/suggest"
 )
 
 const (
@@ -14,38 +17,38 @@ var scopes = []string{"ingest", "read", "operate"}
 
 // tokens checks the bearer tokens of the API.
 func (r *daemonRules) tokens() {
-	if !r.shape("tokens") {
+	if !r.Shape("tokens") {
 		return
 	}
 	all := r.daemon.file.Tokens
 	if len(all) > maxTokens {
-		r.at("tokens", "has more than %d entries", maxTokens)
+		r.At("tokens", "has more than %d entries", maxTokens)
 		return
 	}
 	for i, t := range all {
-		at := func(key string) string { return index("tokens", i) + "." + key }
-		r.require(at("name"), plainName.MatchString(t.Name), nameRule)
-		r.require(at("name"), !slices.ContainsFunc(all[:i], func(o tokenFile) bool { return o.Name == t.Name }), "another token has this name: names tell tokens apart in the log")
+		at := func(key string) string { return strictyaml.Index("tokens", i) + "." + key }
+		r.Require(at("name"), plainName.MatchString(t.Name), nameRule)
+		r.Require(at("name"), !slices.ContainsFunc(all[:i], func(o tokenFile) bool { return o.Name == t.Name }), "another token has this name: names tell tokens apart in the log")
 		switch value := t.Value.Reveal(); {
 		case len(value) < minToken:
-			r.require(at("value"), false, "must have at least 16 characters: make one with `openssl rand -hex 24`")
+			r.Require(at("value"), false, "must have at least 16 characters: make one with `openssl rand -hex 24`")
 		case strings.ContainsFunc(value, func(c rune) bool { return c <= ' ' || c > '~' }):
-			r.require(at("value"), false, "must be visible ASCII without spaces: it stands in a header")
+			r.Require(at("value"), false, "must be visible ASCII without spaces: it stands in a header")
 		default:
-			r.require(at("value"), !slices.ContainsFunc(all[:i], func(o tokenFile) bool { return o.Value.Reveal() == value }), "another token has this value: nobody could tell which one is used")
+			r.Require(at("value"), !slices.ContainsFunc(all[:i], func(o tokenFile) bool { return o.Value.Reveal() == value }), "another token has this value: nobody could tell which one is used")
 		}
-		r.require(at("may"), len(t.May) > 0, "must list what the token may do: "+strings.Join(scopes, ", "))
+		r.Require(at("may"), len(t.May) > 0, "must list what the token may do: "+strings.Join(scopes, ", "))
 		for j, may := range t.May {
 			if !slices.Contains(scopes, may) {
-				r.at(index(at("may"), j), "is no right: %s", suggest(may, scopes))
+				r.At(strictyaml.Index(at("may"), j), "is no right: %s", suggest.Any(may, scopes))
 			} else if slices.Contains(t.May[:j], may) {
-				r.at(index(at("may"), j), "is there twice: remove one")
+				r.At(strictyaml.Index(at("may"), j), "is there twice: remove one")
 			}
 		}
-		r.require(at("developers"), t.Developers == nil || len(t.Developers) > 0, "is empty: leave it out for all developers")
+		r.Require(at("developers"), t.Developers == nil || len(t.Developers) > 0, "is empty: leave it out for all developers")
 		for j, id := range t.Developers {
-			r.require(index(at("developers"), j), plainName.MatchString(id), nameRule)
-			r.require(index(at("developers"), j), !slices.Contains(t.Developers[:j], id), "is there twice: remove one")
+			r.Require(strictyaml.Index(at("developers"), j), plainName.MatchString(id), nameRule)
+			r.Require(strictyaml.Index(at("developers"), j), !slices.Contains(t.Developers[:j], id), "is there twice: remove one")
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/pkg/endpoint"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -46,26 +47,26 @@ var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 func (r *daemonRules) tracing() {
 	f := &r.daemon.file.Tracing
-	if _, section := find(r.doc.root, "tracing"); section == nil || !r.ok("tracing.endpoint") {
+	if _, section := strictyaml.Find(r.root, "tracing"); section == nil || !r.OK("tracing.endpoint") {
 		return
 	}
 	u, err := endpoint.Parse(f.Endpoint, true)
 	switch {
 	case f.Endpoint == "":
-		r.at("tracing.endpoint", "is required: without tracing, leave out the whole of tracing")
+		r.At("tracing.endpoint", "is required: without tracing, leave out the whole of tracing")
 		return
 	case err != nil:
-		r.at("tracing.endpoint", "must be a URL, as http://127.0.0.1:4318 or https://collector.example.net/v1/traces%s", because(err))
+		r.At("tracing.endpoint", "must be a URL, as http://127.0.0.1:4318 or https://collector.example.net/v1/traces%s", because(err))
 		return
 	case strings.Contains(f.Endpoint, "?"):
-		r.at("tracing.endpoint", "must have no query: credentials belong into tracing.headers")
+		r.At("tracing.endpoint", "must have no query: credentials belong into tracing.headers")
 		return
 	}
 	if loopback, _ := judgeListen(net.JoinHostPort(u.Hostname(), "0")); !loopback && u.Scheme == "http" && len(f.Headers) > 0 {
 		r.daemon.note("tracing.endpoint", "the headers travel in clear to another machine: use https, unless the network between is safe")
 	}
-	r.require("tracing.sample", f.Sample >= 0 && f.Sample <= 1, "must be from 0 to 1")
-	r.require("tracing.service", f.Service != "" && len(f.Service) <= 255, "must be 1 to 255 bytes")
+	r.Require("tracing.sample", f.Sample >= 0 && f.Sample <= 1, "must be from 0 to 1")
+	r.Require("tracing.service", f.Service != "" && len(f.Service) <= 255, "must be 1 to 255 bytes")
 	r.tracingHeaders(f.Headers)
 }
 
@@ -73,17 +74,17 @@ func (r *daemonRules) tracing() {
 // is the exporter's own.
 func (r *daemonRules) tracingHeaders(headers map[string]secret.Value) {
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		path, value := join("tracing.headers", quoteKey(name)), headers[name].Reveal()
+		path, value := strictyaml.Join("tracing.headers", strictyaml.QuoteKey(name)), headers[name].Reveal()
 		key := http.CanonicalHeaderKey(name)
 		switch {
 		case !headerName.MatchString(name):
-			r.require(path, false, "is not the name of a header")
+			r.Require(path, false, "is not the name of a header")
 		case strings.HasPrefix(key, "Content-") || key == "Host" || key == "Connection" || key == "Transfer-Encoding":
-			r.require(path, false, "is set by the exporter")
+			r.Require(path, false, "is set by the exporter")
 		case value == "":
-			r.require(path, false, "is empty")
+			r.Require(path, false, "is empty")
 		case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }):
-			r.require(path, false, "has control characters, such as a line's end")
+			r.Require(path, false, "has control characters, such as a line's end")
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (m *model) account() {
 	}
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
-	if n := len(m.s.set); n != 0 || m.s.loader.positions != 0 {
+	if n := len(m.s.jobs); n != 0 || m.s.loader.positions != 0 {
 		m.t.Errorf("%d deliveries, %d positions in memory", n, m.s.loader.positions)
 	}
 	for _, d := range m.s.dests {

@@ -10,13 +10,13 @@ type allowance struct {
 	timer alarm[*developer]
 }
 
-// spend takes n attempts of d's allowance.
-func (s *Scheduler) spend(d *developer, n int, now instant) {
+// spendAllowance takes n attempts of d's allowance.
+func (s *Scheduler) spendAllowance(d *developer, n int, now instant) {
 	b := &d.allowance
 	if b.rate.every == 0 {
 		return
 	}
-	b.rate.take(now.mono)
+	b.rate.spend(now.mono)
 	b.rate.at += int64(n-1) * b.rate.every
 	if b.rate.at <= now.mono {
 		return
@@ -28,8 +28,8 @@ func (s *Scheduler) spend(d *developer, n int, now instant) {
 	s.clock.allowances.arm(&b.timer, b.rate.at, d)
 }
 
-// allow gives d turns again.
-func (s *Scheduler) allow(d *developer) {
+// renewAllowance gives d turns again.
+func (s *Scheduler) renewAllowance(d *developer) {
 	d.allowance.spent = false
 	for class := range int8(classes) {
 		if d.ready[class].first != nil {
@@ -46,10 +46,10 @@ func (d *developer) longerAgo(a, b int8) bool {
 	return d.allowance.rate.every > 0 && d.ready[a].first.served < d.ready[b].first.served
 }
 
-// first returns the lane that waits longest for bytes of p and whose developer has
+// nextWaiting returns the lane that waits longest for bytes of p and whose developer has
 // turns. The bytes of one that has not stay reserved: they come to it soonest then.
-func (p *pool) first() *lane {
-	for _, l := range p.parked {
+func (p *pool) nextWaiting() *lane {
+	for _, l := range p.waiting {
 		if !l.dest.dev.allowance.spent {
 			return l
 		}

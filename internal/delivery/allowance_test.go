@@ -165,16 +165,16 @@ func TestAllowanceMakesUpForALateTimer(t *testing.T) {
 	d := s.dest(1, store.DestinationKey{Developer: "acme", Name: "a", Kind: "fake"})
 	l := d.lane(1)
 	const ms = int64(time.Millisecond)
-	s.spend(d.dev, 1, instant{mono: 1000 * ms})
+	s.spendAllowance(d.dev, 1, instant{mono: 1000 * ms})
 	s.ring.set(l, true)
-	s.allow(d.dev) // at 1014
-	s.spend(d.dev, 1, instant{mono: 1014 * ms})
+	s.renewAllowance(d.dev) // at 1014
+	s.spendAllowance(d.dev, 1, instant{mono: 1014 * ms})
 	if at := d.dev.allowance.rate.at; at != 1020*ms {
 		t.Errorf("the next attempt is at %d ms, want 1020", at/ms)
 	}
 	s.ring.set(l, false)
-	s.allow(d.dev) // nobody waits
-	s.spend(d.dev, 1, instant{mono: 1034 * ms})
+	s.renewAllowance(d.dev) // nobody waits
+	s.spendAllowance(d.dev, 1, instant{mono: 1034 * ms})
 	if at := d.dev.allowance.rate.at; at != 1044*ms {
 		t.Errorf("the next attempt is at %d ms, want 1044", at/ms)
 	}

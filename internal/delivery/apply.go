@@ -14,16 +14,16 @@ func (s *Scheduler) Apply(targets []Target) {
 	named := make(map[uint32]bool, len(targets))
 	for i := range targets {
 		named[targets[i].ID] = true
-		s.adopt(&targets[i], now)
+		s.applyTarget(&targets[i], now)
 	}
 	for id, d := range s.dests {
-		if !named[id] && d.met {
-			s.adopt(&Target{ID: id, Key: d.key, Removed: true}, now)
+		if !named[id] && d.stateKnown {
+			s.applyTarget(&Target{ID: id, Key: d.key, Removed: true}, now)
 		}
 	}
 	s.order = s.order[:0]
 	for _, d := range s.dests {
-		if d.met {
+		if d.stateKnown {
 			s.order = append(s.order, d)
 		}
 		s.considerAll(d, now)
@@ -31,16 +31,16 @@ func (s *Scheduler) Apply(targets []Target) {
 	slices.SortFunc(s.order, compareDests)
 }
 
-// adopt makes d what the target says.
-func (s *Scheduler) adopt(t *Target, now instant) {
+// applyTarget makes d what the target says.
+func (s *Scheduler) applyTarget(t *Target, now instant) {
 	d := s.dest(t.ID, t.Key)
-	if !d.met {
-		d.met, d.state, d.last.Last = true, t.State, t.Last
-		s.name(d, t.Key)
+	if !d.stateKnown {
+		d.stateKnown, d.state, d.last.Last = true, t.State, t.Last
+		s.setKey(d, t.Key)
 	}
 	if t.Removed {
 		s.flight.forgetAll(d.id)
-		s.review(d, now)
+		s.reviewApart(d, now)
 	}
 	was := d.current
 	d.disabled, d.removed, d.current = t.Disabled, t.Removed, nil
@@ -60,7 +60,7 @@ func (s *Scheduler) adopt(t *Target, now instant) {
 		} else if d.state.Held && l.hold.wait == 0 {
 			l.hold.next(now.mono, holdFirst, holdMost) // held by the process before this one
 		}
-		s.remember(d, l, now)
+		s.restoreOutage(d, l, now)
 	} else if c != nil && c.Destination != nil {
 		s.retire(open(c.Destination))
 	}
@@ -72,33 +72,33 @@ func (s *Scheduler) adopt(t *Target, now instant) {
 	}
 	for _, l := range slices.Clone(d.lanes) {
 		if !d.active() || l.probing() {
-			s.retreat(l)
+			s.emptyWindows(l)
 		}
 		s.tidyLane(l)
 	}
 	if d.disabled || d.removed {
-		s.forgive(d)
+		s.resetOutages(d)
 	}
 	if d.current == nil {
 		for _, q := range d.queues {
-			s.forget(q)
+			s.emptyWindow(q)
 		}
 	}
 	if was != nil && was != d.current {
 		s.tidyLane(was)
 		if d.apart { // with the settings that are mended, perhaps
-			d.apartAt = now.mono
+			d.apartUntil = now.mono
 		}
 	}
 }
 
 // open wraps a destination that was handed over.
 func open(d destination.Destination) *instance {
-	i := &instance{to: d, most: 1}
+	i := &instance{to: d, maxBatch: 1}
 	if b, ok := d.(destination.Batcher); ok {
 		func() {
 			defer func() { _ = recover() }() // then it gets its deliveries one by one
-			i.most = max(1, min(b.MaxBatch(), windowSize))
+			i.maxBatch = max(1, min(b.MaxBatch(), windowSize))
 			i.batch = b
 		}()
 	}

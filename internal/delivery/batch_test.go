@@ -142,7 +142,7 @@ func TestSuspectIsInNoBatch(t *testing.T) {
 		b.far.set(func(ctx context.Context, d destination.Delivery) error {
 			if d.ID == items[10].ID.String() {
 				mu.Lock()
-				beside = r.s.inFlight()
+				beside = r.s.callsInFlight()
 				mu.Unlock()
 			}
 			return takes(time.Second)(ctx, d)

@@ -153,7 +153,7 @@ func BenchmarkDeadDestination(b *testing.B) {
 		b.Fatal(err)
 	}
 	s.mu.Lock()
-	s.net.running = true // it would read 10,000 queues meanwhile
+	s.watchdog.running = true // it would read 10,000 queues meanwhile
 	for _, d := range s.dests {
 		l := d.current
 		l.breaker.open = true

@@ -16,12 +16,12 @@ const (
 // far side is back. These attempts count; whatever else is due is left alone
 // and keeps its attempts.
 type breaker struct {
-	open     bool
-	failures int
-	since    int64 // mono: the first of them
-	who      [breakerDeliveries]key
-	some     int // of who
-	pace     pacer
+	open       bool
+	failures   int
+	since      int64 // mono: the first of them
+	deliveries [breakerDeliveries]key
+	distinct   int // of who
+	pace       pacer
 }
 
 // fail notes one failure of k and tells whether the breaker opens with it.
@@ -34,11 +34,11 @@ func (b *breaker) fail(k key, mono int64) bool {
 		b.since = mono
 	}
 	b.failures++
-	if b.some < len(b.who) && !b.knows(k) {
-		b.who[b.some] = k
-		b.some++
+	if b.distinct < len(b.deliveries) && !b.knows(k) {
+		b.deliveries[b.distinct] = k
+		b.distinct++
 	}
-	if b.failures < breakerFailures || b.some < breakerDeliveries || mono-b.since < int64(breakerSpan) {
+	if b.failures < breakerFailures || b.distinct < breakerDeliveries || mono-b.since < int64(breakerSpan) {
 		return false
 	}
 	b.open = true
@@ -48,7 +48,7 @@ func (b *breaker) fail(k key, mono int64) bool {
 }
 
 func (b *breaker) knows(k key) bool {
-	for _, w := range b.who[:b.some] {
+	for _, w := range b.deliveries[:b.distinct] {
 		// Not by queue: the first failure moves a frozen delivery to another one.
 		if w.event == k.event && w.replay == k.replay {
 			return true

@@ -38,8 +38,8 @@ func (c *cache) put(e *event.Event) *body {
 	return b
 }
 
-// read adds an event that came from the store: others of its fan-out may follow.
-func (c *cache) read(e *event.Event) {
+// putRead adds an event that came from the store: others of its fan-out may follow.
+func (c *cache) putRead(e *event.Event) {
 	if int64(len(e.Body)) > c.max/16 {
 		return
 	}

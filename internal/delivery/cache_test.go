@@ -43,13 +43,13 @@ func TestCacheIsBounded(t *testing.T) {
 
 	// What was read for one delivery serves others, the least used goes first.
 	for n := range byte(20) {
-		c.read(ev(n, 60))
+		c.putRead(ev(n, 60))
 		c.get(item(0), nil)
 	}
 	if c.get(item(0), nil) == nil || c.get(item(1), nil) != nil || c.get(item(19), nil) == nil || c.bytes > 1000 {
 		t.Errorf("%d bytes of %d bodies", c.bytes, len(c.bodies))
 	}
-	if c.read(ev(99, 63)); c.get(item(99), nil) != nil {
+	if c.putRead(ev(99, 63)); c.get(item(99), nil) != nil {
 		t.Error("one body took more than a sixteenth")
 	}
 }

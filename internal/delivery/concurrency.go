@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// concurrency is how many attempts of a lane may run: 1 at first, doubled
+// concurrency is how many calls of a lane may run: 1 at first, doubled
 // after as many successes as it allows at once, halved by a failure.
 type concurrency struct {
 	limit   int
@@ -20,7 +20,7 @@ func (c *concurrency) rise(most int) {
 
 func (c *concurrency) fall() { c.limit, c.healthy = max(1, c.limit/2), 0 }
 
-// median is that of the last attempts the far side answered well. Others are
+// median is that of the last calls the far side answered well. Others are
 // left out: a far side that hangs must not make hanging look normal.
 type median struct {
 	last [15]int64
@@ -45,35 +45,35 @@ func (m *median) get() int64 {
 	return m.mid
 }
 
-// slowAfter is the age from which an attempt is slow.
+// slowAfter is the age from which a call is slow.
 func (l *lane) slowAfter() int64 { return max(int64(time.Second), 4*l.median.get()) }
 
-// slowAt returns when the next attempt in flight goes over age.
+// slowAt returns when the next call in flight goes over age.
 func (l *lane) slowAt() int64 {
-	for a := l.first; a != nil; a = a.next {
-		if !a.overAge {
-			return a.began + l.slowAfter()
+	for c := l.first; c != nil; c = c.next {
+		if !c.overAge {
+			return c.began + l.slowAfter()
 		}
 	}
 	return never
 }
 
-// age moves attempts that became slow out of the way. Until one succeeds the
+// markSlow moves calls that became slow out of the way. Until one succeeds the
 // lane starts no more beside them: it would only add to what hangs.
-func (s *Scheduler) age(l *lane, now instant) {
+func (s *Scheduler) markSlow(l *lane, now instant) {
 	threshold := l.slowAfter()
-	for a := l.first; a != nil && a.began+threshold <= now.mono; a = a.next {
-		if a.overAge {
+	for c := l.first; c != nil && c.began+threshold <= now.mono; c = c.next {
+		if c.overAge {
 			continue
 		}
-		a.overAge = true
+		c.overAge = true
 		l.overAge++
 		l.hanging = true
-		s.budget.age(a)
+		s.budget.moveToSlow(c)
 	}
 }
 
-// bucket spaces the attempts of a destination evenly.
+// bucket spaces attempts evenly.
 type bucket struct {
 	every  int64 // ns between attempts; 0: no limit
 	at     int64 // mono: the next one
@@ -92,9 +92,9 @@ func (b *bucket) limit(rate float64) {
 	}
 }
 
-func (b *bucket) awaited(mono int64) { b.waited = b.waited || b.at > mono }
+func (b *bucket) markWaited(mono int64) { b.waited = b.waited || b.at > mono }
 
-func (b *bucket) take(mono int64) {
+func (b *bucket) spend(mono int64) {
 	if b.every == 0 {
 		return
 	}
@@ -112,31 +112,31 @@ type pacer struct {
 }
 
 func (p *pacer) next(mono int64, first, most time.Duration) {
-	p.wait = p.grown(first, most)
+	p.wait = p.nextWait(first, most)
 	p.at = mono + int64(p.wait)
 }
 
-// grown returns the wait that next would make.
-func (p *pacer) grown(first, most time.Duration) time.Duration {
+// nextWait returns the wait that next would make.
+func (p *pacer) nextWait(first, most time.Duration) time.Duration {
 	return min(max(first, 2*p.wait), most)
 }
 
 const (
-	ailingFirst = time.Second
-	ailingMost  = time.Minute
+	ownFaultFirst = time.Second
+	ownFaultMost  = time.Minute
 )
 
-// after returns the wait that push would make.
-func (p *pacer) after(mono int64) time.Duration {
+// ownFaultWait returns the wait that push would make.
+func (p *pacer) ownFaultWait(mono int64) time.Duration {
 	if p.at > mono {
 		return time.Duration(p.at - mono) // several faults of one moment count as one
 	}
-	return min(max(ailingFirst, 2*p.wait), ailingMost)
+	return min(max(ownFaultFirst, 2*p.wait), ownFaultMost)
 }
 
-// push waits after a fault of our own, longer each time.
-func (p *pacer) push(mono int64) {
+// nextOwnFault waits after a fault of our own, longer each time.
+func (p *pacer) nextOwnFault(mono int64) {
 	if p.at <= mono {
-		p.next(mono, ailingFirst, ailingMost)
+		p.next(mono, ownFaultFirst, ownFaultMost)
 	}
 }

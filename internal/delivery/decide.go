@@ -8,26 +8,26 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// ended is how an attempt came to its end.
-type ended uint8
+// how is how an attempt came to its end.
+type how uint8
 
 const (
-	accepted    ended = iota // Send returned nil
-	failed                   // Send returned an error: class tells which
-	timedOut                 // the attempt's time was up; class tells what Send made of it
-	panicked                 // Send did
-	crashed                  // not made: the process died of those before
-	interrupted              // cut by shutdown or a lost lease
-	engineFault              // our own store or payload store
-	bodyGone                 // retention or erasure took the body
+	accepted    how = iota // Send returned nil
+	failed                 // Send returned an error: class tells which
+	timedOut               // the attempt's time was up; class tells what Send made of it
+	panicked               // Send did
+	crashed                // not made: the process died of those before
+	interrupted            // cut by shutdown or a lost lease
+	engineFault            // our own store or payload store
+	bodyGone               // retention or erasure took the body
 )
 
-// tried tells whether the destination was asked, and answered or not.
-func (h ended) tried() bool { return h < crashed }
+// asked tells whether the destination was asked, and answered or not.
+func (h how) asked() bool { return h < crashed }
 
-// ending is what came of one delivery in an attempt.
+// ending is what came of one attempt.
 type ending struct {
-	how     ended
+	how     how
 	class   destination.Class
 	after   time.Duration // how long the far side asked to be left alone; 0 but for Throttled
 	code    int
@@ -41,15 +41,15 @@ type ending struct {
 	unguarded int // as destination.Receipt has it
 }
 
-// policy is what the settings of the attempt say.
-type policy struct {
-	schedule retry.Schedule
-	frozen   bool
-	hash     uint64
-	current  bool          // the destination still has these settings
-	probe    bool          // of a held destination
-	again    time.Duration // then: the wait until the next probe
-	soon     time.Duration // wait after a fault of our own
+// terms are what the settings and the lane say.
+type terms struct {
+	schedule     retry.Schedule
+	frozen       bool
+	hash         uint64
+	current      bool          // the destination still has these settings
+	probe        bool          // of a held destination
+	nextProbe    time.Duration // then: the wait until the next probe
+	ownFaultWait time.Duration // wait after a fault of our own
 }
 
 // verdict is what an ending says of the destination.
@@ -61,12 +61,12 @@ const (
 	failing               // it did not, or badly
 	throttling            // it asked to wait
 	misconfigured         // no event would get through
-	ailing                // our own fault
+	ownFault              // our own fault
 )
 
 // decide is the outcome table: what becomes of the delivery, and what it says
 // of its destination. Pure; now is the end of the attempt, chance uniform in [0,1).
-func decide(item store.Item, e ending, p policy, now time.Time, chance float64) (store.Outcome, verdict) {
+func decide(item store.Item, e ending, p terms, now time.Time, chance float64) (store.Outcome, verdict) {
 	o := store.Outcome{
 		Item: item, State: store.Pending, Due: item.Due, Settings: item.Queue.Settings, Attempts: item.Attempts,
 		Attempt: &store.Attempt{At: e.at, Took: e.took, Class: e.logged(), Code: e.code, Answer: e.answer, Address: e.address, Requests: e.requests},
@@ -78,14 +78,14 @@ func decide(item store.Item, e ending, p policy, now time.Time, chance float64) 
 	case interrupted:
 		return o, unchanged
 	case engineFault:
-		o.Due = max(item.Due, now.Add(p.soon).UnixNano())
-		return o, ailing
+		o.Due = max(item.Due, now.Add(p.ownFaultWait).UnixNano())
+		return o, ownFault
 	case accepted:
 		o.Attempt.Counted = true
 		o.State, o.Due, o.Attempts = store.Delivered, 0, item.Attempts+1
 		return o, healthy
 	case crashed:
-		o.Attempt, o.State, o.Reason, o.Due = nil, store.Dead, diedOfIt, 0
+		o.Attempt, o.State, o.Reason, o.Due = nil, store.Dead, deadOfCrashes, 0
 		return o, unchanged
 	case panicked:
 		e.class = destination.Transient
@@ -114,7 +114,7 @@ func decide(item store.Item, e ending, p policy, now time.Time, chance float64) 
 	if p.probe {
 		// The next probe is of another delivery: one that the far side will never
 		// take must not keep the others from showing that it is back.
-		o.Due = max(item.Due, now.Add(p.again).UnixNano())
+		o.Due = max(item.Due, now.Add(p.nextProbe).UnixNano())
 		return o, says
 	}
 	o.Attempt.Counted = true

@@ -25,44 +25,44 @@ func TestOutcomeTable(t *testing.T) {
 	endings := []struct {
 		name string
 		e    ending
-		want func(item store.Item, p policy) result
+		want func(item store.Item, p terms) result
 	}{
-		{"nil", ending{how: accepted}, func(it store.Item, _ policy) result {
+		{"nil", ending{how: accepted}, func(it store.Item, _ terms) result {
 			return result{store.Delivered, 0, it.Attempts + 1, true, "delivered", healthy}
 		}},
 		{"transient", ending{how: failed}, transient(plan, now, failing)},
 		{"unclassified", ending{how: failed, class: destination.Class(99)}, transient(plan, now, failing)},
 		{"timeout", ending{how: timedOut}, transient(plan, now, failing)},
 		{"panic", ending{how: panicked}, transient(plan, now, failing)},
-		{"dead of crashes", ending{how: crashed}, func(it store.Item, _ policy) result {
+		{"dead of crashes", ending{how: crashed}, func(it store.Item, _ terms) result {
 			return result{store.Dead, 0, it.Attempts, false, "", unchanged}
 		}},
 		{"throttled less than the schedule", ending{how: failed, class: destination.Throttled, after: time.Second},
 			named(transient(plan, now, throttling), "throttled")},
 		{"throttled more than the schedule", ending{how: failed, class: destination.Throttled, after: 5 * time.Hour},
 			named(asked(transient(plan, now, throttling), in(5*time.Hour)), "throttled")},
-		{"rejected", ending{how: failed, class: destination.Rejected, answer: "no such column"}, func(it store.Item, _ policy) result {
+		{"rejected", ending{how: failed, class: destination.Rejected, answer: "no such column"}, func(it store.Item, _ terms) result {
 			return result{store.Dead, 0, it.Attempts + 1, true, "rejected", healthy}
 		}},
-		{"misconfigured", ending{how: failed, class: destination.Misconfigured}, func(it store.Item, p policy) result {
+		{"misconfigured", ending{how: failed, class: destination.Misconfigured}, func(it store.Item, p terms) result {
 			if p.current {
 				return result{store.Pending, due, it.Attempts, false, "misconfigured", misconfigured}
 			}
 			return result{store.Pending, in(0), it.Attempts, false, "misconfigured", unchanged}
 		}},
-		{"shutdown", ending{how: interrupted}, func(it store.Item, _ policy) result {
+		{"shutdown", ending{how: interrupted}, func(it store.Item, _ terms) result {
 			return result{store.Pending, due, it.Attempts, false, "interrupted", unchanged}
 		}},
-		{"our own fault", ending{how: engineFault}, func(it store.Item, p policy) result {
-			return result{store.Pending, in(p.soon), it.Attempts, false, "interrupted", ailing}
+		{"our own fault", ending{how: engineFault}, func(it store.Item, p terms) result {
+			return result{store.Pending, in(p.ownFaultWait), it.Attempts, false, "interrupted", ownFault}
 		}},
-		{"no body", ending{how: bodyGone}, func(it store.Item, _ policy) result {
+		{"no body", ending{how: bodyGone}, func(it store.Item, _ terms) result {
 			return result{store.Dead, 0, it.Attempts, false, "", unchanged}
 		}},
 	}
 	for _, tt := range endings {
 		for mask := range 16 {
-			p := policy{schedule: plan, hash: hash, frozen: mask&1 != 0, current: mask&2 != 0, probe: mask&4 != 0, again: 2 * time.Minute, soon: 3 * time.Second}
+			p := terms{schedule: plan, hash: hash, frozen: mask&1 != 0, current: mask&2 != 0, probe: mask&4 != 0, nextProbe: 2 * time.Minute, ownFaultWait: 3 * time.Second}
 			queue := store.QueueID{Dest: 1}
 			if mask&8 != 0 {
 				queue.Settings = frozen
@@ -118,11 +118,11 @@ type result struct {
 
 // transient: the schedule's next time, dead when it is used up; a probe counts
 // nothing, and its delivery stands back until the next one.
-func transient(plan retry.Schedule, now time.Time, v verdict) func(store.Item, policy) result {
-	return func(it store.Item, p policy) result {
+func transient(plan retry.Schedule, now time.Time, v verdict) func(store.Item, terms) result {
+	return func(it store.Item, p terms) result {
 		r := result{store.Pending, it.Due, it.Attempts, false, "transient", v}
 		if p.probe {
-			r.due = now.Add(p.again).UnixNano()
+			r.due = now.Add(p.nextProbe).UnixNano()
 			return r
 		}
 		r.counted = true
@@ -137,8 +137,8 @@ func transient(plan retry.Schedule, now time.Time, v verdict) func(store.Item, p
 }
 
 // asked lengthens the wait to what the far side asked for.
-func asked(f func(store.Item, policy) result, due int64) func(store.Item, policy) result {
-	return func(it store.Item, p policy) result {
+func asked(f func(store.Item, terms) result, due int64) func(store.Item, terms) result {
+	return func(it store.Item, p terms) result {
 		r := f(it, p)
 		if r.counted && r.state == store.Pending {
 			r.due = max(r.due, due)
@@ -147,8 +147,8 @@ func asked(f func(store.Item, policy) result, due int64) func(store.Item, policy
 	}
 }
 
-func named(f func(store.Item, policy) result, class string) func(store.Item, policy) result {
-	return func(it store.Item, p policy) result {
+func named(f func(store.Item, terms) result, class string) func(store.Item, terms) result {
+	return func(it store.Item, p terms) result {
 		r := f(it, p)
 		r.class = class
 		return r

@@ -1,6 +1,6 @@
 // Package delivery moves pending deliveries to their destinations: per-destination
 // queues, windows, limits and breaker, one timer per destination, a pure outcome
-// table, and a worker per attempt.
+// table, and a worker per call. The words used here are those of ARCHITECTURE.md.
 package delivery
 
 import (

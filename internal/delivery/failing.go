@@ -39,23 +39,23 @@ type outage struct {
 	keptAt   int64     // mono: when it is stored again
 }
 
-// stand takes the time since the last ending out of the clock.
-func (o *outage) stand(mono int64) {
+// discount takes the time since the last ending out of the clock.
+func (o *outage) discount(mono int64) {
 	if o.attempts > 0 {
 		o.since += mono - o.last
 		o.last = mono
 	}
 }
 
-// patience is how long a lane may fail. Jitter is left out of the horizon: its
+// holdAfter is how long a lane may fail. Jitter is left out of the horizon: its
 // extremes do not add up.
-func patience(s retry.Schedule) time.Duration {
+func holdAfter(s retry.Schedule) time.Duration {
 	horizon := retry.Schedule{Waits: s.Waits}.Horizon()
 	return max(failingLeast, horizon+horizon/10)
 }
 
-// fails notes a failure of a lane that is not held.
-func (s *Scheduler) fails(l *lane, e *ending, now instant) {
+// recordFailure counts a failure of a lane that is not held.
+func (s *Scheduler) recordFailure(l *lane, e *ending, now instant) {
 	f, d := &l.outage, l.dest
 	if f.attempts == 0 {
 		*f = outage{began: now.time().UTC(), since: now.mono, keptAt: now.mono + int64(failingFirst)}
@@ -66,8 +66,8 @@ func (s *Scheduler) fails(l *lane, e *ending, now instant) {
 		return // it went on with the settings of before
 	}
 	lasted := time.Duration(now.mono - f.since)
-	if lasted > patience(l.settings.Schedule) && f.attempts >= failingAttempts {
-		s.holdBack(l, fmt.Sprintf("no attempt has succeeded for %s, %d have failed; the last: %s", strings.TrimSuffix(lasted.Round(time.Minute).String(), "0s"), f.attempts, e.fault), now)
+	if lasted > holdAfter(l.settings.Schedule) && f.attempts >= failingAttempts {
+		s.hold(l, fmt.Sprintf("no attempt has succeeded for %s, %d have failed; the last: %s", strings.TrimSuffix(lasted.Round(time.Minute).String(), "0s"), f.attempts, e.fault), now)
 		return
 	}
 	told := f.told
@@ -75,46 +75,46 @@ func (s *Scheduler) fails(l *lane, e *ending, now instant) {
 		f.told++
 	}
 	if f.told > told {
-		s.say(d, Notice{Name: DestinationFailing, Reason: e.fault, Since: f.began, Attempts: f.attempts}, now)
+		s.notify(d, Notice{Name: DestinationFailing, Reason: e.fault, Since: f.began, Attempts: f.attempts}, now)
 	} else if now.mono < f.keptAt {
 		return
 	}
 	f.keptAt = now.mono + int64(failingEvery)
 	d.state.Failing = store.Failing{Settings: l.hash, Since: f.began, Lasted: lasted, Attempts: f.attempts, Told: f.told}
-	s.keep(d)
+	s.storeState(d)
 }
 
-// succeeds ends the clock of a lane.
-func (s *Scheduler) succeeds(l *lane) {
+// recordSuccess ends the clock of a lane.
+func (s *Scheduler) recordSuccess(l *lane) {
 	if l.outage.attempts > 0 {
 		l.outage = outage{}
 		if l == l.dest.current {
-			s.keepNoOutage(l.dest)
+			s.storeNoOutage(l.dest)
 		}
 	}
 }
 
-// forgive forgets that d fails, under whatever settings.
-func (s *Scheduler) forgive(d *dest) {
+// resetOutages forgets that d fails, under whatever settings.
+func (s *Scheduler) resetOutages(d *dest) {
 	for _, l := range d.lanes {
 		l.outage = outage{}
 	}
-	s.keepNoOutage(d)
+	s.storeNoOutage(d)
 }
 
-// keepNoOutage has it stored that d does not fail.
-func (s *Scheduler) keepNoOutage(d *dest) {
+// storeNoOutage has it stored that d does not fail.
+func (s *Scheduler) storeNoOutage(d *dest) {
 	if d.state.Failing != (store.Failing{}) {
 		d.state.Failing = store.Failing{}
-		s.keep(d)
+		s.storeState(d)
 	}
 }
 
-// remember goes on with the clock that the process before this one stored.
-func (s *Scheduler) remember(d *dest, l *lane, now instant) {
+// restoreOutage goes on with the clock that the process before this one stored.
+func (s *Scheduler) restoreOutage(d *dest, l *lane, now instant) {
 	was := d.state.Failing
 	if was.Settings != l.hash {
-		s.keepNoOutage(d)
+		s.storeNoOutage(d)
 	} else if l.outage.attempts == 0 && was.Attempts > 0 {
 		l.outage = outage{
 			attempts: was.Attempts, began: was.Since, told: was.Told, last: now.mono,

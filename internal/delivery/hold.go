@@ -14,8 +14,8 @@ const (
 	holdMost  = time.Hour
 )
 
-// holdBack holds the destination: with these settings no event gets through.
-func (s *Scheduler) holdBack(l *lane, why string, now instant) {
+// hold holds the destination: with these settings no event gets through.
+func (s *Scheduler) hold(l *lane, why string, now instant) {
 	d := l.dest
 	if l.hold.at <= now.mono || !l.held() {
 		l.hold.next(now.mono, holdFirst, holdMost)
@@ -26,17 +26,17 @@ func (s *Scheduler) holdBack(l *lane, why string, now instant) {
 	held := d.state.Held
 	d.state.Held, d.state.Settings = true, l.hash
 	since, attempts := l.outage.began, l.outage.attempts
-	s.forgive(d)
+	s.resetOutages(d)
 	if !d.state.Paused {
 		d.state.Reason = why
 		if !held {
 			d.state.Since = now.time().UTC()
 		}
 	}
-	s.retreat(l)
-	s.keep(d)
+	s.emptyWindows(l)
+	s.storeState(d)
 	if !held {
-		s.say(d, Notice{Name: DestinationHeld, Reason: why, Since: since, Attempts: attempts}, now)
+		s.notify(d, Notice{Name: DestinationHeld, Reason: why, Since: since, Attempts: attempts}, now)
 	}
 }
 
@@ -50,29 +50,29 @@ func (s *Scheduler) unhold(d *dest, why string, now instant) {
 	for _, l := range d.lanes {
 		l.hold = pacer{}
 	}
-	s.keep(d)
-	s.say(d, Notice{Name: DestinationResumed, Reason: why, Since: since}, now)
+	s.storeState(d)
+	s.notify(d, Notice{Name: DestinationResumed, Reason: why, Since: since}, now)
 }
 
 // Pause stops attempts of a destination until Resume; durable on return. store.ErrNotFound if there is none such.
 func (s *Scheduler) Pause(ctx context.Context, id uint32, reason string) error {
-	return s.turnState(ctx, id, func(d *dest, now instant) {
+	return s.changeState(ctx, id, func(d *dest, now instant) {
 		if !d.state.Paused {
 			d.state.Since = now.time().UTC()
 		}
 		d.state.Paused, d.state.Reason = true, reason
 		for _, l := range d.lanes {
-			s.retreat(l)
+			s.emptyWindows(l)
 		}
-		s.forgive(d)
+		s.resetOutages(d)
 	})
 }
 
 // Resume ends a pause and a hold, and whatever wait the far side has asked for.
 func (s *Scheduler) Resume(ctx context.Context, id uint32) error {
-	return s.turnState(ctx, id, func(d *dest, now instant) {
+	return s.changeState(ctx, id, func(d *dest, now instant) {
 		if d.state.Held {
-			s.say(d, Notice{Name: DestinationResumed, Reason: "by hand", Since: d.state.Since}, now)
+			s.notify(d, Notice{Name: DestinationResumed, Reason: "by hand", Since: d.state.Since}, now)
 		}
 		d.state = store.DestinationState{}
 		for _, l := range d.lanes {
@@ -82,12 +82,12 @@ func (s *Scheduler) Resume(ctx context.Context, id uint32) error {
 	})
 }
 
-// turnState changes the state of a destination and waits until it is durable.
+// changeState changes the state of a destination and waits until it is durable.
 // After an error it is changed in memory, and written as soon as the store lets it.
-func (s *Scheduler) turnState(ctx context.Context, id uint32, change func(*dest, instant)) error {
+func (s *Scheduler) changeState(ctx context.Context, id uint32, change func(*dest, instant)) error {
 	now := s.lock()
 	d := s.dests[id]
-	if d == nil || !d.met {
+	if d == nil || !d.stateKnown {
 		s.unlock(now)
 		return store.ErrNotFound
 	}
@@ -98,8 +98,8 @@ func (s *Scheduler) turnState(ctx context.Context, id uint32, change func(*dest,
 	change(d, now)
 	s.considerAll(d, now)
 	written := make(chan error, 1)
-	d.kept.waiting = append(d.kept.waiting, written)
-	s.keep(d)
+	d.stateWrite.waiting = append(d.stateWrite.waiting, written)
+	s.storeState(d)
 	s.unlock(now)
 	select {
 	case err := <-written:
@@ -109,35 +109,35 @@ func (s *Scheduler) turnState(ctx context.Context, id uint32, change func(*dest,
 	}
 }
 
-// keeper writes the states of destinations off the way of deliveries, the
+// stateWriter writes the states of destinations off the way of deliveries, the
 // newest of each, one at a time: what is stored last is what memory has.
-type keeper struct {
+type stateWriter struct {
 	queue   []*dest
 	running bool
 }
 
-// write is the part of a destination that belongs to the keeper.
-type write struct {
+// stateWrite is the part of a destination that belongs to the keeper.
+type stateWrite struct {
 	listed  bool
 	waiting []chan error
 }
 
-// keep has the state of d written.
-func (s *Scheduler) keep(d *dest) {
-	if d.kept.listed {
+// storeState has the state of d written.
+func (s *Scheduler) storeState(d *dest) {
+	if d.stateWrite.listed {
 		return
 	}
-	d.kept.listed = true
-	k := &s.keeper
+	d.stateWrite.listed = true
+	k := &s.stateWriter
 	k.queue = append(k.queue, d)
 	if !k.running {
 		k.running = true
-		s.work.Go(s.keepAll)
+		s.work.Go(s.writeStates)
 	}
 }
 
-func (s *Scheduler) keepAll() {
-	k := &s.keeper
+func (s *Scheduler) writeStates() {
+	k := &s.stateWriter
 	for wait := readAgain; ; {
 		s.mu.Lock()
 		if len(k.queue) == 0 {
@@ -147,9 +147,9 @@ func (s *Scheduler) keepAll() {
 		}
 		d := k.queue[0]
 		k.queue = k.queue[1:]
-		d.kept.listed = false
-		state, waiting := d.state, d.kept.waiting
-		d.kept.waiting = nil
+		d.stateWrite.listed = false
+		state, waiting := d.state, d.stateWrite.waiting
+		d.stateWrite.waiting = nil
 		s.mu.Unlock()
 
 		err := s.store.SetState(s.io, d.id, state)
@@ -164,8 +164,8 @@ func (s *Scheduler) keepAll() {
 		if !gone {
 			s.log.Error("storing the state of a destination failed; trying again", "error", err, "wait", wait)
 			s.mu.Lock()
-			if !d.kept.listed {
-				d.kept.listed = true
+			if !d.stateWrite.listed {
+				d.stateWrite.listed = true
 				k.queue = append(k.queue, d)
 			}
 			s.mu.Unlock()
@@ -177,10 +177,10 @@ func (s *Scheduler) keepAll() {
 		if s.io.Err() != nil || gone && !errors.Is(err, store.ErrNotFound) {
 			s.mu.Lock()
 			for _, d := range k.queue {
-				for _, w := range d.kept.waiting {
+				for _, w := range d.stateWrite.waiting {
 					w <- err
 				}
-				d.kept = write{}
+				d.stateWrite = stateWrite{}
 			}
 			k.queue, k.running = nil, false
 			s.mu.Unlock()

@@ -8,49 +8,49 @@ import (
 
 // developer owns destinations; the ring goes round developers first.
 type developer struct {
-	name     string
-	ready    [classes]lanes
-	links    [classes]link[developer]
-	served   uint64 // turn
-	inFlight int    // attempts that hold a place of the in-flight budget
-	slow     int    // places of the slow budget
-	stuck    int    // attempts that are slow and found no place there
+	name       string
+	ready      [classes]lanes
+	links      [classes]link[developer]
+	served     uint64 // turn
+	inFlight   int    // calls that hold a place of the in-flight budget
+	slowPlaces int    // places of the slow budget
+	stuck      int    // calls that are slow and found no place there
 
 	allowance allowance
 }
 
 // dest is one destination.
 type dest struct {
-	id       uint32
-	key      store.DestinationKey
-	dev      *developer
-	kind     *kindMetrics
-	state    store.DestinationState
-	met      bool // state was taken over from a target
-	disabled bool
-	removed  bool
+	id         uint32
+	key        store.DestinationKey
+	dev        *developer
+	metrics    *kindMetrics
+	state      store.DestinationState
+	stateKnown bool // state was taken over from a target
+	disabled   bool
+	removed    bool
 
 	current *lane // nil: no settings
 	lanes   []*lane
 	queues  []*queue
-	max     int // attempts in flight of one lane
+	max     int // calls in flight of one lane
 	rate    bucket
 
-	flying int      // attempts in flight
-	bytes  [2]int64 // of their bodies, by kind
-	slow   int      // places of the slow budget
+	calls      int      // in flight
+	bytes      [2]int64 // of their bodies, by kind
+	slowPlaces int      // places of the slow budget
 
-	apart   bool  // suspected of killing the process
-	again   bool  // which a trial has done
-	apartAt int64 // mono: then: not tried before
+	apart         bool  // suspected of killing the process
+	killedInTrial bool  // which a trial has done
+	apartUntil    int64 // mono: then: not tried before
 
-	eldest eldest
-	oldest int64 // ns of acceptance of the oldest pending delivery; 0: none known
-	kept   write // of state
-	last   last
+	oldestFailed oldestFailed
+	oldest       int64      // ns of acceptance of the oldest pending delivery; 0: none known
+	stateWrite   stateWrite // of state
+	last         last
 }
 
-// active tells whether attempts may start.
+// active tells whether calls may start.
 func (d *dest) active() bool {
 	return !d.removed && !d.disabled && !d.state.Paused && d.current != nil
 }
@@ -66,26 +66,26 @@ type lane struct {
 	queues   []*queue
 	timer    alarm[*lane]
 
-	class     int8 // in the ring; none: not ready
-	links     link[lane]
-	served    uint64 // turn
-	parked    *pool  // ready but for its bytes
-	first     *attempt
-	last      *attempt
-	flying    int
-	unsettled int  // outcomes that may bring deliveries back
-	overAge   int  // attempts in flight older than the threshold
-	hanging   bool // one went over age and none has succeeded since
-	proven    bool // its last attempt succeeded
+	class         int8 // in the ring; none: not ready
+	links         link[lane]
+	served        uint64 // turn
+	waitsForBytes *pool  // ready but for its bytes
+	first         *call
+	last          *call
+	calls         int
+	unsettled     int  // outcomes that may bring deliveries back
+	overAge       int  // calls in flight older than the threshold
+	hanging       bool // one went over age and none has succeeded since
+	proven        bool // its last attempt succeeded
 
-	conc       concurrency
-	breaker    breaker
-	outage     outage
-	hold       pacer
-	median     median
-	retryAfter retryAfter
-	ailing     pacer // after faults of our own
-	thaw       thawing
+	concurrency concurrency
+	breaker     breaker
+	outage      outage
+	hold        pacer
+	median      median
+	retryAfter  retryAfter
+	ownFault    pacer // after faults of our own
+	thaw        thawing
 }
 
 // probing: the engine only looks whether the far side is back.
@@ -93,7 +93,7 @@ func (l *lane) probing() bool { return l.breaker.open || l.held() }
 
 func (l *lane) held() bool { return l.dest.state.Held && l == l.dest.current }
 
-// consider finds out whether an attempt of l may start now, which reads are due,
+// consider finds out whether a call of l may start now, which reads are due,
 // and when to ask again. It changes nothing else, so that calling it once too
 // often does no harm.
 func (s *Scheduler) consider(l *lane, now instant) {
@@ -116,14 +116,14 @@ func (s *Scheduler) consider(l *lane, now instant) {
 				switch {
 				case q.readAt > now.mono:
 					wake = min(wake, q.readAt)
-				case q.reading || q.listed:
+				case q.reading || q.readRequested:
 				case !probing:
-					if n := len(q.window); n == 0 || n <= windowSize/2 && s.loader.positions < s.loader.budget {
-						s.list(q)
+					if n := len(q.window); n == 0 || n <= windowSize/2 && s.loader.positions < s.loader.maxPositions {
+						s.requestRead(q)
 					}
-				case gate <= now.mono && l.flying == 0 && len(q.window) == 0:
+				case gate <= now.mono && l.calls == 0 && len(q.window) == 0:
 					q.probe = true
-					s.list(q)
+					s.requestRead(q)
 				}
 			} else {
 				s.clock.dues.arm(&q.timer, q.next, q)
@@ -134,18 +134,18 @@ func (s *Scheduler) consider(l *lane, now instant) {
 		}
 		if work && gate > now.mono {
 			wake = min(wake, gate)
-			l.dest.rate.awaited(now.mono)
+			l.dest.rate.markWaited(now.mono)
 		}
 		// A probe takes the earliest due of all queues, so every one must have been read.
 		if waits && gate <= now.mono && (!probing || full) {
-			ready = s.mayTry(l) && s.thawed(l) && l.hasRoom(probing) && s.budget.share(l.dest, s.budget.kind(l.need()), l.need())
+			ready = s.mayTry(l) && s.thawed(l) && l.hasRoom(probing) && s.budget.share(l.dest, s.budget.poolFor(l.nextSize()), l.nextSize())
 		}
 	}
 	s.clock.gates.set(&l.timer, wake, l)
-	if ready && l.parked == s.budget.pool(l) {
+	if ready && l.waitsForBytes == s.budget.pool(l) {
 		return
 	}
-	l.unpark()
+	l.stopWaitingForBytes()
 	s.ring.set(l, ready)
 }
 
@@ -155,11 +155,11 @@ func (s *Scheduler) considerAll(d *dest, now instant) {
 	}
 }
 
-// gate returns before which moment of the monotonic clock no attempt may start.
+// gate returns before which moment of the monotonic clock no call may start.
 func (l *lane) gate() int64 {
-	gate := max(l.retryAfter.until, l.ailing.at, l.dest.rate.at)
+	gate := max(l.retryAfter.until, l.ownFault.at, l.dest.rate.at)
 	if l.dest.apart {
-		gate = max(gate, l.dest.apartAt)
+		gate = max(gate, l.dest.apartUntil)
 	}
 	if l.breaker.open {
 		gate = max(gate, l.breaker.pace.at)
@@ -173,12 +173,12 @@ func (l *lane) gate() int64 {
 	return gate
 }
 
-// hasRoom tells whether one more attempt may run beside those in flight.
+// hasRoom tells whether one more call may run beside those in flight.
 func (l *lane) hasRoom(probing bool) bool {
 	if probing {
-		return l.flying == 0
+		return l.calls == 0
 	}
-	return l.flying < min(l.conc.limit, l.dest.max) && (!l.hanging || l.overAge == 0)
+	return l.calls < min(l.concurrency.limit, l.dest.max) && (!l.hanging || l.overAge == 0)
 }
 
 // head returns the waiting delivery that is due first.
@@ -192,10 +192,10 @@ func (l *lane) head() *job {
 	return first
 }
 
-// retreat empties the windows of a lane that stops or only probes.
-func (s *Scheduler) retreat(l *lane) {
+// emptyWindows empties the windows of a lane that stops or only probes.
+func (s *Scheduler) emptyWindows(l *lane) {
 	for _, q := range l.queues {
-		s.forget(q)
+		s.emptyWindow(q)
 	}
 }
 
@@ -247,7 +247,7 @@ func (d *dest) lane(hash uint64) *lane {
 			return l
 		}
 	}
-	l := &lane{dest: d, hash: hash, class: none, conc: concurrency{limit: 1}}
+	l := &lane{dest: d, hash: hash, class: none, concurrency: concurrency{limit: 1}}
 	d.lanes = append(d.lanes, l)
 	return l
 }
@@ -258,18 +258,18 @@ func (s *Scheduler) dest(id uint32, k store.DestinationKey) *dest {
 	d := s.dests[id]
 	if d == nil {
 		d = &dest{id: id, removed: true, max: 1}
-		s.name(d, k)
+		s.setKey(d, k)
 		s.dests[id] = d
 	}
 	return d
 }
 
-func (s *Scheduler) name(d *dest, k store.DestinationKey) {
+func (s *Scheduler) setKey(d *dest, k store.DestinationKey) {
 	d.key = k
-	d.kind = s.metrics.kind(k.Kind)
+	d.metrics = s.metrics.kind(k.Kind)
 	if d.dev = s.developers[k.Developer]; d.dev == nil {
 		d.dev = &developer{name: k.Developer}
-		d.dev.allowance.rate.limit(s.each)
+		d.dev.allowance.rate.limit(s.perDeveloper)
 		s.developers[k.Developer] = d.dev
 	}
 }
@@ -286,7 +286,7 @@ func compareDests(a, b *dest) int {
 
 // tidyQueue lets go of a frozen queue that holds nothing, and of its lane with it.
 func (s *Scheduler) tidyQueue(q *queue) {
-	if q.id.Settings == 0 || q.next != never || q.jobs > 0 || q.reading || q.listed {
+	if q.id.Settings == 0 || q.next != never || q.jobs > 0 || q.reading || q.readRequested {
 		return
 	}
 	s.clock.dues.disarm(&q.timer)
@@ -298,7 +298,7 @@ func (s *Scheduler) tidyQueue(q *queue) {
 	}
 }
 
-// tidyQueues lets go of what d needs no more: what a queue had in the set may
+// tidyQueues lets go of what d needs no more: what a queue had in memory may
 // have stayed there for the read of another one.
 func (s *Scheduler) tidyQueues(d *dest) {
 	for _, q := range d.queues {
@@ -308,11 +308,11 @@ func (s *Scheduler) tidyQueues(d *dest) {
 
 // tidyLane closes a lane that nothing needs any more.
 func (s *Scheduler) tidyLane(l *lane) {
-	if l == nil || l == l.dest.current || len(l.queues) > 0 || l.flying > 0 || l.unsettled > 0 || l.thaw.running {
+	if l == nil || l == l.dest.current || len(l.queues) > 0 || l.calls > 0 || l.unsettled > 0 || l.thaw.running {
 		return
 	}
 	s.ring.set(l, false)
-	l.unpark()
+	l.stopWaitingForBytes()
 	s.clock.gates.disarm(&l.timer)
 	l.dest.lanes = without(l.dest.lanes, l)
 	s.retire(l.inst)

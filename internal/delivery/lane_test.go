@@ -93,7 +93,7 @@ func TestHangingDelaysNobody(t *testing.T) {
 		}
 		r.acceptMany(30, bad...)
 		settleDown()
-		if n := r.s.inFlight(); n != 1024 {
+		if n := r.s.callsInFlight(); n != 1024 {
 			t.Errorf("%d hang, want all 1024 places taken at first", n)
 		}
 		time.Sleep(5 * time.Second) // the slow have moved out of the way
@@ -140,13 +140,13 @@ func TestExhaustedBudgets(t *testing.T) {
 					r.accept(bad...)
 				}
 				time.Sleep(10 * time.Second)
-				if got, most := r.s.inFlight(), 32; got > most || got < 12 {
+				if got, most := r.s.callsInFlight(), 32; got > most || got < 12 {
 					t.Errorf("%d in flight, want 12 to %d", got, most)
 				}
 				r.s.mu.Lock()
 				for _, d := range r.s.developers {
-					if d.slow > 8 {
-						t.Errorf("developer %s has %d of 16 slow places", d.name, d.slow)
+					if d.slowPlaces > 8 {
+						t.Errorf("developer %s has %d of 16 slow places", d.name, d.slowPlaces)
 					}
 				}
 				r.s.mu.Unlock()

@@ -24,17 +24,17 @@ type last struct {
 	changed bool // since it was stored
 }
 
-// lasts stores them, all that changed in one commit.
-type lasts struct {
+// lastWriter stores them, all that changed in one commit.
+type lastWriter struct {
 	changed []*dest
 	running bool
 	writing chan struct{} // full while somebody writes: what is written last is the newest
 }
 
-// noteLast notes how an attempt of j with the settings of l ended. What goes on
+// recordLast keeps how an attempt of j with the settings of l ended. What goes on
 // with other settings than the destination has now says nothing of those.
-func (s *Scheduler) noteLast(l *lane, j *job, e *ending) {
-	if !e.how.tried() {
+func (s *Scheduler) recordLast(l *lane, j *job, e *ending) {
+	if !e.how.asked() {
 		return
 	}
 	d := l.dest
@@ -57,13 +57,13 @@ func (s *Scheduler) noteLast(l *lane, j *job, e *ending) {
 			t.Answer.Text, t.Answer.Fault = shorten(e.answer), shorten(e.fault)
 		}
 	}
-	s.lastChanged(d)
+	s.storeLastLater(d)
 }
 
-// noteDead counts a delivery that died.
-func (s *Scheduler) noteDead(d *dest, now instant) {
+// recordDead counts a delivery that died.
+func (s *Scheduler) recordDead(d *dest, now instant) {
 	d.last.Dead.Add(now.wall, 1)
-	s.lastChanged(d)
+	s.storeLastLater(d)
 }
 
 // ForgetAnswers empties what the far sides of a developer answered last: it may
@@ -74,7 +74,7 @@ func (s *Scheduler) ForgetAnswers(developer string) {
 	for _, d := range s.dests {
 		if a := &d.last.Answer; d.key.Developer == developer && (a.Text != "" || a.Fault != "") {
 			a.Text, a.Fault = "", ""
-			s.lastChanged(d)
+			s.storeLastLater(d)
 		}
 	}
 }
@@ -91,13 +91,13 @@ func shorten(text string) string {
 	return strings.Clone(text[:n])
 }
 
-// lastChanged has it stored.
-func (s *Scheduler) lastChanged(d *dest) {
-	if d.last.changed || !d.met {
+// storeLastLater has it stored.
+func (s *Scheduler) storeLastLater(d *dest) {
+	if d.last.changed || !d.stateKnown {
 		return
 	}
 	d.last.changed = true
-	k := &s.lasts
+	k := &s.lastWriter
 	k.changed = append(k.changed, d)
 	if !k.running && s.phase == running {
 		k.running = true
@@ -110,9 +110,9 @@ func (s *Scheduler) storeLasts() {
 	for pause(s.io, lastEvery) {
 		s.storeLast()
 		s.mu.Lock()
-		idle := len(s.lasts.changed) == 0
+		idle := len(s.lastWriter.changed) == 0
 		if idle {
-			s.lasts.running = false
+			s.lastWriter.running = false
 		}
 		s.mu.Unlock()
 		if idle {
@@ -123,7 +123,7 @@ func (s *Scheduler) storeLasts() {
 
 // storeLast stores what has changed.
 func (s *Scheduler) storeLast() {
-	k := &s.lasts
+	k := &s.lastWriter
 	select {
 	case k.writing <- struct{}{}:
 		defer func() { <-k.writing }()
@@ -149,7 +149,7 @@ func (s *Scheduler) storeLast() {
 	s.log.Error("storing the last answers of destinations failed; they are stored with the next ones", "error", err)
 	s.mu.Lock()
 	for _, d := range changed {
-		s.lastChanged(d)
+		s.storeLastLater(d)
 	}
 	s.mu.Unlock()
 }

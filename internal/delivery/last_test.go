@@ -75,7 +75,7 @@ func TestADestinationThatFailsSaysSo(t *testing.T) {
 		r.stop()
 		r.again()
 		check("after a restart")
-		f = r.reload(id, "a", nil)
+		r.reload(id, "a", nil)
 		if st := r.status(id); st.Reason != "" || st.Last.Failed != 0 || st.Last.Answer != (store.Answer{}) || st.Dead != 1 {
 			t.Errorf("with other settings, of which nothing is known: %+v", st)
 		}
@@ -263,6 +263,24 @@ func TestWaitsSayWhyAndUntilWhen(t *testing.T) {
 		r.targets[id].Removed, r.targets[id].Current = true, nil
 		r.apply()
 		want("removed", WaitRemoved, whyRemoved, 0)
+		r.close()
+	})
+}
+
+// TestAStopStoresLastAnswers at once, however little time has passed.
+func TestAStopStoresLastAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, _ := r.add("acme", "a")
+		r.start()
+		r.accept(id)
+		settleDown()
+		want := r.status(id).Last
+		r.stop()
+		r.again()
+		if got := r.status(id).Last; got != want || got.Success == 0 {
+			t.Errorf("%+v came back as %+v", want, got)
+		}
 		r.close()
 	})
 }

@@ -15,15 +15,15 @@ const (
 
 // loader reads what is due from the store, first come first served.
 type loader struct {
-	queue     []*queue
-	active    int
-	positions int // in all windows
-	budget    int
+	queue        []*queue
+	active       int
+	positions    int // in all windows
+	maxPositions int
 }
 
-// list asks for a read of q.
-func (s *Scheduler) list(q *queue) {
-	q.listed = true
+// requestRead asks for a read of q.
+func (s *Scheduler) requestRead(q *queue) {
+	q.readRequested = true
 	s.loader.queue = append(s.loader.queue, q)
 	if s.loader.active < readers {
 		s.loader.active++
@@ -39,14 +39,14 @@ func (s *Scheduler) read() {
 		q := ld.queue[0]
 		ld.queue[0] = nil
 		ld.queue = ld.queue[1:]
-		q.listed = false
+		q.readRequested = false
 		if q.next > now.wall || q.lane == nil || !q.dest.active() || q.lane.probing() != q.probe {
 			q.probe = false
 			s.consider(q.lane, now)
 			s.tidyQueue(q)
 			continue
 		}
-		limit := max(1, min(windowSize-len(q.window), ld.budget-ld.positions))
+		limit := max(1, min(windowSize-len(q.window), ld.maxPositions-ld.positions))
 		if q.probe {
 			limit = 1
 		}
@@ -58,7 +58,7 @@ func (s *Scheduler) read() {
 		q.reading = false
 		if err == nil {
 			q.waitRead, q.readAt = 0, 0
-			s.loaded(q, from, items, next, now)
+			s.applyRead(q, from, items, next, now)
 		} else {
 			q.waitRead = min(max(int64(readAgain), 2*q.waitRead), int64(readAgainMax))
 			q.readAt = now.mono + q.waitRead
@@ -69,14 +69,14 @@ func (s *Scheduler) read() {
 		q.lowered = false
 		probed := q.probe
 		q.probe = false
-		for _, j := range q.zombies {
+		for _, j := range q.settledDuringRead {
 			if j.reads--; j.reads == 0 {
-				s.drop(j)
+				s.removeJob(j)
 			}
 		}
-		q.zombies = nil
+		q.settledDuringRead = nil
 		if l := q.lane; l == nil || !q.dest.active() || l.probing() != probed {
-			s.forget(q) // it was read for another mode
+			s.emptyWindow(q) // it was read for another mode
 		}
 		s.considerAll(q.dest, now) // what was seen may lie in another queue by now
 		s.tidyQueues(q.dest)
@@ -85,9 +85,9 @@ func (s *Scheduler) read() {
 	s.unlock(now)
 }
 
-// loaded takes in a completed read. Commits since it began are kept: it may
+// applyRead takes in a completed read. Commits since it began are kept: it may
 // not have seen them.
-func (s *Scheduler) loaded(q *queue, from store.Position, items []store.Item, next int64, now instant) {
+func (s *Scheduler) applyRead(q *queue, from store.Position, items []store.Item, next int64, now instant) {
 	if next == 0 {
 		next = never
 	}
@@ -104,10 +104,10 @@ func (s *Scheduler) loaded(q *queue, from store.Position, items []store.Item, ne
 		q.next = min(q.next, q.low.Due)
 	}
 	for i := range items {
-		if j := s.set[keyOf(items[i].ID)]; j != nil {
-			s.saw(j, &items[i], now)
+		if j := s.jobs[keyOf(items[i].ID)]; j != nil {
+			s.refresh(j, &items[i], now)
 			continue
 		}
-		s.wait(q, &items[i])
+		s.enqueue(q, &items[i])
 	}
 }

@@ -55,7 +55,7 @@ func newMetrics(r prometheus.Registerer, s *Scheduler) *metrics {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "fantail_attempt_seconds", Help: "How long attempts took.", Buckets: buckets}, []string{"kind"}),
 		rescued: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "fantail_scheduler_rescued_total", Help: "What the scheduler forgot and its safety net found; anything but 0 is a defect."}),
+			Name: "fantail_scheduler_rescued_total", Help: "What the scheduler forgot and its watchdog found; anything but 0 is a defect."}),
 		kinds: make(map[string]*kindMetrics),
 
 		pending:  prometheus.NewDesc("fantail_pending", "Deliveries that wait.", []string{"developer", "destination"}, nil),
@@ -94,8 +94,8 @@ func (m *metrics) kind(name string) *kindMetrics {
 	return k
 }
 
-// tried counts an attempt.
-func (k *kindMetrics) tried(o *store.Outcome, e *ending, now instant) {
+// countAttempt counts an attempt.
+func (k *kindMetrics) countAttempt(o *store.Outcome, e *ending, now instant) {
 	if o.Attempt == nil {
 		return
 	}
@@ -112,8 +112,8 @@ func (k *kindMetrics) tried(o *store.Outcome, e *ending, now instant) {
 	}
 }
 
-// ended counts a delivery that reached a final state.
-func (k *kindMetrics) ended(st store.State) {
+// countFinal counts a delivery that reached a final state.
+func (k *kindMetrics) countFinal(st store.State) {
 	if int(st) < len(k.states) && k.states[st] != nil {
 		k.states[st].Inc()
 	}
@@ -140,7 +140,7 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 	s := m.s
 	now := s.lock()
 	gauges := make([]gauge, 0, len(s.order))
-	flying := make(map[string]int, len(m.kinds))
+	inFlight := make(map[string]int, len(m.kinds))
 	held, open, slow := 0, 0, s.budget.slow
 	for _, d := range s.order {
 		g := gauge{developer: d.key.Developer, name: d.key.Name, id: d.id, oldest: d.oldest, success: d.last.Success, dead: d.last.Dead.Sum(now.wall)}
@@ -148,7 +148,7 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 			g.failed = int64(d.last.Failed)
 		}
 		gauges = append(gauges, g)
-		flying[d.key.Kind] += d.flying
+		inFlight[d.key.Kind] += d.calls
 		if d.stateName() == "held" {
 			held++
 		}
@@ -190,7 +190,7 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 		c <- prometheus.MustNewConstMetric(m.failed, prometheus.GaugeValue, float64(g.failed), g.developer, g.name)
 		c <- prometheus.MustNewConstMetric(m.dead, prometheus.GaugeValue, float64(g.dead), g.developer, g.name)
 	}
-	for kind, n := range flying {
+	for kind, n := range inFlight {
 		c <- prometheus.MustNewConstMetric(m.inFlight, prometheus.GaugeValue, float64(n), kind)
 	}
 	c <- prometheus.MustNewConstMetric(m.slow, prometheus.GaugeValue, float64(slow))

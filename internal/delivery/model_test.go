@@ -35,7 +35,7 @@ type model struct {
 	byHand  map[string]bool
 
 	mu       sync.Mutex
-	flying   map[string]int
+	inFlight map[string]int
 	accepted map[string]int
 }
 
@@ -47,21 +47,21 @@ const (
 	throttlingMood
 	mixedMood
 	panickingMood
-	ailingMood
+	ownFaultMood
 	moods
 )
 
 func (m *model) answer(id uint32) func(context.Context, destination.Delivery) error {
 	return func(ctx context.Context, d destination.Delivery) (err error) {
 		m.mu.Lock()
-		if m.flying[d.ID]++; m.flying[d.ID] > 1 {
+		if m.inFlight[d.ID]++; m.inFlight[d.ID] > 1 {
 			m.t.Errorf("%s is tried twice at once", d.ID)
 		}
 		mood, chance, took := m.mood[id], m.luck.IntN(10), time.Duration(m.luck.IntN(3000))*time.Millisecond
 		m.mu.Unlock()
 		defer func() {
 			m.mu.Lock()
-			m.flying[d.ID]--
+			m.inFlight[d.ID]--
 			if err == nil && mood != panickingMood {
 				m.accepted[d.ID]++
 			}
@@ -69,7 +69,7 @@ func (m *model) answer(id uint32) func(context.Context, destination.Delivery) er
 		}()
 		m.notBeforeDue(d)
 		if mood == mixedMood {
-			mood = []int{healthyMood, healthyMood, healthyMood, failingMood, throttlingMood, ailingMood, healthyMood, failingMood, healthyMood, hangingMood}[chance]
+			mood = []int{healthyMood, healthyMood, healthyMood, failingMood, throttlingMood, ownFaultMood, healthyMood, failingMood, healthyMood, hangingMood}[chance]
 		}
 		switch mood {
 		case hangingMood:
@@ -90,7 +90,7 @@ func (m *model) answer(id uint32) func(context.Context, destination.Delivery) er
 			return destination.Misconfigure(errors.New("no rights"))
 		case throttlingMood:
 			return destination.Throttle(errors.New("busy"), time.Duration(chance)*10*time.Second)
-		case ailingMood:
+		case ownFaultMood:
 			return fmt.Errorf("payloads: %w", destination.ErrEngine)
 		}
 		return nil
@@ -330,7 +330,7 @@ func TestRandomOperations(t *testing.T) {
 func runModel(t *testing.T, seed uint64) {
 	m := &model{
 		rig: newRig(t), rand: rand.New(rand.NewPCG(seed, 1)), luck: rand.New(rand.NewPCG(seed, 2)), names: map[uint32]string{}, mood: map[uint32]int{},
-		crashes: seed%4 == 1, steps: seed%4 == 2, slow: seed%4 >= 3, byHand: map[string]bool{}, flying: map[string]int{}, accepted: map[string]int{},
+		crashes: seed%4 == 1, steps: seed%4 == 2, slow: seed%4 >= 3, byHand: map[string]bool{}, inFlight: map[string]int{}, accepted: map[string]int{},
 	}
 	m.mem = make([]byte, 64*slotSize)
 	m.limits = Limits{InFlight: 8, Slow: 4, Bytes: 3000, CacheBytes: 2000, Window: 200}

@@ -25,8 +25,8 @@ type Notice struct {
 	Delivery    store.DeliveryID // that is dead
 }
 
-// say tells of d.
-func (s *Scheduler) say(d *dest, n Notice, now instant) {
+// notify tells of d.
+func (s *Scheduler) notify(d *dest, n Notice, now instant) {
 	if s.tell != nil {
 		n.At, n.Destination = now.time().UTC(), d.key
 		s.tell(n)

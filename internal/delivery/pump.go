@@ -4,12 +4,12 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// pump starts every attempt that may start. With keep it returns one of them
+// startCalls starts every call that may start. With keep it returns one of them
 // for the caller's goroutine instead of starting a new one.
-func (s *Scheduler) pump(now instant, keep bool) *attempt {
-	var mine *attempt
+func (s *Scheduler) startCalls(now instant, keep bool) *call {
+	var mine *call
 	for s.phase == running && s.settler.unsettled < s.settler.bound {
-		l := s.turn()
+		l := s.nextLane()
 		if l == nil {
 			break
 		}
@@ -17,30 +17,30 @@ func (s *Scheduler) pump(now instant, keep bool) *attempt {
 			s.consider(l, now)
 			continue
 		}
-		a := s.take(l, now)
-		if a == nil {
+		c := s.newCall(l, now)
+		if c == nil {
 			s.consider(l, now)
 			continue
 		}
-		s.launch(a, now)
+		s.start(c, now)
 		s.considerAll(l.dest, now) // its lanes share its rate and its bytes
 		if keep && mine == nil {
-			mine = a
+			mine = c
 			continue
 		}
-		go s.fly(a)
+		go s.run(c)
 	}
 	return mine
 }
 
-// turn returns the next lane whose bytes fit too; those that do not fit wait in
+// nextLane returns the next lane whose bytes fit too; those that do not fit wait in
 // line, the first of them with what it needs reserved.
-func (s *Scheduler) turn() *lane {
+func (s *Scheduler) nextLane() *lane {
 	b := &s.budget
 	for i := range b.pools {
 		p := &b.pools[i]
-		if l := p.first(); l != nil && b.admits(l.rank()) && !b.capped(l.dest.dev) && p.fits(l, l.need()) {
-			l.unpark()
+		if l := p.nextWaiting(); l != nil && b.hasPlace(l.rank()) && !b.capped(l.dest.dev) && p.fits(l, l.nextSize()) {
+			l.stopWaitingForBytes()
 			return l
 		}
 	}
@@ -50,242 +50,242 @@ func (s *Scheduler) turn() *lane {
 			return nil
 		}
 		p := b.pool(l)
-		if p.fits(l, l.need()) {
+		if p.fits(l, l.nextSize()) {
 			return l
 		}
-		p.park(l)
+		p.addWaiting(l)
 	}
 }
 
-// need is how many bytes the next attempt of l takes at least.
-func (l *lane) need() int64 {
+// nextSize is how many bytes the next call of l takes at least.
+func (l *lane) nextSize() int64 {
 	if j := l.head(); j != nil {
 		return int64(j.item.Size)
 	}
 	return 0
 }
 
-// take makes an attempt of what waits in l: the delivery that is due first, and
+// newCall makes a call of what waits in l: the delivery that is due first, and
 // for a batch what is due already behind it. nil if nothing waits after all.
-func (s *Scheduler) take(l *lane, now instant) *attempt {
-	a := &attempt{lane: l, inst: l.inst, settings: l.settings, probe: l.held(), unproven: !l.proven}
-	a.jobs, a.legs = a.one[:0], a.oneLeg[:0]
+func (s *Scheduler) newCall(l *lane, now instant) *call {
+	c := &call{lane: l, inst: l.inst, settings: l.settings, probe: l.held(), unproven: !l.proven}
+	c.jobs, c.attempts = c.oneJob[:0], c.oneAttempt[:0]
 	d := l.dest
 	most := 1
 	if l.inst.batch != nil && !l.probing() && d.rate.every == 0 && !d.apart {
-		most = l.inst.most
+		most = l.inst.maxBatch
 	}
-	for len(a.jobs) < most {
+	for len(c.jobs) < most {
 		j := l.head()
 		if j == nil {
 			break
 		}
 		size := int64(j.item.Size)
 		condemned := s.flight.known(j.item.ID).dead()
-		if len(a.jobs) == 0 {
-			a.kind = s.budget.kind(size)
-		} else if p := &s.budget.pools[a.kind]; condemned || a.bytes+size > p.max/16 || !s.budget.share(d, a.kind, a.bytes+size) || !p.fits(l, a.bytes+size) {
+		if len(c.jobs) == 0 {
+			c.pool = s.budget.poolFor(size)
+		} else if p := &s.budget.pools[c.pool]; condemned || c.bytes+size > p.max/16 || !s.budget.share(d, c.pool, c.bytes+size) || !p.fits(l, c.bytes+size) {
 			break
 		}
 		s.pop(j.q)
-		a.jobs = append(a.jobs, j)
-		a.legs = append(a.legs, leg{event: s.cache.get(&j.item, j.body), slot: noSlot})
+		c.jobs = append(c.jobs, j)
+		c.attempts = append(c.attempts, attempt{event: s.cache.get(&j.item, j.body), slot: noSlot})
 		s.cache.done(j)
-		a.bytes += size
-		if a.crashes = condemned; condemned {
+		c.bytes += size
+		if c.condemned = condemned; condemned {
 			break
 		}
 	}
-	if len(a.jobs) == 0 {
+	if len(c.jobs) == 0 {
 		return nil
 	}
 	if l.probing() {
-		s.retreat(l) // by the next probe another may be due first
+		s.emptyWindows(l) // by the next probe another may be due first
 	}
-	d.rate.take(now.mono)
-	s.spend(d.dev, len(a.jobs), now)
-	l.flying++
-	d.flying++
-	a.inst.flying++
-	s.budget.start(a)
-	return a
+	d.rate.spend(now.mono)
+	s.spendAllowance(d.dev, len(c.jobs), now)
+	l.calls++
+	d.calls++
+	c.inst.calls++
+	s.budget.acquire(c)
+	return c
 }
 
-// launch enters a in the lists of what runs.
-func (s *Scheduler) launch(a *attempt, now instant) {
-	s.flying++
-	a.began = now.mono
-	l := a.lane
-	if a.prev = l.last; l.last != nil {
-		l.last.next = a
+// start enters a in the lists of what runs.
+func (s *Scheduler) start(c *call, now instant) {
+	s.calls++
+	c.began = now.mono
+	l := c.lane
+	if c.prev = l.last; l.last != nil {
+		l.last.next = c
 	} else {
-		l.first = a
+		l.first = c
 	}
-	l.last = a
-	if a.crashes {
+	l.last = c
+	if c.condemned {
 		return
 	}
 	if d := l.dest; d.apart {
 		most := trialTime
-		if d.again {
-			most += a.timeout()
+		if d.killedInTrial {
+			most += c.timeout()
 		}
 		s.beginTrial(d, most, now)
 	}
-	for i, j := range a.jobs {
-		a.legs[i].slot = s.flight.begin(j.item.ID, l.dest.apart)
+	for i, j := range c.jobs {
+		c.attempts[i].slot = s.flight.begin(j.item.ID, l.dest.apart)
 	}
 }
 
-// land takes in what came of an attempt and returns the next one to make.
-func (s *Scheduler) land(a *attempt) *attempt {
+// finish takes in what came of a call and returns the next one to make.
+func (s *Scheduler) finish(c *call) *call {
 	now := s.lock()
 	defer s.mu.Unlock()
-	s.unlaunch(a)
-	l := a.lane
+	s.unlist(c)
+	l := c.lane
 	if s.phase != stopped {
 		fell := false
-		for i, j := range a.jobs {
-			e := &a.legs[i]
+		for i, j := range c.jobs {
+			e := &c.attempts[i]
 			if e.read && e.event != nil {
-				s.cache.read(e.event)
+				s.cache.putRead(e.event)
 			}
-			p := policy{
-				schedule: a.settings.Schedule, frozen: a.settings.Frozen && !a.unfrozen, hash: l.hash,
-				current: l == l.dest.current, probe: a.probe && l.held(), again: l.hold.grown(holdFirst, holdMost), soon: l.ailing.after(now.mono),
+			p := terms{
+				schedule: c.settings.Schedule, frozen: c.settings.Frozen && !c.unfrozen, hash: l.hash,
+				current: l == l.dest.current, probe: c.probe && l.held(), nextProbe: l.hold.nextWait(holdFirst, holdMost), ownFaultWait: l.ownFault.ownFaultWait(now.mono),
 			}
 			o, v := decide(j.item, e.ending, p, now.time(), s.chance())
-			l.dest.kind.tried(&o, &e.ending, now)
-			s.noteLast(l, j, &e.ending)
+			l.dest.metrics.countAttempt(&o, &e.ending, now)
+			s.recordLast(l, j, &e.ending)
 			s.tellWatchers(l, j, e.event, &o, &e.ending)
-			s.conclude(a, j, v, &e.ending, fell, now)
+			s.applyVerdict(c, j, v, &e.ending, fell, now)
 			fell = fell || v == failing || v == throttling
 			s.settle(j, l, o)
 		}
 	}
-	s.free(a.inst)
-	s.review(l.dest, now)
+	s.closeUnused(c.inst)
+	s.reviewApart(l.dest, now)
 	s.considerAll(l.dest, now)
 	s.tidyLane(l)
-	mine := s.pump(now, true)
-	s.arm(now)
+	mine := s.startCalls(now, true)
+	s.setTimer(now)
 	return mine
 }
 
-// unlaunch takes a out of the lists of what runs and gives back what it held.
-func (s *Scheduler) unlaunch(a *attempt) {
-	l := a.lane
-	if a.prev != nil {
-		a.prev.next = a.next
+// unlist takes a out of the lists of what runs and gives back what it held.
+func (s *Scheduler) unlist(c *call) {
+	l := c.lane
+	if c.prev != nil {
+		c.prev.next = c.next
 	} else {
-		l.first = a.next
+		l.first = c.next
 	}
-	if a.next != nil {
-		a.next.prev = a.prev
+	if c.next != nil {
+		c.next.prev = c.prev
 	} else {
-		l.last = a.prev
+		l.last = c.prev
 	}
-	a.prev, a.next = nil, nil
-	if s.flying--; s.flying == 0 && s.phase == stopping {
-		signal(s.landed)
+	c.prev, c.next = nil, nil
+	if s.calls--; s.calls == 0 && s.phase == stopping {
+		signal(s.lastCallEnded)
 	}
-	if !a.crashes {
-		for i, j := range a.jobs {
-			s.flight.end(a.legs[i].slot, j.item.ID, a.legs[i].ending.how.tried())
+	if !c.condemned {
+		for i, j := range c.jobs {
+			s.flight.end(c.attempts[i].slot, j.item.ID, c.attempts[i].ending.how.asked())
 		}
 	}
-	s.ground(a)
+	s.release(c)
 }
 
-// ground gives back what an attempt was given when it was taken.
-func (s *Scheduler) ground(a *attempt) {
-	l := a.lane
-	l.flying--
-	l.dest.flying--
-	if a.overAge {
+// release gives back what a call was given when it was made.
+func (s *Scheduler) release(c *call) {
+	l := c.lane
+	l.calls--
+	l.dest.calls--
+	if c.overAge {
 		l.overAge--
 	}
-	s.budget.end(a)
-	a.inst.flying--
+	s.budget.release(c)
+	c.inst.calls--
 }
 
-// conclude is what an ending does to the lane. Concurrency falls once for an
-// attempt, however many deliveries were in it.
-func (s *Scheduler) conclude(a *attempt, j *job, v verdict, e *ending, fell bool, now instant) {
-	l := a.lane
-	if v != unchanged && v != ailing {
-		l.ailing = pacer{}
+// applyVerdict is what an ending does to the lane. Concurrency falls once for a
+// call, however many deliveries were in it.
+func (s *Scheduler) applyVerdict(c *call, j *job, v verdict, e *ending, fell bool, now instant) {
+	l := c.lane
+	if v != unchanged && v != ownFault {
+		l.ownFault = pacer{}
 	}
 	switch v {
 	case healthy:
 		l.median.add(int64(e.took))
-		s.succeeds(l)
+		s.recordSuccess(l)
 		l.retryAfter = retryAfter{}
 		l.proven, l.hanging = true, false
 		if l.breaker.close() {
-			l.conc = concurrency{limit: 1}
+			l.concurrency = concurrency{limit: 1}
 			s.log.Info("the destination is back", "developer", l.dest.key.Developer, "destination", l.dest.key.Name)
 		} else {
-			l.conc.rise(l.dest.max)
+			l.concurrency.rise(l.dest.max)
 		}
-		if a.probe && l.held() {
-			l.conc = concurrency{limit: 1}
+		if c.probe && l.held() {
+			l.concurrency = concurrency{limit: 1}
 			s.unhold(l.dest, "a probe succeeded", now)
 		}
 	case failing:
 		l.proven = false
 		if !fell {
-			l.conc.fall()
+			l.concurrency.fall()
 		}
 		switch {
-		case a.probe && l.held():
+		case c.probe && l.held():
 			l.hold.next(now.mono, holdFirst, holdMost)
 		case l.breaker.fail(keyOf(j.item.ID), now.mono):
-			s.retreat(l)
+			s.emptyWindows(l)
 			s.log.Warn("the destination fails; it is tried now and then", "developer", l.dest.key.Developer, "destination", l.dest.key.Name, "error", e.fault)
 		}
 		if !l.held() {
-			s.fails(l, e, now)
+			s.recordFailure(l, e, now)
 		}
 	case throttling:
-		l.outage.stand(now.mono)
+		l.outage.discount(now.mono)
 		if !fell {
-			l.conc.fall()
+			l.concurrency.fall()
 		}
-		l.retryAfter.wait(e, now)
-		if a.probe && l.held() {
+		l.retryAfter.extend(e, now)
+		if c.probe && l.held() {
 			l.hold.next(now.mono, holdFirst, holdMost)
 		} else if l.breaker.open {
 			l.breaker.pace.next(now.mono, breakerFirst, breakerMost)
 		}
 	case misconfigured:
 		l.proven = false
-		s.holdBack(l, e.fault, now)
-	case ailing:
-		l.outage.stand(now.mono)
-		l.ailing.push(now.mono)
+		s.hold(l, e.fault, now)
+	case ownFault:
+		l.outage.discount(now.mono)
+		l.ownFault.nextOwnFault(now.mono)
 	}
 }
 
-// free closes an instance that is retired when its last attempt has ended.
-func (s *Scheduler) free(i *instance) {
-	if i.retired && i.flying == 0 {
-		s.work.Go(func() { s.close(i.to) })
+// closeUnused closes an instance that is retired when its last call has ended.
+func (s *Scheduler) closeUnused(i *instance) {
+	if i.retired && i.calls == 0 {
+		s.work.Go(func() { s.closeDestination(i.to) })
 	}
 }
 
-// retire lets an instance end its attempts and closes it.
+// retire lets an instance end its calls and closes it.
 func (s *Scheduler) retire(i *instance) {
 	if i != nil && !i.retired {
 		i.retired = true
-		s.free(i)
+		s.closeUnused(i)
 	}
 }
 
-func (s *Scheduler) close(d destination.Destination) {
+func (s *Scheduler) closeDestination(d destination.Destination) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.panicked(v)
+			s.logPanic(v)
 		}
 	}()
 	if err := d.Close(); err != nil {

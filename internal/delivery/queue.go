@@ -15,8 +15,8 @@ const windowSize = 64
 // queue is one queue of the store as memory knows it. Always true of its
 // pending rows:
 //
-//   - those below cursor are in the set;
-//   - those from cursor on that are not in the set are due no sooner than next.
+//   - those below cursor are among the jobs;
+//   - those from cursor on that are not among the jobs are due no sooner than next.
 //
 // Only a completed read moves cursor forward, and only over what it returned. A
 // commit that memory does not keep moves cursor and next back (spill).
@@ -25,12 +25,12 @@ type queue struct {
 	dest *dest
 	lane *lane // what serves it; nil while the destination has no settings
 
-	window  []*job
-	jobs    int // of this queue in the set
-	cursor  store.Position
-	next    int64 // ns of wall time; never: nothing is unread
-	timer   alarm[*queue]
-	zombies []*job // settled, of any queue of dest, kept in the set until the read of this one ends
+	window            []*job
+	jobs              int // of this queue
+	cursor            store.Position
+	next              int64 // ns of wall time; never: nothing is unread
+	timer             alarm[*queue]
+	settledDuringRead []*job // of any queue of dest, kept until the read of this one ends
 
 	// high is the highest position that any read of the last minutes returned, or
 	// up to which a change found something gone from memory. What is offered below
@@ -38,16 +38,16 @@ type queue struct {
 	high   store.Position
 	highAt int64
 
-	reading  bool
-	listed   bool           // waits for a reader
-	probe    bool           // the read is for one probe
-	low      store.Position // lowest commit since the read began
-	lowered  bool
-	waitRead int64 // ns between reads that fail
-	readAt   int64 // mono: not before
+	reading       bool
+	readRequested bool           // waits for a reader
+	probe         bool           // the read is for one probe
+	low           store.Position // lowest commit since the read began
+	lowered       bool
+	waitRead      int64 // ns between reads that fail
+	readAt        int64 // mono: not before
 }
 
-// key names a delivery in the set. Its queue is no part of it: a delivery that
+// key names a job. Its queue is no part of it: a delivery that
 // changes its queue while it is in flight must not be started from the new one.
 type key struct {
 	event  event.ID
@@ -61,18 +61,19 @@ type jobState uint8
 
 const (
 	waiting jobState = iota // in its window
-	taken                   // in flight, or ended and not settled
+	started                 // in flight, or ended and not settled
 	settled                 // reads begun before its settle are still running
 )
 
-// job is a delivery in the set.
+// job is a pending delivery that memory knows: it waits in its window, is in flight, or its
+// outcome is on its way to the store.
 type job struct {
 	item    store.Item
 	q       *queue
 	state   jobState
 	redo    *store.Item // the newest version of the row that was seen while the job could not change; nil: none
-	changed bool        // by a person while it was taken: what its settle returns may be older than that
-	reads   int         // that keep it in the set when it is settled
+	changed bool        // by a person while it was in flight: what its settle returns may be older than that
+	reads   int         // that keep it when it is settled
 	body    *body       // kept for fan-out; nil: read it
 }
 
@@ -125,9 +126,9 @@ func (q *queue) spill(p store.Position) {
 	}
 }
 
-// saw notes that the row of j stands in the store as item says, perhaps in
+// refresh learns that the row of j stands in the store as item says, perhaps in
 // another queue of its destination: the caller considers all lanes.
-func (s *Scheduler) saw(j *job, item *store.Item, now instant) {
+func (s *Scheduler) refresh(j *job, item *store.Item, now instant) {
 	if item.Version <= j.item.Version {
 		return
 	}
@@ -140,41 +141,41 @@ func (s *Scheduler) saw(j *job, item *store.Item, now instant) {
 	case item.Queue == j.q.id && item.Due <= now.wall:
 		j.item = *item
 	default:
-		s.unwait(j)
+		s.dequeue(j)
 		s.queue(item.Queue).spill(item.Position())
 	}
 }
 
-// commit takes a row that the store has just made pending, or due at another
+// admit takes a row that the store has just made pending, or due at another
 // time, in queue q. It returns the job if memory keeps it; else the disk has it.
-func (s *Scheduler) commit(q *queue, item *store.Item, now instant) *job {
-	if j := s.set[keyOf(item.ID)]; j != nil {
-		s.saw(j, item, now)
+func (s *Scheduler) admit(q *queue, item *store.Item, now instant) *job {
+	if j := s.jobs[keyOf(item.ID)]; j != nil {
+		s.refresh(j, item, now)
 		return nil
 	}
 	p := item.Position()
 	if item.Due > now.wall || q.next <= now.wall || len(q.window) >= windowSize ||
-		s.loader.positions >= s.loader.budget && len(q.window) > 0 ||
+		s.loader.positions >= s.loader.maxPositions && len(q.window) > 0 ||
 		q.lane == nil || s.phase != running || !q.dest.active() || q.lane.probing() ||
 		q.highAt > 0 && !below(q.high, p) {
 		q.spill(p)
 		return nil
 	}
-	return s.wait(q, item)
+	return s.enqueue(q, item)
 }
 
-// wait puts a delivery into the window.
-func (s *Scheduler) wait(q *queue, item *store.Item) *job {
+// enqueue puts a delivery into the window.
+func (s *Scheduler) enqueue(q *queue, item *store.Item) *job {
 	j := &job{item: *item, q: q}
-	s.enter(j, waiting)
+	s.addJob(j, waiting)
 	q.window = append(q.window, j)
 	s.loader.positions++
 	return j
 }
 
-func (s *Scheduler) enter(j *job, state jobState) {
+func (s *Scheduler) addJob(j *job, state jobState) {
 	j.state = state
-	s.set[keyOf(j.item.ID)] = j
+	s.jobs[keyOf(j.item.ID)] = j
 	j.q.jobs++
 }
 
@@ -185,52 +186,52 @@ func (s *Scheduler) pop(q *queue) {
 	q.window[n] = nil
 	q.window = q.window[:n]
 	s.loader.positions--
-	j.state = taken
+	j.state = started
 }
 
-// unwait takes j out of the window: its row is not what it was.
-func (s *Scheduler) unwait(j *job) {
+// dequeue takes j out of the window: its row is not what it was.
+func (s *Scheduler) dequeue(j *job) {
 	if i := slices.Index(j.q.window, j); i >= 0 {
 		j.q.window = slices.Delete(j.q.window, i, i+1)
 		s.loader.positions--
 	}
-	s.release(j)
+	s.removeJobAfterReads(j)
 }
 
-// forget empties the window: the disk has what was in it.
-func (s *Scheduler) forget(q *queue) {
+// emptyWindow empties the window: the disk has what was in it.
+func (s *Scheduler) emptyWindow(q *queue) {
 	for _, j := range q.window {
-		s.drop(j)
+		s.removeJob(j)
 		q.spill(j.item.Position())
 	}
 	s.loader.positions -= len(q.window)
 	q.window = nil
 }
 
-// release takes j out of the set once the store has what became of it, but not
+// removeJobAfterReads takes j out of the jobs once the store has what became of it, but not
 // before every read that began earlier has ended: it may return the row as it
 // was, in the queue of j or in one to which a change moved it meanwhile.
-func (s *Scheduler) release(j *job) {
+func (s *Scheduler) removeJobAfterReads(j *job) {
 	listed := j.reads > 0
 	j.state = settled
 	for _, q := range j.q.dest.queues {
-		if q.reading && !(listed && slices.Contains(q.zombies, j)) {
-			q.zombies = append(q.zombies, j)
+		if q.reading && !(listed && slices.Contains(q.settledDuringRead, j)) {
+			q.settledDuringRead = append(q.settledDuringRead, j)
 			j.reads++
 		}
 	}
 	if j.reads == 0 {
-		s.drop(j)
+		s.removeJob(j)
 	}
 }
 
-// drop takes j out of the set.
-func (s *Scheduler) drop(j *job) {
+// removeJob takes j out of the jobs.
+func (s *Scheduler) removeJob(j *job) {
 	s.cache.done(j)
 	k := keyOf(j.item.ID)
-	delete(s.set, k)
-	if s.net.left != nil {
-		s.net.left[k] = true
+	delete(s.jobs, k)
+	if s.watchdog.removed != nil {
+		s.watchdog.removed[k] = true
 	}
 	j.q.jobs--
 	if j.redo != nil {

@@ -8,9 +8,9 @@ type retryAfter struct {
 	why   string // the answer; fit to show
 }
 
-// wait takes in what the far side asked for. Of several answers the longest wait
+// extend takes in what the far side asked for. Of several answers the longest wait
 // counts: attempts beside each other end in any order.
-func (r *retryAfter) wait(e *ending, now instant) {
+func (r *retryAfter) extend(e *ending, now instant) {
 	if until := now.mono + int64(e.after); until > r.until {
 		*r = retryAfter{until, e.fault}
 	}

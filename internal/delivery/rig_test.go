@@ -227,7 +227,7 @@ func (r *rig) stop() {
 	cancel()
 	r.s.Stop(ctx)
 	if n := value(r.s.metrics.rescued); n != 0 {
-		r.t.Errorf("the safety net found %v things that were forgotten\n%s", n, r.log)
+		r.t.Errorf("the watchdog found %v things that were forgotten\n%s", n, r.log)
 	}
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()

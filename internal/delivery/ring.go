@@ -1,6 +1,6 @@
 package delivery
 
-// The ring holds the lanes that can start an attempt. It goes round developers
+// The ring holds the lanes that can start a call. It goes round developers
 // first and round their lanes then, once for each class. A lane with nothing in
 // flight outranks one with something. Those whose last attempt succeeded and
 // those that have to prove themselves, who may hang, are kept apart so that the
@@ -33,9 +33,9 @@ type turns struct{ first, last *developer }
 
 func (l *lane) rank() int8 {
 	switch {
-	case l.flying == 0 && l.proven:
+	case l.calls == 0 && l.proven:
 		return freshProven
-	case l.flying == 0:
+	case l.calls == 0:
 		return freshUnproven
 	case l.proven:
 		return busyProven
@@ -153,7 +153,7 @@ func (r *ring) next(b *budget) *lane {
 
 // front returns the developer of a class whose turn it is.
 func (r *ring) front(class int8, b *budget) *developer {
-	if !b.admits(class) {
+	if !b.hasPlace(class) {
 		return nil
 	}
 	d := r.turns[class].first

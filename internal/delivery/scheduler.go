@@ -36,45 +36,45 @@ const (
 // Every operation changes what it must, considers the lanes it touched, and
 // leaves through unlock, which starts what may start and sets the timer.
 type Scheduler struct {
-	store  Store
-	thaw   func(ctx context.Context, dest uint32, hash uint64) (*Settings, error)
-	log    *slog.Logger
-	chance func() float64
-	tell   func(Notice)
-	fatal  func(error)
-	trace  *tracing.Tracer
-	wall   func(time.Time) int64
-	epoch  time.Time
-	each   float64        // attempts a second of each developer; 0: no limit
-	large  chan time.Time // when the next large body may be read; empty while one is
+	store        Store
+	thaw         func(ctx context.Context, dest uint32, hash uint64) (*Settings, error)
+	log          *slog.Logger
+	chance       func() float64
+	tell         func(Notice)
+	fatal        func(error)
+	trace        *tracing.Tracer
+	wall         func(time.Time) int64
+	epoch        time.Time
+	perDeveloper float64        // attempts a second of each developer; 0: no limit
+	largeBody    chan time.Time // when the next large body may be read; empty while one is
 
-	mu         sync.Mutex
-	phase      phase
-	dests      map[uint32]*dest
-	order      []*dest // by developer and name
-	developers map[string]*developer
-	set        map[key]*job
-	ring       ring
-	clock      clock
-	budget     budget
-	cache      cache
-	loader     loader
-	settler    settler
-	keeper     keeper
-	lasts      lasts
-	watchers   Watchers
-	net        net
-	flight     *Flight
-	apart      []*dest // that wait apart
-	trial      trial
-	flying     int // attempts that run
-	landed     chan struct{}
+	mu            sync.Mutex
+	phase         phase
+	dests         map[uint32]*dest
+	order         []*dest // by developer and name
+	developers    map[string]*developer
+	jobs          map[key]*job
+	ring          ring
+	clock         clock
+	budget        budget
+	cache         cache
+	loader        loader
+	settler       settler
+	stateWriter   stateWriter
+	lastWriter    lastWriter
+	watchers      Watchers
+	watchdog      watchdog
+	flight        *Flight
+	apart         []*dest // that wait apart
+	trial         trial
+	calls         int // in flight
+	lastCallEnded chan struct{}
 
-	base    context.Context // of attempts; its cause tells why they were cut
+	base    context.Context // of calls; its cause tells why they were cut
 	cut     context.CancelCauseFunc
 	io      context.Context // of reads and writes of our own store
 	stopIO  context.CancelFunc
-	work    sync.WaitGroup // every goroutine but attempts
+	work    sync.WaitGroup // every goroutine but calls
 	metrics *metrics
 }
 
@@ -99,16 +99,16 @@ func New(o Options) *Scheduler {
 	s := &Scheduler{
 		store: o.Store, thaw: o.Thaw, log: o.Log, chance: o.Chance, flight: o.Flight,
 		wall: o.Wall, tell: o.Tell, fatal: o.Fatal, trace: o.Trace,
-		epoch: time.Now(), each: l.PerDeveloper,
-		dests:      make(map[uint32]*dest),
-		developers: make(map[string]*developer),
-		set:        make(map[key]*job),
-		cache:      cache{max: l.CacheBytes, bodies: make(map[event.ID]*body)},
-		landed:     make(chan struct{}, 1),
-		large:      make(chan time.Time, 1),
+		epoch: time.Now(), perDeveloper: l.PerDeveloper,
+		dests:         make(map[uint32]*dest),
+		developers:    make(map[string]*developer),
+		jobs:          make(map[key]*job),
+		cache:         cache{max: l.CacheBytes, bodies: make(map[event.ID]*body)},
+		lastCallEnded: make(chan struct{}, 1),
+		largeBody:     make(chan time.Time, 1),
 	}
-	s.large <- time.Time{}
-	s.lasts.writing = make(chan struct{}, 1)
+	s.largeBody <- time.Time{}
+	s.lastWriter.writing = make(chan struct{}, 1)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -122,8 +122,8 @@ func New(o Options) *Scheduler {
 		s.flight = NewFlight(nil, time.Time{})
 	}
 	s.budget = newBudget(l)
-	s.loader = loader{budget: l.Window}
-	s.settler = settler{bound: max(4096, 4*l.InFlight), calm: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+	s.loader = loader{maxPositions: l.Window}
+	s.settler = settler{bound: max(4096, 4*l.InFlight), drained: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	s.clock.at = never
 	s.base, s.cut = context.WithCancelCause(context.Background())
 	s.io, s.stopIO = context.WithCancel(context.Background())
@@ -145,8 +145,8 @@ func (s *Scheduler) lock() instant {
 
 // unlock leaves an operation.
 func (s *Scheduler) unlock(now instant) {
-	s.pump(now, false)
-	s.arm(now)
+	s.startCalls(now, false)
+	s.setTimer(now)
 	s.mu.Unlock()
 }
 
@@ -162,8 +162,8 @@ func (s *Scheduler) Start(ctx context.Context) error {
 		return nil
 	}
 	s.phase = running
-	s.partApart(now)
-	s.clock.minute = now.mono // the first pass of the safety net learns what is oldest
+	s.restoreApart(now)
+	s.clock.nextWatch = now.mono // the first pass of the watchdog learns what is oldest
 	for _, id := range queues {
 		s.queue(id).spill(store.Position{}) // where it begins is not known: read from the start
 	}
@@ -186,7 +186,7 @@ func (s *Scheduler) Offer(e *event.Event, items []store.Item) {
 		if d := q.dest; d.oldest == 0 {
 			d.oldest = e.ID.Time().UnixNano()
 		}
-		if j := s.commit(q, &items[i], now); j != nil {
+		if j := s.admit(q, &items[i], now); j != nil {
 			if b == nil {
 				b = s.cache.put(e)
 			}
@@ -201,7 +201,7 @@ func (s *Scheduler) Offer(e *event.Event, items []store.Item) {
 // then in memory. What it brings back goes out at once, even where the far side
 // has asked to wait.
 func (s *Scheduler) Move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
-	ms, err := s.move(ctx, now, c, ids)
+	ms, err := s.moveInStore(ctx, now, c, ids)
 	done := make(map[uint32]bool)
 	for i := range ms {
 		if m := &ms[i]; m.Err == nil && m.To == store.Pending && !done[m.ID.Dest] {
@@ -212,20 +212,20 @@ func (s *Scheduler) Move(ctx context.Context, now time.Time, c store.Change, ids
 	return ms, err
 }
 
-func (s *Scheduler) move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
+func (s *Scheduler) moveInStore(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
 	// A change that was begun is waited for: memory must learn what came of it.
 	ms, err := s.store.Move(context.WithoutCancel(ctx), now, c, ids)
 	if err != nil {
-		s.doubt(ids)
+		s.readAnew(ids)
 		return nil, err
 	}
 	s.Moved(ms)
 	return ms, nil
 }
 
-// doubt has the queues of deliveries read anew: a change failed half-way, and
+// readAnew has the queues of deliveries read anew: a change failed half-way, and
 // some of them may be pending again.
-func (s *Scheduler) doubt(ids []store.DeliveryID) {
+func (s *Scheduler) readAnew(ids []store.DeliveryID) {
 	now := s.lock()
 	defer s.unlock(now)
 	done := make(map[uint32]bool)
@@ -245,14 +245,14 @@ func (s *Scheduler) Moved(ms []store.Moved) {
 	defer s.unlock(now)
 	for i := range ms {
 		if ms[i].Err == nil {
-			s.moved(&ms[i], now)
+			s.applyMoved(&ms[i], now)
 		}
 	}
 }
 
-func (s *Scheduler) moved(m *store.Moved, now instant) {
+func (s *Scheduler) applyMoved(m *store.Moved, now instant) {
 	if m.From == store.Pending {
-		s.leave(m, now)
+		s.removeMoved(m, now)
 	}
 	if m.To == store.Pending {
 		if m.Item.Attempts == 0 { // tried anew, as a rebind is not: its crashes count on like its attempts
@@ -260,57 +260,57 @@ func (s *Scheduler) moved(m *store.Moved, now instant) {
 		}
 		// Its outcome may have overtaken this answer: the row itself tells, not m.
 		q := s.queue(m.Item.Queue)
-		if j := s.set[keyOf(m.ID)]; j != nil {
-			s.saw(j, &m.Item, now)
+		if j := s.jobs[keyOf(m.ID)]; j != nil {
+			s.refresh(j, &m.Item, now)
 		} else {
 			q.spill(m.Item.Position())
 		}
-		s.review(q.dest, now)
+		s.reviewApart(q.dest, now)
 		s.considerAll(q.dest, now)
 		return
 	}
 	s.flight.forget(m.ID)
 	if d := s.dests[m.ID.Dest]; d != nil {
-		s.review(d, now)
-		d.eldest.remove(m.ID)
+		s.reviewApart(d, now)
+		d.oldestFailed.remove(m.ID)
 		if m.From != m.To {
-			d.kind.ended(m.To)
+			d.metrics.countFinal(m.To)
 			if m.To == store.Dead {
-				s.noteDead(d, now)
-				s.say(d, Notice{Name: DeliveryDead, Reason: "expired", Delivery: m.ID}, now)
+				s.recordDead(d, now)
+				s.notify(d, Notice{Name: DeliveryDead, Reason: "expired", Delivery: m.ID}, now)
 			}
 		}
 	}
 }
 
-// leave takes a delivery out of the window it waits in, and keeps reads that
+// removeMoved takes a delivery out of the window it waits in, and keeps reads that
 // may have seen it as it was from bringing it back. In flight it stays: the
 // store tells how the row stands when its outcome is settled, or later.
-func (s *Scheduler) leave(m *store.Moved, now instant) {
+func (s *Scheduler) removeMoved(m *store.Moved, now instant) {
 	q := s.queue(m.Was) // its first Offer of all may still be on its way
 	k := keyOf(m.ID)
-	if s.net.left != nil {
-		s.net.left[k] = true
+	if s.watchdog.removed != nil {
+		s.watchdog.removed[k] = true
 	}
-	switch j := s.set[k]; {
+	switch j := s.jobs[k]; {
 	case j == nil:
 		// Its Offer may still be on its way, with the row as it was before.
 		q.raise(store.Position{Due: now.wall + 1}, now)
 		// Without a version: another change may have brought the row back already, and
 		// what a read returns of it must be seen as news.
 		j = &job{item: store.Item{ID: m.ID, Queue: m.Was}, q: q}
-		s.enter(j, settled)
-		s.release(j)
-	case j.state == taken:
+		s.addJob(j, settled)
+		s.removeJobAfterReads(j)
+	case j.state == started:
 		j.changed = true
 	case j.state == settled:
-		s.release(j)
+		s.removeJobAfterReads(j)
 	case j.state == waiting && m.To != store.Pending:
 		// A change made after this one may have brought it back already: the row tells.
 		j.q.spill(j.item.Position())
-		s.unwait(j)
+		s.dequeue(j)
 	case j.state == waiting && j.item.Version < m.Item.Version:
-		s.unwait(j)
+		s.dequeue(j)
 	}
 	s.considerAll(q.dest, now)
 	s.tidyQueues(q.dest)

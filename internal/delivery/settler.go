@@ -12,8 +12,8 @@ import (
 const settleBatch = 1024
 
 // settler writes outcomes, all that are there at once, and never waits for
-// more. A place of the concurrency is free as soon as its attempt has ended;
-// what bounds memory when the store is slow is that no attempt starts while
+// more. A place of the concurrency is free as soon as its call has ended;
+// what bounds memory when the store is slow is that no call starts while
 // bound outcomes are unsettled.
 //
 // Its goroutine stays between batches: a new one would grow its stack to the
@@ -26,8 +26,8 @@ type settler struct {
 	wake      chan struct{} // signalled when it is to run again
 	unsettled int
 	bound     int
-	given     bool          // up: the store takes no more
-	calm      chan struct{} // signalled when everything is settled, or given up
+	gaveUp    bool          // up: the store takes no more
+	drained   chan struct{} // signalled when everything is settled, or given up
 	barriers  []chan struct{}
 }
 
@@ -68,7 +68,7 @@ func (s *Scheduler) settleAll() {
 				close(c)
 			}
 			t.barriers = nil
-			signal(t.calm)
+			signal(t.drained)
 			over := s.phase == stopped
 			s.mu.Unlock()
 			if over {
@@ -90,12 +90,12 @@ func (s *Scheduler) settleAll() {
 			for i := range part[:n] {
 				outcomes = append(outcomes, part[i].Outcome)
 			}
-			done, ok := s.write(outcomes)
+			done, ok := s.writeOutcomes(outcomes)
 			if !ok {
-				s.abandon()
+				s.giveUp()
 				return
 			}
-			s.settled(part[:n], done)
+			s.applySettled(part[:n], done)
 			part = part[n:]
 		}
 		clear(batch)
@@ -110,8 +110,8 @@ func (s *Scheduler) settleAll() {
 	}
 }
 
-// write calls the store until it takes the outcomes; false when it never will.
-func (s *Scheduler) write(outcomes []store.Outcome) ([]store.Settled, bool) {
+// writeOutcomes calls the store until it takes the outcomes; false when it never will.
+func (s *Scheduler) writeOutcomes(outcomes []store.Outcome) ([]store.Settled, bool) {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		done, err := s.store.Settle(s.io, s.now().time(), outcomes)
 		switch {
@@ -132,19 +132,19 @@ func (s *Scheduler) write(outcomes []store.Outcome) ([]store.Settled, bool) {
 	}
 }
 
-// abandon gives the settler up: it stays marked as running, so that none starts again.
-func (s *Scheduler) abandon() {
+// giveUp gives the settler up: it stays marked as running, so that none starts again.
+func (s *Scheduler) giveUp() {
 	s.mu.Lock()
-	s.settler.given = true
+	s.settler.gaveUp = true
 	for _, c := range s.settler.barriers {
 		close(c)
 	}
 	s.settler.barriers = nil
-	signal(s.settler.calm)
+	signal(s.settler.drained)
 	s.mu.Unlock()
 }
 
-// halt ends all attempts when the store is not ours any more, and says so: a
+// halt ends all calls when the store is not ours any more, and says so: a
 // daemon that stays up then takes events and delivers none.
 func (s *Scheduler) halt(cause error) {
 	s.mu.Lock()
@@ -159,8 +159,8 @@ func (s *Scheduler) halt(cause error) {
 	}
 }
 
-// settled takes in what the store made of outcomes.
-func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
+// applySettled takes in what the store made of outcomes.
+func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 	now := s.lock()
 	defer s.unlock(now)
 	s.settler.unsettled -= len(batch)
@@ -171,25 +171,25 @@ func (s *Scheduler) settled(batch []outcome, done []store.Settled) {
 		id := j.item.ID
 		if r.State != store.Pending {
 			s.flight.settled(id)
-			s.review(d, now)
+			s.reviewApart(d, now)
 		}
-		s.release(j)
+		s.removeJobAfterReads(j)
 		if r.State == store.Pending {
 			if q := s.queue(r.Item.Queue); j.changed {
 				q.spill(r.Item.Position()) // the disk tells
 			} else {
-				s.commit(q, &r.Item, now)
+				s.admit(q, &r.Item, now)
 			}
 			if id.Replay == 0 && (r.Item.Attempts > 0 || r.Item.Due > now.wall) {
-				d.eldest.add(id)
+				d.oldestFailed.add(id)
 			}
 		} else {
-			d.eldest.remove(id)
+			d.oldestFailed.remove(id)
 			if !r.Stale || r.State == store.Delivered && batch[i].State == store.Delivered {
-				d.kind.ended(r.State)
+				d.metrics.countFinal(r.State)
 				if r.State == store.Dead {
-					s.noteDead(d, now)
-					s.say(d, Notice{Name: DeliveryDead, Reason: batch[i].Reason, Delivery: id}, now)
+					s.recordDead(d, now)
+					s.notify(d, Notice{Name: DeliveryDead, Reason: batch[i].Reason, Delivery: id}, now)
 				}
 			}
 		}

@@ -93,7 +93,7 @@ func TestSettledWhileARead(t *testing.T) {
 		f.answer = takes(time.Second)
 		r.start()
 		defer r.close()
-		settleDown() // the safety net looks at the start, too
+		settleDown() // the watchdog looks at the start, too
 		var items []store.Item
 		items = append(items, r.accept(id)...)
 		n.set(10*time.Second, 0)
@@ -228,8 +228,8 @@ func TestOneDeveloperLeavesRoom(t *testing.T) {
 		settleDown()
 		r.s.mu.Lock()
 		dev := r.s.developers["big"]
-		if dev.slow != 8 || dev.inFlight != 8 {
-			t.Errorf("%d slow, %d in flight, want half of 16 each", dev.slow, dev.inFlight)
+		if dev.slowPlaces != 8 || dev.inFlight != 8 {
+			t.Errorf("%d slow, %d in flight, want half of 16 each", dev.slowPlaces, dev.inFlight)
 		}
 		r.s.mu.Unlock()
 		for range 20 {
@@ -275,7 +275,7 @@ func TestSecondPlacesLeaveFirstPlaces(t *testing.T) {
 			t.Errorf("%d slow, %d of them beside others, want 16 and 8", b.slow, b.surplus)
 		}
 		for _, id := range ids {
-			if r.s.dests[id].slow == 0 {
+			if r.s.dests[id].slowPlaces == 0 {
 				t.Errorf("destination %d hangs without a place in the slow budget", id)
 			}
 		}
@@ -380,8 +380,8 @@ func TestLargeBodiesLeaveBytesToSmallOnes(t *testing.T) {
 			time.Sleep(200 * time.Millisecond)
 		}
 		r.s.mu.Lock()
-		if p := &r.s.budget.pools[large]; p.inFlight != p.max || p.slow != p.max || len(p.parked) == 0 {
-			t.Errorf("%d bytes in flight, %d slow of %d, %d wait", p.inFlight, p.slow, p.max, len(p.parked))
+		if p := &r.s.budget.pools[large]; p.inFlight != p.max || p.slow != p.max || len(p.waiting) == 0 {
+			t.Errorf("%d bytes in flight, %d slow of %d, %d wait", p.inFlight, p.slow, p.max, len(p.waiting))
 		}
 		r.s.mu.Unlock()
 		time.Sleep(2 * time.Minute)
@@ -433,7 +433,7 @@ func TestLargeBodiesAreReadInTurn(t *testing.T) {
 		takes, spaced time.Duration
 	}{
 		{largeBody, 100 * time.Millisecond, 400 * time.Millisecond},
-		{largeBody, 800 * time.Millisecond, 800*time.Millisecond + rest},
+		{largeBody, 800 * time.Millisecond, 800*time.Millisecond + largeBodyPause},
 		{largeBody - 1, 100 * time.Millisecond, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {

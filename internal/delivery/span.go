@@ -5,21 +5,21 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// describe says in the span of a leg what is attempted.
-func (s *Scheduler) describe(a *attempt, l *leg, d *destination.Delivery) {
+// describe says in the span of an attempt what is attempted.
+func (s *Scheduler) describe(c *call, a *attempt, d *destination.Delivery) {
 	s.mu.Lock()
-	key := a.lane.dest.key // a reload writes it
+	key := c.lane.dest.key // a reload writes it
 	s.mu.Unlock()
-	l.span.Describe(l.event, tracing.About{
+	a.span.Describe(a.event, tracing.About{
 		Developer: key.Developer, Destination: key.Name, Kind: key.Kind, Delivery: d.ID, Number: d.Attempt,
 	})
 }
 
-// endSpans ends the spans of an attempt with what its log will have.
-func (a *attempt) endSpans() {
-	for i := range a.legs {
-		if l := &a.legs[i]; l.span != nil {
-			l.span.End(l.ending.logged(), l.ending.code, l.ending.answer)
+// endSpans ends the spans of the attempts with what their log will have.
+func (c *call) endSpans() {
+	for i := range c.attempts {
+		if a := &c.attempts[i]; a.span != nil {
+			a.span.End(a.ending.logged(), a.ending.code, a.ending.answer)
 		}
 	}
 }

@@ -150,13 +150,13 @@ func TestEachAttemptIsASpan(t *testing.T) {
 func TestTracingThatIsOffAllocatesNothing(t *testing.T) {
 	s := New(Options{Store: &costless{}})
 	e := &event.Event{ID: event.NewID(time.Now(), 1, 1), Body: []byte("{}")}
-	a := &attempt{jobs: []*job{{item: store.Item{ID: store.DeliveryID{Day: e.ID.Day(), Event: e.ID, Dest: 1}}}}, legs: []leg{{event: e}}}
-	id := testing.AllocsPerRun(1000, func() { _ = a.jobs[0].item.ID.String() })
+	c := &call{jobs: []*job{{item: store.Item{ID: store.DeliveryID{Day: e.ID.Day(), Event: e.ID, Dest: 1}}}}, attempts: []attempt{{event: e}}}
+	id := testing.AllocsPerRun(1000, func() { _ = c.jobs[0].item.ID.String() })
 	for _, trace := range []*event.Trace{nil, {Sent: event.TraceContext{Parent: sentParent}}} {
 		e.Trace = trace
 		if n := testing.AllocsPerRun(1000, func() {
-			s.letter(a, 0, time.Time{})
-			a.endSpans()
+			s.request(c, 0, time.Time{})
+			c.endSpans()
 		}); n != id {
 			t.Errorf("%v allocations, %v of them the delivery's id", n, id)
 		}

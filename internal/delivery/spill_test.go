@@ -37,7 +37,7 @@ func TestSpilledQueue(t *testing.T) {
 				want = append(want, done[i].Items[0].ID.String())
 			}
 			r.s.mu.Lock()
-			if l := len(r.s.set); l > 5000 {
+			if l := len(r.s.jobs); l > 5000 {
 				t.Errorf("%d deliveries in memory", l)
 			}
 			r.s.mu.Unlock()

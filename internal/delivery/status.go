@@ -14,8 +14,8 @@ func (s *Scheduler) Status() []Status {
 	for _, d := range s.order {
 		st := Status{
 			ID: d.id, Key: d.key, State: d.stateName(), Reason: d.state.Reason, Since: d.state.Since,
-			Pending: s.store.Counts(d.id).Pending, InFlight: d.flying, Breaker: "closed",
-			Wait: d.wait(d.current, now), Last: d.last.Last, Dead: d.last.Dead.Sum(now.wall),
+			Pending: s.store.Counts(d.id).Pending, InFlight: d.calls, Breaker: "closed",
+			Wait: d.currentWait(d.current, now), Last: d.last.Last, Dead: d.last.Dead.Sum(now.wall),
 		}
 		if l := d.current; l != nil {
 			st.Settings = l.hash
@@ -31,7 +31,7 @@ func (s *Scheduler) Status() []Status {
 		}
 		if d.apart && st.State == "active" {
 			st.Apart, st.Reason = true, d.whyApart()
-			if wait := time.Duration(d.apartAt - now.mono); wait > 0 {
+			if wait := time.Duration(d.apartUntil - now.mono); wait > 0 {
 				st.WaitsUntil = now.time().Add(wait).UTC()
 			}
 		}

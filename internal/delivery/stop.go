@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// overtime is how long Stop waits for what should end at once: attempts that
+// overtime is how long Stop waits for what should end at once: calls that
 // were cut, and outcomes that are being written.
 const overtime = 5 * time.Second
 
@@ -21,21 +21,21 @@ func (s *Scheduler) Stop(ctx context.Context) {
 	if s.clock.timer != nil {
 		s.clock.timer.Stop()
 	}
-	flying := s.flying
+	running := s.calls
 	s.mu.Unlock()
 
-	if flying > 0 && !until(ctx.Done(), s.landed, s.grounded) {
+	if running > 0 && !until(ctx.Done(), s.lastCallEnded, s.noCalls) {
 		s.cut(ErrShutdown)
 		late := time.NewTimer(overtime)
 		defer late.Stop()
-		if !until(late.C, s.landed, s.grounded) {
-			s.log.Error("attempts that were cut do not end; their deliveries will be tried again", "attempts", s.inFlight())
+		if !until(late.C, s.lastCallEnded, s.noCalls) {
+			s.log.Error("attempts that were cut do not end; their deliveries will be tried again", "attempts", s.callsInFlight())
 		}
 	}
 	s.cut(ErrShutdown)
 	late := time.NewTimer(overtime)
 	defer late.Stop()
-	if !until(late.C, s.settler.calm, s.calm) {
+	if !until(late.C, s.settler.drained, s.allSettled) {
 		s.log.Error("outcomes could not be recorded; their deliveries will be tried again")
 	}
 
@@ -82,17 +82,17 @@ func until[T any](end <-chan T, signal <-chan struct{}, done func() bool) bool {
 	return true
 }
 
-func (s *Scheduler) grounded() bool { return s.inFlight() == 0 }
+func (s *Scheduler) noCalls() bool { return s.callsInFlight() == 0 }
 
-func (s *Scheduler) inFlight() int {
+func (s *Scheduler) callsInFlight() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.flying
+	return s.calls
 }
 
-// calm tells whether everything that has ended is settled, or never will be.
-func (s *Scheduler) calm() bool {
+// allSettled tells whether everything that has ended is settled, or never will be.
+func (s *Scheduler) allSettled() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.settler.given || !s.settler.running && len(s.settler.queue) == 0
+	return s.settler.gaveUp || !s.settler.running && len(s.settler.queue) == 0
 }

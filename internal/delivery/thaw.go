@@ -30,12 +30,12 @@ func (s *Scheduler) thawed(l *lane) bool {
 	}
 	if !l.thaw.running {
 		l.thaw.running = true
-		s.work.Go(func() { s.openLane(l) })
+		s.work.Go(func() { s.thawLane(l) })
 	}
 	return false
 }
 
-func (s *Scheduler) openLane(l *lane) {
+func (s *Scheduler) thawLane(l *lane) {
 	settings, err := s.callThaw(l.dest.id, l.hash)
 	var rebound bool
 	if errors.Is(err, store.ErrNotFound) {
@@ -68,7 +68,7 @@ func (s *Scheduler) openLane(l *lane) {
 func (s *Scheduler) callThaw(dest uint32, hash uint64) (settings *Settings, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.panicked(v)
+			s.logPanic(v)
 			err = errors.New("opening the destination panicked")
 		}
 	}()
@@ -114,22 +114,22 @@ func (s *Scheduler) Rebind(ctx context.Context, dest uint32) (int, error) {
 	return sum, nil
 }
 
-// unfreeze keeps attempts in flight, and outcomes not yet written, from
+// unfreeze keeps calls in flight, and outcomes not yet written, from
 // freezing their deliveries. What it returns is closed once every outcome that
 // was being written is.
 func (s *Scheduler) unfreeze(dest uint32) (<-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.dests[dest]
-	if d == nil || !d.met {
+	if d == nil || !d.stateKnown {
 		return nil, store.ErrNotFound
 	}
 	for _, l := range d.lanes {
 		if l == d.current {
 			continue
 		}
-		for a := l.first; a != nil; a = a.next {
-			a.unfrozen = true
+		for c := l.first; c != nil; c = c.next {
+			c.unfrozen = true
 		}
 	}
 	t := &s.settler
@@ -139,7 +139,7 @@ func (s *Scheduler) unfreeze(dest uint32) (<-chan struct{}, error) {
 		}
 	}
 	barrier := make(chan struct{})
-	if t.running && !t.given {
+	if t.running && !t.gaveUp {
 		t.barriers = append(t.barriers, barrier)
 	} else {
 		close(barrier)
@@ -148,7 +148,7 @@ func (s *Scheduler) unfreeze(dest uint32) (<-chan struct{}, error) {
 }
 
 // SettingsInFlight lists by hash the settings that an outcome may still freeze its
-// delivery to: of attempts in flight, and of those whose outcomes are not stored.
+// delivery to: of calls in flight, and of those whose outcomes are not stored.
 // Settings must be kept while they are in it, though a reload has replaced them and
 // no delivery in the store names them yet.
 func (s *Scheduler) SettingsInFlight() (hashes []uint64) {
@@ -156,7 +156,7 @@ func (s *Scheduler) SettingsInFlight() (hashes []uint64) {
 	defer s.mu.Unlock()
 	for _, d := range s.dests {
 		for _, l := range d.lanes {
-			if l.flying > 0 || l.unsettled > 0 {
+			if l.calls > 0 || l.unsettled > 0 {
 				hashes = append(hashes, l.hash)
 			}
 		}
@@ -179,7 +179,7 @@ func (s *Scheduler) rebindQueue(ctx context.Context, id store.QueueID) (int, err
 		for i := range items {
 			ids[i] = items[i].ID
 		}
-		ms, err := s.move(ctx, s.now().time(), store.Rebind, ids)
+		ms, err := s.moveInStore(ctx, s.now().time(), store.Rebind, ids)
 		if err != nil {
 			return sum, fmt.Errorf("rebinding: %w", err)
 		}

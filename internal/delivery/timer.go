@@ -94,19 +94,19 @@ type clock struct {
 	dues       alarms[*queue]     // wall time of the next unread row
 	gates      alarms[*lane]      // mono
 	allowances alarms[*developer] // mono
-	minute     int64              // mono: the next pass of the safety net
+	nextWatch  int64              // mono: the next pass of the watchdog
 	timer      *time.Timer
 	at         int64 // mono: when timer fires
 }
 
-// arm sets the timer if something comes before it fires. A timer that fires
-// too early costs less than moving it with every attempt.
-func (s *Scheduler) arm(now instant) {
+// setTimer sets the timer if something comes before it fires. A timer that fires
+// too early costs less than moving it with every call.
+func (s *Scheduler) setTimer(now instant) {
 	c := &s.clock
 	if s.phase != running {
 		return
 	}
-	at := c.minute
+	at := c.nextWatch
 	if len(c.gates) > 0 {
 		at = min(at, c.gates[0].at)
 	}
@@ -148,19 +148,19 @@ func (s *Scheduler) tick() {
 	for len(c.gates) > 0 && c.gates[0].at <= now.mono {
 		l := c.gates[0].owner
 		c.gates.disarm(c.gates[0])
-		s.age(l, now)
+		s.markSlow(l, now)
 		s.consider(l, now)
 	}
 	for len(c.allowances) > 0 && c.allowances[0].at <= now.mono {
 		d := c.allowances[0].owner
 		c.allowances.disarm(c.allowances[0])
-		s.allow(d)
+		s.renewAllowance(d)
 	}
 	if s.trial.on && s.trial.until <= now.mono {
 		s.endTrial(now)
 	}
-	if c.minute <= now.mono {
-		c.minute = now.mono + int64(time.Minute)
-		s.audit(now)
+	if c.nextWatch <= now.mono {
+		c.nextWatch = now.mono + int64(time.Minute)
+		s.checkLanes(now)
 	}
 }

@@ -24,8 +24,8 @@ const (
 	checkTrial = time.Minute // above the timeout of any check
 )
 
-// diedOfIt is why a delivery is dead that killed the process.
-const diedOfIt = "the process died during each of its last 5 attempts, with nothing else suspected"
+// deadOfCrashes is why a delivery is dead that killed the process.
+const deadOfCrashes = "the process died during each of its last 5 attempts, with nothing else suspected"
 
 // trial is the last that began.
 type trial struct {
@@ -34,8 +34,8 @@ type trial struct {
 	until int64 // mono: until then no other begins
 }
 
-// partApart keeps those apart who may have killed the processes before this one.
-func (s *Scheduler) partApart(now instant) {
+// restoreApart keeps those apart who may have killed the processes before this one.
+func (s *Scheduler) restoreApart(now instant) {
 	ids := s.flight.parted()
 	slices.Sort(ids)
 	for _, id := range ids {
@@ -45,16 +45,16 @@ func (s *Scheduler) partApart(now instant) {
 		}
 		c := s.flight.known(ofDestination(id))
 		s.apart = append(s.apart, d)
-		d.apart, d.again = true, c.tries > 0
-		d.apartAt = now.mono + max(0, min(c.until-now.wall, int64(apartMost)))
+		d.apart, d.killedInTrial = true, c.tries > 0
+		d.apartUntil = now.mono + max(0, min(c.until-now.wall, int64(apartMost)))
 		s.log.Warn("the process died three times running while a destination was served; it waits apart and is tried with one delivery then",
-			"developer", d.key.Developer, "destination", d.key.Name, "wait", time.Duration(d.apartAt-now.mono), "trials", c.tries)
+			"developer", d.key.Developer, "destination", d.key.Name, "wait", time.Duration(d.apartUntil-now.mono), "trials", c.tries)
 	}
 }
 
-// mayTry tells whether an attempt of l may begin beside what is on trial.
+// mayTry tells whether a call of l may begin beside what is on trial.
 func (s *Scheduler) mayTry(l *lane) bool {
-	return !l.dest.apart || l.dest.flying == 0 && !s.trial.on
+	return !l.dest.apart || l.dest.calls == 0 && !s.trial.on
 }
 
 // beginTrial notes that something on trial has begun which keeps others from it for so long.
@@ -70,8 +70,8 @@ func (s *Scheduler) endTrial(now instant) {
 	}
 }
 
-// review has d served as before when nothing is said against it any more.
-func (s *Scheduler) review(d *dest, now instant) {
+// reviewApart has d served as before when nothing is said against it any more.
+func (s *Scheduler) reviewApart(d *dest, now instant) {
 	if !d.apart {
 		return
 	}
@@ -81,7 +81,7 @@ func (s *Scheduler) review(d *dest, now instant) {
 		s.considerAll(d, now)
 		s.log.Info("the destination does not wait apart any more", "developer", d.key.Developer, "destination", d.key.Name)
 	}
-	if s.trial.on && s.trial.of == d && d.flying == 0 {
+	if s.trial.on && s.trial.of == d && d.calls == 0 {
 		s.endTrial(now)
 	}
 }

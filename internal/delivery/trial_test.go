@@ -100,7 +100,7 @@ func TestPoison(t *testing.T) {
 			}
 		}
 		w.live(40 * time.Minute)
-		if d, as := w.record(items[4]); d.State != store.Dead || d.Reason != diedOfIt || d.Attempts != 0 || len(as) != 0 {
+		if d, as := w.record(items[4]); d.State != store.Dead || d.Reason != deadOfCrashes || d.Attempts != 0 || len(as) != 0 {
 			t.Errorf("%+v, %d attempts", d, len(as))
 		}
 		for i, it := range items {
@@ -111,7 +111,7 @@ func TestPoison(t *testing.T) {
 		if len(w.crashes) != apartAfter+deadAfter {
 			t.Errorf("crashes at %v", w.crashes)
 		}
-		if len(told) != 1 || told[0].Name != DeliveryDead || told[0].Reason != diedOfIt {
+		if len(told) != 1 || told[0].Name != DeliveryDead || told[0].Reason != deadOfCrashes {
 			t.Errorf("%+v", told)
 		}
 		if st := w.status(a); st.Apart || !st.WaitsUntil.IsZero() || st.Reason != "" {
@@ -231,11 +231,11 @@ func TestASlowKillerAmongOthers(t *testing.T) {
 		}
 		w.live(10 * time.Hour)
 		w.wantState(killer, store.Dead)
-		if d, _ := w.record(killer); d.Reason != diedOfIt {
+		if d, _ := w.record(killer); d.Reason != deadOfCrashes {
 			t.Errorf("%+v", d)
 		}
 		for _, it := range items {
-			if d, _ := w.record(it); d.Attempts == 0 || d.Reason == diedOfIt {
+			if d, _ := w.record(it); d.Attempts == 0 || d.Reason == deadOfCrashes {
 				t.Errorf("%+v", d)
 			}
 		}
@@ -389,9 +389,9 @@ func TestATrialIsOneDelivery(t *testing.T) {
 	})
 }
 
-// TestARebindIsNoPardon for a delivery that was in flight at three crashes running:
+// TestARebindKeepsCrashes of a delivery that was in flight at three crashes running:
 // its crashes count on as its attempts do. What a person retries is tried anew.
-func TestARebindIsNoPardon(t *testing.T) {
+func TestARebindKeepsCrashes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newDeadly(t)
 		a := w.add("a", fails)

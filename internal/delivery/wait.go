@@ -51,15 +51,15 @@ func (s *Scheduler) Waits(qs []store.QueueID) []Wait {
 				}
 			}
 		}
-		waits[i] = d.wait(l, now)
+		waits[i] = d.currentWait(l, now)
 	}
 	return waits
 }
 
-// wait says why no attempt of l starts now; of what nothing is known but the
+// currentWait says why no call of l starts now; of what nothing is known but the
 // destination l is nil. Who looks for the reason wants the one that lasts longest
 // first: what only a person ends, then what the engine waits for.
-func (d *dest) wait(l *lane, now instant) Wait {
+func (d *dest) currentWait(l *lane, now instant) Wait {
 	switch {
 	case d.removed:
 		return Wait{For: WaitRemoved, Reason: whyRemoved}
@@ -78,7 +78,7 @@ func (d *dest) wait(l *lane, now instant) Wait {
 		return Wait{For: WaitHeld, Until: until(l.hold.at), Reason: d.state.Reason}
 	}
 	if d.apart {
-		return Wait{For: WaitApart, Until: until(d.apartAt), Reason: d.whyApart()}
+		return Wait{For: WaitApart, Until: until(d.apartUntil), Reason: d.whyApart()}
 	}
 	switch {
 	case l == nil:
@@ -93,8 +93,8 @@ func (d *dest) wait(l *lane, now instant) Wait {
 		return Wait{For: WaitBreaker, Until: until(l.breaker.pace.at), Reason: why}
 	case l.inst == nil && l.thaw.pace.at > now.mono:
 		return Wait{For: WaitSettings, Until: until(l.thaw.pace.at), Reason: "the settings of the first attempt cannot be opened: see the daemon's log"}
-	case l.ailing.at > now.mono:
-		return Wait{For: WaitEngine, Until: until(l.ailing.at), Reason: "a fault of the daemon's own: see its log"}
+	case l.ownFault.at > now.mono:
+		return Wait{For: WaitEngine, Until: until(l.ownFault.at), Reason: "a fault of the daemon's own: see its log"}
 	case d.rate.at > now.mono:
 		return Wait{For: WaitRate, Until: until(d.rate.at), Reason: "no more attempts a second than rate says"}
 	}

@@ -13,44 +13,45 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// errTimeout is the cause of a context whose attempt took too long.
+// errTimeout is the cause of a context whose call took too long.
 var errTimeout = errors.New("the attempt's time is up")
 
-// instance is an open destination and how many attempts use it.
+// instance is an open destination and how many calls use it.
 type instance struct {
-	to      destination.Destination
-	batch   destination.Batcher // nil: one by one
-	most    int                 // deliveries of a batch
-	flying  int
-	retired bool
+	to       destination.Destination
+	batch    destination.Batcher // nil: one by one
+	maxBatch int                 // deliveries of a batch
+	calls    int
+	retired  bool
 }
 
-// attempt is one call of a destination: one delivery, or a batch.
+// call is one Send, or one SendBatch, of a destination. It makes one attempt at each of
+// its deliveries.
+type call struct {
+	lane       *lane
+	inst       *instance
+	settings   *Settings
+	jobs       []*job
+	attempts   []attempt
+	oneJob     [1]*job
+	oneAttempt [1]attempt
+	began      int64 // mono
+	pool       int   // of its first body
+	bytes      int64 // of them together
+	probe      bool  // of a held destination
+	unfrozen   bool  // its deliveries were rebound meanwhile
+	condemned  bool  // of crashes its delivery is dead: not tried
+	unproven   bool  // of a lane that had to prove itself
+	overAge    bool
+	slow       bool // has a place in the slow budget
+	surplus    bool // beside another of its destination
+	stuck      bool // found no place there
+	prev       *call
+	next       *call
+}
+
+// attempt is one delivery that is tried once.
 type attempt struct {
-	lane     *lane
-	inst     *instance
-	settings *Settings
-	jobs     []*job
-	legs     []leg
-	one      [1]*job
-	oneLeg   [1]leg
-	began    int64 // mono
-	kind     int   // of its first body
-	bytes    int64 // of them together
-	probe    bool  // of a held destination
-	unfrozen bool  // its deliveries were rebound meanwhile
-	crashes  bool  // of crashes its delivery is dead: not tried
-	unproven bool  // of a lane that had to prove itself
-	overAge  bool
-	slow     bool // has a place in the slow budget
-	surplus  bool // beside another of its destination
-	stuck    bool // found no place there
-	prev     *attempt
-	next     *attempt
-}
-
-// leg is one delivery of an attempt.
-type leg struct {
 	event  *event.Event
 	read   bool // from the store
 	slot   int  // of the flight record
@@ -58,66 +59,66 @@ type leg struct {
 	span   *tracing.Attempt // nil: none
 }
 
-// timeout bounds the attempt.
-func (a *attempt) timeout() time.Duration {
-	if t := a.settings.Timeout; t > 0 {
+// timeout bounds the call.
+func (c *call) timeout() time.Duration {
+	if t := c.settings.Timeout; t > 0 {
 		return t
 	}
 	return 30 * time.Second
 }
 
-// fly runs attempts until there is nothing to start at once.
-func (s *Scheduler) fly(a *attempt) {
-	for a != nil {
-		s.try(a)
-		a.endSpans() // before Stop may end: the last attempt would be lost
-		a = s.land(a)
+// run makes calls until there is nothing to start at once.
+func (s *Scheduler) run(c *call) {
+	for c != nil {
+		s.makeCall(c)
+		c.endSpans() // before Stop may end: the last attempt would be lost
+		c = s.finish(c)
 	}
 }
 
-// try makes the attempt. It holds no lock.
-func (s *Scheduler) try(a *attempt) {
+// makeCall asks the destination. It holds no lock.
+func (s *Scheduler) makeCall(c *call) {
 	start := time.Now()
 	at := s.wall(start)
-	for i := range a.legs {
-		a.legs[i].ending.at = at
+	for i := range c.attempts {
+		c.attempts[i].ending.at = at
 	}
-	if a.crashes {
-		a.legs[0].ending = ending{how: crashed, at: at}
+	if c.condemned {
+		c.attempts[0].ending = ending{how: crashed, at: at}
 		return
 	}
-	for i, j := range a.jobs {
-		if a.legs[i].event == nil {
-			a.legs[i].event, a.legs[i].ending = s.fetch(&j.item, at)
-			a.legs[i].read = true
+	for i, j := range c.jobs {
+		if c.attempts[i].event == nil {
+			c.attempts[i].event, c.attempts[i].ending = s.readBody(&j.item, at)
+			c.attempts[i].read = true
 		}
 	}
-	timeout := a.timeout()
-	if len(a.jobs) == 1 {
-		if a.legs[0].event == nil {
+	timeout := c.timeout()
+	if len(c.jobs) == 1 {
+		if c.attempts[0].event == nil {
 			return
 		}
 		ctx, cancel := context.WithTimeoutCause(s.base, timeout, errTimeout)
-		r, err, ok := s.send(ctx, a.inst.to, s.letter(a, 0, start))
-		a.legs[0].ending = judge(ctx, r, err, ok, timeout)
+		r, err, ok := s.send(ctx, c.inst.to, s.request(c, 0, start))
+		c.attempts[0].ending = classify(ctx, r, err, ok, timeout)
 		cancel()
-		a.legs[0].ending.at, a.legs[0].ending.took = at, time.Since(start)
+		c.attempts[0].ending.at, c.attempts[0].ending.took = at, time.Since(start)
 		return
 	}
-	letters := make([]destination.Delivery, 0, len(a.jobs))
-	for i := range a.legs {
-		if a.legs[i].event != nil {
-			letters = append(letters, s.letter(a, i, start))
+	requests := make([]destination.Delivery, 0, len(c.jobs))
+	for i := range c.attempts {
+		if c.attempts[i].event != nil {
+			requests = append(requests, s.request(c, i, start))
 		}
 	}
-	if len(letters) == 0 {
+	if len(requests) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeoutCause(s.base, timeout, errTimeout)
-	results, ok := s.sendBatch(ctx, a.inst.batch, letters)
+	results, ok := s.sendBatch(ctx, c.inst.batch, requests)
 	took, n := time.Since(start), 0
-	for i := range a.legs {
-		if a.legs[i].event == nil {
+	for i := range c.attempts {
+		if c.attempts[i].event == nil {
 			continue
 		}
 		r := destination.Result{Err: errors.New("the destination gave no result for this delivery")}
@@ -125,20 +126,20 @@ func (s *Scheduler) try(a *attempt) {
 			r = results[n]
 		}
 		n++
-		a.legs[i].ending = judge(ctx, r.Receipt, r.Err, ok, timeout)
-		a.legs[i].ending.at, a.legs[i].ending.took = at, took
+		c.attempts[i].ending = classify(ctx, r.Receipt, r.Err, ok, timeout)
+		c.attempts[i].ending.at, c.attempts[i].ending.took = at, took
 	}
 	cancel()
 }
 
-// letter is what the destination gets of the i-th leg, whose span it begins.
-func (s *Scheduler) letter(a *attempt, i int, start time.Time) destination.Delivery {
-	l, item := &a.legs[i], &a.jobs[i].item
-	d := destination.Delivery{ID: item.ID.String(), Attempt: int(item.Attempts) + 1, Round: int(item.Round), Event: l.event}
-	if l.span = s.trace.Attempt(l.event, start); l.span != nil {
-		s.describe(a, l, &d)
+// request is what the destination gets for the i-th attempt, whose span it begins.
+func (s *Scheduler) request(c *call, i int, start time.Time) destination.Delivery {
+	a, item := &c.attempts[i], &c.jobs[i].item
+	d := destination.Delivery{ID: item.ID.String(), Attempt: int(item.Attempts) + 1, Round: int(item.Round), Event: a.event}
+	if a.span = s.trace.Attempt(a.event, start); a.span != nil {
+		s.describe(c, a, &d)
 	}
-	d.Trace = l.span.PassOn(l.event)
+	d.Trace = a.span.PassOn(a.event)
 	return d
 }
 
@@ -147,17 +148,17 @@ func (s *Scheduler) letter(a *attempt, i int, start time.Time) destination.Deliv
 // milliseconds, and several of them all cores for as long as that takes.
 const largeBody = 1 << 20
 
-// rest is the most that a read of a large body has the next one wait.
-const rest = time.Second
+// largeBodyPause is the most that a read of a large body has the next one wait.
+const largeBodyPause = time.Second
 
-// fetch reads the body of a delivery.
-func (s *Scheduler) fetch(item *store.Item, at int64) (*event.Event, ending) {
+// readBody reads the body of a delivery.
+func (s *Scheduler) readBody(item *store.Item, at int64) (*event.Event, ending) {
 	if item.Size >= largeBody {
-		pause(s.base, time.Until(<-s.large))
+		pause(s.base, time.Until(<-s.largeBody))
 		began := time.Now()
 		defer func() {
 			now := time.Now()
-			s.large <- now.Add(min(3*now.Sub(began), rest))
+			s.largeBody <- now.Add(min(3*now.Sub(began), largeBodyPause))
 		}()
 		if s.base.Err() != nil {
 			return nil, ending{how: interrupted, at: at}
@@ -181,42 +182,42 @@ func (s *Scheduler) fetch(item *store.Item, at int64) (*event.Event, ending) {
 func (s *Scheduler) send(ctx context.Context, to destination.Destination, d destination.Delivery) (r destination.Receipt, err error, ok bool) {
 	defer func() {
 		if !ok {
-			s.panicked(recover())
+			s.logPanic(recover())
 		}
 	}()
 	r, err = to.Send(ctx, d)
-	s.caught(err)
+	s.logPanicOf(err)
 	return r, err, true
 }
 
 func (s *Scheduler) sendBatch(ctx context.Context, to destination.Batcher, ds []destination.Delivery) (rs []destination.Result, ok bool) {
 	defer func() {
 		if !ok {
-			s.panicked(recover())
+			s.logPanic(recover())
 		}
 	}()
 	rs = to.SendBatch(ctx, ds)
 	for _, r := range rs {
-		s.caught(r.Err)
+		s.logPanicOf(r.Err)
 	}
 	return rs, true
 }
 
-// caught logs a panic that a kind has made an error of, since it was not in the
+// logPanicOf logs a panic that a kind has made an error of, since it was not in the
 // goroutine of Send.
-func (s *Scheduler) caught(err error) {
-	defer func() { _ = recover() }() // an Unwrap method that is broken: judge says so
+func (s *Scheduler) logPanicOf(err error) {
+	defer func() { _ = recover() }() // an Unwrap method that is broken: classify says so
 	if p := destination.PanicOf(err); p != nil {
 		s.log.Error("a destination panicked", "type", p.Type, "stack", string(p.Stack))
 	}
 }
 
-func (s *Scheduler) panicked(v any) {
+func (s *Scheduler) logPanic(v any) {
 	s.log.Error("a destination panicked", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
 }
 
-// judge makes an ending of what Send returned.
-func judge(ctx context.Context, r destination.Receipt, err error, ok bool, timeout time.Duration) (e ending) {
+// classify makes an ending of what Send returned.
+func classify(ctx context.Context, r destination.Receipt, err error, ok bool, timeout time.Duration) (e ending) {
 	e.code, e.address, e.unguarded = r.Code, showable(r.Address), max(0, r.Unguarded)
 	if r.Requests > 1 {
 		e.requests = r.Requests

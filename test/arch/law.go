@@ -31,7 +31,9 @@ var law = map[string][]string{
 	"internal/keyring":                {"pkg/secret"},
 	"internal/netguard":               {"pkg/destination"},
 	"internal/inbound":                {},
-	"internal/config":                 {"pkg", "internal/retry", "internal/keyring", "internal/netguard"}, // asks which addresses no connection is made to
+	"internal/suggest":                {},
+	"internal/strictyaml":             {"pkg/secret", "internal/suggest"},
+	"internal/config":                 {"pkg", "internal/strictyaml", "internal/suggest", "internal/retry", "internal/keyring", "internal/netguard"}, // asks which addresses no connection is made to
 	"internal/store":                  {"pkg", "internal/store"},
 	"internal/payload":                {"pkg", "internal/payload", "internal/keyring"},
 	"internal/ingest":                 {"pkg", "internal/config", "internal/store"},

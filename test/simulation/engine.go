@@ -236,7 +236,7 @@ func (e *engine) bury() {
 	e.model.crash(e.after)
 }
 
-// count adds what the safety net of p has found.
+// count adds what the watchdog of p has found.
 func (e *engine) count(p *process) {
 	families, err := p.metrics.Gather()
 	if err != nil {

@@ -284,7 +284,7 @@ func (e *engine) finish(setups map[int]Setup) {
 	e.readAll()
 	e.stop(time.Minute)
 	if e.rescued != 0 {
-		e.model.fault(nil, "the safety net found something %g times", e.rescued)
+		e.model.fault(nil, "the watchdog found something %g times", e.rescued)
 	}
 }
 

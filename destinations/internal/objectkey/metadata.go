@@ -128,6 +128,18 @@ func (a age) compare(b age) int {
 	return cmp.Compare(a.index, b.index)
 }
 
+// Same tells whether a service gives back m as it was stored, by what is alike in
+// all objects of the same key and bytes.
+func (m Metadata) Same(theirs Metadata) bool {
+	theirs = theirs.lower()
+	for _, name := range [...]string{MetaIdentity, MetaUser, MetaType, MetaSHA256} {
+		if theirs[name] != m[name] {
+			return false
+		}
+	}
+	return true
+}
+
 // lower returns m with its names in lower case: some servers, and net/http,
 // write them otherwise.
 func (m Metadata) lower() Metadata {

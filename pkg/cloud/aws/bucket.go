@@ -111,8 +111,8 @@ func (b *Bucket) GoString() string { return b.String() }
 // at once.
 const rounds = 5
 
-// Put stores p, but where its key is taken: what is there is the same payload. A
-// service without conditional writes stores it again.
+// Put stores p, but where its key is taken: what is there is the same payload, if it
+// is there and as long. A service without conditional writes stores it again.
 func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) error {
 	key, err := b.key(developer, p.ID)
 	if err != nil {
@@ -129,17 +129,31 @@ func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) err
 			break
 		}
 	}
-	if Status(err) == http.StatusPreconditionFailed {
-		return nil
+	doing := "store payload " + p.ID + " in bucket " + b.name
+	if Taken(err) {
+		return b.there(ctx, doing, key, len(p.Body))
 	}
-	return b.session.Classify("store payload "+p.ID+" in bucket "+b.name, err)
+	return b.session.Classify(doing, err)
+}
+
+// there sees what lies under a key that is said to be taken: a proxy that says 412
+// to everything has stored nothing, and links would lead there.
+func (b *Bucket) there(ctx context.Context, doing, key string, size int) error {
+	out, err := Head(ctx, b.client, &s3.HeadObjectInput{Bucket: &b.name, Key: &key})
+	switch {
+	case err != nil:
+		return b.session.Classify(doing+": it is said to be there already: look at "+key+" (links need s3:GetObject on it)", err)
+	case out.ContentLength != nil && *out.ContentLength != int64(size):
+		return destination.Misconfigure(fmt.Errorf("%s: something else lies under %s, of %d bytes: remove it, or give payloads a prefix of their own", doing, key, *out.ContentLength))
+	}
+	return nil
 }
 
 // Check stores a probe, reads it over a link as consumers do, and removes it where
 // the credentials may.
 func (b *Bucket) Check(ctx context.Context) error {
 	in := b.input(b.prefix + ProbeName)
-	seen, reading, err := Probe{Client: b.client, Writer: b.writer, In: in, Get: func(ctx context.Context) ([]byte, string, error) {
+	seen, reading, err := Probe{Client: b.client, Writer: b.writer, In: in, Get: func(ctx context.Context) (Found, error) {
 		return b.fetch(ctx, *in.Key)
 	}}.Run(ctx)
 	switch {
@@ -158,10 +172,10 @@ func (b *Bucket) Check(ctx context.Context) error {
 }
 
 // fetch gets an object as consumers of links do.
-func (b *Bucket) fetch(ctx context.Context, key string) ([]byte, string, error) {
+func (b *Bucket) fetch(ctx context.Context, key string) (Found, error) {
 	signed, err := b.presign.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key}, s3.WithPresignExpires(time.Minute))
 	if err != nil {
-		return nil, "", err
+		return Found{}, err
 	}
 	return follow(ctx, b.http, signed.URL)
 }

@@ -78,7 +78,7 @@ func (s *Session) Classify(what string, err error) error {
 		return s.credentialsFault(what, c)
 	}
 	if errors.Is(err, errNotS3) {
-		return s.Fail(destination.Misconfigured, what+advice("without the ETag that S3 promises, so nothing counts as stored: "+otherFarSide), err)
+		return s.Fail(destination.Misconfigured, what+advice("without the ETag that S3 promises, without 200 or with a page, so nothing counts as stored: "+otherFarSide), err)
 	}
 	if code := Code(err); code != "" {
 		if m, ok := meanings[code]; ok {

@@ -14,22 +14,22 @@ import (
 
 // follow gets what a presigned link leads to, without any other credential. Its
 // errors are as those of the SDK; none shows the link.
-func follow(ctx context.Context, client *http.Client, link string) (body []byte, version string, err error) {
+func follow(ctx context.Context, client *http.Client, link string) (f Found, err error) {
 	defer func() { err = Hide(err, destination.Link{URL: link}.Secrets()...) }()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, link, nil)
 	if err != nil {
-		return nil, "", err
+		return f, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, "", err
+		return f, err
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
-	body, err = parsing.Read(resp.Body)
+	body, err := parsing.Read(resp.Body)
 	if resp.StatusCode == http.StatusOK || err != nil {
-		return body, resp.Header.Get("X-Amz-Version-Id"), err
+		return Found{Body: body, Version: resp.Header.Get("X-Amz-Version-Id")}, err
 	}
-	return nil, "", &smithyhttp.ResponseError{
+	return f, &smithyhttp.ResponseError{
 		Response: &smithyhttp.Response{Response: resp},
 		Err:      &smithy.GenericAPIError{Code: element(body, "Code"), Message: element(body, "Message")},
 	}

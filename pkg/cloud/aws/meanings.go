@@ -81,7 +81,8 @@ var meanings = map[string]meaning{
 // statuses judge an answer without a code that we know, as those to HEAD are, which
 // have no body. What is missing may pass, and is Transient: 307 while a new bucket
 // becomes known, 400 for lack of a word, 404 (of which kinds know more), 408, 409,
-// 412, and what the service says of itself, 5xx.
+// and what the service says of itself, 5xx. 412 is only met where no condition was
+// sent, so that no service of ours says it.
 var statuses = map[int]meaning{
 	http.StatusMovedPermanently:              {destination.Misconfigured, ""},
 	http.StatusFound:                         {destination.Misconfigured, otherFarSide},
@@ -92,6 +93,12 @@ var statuses = map[int]meaning{
 	http.StatusForbidden:                     {destination.Misconfigured, ""},
 	http.StatusMethodNotAllowed:              {destination.Misconfigured, ""},
 	http.StatusProxyAuthRequired:             {destination.Misconfigured, ""},
+	http.StatusNotAcceptable:                 {destination.Misconfigured, otherFarSide},
+	http.StatusGone:                          {destination.Misconfigured, otherFarSide},
+	http.StatusLengthRequired:                {destination.Misconfigured, otherFarSide},
+	http.StatusPreconditionFailed:            {destination.Misconfigured, otherFarSide},
+	http.StatusUnsupportedMediaType:          {destination.Misconfigured, otherFarSide},
+	http.StatusUpgradeRequired:               {destination.Misconfigured, otherFarSide},
 	http.StatusRequestEntityTooLarge:         {destination.Rejected, ""},
 	http.StatusRequestURITooLong:             {destination.Rejected, ""}, // of the key
 	http.StatusRequestHeaderFieldsTooLarge:   {destination.Rejected, ""}, // of the metadata
@@ -103,6 +110,9 @@ var statuses = map[int]meaning{
 // meaningOf judges err by its status; one that says when to come again is meant.
 func meaningOf(err error) meaning {
 	status := Status(err)
+	if status == http.StatusTemporaryRedirect && Code(err) != "TemporaryRedirect" { // of a website that wants https, or a portal
+		return meaning{destination.Misconfigured, otherFarSide}
+	}
 	if status == http.StatusServiceUnavailable && Header(err, "Retry-After") != "" {
 		return meaning{destination.Throttled, ""}
 	}

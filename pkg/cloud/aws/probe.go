@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -26,14 +27,21 @@ type Probe struct {
 	Client *s3.Client
 	Writer *Writer
 	In     s3.PutObjectInput // as deliveries have it, under the key of the probe
-	// Get returns what lies there, and in which version, "" in a bucket without any,
-	// with the rights of whoever will read objects.
-	Get func(context.Context) (body []byte, version string, err error)
+	// Get returns what lies there with the rights of whoever will read objects.
+	Get func(context.Context) (Found, error)
+}
+
+// Found is an object as it is read.
+type Found struct {
+	Body     []byte
+	Version  string            // "" in a bucket without any
+	Metadata map[string]string // nil: not looked at
 }
 
 // Seen is what a probe has seen of a bucket that takes objects.
 type Seen struct {
 	Unconditional bool  // the service knows no conditions, or says so by storing what one forbids
+	Altering      bool  // the service loses or alters metadata
 	Unreadable    error // reading is denied, in the words of the service; nil: what was stored came back
 	Unremovable   bool  // the probe stays
 }
@@ -52,7 +60,7 @@ func (p Probe) Run(ctx context.Context) (s Seen, reading bool, err error) {
 		if err != nil {
 			return s, false, err
 		}
-		body, read, err := p.Get(ctx)
+		found, err := p.Get(ctx)
 		switch {
 		case Status(err) == http.StatusForbidden:
 			s.Unreadable = err
@@ -61,16 +69,27 @@ func (p Probe) Run(ctx context.Context) (s Seen, reading bool, err error) {
 			continue
 		case err != nil:
 			return s, true, err
-		case !bytes.Equal(body, probe): // perhaps left by an older version: put ours over it
+		case !bytes.Equal(found.Body, probe): // perhaps left by an older version: put ours over it
 			why = errAltered
 			continue
-		default:
-			version, mine = read, true
+		default: // what an earlier check left may be without metadata
+			s.Altering = mine && found.Metadata != nil && !p.kept(found.Metadata)
+			version, mine = found.Version, true
 		}
 		s.Unremovable = !mine || !p.remove(ctx, version)
 		return s, false, nil
 	}
 	return s, true, destination.Misconfigure(fmt.Errorf("check %s: %w", *p.In.Key, why))
+}
+
+// kept tells whether the metadata of the probe came back as it was sent.
+func (p Probe) kept(theirs map[string]string) bool {
+	for name, value := range p.In.Metadata {
+		if theirs[name] != value {
+			return false
+		}
+	}
+	return true
 }
 
 // put stores the probe, unless it is there; over: in any case. Only if it is mine
@@ -79,24 +98,33 @@ func (p Probe) put(ctx context.Context, s *Seen, over bool) (version string, min
 	content := NewContent(probe)
 	conditional := p.In
 	conditional.IfNoneMatch = ptr("*")
+	var stored Stored
 	if !over {
-		version, err = p.Writer.Put(ctx, conditional, content)
+		stored, err = p.Writer.Put(ctx, conditional, content)
 		s.Unconditional = s.Unconditional || errors.Is(err, ErrUnconditional)
 	}
 	switch {
 	case over, s.Unconditional:
-		version, err = p.Writer.Put(ctx, p.In, content)
-		return version, true, err
-	case Status(err) == http.StatusPreconditionFailed, Status(err) == http.StatusConflict: // of an earlier check, or one beside this
+		stored, err = p.Writer.Put(ctx, p.In, content)
+		return stored.Version, true, err
+	case Taken(err), Status(err) == http.StatusConflict: // of an earlier check, or one beside this
 		return "", false, nil
 	case err != nil:
 		return "", false, err
 	}
 	// It is there now: a service that stores it again ignores conditions.
 	if again, err := p.Writer.Put(ctx, conditional, content); err == nil {
-		s.Unconditional, version = true, again
+		s.Unconditional, stored = true, again
 	}
-	return version, true, nil
+	// Nor has it this ETag. Whoever may not read may not compare either, which is fine.
+	conditional.IfNoneMatch, conditional.IfMatch = nil, ptr(`"00000000000000000000000000000000"`)
+	if again, err := p.Writer.Put(ctx, conditional, content); err == nil || errors.Is(err, ErrUnconditional) {
+		s.Unconditional = true
+		if err == nil {
+			stored = again
+		}
+	}
+	return stored.Version, true, nil
 }
 
 // remove takes the probe away, where it may. In a bucket with versions it takes
@@ -110,16 +138,20 @@ func (p Probe) remove(ctx context.Context, version string) bool {
 	return err == nil
 }
 
-// Read returns the body of an object and its version, "" if it has none.
-func Read(ctx context.Context, client *s3.Client, in *s3.GetObjectInput) (body []byte, version string, err error) {
+// Read gets an object.
+func Read(ctx context.Context, client *s3.Client, in *s3.GetObjectInput) (Found, error) {
 	out, err := client.GetObject(ctx, in)
 	if err != nil {
-		return nil, "", err
+		return Found{}, err
 	}
 	defer out.Body.Close() //nolint:errcheck // only read
-	if out.VersionId != nil {
-		version = *out.VersionId
+	f := Found{Metadata: map[string]string{}}
+	for name, value := range out.Metadata {
+		f.Metadata[strings.ToLower(name)] = value
 	}
-	body, err = io.ReadAll(out.Body)
-	return body, version, err
+	if out.VersionId != nil {
+		f.Version = *out.VersionId
+	}
+	f.Body, err = io.ReadAll(out.Body)
+	return f, err
 }

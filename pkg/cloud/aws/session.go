@@ -108,6 +108,9 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 		resp.Body.Close()
 		return nil, err
 	}
+	if resp.ContentLength < 0 && broken == nil && req.Method != http.MethodHead {
+		resp.ContentLength = int64(len(text)) // of one that came in chunks
+	}
 	stop := context.AfterFunc(req.Context(), end) // the SDK closes it, unless it panics
 	resp.Body = &answer{io.MultiReader(bytes.NewReader(text), failing{broken}), resp.Body, func() { stop(); end() }}
 	return resp, nil

@@ -45,39 +45,47 @@ func NewContent(body []byte) *Content {
 // no conditions.
 var ErrUnconditional = errors.New("the service knows no conditional writes")
 
-// Put stores c as in says, which has neither body nor checksum, in one request.
-// A second one is made where the first finds out that the service refuses
-// checksums; that, and that it knows no conditions, is remembered for an hour. It
-// returns the version, "" in a bucket without any.
-func (w *Writer) Put(ctx context.Context, in s3.PutObjectInput, c *Content) (version string, err error) {
-	conditional := in.IfMatch != nil || in.IfNoneMatch != nil
-	if conditional && w.conditions.noted() {
-		return "", ErrUnconditional
-	}
-	version, err = w.put(ctx, in, c)
-	if conditional && Status(err) == http.StatusNotImplemented {
-		w.conditions.note()
-		return "", ErrUnconditional
-	}
-	return version, err
+// Stored is what the service says of an object that it has taken.
+type Stored struct {
+	ETag    string
+	Version string // "" in a bucket without any
 }
 
-func (w *Writer) put(ctx context.Context, in s3.PutObjectInput, c *Content) (version string, err error) {
+// Put stores c as in says, which has neither body nor checksum, in one request.
+// A second one is made where the first finds out that the service refuses
+// checksums; that, and that it knows no conditions, is remembered for an hour.
+func (w *Writer) Put(ctx context.Context, in s3.PutObjectInput, c *Content) (Stored, error) {
+	conditional := in.IfMatch != nil || in.IfNoneMatch != nil
+	if conditional && w.conditions.noted() {
+		return Stored{}, ErrUnconditional
+	}
+	s, err := w.put(ctx, in, c)
+	if conditional && refusesConditions(err) {
+		w.conditions.note()
+		return Stored{}, ErrUnconditional
+	}
+	return s, err
+}
+
+// NoteUnconditional remembers for an hour that the service ignores conditions.
+func (w *Writer) NoteUnconditional() { w.conditions.note() }
+
+func (w *Writer) put(ctx context.Context, in s3.PutObjectInput, c *Content) (Stored, error) {
 	if w.checksums.noted() {
 		return w.once(ctx, in, c)
 	}
 	in.ChecksumSHA256 = &c.checksum
-	version, err = w.once(ctx, in, c)
+	s, err := w.once(ctx, in, c)
 	if !mayRefuseChecksums(err) {
-		return version, err
+		return s, err
 	}
 	in.ChecksumSHA256 = nil
-	version, without := w.once(ctx, in, c)
-	if s := Status(without); without == nil || s == http.StatusPreconditionFailed || s == http.StatusConflict {
+	s, without := w.once(ctx, in, c)
+	if without == nil || Taken(without) || Status(without) == http.StatusConflict {
 		w.checksums.note()
-		return version, without
+		return s, without
 	}
-	return "", err
+	return Stored{}, err
 }
 
 // NoConditions tells whether the service has lately shown that it knows none.
@@ -87,23 +95,41 @@ func (w *Writer) NoConditions() bool { return w.conditions.noted() }
 func (w *Writer) NoChecksums() bool { return w.checksums.noted() }
 
 // once makes one request.
-func (w *Writer) once(ctx context.Context, in s3.PutObjectInput, c *Content) (version string, err error) {
+func (w *Writer) once(ctx context.Context, in s3.PutObjectInput, c *Content) (Stored, error) {
 	in.Body = bytes.NewReader(c.body)
 	out, err := w.client.PutObject(ctx, &in, c.upload)
 	if err != nil {
-		return "", err
+		return Stored{}, err
 	}
 	if err := answeredByS3(out.ResultMetadata, out.ETag, http.MethodPut); err != nil {
-		return "", err
+		return Stored{}, err
 	}
 	if out.ChecksumSHA256 != nil && *out.ChecksumSHA256 != c.checksum {
-		return "", errors.New("the service says that it stored other bytes than were sent")
+		return Stored{}, errors.New("the service says that it stored other bytes than were sent")
 	}
+	s := Stored{ETag: *out.ETag}
 	if out.VersionId != nil {
-		version = *out.VersionId
+		s.Version = *out.VersionId
 	}
-	return version, nil
+	return s, nil
 }
+
+// Taken tells whether a put on a condition failed since something else lies under
+// its key. That is 412; some services say 304, which is for reading, or 409 without
+// the code that S3 has for those who write at this moment.
+func Taken(err error) bool {
+	switch Status(err) {
+	case http.StatusPreconditionFailed, http.StatusNotModified:
+		return true
+	case http.StatusConflict:
+		return !atOnce[Code(err)]
+	}
+	return false
+}
+
+// atOnce are the codes of 409 that S3 gives to whoever writes what another one
+// writes at this moment; "" is of those who do not say.
+var atOnce = map[string]bool{"ConditionalRequestConflict": true, "OperationAborted": true, "Conflict": true, "": true}
 
 // Head looks at an object. An answer that S3 would not give is an error.
 func Head(ctx context.Context, client *s3.Client, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
@@ -114,9 +140,10 @@ func Head(ctx context.Context, client *s3.Client, in *s3.HeadObjectInput) (*s3.H
 	return out, answeredByS3(out.ResultMetadata, out.ETag, http.MethodHead)
 }
 
-// etagForm is an entity tag of RFC 9110, 8.8.3, which S3 gives with every object.
-// That it is the MD5 of the body holds for neither KMS nor all services.
-var etagForm = regexp.MustCompile(`^(W/)?"[\x21\x23-\x7e]+"$`)
+// etagForm is an entity tag of RFC 9110, 8.8.3, which S3 gives with every object,
+// and what services make of one that forget the quotes. That it is the MD5 of the
+// body holds for neither KMS nor all services.
+var etagForm = regexp.MustCompile(`^(W/)?("[\x21\x23-\x7e]+"|[\x21\x23-\x7e]+)$`)
 
 // answeredByS3 judges a success about one object. Whatever answers 200 to
 // everything (the page of a captive portal, a website whose address was taken for
@@ -126,7 +153,10 @@ func answeredByS3(m middleware.Metadata, etag *string, method string) error {
 	if !ok || raw == nil || raw.Response == nil {
 		return errors.New("an answer that cannot be seen")
 	}
-	page := method == http.MethodPut && raw.ContentLength != 0 && strings.HasPrefix(raw.Header.Get("Content-Type"), "text/html")
+	// S3 answers a put without a body, and some services with XML. An ETag alone
+	// says little: frameworks give one to whatever they answer.
+	kind := raw.Header.Get("Content-Type")
+	page := method == http.MethodPut && raw.ContentLength != 0 && kind != "" && !strings.Contains(kind, "xml")
 	if raw.StatusCode == http.StatusOK && etag != nil && etagForm.MatchString(*etag) && !page {
 		return nil
 	}
@@ -156,6 +186,20 @@ func mayRefuseChecksums(err error) bool {
 		return names || vague[code]
 	case http.StatusNotImplemented:
 		return names
+	}
+	return false
+}
+
+// refusesConditions tells whether a service refused a put for its condition. Some
+// say 501, and some what they say to every header that they do not know, such as
+// "Unsupported header 'if-none-match' received for this API call".
+func refusesConditions(err error) bool {
+	switch Status(err) {
+	case http.StatusNotImplemented:
+		return true
+	case http.StatusBadRequest:
+		said := strings.ToLower(Message(err))
+		return vague[Code(err)] && (strings.Contains(said, "if-none-match") || strings.Contains(said, "if-match"))
 	}
 	return false
 }

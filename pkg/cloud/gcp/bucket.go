@@ -79,8 +79,8 @@ func OpenBucket(s BucketSettings, deps destination.Deps) (*Bucket, error) {
 	return b, nil
 }
 
-// Put stores p under {day}/{developer}/{id}.json. What is there already is p:
-// keys are never used twice.
+// Put stores p under {day}/{developer}/{id}.json. What is there already is p, since
+// keys are never used twice; that it is there is seen, where that may be.
 func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) error {
 	name, err := b.name(developer, p.ID)
 	if err != nil {
@@ -88,7 +88,9 @@ func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) err
 	}
 	_, err = b.client.Put(ctx, Object{Bucket: b.bucket, Name: name, Body: p.Body, KMSKey: b.kmsKey}, Absent)
 	if Occupied(err) {
-		return nil
+		if _, _, err = b.client.Stat(ctx, b.bucket, name); Denied(err) {
+			return nil // links lead nowhere then, which the check says
+		}
 	}
 	return err
 }

@@ -1,28 +1,26 @@
-package config
+// Package suggest says which known word somebody may have meant.
+package suggest
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
-// maxKnown is how many names are listed of those there are.
+// maxKnown is how many names Some lists of those there are.
 const maxKnown = 20
 
-// Suggest says which of known word may have been meant to be ("did you mean acme?"),
-// or what there is ("known are acme, globex").
-func Suggest(word string, known []string) string {
-	if len(known) > maxKnown {
-		if near := closest(word, known); near == "" {
-			return fmt.Sprintf("known are %s and %d more", strings.Join(known[:maxKnown], ", "), len(known)-maxKnown)
-		}
+// Some says which of known word may have been meant to be ("did you mean acme?"),
+// or what there is ("known are acme, globex"), 20 names at the most.
+func Some(word string, known []string) string {
+	if len(known) > maxKnown && Closest(word, known) == "" {
+		return fmt.Sprintf("known are %s and %d more", strings.Join(known[:maxKnown], ", "), len(known)-maxKnown)
 	}
-	return suggest(word, known)
+	return Any(word, known)
 }
 
-func suggest(word string, known []string) string {
-	if near := closest(word, known); near != "" {
+// Any is Some that lists all there is.
+func Any(word string, known []string) string {
+	if near := Closest(word, known); near != "" {
 		return "did you mean " + near + "?"
 	}
 	if len(known) == 0 {
@@ -31,8 +29,8 @@ func suggest(word string, known []string) string {
 	return "known are " + strings.Join(known, ", ")
 }
 
-// closest returns the one of known that is written most like word, "" if none is.
-func closest(word string, known []string) string {
+// Closest returns the one of known that is written most like word, "" if none is.
+func Closest(word string, known []string) string {
 	best, distance := "", 3
 	for _, k := range known {
 		if d := editDistance(strings.ToLower(word), strings.ToLower(k)); d < distance && d*2 < max(len(k), 3) {
@@ -69,13 +67,3 @@ func editDistance(a, b string) int {
 	}
 	return last[len(b)]
 }
-
-// quoted returns the key to put behind "unknown key", or nothing when it may not be shown.
-func quoted(key string) string {
-	if keyLike.MatchString(key) {
-		return " " + key
-	}
-	return ""
-}
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,8 +1,8 @@
-package config
+package strictyaml
 
 import (
 	"encoding"
-	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/seed-51f8da91/fantail/internal/suggest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -27,7 +28,7 @@ var (
 )
 
 // check compares n, which lies at path, with the type that it will fill.
-func (b *binder) check(n *yaml.Node, t reflect.Type, path string) {
+func (b *Binder) check(n *yaml.Node, t reflect.Type, path string) {
 	for t.Kind() == reflect.Pointer && !t.Implements(unmarshaler) && !t.Implements(textUnmarshaler) {
 		t = t.Elem()
 	}
@@ -51,11 +52,11 @@ func (b *binder) check(n *yaml.Node, t reflect.Type, path string) {
 		b.anyKeys(n, t.Elem(), path)
 	case t.Kind() == reflect.Slice || t.Kind() == reflect.Array:
 		if n.Kind != yaml.SequenceNode {
-			b.fault(n, path, "must be a list: write [a, b], or one entry a line with - before it")
+			b.Fault(n.Line, path, "must be a list: write [a, b], or one entry a line with - before it")
 			return
 		}
 		for i, e := range n.Content {
-			b.check(e, t.Elem(), fmt.Sprintf("%s[%d]", path, i))
+			b.check(e, t.Elem(), Index(path, i))
 		}
 	case t.Kind() == reflect.Interface:
 	default:
@@ -63,9 +64,9 @@ func (b *binder) check(n *yaml.Node, t reflect.Type, path string) {
 	}
 }
 
-func (b *binder) text(n *yaml.Node, t reflect.Type, path string) {
+func (b *Binder) text(n *yaml.Node, t reflect.Type, path string) {
 	if n.Kind != yaml.ScalarNode {
-		b.fault(n, path, "must be a single value: put quotes around a text that begins with { or [")
+		b.Fault(n.Line, path, "must be a single value: put quotes around a text that begins with { or [")
 		return
 	}
 	if t == secretType {
@@ -77,55 +78,55 @@ func (b *binder) text(n *yaml.Node, t reflect.Type, path string) {
 	switch {
 	case err == nil:
 	case t == timeType:
-		b.fault(n, path, "must be a time, as 2026-07-01T09:00:00Z")
+		b.Fault(n.Line, path, "must be a time, as 2026-07-01T09:00:00Z")
 	case !strings.Contains(t.PkgPath(), "."), strings.Contains(err.Error(), strconv.Quote(n.Value)): // the standard library's types quote
-		b.fault(n, path, "is not a valid %s", strings.ToLower(t.Name()))
+		b.Fault(n.Line, path, "is not a valid %s", strings.ToLower(t.Name()))
 	default:
-		b.fault(n, path, "%s", err.Error())
+		b.Fault(n.Line, path, "%s", err.Error())
 	}
 }
 
-func (b *binder) mapping(n *yaml.Node, fields map[string]reflect.Type, path string) {
+func (b *Binder) mapping(n *yaml.Node, fields map[string]reflect.Type, path string) {
 	if n.Kind != yaml.MappingNode {
-		b.fault(n, path, "must be a mapping of keys: %s", strings.Join(sortedKeys(fields), ", "))
+		b.Fault(n.Line, path, "must be a mapping of keys: %s", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
 		return
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if t, ok := fields[key.Value]; ok {
-			b.check(value, t, join(path, key.Value))
+			b.check(value, t, Join(path, key.Value))
 			continue
 		}
 		if b.doc.full {
 			return
 		}
-		if slices.Contains(b.moved, key.Value) {
-			b.stray(key, path, quoteKey(key.Value)+" is a key of the destination, not of its settings: move it one level up")
+		if slices.Contains(b.misplaced, key.Value) {
+			b.stray(key, path, QuoteKey(key.Value)+" "+b.elsewhere)
 			continue
 		}
-		b.stray(key, path, "unknown key"+quoted(key.Value)+": "+suggest(key.Value, sortedKeys(fields)))
+		b.stray(key, path, "unknown key"+quoted(key.Value)+": "+suggest.Any(key.Value, slices.Sorted(maps.Keys(fields))))
 	}
 }
 
 // stray notes a key that does not belong into the mapping at path. Of its
 // neighbours it says nothing.
-func (b *binder) stray(key *yaml.Node, path, message string) {
-	b.fault(key, path, "%s", message)
-	b.failed[len(b.failed)-1] = join(path, key.Value)
+func (b *Binder) stray(key *yaml.Node, path, message string) {
+	b.Fault(key.Line, path, "%s", message)
+	b.failed[len(b.failed)-1] = Join(path, key.Value)
 }
 
 // anyKeys checks the values of a mapping whose keys are free.
-func (b *binder) anyKeys(n *yaml.Node, t reflect.Type, path string) {
+func (b *Binder) anyKeys(n *yaml.Node, t reflect.Type, path string) {
 	if n.Kind != yaml.MappingNode {
-		b.fault(n, path, "must be a mapping")
+		b.Fault(n.Line, path, "must be a mapping")
 		return
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		b.check(n.Content[i+1], t, join(path, quoteKey(n.Content[i].Value)))
+		b.check(n.Content[i+1], t, Join(path, QuoteKey(n.Content[i].Value)))
 	}
 }
 
-func (b *binder) scalar(n *yaml.Node, t reflect.Type, path string) {
+func (b *Binder) scalar(n *yaml.Node, t reflect.Type, path string) {
 	if n.Kind == yaml.ScalarNode && (isNull(n) || n.Load(reflect.New(t).Interface()) == nil) {
 		return // an empty value is a fault already
 	}
@@ -141,7 +142,7 @@ func (b *binder) scalar(n *yaml.Node, t reflect.Type, path string) {
 	case reflect.Float32, reflect.Float64:
 		want = "a number"
 	}
-	b.fault(n, path, "must be %s", want)
+	b.Fault(n.Line, path, "must be %s", want)
 }
 
 // fieldsOf returns the keys that the YAML library fills in a struct.
@@ -174,9 +175,10 @@ func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	return fields
 }
 
-func join(path, key string) string {
-	if path == "" {
-		return key
+// quoted returns the key to put behind "unknown key", or nothing when it may not be shown.
+func quoted(key string) string {
+	if keyLike.MatchString(key) {
+		return " " + key
 	}
-	return path + "." + key
+	return ""
 }

@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"regexp"
@@ -16,7 +16,7 @@ const (
 // merge keys, keys twice, keys without a value) is a fault. What comes after
 // it need not think of any of these.
 type cleaner struct {
-	doc  *document
+	doc  *Document
 	open map[*yaml.Node]bool // the nodes that the present one lies in
 	left int                 // nodes that may still come
 	full bool
@@ -27,14 +27,14 @@ func (c *cleaner) clean(n *yaml.Node, depth int) {
 		return
 	}
 	if depth > maxDepth {
-		c.doc.fault(n.Line, "the text is nested deeper than %d levels", maxDepth)
+		c.doc.Fault(n.Line, "the text is nested deeper than %d levels", maxDepth)
 		n.Content = nil
 		return
 	}
 	c.open[n] = true
 	defer delete(c.open, n)
 	if n.Style&yaml.TaggedStyle != 0 || n.Tag == "!" {
-		c.doc.fault(n.Line, "tags (!name) are not supported: put quotes around a text that begins with !")
+		c.doc.Fault(n.Line, "tags (!name) are not supported: put quotes around a text that begins with !")
 		n.Style, n.Tag = n.Style&^yaml.TaggedStyle, plainTag(n.Kind)
 	}
 	if n.Kind == yaml.MappingNode {
@@ -46,10 +46,10 @@ func (c *cleaner) clean(n *yaml.Node, depth int) {
 			n.Content[i] = child
 		}
 		if n.Kind == yaml.MappingNode && i%2 == 1 && isNull(child) {
-			c.doc.fault(n.Content[i-1].Line, "%s has no value: write one or remove the key", quoteKey(n.Content[i-1].Value))
+			c.doc.Fault(n.Content[i-1].Line, "%s has no value: write one or remove the key", QuoteKey(n.Content[i-1].Value))
 		}
 		if n.Kind == yaml.SequenceNode && isNull(child) {
-			c.doc.fault(child.Line, "an entry of a list is empty: write its value or remove it")
+			c.doc.Fault(child.Line, "an entry of a list is empty: write its value or remove it")
 		}
 		c.clean(child, depth+1)
 	}
@@ -63,16 +63,16 @@ func (c *cleaner) keys(n *yaml.Node) {
 		key := n.Content[i]
 		switch {
 		case key.Kind == yaml.ScalarNode && key.ShortTag() == mergeTag:
-			c.doc.fault(key.Line, "merge keys (<<) are not supported: write the keys out")
+			c.doc.Fault(key.Line, "merge keys (<<) are not supported: write the keys out")
 			continue
 		case key.Kind != yaml.ScalarNode:
-			c.doc.fault(key.Line, "a key must be a plain text: put quotes around a text that begins with {, [ or *")
+			c.doc.Fault(key.Line, "a key must be a plain text: put quotes around a text that begins with {, [ or *")
 			continue
 		case n.Style&yaml.FlowStyle != 0 && isNull(n.Content[i+1]):
-			c.doc.fault(key.Line, "a key in {} has no value: put quotes around a text that begins with {") // unnamed: it may be a secret
+			c.doc.Fault(key.Line, "a key in {} has no value: put quotes around a text that begins with {") // unnamed: it may be a secret
 			continue
 		case seen[key.Value] > 0:
-			c.doc.fault(key.Line, "%s is there twice: line %d has it already; remove one", quoteKey(key.Value), seen[key.Value])
+			c.doc.Fault(key.Line, "%s is there twice: line %d has it already; remove one", QuoteKey(key.Value), seen[key.Value])
 			continue
 		}
 		seen[key.Value] = key.Line
@@ -85,7 +85,7 @@ func (c *cleaner) keys(n *yaml.Node) {
 // alias in the file, so it is clean already, unless it contains the alias.
 func (c *cleaner) resolve(alias *yaml.Node) *yaml.Node {
 	if c.open[alias.Alias] {
-		c.doc.fault(alias.Line, "an alias stands for what it lies in")
+		c.doc.Fault(alias.Line, "an alias stands for what it lies in")
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Line: alias.Line}
 	}
 	return c.copy(alias.Alias)
@@ -110,7 +110,7 @@ func (c *cleaner) count(n *yaml.Node) bool {
 	}
 	if !c.full {
 		c.full = true
-		c.doc.fault(n.Line, "the file comes to more than %d values, aliases written out: split it", maxNodes)
+		c.doc.Fault(n.Line, "the file comes to more than %d values, aliases written out: split it", maxNodes)
 	}
 	return false
 }
@@ -129,8 +129,8 @@ func plainTag(k yaml.Kind) string {
 
 var keyLike = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,39}$`)
 
-// quoteKey names a key of a file in a message. A key that does not look like one may be a secret in the wrong place.
-func quoteKey(key string) string {
+// QuoteKey names a key of a file in a message. A key that does not look like one may be a secret in the wrong place.
+func QuoteKey(key string) string {
 	if keyLike.MatchString(key) {
 		return key
 	}

@@ -1,4 +1,10 @@
-package config
+// Package strictyaml reads YAML files that people write by hand into typed
+// settings. Whatever is doubtful is a fault, every fault is reported at once with
+// its file and line, and no message shows a value, which may be a secret. Secrets
+// may stand elsewhere: ${env:NAME} and ${file:path} are references to them.
+//
+// A file goes through [Parse], then through [Binder.Bind] and [Binder.Resolve].
+package strictyaml
 
 import (
 	"bytes"
@@ -12,68 +18,76 @@ import (
 	"go.yaml.in/yaml/v4/plugin/loaderlimits"
 )
 
+// MaxFile is how many bytes a file may have.
+const MaxFile = 1 << 20
+
 const (
-	maxFile   = 1 << 20 // bytes of one file of settings
 	maxDepth  = 32      // of nesting; the deepest setting lies at about 6
 	maxNodes  = 200_000 // of one file, aliases written out
 	maxFaults = 100     // reported of one file
 )
 
-// document is one file of settings as a tree without aliases, and what is wrong with it.
-type document struct {
-	file   string
-	root   *yaml.Node // a mapping; nil when the text is not YAML
+// Document is one file of settings as a tree without aliases, and what is wrong with it.
+type Document struct {
+	File  string
+	Root  *yaml.Node // a mapping; nil when the text is not YAML
+	Notes []Fault    // what is allowed but deserves to be said
+
 	faults []Fault
-	notes  []Fault // what is allowed but deserves to be said
-	full   bool    // there are more faults than are kept: what would only find more may stop
+	full   bool
 }
 
-// fault notes something that is wrong.
-func (d *document) fault(line int, format string, args ...any) {
+// Fault adds something that is wrong; line is from 1, or 0 for the whole file.
+func (d *Document) Fault(line int, format string, args ...any) {
 	if len(d.faults) == maxFaults {
 		d.full = true
 		return
 	}
-	d.faults = append(d.faults, Fault{d.file, line, fmt.Sprintf(format, args...)})
+	d.faults = append(d.faults, Fault{d.File, line, fmt.Sprintf(format, args...)})
 }
 
-// note is about something that is allowed, in the value at path.
-func (d *document) note(line int, path, message string) {
-	if len(d.notes) < maxFaults {
-		d.notes = append(d.notes, Fault{d.file, max(line, 1), path + ": " + message})
-	}
+// Note adds something that is allowed.
+func (d *Document) Note(line int, message string) {
+	d.Notes = append(d.Notes, Fault{d.File, line, message})
 }
 
-// done returns the faults in the order of the lines.
-func (d *document) done() []Fault {
-	fs := sortFaults(d.faults)
+// Sound tells whether nothing is wrong so far.
+func (d *Document) Sound() bool { return len(d.faults) == 0 }
+
+// Full tells whether there are more faults than are kept: what would only find more may stop.
+func (d *Document) Full() bool { return d.full }
+
+// Faults returns what is wrong in the order of the lines, 100 faults at the most
+// and, where there are more, a last one that says so.
+func (d *Document) Faults() []Fault {
+	fs := Sort(d.faults)
 	if d.full {
-		fs = append(fs, Fault{d.file, fs[len(fs)-1].Line, "and more faults: mend these first"})
+		fs = append(fs, Fault{d.File, fs[len(fs)-1].Line, "and more faults: mend these first"})
 	}
 	return fs
 }
 
-// parseDocument reads the text of one file. Whatever the text, it costs time
-// and memory in proportion to maxFile.
-func parseDocument(file string, raw []byte) *document {
-	d := &document{file: file}
-	if len(raw) > maxFile {
-		d.fault(1, "the file is larger than 1 MiB: split it")
+// Parse reads the text of one file, which messages call file. Whatever the text,
+// it costs time and memory in proportion to MaxFile.
+func Parse(file string, raw []byte) *Document {
+	d := &Document{File: file}
+	if len(raw) > MaxFile {
+		d.Fault(1, "the file is larger than 1 MiB: split it")
 		return d
 	}
 	if !utf8.Valid(raw) {
-		d.fault(lineOfInvalid(raw), "the text is not UTF-8: save the file as UTF-8")
+		d.Fault(lineOfInvalid(raw), "the text is not UTF-8: save the file as UTF-8")
 		return d
 	}
 	loader, err := yaml.NewLoader(bytes.NewReader(raw), yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(maxDepth))))
 	if err != nil {
-		d.fault(1, "prepare the YAML reader: %v", err)
+		d.Fault(1, "prepare the YAML reader: %v", err)
 		return d
 	}
 	var first, second yaml.Node
 	switch err := loader.Load(&first); {
 	case errors.Is(err, io.EOF):
-		d.root = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: 1}
+		d.Root = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: 1}
 		return d
 	case err != nil:
 		d.syntax(err, raw)
@@ -81,7 +95,7 @@ func parseDocument(file string, raw []byte) *document {
 	}
 	switch err := loader.Load(&second); {
 	case err == nil:
-		d.fault(max(second.Line, 1), "a second document begins here: write one document per file, without ---")
+		d.Fault(max(second.Line, 1), "a second document begins here: write one document per file, without ---")
 	case !errors.Is(err, io.EOF):
 		d.syntax(err, raw)
 	}
@@ -90,23 +104,23 @@ func parseDocument(file string, raw []byte) *document {
 		root = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: 1}
 	}
 	if root.Kind != yaml.MappingNode {
-		d.fault(max(root.Line, 1), "the file must be a mapping of keys to values")
+		d.Fault(max(root.Line, 1), "the file must be a mapping of keys to values")
 		return d
 	}
-	d.root = root
+	d.Root = root
 	c := &cleaner{doc: d, open: map[*yaml.Node]bool{}, left: maxNodes}
 	if c.clean(root, 0); c.full {
-		d.root = nil // aliases are left in it
+		d.Root = nil // aliases are left in it
 	}
 	return d
 }
 
 // syntax notes what the YAML reader found, without the parts of its messages
 // that quote the text: a secret that begins with * reads as an alias.
-func (d *document) syntax(err error, raw []byte) {
+func (d *Document) syntax(err error, raw []byte) {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {
-		d.fault(1, "the text is not YAML")
+		d.Fault(1, "the text is not YAML")
 		return
 	}
 	msg, line := load.Message, max(load.Mark.Line, load.ContextMark.Line, 1)
@@ -133,7 +147,7 @@ func (d *document) syntax(err error, raw []byte) {
 	case load.ContextMsg != "":
 		msg = load.ContextMsg + ": " + msg
 	}
-	d.fault(line, "not YAML: %s", msg)
+	d.Fault(line, "not YAML: %s", msg)
 }
 
 func lineOfInvalid(raw []byte) int {

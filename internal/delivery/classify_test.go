@@ -54,7 +54,7 @@ func TestJudge(t *testing.T) {
 		ctx    context.Context
 		r      destination.Receipt
 		err    error
-		how    ended
+		how    how
 		class  destination.Class
 		answer string
 	}{
@@ -70,12 +70,12 @@ func TestJudge(t *testing.T) {
 		{"our fault", live, destination.Receipt{}, errors.Join(no, destination.ErrEngine), engineFault, destination.Transient, `refused\nengine fault`},
 	}
 	for _, tt := range tests {
-		e := judge(tt.ctx, tt.r, tt.err, true, time.Second)
+		e := classify(tt.ctx, tt.r, tt.err, true, time.Second)
 		if e.how != tt.how || e.class != tt.class || e.answer != tt.answer {
 			t.Errorf("%s: %+v", tt.name, e)
 		}
 	}
-	if e := judge(live, destination.Receipt{}, nil, false, time.Second); e.how != panicked {
+	if e := classify(live, destination.Receipt{}, nil, false, time.Second); e.how != panicked {
 		t.Errorf("%+v", e)
 	}
 }

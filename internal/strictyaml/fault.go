@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import (
 	"cmp"
@@ -49,8 +49,8 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// sortFaults puts the faults of one file in the order of its lines.
-func sortFaults(fs []Fault) []Fault {
+// Sort puts faults in the order of files and lines, and drops those that are there twice.
+func Sort(fs []Fault) []Fault {
 	slices.SortFunc(fs, func(a, b Fault) int {
 		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), strings.Compare(a.Message, b.Message))
 	})

@@ -1,0 +1,163 @@
+package delivery
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// The watchdog looks once a minute for what the scheduler has missed. It must
+// never find anything: every find is a defect, counted and mended.
+const watchdogRows = 16 // earliest rows of each queue that are compared with memory
+
+type watchdog struct {
+	running bool
+	missed  map[key]uint32 // version of rows that memory did not know at the last pass
+	removed map[key]bool   // what memory let go while the queue being compared was read; nil: none is
+}
+
+// checkLanes considers every lane again. What that starts had been forgotten.
+func (s *Scheduler) checkLanes(now instant) {
+	for _, d := range s.dests {
+		for _, l := range d.lanes {
+			class, listed, head := l.class, l.readsRequested(), l.head()
+			s.consider(l, now)
+			// A read ahead may be listed because other windows made room.
+			if class == none && l.class != none || head == nil && l.readsRequested() > listed {
+				s.reportRescue("a lane", d)
+			}
+		}
+		for _, q := range d.queues {
+			if q.highAt > 0 && now.mono-q.highAt > int64(time.Minute) {
+				q.high, q.highAt = store.Position{}, 0
+			}
+		}
+	}
+	if !s.watchdog.running {
+		s.watchdog.running = true
+		s.work.Go(s.checkRows)
+	}
+}
+
+func (s *Scheduler) reportRescue(what string, d *dest) {
+	s.metrics.rescued.Inc()
+	s.log.Error("the watchdog found "+what+" that was forgotten", "developer", d.key.Developer, "destination", d.key.Name)
+}
+
+// readsRequested counts the queues of l that wait for a read or are read.
+func (l *lane) readsRequested() int {
+	n := 0
+	for _, q := range l.queues {
+		if q.readRequested || q.reading {
+			n++
+		}
+	}
+	return n
+}
+
+// checkRows compares the earliest rows of every queue with memory, and learns
+// how old the oldest pending delivery of each destination is. A row that memory
+// does not know may have been made this instant: only the second time counts.
+func (s *Scheduler) checkRows() {
+	suspects := make(map[key]uint32)
+	oldest := make(map[uint32]int64)
+	queues, err := s.store.Queues(s.io)
+	for i := 0; i < len(queues) && err == nil; i++ {
+		var items []store.Item
+		s.mu.Lock()
+		s.watchdog.removed = make(map[key]bool)
+		s.mu.Unlock()
+		if items, _, err = s.store.Due(s.io, queues[i], store.Position{}, allTimes, watchdogRows); err == nil {
+			s.checkQueue(queues[i], items, suspects, oldest)
+		}
+	}
+	if err != nil && s.io.Err() == nil {
+		s.log.Error("the watchdog could not read the store", "error", err)
+	}
+	now := s.lock()
+	defer s.unlock(now)
+	s.watchdog.running, s.watchdog.removed = false, nil
+	if err != nil {
+		return
+	}
+	s.watchdog.missed = suspects
+	for _, d := range s.dests {
+		d.oldest = oldest[d.id]
+		if first, ok := d.oldestFailed.first(); ok && (d.oldest == 0 || first < d.oldest) {
+			d.oldest = first
+		}
+	}
+}
+
+func (s *Scheduler) checkQueue(id store.QueueID, items []store.Item, suspects map[key]uint32, oldest map[uint32]int64) {
+	now := s.lock()
+	defer s.unlock(now)
+	defer func() { s.watchdog.removed = nil }()
+	q := s.known(id)
+	for i := range items {
+		it := &items[i]
+		born := it.ID.Event.Time().UnixNano()
+		if it.ID.Replay != 0 {
+			born = it.Due // it was made long after its event
+		}
+		if o := oldest[id.Dest]; born <= now.wall && (o == 0 || born < o) {
+			oldest[id.Dest] = born
+		}
+		k, p := keyOf(it.ID), it.Position()
+		if q != nil && (q.reading || s.jobs[k] != nil || s.watchdog.removed[k] || !below(p, q.cursor) && it.Due >= q.next) {
+			continue
+		}
+		if v, again := s.watchdog.missed[k]; !again || v != it.Version {
+			suspects[k] = it.Version
+			continue
+		}
+		if q == nil {
+			q = s.queue(id)
+		}
+		s.reportRescue("a delivery", q.dest)
+		q.spill(p)
+	}
+	if q != nil {
+		s.consider(q.lane, now)
+		s.tidyQueue(q)
+	}
+}
+
+// oldestFailed keeps the oldest deliveries of a destination that have failed and wait
+// for a later attempt; those that wait for their first stand at the head of the queue.
+type oldestFailed struct{ ids []store.DeliveryID }
+
+const oldestFailedMost = 16
+
+func compareAge(a, b store.DeliveryID) int {
+	if c := slices.Compare(a.Event[:], b.Event[:]); c != 0 {
+		return c
+	}
+	return int(a.Replay) - int(b.Replay)
+}
+
+func (e *oldestFailed) add(id store.DeliveryID) {
+	i, there := slices.BinarySearchFunc(e.ids, id, compareAge)
+	if there || i == oldestFailedMost {
+		return
+	}
+	e.ids = slices.Insert(e.ids, i, id)
+	e.ids = e.ids[:min(len(e.ids), oldestFailedMost)]
+}
+
+func (e *oldestFailed) remove(id store.DeliveryID) {
+	if len(e.ids) == 0 {
+		return
+	}
+	if i, there := slices.BinarySearchFunc(e.ids, id, compareAge); there {
+		e.ids = slices.Delete(e.ids, i, i+1)
+	}
+}
+
+func (e *oldestFailed) first() (int64, bool) {
+	if len(e.ids) == 0 {
+		return 0, false
+	}
+	return e.ids[0].Event.Time().UnixNano(), true
+}
