@@ -75,6 +75,7 @@ func TestFaults(t *testing.T) {
 		{"internal error", put(strictaws.Fault{Status: 500, Code: "InternalError"}), transient, 0, "InternalError"},
 		{"request timeout", put(strictaws.Fault{Status: 400, Code: "RequestTimeout"}), transient, 0, "RequestTimeout"},
 		{"nobody knows", put(strictaws.Fault{Status: 400, Code: "SomethingNew"}), transient, 0, "SomethingNew"},
+		{"a port that wants https", put(strictaws.Fault{Status: 400, Raw: "Client sent an HTTP request to an HTTPS server.\n", Header: http.Header{"Content-Type": {"text/plain"}}}), misconfigured, 0, "a port that wants https: mend endpoint"},
 		{"too large", put(strictaws.Fault{Status: 400, Code: "EntityTooLarge"}), rejected, 0, "EntityTooLarge"},
 		{"too large for a proxy", put(strictaws.Fault{Status: 413, Raw: "<html>"}), rejected, 0, "413"},
 		{"key too long", put(strictaws.Fault{Status: 400, Code: "KeyTooLongError"}), rejected, 0, "KeyTooLongError"},

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -36,6 +37,9 @@ func TestThePortOfADatabase(t *testing.T) {
 	d := openWith(t, c, plainDeps(t))
 	_, err = d.Send(t.Context(), destinationtest.Delivery(t, 1, []byte(`{"type":"auth"}`)))
 	for _, err := range []error{err, d.Check(t.Context())} {
+		if class, _ := destination.ClassOf(err); class != destination.Misconfigured || !strings.Contains(err.Error(), "does not speak HTTP") || !strings.Contains(err.Error(), "mend endpoint") {
+			t.Errorf("%v: %v", class, err)
+		}
 		if err == nil || strings.Contains(err.Error(), "%!") || strings.HasSuffix(err.Error(), ": ") {
 			t.Errorf("%v", err)
 		}

@@ -58,6 +58,9 @@ func verdicts(messages []*message, out *api.SendMessageBatchOutput) []verdict {
 	}
 	for _, e := range out.Failed {
 		tell(e.Id, func(*message) verdict {
+			if text(e.Code) == "" {
+				return verdict{err: errors.New("the answer refuses the message without a code")}
+			}
 			return verdict{err: aws.Answered(out.ResultMetadata, &smithy.GenericAPIError{Code: text(e.Code), Message: text(e.Message)})}
 		})
 	}

@@ -76,6 +76,10 @@ func TestDeliveredIsWhatTheAnswerPromises(t *testing.T) {
 		{"one with an empty id", "", func(b []string) string { return with(1, taken("1", "", md5Of(b[1])))(b) }, second, "no MessageId"},
 		{"one with a page as its id", "", func(b []string) string { return with(1, taken("1", "<html>", md5Of(b[1])))(b) }, second, "no MessageId"},
 		{"one without a sum", "", with(1, `{"Id":"1","MessageId":"m-1"}`), second, "MD5OfMessageBody"},
+		{"one refused without a code", "", func(b []string) string {
+			a := all(b)
+			return `{"Successful":[` + a[0] + "," + a[2] + `],"Failed":[{"Id":"1","Code":"","SenderFault":true}]}`
+		}, second, "refuses the message without a code"},
 		{"one with the sum of nothing", "", with(1, taken("1", "m-1", md5Of(""))), second, "MD5OfMessageBody"},
 		{"one with its neighbour's sum", "", func(b []string) string { return with(1, taken("1", "m-1", md5Of(b[0])))(b) }, second, "MD5OfMessageBody"},
 		{"one is missing", "", func(b []string) string { a := all(b); return of(a[0], a[2]) }, second, "does not say what became"},

@@ -147,7 +147,7 @@ func ofStatus(status int, json, asked bool) meaning {
 		return meaning{size: true, class: destination.Misconfigured, advice: longer}
 	case status == 429, status == 503 && asked:
 		return meaning{class: destination.Throttled}
-	case status < 300 && json, status == 400, status == 408, status == 409, status == 421, status == 425:
+	case (status < 300 || status == 400) && json, status == 408, status == 409, status == 421, status == 425:
 		return meaning{class: destination.Transient}
 	case status >= 500 && status != 501 && status != 505:
 		return meaning{class: destination.Transient}

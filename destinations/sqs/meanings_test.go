@@ -153,7 +153,7 @@ func TestEveryStatusHasAClass(t *testing.T) {
 	for status := 500; status < 600; status++ {
 		want[status] = "transient"
 	}
-	for status, class := range map[int]string{400: "transient", 408: "transient", 409: "transient", 421: "transient", 425: "transient", 429: "throttled", 501: "misconfigured", 505: "misconfigured"} {
+	for status, class := range map[int]string{408: "transient", 409: "transient", 421: "transient", 425: "transient", 429: "throttled", 501: "misconfigured", 505: "misconfigured"} {
 		want[status] = class
 	}
 	f := newFar(t, "events", nil)

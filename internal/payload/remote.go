@@ -82,8 +82,8 @@ func codeOf(text string) string {
 }
 
 // ours tells whether an answer is of an object: with the ETag that S3 and Cloud
-// Storage promise, and no page. Payloads that were restored from a copy may have
+// Storage promise, which some services weaken or leave unquoted, and no page. Payloads that were restored from a copy may have
 // lost their type.
 func ours(res *http.Response) bool {
-	return strings.HasPrefix(res.Header.Get("ETag"), `"`) && !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html")
+	return res.Header.Get("ETag") != "" && !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html")
 }

@@ -48,6 +48,7 @@ func TestRemoteStoresAreAskedOverALink(t *testing.T) {
 	}{
 		"there":                {206, "{", true, ""},
 		"there, no ranges":     {200, "{}", true, ""},
+		"there, bare ETag":     {206, "{bare", true, ""},
 		"there and empty":      {416, "", true, ""},
 		"a page":               {200, "<html>welcome", false, "captive portal"},
 		"a page with an ETag":  {206, "{<html>", false, "captive portal"},
@@ -61,6 +62,9 @@ func TestRemoteStoresAreAskedOverALink(t *testing.T) {
 		answer.Store(new(func(w http.ResponseWriter) {
 			if strings.HasPrefix(c.body, "{") {
 				w.Header().Set("ETag", `"1"`)
+			}
+			if c.body == "{bare" {
+				w.Header().Set("ETag", "1")
 			}
 			if strings.Contains(c.body, "<html>") {
 				w.Header().Set("Content-Type", "text/html; charset=utf-8")

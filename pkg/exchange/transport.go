@@ -20,6 +20,10 @@ type Transport struct{ *Client }
 
 var _ http.RoundTripper = Transport{}
 
+// ErrNotHTTP is what a Transport's request to a port of another protocol ends with.
+// [Client.Do] has none: to a webhook all that is no 2xx is the same.
+var ErrNotHTTP = errors.New("what answers there does not speak HTTP")
+
 // maxEarly is how much of an answer is kept in memory while the upload that it
 // answers goes on. A far side that sends more waits until all is written.
 const maxEarly = 1 << 20
@@ -33,6 +37,9 @@ func (t Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	a, err := t.Do(req.Context(), r)
+	if errors.Is(err, errNotHTTP) {
+		err = fmt.Errorf("%w: %w", ErrNotHTTP, err)
+	}
 	if err != nil {
 		return nil, err
 	}

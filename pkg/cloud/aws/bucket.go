@@ -111,8 +111,8 @@ func (b *Bucket) GoString() string { return b.String() }
 // at once.
 const rounds = 5
 
-// Put stores p, but where its key is taken: what is there is the same payload, if it
-// is there and as long. A service without conditional writes stores it again.
+// Put stores p, but where its key is taken: what is there is the same payload, once
+// it is seen there. A service without conditional writes stores it again.
 func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) error {
 	key, err := b.key(developer, p.ID)
 	if err != nil {
@@ -131,22 +131,16 @@ func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) err
 	}
 	doing := "store payload " + p.ID + " in bucket " + b.name
 	if Taken(err) {
-		return b.there(ctx, doing, key, len(p.Body))
+		return b.there(ctx, doing, key)
 	}
 	return b.session.Classify(doing, err)
 }
 
 // there sees what lies under a key that is said to be taken: a proxy that says 412
 // to everything has stored nothing, and links would lead there.
-func (b *Bucket) there(ctx context.Context, doing, key string, size int) error {
-	out, err := Head(ctx, b.client, &s3.HeadObjectInput{Bucket: &b.name, Key: &key})
-	switch {
-	case err != nil:
-		return b.session.Classify(doing+": it is said to be there already: look at "+key+" (links need s3:GetObject on it)", err)
-	case out.ContentLength != nil && *out.ContentLength != int64(size):
-		return destination.Misconfigure(fmt.Errorf("%s: something else lies under %s, of %d bytes: remove it, or give payloads a prefix of their own", doing, key, *out.ContentLength))
-	}
-	return nil
+func (b *Bucket) there(ctx context.Context, doing, key string) error {
+	_, err := Head(ctx, b.client, &s3.HeadObjectInput{Bucket: &b.name, Key: &key})
+	return b.session.Classify(doing+": it is said to be there already: look at "+key+" (links need s3:GetObject on it)", err)
 }
 
 // Check stores a probe, reads it over a link as consumers do, and removes it where

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 	"github.com/seed-51f8da91/fantail/pkg/retryafter"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -76,6 +77,9 @@ func (s *Session) Classify(what string, err error) error {
 	}
 	if c, ok := errors.AsType[*credentialsError](err); ok {
 		return s.credentialsFault(what, c)
+	}
+	if errors.Is(err, exchange.ErrNotHTTP) {
+		return s.Fail(destination.Misconfigured, what+advice("mend endpoint or its port"), err)
 	}
 	if errors.Is(err, errNotS3) {
 		return s.Fail(destination.Misconfigured, what+advice("without the ETag that S3 promises, without 200 or with a page, so nothing counts as stored: "+otherFarSide), err)

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -19,6 +20,8 @@ const (
 	// otherFarSide is of answers that every event would get, until the settings lead
 	// elsewhere or the way there is free again.
 	otherFarSide = "what answers there is not the service but something else, such as a website or the page of a captive portal: mend endpoint"
+	// pageOf400 is of a 400 that is a page, as servers say who are spoken to in clear.
+	pageOf400 = "what answers there is not the service but something else, such as a website, or a port that wants https: mend endpoint"
 
 	full      = "a quota of the bucket or account is used up: raise it, or remove objects"
 	elsewhere = "region is wrong: set it to that of the bucket"
@@ -112,6 +115,9 @@ func meaningOf(err error) meaning {
 	status := Status(err)
 	if status == http.StatusTemporaryRedirect && Code(err) != "TemporaryRedirect" { // of a website that wants https, or a portal
 		return meaning{destination.Misconfigured, otherFarSide}
+	}
+	if kind := Header(err, "Content-Type"); status == http.StatusBadRequest && (strings.HasPrefix(kind, "text/html") || strings.HasPrefix(kind, "text/plain")) {
+		return meaning{destination.Misconfigured, pageOf400}
 	}
 	if status == http.StatusServiceUnavailable && Header(err, "Retry-After") != "" {
 		return meaning{destination.Throttled, ""}

@@ -218,3 +218,32 @@ func TestABucketOfPayloadsChecksItself(t *testing.T) {
 		})
 	}
 }
+
+// TestAPayloadThatIsSaidToBeThere is looked at: a proxy that refuses every
+// condition has stored nothing, and links would lead nowhere.
+func TestAPayloadThatIsSaidToBeThere(t *testing.T) {
+	etag := `"99914b932bd37a50b983c5e7c90ae93b"`
+	for _, c := range []struct {
+		name  string
+		put   func() *http.Response
+		head  *http.Response
+		class destination.Class
+		says  string // "": stored
+	}{
+		{"and is", func() *http.Response { return refusal(412, "PreconditionFailed", "no") }, reply(200, "", "ETag", etag), 0, ""},
+		{"with 409", func() *http.Response { return refusal(409, "ObjectAlreadyExists", "no") }, reply(200, "", "ETag", etag), 0, ""},
+		{"and is not", func() *http.Response { return refusal(412, "PreconditionFailed", "no") }, reply(404, ""), destination.Transient, "said to be there already"},
+		{"by something that is no S3", func() *http.Response { return reply(412, "<html>", "Content-Type", "text/html") }, reply(412, ""), destination.Misconfigured, "captive portal"},
+		{"and may not be read", func() *http.Response { return refusal(412, "PreconditionFailed", "no") }, reply(403, ""), destination.Misconfigured, "links need s3:GetObject"},
+	} {
+		err := putPayload(t.Context(), facing(t, func(req *http.Request) *http.Response {
+			if req.Method == http.MethodPut {
+				return c.put()
+			}
+			return c.head
+		}))
+		if class, _ := destination.ClassOf(err); (err == nil) != (c.says == "") || class != c.class || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v: %v", c.name, class, err)
+		}
+	}
+}

@@ -224,3 +224,20 @@ func TestBucketSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestAPayloadThatIsSaidToBeThere is looked at: what refuses every condition has
+// stored nothing, and links would lead nowhere.
+func TestAPayloadThatIsSaidToBeThere(t *testing.T) {
+	g := gcptest.Start(t)
+	b := bucket(t, g, BucketSettings{})
+	g.Break(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/upload/") {
+			gcptest.Refuse(w, http.StatusPreconditionFailed, "conditionNotMet", "no")
+			return true
+		}
+		return false
+	})
+	if err := b.Put(t.Context(), "acme", event.Payload{ID: event.NewID(accepted, 1, 2).String(), Body: []byte("{}")}); StatusOf(err) != http.StatusNotFound {
+		t.Errorf("got %v", err)
+	}
+}

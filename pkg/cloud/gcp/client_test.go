@@ -77,10 +77,7 @@ func TestNothingFollowsARedirect(t *testing.T) {
 			_, trust := g.TLS()
 			deps.HTTP = exchangetest.Client(t, nil, trust).HTTP() // nothing but the client itself keeps it from leaving
 			c := client(t, access(t, g), deps)
-			class := destination.Transient
-			if code == 302 || code == 303 {
-				class = destination.Misconfigured // to a page
-			}
+			const class = destination.Misconfigured // of a website, or a portal
 			wantClass(t, put(t, c, "x"), class)
 			_, _, err := c.Stat(t.Context(), "acme", "x")
 			wantClass(t, err, class)

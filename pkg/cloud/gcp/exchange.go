@@ -16,6 +16,7 @@ type exchange struct {
 	header  http.Header
 	body    []byte
 	address string   // connected to; "" if unknown
+	name    string   // of the object it is about, "" if none
 	secrets []string // sent with the request; nothing that is shown repeats them
 }
 

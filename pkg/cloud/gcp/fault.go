@@ -22,6 +22,7 @@ type Error struct {
 	Status   int    // of the HTTP answer; 0: there was none
 	Reason   string // Google's word for it, such as "forbidden"; "" if it gave none
 	Message  string // Google's explanation
+	words    string // the same, whole, without the object's name: a part of that comes from the event
 	occupied bool
 }
 
@@ -43,12 +44,12 @@ func Occupied(err error) bool {
 // irreplaceable: credentials that may only create are told so by the right
 // that replacing needs.
 func (e *Error) irreplaceable() bool {
-	return e.Status == http.StatusForbidden && strings.Contains(e.Message, "storage.objects.delete")
+	return e.Status == http.StatusForbidden && strings.Contains(e.words, "storage.objects.delete")
 }
 
 // retained: the bucket's retention policy, or a hold, keeps the object as it is.
 func (e *Error) retained() bool {
-	return e.Status == http.StatusForbidden && (e.Reason == "retentionPolicyNotMet" || strings.Contains(e.Message, "retention policy") || strings.Contains(e.Message, "is under active"))
+	return e.Status == http.StatusForbidden && (e.Reason == "retentionPolicyNotMet" || strings.Contains(e.words, "retention policy") || strings.Contains(e.words, "is under active"))
 }
 
 // Denied tells whether err is about a right that the credentials lack, rather
@@ -67,18 +68,18 @@ func (e *Error) throttles() bool {
 }
 
 func (e *Error) unpaid() bool {
-	return e.Reason == "accountDisabled" || e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "billing account")
+	return e.Reason == "accountDisabled" || e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.words), "billing account")
 }
 
 // fenced: the credentials may be right, but not from here.
 func (e *Error) fenced() bool {
-	return e.Status == http.StatusForbidden && (e.Reason == "vpcServiceControls" || strings.Contains(e.Message, "organization's policy"))
+	return e.Status == http.StatusForbidden && (e.Reason == "vpcServiceControls" || strings.Contains(e.words, "organization's policy"))
 }
 
 // aboutKMS is told by the text alone: refusals of Cloud KMS have no reason of
 // their own.
 func (e *Error) aboutKMS() bool {
-	return e.Status/100 == 4 && strings.Contains(e.Message, "KMS")
+	return e.Status/100 == 4 && strings.Contains(e.words, "KMS")
 }
 
 // describe fills in what a JSON answer says of the failure.
@@ -92,7 +93,10 @@ func (x *exchange) describe() *Error {
 		}
 	}
 	if parsing.JSON(x.body, &f) == nil {
-		e.Message = x.quote(f.Error.Message)
+		e.Message, e.words = x.quote(f.Error.Message), x.scrubber().Excerpt(f.Error.Message, 8<<10)
+		if x.name != "" {
+			e.words = strings.ReplaceAll(e.words, x.name, "")
+		}
 		if len(f.Error.Errors) > 0 {
 			e.Reason = word(x.quote(f.Error.Errors[0].Reason))
 		} else {
@@ -142,13 +146,13 @@ func (x *exchange) refusal(doing, bucket, who string) error {
 		return advise("Grant roles/storage.objectCreator on gs://%s to %s, or roles/storage.objectUser, with which objects can also be replaced by newer ones", bucket, who)
 	case e.Status == http.StatusNotFound:
 		return advise("Create the bucket %s, or correct the setting bucket, or endpoint where there is one", bucket)
-	case e.Status == http.StatusBadRequest && strings.Contains(e.Message, "uniform bucket-level access"):
+	case e.Status == http.StatusBadRequest && strings.Contains(e.words, "uniform bucket-level access"):
 		return advise("Remove the setting predefined_acl: this bucket has no object ACLs")
-	case e.Status == http.StatusBadRequest && strings.Contains(e.Message, "requester pays"):
+	case e.Status == http.StatusBadRequest && strings.Contains(e.words, "requester pays"):
 		return advise("Turn that off for %s: who delivers does not pay", bucket)
 	case tooLong[e.Status]:
 		return destination.Reject(e)
-	case portals(e.Status):
+	case portals(e.Status), e.Status == http.StatusBadRequest && strings.HasPrefix(x.header.Get("Content-Type"), "text/"): // as of a port that wants https
 		return x.elsewhere(doing, fmt.Sprintf("answered %d %s", e.Status, http.StatusText(e.Status)), "endpoint")
 	case e.Status >= 300 && e.Status <= 399:
 		e.Text += ": redirects are not followed"
@@ -208,7 +212,7 @@ func (x *exchange) unreached(ctx context.Context, doing string, err error) error
 // API of Google's leads to a page, or does not know the methods that are used.
 func portals(status int) bool {
 	switch status {
-	case http.StatusFound, http.StatusSeeOther, http.StatusMethodNotAllowed, http.StatusProxyAuthRequired, http.StatusNotImplemented,
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect, http.StatusMethodNotAllowed, http.StatusProxyAuthRequired, http.StatusNotImplemented,
 		http.StatusUnavailableForLegalReasons, http.StatusNetworkAuthenticationRequired:
 		return true
 	}

@@ -85,7 +85,9 @@ func TestRefusals(t *testing.T) {
 		{"timeout", plain(408, ""), destination.Transient, 0, false, "answered 408"},
 		{"conflict", refuse(409, "conflict", "Conflict"), destination.Transient, 0, false, "answered 409"},
 		{"bad request", refuse(400, "invalid", "Bad Request"), destination.Transient, 0, false, "answered 400"},
-		{"redirect", plain(307, "", "Location", "http://169.254.169.254/"), destination.Transient, 0, false, "redirects are not followed"},
+		{"redirect", plain(307, "", "Location", "http://169.254.169.254/"), destination.Misconfigured, 0, false, "captive portal: mend endpoint"},
+		{"a website that wants https", plain(301, "", "Location", "https://192.0.2.1/"), destination.Misconfigured, 0, false, "captive portal: mend endpoint"},
+		{"a port that wants https", plain(400, "Client sent an HTTP request to an HTTPS server.\n", "Content-Type", "text/plain"), destination.Misconfigured, 0, false, "mend endpoint"},
 		{"not modified", plain(304, ""), destination.Transient, 0, false, "answered 304"},
 		// What the body claims does not count against the status.
 		{"a body that lies", plain(503, `{"error":{"code":401,"message":"x","errors":[{"reason":"forbidden"}]}}`), destination.Transient, 0, false, "answered 503"},
@@ -193,4 +195,27 @@ func TestWithoutAnAnswerItIsTransient(t *testing.T) {
 			t.Errorf("%v does not say that it was cancelled", err)
 		}
 	})
+}
+
+// TestNamesInARefusal: what Google repeats of an object's name, a part of which
+// comes from the event, says nothing about keys, billing or policies.
+func TestNamesInARefusal(t *testing.T) {
+	g := gcptest.Start(t)
+	const name = "2022-03-16/activity/KMS billing account organization's policy storage.objects.delete-2026-03-12T06:00:00Z.json"
+	long := strings.Repeat("x", 400) + name
+	for _, c := range []struct {
+		name, text string
+		class      destination.Class
+	}{
+		{name, "Object 'acme/" + name + "' is subject to bucket's retention policy and cannot be deleted, overwritten or archived until 2027-01-01", destination.Rejected},
+		{long, "Object 'acme/" + long + "' is subject to bucket's retention policy and cannot be deleted, overwritten or archived until 2027-01-01", destination.Rejected},
+		{name, all + " does not have storage.objects.delete access to acme/" + name + ".", destination.Transient},
+		{name, all + " does not have storage.objects.create access to acme/" + name + ".", destination.Misconfigured},
+	} {
+		client := client(t, access(t, g), g.Deps(t))
+		g.Break(refuse(403, "forbidden", c.text))
+		_, err := client.Put(t.Context(), Object{Bucket: "acme", Name: c.name, Body: []byte("{}")}, 1)
+		wantClass(t, err, c.class)
+		g.Break(nil)
+	}
 }

@@ -74,7 +74,7 @@ func (c *Client) Put(ctx context.Context, o Object, generation int64) (destinati
 		return destination.Receipt{}, fmt.Errorf("write to gs://%s: %w", o.Bucket, err)
 	}
 	r, err := c.call(ctx, request{
-		doing: "write to gs://" + o.Bucket, bucket: o.Bucket,
+		doing: "write to gs://" + o.Bucket, bucket: o.Bucket, name: o.Name,
 		method: http.MethodPost, path: "/upload" + bucketPath(o.Bucket) + "/o", query: query, contentType: contentType, body: body,
 	}, func(x *exchange) bool {
 		var d description
@@ -91,7 +91,7 @@ func (c *Client) Put(ctx context.Context, o Object, generation int64) (destinati
 // not read, it is [Denied].
 func (c *Client) Stat(ctx context.Context, bucket, name string) (generation int64, metadata map[string]string, err error) {
 	_, err = c.call(ctx, request{
-		doing: "read the metadata of an object in gs://" + bucket, bucket: bucket,
+		doing: "read the metadata of an object in gs://" + bucket, bucket: bucket, name: name,
 		method: http.MethodGet, path: objectPath(bucket, name), query: url.Values{"fields": {"generation,metadata"}, "prettyPrint": {"false"}},
 	}, func(x *exchange) bool {
 		var d description
@@ -107,7 +107,7 @@ func (c *Client) Stat(ctx context.Context, bucket, name string) (generation int6
 // Get returns the body of an object, as it is stored.
 func (c *Client) Get(ctx context.Context, bucket, name string) (body []byte, err error) {
 	_, err = c.call(ctx, request{
-		doing: "read " + name + " in gs://" + bucket, bucket: bucket,
+		doing: "read " + name + " in gs://" + bucket, bucket: bucket, name: name,
 		method: http.MethodGet, path: objectPath(bucket, name), query: url.Values{"alt": {"media"}},
 	}, func(x *exchange) bool { body = x.body; return true })
 	return body, err
@@ -116,7 +116,7 @@ func (c *Client) Get(ctx context.Context, bucket, name string) (body []byte, err
 // Delete removes an object.
 func (c *Client) Delete(ctx context.Context, bucket, name string) error {
 	_, err := c.call(ctx, request{
-		doing: "remove " + name + " from gs://" + bucket, bucket: bucket,
+		doing: "remove " + name + " from gs://" + bucket, bucket: bucket, name: name,
 		method: http.MethodDelete, path: objectPath(bucket, name),
 	}, func(*exchange) bool { return true })
 	return err

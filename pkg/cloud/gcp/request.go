@@ -17,6 +17,7 @@ import (
 // (https://cloud.google.com/storage/docs/json_api/v1).
 type request struct {
 	doing, bucket string // for texts
+	name          string // of the object it is about, "" if none
 	method, path  string // path is below the endpoint, and escaped
 	query         url.Values
 	contentType   string // of body
@@ -29,7 +30,7 @@ func objectPath(bucket, name string) string { return bucketPath(bucket) + "/o/" 
 // call makes one request and classifies how it went. The answer to one that
 // succeeded goes to understood, which tells whether Cloud Storage says such a thing.
 func (c *Client) call(ctx context.Context, r request, understood func(*exchange) bool) (destination.Receipt, error) {
-	x := &exchange{}
+	x := &exchange{name: r.name}
 	err := c.send(ctx, x, r)
 	switch {
 	case err != nil:

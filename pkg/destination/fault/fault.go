@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -35,8 +36,8 @@ func (e *Safe) Is(target error) bool { return errors.Is(e.cause, target) }
 
 // Unanswered words an attempt at what, such as "write rows", that err ended
 // without an answer. A [destination.Fault], such as the guard's refusal, passes as
-// it is. Everything else is a [Safe], and so transient; it is asked for what
-// ended ctx, too.
+// it is. Everything else is a [Safe], and so transient, but for a port of another
+// protocol, which no retry makes one of HTTP; it is asked for what ended ctx, too.
 func Unanswered(ctx context.Context, what string, err error, s *secret.Scrubber) error {
 	if f, ok := errors.AsType[*destination.Fault](err); ok {
 		return f
@@ -44,8 +45,16 @@ func Unanswered(ctx context.Context, what string, err error, s *secret.Scrubber)
 	if ctx.Err() != nil {
 		err = errors.Join(ctx.Err(), err)
 	}
-	return &Safe{what + ": " + WithoutURLs(Quote(s, Describe(err))), err}
+	safe := &Safe{what + ": " + WithoutURLs(Quote(s, Describe(err))), err}
+	if errors.Is(err, exchange.ErrNotHTTP) {
+		safe.Text += otherPort
+		return destination.Misconfigure(safe)
+	}
+	return safe
 }
+
+// otherPort is what to do about [exchange.ErrNotHTTP].
+const otherPort = ". Mend the address or its port in the settings"
 
 var urls = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*(://|:\\+/\\+/|%3a%2f%2f)[^\s"']*`)
 

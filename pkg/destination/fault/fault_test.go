@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
+	"github.com/seed-51f8da91/fantail/pkg/exchange"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -107,5 +108,13 @@ func TestQuotesAreShortOnOneLineAndValid(t *testing.T) {
 	}
 	if got := fault.Quote(s, strings.Repeat("x", 399)+"\u00e4"); len(got) != 399 {
 		t.Error(len(got))
+	}
+}
+
+// TestAPortOfAnotherProtocol holds: no retry makes it one of HTTP.
+func TestAPortOfAnotherProtocol(t *testing.T) {
+	err := fault.Unanswered(t.Context(), "write rows", fmt.Errorf("%w: garbage", exchange.ErrNotHTTP), secret.NewScrubber())
+	if class, _ := destination.ClassOf(err); class != destination.Misconfigured || err.Error() != "write rows: what answers there does not speak HTTP: garbage. Mend the address or its port in the settings" {
+		t.Errorf("%v: %v", class, err)
 	}
 }
