@@ -13,6 +13,7 @@ import (
 // catalogue is what the server tells of itself and of our tables.
 type catalogue struct {
 	server server
+	bound  []reference       // to our tables, those between them too
 	tables map[string]*found // by name; none: there is no such table
 }
 
@@ -30,9 +31,9 @@ type found struct {
 	parted        string // by which expressions the table is partitioned; "": it is not
 	columns       []column
 	unique        []uniqueKey
-	checks        []string // names of CHECK constraints
-	references    []reference
-	triggers      []string // those that the user may see
+	checks        []string    // names of CHECK constraints
+	references    []reference // those of the table
+	triggers      []string    // those that the user may see
 }
 
 // column is a column, with what MySQL alone has of it.
@@ -43,7 +44,10 @@ type column struct {
 	collation  string // "" for what is no text
 	inKey      bool   // of the primary key
 	counts     bool   // is an integer
+	auto       bool   // has values of its own: AUTO_INCREMENT
 	trims      bool   // CHAR: spaces at the end of a text are lost
+	standard   string // its default as SQL, as MariaDB tells it; "": it has none
+	made       string // what a generated column is made of; "": it is none, or the user may not see it
 }
 
 // uniqueKey is a unique key. Parts are the names of columns, with the length of
@@ -53,8 +57,12 @@ type uniqueKey struct {
 	parts []string
 }
 
-// reference is a foreign key.
-type reference struct{ name, column, to string }
+// reference is a foreign key of one of our tables, or to one.
+type reference struct {
+	name, table, to    string
+	columns, toColumns []string
+	then               string // what it does, as SQL
+}
 
 // read asks the server. It shows what the user may see: of a table to which they
 // have no right at all, nothing.
@@ -76,14 +84,18 @@ func (m *mysql) read(ctx context.Context) (*catalogue, error) {
 		{`SELECT DISTINCT table_name, CONCAT_WS(' ', partition_method, partition_expression, subpartition_expression) FROM information_schema.partitions
 			WHERE table_schema = DATABASE() AND table_name IN (?, ?, ?) AND partition_name IS NOT NULL`, c.partition},
 		{`SELECT table_name, column_name, data_type, LEFT(column_type, 200), COALESCE(character_maximum_length, 0), COALESCE(character_set_name, ''), COALESCE(collation_name, ''),
-			is_nullable = 'NO', column_default IS NOT NULL AND NOT (is_nullable = 'YES' AND column_default = 'NULL'), extra, column_key = 'PRI'
+			is_nullable = 'NO', column_default IS NOT NULL AND NOT (is_nullable = 'YES' AND column_default = 'NULL'), extra, column_key = 'PRI', COALESCE(LEFT(column_default, 1000), ''), COALESCE(LEFT(generation_expression, 4000), '')
 			FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN (?, ?, ?) ORDER BY table_name, ordinal_position`, c.column},
 		{`SELECT table_name, index_name, COALESCE(column_name, ''), COALESCE(sub_part, 0)
 			FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name IN (?, ?, ?) AND non_unique = 0 ORDER BY table_name, index_name, seq_in_index`, c.key},
 		{`SELECT table_name, constraint_name FROM information_schema.table_constraints
 			WHERE table_schema = DATABASE() AND table_name IN (?, ?, ?) AND constraint_type = 'CHECK' ORDER BY table_name, constraint_name`, c.check},
-		{`SELECT table_name, constraint_name, column_name, referenced_table_name FROM information_schema.key_column_usage
-			WHERE table_schema = DATABASE() AND table_name IN (?, ?, ?) AND referenced_table_name IS NOT NULL ORDER BY table_name, constraint_name, ordinal_position`, c.reference},
+		{`SELECT k.table_name, k.constraint_name, k.column_name, k.referenced_table_name, k.referenced_column_name,
+			CONCAT(' ON UPDATE ', COALESCE(r.update_rule, 'RESTRICT'), ' ON DELETE ', COALESCE(r.delete_rule, 'RESTRICT')), k.table_name IN (?, ?, ?), k.referenced_table_name IN (?, ?, ?)
+			FROM information_schema.key_column_usage k LEFT JOIN information_schema.referential_constraints r
+			ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name
+			WHERE k.table_schema = DATABASE() AND k.referenced_table_name IS NOT NULL AND (k.table_name IN (?, ?, ?) OR k.referenced_table_schema = DATABASE() AND k.referenced_table_name IN (?, ?, ?))
+			ORDER BY k.table_name, k.constraint_name, k.ordinal_position`, c.reference},
 		{`SELECT event_object_table, trigger_name FROM information_schema.triggers
 			WHERE event_object_schema = DATABASE() AND event_object_table IN (?, ?, ?) AND event_manipulation <> 'DELETE' ORDER BY event_object_table, trigger_name`, c.trigger},
 	} {
@@ -94,11 +106,13 @@ func (m *mysql) read(ctx context.Context) (*catalogue, error) {
 	return c, nil
 }
 
-// each runs a query about the three tables.
+// each runs a query about the three tables, whose names it has any number of times.
 func (m *mysql) each(ctx context.Context, query string, each func(*sql.Rows) error) error {
 	var names []any
-	for _, t := range m.tables.All() {
-		names = append(names, t.Name)
+	for range strings.Count(query, "?, ?, ?") {
+		for _, t := range m.tables.All() {
+			names = append(names, t.Name)
+		}
 	}
 	rows, err := m.db().QueryContext(ctx, query, names...)
 	if err != nil {
@@ -153,7 +167,7 @@ func (c *catalogue) column(rows *sql.Rows) error {
 	var table, kind, extra string
 	var x column
 	var length int64
-	if err := rows.Scan(&table, &x.Name, &kind, &x.Type, &length, &x.charset, &x.collation, &x.NotNull, &x.Default, &extra, &x.inKey); err != nil {
+	if err := rows.Scan(&table, &x.Name, &kind, &x.Type, &length, &x.charset, &x.collation, &x.NotNull, &x.Default, &extra, &x.inKey, &x.standard, &x.made); err != nil {
 		return err
 	}
 	x.Name, extra = strings.ToLower(x.Name), strings.ToUpper(extra)
@@ -164,7 +178,8 @@ func (c *catalogue) column(rows *sql.Rows) error {
 	}
 	x.Length = int(min(length, 1<<30))
 	x.Generated = strings.Contains(extra, " GENERATED")
-	x.Default = x.Default || strings.Contains(extra, "AUTO_INCREMENT") || strings.Contains(extra, "DEFAULT_GENERATED")
+	x.auto = strings.Contains(extra, "AUTO_INCREMENT")
+	x.Default = x.Default || x.auto || strings.Contains(extra, "DEFAULT_GENERATED")
 	x.trims, x.counts = kind == "char", strings.HasSuffix(kind, "int")
 	x.Merges = x.merges()
 	x.definition = x.Type
@@ -246,13 +261,27 @@ func (c *catalogue) check(rows *sql.Rows) error {
 }
 
 func (c *catalogue) reference(rows *sql.Rows) error {
-	var table string
 	var r reference
-	if err := rows.Scan(&table, &r.name, &r.column, &r.to); err != nil {
+	var column, toColumn string
+	var of, to bool
+	if err := rows.Scan(&r.table, &r.name, &column, &r.to, &toColumn, &r.then, &of, &to); err != nil {
 		return err
 	}
-	f := c.of(table)
-	f.references = append(f.references, r)
+	r.columns, r.toColumns = []string{strings.ToLower(column)}, []string{strings.ToLower(toColumn)}
+	join := func(all []reference) []reference {
+		if n := len(all) - 1; n >= 0 && all[n].table == r.table && all[n].name == r.name { // of several columns
+			all[n].columns, all[n].toColumns = append(all[n].columns, r.columns...), append(all[n].toColumns, r.toColumns...)
+			return all
+		}
+		return append(all, r)
+	}
+	if of {
+		f := c.of(r.table)
+		f.references = join(f.references)
+	}
+	if of || to {
+		c.bound = join(c.bound)
+	}
 	return nil
 }
 

@@ -90,7 +90,7 @@ func (m *mysql) plan(ctx context.Context) error {
 }
 
 // never finds what the server would take a delivery with, and not keep it, or
-// take two users for one without a word.
+// keep something else without a word.
 func (m *mysql) never(c *catalogue) error {
 	if !c.server.strict {
 		return misconfigured("sessions do not run with the sql_mode that they ask for: texts would be cut: let what is between here and the server, such as a proxy, pass SET sql_mode")
@@ -100,13 +100,12 @@ func (m *mysql) never(c *catalogue) error {
 			return misconfigured("%s is of the engine BLACKHOLE, which keeps nothing: run: ALTER TABLE %s ENGINE=InnoDB", t.Name, quoted(t.Name))
 		}
 	}
-	keys := m.misfits(c, func(x sqltables.Misfit) bool {
-		return x.Remedy == sqltables.Retype && x.Existing.Holds != sqltables.HoldsText && slices.ContainsFunc(m.tables.All(), func(t sqltables.Table) bool {
-			return t.Name == x.Table && t.Key().Name == x.Column.Name
-		})
+	// A number takes '007' for 7, a year '1' for 2001.
+	others := m.misfits(c, func(x sqltables.Misfit) bool {
+		return x.Sure && x.Remedy == sqltables.Retype && x.Existing.Holds != sqltables.HoldsText
 	})
-	if keys != "" {
-		return misconfigured("look at the tables: %s", keys)
+	if others != "" {
+		return misconfigured("look at the tables: %s", others)
 	}
 	return nil
 }
@@ -129,7 +128,7 @@ func (m *mysql) remarks(c *catalogue) (all []string) {
 			say("%s is of the engine %s, which knows no transactions: an event may be written in part until it is tried again: run: ALTER TABLE %s ENGINE=InnoDB", t.Name, f.engine, quoted(t.Name))
 		}
 		for _, r := range f.references {
-			say("%s.%s references %s: events wait whose value is not there, and the user_id of those without a user is '': run, if that is not meant: ALTER TABLE %s DROP FOREIGN KEY %s", t.Name, r.column, r.to, quoted(t.Name), quoted(r.name))
+			say("%s.%s references %s: events wait whose value is not there, and the user_id of those without a user is '': run, if that is not meant: %s", t.Name, strings.Join(r.columns, ", "), r.to, r.drop())
 		}
 		if len(f.checks) > 0 {
 			say("constraints of yours may refuse rows of %s: %s", t.Name, strings.Join(f.checks, ", "))

@@ -61,22 +61,25 @@ func together(all []sqltables.Misfit) (some []sqltables.Misfit) {
 func (m *mysql) script(c *catalogue, all []sqltables.Misfit) string {
 	exactly := slices.ContainsFunc(all, func(x sqltables.Misfit) bool { return x.Remedy == sqltables.Exact })
 	var statements []string
+	changed := map[string][]string{}
 	for _, t := range m.tables.All() {
 		var changes []string
 		for _, x := range all {
 			if x.Table == t.Name && (!exactly || x.Existing.Name != "user_id") {
 				changes = append(changes, m.change(c, x))
+				changed[t.Name] = append(changed[t.Name], x.Existing.Name)
 			}
 		}
 		// Columns in different binary collations no query can join.
-		if x := c.get(t.Name).column("user_id"); exactly && x != nil && x.collation != c.server.exact() && (t.Name == m.tables.Users.Name || strings.HasSuffix(x.collation, "_bin") || x.Charset != "") {
+		if x := c.get(t.Name).column("user_id"); exactly && x != nil && x.collation != c.server.exact() && (t.Name == m.tables.Users.Name || strings.HasSuffix(x.collation, "_bin") || x.Charset != "" || c.refers(t.Name, m.tables.Users.Name)) {
 			changes = append(changes, "MODIFY user_id "+typeOf(sqltables.UserID, c.server.exact())+" NOT NULL")
+			changed[t.Name] = append(changed[t.Name], "user_id")
 		}
 		if len(changes) > 0 {
 			statements = append(statements, "ALTER TABLE "+quoted(t.Name)+" "+strings.Join(changes, ", "))
 		}
 	}
-	return strings.Join(statements, "; ")
+	return strings.Join(c.unbound(statements, changed), "; ")
 }
 
 // change is the part of an ALTER TABLE that ends a misfit.
@@ -134,7 +137,7 @@ func (k uniqueKey) meets(f *found, t sqltables.Table) bool {
 		for _, c := range t.Columns {
 			ours = ours || c.Name == part
 		}
-		if x := f.column(part); !ours && x != nil && (x.counts && x.inKey && x.Default || !x.NotNull && !x.Default && !x.Generated) {
+		if x := f.column(part); !ours && x != nil && (x.auto || !x.NotNull && !x.Default && !x.Generated) {
 			return false
 		}
 	}

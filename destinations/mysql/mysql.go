@@ -45,6 +45,7 @@ type mysql struct {
 	most       int            // connections
 	sender     *sqltables.Sender
 	complete   atomic.Bool   // the tables are known to be there, with their keys
+	looked     atomic.Int64  // when they were looked at, in nanoseconds of Unix
 	trims      atomic.Value  // a string: what to do about the column of users, which forgets spaces at the end; "": it does not
 	making     chan struct{} // held by who makes tables
 	refused    atomic.Bool   // a right was, or any write, since the last reconnect
@@ -97,7 +98,7 @@ func (m *mysql) SendBatch(ctx context.Context, ds []destination.Delivery) []dest
 // something is missing later, it is made and the rows are tried again.
 func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.Receipt, alone bool, err error) {
 	m.reconnect()
-	known := m.complete.Load()
+	known := m.known()
 	if !known {
 		err = m.makeTables(ctx)
 	}
@@ -120,11 +121,21 @@ func (m *mysql) Write(ctx context.Context, rows *sqltables.Rows) (r destination.
 	r.Code = int(numberOf(err))
 	if me, ok := errors.AsType[*driver.MySQLError](err); ok && m.complete.Load() {
 		m.refused.Store(m.refused.Load() || readOnly(me.Number))
-		err, alone = m.verdict(ctx, me)
+		err, alone = m.verdict(ctx, me, rows)
 		return r, alone, err
 	}
 	err, alone = m.fault("write rows", err)
 	return r, alone, err
+}
+
+// lookAgain is how old a look at the tables grows: no error tells that somebody has
+// dropped our key, to make one of their own, and then every event adds a user.
+const lookAgain = time.Minute
+
+// known tells whether the tables were complete when they were looked at last, and
+// that is not long ago.
+func (m *mysql) known() bool {
+	return m.complete.Load() && time.Now().UnixNano()-m.looked.Load() < int64(lookAgain)
 }
 
 // trimmed refuses users whose ids end in a space where the column is CHAR: it

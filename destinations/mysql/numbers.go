@@ -39,6 +39,7 @@ const (
 	replica     = "the server takes no writes: it may be a replica"
 	view        = "one of the tables is a view: rename it, so that the table can be made"
 	trigger     = "a trigger of yours"
+	engine      = "an engine of tables cannot do what is asked of it: run ALTER TABLE ... ENGINE=InnoDB"
 	storage     = "the server is out of space or memory"
 )
 
@@ -85,6 +86,9 @@ var meanings = map[uint16]meaning{
 	1173: {class: destination.Misconfigured, about: aboutNoKey},
 	3750: {class: destination.Misconfigured, about: aboutNoKey},
 	3098: {class: destination.Misconfigured, about: aboutNoKey},
+	1036: {class: destination.Misconfigured, advice: engine},
+	1031: {class: destination.Misconfigured, advice: engine},
+	1069: {class: destination.Misconfigured, advice: engine},
 	1364: {class: destination.Misconfigured, about: aboutColumn, advice: "a column of yours must take NULL or have a default"},
 	1906: {class: destination.Misconfigured, about: aboutColumn, advice: "a column is generated"},
 	3105: {class: destination.Misconfigured, about: aboutColumn, advice: "a column is generated"},
@@ -96,6 +100,7 @@ var meanings = map[uint16]meaning{
 
 	// What refuses a row.
 	1048: {class: destination.Rejected, about: aboutColumn, alone: true}, // NULL
+	167:  {class: destination.Rejected, about: aboutColumn, alone: true}, // out of range: a count of MariaDB's
 	1264: {class: destination.Rejected, about: aboutColumn, alone: true}, // out of range
 	1265: {class: destination.Rejected, about: aboutColumn, alone: true}, // does not fit
 	1292: {class: destination.Rejected, about: aboutColumn, alone: true}, // wrong value

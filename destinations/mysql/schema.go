@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	driver "github.com/go-sql-driver/mysql"
 
@@ -141,16 +142,18 @@ func typeOf(t sqltables.Type, exact string) string {
 // makeTables completes the tables. MySQL commits every statement of this kind by
 // itself, so that it runs outside of any delivery's transaction. Others who come
 // for the same wait, and find that it is done.
-func (m *mysql) makeTables(ctx context.Context) error {
+func (m *mysql) makeTables(ctx context.Context) (err error) {
 	select {
 	case m.making <- struct{}{}:
 		defer func() { <-m.making }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if m.complete.Load() {
+	if m.known() {
 		return nil
 	}
+	began := time.Now()
+	defer func() { m.complete.Store(err == nil) }()
 	c, err := m.read(ctx)
 	if err != nil {
 		return err
@@ -170,7 +173,7 @@ func (m *mysql) makeTables(ctx context.Context) error {
 		case answered && denied(me.Number):
 			return m.missing(ctx, steps[i:])
 		case answered && meaningOf(me).about == aboutNoKey:
-			x, text := m.judge(c, me, meaningOf(me), m.said(me))
+			x, text := m.judge(c, me, nil, meaningOf(me), m.said(me))
 			return m.faultOf(x, text, me)
 		case answered && unfit(me):
 			return misconfigured("complete the tables: %s: remove what is in the way of: %s", m.said(me), s.sql)
@@ -181,7 +184,7 @@ func (m *mysql) makeTables(ctx context.Context) error {
 	m.trims.Store(m.misfits(c, func(x sqltables.Misfit) bool {
 		return x.Table == m.tables.Users.Name && x.Existing.Name == "user_id" && c.get(x.Table).column("user_id").trims
 	}))
-	m.complete.Store(true)
+	m.looked.Store(began.UnixNano())
 	return nil
 }
 

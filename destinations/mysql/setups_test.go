@@ -59,6 +59,12 @@ type customer struct {
 // triggers are seen by all in MariaDB, and in MySQL by those with the right.
 var triggers = noted("triggers of yours may refuse or change rows of terra_users: t")
 
+// seen is what the check of MariaDB says of the trigger t of a table.
+func seen(table string) *destinationtest.Verdict {
+	v := noted("triggers of yours may refuse or change rows of " + table + ": t")
+	return &v
+}
+
 func noted(says ...string) destinationtest.Verdict {
 	return destinationtest.Verdict{Is: destinationtest.Noted, Says: says}
 }
@@ -146,7 +152,7 @@ func customers() []customer {
 		{name: "a time of acceptance", with: []string{"ALTER TABLE terra_users MODIFY created_at DATETIME NOT NULL"}, check: held("created_at is datetime", "MODIFY `created_at` TEXT NOT NULL"), send: held("MODIFY `created_at` TEXT NOT NULL"), bodies: []string{workout}},
 		{name: "a list of states", with: []string{"ALTER TABLE terra_users MODIFY state ENUM('active', 'auth_error')"}, check: noted("state is enum", "MODIFY `state` VARCHAR(20)"),
 			send: held("1265", "MODIFY `state` VARCHAR(20)"), bodies: []string{deauth}, unseen: some},
-		{name: "scopes in JSON", server: "mysql", with: []string{"ALTER TABLE terra_users MODIFY granted_scopes JSON"}, check: held("granted_scopes is json"), send: held("3140", "MODIFY `granted_scopes` TEXT"),
+		{name: "scopes in JSON", server: "mysql", with: []string{"ALTER TABLE terra_users MODIFY granted_scopes JSON"}, check: held("granted_scopes is json"), send: held("MODIFY `granted_scopes` TEXT"),
 			bodies: []string{`{"type":"auth","user":{"user_id":"u","scopes":"a,b"}}`}},
 		{name: "scopes in MariaDB's JSON", server: "maria", with: []string{"ALTER TABLE terra_users MODIFY granted_scopes JSON"}, check: noted("constraints of yours", "granted_scopes"), send: held("4025", "MODIFY `granted_scopes` TEXT"),
 			bodies: []string{`{"type":"auth","user":{"user_id":"u","scopes":"a,b"}}`}, unseen: some},
@@ -187,6 +193,45 @@ func customers() []customer {
 		{name: "a trigger that asks for what is gone", stays: true, with: []string{"CREATE TRIGGER t BEFORE INSERT ON terra_users FOR EACH ROW INSERT INTO audit VALUES (1)"}, send: held("1146", "a trigger of yours asks for what does not exist"), bodies: []string{workout}, unseen: noRight, maria: &triggers},
 		{name: "a trigger that changes its own table", stays: true, with: []string{"CREATE TRIGGER t AFTER INSERT ON terra_users FOR EACH ROW UPDATE terra_users SET provider = 'x'"}, send: held("1442", "drop it"), bodies: []string{workout}, unseen: noRight, maria: &triggers},
 		{name: "a trigger that may be seen", with: []string{"CREATE TRIGGER seen BEFORE INSERT ON terra_users FOR EACH ROW SET NEW.provider = 'x'"}, prepare: func(tb testing.TB, f *far) { f.grant(tb, "TRIGGER") }, check: noted("triggers of yours", "seen")},
+
+		{name: "a trigger that copies links", stays: true, with: []string{"CREATE TABLE audit (payload_url VARCHAR(20))", "CREATE TRIGGER t AFTER INSERT ON terra_data_payloads FOR EACH ROW INSERT INTO audit VALUES (NEW.payload_url)"},
+			send: held("1406", "a trigger of yours"), bodies: []string{workout}, unseen: noRight, maria: seen("terra_data_payloads")},
+		{name: "a trigger that counts links", stays: true, with: []string{"CREATE TABLE audit (x INT)", "CREATE TRIGGER t AFTER INSERT ON terra_data_payloads FOR EACH ROW INSERT INTO audit VALUES (NEW.payload_url)"},
+			send: held("1366", "a trigger of yours"), bodies: []string{workout}, unseen: noRight, maria: seen("terra_data_payloads")},
+		{name: "a trigger that copies users", stays: true, with: []string{"CREATE TABLE audit (user_id VARCHAR(36) PRIMARY KEY)", "INSERT INTO audit VALUES ('u-1')", "CREATE TRIGGER t AFTER INSERT ON terra_data_payloads FOR EACH ROW INSERT INTO audit VALUES (NEW.user_id)"},
+			send: held("1062", "a trigger of yours"), bodies: []string{workout}, unseen: noRight, maria: seen("terra_data_payloads")},
+		{name: "a trigger that copies ends", stays: true, with: []string{"CREATE TABLE audit (x TEXT NOT NULL)", "CREATE TRIGGER t AFTER INSERT ON terra_data_payloads FOR EACH ROW INSERT INTO audit VALUES (NEW.end_time)"},
+			send: held("1048", "a trigger of yours"), bodies: []string{workout}, unseen: noRight, maria: seen("terra_data_payloads")},
+		{name: "a trigger that reckons", stays: true, with: []string{"CREATE TRIGGER t BEFORE INSERT ON terra_data_payloads FOR EACH ROW SET @x = LENGTH(NEW.user_id) - ~0"},
+			send: held("1690", "a trigger"), bodies: []string{workout}, unseen: noRight, maria: seen("terra_data_payloads")},
+		{name: "a trigger that copies to where a constraint is", stays: true, with: []string{"CREATE TABLE audit (x TEXT, CONSTRAINT c CHECK (x = 'x'))", "CREATE TRIGGER t AFTER INSERT ON terra_data_payloads FOR EACH ROW INSERT INTO audit VALUES (NEW.user_id)"},
+			send: held("a trigger of yours"), bodies: []string{workout}, unseen: noRight, maria: seen("terra_data_payloads")},
+		{name: "a column made of our links", with: []string{"ALTER TABLE terra_data_payloads ADD COLUMN low VARCHAR(10) AS (payload_url) STORED"},
+			send: held("1406", "DROP COLUMN `low`"), bodies: []string{workout}, unseen: "no plan runs an expression"},
+		{name: "a column made of times", with: []string{"ALTER TABLE terra_data_payloads ADD COLUMN day VARCHAR(10) AS (start_time) STORED"},
+			send: held("1406", "DROP COLUMN `day`"), bodies: []string{workout}, unseen: "no plan runs an expression"},
+		{name: "a column made of references", stays: true, with: []string{"ALTER TABLE terra_users ADD COLUMN low VARCHAR(1) AS (reference_id) STORED"},
+			send: refused("1406"), bodies: []string{authOf("u-1", "r-1")}},
+		{name: "a count that is at its end", server: "maria", with: []string{"ALTER TABLE terra_data_payloads ADD COLUMN n TINYINT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE, AUTO_INCREMENT = 256"},
+			send: held("n of terra_data_payloads is at its end", "BIGINT UNSIGNED"), bodies: []string{workout}, unseen: "no plan counts"},
+		{name: "a unique key that a trigger fills", stays: true, with: []string{"ALTER TABLE terra_users ADD COLUMN theirs INT NULL UNIQUE", "CREATE TRIGGER t BEFORE INSERT ON terra_users FOR EACH ROW SET NEW.theirs = 1", another},
+			send: held("another row of terra_users", "has the same value again"), bodies: []string{workout}, rows: isThere, unseen: noRight, maria: seen("terra_users")},
+		{name: "a constraint of a column of theirs", server: "maria", with: []string{"ALTER TABLE terra_users ADD COLUMN company VARCHAR(20) DEFAULT 'x' CHECK (company <> 'x')"},
+			check: noted("constraints of yours", "company"), send: held("4025", "MODIFY `company` varchar(20)", "DEFAULT 'x'"), bodies: []string{workout}, unseen: some},
+		{name: "constraints of one name", server: "maria", with: []string{"ALTER TABLE terra_users ADD CONSTRAINT c CHECK (provider <> 'x')", "ALTER TABLE terra_data_payloads ADD CONSTRAINT c CHECK (data_type <> 'daily')"},
+			check: noted("constraints of yours"), send: held("ALTER TABLE `terra_data_payloads` DROP CONSTRAINT `c`"), bodies: []string{workout}, unseen: some},
+		{name: "partitions of two tables", with: []string{"ALTER TABLE terra_users PARTITION BY KEY (user_id) PARTITIONS 2", "ALTER TABLE terra_data_payloads PARTITION BY RANGE COLUMNS (payload_id) (PARTITION p VALUES LESS THAN ('0'))"},
+			send: held("1526", "run: ALTER TABLE `terra_data_payloads` REMOVE PARTITIONING"), bodies: []string{workout}, unseen: "which rows partitions take is told by expressions alone"},
+		{name: "a year for references", with: []string{"ALTER TABLE terra_users MODIFY reference_id YEAR"},
+			check: held("reference_id is year"), send: held("MODIFY `reference_id` TEXT"), bodies: []string{authOf("u-1", "1")}, rows: "SELECT COUNT(*) = 0 FROM terra_users WHERE reference_id = 2001"},
+		{name: "numbers, and a foreign key between them", prepare: func(tb testing.TB, f *far) {
+			f.exec(tb, "CREATE TABLE terra_users (user_id INT PRIMARY KEY, reference_id TEXT, created_at DATETIME NOT NULL, granted_scopes TEXT, provider TEXT NOT NULL, state VARCHAR(20)) CHARACTER SET utf8mb4",
+				"CREATE TABLE terra_data_payloads (user_id INT NOT NULL, data_type TEXT NOT NULL, created_at TEXT NOT NULL, payload_url TEXT NOT NULL, start_time TEXT, end_time TEXT, CONSTRAINT of_user FOREIGN KEY (user_id) REFERENCES terra_users (user_id) ON DELETE CASCADE) CHARACTER SET utf8mb4")
+		}, check: held("DROP FOREIGN KEY `of_user`", "ADD CONSTRAINT `of_user`", "ON DELETE CASCADE"), send: held("DROP FOREIGN KEY `of_user`"), bodies: []string{workout}},
+		{name: "the vendor's tables, and a foreign key between them", prepare: func(tb testing.TB, f *far) {
+			f.exec(tb, vendorsIn("utf8mb4")...)
+			f.exec(tb, "ALTER TABLE terra_data_payloads ADD CONSTRAINT of_user FOREIGN KEY (user_id) REFERENCES terra_users (user_id)")
+		}, check: noted("DROP FOREIGN KEY `of_user`; ALTER TABLE `terra_users` MODIFY user_id", "ADD CONSTRAINT `of_user`"), bodies: []string{workout}},
 
 		{name: "no right to insert", with: []string{}, prepare: func(tb testing.TB, f *far) { f.revoke(tb, "INSERT") }, check: held("GRANT SELECT, INSERT, UPDATE ON"), send: held("GRANT SELECT, INSERT, UPDATE ON")},
 		{name: "no right to update", with: []string{}, prepare: func(tb testing.TB, f *far) { f.revoke(tb, "UPDATE") }, check: held("GRANT SELECT, INSERT, UPDATE ON"), send: held("GRANT SELECT, INSERT, UPDATE ON")},

@@ -43,6 +43,25 @@ func TestAKeyThatIsMissingIsMade(t *testing.T) {
 	}
 }
 
+// TestAKeyThatIsDroppedIsMissed, as who wants one of their own does: no error tells.
+func TestAKeyThatIsDroppedIsMissed(t *testing.T) {
+	f := newFar(t)
+	m := f.open(t)
+	send := func() {
+		t.Helper()
+		if _, err := m.Send(t.Context(), plain(t, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send()
+	f.exec(t, "ALTER TABLE terra_users DROP PRIMARY KEY, ADD COLUMN id INT AUTO_INCREMENT PRIMARY KEY FIRST")
+	m.looked.Add(-int64(lookAgain))
+	send()
+	if n := len(sqltablestest.Rows(t, f.admin, "terra_users", "user_id")); n != 1 {
+		t.Errorf("%d rows of one user", n)
+	}
+}
+
 func plain(tb testing.TB, n int) destination.Delivery {
 	return destinationtest.Delivery(tb, n, fmt.Appendf(nil, `{"type":"daily","user":{"user_id":"u%d"},"data":[{}]}`, n))
 }

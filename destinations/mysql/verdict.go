@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	driver "github.com/go-sql-driver/mysql"
 
@@ -14,7 +15,7 @@ import (
 
 // verdict finds out whose fault the refusal of rows is: it looks at the tables, by
 // what check uses, too. What refuses what we fill is the table's fault.
-func (m *mysql) verdict(ctx context.Context, e *driver.MySQLError) (fault error, alone bool) {
+func (m *mysql) verdict(ctx context.Context, e *driver.MySQLError, rows *sqltables.Rows) (fault error, alone bool) {
 	x := meaningOf(e)
 	text := m.said(e)
 	if denied(e.Number) {
@@ -25,7 +26,7 @@ func (m *mysql) verdict(ctx context.Context, e *driver.MySQLError) (fault error,
 	}
 	if x.about != aboutNothing {
 		if c, err := m.read(ctx); err == nil {
-			x, text = m.judge(c, e, x, text)
+			x, text = m.judge(c, e, rows, x, text)
 		}
 	}
 	return m.faultOf(x, text, e), x.alone
@@ -35,8 +36,11 @@ func (m *mysql) faultOf(x meaning, text string, err error) error {
 	return sqltables.Fault(x.class, "write rows", text, x.advice, err)
 }
 
-// judge completes x by what the tables are like.
-func (m *mysql) judge(c *catalogue, e *driver.MySQLError, x meaning, text string) (meaning, string) {
+// judge completes x by what the tables are like. Rows are those that were to be
+// written, nil if none were. What neither they nor our tables explain comes from
+// what belongs to the tables: a trigger that fails with what it writes elsewhere,
+// or a column that is made of ours.
+func (m *mysql) judge(c *catalogue, e *driver.MySQLError, rows *sqltables.Rows, x meaning, text string) (meaning, string) {
 	held := func(advice string) (meaning, string) {
 		x.class, x.advice = destination.Misconfigured, m.shown(advice)
 		return x, text
@@ -44,6 +48,13 @@ func (m *mysql) judge(c *catalogue, e *driver.MySQLError, x meaning, text string
 	rejected := func(advice string) (meaning, string) {
 		x.class, x.advice = destination.Rejected, m.shown(advice)
 		return x, text
+	}
+	// What names something names what none of ours is.
+	elsewhere := func() (meaning, string) {
+		if !strings.ContainsAny(e.Message, "'`") {
+			return x, text
+		}
+		return held(trigger + ", or an expression, fails with what it is given: mend or drop it")
 	}
 	switch x.about {
 	case aboutColumn:
@@ -54,12 +65,25 @@ func (m *mysql) judge(c *catalogue, e *driver.MySQLError, x meaning, text string
 		if advice := m.misfits(c, named); advice != "" {
 			return held(advice)
 		}
-		if table, wide := m.narrow(c, e); wide != nil {
-			return rejected(fmt.Sprintf("%s of %s is %s: run: ALTER TABLE %s MODIFY %s TEXT CHARACTER SET utf8mb4%s",
-				wide.Name, table, wide.Type, quoted(table), wide.Name, map[bool]string{true: " NOT NULL"}[wide.NotNull]))
+		if m.tooLong(c, e, rows) {
+			if table, wide := m.narrow(c, e); wide != nil {
+				return rejected(fmt.Sprintf("%s of %s is %s: run: ALTER TABLE %s MODIFY %s TEXT CHARACTER SET utf8mb4%s",
+					wide.Name, table, wide.Type, quoted(table), wide.Name, map[bool]string{true: " NOT NULL"}[wide.NotNull]))
+			}
+			return x, text
 		}
+		if advice, theirs := m.theirs(c, e.Message); theirs {
+			if advice == "" { // made of what an event says
+				return x, text
+			}
+			return held(advice)
+		}
+		return elsewhere()
 	case aboutCheck:
 		for _, t := range m.tables.All() {
+			if of := m.named(e.Message); of != "" && of != t.Name { // names of others may be the same
+				continue
+			}
 			for _, name := range c.get(t.Name).checks {
 				if !quotes(e.Message, name) {
 					continue
@@ -70,10 +94,19 @@ func (m *mysql) judge(c *catalogue, e *driver.MySQLError, x meaning, text string
 						return held(fmt.Sprintf("a constraint of yours refuses what we write: run: %s", m.script(c, []sqltables.Misfit{{Table: t.Name, Column: t.Columns[i], Existing: column.Existing}})))
 					}
 				}
-				return held(fmt.Sprintf("a constraint of yours refuses what we write: run: ALTER TABLE %s DROP CONSTRAINT %s", quoted(t.Name), quoted(name)))
+				drop := "DROP CONSTRAINT " + quoted(name)
+				if column := c.get(t.Name).column(name); column != nil && c.server.maria { // it goes with the column's definition
+					drop = "MODIFY " + quoted(name) + " " + column.definition + map[bool]string{true: " NOT NULL"}[column.NotNull]
+					if column.standard != "" {
+						drop += " DEFAULT " + column.standard
+					}
+				}
+				return held(fmt.Sprintf("a constraint of yours refuses what we write: run: ALTER TABLE %s %s", quoted(t.Name), drop))
 			}
 		}
+		return elsewhere()
 	case aboutKey:
+		ours := false
 		for _, t := range m.tables.All() {
 			names, texts := c.get(t.Name).foreign(t)
 			for i, name := range names {
@@ -81,29 +114,41 @@ func (m *mysql) judge(c *catalogue, e *driver.MySQLError, x meaning, text string
 					return rejected(fmt.Sprintf("the unique key %s of yours is in the way: run: %s", texts[i], dropKeys(t.Name, []string{name})))
 				}
 			}
+			ours = ours || slices.ContainsFunc(c.get(t.Name).unique, func(k uniqueKey) bool { return k.name != "PRIMARY" && quotes(e.Message, k.name) })
+		}
+		if !ours { // through our own keys rows are updated
+			return elsewhere()
 		}
 	case aboutRow:
 		for _, t := range m.tables.All() {
-			if m.named(e.Message) != t.Name {
+			if m.named(e.Message) != t.Name || !byOwnRow(e.Message) {
 				continue
 			}
 			text = fmt.Sprintf("another row of %s is in the way, and is left as it is", t.Name)
 			if names, texts := c.get(t.Name).foreign(t); len(names) > 0 {
 				return rejected(fmt.Sprintf("unique keys of yours: %s: run: %s", strings.Join(texts, ", "), dropKeys(t.Name, names)))
 			}
-			return rejected(m.misfits(c, func(f sqltables.Misfit) bool { return f.Table == t.Name && f.Column.Name == t.Key().Name }))
-		}
-	case aboutPartition:
-		for _, t := range m.tables.All() {
-			if c.get(t.Name).parted != "" {
-				return held("no partition takes what we write: add one for all others, or run: ALTER TABLE " + quoted(t.Name) + " REMOVE PARTITIONING")
+			if advice := m.misfits(c, func(f sqltables.Misfit) bool { return f.Table == t.Name && f.Column.Name == t.Key().Name }); advice != "" {
+				return rejected(advice)
 			}
+			return held("a column of yours in a unique key has the same value again: a trigger gives it, or its count is at its end")
+		}
+		return elsewhere()
+	case aboutPartition:
+		var all []string
+		for _, t := range m.tables.All() {
+			if by := strings.ToUpper(c.get(t.Name).parted); strings.HasPrefix(by, "RANGE") || strings.HasPrefix(by, "LIST") { // others take every row
+				all = append(all, "ALTER TABLE "+quoted(t.Name)+" REMOVE PARTITIONING")
+			}
+		}
+		if all != nil {
+			return held("no partition takes what we write: add one for all others, or run: " + strings.Join(all, "; "))
 		}
 	case aboutReference:
 		for _, t := range m.tables.All() {
 			for _, r := range c.get(t.Name).references {
 				if strings.Contains(e.Message, quoted(r.name)) {
-					x.advice = m.shown(fmt.Sprintf("%s.%s references %s, where it is not: add it there, or run: ALTER TABLE %s DROP FOREIGN KEY %s", t.Name, r.column, r.to, quoted(t.Name), quoted(r.name)))
+					x.advice = m.shown(fmt.Sprintf("%s.%s references %s, where it is not: add it there, or run: %s", t.Name, strings.Join(r.columns, ", "), r.to, r.drop()))
 					return x, text
 				}
 			}
@@ -124,6 +169,76 @@ func (m *mysql) judge(c *catalogue, e *driver.MySQLError, x meaning, text string
 		}
 	}
 	return x, text
+}
+
+// byOwnRow tells whether it is ownRow that has ended a statement, of which MySQL
+// quotes VALUES(...) and MariaDB VALUE(...), and no expression of others.
+func byOwnRow(message string) bool {
+	message = strings.ToLower(message)
+	return strings.Contains(message, "values(") || strings.Contains(message, "value(")
+}
+
+// tooLong tells whether a text of rows is longer than the column that a message
+// names, of TEXT in bytes.
+func (m *mysql) tooLong(c *catalogue, e *driver.MySQLError, rows *sqltables.Rows) bool {
+	if e.Number != 1406 || rows == nil {
+		return false
+	}
+	long := func(t sqltables.Table, values []*string) bool {
+		for i, v := range values {
+			x := c.get(t.Name).column(t.Columns[i].Name)
+			if v == nil || x == nil || x.Length == 0 || !quotes(e.Message, x.Name) {
+				continue
+			}
+			if n := utf8.RuneCountInString(*v); n > x.Length || (strings.HasSuffix(x.Type, "text") || x.collation == "") && len(*v) > x.Length {
+				return true
+			}
+		}
+		return false
+	}
+	return slices.ContainsFunc(rows.Users, func(u sqltables.User) bool { return long(m.tables.Users, u.Values()) }) ||
+		slices.ContainsFunc(rows.Data, func(p sqltables.Payload) bool { return long(m.tables.Data, p.DataValues()) }) ||
+		slices.ContainsFunc(rows.Other, func(p sqltables.Payload) bool { return long(m.tables.Other, p.OtherValues()) })
+}
+
+// theirs finds the columns of others that have refused a value, by the message or,
+// where it names none, all that are made of others. Advice is "" if one of them is
+// made of what an event says, of which times are much alike.
+func (m *mysql) theirs(c *catalogue, message string) (advice string, _ bool) {
+	var text, sql []string
+	for _, t := range m.tables.All() {
+		if of := m.named(message); of != "" && of != t.Name {
+			continue
+		}
+		for _, x := range c.get(t.Name).columns {
+			if slices.Contains(t.Names(), x.Name) || !x.auto && !x.Generated || m.quotesAny(c, message) && !quotes(message, x.Name) {
+				continue
+			}
+			if x.auto {
+				text = append(text, fmt.Sprintf("the count %s of %s is at its end", x.Name, t.Name))
+				sql = append(sql, fmt.Sprintf("ALTER TABLE %s MODIFY %s BIGINT UNSIGNED NOT NULL AUTO_INCREMENT", quoted(t.Name), quoted(x.Name)))
+				continue
+			}
+			for _, column := range t.Columns {
+				if strings.Contains(x.made, quoted(column.Name)) && !sqltables.Ours(column.Name) && column.Name != "start_time" && column.Name != "end_time" {
+					return "", true
+				}
+			}
+			text = append(text, fmt.Sprintf("%s of %s is made of what we write, and cannot hold it", x.Name, t.Name))
+			sql = append(sql, fmt.Sprintf("ALTER TABLE %s DROP COLUMN %s", quoted(t.Name), quoted(x.Name)))
+		}
+	}
+	if text == nil {
+		return "", false
+	}
+	return strings.Join(text, ", ") + ": run: " + strings.Join(sql, "; "), true
+}
+
+// quotesAny tells whether a message names a column of the tables.
+func (m *mysql) quotesAny(c *catalogue, message string) bool {
+	return slices.ContainsFunc(m.tables.All(), func(t sqltables.Table) bool {
+		return slices.ContainsFunc(c.get(t.Name).columns, func(x column) bool { return quotes(message, x.Name) })
+	})
 }
 
 // narrow finds the column of ours that has refused a text for its length, where a

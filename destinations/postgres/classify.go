@@ -30,7 +30,11 @@ func (p *postgres) refusal(what string, err error, at *place, rows *sqltables.Ro
 		if connecting(err) {
 			return worded(p.unconnected(pe), p.said(pe))
 		}
-		return worded(p.meaning(pe, at, rows), p.said(pe))
+		text := p.said(pe)
+		if changesKey(pe) {
+			text = "a row would have another key than the one that was sent, so that it might be another's: nothing is written"
+		}
+		return worded(p.meaning(pe, at, rows), text)
 	}
 	why := sqltables.Untrusted(err)
 	switch text := err.Error(); {
@@ -111,13 +115,16 @@ func (p *postgres) meaning(pe *pgconn.PgError, at *place, rows *sqltables.Rows) 
 	if f := p.inTheWay(at, rows); f != "" {
 		return hold(f, m.Alone)
 	}
+	if changesKey(pe) {
+		return hold(at.untrigger("a trigger changes user_id or payload_id: let it keep them"), true)
+	}
 	if inTrigger(pe) && at.functions() && (m.Class != destination.Transient || strings.HasPrefix(pe.Code, "42")) {
 		if pe.Code == "42501" {
 			return hold("a trigger of yours may not do what it does as this user: grant it, or make its function SECURITY DEFINER", true)
 		}
 		return hold("a trigger of yours fails: mend or drop it", true)
 	}
-	if advice := at.culprit(pe, rows); advice != "" {
+	if advice := p.culprit(at, pe, rows); advice != "" {
 		return hold(advice, m.Alone)
 	}
 	if advice := at.ownRule(pe); advice != "" {
@@ -127,7 +134,7 @@ func (p *postgres) meaning(pe *pgconn.PgError, at *place, rows *sqltables.Rows) 
 	case "42501":
 		m.Advice = "run as the owner of what it names: GRANT ALL ON ... TO " + quoted(at.User)
 		if policy := at.policy(); policy != "" {
-			m.Advice = "row-level security: run as the owner of the table: " + policy
+			m.Advice = policy
 		}
 	case "25006":
 		if at.Standby {
@@ -135,6 +142,11 @@ func (p *postgres) meaning(pe *pgconn.PgError, at *place, rows *sqltables.Rows) 
 		}
 	}
 	return m
+}
+
+// changesKey tells whether an error is that of keeping.
+func changesKey(pe *pgconn.PgError) bool {
+	return pe.Code == "22P02" && strings.Contains(pe.Message, anotherKey)
 }
 
 // inTrigger tells whether an error comes from the customer's code, and not from

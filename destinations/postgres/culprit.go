@@ -28,6 +28,7 @@ func (p *postgres) inTheWay(at *place, rows *sqltables.Rows) string {
 	if len(all) == 0 {
 		return ""
 	}
+	all = at.unbound(all)
 	ddl = slices.DeleteFunc(ddl, func(sql string) bool { return strings.HasPrefix(sql, "CREATE TABLE") })
 	return worded(append([]finding{{sql: ddl}}, all...))
 }
@@ -48,29 +49,46 @@ func (at *place) functions() bool {
 	return slices.ContainsFunc(at.Tables, func(t presence) bool { return t.Functions })
 }
 
-// policy is the SQL that lets the user through the row-level security of all tables.
+// policy is the SQL that lets the user through the row-level security of all
+// tables. No policy of ours gives what one restricts: only who bypasses it may.
 func (at *place) policy() string {
-	var sql []string
+	var sql, restrictive []string
 	for _, t := range at.Tables {
 		if t.Secured {
-			sql = append(sql, fmt.Sprintf("CREATE POLICY fantail ON %s TO %s USING (true) WITH CHECK (true)", t.Relation, quoted(at.User)))
+			sql = append(sql, t.policy(at.User))
+			restrictive = append(restrictive, t.Restrictive...)
 		}
 	}
-	return strings.Join(sql, "; ")
+	switch {
+	case sql == nil:
+		return ""
+	case restrictive != nil:
+		return "row-level security: let the restrictive policies admit the user (" + strings.Join(restrictive, ", ") + "), or run as a superuser: ALTER ROLE " + quoted(at.User) + " BYPASSRLS"
+	}
+	return "row-level security: run as the owner of the table: " + strings.Join(sql, "; ")
+}
+
+// policy is the SQL of one that lets the user through.
+func (t presence) policy(user string) string {
+	return fmt.Sprintf("CREATE POLICY %s ON %s TO %s USING (true) WITH CHECK (true)", free("fantail", t.Named), t.Relation, quoted(user))
 }
 
 // culprit says what of the tables has refused what is ours, and the SQL that ends
 // it; "": it is the event's.
-func (at *place) culprit(pe *pgconn.PgError, rows *sqltables.Rows) string {
+func (p *postgres) culprit(at *place, pe *pgconn.PgError, rows *sqltables.Rows) string {
 	if pe.Code == "22001" && rows != nil {
-		return at.tooShort(rows)
+		if text := at.tooShort(rows); text != "" || at.tooLong(rows) {
+			return text
+		}
 	}
 	for _, t := range at.Tables {
 		i, indexed := t.index(pe.ConstraintName)
 		switch {
 		case pe.Code == "42P10" && t.Filtered != nil:
 			return "of " + t.Name + " some rows or columns are published: run as the owner of the tables: ALTER TABLE " + t.Relation + " REPLICA IDENTITY FULL"
-		case pe.ConstraintName == "" && pe.Code == "23514" && t.Name == pe.TableName && t.Kind == "p":
+		case pe.ConstraintName == "" && pe.Code == "23514" && t.Kind == "p" && (t.Name != pe.TableName || t.Strategy == "h" && t.Partitions != nil):
+			return "no partition of " + pe.TableName + " takes the row: add the one that is missing"
+		case pe.ConstraintName == "" && pe.Code == "23514" && t.Kind == "p":
 			return fmt.Sprintf("no partition of %s takes the row: run as the owner of the tables: %s", t.Name, newPartition(t))
 		case indexed && (oursAlone(i.Columns) || pe.Code == "54000" && slices.Contains(i.Columns, "payload_url")):
 			return "it refuses what we fill: run as the owner of the tables: " + i.drop(t.Relation)
@@ -90,7 +108,32 @@ func (at *place) culprit(pe *pgconn.PgError, rows *sqltables.Rows) string {
 			return "a domain refuses what we fill: run as the owner of the tables: " + sql
 		}
 	}
+	if strings.HasPrefix(pe.Code, "22") && pe.Code != "22P05" && pe.Code != "2200H" && rows != nil {
+		return p.expressions(at, rows)
+	}
 	return ""
+}
+
+// expressions says which expressions of the customer's fail with whatever is
+// written; "": there are none, or some are made of what an event says, and nobody
+// can tell which of them has failed.
+func (p *postgres) expressions(at *place, rows *sqltables.Rows) string {
+	var all []string
+	for _, t := range at.Tables {
+		for _, e := range t.Expressions {
+			if !p.writes(rows, t.Name) {
+				continue
+			}
+			if len(e.Columns) > 0 && !oursAlone(e.Columns) {
+				return ""
+			}
+			all = append(all, e.Name+" of "+t.Name)
+		}
+	}
+	if all == nil {
+		return ""
+	}
+	return "an expression of yours fails, whatever an event says: mend or drop it (" + strings.Join(all, ", ") + ")"
 }
 
 // longLinks tells whether rows have links that no index takes.
@@ -103,6 +146,9 @@ const maxIndexed = 2704
 
 // ownRule says which constraint of the customer's an event has met.
 func (at *place) ownRule(pe *pgconn.PgError) string {
+	if pe.Code == "23503" {
+		return at.foreignKey(pe.ConstraintName)
+	}
 	for _, t := range at.Tables {
 		if i, ok := t.index(pe.ConstraintName); ok && (i.Unique || i.Exclusion) {
 			return fmt.Sprintf("the unique key %s of yours takes it for a row of another event: if it is not meant, run as the owner of the tables: %s", i.Bare, i.drop(t.Relation))
@@ -145,6 +191,19 @@ func (at *place) tooShort(rows *sqltables.Rows) string {
 	return worded(all)
 }
 
+// tooLong tells whether a value of rows is longer than its column.
+func (at *place) tooLong(rows *sqltables.Rows) bool {
+	for n, values := range valuesOf(rows) {
+		for i, name := range at.Tables[n].Names() {
+			c, _ := at.Tables[n].column(name)
+			if c.Length > 0 && slices.ContainsFunc(values, func(row []*string) bool { return row[i] != nil && utf8.RuneCountInString(*row[i]) > c.Length }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // valuesOf are the values of rows, by the tables in the order of Tables.All.
 func valuesOf(rows *sqltables.Rows) (all [3][][]*string) {
 	for _, r := range rows.Users {
@@ -168,12 +227,25 @@ func (p *postgres) swallowed(u *unwritten, at *place, rows *sqltables.Rows) stri
 		return text
 	}
 	t := at.Tables[u.table]
-	var sql []string
-	for _, trigger := range t.Triggers {
-		sql = append(sql, "DROP TRIGGER "+trigger+" ON "+t.Relation)
-	}
-	if sql == nil {
+	if t.Triggers == nil {
 		return "something of " + t.Name + " keeps them out, such as a trigger of a partition"
 	}
-	return "a trigger of " + t.Name + " keeps them out: let it RETURN NEW, or run as the owner of the tables: " + strings.Join(sql, "; ")
+	return untrigger("a trigger of "+t.Name+" keeps them out: let it RETURN NEW", t)
+}
+
+// untrigger says what to do about the triggers of all tables.
+func (at *place) untrigger(text string) string { return untrigger(text, at.Tables...) }
+
+// untrigger ends text with the SQL that drops the triggers of tables.
+func untrigger(text string, tables ...presence) string {
+	var sql []string
+	for _, t := range tables {
+		for _, trigger := range t.Triggers {
+			sql = append(sql, "DROP TRIGGER "+trigger+" ON "+t.Relation)
+		}
+	}
+	if sql == nil {
+		return text
+	}
+	return text + ", or run as the owner of the tables: " + strings.Join(sql, "; ")
 }

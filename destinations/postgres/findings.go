@@ -14,6 +14,8 @@ type finding struct {
 	sure  bool   // every delivery to the table is refused, or does harm
 	text  string
 	sql   []string // that ends it
+
+	retyped string // the column whose type that changes; "": none
 }
 
 // worded joins what the findings say, and then the SQL that ends all of them.
@@ -75,12 +77,14 @@ func (p *postgres) judge(at *place) (ddl []string, all []finding) {
 
 // lacks is the want of a right.
 func lacks(at *place, table, grant string) finding {
-	return finding{table, true, "the user " + at.User + " lacks rights or tables", []string{grant}}
+	return finding{table: table, sure: true, text: "the user " + at.User + " lacks rights or tables", sql: []string{grant}}
 }
 
 func (p *postgres) judgeTable(at *place, t presence) (ddl []string, all []finding) {
 	create := "GRANT CREATE ON SCHEMA " + quoted(at.Schema) + " TO " + quoted(at.User)
-	found := func(sure bool, text string, sql ...string) { all = append(all, finding{t.Name, sure, text, sql}) }
+	found := func(sure bool, text string, sql ...string) {
+		all = append(all, finding{table: t.Name, sure: sure, text: text, sql: sql})
+	}
 	ours := func(right bool, sql string) {
 		if right {
 			ddl = append(ddl, sql)
@@ -112,7 +116,7 @@ func (p *postgres) judgeTable(at *place, t presence) (ddl []string, all []findin
 		away(fmt.Sprintf("is partitioned, not by %s alone, and a key of partitioned tables must contain what parts them", key))
 		return ddl, all
 	}
-	if t.Kind == "p" && t.Partitions == 0 {
+	if t.Kind == "p" && t.Partitions == nil {
 		found(true, t.Name+" has no partition", newPartition(t))
 	}
 	var add []string
@@ -140,13 +144,14 @@ func (p *postgres) judgeTable(at *place, t presence) (ddl []string, all []findin
 
 // surprises are what else of a table decides over rows.
 func (t presence) surprises(at *place) (all []finding) {
-	found := func(sure bool, text string, sql ...string) { all = append(all, finding{t.Name, sure, text, sql}) }
+	found := func(sure bool, text string, sql ...string) {
+		all = append(all, finding{table: t.Name, sure: sure, text: text, sql: sql})
+	}
 	for _, rule := range t.Rules {
 		found(true, t.Name+" has the rule "+rule+", which changes what is written or keeps it out", "DROP RULE "+rule+" ON "+t.Relation)
 	}
-	policy := fmt.Sprintf("CREATE POLICY fantail ON %s TO %s USING (true) WITH CHECK (true)", t.Relation, quoted(at.User))
 	if t.Secured && !strings.Contains(t.Policies, "*") && !(strings.Contains(t.Policies, "a") && strings.Contains(t.Policies, "r") && strings.Contains(t.Policies, "w")) {
-		found(true, t.Name+" has row-level security without a policy that lets the user read, insert and update", policy)
+		found(true, t.Name+" has row-level security without a policy that lets the user read, insert and update", t.policy(at.User))
 	} else if t.Secured {
 		found(false, "policies of "+t.Name+" decide which rows the user may write")
 	}
@@ -159,8 +164,13 @@ func (t presence) surprises(at *place) (all []finding) {
 			found(i.isKey(t.Key().Name), text, i.drop(t.Relation))
 		}
 	}
+	for _, r := range t.References {
+		if r.Table == t.Relation {
+			found(false, r.waits(t), r.drop())
+		}
+	}
 	for _, c := range t.Checks {
-		if oursAlone(c.Columns) {
+		if slices.ContainsFunc(c.Columns, sqltables.Ours) {
 			found(false, fmt.Sprintf("the constraint %s of %s decides over %s, which we fill", c.Name, t.Name, strings.Join(c.Columns, ", ")), t.dropConstraint(c.Name))
 		}
 	}
@@ -236,7 +246,17 @@ func newPartition(t presence) string {
 		rows = "FOR VALUES WITH (MODULUS 1, REMAINDER 0)"
 	}
 	schema, _, _ := strings.Cut(t.Relation, ".")
-	return fmt.Sprintf("CREATE TABLE %s.%s PARTITION OF %s %s", schema, quoted(t.Name+"_all"), t.Relation, rows)
+	return fmt.Sprintf("CREATE TABLE %s.%s PARTITION OF %s %s", schema, quoted(free(t.Name+"_all", t.Partitions)), t.Relation, rows)
+}
+
+// free is name, or with a number what is not taken.
+func free(name string, taken []string) string {
+	for n, one := 2, name; ; n++ {
+		if !slices.Contains(taken, one) {
+			return one
+		}
+		one = fmt.Sprintf("%s%d", name, n)
+	}
 }
 
 // kindOf names a relkind.

@@ -24,24 +24,28 @@ type place struct {
 // presence is what the catalogue says of one table.
 type presence struct {
 	sqltables.Table `json:"-"`
-	Relation        string   `json:"relation"` // quoted, with its schema; "": there is none
-	Kind            string   `json:"kind"`     // pg_class.relkind
-	MayWrite        bool     `json:"may_write"`
-	MayAlter        bool     `json:"may_alter"`
-	Columns         []column `json:"columns"`
-	Indexes         []index  `json:"indexes"`
-	Checks          []named  `json:"checks"`    // CHECK constraints
-	Triggers        []string `json:"triggers"`  // that may keep rows out: BEFORE, for each row
-	Functions       bool     `json:"functions"` // there are triggers or rules at all
-	Rules           []string `json:"rules"`
-	Barred          []string `json:"barred"`    // sequences of defaults that the user may not use, quoted
-	Secured         bool     `json:"secured"`   // row-level security holds for the user
-	Policies        string   `json:"policies"`  // for which commands it has policies that permit: of a, r, w and *
-	Published       []string `json:"published"` // publications of updates, where the table has no replica identity
-	Filtered        []string `json:"filtered"`  // publications of some of its rows or columns
-	Partition       []string `json:"partition"` // columns of the partition key; of an ordinary table none
-	Strategy        string   `json:"strategy"`  // how it is partitioned: h, l or r
-	Partitions      int      `json:"partitions"`
+	Relation        string      `json:"relation"` // quoted, with its schema; "": there is none
+	Kind            string      `json:"kind"`     // pg_class.relkind
+	MayWrite        bool        `json:"may_write"`
+	MayAlter        bool        `json:"may_alter"`
+	Columns         []column    `json:"columns"`
+	Indexes         []index     `json:"indexes"`
+	Checks          []named     `json:"checks"`    // CHECK constraints
+	Triggers        []string    `json:"triggers"`  // that may keep rows out: BEFORE, for each row
+	Functions       bool        `json:"functions"` // there are triggers or rules at all
+	Rules           []string    `json:"rules"`
+	Barred          []string    `json:"barred"`      // sequences of defaults that the user may not use, quoted
+	Secured         bool        `json:"secured"`     // row-level security holds for the user
+	Policies        string      `json:"policies"`    // for which commands it has policies that permit: of a, r, w and *
+	Named           []string    `json:"named"`       // names of all policies
+	Restrictive     []string    `json:"restrictive"` // quoted names of policies that hold for the user and only restrict
+	References      []reference `json:"references"`  // foreign keys of the table and to it
+	Expressions     []named     `json:"expressions"` // defaults, generated columns, indexes and constraints with the columns that they are made of
+	Published       []string    `json:"published"`   // publications of updates, where the table has no replica identity
+	Filtered        []string    `json:"filtered"`    // publications of some of its rows or columns
+	Partition       []string    `json:"partition"`   // columns of the partition key; of an ordinary table none
+	Strategy        string      `json:"strategy"`    // how it is partitioned: h, l or r
+	Partitions      []string    `json:"partitions"`  // their names
 }
 
 // column is a column as the catalogue has it.
@@ -147,6 +151,26 @@ SELECT json_build_object(
     'secured', COALESCE(row_security_active(f.oid), false),
     'policies', COALESCE((SELECT string_agg(DISTINCT y.polcmd::text, '') FROM pg_policy y WHERE y.polrelid = f.oid AND y.polpermissive
       AND EXISTS (SELECT FROM unnest(y.polroles) r WHERE r = 0 OR pg_has_role(r, 'USAGE'))), ''),
+    'named', (SELECT json_agg(y.polname ORDER BY y.polname) FROM pg_policy y WHERE y.polrelid = f.oid),
+    'restrictive', (SELECT json_agg(quote_ident(y.polname) ORDER BY y.polname) FROM pg_policy y WHERE y.polrelid = f.oid AND NOT y.polpermissive
+      AND EXISTS (SELECT FROM unnest(y.polroles) r WHERE r = 0 OR pg_has_role(r, 'USAGE'))),
+    'references', (SELECT json_agg(json_build_object('name', quote_ident(k.conname), 'bare', k.conname, 'table', format('%I.%I', n1.nspname, c1.relname), 'to', format('%I.%I', n2.nspname, c2.relname),
+        'columns', ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(n, i) JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY u.i),
+        'to_columns', ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(n, i) JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.i),
+        'then', CASE k.confupdtype WHEN 'c' THEN ' ON UPDATE CASCADE' WHEN 'n' THEN ' ON UPDATE SET NULL' WHEN 'd' THEN ' ON UPDATE SET DEFAULT' WHEN 'r' THEN ' ON UPDATE RESTRICT' ELSE '' END ||
+          CASE k.confdeltype WHEN 'c' THEN ' ON DELETE CASCADE' WHEN 'n' THEN ' ON DELETE SET NULL' WHEN 'd' THEN ' ON DELETE SET DEFAULT' WHEN 'r' THEN ' ON DELETE RESTRICT' ELSE '' END ||
+          CASE WHEN k.condeferrable THEN ' DEFERRABLE' ELSE '' END || CASE WHEN k.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END) ORDER BY k.conname)
+      FROM pg_constraint k JOIN pg_class c1 ON c1.oid = k.conrelid JOIN pg_namespace n1 ON n1.oid = c1.relnamespace
+      JOIN pg_class c2 ON c2.oid = k.confrelid JOIN pg_namespace n2 ON n2.oid = c2.relnamespace
+      WHERE k.contype = 'f' AND k.conparentid = 0 AND f.oid IN (k.conrelid, k.confrelid)),
+    'expressions', (SELECT json_agg(json_build_object('name', e.name,
+        'columns', ARRAY(SELECT a.attname::text FROM pg_depend d JOIN pg_attribute a ON a.attrelid = f.oid AND a.attnum = d.refobjsubid
+          WHERE d.classid = e.class AND d.objid = e.id AND d.refclassid = 'pg_class'::regclass AND d.refobjid = f.oid AND d.refobjsubid <> e.itself)) ORDER BY e.name)
+      FROM (SELECT 'pg_attrdef'::regclass, v.oid, v.adnum::int, 'the column ' || a.attname FROM pg_attrdef v JOIN pg_attribute a ON a.attrelid = v.adrelid AND a.attnum = v.adnum
+          WHERE v.adrelid = f.oid AND NOT a.attname = ANY($3::text[])
+        UNION ALL SELECT 'pg_class'::regclass, i.indexrelid, 0, 'the index ' || x.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+          WHERE i.indrelid = f.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
+        UNION ALL SELECT 'pg_constraint'::regclass, k.oid, 0, 'the constraint ' || k.conname FROM pg_constraint k WHERE k.conrelid = f.oid AND k.contype = 'c') e(class, id, itself, name)),
     'published', CASE WHEN f.relkind IN ('r', 'p') AND NOT (f.relreplident = 'f'
         OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = f.oid AND CASE f.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END))
       THEN (SELECT json_agg(p.pubname ORDER BY p.pubname) FROM pg_publication_tables q JOIN pg_publication p ON p.pubname = q.pubname
@@ -157,7 +181,7 @@ SELECT json_build_object(
     'partition', (SELECT json_agg(COALESCE((SELECT a.attname FROM pg_attribute a WHERE a.attrelid = f.oid AND a.attnum = r.n), ''))
       FROM pg_partitioned_table p, unnest(p.partattrs::int2[]) r(n) WHERE p.partrelid = f.oid),
     'strategy', COALESCE((SELECT p.partstrat::text FROM pg_partitioned_table p WHERE p.partrelid = f.oid), ''),
-    'partitions', (SELECT count(*) FROM pg_inherits h WHERE h.inhparent = f.oid)
+    'partitions', CASE WHEN f.relkind = 'p' THEN (SELECT json_agg(x.relname) FROM pg_inherits h JOIN pg_class x ON x.oid = h.inhrelid WHERE h.inhparent = f.oid) END
   ) ORDER BY f.place) FROM found f))`
 
 // maxThings is more than a table has: PostgreSQL allows 1,600 columns.
@@ -190,7 +214,7 @@ func (p *postgres) look(ctx context.Context, c *conn) (*place, error) {
 	}
 	for i := range at.Tables {
 		t := &at.Tables[i]
-		if n := len(t.Columns) + len(t.Indexes) + len(t.Checks) + len(t.Triggers) + len(t.Rules); n > maxThings {
+		if n := len(t.Columns) + len(t.Indexes) + len(t.Checks) + len(t.Triggers) + len(t.Rules) + len(t.References); n > maxThings {
 			return nil, fmt.Errorf("the catalogue knows %d columns, indexes and others of a table", n)
 		}
 		t.Table = all[i]

@@ -10,7 +10,11 @@ import (
 // misfits are the columns that cannot hold what is written to them.
 func (t presence) misfits() (all []finding) {
 	for _, m := range t.held() {
-		all = append(all, finding{t.Name, m.Sure, "in " + t.Name + " " + m.Text, t.alter(m)})
+		f := finding{table: t.Name, sure: m.Sure, text: "in " + t.Name + " " + m.Text, sql: t.alter(m)}
+		if m.Remedy == sqltables.Retype {
+			f.retyped = m.Existing.Name
+		}
+		all = append(all, f)
 	}
 	return all
 }

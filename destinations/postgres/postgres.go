@@ -88,6 +88,12 @@ func (p *postgres) Write(ctx context.Context, rows *sqltables.Rows) (r destinati
 			err = p.obstacle(at, nil)
 		case made || incomplete(err):
 			address, err = p.try(ctx, rows)
+		case looked == nil && kept(err) && p.obstacle(at, rows) == nil:
+			if stands, failed := p.stands(ctx, at, rows); failed != nil {
+				err = p.looked(nil, failed)
+			} else if stands {
+				err = nil
+			}
 		}
 	}
 	r.Address = address
@@ -111,16 +117,22 @@ func incomplete(err error) bool {
 	return false
 }
 
+// kept tells whether the server has taken rows without a word and kept them out.
+func kept(err error) bool {
+	_, ok := errors.AsType[*unwritten](err)
+	return ok
+}
+
 // doubtful tells whether the tables may be at fault for an error.
 func doubtful(err error) bool {
-	if _, ok := errors.AsType[*unwritten](err); ok {
+	if kept(err) {
 		return true
 	}
 	pe, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || connecting(err) || pe.Severity == "FATAL" {
 		return false
 	}
-	return incomplete(err) || pe.Code == "25006" || pgclient.MeaningOf(pe.Code).Class != destination.Transient
+	return incomplete(err) || pe.Code == "25006" || pe.Code == "23503" || pgclient.MeaningOf(pe.Code).Class != destination.Transient
 }
 
 // try writes rows once.
@@ -152,14 +164,14 @@ func (p *postgres) session(ctx context.Context, f func(*conn) error) (err error)
 // gone tells whether a connection is of no more use after an error: it broke, or
 // its server is ending or no longer takes writes.
 func gone(err error) bool {
-	if _, ok := errors.AsType[*unwritten](err); ok {
+	if kept(err) {
 		return false
 	}
 	if _, ok := errors.AsType[*destination.Fault](err); ok {
 		return false
 	}
 	pe, ok := errors.AsType[*pgconn.PgError](err)
-	return !ok || pe.Severity == "FATAL" || pe.Code == "25006" || strings.HasPrefix(pe.Code, "57P")
+	return !ok || pe.Severity == "FATAL" || pe.Code == "25006" || pe.Code == "23503" || strings.HasPrefix(pe.Code, "57P")
 }
 
 // Explain shows the rows that Send would write.

@@ -126,7 +126,7 @@ var customers = []customer{
 		check: says(held, "data_type is generated", "DROP EXPRESSION"), send: says(held, "428C9", "DROP EXPRESSION"), bodies: []string{daily}},
 
 	{name: "rules", sql: []string{"CREATE RULE no AS ON INSERT TO terra_users DO INSTEAD NOTHING"}, script: true,
-		check: says(held, "the rule no", "DROP RULE no ON"), send: says(held, "has not written", "DROP RULE"), bodies: []string{auth, daily}},
+		check: says(held, "the rule no", "DROP RULE no ON"), send: says(held, "0A000", "DROP RULE", "DROP RULE"), bodies: []string{auth, daily}},
 	{name: "a trigger that swallows", sql: []string{"CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'", "CREATE TRIGGER swallows BEFORE INSERT ON terra_data_payloads FOR EACH ROW EXECUTE FUNCTION no()"},
 		check: says(noted, "the trigger swallows of terra_data_payloads"), send: says(held, "has not written 1 rows", "DROP TRIGGER swallows ON"), bodies: []string{daily}, unseen: "a trigger is seen when it runs"},
 	{name: "a trigger that fails", sql: []string{"CREATE TABLE audit (url varchar(20))", "CREATE FUNCTION log() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO audit VALUES (NEW.payload_url); RETURN NEW; END'",
@@ -168,6 +168,44 @@ var customers = []customer{
 	{name: "citext", apart: true, sql: []string{"CREATE EXTENSION citext", "ALTER TABLE terra_users ALTER user_id TYPE citext", "INSERT INTO terra_users (user_id, created_at, provider) VALUES ('U-1', '', 'THEIRS')"}, script: true,
 		check: says(held, "takes different users for one (the type citext"), send: says(held, "has not written"), bodies: []string{auth},
 		keeps: "SELECT bool_and(provider = 'THEIRS') FROM terra_users WHERE user_id::text = 'U-1'"},
+
+	{name: "users of a fixed width", sql: []string{"ALTER TABLE terra_users ALTER user_id TYPE char(36)", "INSERT INTO terra_users (user_id, created_at, provider) VALUES ('u-1', '', 'THEIRS')"}, script: true,
+		check: says(held, "the type character ignores blanks"), send: says(held, "another key", `COLLATE "C"`), bodies: []string{strings.Replace(auth, "u-1", "u-1 ", 1)},
+		keeps: "SELECT bool_and(provider = 'THEIRS') FROM terra_users WHERE user_id = 'u-1'"},
+	{name: "a trigger that changes users", sql: append(does("BEFORE", "BEGIN NEW.payload_id = 'same'; RETURN NEW; END"), "INSERT INTO terra_data_payloads VALUES ('same', 'other', 'daily', '', 'THEIRS')"),
+		check: says(noted, "may change rows"), send: says(held, "another key", "DROP TRIGGER"), bodies: []string{daily}, unseen: "a trigger is seen when it runs",
+		keeps: "SELECT count(*) = 1 AND max(payload_url) = 'THEIRS' FROM terra_data_payloads"},
+
+	{name: "payloads that refer to users", sql: []string{"ALTER TABLE terra_other_payloads ADD CONSTRAINT of_user FOREIGN KEY (user_id) REFERENCES terra_users"},
+		check: says(noted, "of_user", "DROP CONSTRAINT of_user"), send: says(retried, "23503", "DROP CONSTRAINT of_user"), bodies: []string{`{"type":"healthcheck"}`}},
+	{name: "uuid, and a foreign key between them", sql: []string{"ALTER TABLE terra_users ALTER user_id TYPE uuid USING NULL",
+		"ALTER TABLE terra_data_payloads ALTER user_id TYPE uuid USING NULL, ADD CONSTRAINT of_user FOREIGN KEY (user_id) REFERENCES terra_users ON DELETE CASCADE"}, script: true,
+		check: says(held, "is uuid", "DROP CONSTRAINT of_user", `ADD CONSTRAINT of_user FOREIGN KEY ("user_id")`), send: says(held, "42804", "DROP CONSTRAINT of_user"), bodies: []string{auth, daily},
+		keeps: "SELECT count(*) = 1 FROM pg_constraint WHERE conname = 'of_user' AND confdeltype = 'c' AND conrelid = 'terra_data_payloads'::regclass"},
+	{name: "a policy that restricts", sql: []string{"ALTER TABLE terra_users ENABLE ROW LEVEL SECURITY", "CREATE POLICY all_of_it ON terra_users USING (true)", "CREATE POLICY some_of_it ON terra_users AS RESTRICTIVE USING (user_id = 'nobody')"},
+		check: says(noted, "policies of terra_users"), send: says(held, "42501", "some_of_it", "BYPASSRLS"), bodies: []string{auth}, unseen: "a policy is asked when a row comes"},
+	{name: "a policy of the name that we advise", sql: []string{"ALTER TABLE terra_users ENABLE ROW LEVEL SECURITY", "CREATE POLICY fantail ON terra_users FOR SELECT USING (true)"}, script: true,
+		check: says(held, "CREATE POLICY fantail2 ON"), send: says(held, "CREATE POLICY fantail2 ON"), bodies: []string{auth}},
+	{name: "a partition too few", sql: []string{"DROP TABLE terra_users", "CREATE TABLE terra_users ($types, PRIMARY KEY (user_id)) PARTITION BY RANGE (user_id)",
+		"CREATE TABLE terra_users_all PARTITION OF terra_users FOR VALUES FROM ('a') TO ('b')", "GRANT ALL ON terra_users TO $role"},
+		check: fine(), send: says(held, "23514", `"terra_users_all2" PARTITION OF`), bodies: []string{auth}, unseen: "which rows partitions take is told by expressions alone"},
+	{name: "a remainder too few", sql: []string{"DROP TABLE terra_users", "CREATE TABLE terra_users ($types, PRIMARY KEY (user_id)) PARTITION BY HASH (user_id)",
+		"CREATE TABLE terra_users_0 PARTITION OF terra_users FOR VALUES WITH (MODULUS 1000, REMAINDER 0)", "GRANT ALL ON terra_users TO $role"},
+		check: fine(), send: says(held, "23514", "add the one that is missing"), bodies: []string{auth}, unseen: "which rows partitions take is told by expressions alone"},
+	{name: "a partition of a partition too few", sql: []string{"DROP TABLE terra_users", "CREATE TABLE terra_users ($types, PRIMARY KEY (user_id)) PARTITION BY LIST (user_id)",
+		"CREATE TABLE terra_users_some PARTITION OF terra_users DEFAULT PARTITION BY HASH (user_id)", "GRANT ALL ON terra_users TO $role"},
+		check: fine(), send: says(held, "23514", "no partition of terra_users_some"), bodies: []string{auth}, unseen: "which rows partitions take is told by expressions alone"},
+
+	{name: "a count that is at its end", sql: []string{"CREATE SEQUENCE ids START 2 MAXVALUE 2", "SELECT nextval('ids')", "ALTER TABLE terra_users ADD id int DEFAULT nextval('ids')", "GRANT USAGE ON SEQUENCE ids TO $role"},
+		check: fine(), send: says(held, "2200H", "ALTER SEQUENCE"), bodies: []string{auth}, unseen: "no plan counts"},
+	{name: "a column made of our times", sql: []string{"ALTER TABLE terra_data_payloads ADD day varchar(8) GENERATED ALWAYS AS (created_at) STORED"},
+		check: fine(), send: says(held, "22001", "the column day of terra_data_payloads"), bodies: []string{daily}, unseen: "no plan runs an expression"},
+	{name: "an index of numbers in links", sql: []string{"CREATE INDEX numbers ON terra_data_payloads ((payload_url::int))"},
+		check: fine(), send: says(held, "22P02", "the index numbers"), bodies: []string{daily}, unseen: "no plan runs an expression"},
+	{name: "a column made of references", sql: []string{"ALTER TABLE terra_users ADD n int GENERATED ALWAYS AS (reference_id::int) STORED"},
+		check: fine(), send: says(refused, "22P02"), bodies: []string{auth}},
+	{name: "a CHECK of what we fill and of users", sql: []string{"ALTER TABLE terra_data_payloads ADD CONSTRAINT both_of CHECK (length(payload_url) < 20 OR user_id = '')"},
+		check: says(noted, "both_of"), send: says(refused, "23514"), bodies: []string{daily}},
 
 	{name: "a read-only role", sql: []string{"ALTER ROLE $role SET default_transaction_read_only = on"}, script: true,
 		check: says(held, "default_transaction_read_only = off"), send: says(held, "25006", "default_transaction_read_only = off")},
@@ -370,4 +408,34 @@ func TestNeighboursOfWhatIsHeldAreDelivered(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestARepeatThatATriggerKeepsOutIsDelivered: PostgreSQL's own trigger keeps out
+// what changes nothing, and the rows are there. What is not there, or in a table
+// that inherits, is not delivered.
+func TestARepeatThatATriggerKeepsOutIsDelivered(t *testing.T) {
+	f := farAt(t, servers.StartPostgres(t).DSN)
+	f.asCustomer(t, customer{})
+	p := f.open(t)
+	repeat := destinationtest.Delivery(t, 1, []byte(auth))
+	older := destinationtest.Delivery(t, 0, []byte(daily))
+	send := func(d destination.Delivery, want string) {
+		t.Helper()
+		if _, err := p.Send(t.Context(), d); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+	for _, table := range tableNames() {
+		f.exec(t, "CREATE TRIGGER same BEFORE UPDATE ON "+table+" FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()")
+	}
+	for range 2 {
+		send(repeat, "")
+		send(older, "")
+	}
+	f.exec(t, "DELETE FROM terra_data_payloads")
+	f.exec(t, does("BEFORE", "BEGIN RETURN NULL; END")...)
+	send(repeat, "")
+	send(older, "keeps them out")
+	f.exec(t, "CREATE TABLE heir () INHERITS (terra_data_payloads)", "INSERT INTO heir SELECT '"+older.Event.ID.String()+"', 'u-1', 'daily', '', ''")
+	send(older, "keeps them out")
 }

@@ -49,8 +49,19 @@ func insert(table string, t sqltables.Table) string {
 		table, strings.Join(t.Names(), ", "), strings.Join(arrays, ", "), t.Key().Name)
 }
 
+// anotherKey is what a statement fails with where a row would have another key than
+// the one that was sent.
+const anotherKey = "fantail: the key is changed"
+
+// keeping has an upsert fail where a row that it has written has a key that was not
+// sent, since a trigger has changed it or the column's type has (character takes
+// blanks away): it may be the row of another. Then the transaction changes nothing.
+func keeping(upsert string, t sqltables.Table) string {
+	return fmt.Sprintf(`%s RETURNING (CASE WHEN t.%s::text COLLATE "C" = ANY($1::text[]) THEN '0' ELSE '%s' END)::int`, upsert, t.Key().Name, anotherKey)
+}
+
 func upsertPayloads(table string, t sqltables.Table) string {
-	return insert(table, t) + "payload_url = excluded.payload_url"
+	return keeping(insert(table, t)+"payload_url = excluded.payload_url", t)
 }
 
 // upsertUsers lets each column keep what the newest event said that spoke of it.
@@ -66,7 +77,7 @@ func upsertUsers(table string, t sqltables.Table) string {
 			fmt.Sprintf(`%[1]s = GREATEST(t.%[1]s COLLATE "C", excluded.%[1]s)`, mark))
 	}
 	// Where a key takes different users for one, the other's row stays as it is.
-	return insert(table, t) + strings.Join(sets, ", ") + ` WHERE t.user_id::text COLLATE "C" = excluded.user_id::text`
+	return keeping(insert(table, t)+strings.Join(sets, ", ")+` WHERE t.user_id::text COLLATE "C" = excluded.user_id::text`, t)
 }
 
 // store writes rows as one transaction in one round trip: what is sent before a

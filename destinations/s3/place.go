@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -20,6 +21,7 @@ var _ objectkey.Bucket = (*writing)(nil)
 type writing struct {
 	*bucket
 	meta    objectkey.Metadata
+	own     []string // the keys that nothing else can hold
 	content *aws.Content
 }
 
@@ -31,7 +33,7 @@ func (b *bucket) write(o objectkey.Object) (*writing, error) {
 			return nil, fmt.Errorf("store %s: %w", o.Keys[0], err)
 		}
 	}
-	return &writing{b, o.Meta, aws.NewContent(body)}, nil
+	return &writing{b, o.Meta, o.Keys[min(o.Own, len(o.Keys)):], aws.NewContent(body)}, nil
 }
 
 // PutIf implements [objectkey.Bucket]; a version is an ETag.
@@ -42,7 +44,7 @@ func (w *writing) PutIf(ctx context.Context, key, version string) (objectkey.Ans
 	} else {
 		in.IfMatch = &version
 	}
-	unproven := version == "" && !w.proven.Load() && !w.writer.NoConditions()
+	unproven := version == "" && !slices.Contains(w.own, key) && !w.proven.Load() && !w.writer.NoConditions()
 	prove := unproven && w.proving.CompareAndSwap(false, true)
 	if prove {
 		defer w.proving.Store(false)
@@ -62,16 +64,22 @@ func (w *writing) PutIf(ctx context.Context, key, version string) (objectkey.Ans
 	switch answered := status(err); {
 	case errors.Is(err, aws.ErrUnconditional):
 		return objectkey.Unsupported, err
+	case folders[aws.Code(err)]:
+		return objectkey.Folder, err
 	case aws.Taken(err),
 		version == "" && answered == http.StatusForbidden && locked(w.said(key, err)): // some services look at the lock before the condition
 		return objectkey.Occupied, err
-	case answered == http.StatusConflict:
+	case aws.Busy(err):
 		return objectkey.Busy, err
 	case answered == http.StatusNotFound && version != "" && aws.Code(err) != "NoSuchBucket":
 		return objectkey.Missing, err
 	}
 	return objectkey.Failed, w.refused(key, version != "", err)
 }
+
+// folders are what services that keep objects as files say of a key below which
+// somebody keeps others.
+var folders = map[string]bool{"ExistingObjectIsDirectory": true, "XMinioObjectExistsAsDirectory": true}
 
 // Put implements [objectkey.Bucket].
 func (w *writing) Put(ctx context.Context, key string, taken bool) error {

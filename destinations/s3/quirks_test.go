@@ -236,3 +236,27 @@ func TestWordsOfOurOwnInARefusal(t *testing.T) {
 		}
 	}
 }
+
+// TestServicesThatKeepFiles have no object below another: what lies there is left
+// alone, and where every key would lie below it the destination is held.
+func TestServicesThatKeepFiles(t *testing.T) {
+	const key = "auth/u-2026-07-01T09:12:34Z.json"
+	deliver := func(f *far) (string, error) {
+		r, err := openWith(t, f.config, plainDeps(t)).Send(t.Context(), destinationtest.Delivery(t, 1, []byte(`{"type":"auth","user":{"user_id":"u"}}`)))
+		return r.Answer, err
+	}
+	f := startGateway(t).bucket(t)
+	f.put(t, "auth", "somebody's")
+	_, err := deliver(f)
+	if class, _ := destination.ClassOf(err); class != destination.Misconfigured || !strings.Contains(err.Error(), "remove it, or have keys begin elsewhere") {
+		t.Errorf("an object where the key has a folder: %v: %v", class, err)
+	}
+	f = startGateway(t).bucket(t)
+	f.put(t, key+"/below", "somebody's")
+	if answer, err := deliver(f); err != nil || answer != "1 stored" {
+		t.Errorf("objects below the key: %s, %v", answer, err)
+	}
+	if n := len(f.all(t)); n != 2 {
+		t.Errorf("%d objects, want 2", n)
+	}
+}

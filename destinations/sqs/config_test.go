@@ -50,6 +50,8 @@ func TestValidate(t *testing.T) {
 		"a host that cannot be":             {func(c *Config) { c.Queue = "https://sqs..amazonaws.com/444455556666/q" }, []string{"queue: names a host that cannot be"}},
 		"another provider's":                {func(c *Config) { c.Queue = "https://queue.example/444455556666/q" }, []string{"queue: is of another provider"}},
 		"with its endpoint":                 {func(c *Config) { c.Queue, c.Endpoint = "https://queue.example/acme/q", "https://queue.example" }, nil},
+		"another region, the old way":       {func(c *Config) { c.Queue = "https://us-west-2.queue.amazonaws.com/444455556666/events" }, []string{"queue: is of region us-west-2, and region says eu-west-1"}},
+		"the first region, the old way":     {func(c *Config) { c.Queue = "https://queue.amazonaws.com/444455556666/events" }, []string{"queue: is of region us-east-1, and region says eu-west-1"}},
 		"an endpoint elsewhere":             {func(c *Config) { c.Endpoint = "https://sqs.us-east-1.amazonaws.com" }, []string{"endpoint: is of region us-east-1, and region says eu-west-1"}},
 		"a private link elsewhere":          {func(c *Config) { c.Endpoint = "https://vpce-1.sqs.us-east-1.vpce.amazonaws.com" }, []string{"endpoint: is of region us-east-1, and region says eu-west-1"}},
 		"an endpoint of AWS and no region":  {func(c *Config) { c.Endpoint, c.Region = "https://sqs.eu-west-1.amazonaws.com", "" }, []string{"endpoint: is of region eu-west-1: set region to it"}},

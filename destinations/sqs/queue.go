@@ -1,6 +1,7 @@
 package sqs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"regexp"
@@ -16,6 +17,7 @@ var (
 	accountForm = regexp.MustCompile(`^\d{12}$`)
 	nameForm    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,75}(\.fifo)?$|^[A-Za-z0-9_-]{76,80}$`)
 	regionForm  = regexp.MustCompile(`^(?:[a-z0-9-]+\.)?sqs(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?$`) // of a host of SQS
+	oldForm     = regexp.MustCompile(`^(?:([a-z0-9-]+)\.)?queue\.amazonaws\.com$`)                                         // likewise, as older URLs have it
 )
 
 // queue is where messages go. A queue that is named is looked up when it is
@@ -53,6 +55,9 @@ func parseQueue(c Config) (*queue, error) {
 		return nil, errors.New("is not the URL of a queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/name")
 	}
 	q.account, q.name = parts[len(parts)-2], parts[len(parts)-1]
+	if old := oldForm.FindStringSubmatch(u.Host); old != nil && c.Region != "" && c.Region != cmp.Or(old[1], "us-east-1") {
+		return nil, errors.New("is of region " + cmp.Or(old[1], "us-east-1") + ", and region says " + c.Region)
+	}
 	ofAWS := strings.HasSuffix(u.Host, ".amazonaws.com") || strings.HasSuffix(u.Host, ".amazonaws.com.cn")
 	switch found := regionForm.FindStringSubmatch(u.Host); {
 	case !nameForm.MatchString(q.name):

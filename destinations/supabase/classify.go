@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 
@@ -99,13 +100,14 @@ func (s *supabase) restFault(ctx context.Context, what string, a answer, t table
 // names none.
 func named(text string) string {
 	found := constraints.FindStringSubmatch(text)
-	if found == nil {
+	if found == nil || strings.Contains(found[1], `" on table "`) || strings.ContainsFunc(found[1], unicode.IsControl) {
 		return ""
 	}
 	return pgx.Identifier{found[1]}.Sanitize()
 }
 
-var constraints = regexp.MustCompile(`constraint "([^"]{1,63})"`)
+// constraints are named at the end; quotes in a name are not escaped.
+var constraints = regexp.MustCompile(`constraint "(.{1,63})"$`)
 
 // storageFault does so for storage, which answers 400 for nearly everything and
 // says the true status in the body.

@@ -95,6 +95,7 @@ func TestEveryAnswerHasItsClass(t *testing.T) {
 		{"another fault of keys", "rest", answers{400, nil, rest("PGRST399")}, misconfigured, "service_role_key"},
 		{"internal of PostgREST", "rest", answers{500, nil, rest("PGRSTX00")}, transient, "PGRSTX00"},
 		{"in no time", "rest", answers{504, nil, rest("PGRST003")}, transient, "PGRST003"},
+		{"a count at its end", "rest", answers{400, nil, rest("2200H")}, misconfigured, "ALTER SEQUENCE"},
 		{"no such character", "rest", answers{400, nil, rest("22P05")}, rejected, "22P05"},
 		{"no such operator", "rest", answers{404, nil, rest("42883")}, misconfigured, "TYPE TEXT"},
 		{"a column of theirs by name", "rest", answers{400, nil, `{"code":"23502","message":"null value in column \"team \"\"a\" of relation"}`}, misconfigured, "takes no NULL"},
@@ -278,5 +279,20 @@ func TestAPatchOfNoRowIsNoError(t *testing.T) {
 	s := over(t, answers{404, nil, "[]"})
 	if _, _, err := s.insert(t.Context(), s.tables.users, []row{{}}); err == nil {
 		t.Error("a 404 to an insert is none")
+	}
+}
+
+// TestNoOtherConstraintIsDropped: PostgreSQL does not escape the quotes of a name.
+func TestNoOtherConstraintIsDropped(t *testing.T) {
+	for text, want := range map[string]string{
+		`new row for relation "t" violates check constraint "c'x"`:                             `"c'x"`,
+		`new row for relation "t" violates check constraint "c" x"`:                            `"c"" x"`,
+		`update or delete on table "t" violates foreign key constraint "c" on table "u"`:       "",
+		`new row for relation "t" violates check constraint "` + strings.Repeat("c", 64) + `"`: "",
+		"new row for relation \"t\" violates check constraint \"c\x1b[31m\"":                   "",
+	} {
+		if got := named(text); got != want {
+			t.Errorf("%s: %s", text, got)
+		}
 	}
 }

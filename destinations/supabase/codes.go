@@ -67,6 +67,7 @@ var bySQLState = map[string]meaning{
 	"08": {}, "09": {}, "21": {}, "24": {}, "25": {}, "2D": {}, "38": {}, "39": {}, "3B": {}, "40": {}, "53": {}, "55": {}, "57": {}, "58": {}, "F0": {}, "HV": {}, "P0": {}, "XX": {},
 
 	"22021": {class: rejected}, "22P05": {class: rejected}, // characters that the database's encoding lacks
+	"2200H": {class: misconfigured, advice: "a sequence of a column of yours is at its end: ALTER SEQUENCE ... AS bigint MAXVALUE ..., and its column bigint"},
 	"23502": {does: values},
 	"23503": {advice: "what it refers to may still come; if it never does, drop the constraint"},
 	"25006": {advice: "the database takes no writes: a full disk is one reason, see Database > Settings"},

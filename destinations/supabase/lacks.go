@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
-	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 )
 
 // lacks is what keeps the three tables from taking what we write, and the SQL
@@ -250,9 +249,9 @@ type seen struct {
 // maxLooked bounds how many columns are remembered.
 const maxLooked = 64
 
-// blame makes of the refusal of a value what it is: a column that can never hold
-// what we write is the table's fault, and held; where all columns are as they have
-// to be, the value is of this event alone, or a trigger or a constraint refuses it.
+// blame makes of the refusal of a value what it is: the fault of a column that can
+// never hold what we write or, where all columns are as they have to be, of a
+// trigger or an expression.
 func (s *supabase) blame(ctx context.Context, text string, t table, column string) error {
 	done, err := s.turns.take(ctx, "columns")
 	if err != nil {
@@ -279,7 +278,9 @@ func (s *supabase) blame(ctx context.Context, text string, t table, column strin
 	case column != "":
 		return held(text, "ALTER TABLE "+t.name+" ALTER COLUMN "+pgx.Identifier{column}.Sanitize()+" DROP NOT NULL")
 	}
-	return destination.Reject(&fault.Safe{Text: text + ". The columns are as they have to be: a trigger or a constraint of yours refuses this event"})
+	// No text of an event is refused by a column of texts. Nobody can tell whether what
+	// refuses it does so with each: a hold loses nothing.
+	return held(text+". The columns are as they have to be: a trigger, a default or an expression of yours fails, mend or drop it. To see which triggers there are", t.triggers())
 }
 
 // retype is the SQL for a table of which nobody knows what its columns are.

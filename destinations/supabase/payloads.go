@@ -136,7 +136,7 @@ func (w *sending) write(ctx context.Context, i item) (destination.Receipt, error
 		return w.writeNatural(ctx, i)
 	}
 	if w.attempt > 1 {
-		if stored, a, err := w.find(ctx, i.table, i.id(), "payload_id"); err != nil || stored != nil {
+		if stored, a, err := w.find(ctx, i.table, i.id()); err != nil || stored != nil {
 			return a.receipt, err
 		}
 	}

@@ -2,6 +2,7 @@ package supabase
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -64,7 +65,15 @@ func (s *supabase) rehearse(ctx context.Context, t table, columns []column, samp
 		}
 	}
 	sparse[t.key()] = &other
-	rows, a, err := s.rest(ctx, http.MethodPost, t, url.Values{"select": {t.key()}}, "return=representation", []row{sample, sparse, sample})
+	all := []row{sample, sparse}
+	if t.of == "" { // no two users are one, whatever the collation or type of the key
+		for _, like := range []string{strings.ToUpper(sampleKey), sampleKey + " "} {
+			one := maps.Clone(sample)
+			one[t.key()] = &like
+			all = append(all, one)
+		}
+	}
+	rows, a, err := s.rest(ctx, http.MethodPost, t, url.Values{"select": {t.key()}}, "return=representation", append(all, sample))
 	switch {
 	case err == nil && len(rows) == 0:
 		return swallowed("check "+t.bare(), t)
@@ -72,8 +81,11 @@ func (s *supabase) rehearse(ctx context.Context, t table, columns []column, samp
 		return held("check "+t.bare()+": two rows have one key: a trigger of yours changes it, or the key is not unique",
 			"DELETE FROM "+t.name+" WHERE "+t.key()+" LIKE '"+sampleKey+"%'; "+t.index())
 	}
-	switch refusalOf(a.body).code {
+	switch r := refusalOf(a.body); r.code {
 	case "23505":
+		if strings.Contains(r.details, "("+strings.ToUpper(sampleKey)+")") || strings.Contains(r.details, "("+sampleKey+" ") {
+			return another("check "+t.bare(), t)
+		}
 		return nil
 	case "23503": // looked at after a key, unless that waits
 		return s.word("check "+t.bare(), a.status, a, refusal{text: "the key is DEFERRABLE"}, bySQLState["55000"], t)
@@ -147,8 +159,20 @@ func (s *supabase) refusedBucket(ctx context.Context, code string, err error) er
 	return &destination.Fault{Class: class, Err: fault.Of(err, err.Error()+". "+more)}
 }
 
+// another holds the destination for a table whose row is that of another key than
+// the one that was asked for.
+func another(what string, t table) error {
+	return held(what+": the table takes different users or payloads for one, by the type or the collation of "+t.key()+", or a trigger changes it",
+		"ALTER TABLE "+t.name+" ALTER COLUMN "+t.key()+` TYPE TEXT COLLATE "C"; `+reload)
+}
+
 // swallowed holds the destination for a table that keeps no rows.
 func swallowed(what string, t table) error {
 	return held(what+": the table takes rows and keeps none: a trigger or a rule of yours swallows them. To see which",
-		"SELECT tgname FROM pg_trigger WHERE tgrelid = '"+t.name+"'::regclass AND NOT tgisinternal")
+		t.triggers())
+}
+
+// triggers is the SQL that shows the triggers of t.
+func (t table) triggers() string {
+	return "SELECT tgname FROM pg_trigger WHERE tgrelid = '" + t.name + "'::regclass AND NOT tgisinternal"
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
@@ -72,7 +73,19 @@ func (s *supabase) insert(ctx context.Context, t table, rows []row) (int, answer
 // insertAll is insert, and returns the keys that were new.
 func (s *supabase) insertAll(ctx context.Context, t table, rows []row) ([]row, answer, error) {
 	query := url.Values{"on_conflict": {t.key()}, "select": {t.key()}}
-	return s.rest(ctx, http.MethodPost, t, query, insertPrefer, rows)
+	added, a, err := s.rest(ctx, http.MethodPost, t, query, insertPrefer, rows)
+	if err == nil && slices.ContainsFunc(added, func(one row) bool {
+		return !slices.ContainsFunc(rows, func(r row) bool { return one.has(t.key(), *r[t.key()]) })
+	}) {
+		err = another(doing(t, rows), t)
+	}
+	return added, a, err
+}
+
+// has tells whether a column of r is value. A row that does not name it says nothing.
+func (r row) has(column, value string) bool {
+	is, named := r[column]
+	return !named || is != nil && *is == value
 }
 
 // patch changes the row of key if all guards hold. It returns how many rows it
@@ -83,14 +96,20 @@ func (s *supabase) patch(ctx context.Context, t table, key string, guards []stri
 		query["or"] = guards // each is one more condition
 	}
 	changed, a, err := s.rest(ctx, http.MethodPatch, t, query, "return=representation", change)
+	if err == nil && slices.ContainsFunc(changed, func(r row) bool { return !r.has(t.key(), key) }) {
+		err = another(doing(t, change), t) // it is too late for this one, and the last
+	}
 	return len(changed), a, err
 }
 
 // find reads columns of the row of key, nil if there is none.
 func (s *supabase) find(ctx context.Context, t table, key string, columns ...string) (row, answer, error) {
-	rows, a, err := s.rest(ctx, http.MethodGet, t, url.Values{t.key(): {"eq." + key}, "select": {strings.Join(columns, ",")}}, "", nil)
+	rows, a, err := s.rest(ctx, http.MethodGet, t, url.Values{t.key(): {"eq." + key}, "select": {strings.Join(append(columns, t.key()), ",")}}, "", nil)
 	if err != nil || len(rows) == 0 {
 		return nil, a, err
+	}
+	if !rows[0].has(t.key(), key) {
+		return nil, a, another("read "+t.bare(), t)
 	}
 	return rows[0], a, nil
 }

@@ -196,7 +196,22 @@ func TestSetups(t *testing.T) {
 	add("a trigger that swallows", set{sql: ours("CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'", "CREATE TRIGGER nothing BEFORE INSERT ON terra_misc_payloads FOR EACH ROW EXECUTE FUNCTION nothing()")},
 		held("keeps none"), held("keeps none"), bodies(user))
 	add("a trigger that raises", set{sql: ours("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.user_id = 'u-1' THEN RAISE EXCEPTION USING ERRCODE = '22001'; END IF; RETURN NEW; END $$",
-		"CREATE TRIGGER no BEFORE INSERT ON terra_misc_payloads FOR EACH ROW EXECUTE FUNCTION no()")}, fine, is(destinationtest.Refused, "a trigger or a constraint of yours refuses this event"), bodies(user))
+		"CREATE TRIGGER no BEFORE INSERT ON terra_misc_payloads FOR EACH ROW EXECUTE FUNCTION no()")}, fine, held("a trigger, a default or an expression of yours fails", "SELECT tgname"), bodies(user),
+		unseen("it does not raise for the user of a check"))
+	add("a trigger that copies", set{sql: ours("CREATE TABLE copies (id VARCHAR(3))", "GRANT ALL ON copies TO service_role",
+		"CREATE FUNCTION copy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO copies VALUES (NEW.payload_id); RETURN NEW; END'", "CREATE TRIGGER copy AFTER INSERT ON terra_data_payloads FOR EACH ROW EXECUTE FUNCTION copy()")},
+		fine, held("22001", "a trigger, a default or an expression of yours fails"), bodies(data), unseen("the database looks at a key before it runs such triggers, and a check violates it"))
+	add("a trigger that changes keys", set{sql: ours("CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.payload_id NOT LIKE 'fantail%' THEN NEW.payload_id := 'same'; END IF; RETURN NEW; END $$",
+		"CREATE TRIGGER other BEFORE INSERT ON terra_data_payloads FOR EACH ROW EXECUTE FUNCTION other()")},
+		fine, held("a trigger changes it"), bodies(data[:1]), unseen("it does nothing to the rows of a check"))
+	add("a count at its end", set{sql: ours("CREATE SEQUENCE ids MAXVALUE 1 MINVALUE 0", "SELECT nextval('ids'), nextval('ids')", "ALTER TABLE terra_users ADD id INT DEFAULT nextval('ids')", "GRANT USAGE ON SEQUENCE ids TO service_role")},
+		held("2200H", "ALTER SEQUENCE"), held("2200H", "ALTER SEQUENCE"), bodies(user))
+	for name, kind := range map[string]string{"users of a fixed width": "CHAR(36)", "users without case": "TEXT COLLATE any_case"} {
+		add(name, set{sql: ours("CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)", "ALTER TABLE terra_users ALTER COLUMN user_id TYPE "+kind,
+			"INSERT INTO terra_users (user_id, provider) VALUES ('u-1', ''), ('u-2', '')")},
+			held("takes different users", `ALTER COLUMN user_id TYPE TEXT COLLATE "C"`), held("takes different users", `TYPE TEXT COLLATE "C"`),
+			bodies([]string{strings.Replace(user[0], "u-1", map[string]string{"CHAR(36)": "u-1 "}[kind]+map[bool]string{true: "U-1"}[kind != "CHAR(36)"], 1)}))
+	}
 	add("a constraint on states", set{sql: ours("ALTER TABLE terra_users ADD CONSTRAINT known CHECK (state IN ('active', 'inactive'))")},
 		is(destinationtest.Refused, `ALTER TABLE public.terra_users DROP CONSTRAINT "known"`), fine, bodies(user))
 	add("a unique reference", set{sql: ours("ALTER TABLE terra_users ADD CONSTRAINT one UNIQUE (provider)")},

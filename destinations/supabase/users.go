@@ -134,5 +134,5 @@ func (s *supabase) writeUser(ctx context.Context, u sqltables.User) (destination
 			}
 		}
 	}
-	return a.receipt, fmt.Errorf("write %s: others changed the row of the user each of %d times that it was read, or a policy of row level security lets it be read and not changed", s.tables.users.bare(), rounds)
+	return a.receipt, fmt.Errorf("write %s: others changed the row of the user each of %d times that it was read, or a policy of row level security or a trigger keeps it as it is", s.tables.users.bare(), rounds)
 }

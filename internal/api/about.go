@@ -17,7 +17,7 @@ func (a *API) openapi(c *call) error {
 }
 
 // egress says where connections come from, which a developer may need for a
-// firewall of his own.
+// firewall of their own.
 func (a *API) egress(c *call) error {
 	return c.json(200, struct {
 		Source []string `json:"source"`

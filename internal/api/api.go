@@ -1,6 +1,11 @@
 // Package api is the engine's HTTP API: it checks who asks, reads requests
 // within bounds of time and memory, and says in JSON what the engine answered.
 // openapi.yaml, which it serves, describes every call.
+//
+// A request goes through routes.go, auth.go, query.go and call.go. Events are taken
+// in by accept.go (one), batch.go (many) and test.go (one for one destination), which
+// use headers.go, body.go, memory.go, budget.go and counts.go. Every other file is one
+// kind of operation.
 package api
 
 import (

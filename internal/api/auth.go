@@ -93,7 +93,7 @@ func (a *API) SetTokens(tokens []Token) error {
 	return nil
 }
 
-// admit finds out who makes the request and whether he may.
+// admit finds out who makes the request and whether they may.
 func (a *API) admit(c *call, need scope) error {
 	who, err := a.identify(c.r)
 	if need == anyone {

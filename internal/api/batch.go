@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/api/ndjson"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -26,7 +27,7 @@ const (
 type batch struct {
 	a    *API
 	c    *call
-	in   lines
+	in   ndjson.Reader
 	held hold
 
 	requests []ingest.Request // of the chunk
@@ -72,10 +73,10 @@ func (b *batch) take() error {
 	}
 	b.held = a.memory.hold(c.who, "")
 	defer b.held.release()
-	if err := b.grow(leastLines); err != nil {
+	if err := b.grow(ndjson.LeastBuffer); err != nil {
 		return err
 	}
-	b.in = lines{in: a.arriving(c), limit: a.MaxBody, grow: b.grow}
+	b.in = ndjson.Reader{In: a.arriving(c), Limit: a.MaxBody, Grow: b.grow}
 	// HTTP/2 needs no asking, and a test's recorder cannot.
 	_ = http.NewResponseController(c.ResponseWriter).EnableFullDuplex()
 	err := b.run()
@@ -93,19 +94,19 @@ func (b *batch) grow(size int) error {
 
 func (b *batch) run() error {
 	for {
-		if !b.in.ready() || len(b.waiting) >= chunkLines || b.bytes >= chunkBytes {
+		if !b.in.Ready() || len(b.waiting) >= chunkLines || b.bytes >= chunkBytes {
 			if err := b.commit(); err != nil {
 				return err
 			}
 		}
-		line, err := b.in.next()
+		line, err := b.in.Next()
 		if errors.Is(err, io.EOF) {
 			return b.end()
 		}
 		if err != nil {
 			return b.stop(err)
 		}
-		if blank(line) {
+		if ndjson.Blank(line) {
 			continue
 		}
 		if b.taken++; b.taken > maxLines {
@@ -115,15 +116,9 @@ func (b *batch) run() error {
 	}
 }
 
-func blank(line []byte) bool {
-	s := lineScanner{b: line}
-	s.space()
-	return s.i == len(line)
-}
-
 // add puts a line into the chunk.
 func (b *batch) add(line []byte) {
-	req, err := parseLine(line)
+	req, err := ndjson.Parse(line)
 	if err == nil && req.Developer != "" && !b.c.who.sees(req.Developer) {
 		err = notYours(b.c.who)
 	}
@@ -132,7 +127,7 @@ func (b *batch) add(line []byte) {
 		b.requests = append(b.requests, req)
 		b.bytes += len(req.Body)
 	}
-	b.waiting = append(b.waiting, lineResult{b.in.number, err})
+	b.waiting = append(b.waiting, lineResult{b.in.Number, err})
 }
 
 // commit makes the chunk durable and answers its lines.
@@ -229,7 +224,7 @@ func (b *batch) stop(err error) error {
 	if commit := b.commit(); commit != nil {
 		return commit
 	}
-	if errors.Is(err, errTooMuch) {
+	if errors.Is(err, ndjson.ErrTooMuch) {
 		err = b.a.tooLarge()
 	} else if _, known := errors.AsType[*ingest.Refusal](err); !known {
 		err = unread(b.c, err)
@@ -238,6 +233,6 @@ func (b *batch) stop(err error) error {
 		}
 	}
 	b.c.hangUp()
-	b.refused(b.in.number, err)
+	b.refused(b.in.Number, err)
 	return b.flush()
 }

@@ -59,6 +59,7 @@ func (a *API) readBody(c *call, h *hold) ([]byte, error) {
 			return nil, unread(c, err)
 		}
 	}
+	c.arrived()
 	if cap(body) > len(body)+len(body)/4 {
 		body = bytes.Clone(body) // it may be kept for long
 	}
@@ -91,6 +92,9 @@ func (r *arriving) Read(b []byte) (int, error) {
 	began := time.Now()
 	r.c.mayTakeFor(min(r.slack, r.until.Sub(began)))
 	n, err := r.c.r.Body.Read(b)
+	if errors.Is(err, io.EOF) {
+		r.c.arrived()
+	}
 	earned := time.Duration(float64(n) / r.least * float64(time.Second))
 	r.slack = min(r.slack-time.Since(began)+earned, window)
 	return n, err
@@ -102,6 +106,12 @@ func (r *arriving) Close() error { return r.c.r.Body.Close() }
 func (c *call) mayTakeFor(d time.Duration) {
 	// Not every writer has deadlines (a test's recorder has none).
 	_ = http.NewResponseController(c.ResponseWriter).SetReadDeadline(time.Now().Add(d))
+}
+
+// arrived ends the time for a body: when it ran out, net/http would take the client
+// for gone and end what is done for them, such as the check of a host that is silent.
+func (c *call) arrived() {
+	_ = http.NewResponseController(c.ResponseWriter).SetReadDeadline(time.Time{})
 }
 
 // drain is how long the server, which reads what is left of a small body before

@@ -90,7 +90,7 @@ type problemText struct {
 }
 
 func refuse(status int, code, message string) *ingest.Refusal {
-	return &ingest.Refusal{Status: status, Code: code, Message: message}
+	return ingest.Refuse(status, code, message)
 }
 
 func notFound(message string) *ingest.Refusal { return refuse(404, "not_found", message) }

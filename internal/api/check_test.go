@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -195,6 +196,36 @@ func TestTestEventsAreLimitedAsAll(t *testing.T) {
 		}
 		if a.status != 202 || n > 100 {
 			t.Fatalf("%d: %s", n, a)
+		}
+	}
+}
+
+// deadlines is a writer that remembers until when a body may come.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	last time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.last = t
+	return nil
+}
+
+// TestTheTimeForABodyEndsWithIt: net/http takes a client for gone when it runs out,
+// which ended the check of a host that was silent for longer, without a result.
+func TestTheTimeForABodyEndsWithIt(t *testing.T) {
+	r := newRig(t, setup{tokens: []Token{token("op", "ingest operate", "acme")}})
+	r.checks.result = found
+	for path, body := range map[string]string{"/v1/destinations/acme/app/check": "{}", "/v1/events": sleep} {
+		for _, length := range []int64{int64(len(body)), -1} {
+			req := httptest.NewRequest("POST", "http://localhost"+path, strings.NewReader(body))
+			req.ContentLength = length
+			req.Header.Set("Authorization", strings.TrimPrefix(bearer("op"), "Authorization: "))
+			req.Header.Set("dev-id", "acme")
+			w := &deadlines{httptest.NewRecorder(), time.Unix(1, 0)}
+			if r.api.ServeHTTP(w, req); w.Code >= 300 || !w.last.IsZero() {
+				t.Errorf("%s, length %d: %d %s, the body may come until %v", path, length, w.Code, w.Body, w.last)
+			}
 		}
 	}
 }

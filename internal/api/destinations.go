@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"encoding/base64"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // destinationView is a destination as the API shows it.
@@ -78,15 +78,18 @@ func place(s *delivery.Status) string {
 	return fmt.Sprintf("%s\x00%s\x00%010d", s.Key.Developer, s.Key.Name, s.ID)
 }
 
-// aPlace is of the form that place returns.
-var aPlace = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\x00[A-Za-z0-9][A-Za-z0-9._-]{0,63}\x00[0-9]{10}$`)
+// isPlace tells whether s is of the form that place returns.
+func isPlace(s string) bool {
+	parts := strings.Split(s, "\x00")
+	return len(parts) == 3 && event.ValidName(parts[0]) && event.ValidName(parts[1]) && len(parts[2]) == 10 && strings.Trim(parts[2], "0123456789") == ""
+}
 
 // listDestinations lists by developer and name, which is what people look for.
 func (a *API) listDestinations(c *call) error {
 	q := &c.query
 	limit := q.limit()
 	after, err := base64.RawURLEncoding.Strict().DecodeString(q.text("cursor"))
-	if err != nil || len(after) > 0 && !aPlace.Match(after) {
+	if err != nil || len(after) > 0 && !isPlace(string(after)) {
 		return store.ErrCursor
 	}
 	if q.err != nil {

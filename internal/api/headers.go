@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 )
@@ -48,7 +47,7 @@ func (h *headers) request(r *http.Request, who *principal) (req ingest.Request, 
 		return req, notYours(who)
 	}
 	if _, given := r.Header[h.ordering]; given {
-		if req.Ordering, err = orderingTime(ordering); err != nil {
+		if req.Ordering, err = ingest.OrderingTime(ordering); err != nil {
 			return req, err
 		}
 	}
@@ -64,15 +63,6 @@ func (h *headers) none(r *http.Request) error {
 		}
 	}
 	return nil
-}
-
-// orderingTime reads milliseconds since 1970.
-func orderingTime(s string) (time.Time, error) {
-	ms, err := strconv.ParseUint(s, 10, 63)
-	if err != nil {
-		return time.Time{}, refuse(400, "invalid_ordering_timestamp", "the ordering timestamp must be a whole number of milliseconds since 1970")
-	}
-	return time.UnixMilli(int64(ms)), nil
 }
 
 // notYours is the same whether the developer exists or not.

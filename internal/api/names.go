@@ -10,32 +10,23 @@ import (
 // Names is what destinations are called, those that are gone included: their
 // deliveries are still in the log. It is immutable.
 type Names struct {
-	all   []store.Destination // by developer, name, id
-	byID  map[uint32]int
-	byKey map[store.DestinationKey]uint32
+	all  []store.Destination // by developer, name, id
+	byID map[uint32]int
 }
 
 // NewNames indexes what the registry lists.
 func NewNames(registered []store.Destination) *Names {
 	n := &Names{
-		all:   slices.Clone(registered),
-		byID:  make(map[uint32]int, len(registered)),
-		byKey: make(map[store.DestinationKey]uint32, len(registered)),
+		all:  slices.Clone(registered),
+		byID: make(map[uint32]int, len(registered)),
 	}
 	slices.SortFunc(n.all, func(a, b store.Destination) int {
 		return cmp.Or(cmp.Compare(a.Developer, b.Developer), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
 	for i, d := range n.all {
 		n.byID[d.ID] = i
-		n.byKey[d.DestinationKey] = d.ID
 	}
 	return n
-}
-
-// ID returns the id of a destination.
-func (n *Names) ID(key store.DestinationKey) (uint32, bool) {
-	id, ok := n.byKey[key]
-	return id, ok
 }
 
 // Key returns what an id stands for; zero when nobody knows it.

@@ -131,7 +131,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["X-Content-Type-Options"] = nosniff
 	h["Cache-Control"] = noStore
-	// The mux would redirect an unclean path. Nobody who means well sends one.
+	// The mux would redirect an unclean path, which no client of good will sends.
 	if p := r.URL.EscapedPath(); p == "" || path.Clean(p) != p {
 		a.fail(c, notFound("there is nothing at this path"))
 		return

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/check"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/healthcheck"
 	"github.com/seed-51f8da91/fantail/internal/inbound"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
@@ -52,7 +53,7 @@ type App struct {
 
 	store     *pebblestore.Store
 	scheduler *delivery.Scheduler
-	flight    *delivery.Flight
+	flight    *suspects.Record
 	ingest    *ingest.Ingest
 	replays   *replay.Runner
 	tracer    *tracing.Tracer // nil: off
@@ -165,7 +166,7 @@ func (a *App) Run(ctx context.Context) error {
 		go func() { served <- f.serve() }()
 	}
 	if err := a.store.Ready(); err != nil {
-		a.log.Warn("fantail has started and takes no events for now", "version", a.version, "api", a.URL(), "err", err)
+		a.log.Warn("fantail has started and takes no events for now", "version", a.version, "api", a.URL(), "error", err)
 	} else {
 		developers, destinations := a.current.Load().snapshot.Size()
 		a.log.Info("fantail is ready", "version", a.version, "api", a.URL(), "developers", developers, "destinations", destinations)
@@ -177,7 +178,7 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.Info("stopping: no new events are accepted, attempts under way may end")
 	case failure = <-a.fatal:
 		// Nothing can be written any more: do not wait for what cannot end.
-		a.log.Error("the store failed and the daemon ends", "err", failure)
+		a.log.Error("the store failed and the daemon ends", "error", failure)
 		for _, f := range a.fronts {
 			f.server.Close()
 		}

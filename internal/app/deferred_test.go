@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -20,7 +20,7 @@ func TestWhatKilledTheProcessWhenItWasOpenedIsOpenedLater(t *testing.T) {
 			if err := h.start().stop(); err != nil {
 				t.Fatal(err)
 			}
-			f, err := delivery.OpenFlight(filepath.Join(h.dir, "store", "flight"), 2048)
+			f, err := suspects.Open(filepath.Join(h.dir, "store", "flight"), 2048)
 			if err != nil {
 				t.Fatal(err)
 			}

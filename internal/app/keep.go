@@ -33,13 +33,13 @@ func (a *App) retain(ctx context.Context) {
 	}, a.scheduler.Moved)
 	switch {
 	case err != nil && ctx.Err() == nil:
-		a.log.Error("retention did not end; it is tried again in an hour", "err", err)
+		a.log.Error("retention did not end; it is tried again in an hour", "error", err)
 	case report.Expired > 0:
 		a.log.Warn("pending deliveries outlived retention.events and are dead", "deliveries", report.Expired)
 	}
 	a.retainPayloads(ctx, r.Payloads)
 	if err := a.collect(ctx); err != nil && ctx.Err() == nil {
-		a.log.Error("settings that nobody needs were not removed", "err", err)
+		a.log.Error("settings that nobody needs were not removed", "error", err)
 	}
 }
 

@@ -21,7 +21,7 @@ func (a *App) backedUp(at time.Time) {
 		err = os.Chtimes(a.lastBackup(), at, at)
 	}
 	if err != nil {
-		a.log.Warn("the time of the backup could not be kept: the alert on its age will fire too early", "err", err)
+		a.log.Warn("the time of the backup could not be kept: the alert on its age will fire too early", "error", err)
 	}
 }
 

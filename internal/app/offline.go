@@ -25,7 +25,7 @@ type Checked struct {
 
 // CheckSettings checks the destinations of the settings that want picks, without
 // a daemon and without its store, over the same guard, and returns them by
-// developer in the order of his file. found, which may be nil, is told of each as it is done.
+// developer in the order of their file. found, which may be nil, is told of each as it is done.
 func CheckSettings(ctx context.Context, o Options, snap *config.Snapshot, want func(*config.Destination) bool, found func()) (all []Checked, err error) {
 	a := &App{
 		config: o.Config, kinds: o.Kinds, log: o.Log, version: o.Version, started: &snap.Daemon,

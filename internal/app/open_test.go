@@ -156,7 +156,7 @@ func TestSiblingsOfADestinationThatCannotBeOpenedAreClosed(t *testing.T) {
 	}
 }
 
-// The operator's credentials are lent to whom he lists, for as long as he does.
+// The operator's credentials are lent to whom they list, for as long as they do.
 func TestOperatorsCredentialsAreLentToWhomHeLists(t *testing.T) {
 	h := newHome(t)
 	h.settings("ambient: [acme/app]\n")

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/check"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/netguard"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
@@ -70,7 +71,7 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	// The flight record lies beside the store: it must survive a crash of the
 	// process, not of the machine.
 	var err error
-	if a.flight, err = delivery.OpenFlight(filepath.Join(d.Store.Pebble.Dir, "flight"), 2*d.Limits.InFlight); err != nil {
+	if a.flight, err = suspects.Open(filepath.Join(d.Store.Pebble.Dir, "flight"), 2*d.Limits.InFlight); err != nil {
 		return fmt.Errorf("open the flight record: %w", err)
 	}
 	a.onStop("flight record", func(context.Context) error { return a.flight.Close() })

@@ -39,8 +39,8 @@ func (a *App) openPayloads(_ context.Context, d *config.Daemon, _ Options) error
 	return nil
 }
 
-// openBucket opens a bucket of the operator's. Its address is his own word, and
-// may be a private one that he would not open to developers: the guard that it is
+// openBucket opens a bucket of the operator's. Its address is their own word, and
+// may be a private one that they would not open to developers: the guard that it is
 // reached through refuses nothing but metadata services.
 func (a *App) openBucket(d *config.Daemon) (destination.PayloadStore, error) {
 	guard, err := netguard.New(netguard.Config{
@@ -91,7 +91,7 @@ func (a *App) retainPayloads(ctx context.Context, keep time.Duration) {
 	}
 	removed, err := a.files.Retain(ctx, time.Now(), keep)
 	if err != nil && ctx.Err() == nil {
-		a.log.Error("retention of payloads did not end; it is tried again in an hour", "err", err)
+		a.log.Error("retention of payloads did not end; it is tried again in an hour", "error", err)
 	}
 	if removed > 0 {
 		a.log.Info("payloads outlived retention.payloads and are removed", "payloads", removed)

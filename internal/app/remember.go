@@ -83,7 +83,7 @@ func (a *App) forgetRemoved(ctx context.Context, snap *config.Snapshot, register
 			err = a.store.Delete(ctx, developerKey(id))
 		}
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			a.log.Warn("the last good settings of a removed developer were not deleted", "developer", id, "err", err)
+			a.log.Warn("the last good settings of a removed developer were not deleted", "developer", id, "error", err)
 		}
 	}
 }

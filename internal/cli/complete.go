@@ -2,12 +2,13 @@ package cli
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // A completion holds up the person who types: it has this long, offers at most so
@@ -16,10 +17,6 @@ const (
 	completeWithin = time.Second
 	mostOffered    = 500
 )
-
-// offerable is what may be put on a command line. The daemon lets no other name
-// be; what answers in its place might.
-var offerable = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // takeDestination are the commands whose argument is a destination, or its developer.
 var takeDestination = []string{"pause", "resume", "rebind", "test", "check", "tail"}
@@ -105,7 +102,8 @@ func (e *env) namesLike(ctx context.Context, developer, prefix string) (names []
 		if developer != "" {
 			name = d.Name
 		}
-		if strings.HasPrefix(name, prefix) && offerable.MatchString(name) && !slices.Contains(names, name) {
+		// The daemon lets no other name be; what answers in its place might.
+		if strings.HasPrefix(name, prefix) && event.ValidName(name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

@@ -93,7 +93,7 @@ func reloadOnHangup(ctx context.Context, a *app.App, log *slog.Logger) {
 		case <-hangup:
 			_, err := a.Reload(ctx)
 			if _, partly := errors.AsType[*api.Refused](err); err != nil && !partly { // whom it refused is in the log
-				log.Error("the settings were not reloaded; the daemon goes on with the old ones", "err", err)
+				log.Error("the settings were not reloaded; the daemon goes on with the old ones", "error", err)
 			}
 		case <-ctx.Done():
 			return

@@ -20,12 +20,9 @@ type daemonRules struct {
 	daemon *daemon
 }
 
-var (
-	brandName = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
-	plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-)
+var brandName = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
 
-// nameRule is for names that stand in headers, URLs, metrics, folders.
+// nameRule says what event.ValidName wants.
 const nameRule = "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit"
 
 func (r *daemonRules) check() {

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/internal/suggest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // developerFile is one file of the developers' folder, as it is written.
@@ -82,7 +83,7 @@ func (t *tenant) bind(ctx context.Context, r *rules) *Developer {
 
 func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int) *Destination {
 	label := "destination " + strconv.Itoa(i+1) + ": "
-	if _, name := strictyaml.Child(n, "name"); name != nil && plainName.MatchString(name.Value) {
+	if _, name := strictyaml.Child(n, "name"); name != nil && event.ValidName(name.Value) {
 		label = "destination " + name.Value + ": "
 	}
 	b := newBinder(t.doc, n, label)
@@ -92,7 +93,7 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 		return nil
 	}
 	b.Require("name", e.Name != "", "is missing")
-	b.Require("name", plainName.MatchString(e.Name), nameRule)
+	b.Require("name", event.ValidName(e.Name), nameRule)
 	if line := named[e.Name]; line > 0 {
 		b.Require("name", false, "another destination has this name: see line "+strconv.Itoa(line))
 	} else if e.Name != "" {

@@ -87,7 +87,7 @@ type frozen struct {
 // core is the part that Hash covers. The names are in it so that destinations
 // with equal settings do not share what is frozen, and Ambient although it is
 // written elsewhere: an instance opened with the operator's credentials must be
-// replaced when he takes them back.
+// replaced when they take them back.
 type core struct {
 	Developer string            `json:"developer"`
 	Name      string            `json:"name"`

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/internal/suggest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 var noticeNames = []string{"destination.held", "destination.resumed", "destination.failing", "delivery.dead", "replay.finished"}
@@ -83,7 +84,7 @@ func (r *daemonRules) destinationNames(path string, names []string) {
 	for i, name := range names {
 		developer, dest, ok := strings.Cut(name, "/")
 		at := strictyaml.Index(path, i)
-		r.Require(at, ok && plainName.MatchString(developer) && plainName.MatchString(dest), "must be developer/destination")
+		r.Require(at, ok && event.ValidName(developer) && event.ValidName(dest), "must be developer/destination")
 		r.Require(at, !seen[name], "is there twice: remove one")
 		seen[name] = true
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/internal/strictyaml"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // tenant is one developer's file on its way to a Developer.
@@ -31,7 +32,7 @@ func readTenant(path, base string, raw []byte) *tenant {
 	b := newBinder(t.doc, t.doc.Root, "")
 	b.Bind(t.doc.Root, &t.file, "")
 	b.Require("developer", t.file.Developer != "", "is missing: every file names its developer")
-	b.Require("developer", plainName.MatchString(t.file.Developer), nameRule)
+	b.Require("developer", event.ValidName(t.file.Developer), nameRule)
 	if b.OK("developer") && t.file.Developer != t.id {
 		t.named = t.file.Developer
 	}
@@ -50,7 +51,7 @@ func (t *tenant) misnamed(there bool) {
 	if there {
 		remedy = right + " exists already: keep one of them"
 	}
-	if plainName.MatchString(t.id) {
+	if event.ValidName(t.id) {
 		remedy += ", or write developer: " + t.id
 	}
 	t.doc.Fault(strictyaml.LineOf(t.doc.Root, "developer"), "developer: a developer's file is called after its developer, and this one, %s, names %s: %s", base, t.named, remedy)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/internal/suggest"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 const (
@@ -27,7 +28,7 @@ func (r *daemonRules) tokens() {
 	}
 	for i, t := range all {
 		at := func(key string) string { return strictyaml.Index("tokens", i) + "." + key }
-		r.Require(at("name"), plainName.MatchString(t.Name), nameRule)
+		r.Require(at("name"), event.ValidName(t.Name), nameRule)
 		r.Require(at("name"), !slices.ContainsFunc(all[:i], func(o tokenFile) bool { return o.Name == t.Name }), "another token has this name: names tell tokens apart in the log")
 		switch value := t.Value.Reveal(); {
 		case len(value) < minToken:
@@ -47,7 +48,7 @@ func (r *daemonRules) tokens() {
 		}
 		r.Require(at("developers"), t.Developers == nil || len(t.Developers) > 0, "is empty: leave it out for all developers")
 		for j, id := range t.Developers {
-			r.Require(strictyaml.Index(at("developers"), j), plainName.MatchString(id), nameRule)
+			r.Require(strictyaml.Index(at("developers"), j), event.ValidName(id), nameRule)
 			r.Require(strictyaml.Index(at("developers"), j), !slices.Contains(t.Developers[:j], id), "is there twice: remove one")
 		}
 	}

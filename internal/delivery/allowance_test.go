@@ -169,13 +169,13 @@ func TestAllowanceMakesUpForALateTimer(t *testing.T) {
 	s.ring.set(l, true)
 	s.renewAllowance(d.dev) // at 1014
 	s.spendAllowance(d.dev, 1, instant{mono: 1014 * ms})
-	if at := d.dev.allowance.rate.at; at != 1020*ms {
+	if at := d.dev.allowance.rate.At; at != 1020*ms {
 		t.Errorf("the next attempt is at %d ms, want 1020", at/ms)
 	}
 	s.ring.set(l, false)
 	s.renewAllowance(d.dev) // nobody waits
 	s.spendAllowance(d.dev, 1, instant{mono: 1034 * ms})
-	if at := d.dev.allowance.rate.at; at != 1044*ms {
+	if at := d.dev.allowance.rate.At; at != 1044*ms {
 		t.Errorf("the next attempt is at %d ms, want 1044", at/ms)
 	}
 }

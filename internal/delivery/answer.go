@@ -5,10 +5,12 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 // answerMost is the largest excerpt kept with an attempt.
-const answerMost = 1 << 10
+const answerMost = destination.MaxAnswer
 
 // showable returns text with everything escaped that could act on a terminal
 // reorder a line, or not be seen: control bytes, invalid UTF-8, format characters,

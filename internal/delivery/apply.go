@@ -1,11 +1,6 @@
 package delivery
 
-import (
-	"reflect"
-	"slices"
-
-	"github.com/seed-51f8da91/fantail/pkg/destination"
-)
+import "slices"
 
 // Apply makes targets the complete set of destinations. It never blocks on a far side.
 func (s *Scheduler) Apply(targets []Target) {
@@ -39,14 +34,14 @@ func (s *Scheduler) applyTarget(t *Target, now instant) {
 		s.setKey(d, t.Key)
 	}
 	if t.Removed {
-		s.flight.forgetAll(d.id)
+		s.flight.ForgetDestination(d.id)
 		s.reviewApart(d, now)
 	}
 	was := d.current
 	d.disabled, d.removed, d.current = t.Disabled, t.Removed, nil
 	if c := t.Current; c != nil && !t.Removed {
 		d.max = max(1, c.MaxInFlight)
-		d.rate.limit(c.Rate)
+		d.rate.Limit(c.Rate)
 		l := d.lane(c.Hash)
 		d.current = l
 		if c.Destination != nil && (l.inst == nil || !same(l.inst.to, c.Destination)) {
@@ -57,8 +52,8 @@ func (s *Scheduler) applyTarget(t *Target, now instant) {
 		l.settings = &settings
 		if d.state.Held && d.state.Settings != c.Hash {
 			s.unhold(d, "its settings changed", now)
-		} else if d.state.Held && l.hold.wait == 0 {
-			l.hold.next(now.mono, holdFirst, holdMost) // held by the process before this one
+		} else if d.state.Held && l.hold.Wait == 0 {
+			l.hold.Next(now.mono, holdFirst, holdMost) // held by the process before this one
 		}
 		s.restoreOutage(d, l, now)
 	} else if c != nil && c.Destination != nil {
@@ -90,22 +85,4 @@ func (s *Scheduler) applyTarget(t *Target, now instant) {
 			d.apartUntil = now.mono
 		}
 	}
-}
-
-// open wraps a destination that was handed over.
-func open(d destination.Destination) *instance {
-	i := &instance{to: d, maxBatch: 1}
-	if b, ok := d.(destination.Batcher); ok {
-		func() {
-			defer func() { _ = recover() }() // then it gets its deliveries one by one
-			i.maxBatch = max(1, min(b.MaxBatch(), windowSize))
-			i.batch = b
-		}()
-	}
-	return i
-}
-
-// same tells whether a and b are one destination; values that cannot be compared are not.
-func same(a, b destination.Destination) bool {
-	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }

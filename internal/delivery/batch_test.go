@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -125,16 +126,16 @@ func TestEachOfABatchSettlesOnItsOwn(t *testing.T) {
 func TestSuspectIsInNoBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.mem = make([]byte, 64*slotSize)
+		r.mem = make([]byte, 4<<10)
 		id, _ := r.bulk(64)
 		r.targets[id].Disabled = true
 		r.start()
 		items := r.acceptMany(20, id)
 		r.stop()
-		for range apartAfter {
-			f := NewFlight(r.mem, r.now())
+		for range suspects.ApartAfter {
+			f := suspects.New(r.mem, r.now())
 
-			f.begin(items[10].ID, false)
+			f.Begin(items[10].ID, false)
 		}
 		b := &bulk{most: 64, far: &far{name: "bulk", rig: r, answer: takes(time.Second)}}
 		var mu sync.Mutex

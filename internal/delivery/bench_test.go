@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/retry"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -156,8 +157,8 @@ func BenchmarkDeadDestination(b *testing.B) {
 	s.watchdog.running = true // it would read 10,000 queues meanwhile
 	for _, d := range s.dests {
 		l := d.current
-		l.breaker.open = true
-		l.breaker.pace = pacer{wait: breakerMost, at: s.now().mono + int64(time.Hour)}
+		l.breaker.Open = true
+		l.breaker.Pace = policy.Pacer{Wait: policy.BreakerMost, At: s.now().mono + int64(time.Hour)}
 		s.queue(store.QueueID{Dest: d.id}).spill(store.Position{})
 		s.consider(l, s.now())
 	}

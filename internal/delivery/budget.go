@@ -94,6 +94,17 @@ func (p *pool) addWaiting(l *lane) {
 	p.waiting = append(p.waiting, l)
 }
 
+// nextWaiting returns the lane that waits longest for bytes of p and whose developer has
+// turns. The bytes of one that has not stay reserved: they come to it soonest then.
+func (p *pool) nextWaiting() *lane {
+	for _, l := range p.waiting {
+		if !l.dest.dev.allowance.spent {
+			return l
+		}
+	}
+	return nil
+}
+
 func (l *lane) stopWaitingForBytes() {
 	if p := l.waitsForBytes; p != nil {
 		l.waitsForBytes = nil

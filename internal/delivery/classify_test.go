@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -54,28 +55,28 @@ func TestJudge(t *testing.T) {
 		ctx    context.Context
 		r      destination.Receipt
 		err    error
-		how    how
+		how    policy.How
 		class  destination.Class
 		answer string
 	}{
-		{"accepted", live, destination.Receipt{Answer: "ok\n"}, nil, accepted, 0, `ok\n`},
-		{"accepted though cut", cut(ErrShutdown), destination.Receipt{}, nil, accepted, 0, ""},
-		{"failed", live, destination.Receipt{}, no, failed, destination.Transient, "refused"},
-		{"failed with an answer", live, destination.Receipt{Answer: "busy"}, no, failed, destination.Transient, "busy"},
-		{"failed with a broken error", live, destination.Receipt{}, brokenError{}, failed, destination.Transient, "unreadable error"},
-		{"timed out", cut(errTimeout), destination.Receipt{}, no, timedOut, destination.Transient, "no answer within 1s: refused"},
-		{"cut", cut(ErrShutdown), destination.Receipt{}, no, interrupted, destination.Transient, ErrShutdown.Error()},
-		{"lease lost", cut(store.ErrFenced), destination.Receipt{}, no, interrupted, destination.Transient, store.ErrFenced.Error()},
-		{"rejected though cut", cut(ErrShutdown), destination.Receipt{}, destination.Reject(no), failed, destination.Rejected, "refused"},
-		{"our fault", live, destination.Receipt{}, errors.Join(no, destination.ErrEngine), engineFault, destination.Transient, `refused\nengine fault`},
+		{"accepted", live, destination.Receipt{Answer: "ok\n"}, nil, policy.Accepted, 0, `ok\n`},
+		{"accepted though cut", cut(ErrShutdown), destination.Receipt{}, nil, policy.Accepted, 0, ""},
+		{"failed", live, destination.Receipt{}, no, policy.Failed, destination.Transient, "refused"},
+		{"failed with an answer", live, destination.Receipt{Answer: "busy"}, no, policy.Failed, destination.Transient, "busy"},
+		{"failed with a broken error", live, destination.Receipt{}, brokenError{}, policy.Failed, destination.Transient, "unreadable error"},
+		{"timed out", cut(errTimeout), destination.Receipt{}, no, policy.TimedOut, destination.Transient, "no answer within 1s: refused"},
+		{"cut", cut(ErrShutdown), destination.Receipt{}, no, policy.Interrupted, destination.Transient, ErrShutdown.Error()},
+		{"lease lost", cut(store.ErrFenced), destination.Receipt{}, no, policy.Interrupted, destination.Transient, store.ErrFenced.Error()},
+		{"rejected though cut", cut(ErrShutdown), destination.Receipt{}, destination.Reject(no), policy.Failed, destination.Rejected, "refused"},
+		{"our fault", live, destination.Receipt{}, errors.Join(no, destination.ErrEngine), policy.EngineFault, destination.Transient, `refused\nengine fault`},
 	}
 	for _, tt := range tests {
 		e := classify(tt.ctx, tt.r, tt.err, true, time.Second)
-		if e.how != tt.how || e.class != tt.class || e.answer != tt.answer {
+		if e.How != tt.how || e.Class != tt.class || e.Answer != tt.answer {
 			t.Errorf("%s: %+v", tt.name, e)
 		}
 	}
-	if e := classify(live, destination.Receipt{}, nil, false, time.Second); e.how != panicked {
+	if e := classify(live, destination.Receipt{}, nil, false, time.Second); e.How != policy.Panicked {
 		t.Errorf("%+v", e)
 	}
 }

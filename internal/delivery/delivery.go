@@ -1,6 +1,17 @@
 // Package delivery moves pending deliveries to their destinations: per-destination
-// queues, windows, limits and breaker, one timer per destination, a pure outcome
-// table, and a worker per call. The words used here are those of ARCHITECTURE.md.
+// queues, windows, limits and breaker, one timer for all of them, and a worker per call.
+// The rules are pure and stand in policy; suspects finds what kills the process. The
+// words used here are those of ARCHITECTURE.md.
+//
+// The files, from the top down: lifecycle.go, apply.go, offer.go, change.go, hold.go and
+// thaw.go are what the rest of the daemon asks for, status.go, wait.go, live.go and
+// metrics.go what it is told. consider.go finds which lanes may start a call and which
+// reads of the store are due (loader.go). start.go starts calls, worker.go makes them,
+// finish.go decides what becomes of their deliveries, and settler.go has it stored.
+// lane.go, queue.go, ring.go, budget.go, cache.go and alarms.go are what these stand on.
+//
+// Two things go back up: whatever changes memory considers the lanes that it touched, and
+// every operation leaves through Scheduler.unlock, which starts what may start.
 package delivery
 
 import (
@@ -11,6 +22,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/retry"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
@@ -69,7 +81,7 @@ type Options struct {
 	Store   Store
 	Thaw    func(ctx context.Context, dest uint32, hash uint64) (*Settings, error) // opens frozen settings again; store.ErrNotFound: none such
 	Limits  Limits
-	Flight  *Flight // nil: none
+	Flight  *suspects.Record // nil: none
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 	Chance  func() float64  // uniform in [0,1), for jitter; nil: math/rand/v2

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/retry"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -63,7 +64,7 @@ func TestFailingDestinationIsHeldAfterItsScheduleAndATenth(t *testing.T) {
 			t.Fatalf("after 32 h it is %s: %s", st.State, st.Reason)
 		}
 		held := h.named(DestinationHeld)
-		if len(held) != 1 || !held[0].Since.Equal(r.began) || held[0].Attempts < failingAttempts || held[0].Destination.Name != "a" {
+		if len(held) != 1 || !held[0].Since.Equal(r.began) || held[0].Attempts < policy.HoldAttempts || held[0].Destination.Name != "a" {
 			t.Errorf("told %+v", held)
 		}
 		failing := h.named(DestinationFailing)
@@ -139,7 +140,7 @@ func TestFewFailuresDoNotHold(t *testing.T) {
 		f.answer = fails
 		r.start()
 		defer r.close()
-		for i := range failingAttempts {
+		for i := range policy.HoldAttempts {
 			if st := r.status(id); st.State != "active" {
 				t.Fatalf("held after %d failures", i)
 			}
@@ -147,7 +148,7 @@ func TestFewFailuresDoNotHold(t *testing.T) {
 			time.Sleep(2 * time.Hour)
 		}
 		if st := r.status(id); st.State != "held" {
-			t.Errorf("after %d failures it is %s", failingAttempts, st.State)
+			t.Errorf("after %d failures it is %s", policy.HoldAttempts, st.State)
 		}
 	})
 }

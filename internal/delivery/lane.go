@@ -3,6 +3,7 @@ package delivery
 import (
 	"strings"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -34,7 +35,7 @@ type dest struct {
 	lanes   []*lane
 	queues  []*queue
 	max     int // calls in flight of one lane
-	rate    bucket
+	rate    policy.Bucket
 
 	calls      int      // in flight
 	bytes      [2]int64 // of their bodies, by kind
@@ -53,6 +54,21 @@ type dest struct {
 // active tells whether calls may start.
 func (d *dest) active() bool {
 	return !d.removed && !d.disabled && !d.state.Paused && d.current != nil
+}
+
+// stateName is the state as the API shows it.
+func (d *dest) stateName() string {
+	switch {
+	case d.removed:
+		return "removed"
+	case d.disabled:
+		return "disabled"
+	case d.state.Paused:
+		return "paused"
+	case d.state.Held:
+		return "held"
+	}
+	return "active"
 }
 
 // lane serves the deliveries of one destination that go out with the same
@@ -78,108 +94,20 @@ type lane struct {
 	hanging       bool // one went over age and none has succeeded since
 	proven        bool // its last attempt succeeded
 
-	concurrency concurrency
-	breaker     breaker
-	outage      outage
-	hold        pacer
-	median      median
-	retryAfter  retryAfter
-	ownFault    pacer // after faults of our own
+	concurrency policy.Concurrency
+	breaker     policy.Breaker
+	outage      policy.Outage
+	hold        policy.Pacer
+	median      policy.Median
+	retryAfter  policy.RetryAfter
+	ownFault    policy.Pacer // after faults of our own
 	thaw        thawing
 }
 
 // probing: the engine only looks whether the far side is back.
-func (l *lane) probing() bool { return l.breaker.open || l.held() }
+func (l *lane) probing() bool { return l.breaker.Open || l.held() }
 
 func (l *lane) held() bool { return l.dest.state.Held && l == l.dest.current }
-
-// consider finds out whether a call of l may start now, which reads are due,
-// and when to ask again. It changes nothing else, so that calling it once too
-// often does no harm.
-func (s *Scheduler) consider(l *lane, now instant) {
-	if l == nil {
-		return
-	}
-	wake := l.slowAt()
-	ready := false
-	if s.phase != running || !l.dest.active() {
-		for _, q := range l.queues {
-			s.clock.dues.disarm(&q.timer)
-		}
-	} else {
-		probing, gate := l.probing(), l.gate()
-		waits, work, full := false, false, true
-		for _, q := range l.queues {
-			unread := q.next <= now.wall
-			if unread {
-				s.clock.dues.disarm(&q.timer)
-				switch {
-				case q.readAt > now.mono:
-					wake = min(wake, q.readAt)
-				case q.reading || q.readRequested:
-				case !probing:
-					if n := len(q.window); n == 0 || n <= windowSize/2 && s.loader.positions < s.loader.maxPositions {
-						s.requestRead(q)
-					}
-				case gate <= now.mono && l.calls == 0 && len(q.window) == 0:
-					q.probe = true
-					s.requestRead(q)
-				}
-			} else {
-				s.clock.dues.arm(&q.timer, q.next, q)
-			}
-			waits = waits || len(q.window) > 0
-			work = work || unread || len(q.window) > 0
-			full = full && !q.reading && (!unread || len(q.window) > 0)
-		}
-		if work && gate > now.mono {
-			wake = min(wake, gate)
-			l.dest.rate.markWaited(now.mono)
-		}
-		// A probe takes the earliest due of all queues, so every one must have been read.
-		if waits && gate <= now.mono && (!probing || full) {
-			ready = s.mayTry(l) && s.thawed(l) && l.hasRoom(probing) && s.budget.share(l.dest, s.budget.poolFor(l.nextSize()), l.nextSize())
-		}
-	}
-	s.clock.gates.set(&l.timer, wake, l)
-	if ready && l.waitsForBytes == s.budget.pool(l) {
-		return
-	}
-	l.stopWaitingForBytes()
-	s.ring.set(l, ready)
-}
-
-func (s *Scheduler) considerAll(d *dest, now instant) {
-	for _, l := range d.lanes {
-		s.consider(l, now)
-	}
-}
-
-// gate returns before which moment of the monotonic clock no call may start.
-func (l *lane) gate() int64 {
-	gate := max(l.retryAfter.until, l.ownFault.at, l.dest.rate.at)
-	if l.dest.apart {
-		gate = max(gate, l.dest.apartUntil)
-	}
-	if l.breaker.open {
-		gate = max(gate, l.breaker.pace.at)
-	}
-	if l.held() {
-		gate = max(gate, l.hold.at)
-	}
-	if l.inst == nil {
-		gate = max(gate, l.thaw.pace.at)
-	}
-	return gate
-}
-
-// hasRoom tells whether one more call may run beside those in flight.
-func (l *lane) hasRoom(probing bool) bool {
-	if probing {
-		return l.calls == 0
-	}
-	return l.calls < min(l.concurrency.limit, l.dest.max) && (!l.hanging || l.overAge == 0)
-}
 
 // head returns the waiting delivery that is due first.
 func (l *lane) head() *job {
@@ -192,11 +120,12 @@ func (l *lane) head() *job {
 	return first
 }
 
-// emptyWindows empties the windows of a lane that stops or only probes.
-func (s *Scheduler) emptyWindows(l *lane) {
-	for _, q := range l.queues {
-		s.emptyWindow(q)
+// nextSize is how many bytes the next call of l takes at least.
+func (l *lane) nextSize() int64 {
+	if j := l.head(); j != nil {
+		return int64(j.item.Size)
 	}
+	return 0
 }
 
 // known returns the queue if memory knows it.
@@ -247,7 +176,7 @@ func (d *dest) lane(hash uint64) *lane {
 			return l
 		}
 	}
-	l := &lane{dest: d, hash: hash, class: none, concurrency: concurrency{limit: 1}}
+	l := &lane{dest: d, hash: hash, class: none, concurrency: policy.Concurrency{Limit: 1}}
 	d.lanes = append(d.lanes, l)
 	return l
 }
@@ -269,7 +198,7 @@ func (s *Scheduler) setKey(d *dest, k store.DestinationKey) {
 	d.metrics = s.metrics.kind(k.Kind)
 	if d.dev = s.developers[k.Developer]; d.dev == nil {
 		d.dev = &developer{name: k.Developer}
-		d.dev.allowance.rate.limit(s.perDeveloper)
+		d.dev.allowance.rate.Limit(s.perDeveloper)
 		s.developers[k.Developer] = d.dev
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -33,14 +34,14 @@ type lastWriter struct {
 
 // recordLast keeps how an attempt of j with the settings of l ended. What goes on
 // with other settings than the destination has now says nothing of those.
-func (s *Scheduler) recordLast(l *lane, j *job, e *ending) {
-	if !e.how.asked() {
+func (s *Scheduler) recordLast(l *lane, j *job, e *policy.Ending) {
+	if !e.How.Asked() {
 		return
 	}
 	d := l.dest
 	t := &d.last.Last
-	ended := e.at + int64(e.took)
-	if e.how == accepted {
+	ended := e.At + int64(e.Took)
+	if e.How == policy.Accepted {
 		t.Success = max(t.Success, ended)
 	} else if l != d.current {
 		return
@@ -49,12 +50,12 @@ func (s *Scheduler) recordLast(l *lane, j *job, e *ending) {
 		if t.Settings != l.hash {
 			t.Settings, t.Failed = l.hash, 0
 		}
-		if t.Failed++; e.how == accepted {
+		if t.Failed++; e.How == policy.Accepted {
 			t.Failed = 0
 		}
-		t.Answer = store.Answer{At: ended, Class: e.logged(), Code: e.code}
+		t.Answer = store.Answer{At: ended, Class: e.Logged(), Code: e.Code}
 		if !j.changed { // erased meanwhile, perhaps: nothing may quote it
-			t.Answer.Text, t.Answer.Fault = shorten(e.answer), shorten(e.fault)
+			t.Answer.Text, t.Answer.Fault = shorten(e.Answer), shorten(e.Fault)
 		}
 	}
 	s.storeLastLater(d)
@@ -162,7 +163,7 @@ func (d *dest) failure() string {
 		return ""
 	}
 	if t.Failed == 1 {
-		return reason("the last attempt failed", t.Answer.Fault)
+		return policy.Reason("the last attempt failed", t.Answer.Fault)
 	}
-	return reason(fmt.Sprintf("the last %d attempts failed", t.Failed), t.Answer.Fault)
+	return policy.Reason(fmt.Sprintf("the last %d attempts failed", t.Failed), t.Answer.Fault)
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/retry"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -254,8 +255,8 @@ func TestWaitsSayWhyAndUntilWhen(t *testing.T) {
 		want("at its rate", WaitRate, "no more attempts a second than rate says", 10*time.Second)
 		r.s.mu.Lock()
 		l := r.s.dests[id].current
-		l.breaker = breaker{open: true}
-		l.breaker.pace.at = r.s.now().mono + int64(30*time.Second)
+		l.breaker = policy.Breaker{Open: true}
+		l.breaker.Pace.At = r.s.now().mono + int64(30*time.Second)
 		r.s.mu.Unlock()
 		if w := now(); w.For != WaitBreaker || !strings.HasSuffix(w.Reason, "failed: 503") || !w.Until.Equal(r.now().Add(30*time.Second)) {
 			t.Errorf("with an open breaker: %+v", w)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -110,13 +111,13 @@ func (s *Scheduler) Watch(wants func(store.DestinationKey) bool) *Watch {
 }
 
 // tellWatchers tells of an attempt of j that became o.
-func (s *Scheduler) tellWatchers(l *lane, j *job, ev *event.Event, o *store.Outcome, e *ending) {
+func (s *Scheduler) tellWatchers(l *lane, j *job, ev *event.Event, o *store.Outcome, e *policy.Ending) {
 	if s.watchers.some.Load() == 0 || o.Attempt == nil {
 		return
 	}
 	a := &Attempted{
-		At: time.Unix(0, e.at).Add(e.took).UTC(), Took: e.took, Delivery: j.item.ID, Destination: l.dest.key, Tried: int(o.Attempts),
-		Class: o.Attempt.Class, Code: e.code, Answer: e.answer, Fault: e.fault, State: o.State, Reason: o.Reason,
+		At: time.Unix(0, e.At).Add(e.Took).UTC(), Took: e.Took, Delivery: j.item.ID, Destination: l.dest.key, Tried: int(o.Attempts),
+		Class: o.Attempt.Class, Code: e.Code, Answer: e.Answer, Fault: e.Fault, State: o.State, Reason: o.Reason,
 	}
 	if ev != nil {
 		a.Type, a.User = ev.Type, ev.UserID

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -81,7 +82,7 @@ func TestNobodyWatchesCostsNothing(t *testing.T) {
 	l, j := &lane{dest: d}, &job{}
 	ev := &event.Event{}
 	o := &store.Outcome{Attempt: &store.Attempt{}}
-	e := &ending{how: failed, answer: strings.Repeat("a", 1000)}
+	e := &policy.Ending{How: policy.Failed, Answer: strings.Repeat("a", 1000)}
 	if n := testing.AllocsPerRun(1000, func() { s.tellWatchers(l, j, ev, o, e) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -89,7 +90,7 @@ func TestNobodyWatchesCostsNothing(t *testing.T) {
 
 func BenchmarkNobodyWatches(b *testing.B) {
 	s := New(Options{})
-	l, j, o, e := &lane{dest: &dest{}}, &job{}, &store.Outcome{Attempt: &store.Attempt{}}, &ending{}
+	l, j, o, e := &lane{dest: &dest{}}, &job{}, &store.Outcome{Attempt: &store.Attempt{}}, &policy.Ending{}
 	b.ReportAllocs()
 	for b.Loop() {
 		s.tellWatchers(l, j, nil, o, e)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -95,7 +96,7 @@ func (m *metrics) kind(name string) *kindMetrics {
 }
 
 // countAttempt counts an attempt.
-func (k *kindMetrics) countAttempt(o *store.Outcome, e *ending, now instant) {
+func (k *kindMetrics) countAttempt(o *store.Outcome, e *policy.Ending, now instant) {
 	if o.Attempt == nil {
 		return
 	}
@@ -105,8 +106,8 @@ func (k *kindMetrics) countAttempt(o *store.Outcome, e *ending, now instant) {
 			break
 		}
 	}
-	k.unguarded.Add(float64(e.unguarded))
-	k.seconds.Observe(e.took.Seconds())
+	k.unguarded.Add(float64(e.Unguarded))
+	k.seconds.Observe(e.Took.Seconds())
 	if o.State == store.Delivered && o.Item.ID.Replay == 0 { // a replay is not late: nobody wanted it sooner
 		k.latency.Observe(max(0, time.Duration(now.wall-o.Item.ID.Event.Time().UnixNano())).Seconds())
 	}
@@ -153,7 +154,7 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 			held++
 		}
 		for _, l := range d.lanes {
-			if l.breaker.open {
+			if l.breaker.Open {
 				open++
 				break
 			}

@@ -1,8 +1,6 @@
 package delivery
 
 import (
-	"bytes"
-	"cmp"
 	"slices"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -75,32 +73,6 @@ type job struct {
 	changed bool        // by a person while it was in flight: what its settle returns may be older than that
 	reads   int         // that keep it when it is settled
 	body    *body       // kept for fan-out; nil: read it
-}
-
-// comparePositions orders positions as the store does.
-func comparePositions(a, b store.Position) int {
-	if c := cmp.Compare(a.Due, b.Due); c != 0 {
-		return c
-	}
-	if c := bytes.Compare(a.Event[:], b.Event[:]); c != 0 {
-		return c
-	}
-	return cmp.Compare(a.Replay, b.Replay)
-}
-
-func below(a, b store.Position) bool { return comparePositions(a, b) < 0 }
-
-// after returns the first position behind p.
-func after(p store.Position) store.Position {
-	if p.Replay++; p.Replay == 0 {
-		for i := len(p.Event) - 1; i >= 0; i-- {
-			if p.Event[i]++; p.Event[i] != 0 {
-				return p
-			}
-		}
-		p.Due++
-	}
-	return p
 }
 
 // raise moves high up to p and keeps it for another while.
@@ -206,6 +178,13 @@ func (s *Scheduler) emptyWindow(q *queue) {
 	}
 	s.loader.positions -= len(q.window)
 	q.window = nil
+}
+
+// emptyWindows empties the windows of a lane that stops or only probes.
+func (s *Scheduler) emptyWindows(l *lane) {
+	for _, q := range l.queues {
+		s.emptyWindow(q)
+	}
 }
 
 // removeJobAfterReads takes j out of the jobs once the store has what became of it, but not

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/retry"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
@@ -91,9 +92,9 @@ func (r *rig) build() {
 	if r.wrap != nil {
 		st = r.wrap(st)
 	}
-	var fl *Flight
+	var fl *suspects.Record
 	if r.mem != nil {
-		fl = NewFlight(r.mem, r.now())
+		fl = suspects.New(r.mem, r.now())
 	}
 	r.s = New(Options{
 		Store: st, Limits: r.limits, Flight: fl, Metrics: prometheus.NewRegistry(), Chance: func() float64 { return 0.5 },

@@ -162,3 +162,10 @@ func (r *ring) front(class int8, b *budget) *developer {
 	}
 	return d
 }
+
+// longerAgo tells whether d's next lane of class a had its last turn before that
+// of class b. While the allowance is short there are always more lanes than
+// turns: those that succeed would else keep the others from ever proving themselves.
+func (d *developer) longerAgo(a, b int8) bool {
+	return d.allowance.rate.Every > 0 && d.ready[a].first.served < d.ready[b].first.served
+}

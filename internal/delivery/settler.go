@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -26,7 +25,7 @@ type settler struct {
 	wake      chan struct{} // signalled when it is to run again
 	unsettled int
 	bound     int
-	gaveUp    bool          // up: the store takes no more
+	gaveUp    bool          // the store takes no more
 	drained   chan struct{} // signalled when everything is settled, or given up
 	barriers  []chan struct{}
 }
@@ -159,7 +158,7 @@ func (s *Scheduler) halt(cause error) {
 	}
 }
 
-// applySettled takes in what the store made of outcomes.
+// applySettled brings memory up to what the store made of outcomes.
 func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 	now := s.lock()
 	defer s.unlock(now)
@@ -170,7 +169,7 @@ func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 		d := q.dest
 		id := j.item.ID
 		if r.State != store.Pending {
-			s.flight.settled(id)
+			s.flight.Settled(id)
 			s.reviewApart(d, now)
 		}
 		s.removeJobAfterReads(j)
@@ -198,17 +197,5 @@ func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 		l := batch[i].lane
 		l.unsettled--
 		s.tidyLane(l)
-	}
-}
-
-// pause waits; false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

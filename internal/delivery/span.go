@@ -19,7 +19,7 @@ func (s *Scheduler) describe(c *call, a *attempt, d *destination.Delivery) {
 func (c *call) endSpans() {
 	for i := range c.attempts {
 		if a := &c.attempts[i]; a.span != nil {
-			a.span.End(a.ending.logged(), a.ending.code, a.ending.answer)
+			a.span.End(a.ending.Logged(), a.ending.Code, a.ending.Answer)
 		}
 	}
 }

@@ -150,12 +150,12 @@ func TestEachAttemptIsASpan(t *testing.T) {
 func TestTracingThatIsOffAllocatesNothing(t *testing.T) {
 	s := New(Options{Store: &costless{}})
 	e := &event.Event{ID: event.NewID(time.Now(), 1, 1), Body: []byte("{}")}
-	c := &call{jobs: []*job{{item: store.Item{ID: store.DeliveryID{Day: e.ID.Day(), Event: e.ID, Dest: 1}}}}, attempts: []attempt{{event: e}}}
-	id := testing.AllocsPerRun(1000, func() { _ = c.jobs[0].item.ID.String() })
+	c := &call{attempts: []attempt{{event: e, job: &job{item: store.Item{ID: store.DeliveryID{Day: e.ID.Day(), Event: e.ID, Dest: 1}}}}}}
+	id := testing.AllocsPerRun(1000, func() { _ = c.attempts[0].job.item.ID.String() })
 	for _, trace := range []*event.Trace{nil, {Sent: event.TraceContext{Parent: sentParent}}} {
 		e.Trace = trace
 		if n := testing.AllocsPerRun(1000, func() {
-			s.request(c, 0, time.Time{})
+			s.request(c, &c.attempts[0], time.Time{})
 			c.endSpans()
 		}); n != id {
 			t.Errorf("%v allocations, %v of them the delivery's id", n, id)

@@ -19,14 +19,14 @@ func (s *Scheduler) Status() []Status {
 		}
 		if l := d.current; l != nil {
 			st.Settings = l.hash
-			if l.breaker.open {
+			if l.breaker.Open {
 				st.Breaker = "open"
 			}
 			if st.Last.Settings != l.hash {
 				st.Last.Answer, st.Last.Failed = store.Answer{}, 0
 			}
-			if wait := time.Duration(l.retryAfter.until - now.mono); wait > 0 && st.State == "active" {
-				st.WaitsUntil, st.Reason = now.time().Add(wait).UTC(), l.retryAfter.why
+			if wait := time.Duration(l.retryAfter.Until - now.mono); wait > 0 && st.State == "active" {
+				st.WaitsUntil, st.Reason = now.time().Add(wait).UTC(), l.retryAfter.Why
 			}
 		}
 		if d.apart && st.State == "active" {
@@ -47,18 +47,4 @@ func (s *Scheduler) Status() []Status {
 		list = append(list, st)
 	}
 	return list
-}
-
-func (d *dest) stateName() string {
-	switch {
-	case d.removed:
-		return "removed"
-	case d.disabled:
-		return "disabled"
-	case d.state.Paused:
-		return "paused"
-	case d.state.Held:
-		return "held"
-	}
-	return "active"
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -19,7 +20,7 @@ const (
 // thawing is how far the settings of a lane are from being open.
 type thawing struct {
 	running bool
-	pace    pacer
+	pace    policy.Pacer
 }
 
 // thawed tells whether the settings of l are open. If not it has them opened,
@@ -48,18 +49,18 @@ func (s *Scheduler) thawLane(l *lane) {
 	l.thaw.running = false
 	switch {
 	case err != nil:
-		l.thaw.pace.next(now.mono, thawFirst, thawMost)
+		l.thaw.pace.Next(now.mono, thawFirst, thawMost)
 		if s.io.Err() == nil {
 			s.log.Error("opening frozen settings failed; their deliveries wait", "destination", l.dest.id, "error", err)
 		}
 	case rebound:
 		if l == l.dest.current { // nothing opens them; only a reload can help
-			l.thaw.pace.next(now.mono, thawFirst, thawMost)
+			l.thaw.pace.Next(now.mono, thawFirst, thawMost)
 		}
 	case l.inst != nil || s.phase != running:
 		s.retire(open(settings.Destination)) // a reload was faster
 	default:
-		l.settings, l.inst, l.thaw.pace = settings, open(settings.Destination), pacer{}
+		l.settings, l.inst, l.thaw.pace = settings, open(settings.Destination), policy.Pacer{}
 	}
 	s.consider(l, now)
 	s.tidyLane(l)

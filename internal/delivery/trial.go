@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 )
 
 // A destination that was in flight at three crashes running waits apart, for a
@@ -24,9 +26,6 @@ const (
 	checkTrial = time.Minute // above the timeout of any check
 )
 
-// deadOfCrashes is why a delivery is dead that killed the process.
-const deadOfCrashes = "the process died during each of its last 5 attempts, with nothing else suspected"
-
 // trial is the last that began.
 type trial struct {
 	on    bool
@@ -36,19 +35,19 @@ type trial struct {
 
 // restoreApart keeps those apart who may have killed the processes before this one.
 func (s *Scheduler) restoreApart(now instant) {
-	ids := s.flight.parted()
+	ids := s.flight.Apart()
 	slices.Sort(ids)
 	for _, id := range ids {
 		d := s.dests[id]
 		if d == nil {
 			continue
 		}
-		c := s.flight.known(ofDestination(id))
+		c := s.flight.Known(suspects.OfDestination(id))
 		s.apart = append(s.apart, d)
-		d.apart, d.killedInTrial = true, c.tries > 0
-		d.apartUntil = now.mono + max(0, min(c.until-now.wall, int64(apartMost)))
+		d.apart, d.killedInTrial = true, c.Tries > 0
+		d.apartUntil = now.mono + max(0, min(c.Until-now.wall, int64(suspects.ApartMost)))
 		s.log.Warn("the process died three times running while a destination was served; it waits apart and is tried with one delivery then",
-			"developer", d.key.Developer, "destination", d.key.Name, "wait", time.Duration(d.apartUntil-now.mono), "trials", c.tries)
+			"developer", d.key.Developer, "destination", d.key.Name, "wait", time.Duration(d.apartUntil-now.mono), "trials", c.Tries)
 	}
 }
 
@@ -57,7 +56,7 @@ func (s *Scheduler) mayTry(l *lane) bool {
 	return !l.dest.apart || l.dest.calls == 0 && !s.trial.on
 }
 
-// beginTrial notes that something on trial has begun which keeps others from it for so long.
+// beginTrial keeps other trials from beginning for so long.
 func (s *Scheduler) beginTrial(d *dest, most time.Duration, now instant) {
 	s.trial = trial{on: true, of: d, until: now.mono + int64(most)}
 }
@@ -75,7 +74,7 @@ func (s *Scheduler) reviewApart(d *dest, now instant) {
 	if !d.apart {
 		return
 	}
-	if !s.flight.known(ofDestination(d.id)).apart() {
+	if !s.flight.Known(suspects.OfDestination(d.id)).Apart() {
 		d.apart = false
 		s.apart = without(s.apart, d)
 		s.considerAll(d, now)
@@ -86,7 +85,7 @@ func (s *Scheduler) reviewApart(d *dest, now instant) {
 	}
 }
 
-// StartCheck notes that a destination is being checked, until end is called. Where
+// StartCheck puts on record that a destination is being checked, until end is called. Where
 // the process died of that, or the destination waits apart, end is nil and why
 // says so.
 func (s *Scheduler) StartCheck(dest uint32) (end func(), why string) {
@@ -95,20 +94,20 @@ func (s *Scheduler) StartCheck(dest uint32) (end func(), why string) {
 	if d := s.dests[dest]; d != nil && d.apart {
 		return nil, d.whyApart()
 	}
-	c := s.flight.known(ofCheck(dest))
-	if c.crashes > 0 {
-		if c.until > now.wall || s.trial.on {
+	c := s.flight.Known(suspects.OfCheck(dest))
+	if c.Crashes > 0 {
+		if c.Until > now.wall || s.trial.on {
 			return nil, fmt.Sprintf("the process died during its last check, and during %d before it; it is not checked before %s",
-				c.crashes-1, time.Unix(0, max(c.until, now.wall)).UTC().Format(time.RFC3339))
+				c.Crashes-1, time.Unix(0, max(c.Until, now.wall)).UTC().Format(time.RFC3339))
 		}
 		s.beginTrial(nil, checkTrial, now)
 	}
-	slot := s.flight.begin(ofCheck(dest), c.crashes > 0)
+	slot := s.flight.Begin(suspects.OfCheck(dest), c.Crashes > 0)
 	return func() {
 		now := s.lock()
 		defer s.unlock(now)
-		s.flight.end(slot, ofCheck(dest), true)
-		if c.crashes > 0 && s.trial.on && s.trial.of == nil {
+		s.flight.End(slot, suspects.OfCheck(dest), true)
+		if c.Crashes > 0 && s.trial.on && s.trial.of == nil {
 			s.endTrial(now)
 		}
 	}, ""

@@ -9,8 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // deadly is a rig whose far sides may kill the process, which starts again at once.
@@ -24,7 +27,7 @@ type deadly struct {
 
 func newDeadly(t *testing.T) *deadly {
 	r := newRig(t)
-	r.mem = make([]byte, 1024*slotSize)
+	r.mem = make([]byte, 64<<10)
 	return &deadly{r, map[uint32]func(context.Context, destination.Delivery) error{}, map[uint32]*far{}, make(chan struct{}, 1), nil}
 }
 
@@ -100,7 +103,7 @@ func TestPoison(t *testing.T) {
 			}
 		}
 		w.live(40 * time.Minute)
-		if d, as := w.record(items[4]); d.State != store.Dead || d.Reason != deadOfCrashes || d.Attempts != 0 || len(as) != 0 {
+		if d, as := w.record(items[4]); d.State != store.Dead || d.Reason != policy.DeadOfCrashes || d.Attempts != 0 || len(as) != 0 {
 			t.Errorf("%+v, %d attempts", d, len(as))
 		}
 		for i, it := range items {
@@ -108,10 +111,10 @@ func TestPoison(t *testing.T) {
 				w.wantState(it, store.Delivered)
 			}
 		}
-		if len(w.crashes) != apartAfter+deadAfter {
+		if len(w.crashes) != suspects.ApartAfter+suspects.DeadAfter {
 			t.Errorf("crashes at %v", w.crashes)
 		}
-		if len(told) != 1 || told[0].Name != DeliveryDead || told[0].Reason != deadOfCrashes {
+		if len(told) != 1 || told[0].Name != DeliveryDead || told[0].Reason != policy.DeadOfCrashes {
 			t.Errorf("%+v", told)
 		}
 		if st := w.status(a); st.Apart || !st.WaitsUntil.IsZero() || st.Reason != "" {
@@ -153,7 +156,7 @@ func TestADestinationThatKillsAlways(t *testing.T) {
 				t.Fatalf("crashes after %v", gaps)
 			}
 		}
-		if n := len(w.crashes); n > apartAfter+deadAfter+25 {
+		if n := len(w.crashes); n > suspects.ApartAfter+suspects.DeadAfter+25 {
 			t.Errorf("%d crashes in a day, after %v", n, gaps)
 		}
 		t.Logf("%d crashes in a day; %d of 50 still wait", len(w.crashes), w.status(bad).Pending)
@@ -175,7 +178,7 @@ func TestAHundredThatHang(t *testing.T) {
 		for _, id := range hung {
 			w.accept(id)
 		}
-		for range apartAfter {
+		for range suspects.ApartAfter {
 			time.Sleep(time.Second)
 			w.kill()
 		}
@@ -231,11 +234,11 @@ func TestASlowKillerAmongOthers(t *testing.T) {
 		}
 		w.live(10 * time.Hour)
 		w.wantState(killer, store.Dead)
-		if d, _ := w.record(killer); d.Reason != deadOfCrashes {
+		if d, _ := w.record(killer); d.Reason != policy.DeadOfCrashes {
 			t.Errorf("%+v", d)
 		}
 		for _, it := range items {
-			if d, _ := w.record(it); d.Attempts == 0 || d.Reason == deadOfCrashes {
+			if d, _ := w.record(it); d.Attempts == 0 || d.Reason == policy.DeadOfCrashes {
 				t.Errorf("%+v", d)
 			}
 		}
@@ -289,7 +292,7 @@ func TestChangedSettingsAreTriedAtOnce(t *testing.T) {
 		a, b := w.add("a", hang), w.add("b", hang)
 		w.run()
 		items := w.accept(a, b)
-		for range apartAfter {
+		for range suspects.ApartAfter {
 			w.kill()
 		}
 		w.reload(a, "mended", nil)
@@ -318,7 +321,7 @@ func TestAStopDuringATrial(t *testing.T) {
 		a := w.add("a", hang)
 		w.run()
 		it := w.accept(a)[0]
-		for range apartAfter {
+		for range suspects.ApartAfter {
 			w.kill()
 		}
 		w.live(time.Minute)
@@ -368,7 +371,7 @@ func TestATrialIsOneDelivery(t *testing.T) {
 			}
 			return n
 		}
-		for range apartAfter {
+		for range suspects.ApartAfter {
 			old = nil
 			w.kill()
 		}
@@ -400,11 +403,14 @@ func TestARebindKeepsCrashes(t *testing.T) {
 		it := w.accept(a)[0]
 		settleDown()
 		w.crash()
-		c := &crashing{t: t, mem: w.mem, now: w.now()}
-		c.restart()
-		for range apartAfter {
-			c.crash(it.ID)
-			c.ends(flightID(a, 1)) // it is the delivery alone that keeps the destination apart
+		now, other := w.now().Add(time.Second), store.DeliveryID{Day: 20_000, Event: event.ID{1}, Dest: a}
+		record := suspects.New(w.mem, now)
+		apart := func() bool { return record.Known(suspects.OfDestination(a)).Apart() }
+		for range suspects.ApartAfter {
+			record.Begin(it.ID, apart())
+			now = now.Add(time.Second)
+			record = suspects.New(w.mem, now)
+			record.End(record.Begin(other, apart()), other, true) // it is the delivery alone that keeps the destination apart
 		}
 		w.answers[a] = nil
 		w.open()

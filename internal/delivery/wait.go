@@ -75,7 +75,7 @@ func (d *dest) currentWait(l *lane, now instant) Wait {
 		return now.time().Add(time.Duration(mono - now.mono)).UTC()
 	}
 	if l != nil && l.held() {
-		return Wait{For: WaitHeld, Until: until(l.hold.at), Reason: d.state.Reason}
+		return Wait{For: WaitHeld, Until: until(l.hold.At), Reason: d.state.Reason}
 	}
 	if d.apart {
 		return Wait{For: WaitApart, Until: until(d.apartUntil), Reason: d.whyApart()}
@@ -83,20 +83,20 @@ func (d *dest) currentWait(l *lane, now instant) Wait {
 	switch {
 	case l == nil:
 		return Wait{}
-	case l.retryAfter.until > now.mono:
-		return Wait{For: WaitThrottled, Until: until(l.retryAfter.until), Reason: l.retryAfter.why}
-	case l.breaker.open:
+	case l.retryAfter.Until > now.mono:
+		return Wait{For: WaitThrottled, Until: until(l.retryAfter.Until), Reason: l.retryAfter.Why}
+	case l.breaker.Open:
 		why := "its far side fails, with the settings of the first attempt"
 		if l == d.current {
 			why = d.failure()
 		}
-		return Wait{For: WaitBreaker, Until: until(l.breaker.pace.at), Reason: why}
-	case l.inst == nil && l.thaw.pace.at > now.mono:
-		return Wait{For: WaitSettings, Until: until(l.thaw.pace.at), Reason: "the settings of the first attempt cannot be opened: see the daemon's log"}
-	case l.ownFault.at > now.mono:
-		return Wait{For: WaitEngine, Until: until(l.ownFault.at), Reason: "a fault of the daemon's own: see its log"}
-	case d.rate.at > now.mono:
-		return Wait{For: WaitRate, Until: until(d.rate.at), Reason: "no more attempts a second than rate says"}
+		return Wait{For: WaitBreaker, Until: until(l.breaker.Pace.At), Reason: why}
+	case l.inst == nil && l.thaw.pace.At > now.mono:
+		return Wait{For: WaitSettings, Until: until(l.thaw.pace.At), Reason: "the settings of the first attempt cannot be opened: see the daemon's log"}
+	case l.ownFault.At > now.mono:
+		return Wait{For: WaitEngine, Until: until(l.ownFault.At), Reason: "a fault of the daemon's own: see its log"}
+	case d.rate.At > now.mono:
+		return Wait{For: WaitRate, Until: until(d.rate.At), Reason: "no more attempts a second than rate says"}
 	}
 	return Wait{}
 }

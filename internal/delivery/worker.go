@@ -7,65 +7,14 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
-	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // errTimeout is the cause of a context whose call took too long.
 var errTimeout = errors.New("the attempt's time is up")
-
-// instance is an open destination and how many calls use it.
-type instance struct {
-	to       destination.Destination
-	batch    destination.Batcher // nil: one by one
-	maxBatch int                 // deliveries of a batch
-	calls    int
-	retired  bool
-}
-
-// call is one Send, or one SendBatch, of a destination. It makes one attempt at each of
-// its deliveries.
-type call struct {
-	lane       *lane
-	inst       *instance
-	settings   *Settings
-	jobs       []*job
-	attempts   []attempt
-	oneJob     [1]*job
-	oneAttempt [1]attempt
-	began      int64 // mono
-	pool       int   // of its first body
-	bytes      int64 // of them together
-	probe      bool  // of a held destination
-	unfrozen   bool  // its deliveries were rebound meanwhile
-	condemned  bool  // of crashes its delivery is dead: not tried
-	unproven   bool  // of a lane that had to prove itself
-	overAge    bool
-	slow       bool // has a place in the slow budget
-	surplus    bool // beside another of its destination
-	stuck      bool // found no place there
-	prev       *call
-	next       *call
-}
-
-// attempt is one delivery that is tried once.
-type attempt struct {
-	event  *event.Event
-	read   bool // from the store
-	slot   int  // of the flight record
-	ending ending
-	span   *tracing.Attempt // nil: none
-}
-
-// timeout bounds the call.
-func (c *call) timeout() time.Duration {
-	if t := c.settings.Timeout; t > 0 {
-		return t
-	}
-	return 30 * time.Second
-}
 
 // run makes calls until there is nothing to start at once.
 func (s *Scheduler) run(c *call) {
@@ -80,35 +29,35 @@ func (s *Scheduler) run(c *call) {
 func (s *Scheduler) makeCall(c *call) {
 	start := time.Now()
 	at := s.wall(start)
-	for i := range c.attempts {
-		c.attempts[i].ending.at = at
-	}
 	if c.condemned {
-		c.attempts[0].ending = ending{how: crashed, at: at}
+		c.attempts[0].ending = policy.Ending{How: policy.Crashed, At: at}
 		return
 	}
-	for i, j := range c.jobs {
-		if c.attempts[i].event == nil {
-			c.attempts[i].event, c.attempts[i].ending = s.readBody(&j.item, at)
-			c.attempts[i].read = true
+	for i := range c.attempts {
+		a := &c.attempts[i]
+		a.ending.At = at
+		if a.event == nil {
+			a.event, a.ending = s.readBody(&a.job.item, at)
+			a.read = true
 		}
 	}
 	timeout := c.timeout()
-	if len(c.jobs) == 1 {
-		if c.attempts[0].event == nil {
+	if len(c.attempts) == 1 {
+		a := &c.attempts[0]
+		if a.event == nil {
 			return
 		}
 		ctx, cancel := context.WithTimeoutCause(s.base, timeout, errTimeout)
-		r, err, ok := s.send(ctx, c.inst.to, s.request(c, 0, start))
-		c.attempts[0].ending = classify(ctx, r, err, ok, timeout)
+		r, err, ok := s.send(ctx, c.inst.to, s.request(c, a, start))
+		a.ending = classify(ctx, r, err, ok, timeout)
 		cancel()
-		c.attempts[0].ending.at, c.attempts[0].ending.took = at, time.Since(start)
+		a.ending.At, a.ending.Took = at, time.Since(start)
 		return
 	}
-	requests := make([]destination.Delivery, 0, len(c.jobs))
+	requests := make([]destination.Delivery, 0, len(c.attempts))
 	for i := range c.attempts {
-		if c.attempts[i].event != nil {
-			requests = append(requests, s.request(c, i, start))
+		if a := &c.attempts[i]; a.event != nil {
+			requests = append(requests, s.request(c, a, start))
 		}
 	}
 	if len(requests) == 0 {
@@ -118,7 +67,8 @@ func (s *Scheduler) makeCall(c *call) {
 	results, ok := s.sendBatch(ctx, c.inst.batch, requests)
 	took, n := time.Since(start), 0
 	for i := range c.attempts {
-		if c.attempts[i].event == nil {
+		a := &c.attempts[i]
+		if a.event == nil {
 			continue
 		}
 		r := destination.Result{Err: errors.New("the destination gave no result for this delivery")}
@@ -126,15 +76,15 @@ func (s *Scheduler) makeCall(c *call) {
 			r = results[n]
 		}
 		n++
-		c.attempts[i].ending = classify(ctx, r.Receipt, r.Err, ok, timeout)
-		c.attempts[i].ending.at, c.attempts[i].ending.took = at, took
+		a.ending = classify(ctx, r.Receipt, r.Err, ok, timeout)
+		a.ending.At, a.ending.Took = at, took
 	}
 	cancel()
 }
 
-// request is what the destination gets for the i-th attempt, whose span it begins.
-func (s *Scheduler) request(c *call, i int, start time.Time) destination.Delivery {
-	a, item := &c.attempts[i], &c.jobs[i].item
+// request is what the destination gets for an attempt, whose span it begins.
+func (s *Scheduler) request(c *call, a *attempt, start time.Time) destination.Delivery {
+	item := &a.job.item
 	d := destination.Delivery{ID: item.ID.String(), Attempt: int(item.Attempts) + 1, Round: int(item.Round), Event: a.event}
 	if a.span = s.trace.Attempt(a.event, start); a.span != nil {
 		s.describe(c, a, &d)
@@ -152,7 +102,7 @@ const largeBody = 1 << 20
 const largeBodyPause = time.Second
 
 // readBody reads the body of a delivery.
-func (s *Scheduler) readBody(item *store.Item, at int64) (*event.Event, ending) {
+func (s *Scheduler) readBody(item *store.Item, at int64) (*event.Event, policy.Ending) {
 	if item.Size >= largeBody {
 		pause(s.base, time.Until(<-s.largeBody))
 		began := time.Now()
@@ -161,20 +111,20 @@ func (s *Scheduler) readBody(item *store.Item, at int64) (*event.Event, ending) 
 			s.largeBody <- now.Add(min(3*now.Sub(began), largeBodyPause))
 		}()
 		if s.base.Err() != nil {
-			return nil, ending{how: interrupted, at: at}
+			return nil, policy.Ending{How: policy.Interrupted, At: at}
 		}
 	}
 	e, err := s.store.Event(s.base, item.ID.Day, item.ID.Event)
 	switch {
 	case err == nil:
-		return e, ending{}
+		return e, policy.Ending{}
 	case errors.Is(err, store.ErrNotFound):
-		return nil, ending{how: bodyGone, at: at}
+		return nil, policy.Ending{How: policy.BodyGone, At: at}
 	case s.base.Err() != nil:
-		return nil, ending{how: interrupted, at: at}
+		return nil, policy.Ending{How: policy.Interrupted, At: at}
 	}
 	s.log.Error("reading an event's body failed; its delivery waits", "error", err)
-	return nil, ending{how: engineFault, at: at, answer: "the engine could not read the event's body"}
+	return nil, policy.Ending{How: policy.EngineFault, At: at, Answer: "the engine could not read the event's body"}
 }
 
 // send calls Send; ok is false when it panicked. The text of a panic may hold
@@ -217,40 +167,40 @@ func (s *Scheduler) logPanic(v any) {
 }
 
 // classify makes an ending of what Send returned.
-func classify(ctx context.Context, r destination.Receipt, err error, ok bool, timeout time.Duration) (e ending) {
-	e.code, e.address, e.unguarded = r.Code, showable(r.Address), max(0, r.Unguarded)
+func classify(ctx context.Context, r destination.Receipt, err error, ok bool, timeout time.Duration) (e policy.Ending) {
+	e.Code, e.Address, e.Unguarded = r.Code, showable(r.Address), max(0, r.Unguarded)
 	if r.Requests > 1 {
-		e.requests = r.Requests
+		e.Requests = r.Requests
 	}
 	if !ok {
-		e.how, e.answer, e.fault = panicked, "destination panicked", "destination panicked"
+		e.How, e.Answer, e.Fault = policy.Panicked, "destination panicked", "destination panicked"
 		return e
 	}
-	e.answer = showable(r.Answer)
+	e.Answer = showable(r.Answer)
 	if err == nil {
 		return e
 	}
 	defer func() {
 		if recover() != nil { // an Error or Unwrap method that is broken
-			e.how, e.class, e.answer, e.fault = failed, destination.Transient, "unreadable error", "unreadable error"
+			e.How, e.Class, e.Answer, e.Fault = policy.Failed, destination.Transient, "unreadable error", "unreadable error"
 		}
 	}()
-	e.how = failed
-	e.class, e.after = destination.ClassOf(err)
+	e.How = policy.Failed
+	e.Class, e.After = destination.ClassOf(err)
 	text := err.Error()
-	if e.class == destination.Transient {
+	if e.Class == destination.Transient {
 		switch cause := context.Cause(ctx); {
 		case errors.Is(err, destination.ErrEngine):
-			e.how = engineFault
+			e.How = policy.EngineFault
 		case errors.Is(cause, errTimeout):
-			e.how, text = timedOut, fmt.Sprintf("no answer within %v: %s", timeout, text)
+			e.How, text = policy.TimedOut, fmt.Sprintf("no answer within %v: %s", timeout, text)
 		case cause != nil:
-			e.how, text = interrupted, cause.Error()
+			e.How, text = policy.Interrupted, cause.Error()
 		}
 	}
-	e.fault = showable(text)
-	if e.answer == "" || e.how != failed {
-		e.answer = e.fault
+	e.Fault = showable(text)
+	if e.Answer == "" || e.How != policy.Failed {
+		e.Answer = e.Fault
 	}
 	return e
 }

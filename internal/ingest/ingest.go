@@ -140,11 +140,11 @@ func (in *Ingest) Accept(ctx context.Context, rs []Request) []Result {
 // prepare checks r and finds where it goes.
 func (in *Ingest) prepare(routes *routes, r *Request, now time.Time, loads *[]load) (*store.Entry, *Refusal) {
 	if r.Developer == "" {
-		return nil, refuse(400, "missing_developer", "no developer is named")
+		return nil, Refuse(400, "missing_developer", "no developer is named")
 	}
 	dev := routes.developers[r.Developer]
 	if dev == nil {
-		return nil, refuse(404, "unknown_developer", "there is no such developer")
+		return nil, Refuse(404, "unknown_developer", "there is no such developer")
 	}
 	if refusal := in.checkFields(r); refusal != nil {
 		return nil, refusal
@@ -186,7 +186,7 @@ func (in *Ingest) prepare(routes *routes, r *Request, now time.Time, loads *[]lo
 func (in *Ingest) finish(e *event.Event, a *store.Appended) Result {
 	if a.Err != nil {
 		if errors.Is(a.Err, store.ErrIdempotencyMismatch) {
-			return Result{Err: refuse(422, "idempotency_mismatch", "the idempotency key was used with another body")}
+			return Result{Err: Refuse(422, "idempotency_mismatch", "the idempotency key was used with another body")}
 		}
 		return Result{Err: unavailable(a.Err)}
 	}

@@ -12,7 +12,7 @@ import (
 var ErrNotWanted = errors.New("the destination does not want this event")
 
 // own prepares an event of the engine's own. It uses up nothing of what its
-// developer may hand in: he did not ask for it.
+// developer may hand in: they did not ask for it.
 func (in *Ingest) own(dev *developer, r *Request) (*store.Entry, *Refusal) {
 	envelope, err := event.Parse(r.Body)
 	if err != nil {

@@ -20,7 +20,8 @@ type Refusal struct {
 func (r *Refusal) Error() string { return r.Message }
 func (r *Refusal) Unwrap() error { return r.Cause }
 
-func refuse(status int, code, message string) *Refusal {
+// Refuse makes a Refusal.
+func Refuse(status int, code, message string) *Refusal {
 	return &Refusal{Status: status, Code: code, Message: message}
 }
 
@@ -40,7 +41,7 @@ func unavailable(err error) *Refusal {
 
 func unreadable(err error) *Refusal {
 	if p, ok := errors.AsType[*event.ParseError](err); ok {
-		return refuse(400, p.Code, p.Message)
+		return Refuse(400, p.Code, p.Message)
 	}
-	return refuse(400, "invalid_json", err.Error())
+	return Refuse(400, "invalid_json", err.Error())
 }

@@ -29,7 +29,7 @@ type developer struct {
 }
 
 // SetRoutes swaps the routes for requests that begin from now on. A developer
-// who stays keeps what he has used of his rate: a reload gives nothing away.
+// who stays keeps what they have used of their rate: a reload gives nothing away.
 func (in *Ingest) SetRoutes(r *Routes) {
 	in.swap.Lock()
 	defer in.swap.Unlock()

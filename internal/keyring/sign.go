@@ -6,9 +6,6 @@ import (
 	"encoding/binary"
 )
 
-// SignatureSize is the length of what Sign returns, in bytes.
-const SignatureSize = sha256.Size
-
 // Sign returns the signature of message under the first key; label binds it to
 // its use and must be given to Verify again.
 func (r *Ring) Sign(label string, message []byte) []byte { return r.keys[0].mac(label, message) }

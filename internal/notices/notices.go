@@ -1,5 +1,5 @@
 // Package notices tells the operator what happens to destinations and
-// deliveries: in the log, and, where he names destinations for it, as events
+// deliveries: in the log, and, where they name destinations for it, as events
 // that the engine delivers like any other.
 package notices
 

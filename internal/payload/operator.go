@@ -154,7 +154,7 @@ func (o *Operator) note(err error) {
 		o.up.Set(0)
 		if o.since.Sub(o.said) >= sayEvery {
 			o.said = o.since
-			o.log.Error("the payload store fails; deliveries that link to payloads wait", "err", err)
+			o.log.Error("the payload store fails; deliveries that link to payloads wait", "error", err)
 		}
 		select {
 		case o.ailed <- struct{}{}:

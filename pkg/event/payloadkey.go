@@ -3,7 +3,6 @@ package event
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -67,17 +66,13 @@ type PayloadKey struct {
 
 const extension = ".json"
 
-// developers is what the settings allow as the id of a developer: no key of it
-// can leave its folder.
-var developers = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-
 // PayloadKeyOf returns the key of a developer's payload. Its errors are [ErrNoPayload].
 func PayloadKeyOf(developer, id string) (PayloadKey, error) {
 	parsed, err := ParsePayloadID(id)
 	if err != nil {
 		return PayloadKey{}, fmt.Errorf("payload %.60q: %w", id, err)
 	}
-	if !developers.MatchString(developer) {
+	if !ValidName(developer) {
 		return PayloadKey{}, fmt.Errorf("payload %s: %w: %.80q is not the id of a developer", id, ErrNoPayload, developer)
 	}
 	return PayloadKey{parsed.Event.Day(), developer, parsed}, nil

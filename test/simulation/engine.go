@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
@@ -112,7 +113,7 @@ func (e *engine) start(setups map[int]Setup, crashed bool) bool {
 		return false
 	}
 	p.sched = delivery.New(delivery.Options{
-		Store: p.rec, Thaw: p.thaw, Limits: e.sc.Limits, Flight: delivery.NewFlight(e.memory, e.model.wallTime(time.Now())), Log: e.log(p),
+		Store: p.rec, Thaw: p.thaw, Limits: e.sc.Limits, Flight: suspects.New(e.memory, e.model.wallTime(time.Now())), Log: e.log(p),
 		Metrics: p.metrics, Chance: e.float, Wall: func(t time.Time) int64 { return e.model.wall(t.UnixNano()) },
 		Tell: func(n delivery.Notice) { e.model.told(p, &n) },
 	})

@@ -28,6 +28,7 @@ const (
 	Failed      Answer = iota // as the error says
 	OK                        // the error is nil
 	Occupied                  // of PutIf: something else lies there
+	Folder                    // of PutIf: others lie below the key, and the service cannot hold both
 	Busy                      // of PutIf: somebody writes there at this moment
 	Missing                   // nothing lies there
 	Denied                    // of Stat: reading is denied, as the error says
@@ -112,6 +113,8 @@ func (p *placing) at(ctx context.Context, key string) (Outcome, error) {
 				return p.unconditionally(ctx, key)
 			case Occupied:
 				taken = true
+			case Folder:
+				return next, nil
 			default:
 				return 0, err
 			}

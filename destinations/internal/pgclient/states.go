@@ -93,6 +93,7 @@ var states = map[string]Meaning{
 	"XX": one(destination.Transient, "a fault of the server: see its log"),
 
 	"08P01": wait("the server, or a pooler before it, does not understand: see that the pooler knows user and database"),
+	"2200H": one(destination.Misconfigured, "a sequence of a column of yours is at its end: let it have more: ALTER SEQUENCE ... AS bigint MAXVALUE ..., and its column be bigint"),
 	"22P05": reject("the database's encoding lacks a character: only one of UTF8 has all"),
 	"23502": one(destination.Misconfigured, "a column of yours must take NULL or have a default: run: ALTER TABLE ... ALTER COLUMN ... DROP NOT NULL"),
 	"23503": one(destination.Transient, "a foreign key of yours: what it refers to may still come"),

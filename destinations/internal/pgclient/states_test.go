@@ -12,7 +12,7 @@ import (
 // none changes unseen. Of classes that nobody knows, deliveries are retried.
 func TestMeaningsOfStates(t *testing.T) {
 	meant := map[destination.Class]string{
-		destination.Misconfigured: "0A 0F 0L 0P 0Z 09 20 21 24 27 28 2B 2D 2F 34 38 39 3D 3F 42" +
+		destination.Misconfigured: "2200H 0A 0F 0L 0P 0Z 09 20 21 24 27 28 2B 2D 2F 34 38 39 3D 3F 42" +
 			" 23502 28P01 42501 42804 42809 428C9 42P10 42P17 54001 55000",
 		destination.Rejected: "22 23 44 54 22P05 23505 23514 23P01",
 		destination.Transient: "01 02 03 08 0B 25 26 3B 40 53 55 57 58 72 F0 HV P0 XX 08P01 23503 25006 42701 42703 42710 42P01 42P07" +

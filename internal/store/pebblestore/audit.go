@@ -83,14 +83,7 @@ func (s *Store) recount(ctx context.Context, snap *pebble.Snapshot, progress fun
 		if progress != nil {
 			progress(rows)
 		}
-		select {
-		case <-s.closing:
-			return store.ErrClosed
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		default:
-			return nil
-		}
+		return s.interrupted(ctx)
 	}
 	err := scan(snap, []byte{kindEvent}, []byte{kindEvent + 1}, func(k, v []byte) (bool, error) {
 		if len(k) != lenEventKey {

@@ -90,12 +90,8 @@ func (s *Store) eraseDay(ctx context.Context, now time.Time, day event.Day, req 
 		if cancelled != nil && len(ms) > 0 {
 			cancelled(ms)
 		}
-		select {
-		case <-s.closing:
-			return store.ErrClosed
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		default:
+		if err := s.interrupted(ctx); err != nil {
+			return err
 		}
 	}
 }

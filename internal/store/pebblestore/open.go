@@ -9,6 +9,7 @@
 package pebblestore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -222,6 +223,18 @@ func (s *Store) enter() error {
 	case <-s.closing:
 		s.gate.RUnlock()
 		return store.ErrClosed
+	default:
+		return nil
+	}
+}
+
+// interrupted says why something long must end here, if it must.
+func (s *Store) interrupted(ctx context.Context) error {
+	select {
+	case <-s.closing:
+		return store.ErrClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	default:
 		return nil
 	}

@@ -105,12 +105,8 @@ func (s *Store) expireDay(ctx context.Context, now time.Time, day event.Day, exp
 			return total, nil
 		}
 		from = next
-		select {
-		case <-s.closing:
-			return total, store.ErrClosed
-		case <-ctx.Done():
-			return total, context.Cause(ctx)
-		default:
+		if err := s.interrupted(ctx); err != nil {
+			return total, err
 		}
 	}
 }

@@ -125,7 +125,7 @@ func (b *Bucket) Put(ctx context.Context, developer string, p event.Payload) err
 		_, err = b.writer.Put(ctx, in, content)
 		if errors.Is(err, ErrUnconditional) {
 			in.IfNoneMatch = nil
-		} else if Status(err) != http.StatusConflict {
+		} else if !Busy(err) {
 			break
 		}
 	}

@@ -24,6 +24,7 @@ const (
 	pageOf400 = "what answers there is not the service but something else, such as a website, or a port that wants https: mend endpoint"
 
 	full      = "a quota of the bucket or account is used up: raise it, or remove objects"
+	fileThere = "an object lies where the key has a folder, and this service keeps one or the other: remove it, or have keys begin elsewhere"
 	elsewhere = "region is wrong: set it to that of the bucket"
 )
 
@@ -59,6 +60,10 @@ var meanings = map[string]meaning{
 	"AuthorizationHeaderMalformed":       {destination.Misconfigured, elsewhere},
 	"IllegalLocationConstraintException": {destination.Misconfigured, elsewhere},
 	"MethodNotAllowed":                   {destination.Misconfigured, "the endpoint takes no such request: mend endpoint, bucket or path_style"},
+
+	// Of services that keep objects as files.
+	"ObjectParentIsFile":   {destination.Misconfigured, fileThere},
+	"XMinioParentIsObject": {destination.Misconfigured, fileThere},
 
 	"QuotaExceeded":                  {destination.Misconfigured, full},
 	"XMinioAdminBucketQuotaExceeded": {destination.Misconfigured, full},

@@ -107,7 +107,7 @@ func (p Probe) put(ctx context.Context, s *Seen, over bool) (version string, min
 	case over, s.Unconditional:
 		stored, err = p.Writer.Put(ctx, p.In, content)
 		return stored.Version, true, err
-	case Taken(err), Status(err) == http.StatusConflict: // of an earlier check, or one beside this
+	case Taken(err), Busy(err): // of an earlier check, or one beside this
 		return "", false, nil
 	case err != nil:
 		return "", false, err

@@ -81,7 +81,7 @@ func (w *Writer) put(ctx context.Context, in s3.PutObjectInput, c *Content) (Sto
 	}
 	in.ChecksumSHA256 = nil
 	s, without := w.once(ctx, in, c)
-	if without == nil || Taken(without) || Status(without) == http.StatusConflict {
+	if without == nil || Taken(without) || Busy(without) {
 		w.checksums.note()
 		return s, without
 	}
@@ -122,7 +122,8 @@ func Taken(err error) bool {
 	case http.StatusPreconditionFailed, http.StatusNotModified:
 		return true
 	case http.StatusConflict:
-		return !atOnce[Code(err)]
+		_, known := meanings[Code(err)]
+		return !known && !atOnce[Code(err)]
 	}
 	return false
 }
@@ -130,6 +131,9 @@ func Taken(err error) bool {
 // atOnce are the codes of 409 that S3 gives to whoever writes what another one
 // writes at this moment; "" is of those who do not say.
 var atOnce = map[string]bool{"ConditionalRequestConflict": true, "OperationAborted": true, "Conflict": true, "": true}
+
+// Busy tells whether a put failed since somebody else writes its key at this moment.
+func Busy(err error) bool { return Status(err) == http.StatusConflict && atOnce[Code(err)] }
 
 // Head looks at an object. An answer that S3 would not give is an error.
 func Head(ctx context.Context, client *s3.Client, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {

@@ -57,11 +57,11 @@ func held(refusal Refusal) []Row {
 		{Name: "held: says nothing", Every: true, Timeout: time.Second, Serve: hang},
 		{Name: "held: says nothing over a kept connection", Every: true, Kept: true, Timeout: 1500 * time.Millisecond, Serve: hang},
 		{Name: "held: switches to another protocol", Serve: after("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), Want: Want{Status: 101, Text: "answered 101", Fresh: true}},
-		{Name: "held: is no web server", Every: true, Serve: then("220 mail.example ESMTP\r\n", func(c *Conn) { c.Close() })},
-		{Name: "held: sends one line without end", Every: true, Timeout: 3 * time.Second, Serve: endlessly("", strings.Repeat("x", 4096), 0)},
-		{Name: "held: answers with a status of two digits", Every: true, Serve: after("HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n")},
+		{Name: "held: is no web server", Every: true, Want: Want{Foreign: true}, Serve: then("220 mail.example ESMTP\r\n", func(c *Conn) { c.Close() })},
+		{Name: "held: sends one line without end", Every: true, Want: Want{Foreign: true}, Timeout: 3 * time.Second, Serve: endlessly("", strings.Repeat("x", 4096), 0)},
+		{Name: "held: answers with a status of two digits", Every: true, Want: Want{Foreign: true}, Serve: after("HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n")},
 		{Name: "held: answers 799", Serve: after("HTTP/1.1 799 Whatever\r\nContent-Length: 0\r\n\r\n"), Want: Want{Status: 799, Text: "answered 799"}},
-		{Name: "held: speaks HTTP/2 unasked", Every: true, Serve: then("\x00\x00\x00\x04\x00\x00\x00\x00\x00", func(c *Conn) { c.Linger() })},
+		{Name: "held: speaks HTTP/2 unasked", Every: true, Want: Want{Foreign: true}, Serve: then("\x00\x00\x00\x04\x00\x00\x00\x00\x00", func(c *Conn) { c.Linger() })},
 		{Name: "held: agrees on HTTP/2 and speaks HTTP/1.1", Over: []Transport{H2}, Want: delivered},
 		{Name: "held: knows TLS 1.0 alone", Every: true, Over: []Transport{TLS}, MaxTLS: tls.VersionTLS10, Want: Want{None: true, Text: "(?i)tls"}},
 		{
@@ -78,8 +78,8 @@ func held(refusal Refusal) []Row {
 			Serve: after("HTTP/1.1 500 \x1b[2J\x1b]0;title\x07\r\nX: \x1b[31m\r\nContent-Length: 9\r\n\r\n\x1b[2Jhello"),
 			Want:  Want{Status: 500, Text: "^answered 500 Internal Server Error$"},
 		},
-		{Name: "held: has a status line that writes to the terminal", Every: true, Serve: then("\x1b[2J\x1b]0;title\x07 500\r\n\r\n", func(c *Conn) { c.Linger() })},
-		{Name: "held: repeats the request's head as its answer", Every: true, Serve: func(c *Conn, r *Request) {
+		{Name: "held: has a status line that writes to the terminal", Every: true, Want: Want{Foreign: true}, Serve: then("\x1b[2J\x1b]0;title\x07 500\r\n\r\n", func(c *Conn) { c.Linger() })},
+		{Name: "held: repeats the request's head as its answer", Every: true, Want: Want{Foreign: true}, Serve: func(c *Conn, r *Request) {
 			r.ReadBody()
 			c.Say(strings.ReplaceAll(r.Echo(), " ", "_") + "\r\n\r\n")
 			c.Linger()

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -67,7 +68,7 @@ var kinds = []kind{
 			}
 			return odd.Text(status, header+"Content-Type: application/xml\r\n", "<Error><Code>"+code+"</Code><Message>no</Message></Error>")
 		},
-		class: classes(map[int]destination.Class{413: destination.Rejected}, 301, 308, 401, 403, 404),
+		class: classes(map[int]destination.Class{413: destination.Rejected}, 301, 302, 303, 307, 308, 401, 403, 404, 410),
 	},
 	{
 		name: "gcs", delivery: padded,
@@ -76,15 +77,11 @@ var kinds = []kind{
 				c.Bucket, c.Endpoint, c.AllowHTTP, c.Anonymous, c.Layout = "acme", url, true, true, "{type}/{id}.json"
 			})
 		},
-		service: odd.Service{Answer: func(r *odd.Request) string {
-			target, _ := url.Parse(strings.Fields(r.Line)[1])
-			said, _ := json.Marshal(map[string]string{"name": target.Query().Get("name"), "generation": "1"})
-			return odd.Text(200, "Content-Type: application/json\r\n", string(said))
-		}},
+		service: odd.Service{Answer: written},
 		refusal: func(status int, header string) string {
 			return odd.Text(status, header+"Content-Type: application/json\r\n", `{"error":{"message":"no","errors":[{"reason":"whatever"}]}}`)
 		},
-		class: classes(map[int]destination.Class{413: destination.Rejected}, 401, 403, 404),
+		class: classes(map[int]destination.Class{413: destination.Rejected}, 301, 302, 303, 307, 308, 401, 403, 404),
 	},
 	{
 		name: "sqs", delivery: inline,
@@ -117,7 +114,10 @@ var kinds = []kind{
 				if strings.HasPrefix(r.Path(), "/storage/") {
 					return odd.Text(200, "Content-Type: application/json\r\n", `{"Key":"`+strings.TrimPrefix(r.Path(), "/storage/v1/object/")+`","Id":"c"}`)
 				}
-				return odd.Text(201, "Content-Type: application/json\r\n", `[{"user_id":"","payload_id":"x"}]`)
+				if r.Read(1 << 20); !strings.HasPrefix(r.Body(), "[") { // a change of one row
+					return odd.Text(200, "Content-Type: application/json\r\n", "["+r.Body()+"]")
+				}
+				return odd.Text(201, "Content-Type: application/json\r\n", r.Body())
 			},
 		},
 		refusal: func(status int, header string) string {
@@ -125,6 +125,23 @@ var kinds = []kind{
 		},
 		class: classes(map[int]destination.Class{413: destination.Rejected}, 300, 301, 302, 303, 307, 308, 401, 403, 404),
 	},
+}
+
+// written is what Cloud Storage says of an upload, which is the object's
+// description and then its bytes.
+func written(r *odd.Request) string {
+	target, _ := url.Parse(strings.Fields(r.Line)[1])
+	boundary, rest, _ := strings.Cut(r.Body(), "\r\n")
+	_, rest, _ = strings.Cut(rest, "\r\n\r\n")
+	var described struct {
+		CRC32C string `json:"crc32c"`
+	}
+	_ = json.NewDecoder(strings.NewReader(rest)).Decode(&described)
+	_, bytes, _ := strings.Cut(rest, "\r\n\r\n")
+	around := len(r.Body()) - len(bytes) + len("\r\n"+boundary+"--\r\n")
+	said, _ := json.Marshal(map[string]string{"bucket": "acme", "name": target.Query().Get("name"), "generation": "1",
+		"size": strconv.Itoa(r.Size() - around), "crc32c": described.CRC32C})
+	return odd.Text(200, "Content-Type: application/json\r\n", string(said))
 }
 
 // classes are those of a kind whose far side is one service, whose refusals say

@@ -55,6 +55,7 @@ type Want struct {
 	Requests  int           // at most, and one at least; 0: exactly one
 	Again     bool          // one more, where the first went over a kept connection
 	None      bool          // no request arrives
+	Foreign   bool          // the server speaks something else than HTTP
 	Within    time.Duration // how long it may take; 0: the timeout and two seconds
 	Fresh     bool          // the next delivery comes over another connection
 	Torn      bool          // delivered, though the server did not read the body whole

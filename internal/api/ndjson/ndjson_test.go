@@ -1,4 +1,4 @@
-package api
+package ndjson
 
 import (
 	"bytes"
@@ -10,12 +10,14 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/seed-51f8da91/fantail/internal/ingest"
 )
 
 func readLines(in io.Reader, limit int64) (got []string, err error) {
-	l := lines{in: in, limit: limit, grow: func(int) error { return nil }}
+	l := Reader{In: in, Limit: limit, Grow: func(int) error { return nil }}
 	for {
-		line, err := l.next()
+		line, err := l.Next()
 		if err != nil {
 			return got, err
 		}
@@ -39,10 +41,10 @@ func TestLinesEndAsTheyShould(t *testing.T) {
 		"no newline at the end":    {strings.NewReader("a\nb"), 10, []string{"a", "b"}, io.EOF},
 		"blank lines":              {strings.NewReader("\n\na\n\n"), 10, []string{"", "", "a", ""}, io.EOF},
 		"exactly the limit":        {strings.NewReader("abc\nde\n"), 7, []string{"abc", "de"}, io.EOF},
-		"one beyond the limit":     {strings.NewReader("abc\ndef\n"), 7, []string{"abc"}, errTooMuch},
+		"one beyond the limit":     {strings.NewReader("abc\ndef\n"), 7, []string{"abc"}, ErrTooMuch},
 		"at the limit, no newline": {strings.NewReader("abc\ndef"), 7, []string{"abc", "def"}, io.EOF},
-		"beyond, no newline":       {strings.NewReader("abc\ndefg"), 7, []string{"abc"}, errTooMuch},
-		"endless line":             {strings.NewReader(long), 1000, nil, errTooMuch},
+		"beyond, no newline":       {strings.NewReader("abc\ndefg"), 7, []string{"abc"}, ErrTooMuch},
+		"endless line":             {strings.NewReader(long), 1000, nil, ErrTooMuch},
 		"a long line":              {strings.NewReader("a\n" + long + "\nb\n"), 1 << 20, []string{"a", long, "b"}, io.EOF},
 		"cut in a line":            {cut("a\nb"), 10, []string{"a"}, io.ErrUnexpectedEOF},
 		"cut after a line":         {cut("a\nb\n"), 10, []string{"a", "b"}, io.ErrUnexpectedEOF},
@@ -57,7 +59,7 @@ func TestLinesEndAsTheyShould(t *testing.T) {
 func TestLinesReadNoMoreThanAByteBeyondTheLimit(t *testing.T) {
 	in := strings.NewReader(strings.Repeat("x", 1<<20))
 	_, err := readLines(in, 1000)
-	if !errors.Is(err, errTooMuch) || in.Len() < 1<<20-1001 {
+	if !errors.Is(err, ErrTooMuch) || in.Len() < 1<<20-1001 {
 		t.Errorf("%v with %d bytes read", err, 1<<20-in.Len())
 	}
 }
@@ -100,10 +102,11 @@ func TestLineMembers(t *testing.T) {
 		"body and event":              {`{"body":"CnsKfQ==","event":{}}`, "duplicate_key"},
 		"event and body":              {`{"event":{},"body":"CnsKfQ=="}`, "duplicate_key"},
 	} {
-		req, err := parseLine([]byte(c.line))
+		req, err := Parse([]byte(c.line))
 		var got string
 		if err != nil {
-			got = refusal(err).Code
+			refused, _ := errors.AsType[*ingest.Refusal](err)
+			got = refused.Code
 		} else {
 			ms := "0"
 			if !req.Ordering.IsZero() {
@@ -143,7 +146,7 @@ func FuzzLines(f *testing.F) {
 			t.Fatalf("got %q, want %q", whole, want)
 		}
 		for _, line := range whole {
-			req, err := parseLine([]byte(line))
+			req, err := Parse([]byte(line))
 			if err != nil || !json.Valid(req.Body) {
 				continue // the event is refused when it is parsed
 			}

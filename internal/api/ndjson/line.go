@@ -1,4 +1,4 @@
-package api
+package ndjson
 
 import (
 	"bytes"
@@ -8,11 +8,11 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 )
 
-// parseLine reads one line of a batch. The event's bytes are copied out of the
+// Parse reads one line of a batch. Its errors are [ingest.Refusal]. The event's bytes are copied out of the
 // line exactly as they stand in it; whether they are an event is not judged
 // here, only where they end.
-func parseLine(line []byte) (req ingest.Request, err error) {
-	s := lineScanner{b: line}
+func Parse(line []byte) (req ingest.Request, err error) {
+	s := scanner{b: line}
 	if !s.take('{') {
 		return req, badLine("it does not begin with {")
 	}
@@ -36,13 +36,20 @@ func parseLine(line []byte) (req ingest.Request, err error) {
 		return req, badLine("more after its end")
 	}
 	if req.Body == nil {
-		return req, refuse(400, "missing_event", "the line has neither event nor body")
+		return req, ingest.Refuse(400, "missing_event", "the line has neither event nor body")
 	}
 	return req, nil
 }
 
+// Blank tells whether there is nothing in the line.
+func Blank(line []byte) bool {
+	s := scanner{b: line}
+	s.space()
+	return s.i == len(line)
+}
+
 func badLine(why string) error {
-	return refuse(400, "invalid_json", "the line is not one JSON object: "+why)
+	return ingest.Refuse(400, "invalid_json", "the line is not one JSON object: "+why)
 }
 
 // members are those a line has had.
@@ -51,7 +58,7 @@ type members struct {
 }
 
 // member reads the value of one member into req.
-func (s *lineScanner) member(name []byte, req *ingest.Request, had *members) (err error) {
+func (s *scanner) member(name []byte, req *ingest.Request, had *members) (err error) {
 	s.space()
 	start := s.i
 	if !s.skip() {
@@ -70,7 +77,7 @@ func (s *lineScanner) member(name []byte, req *ingest.Request, had *members) (er
 	case "idempotency_key":
 		seen = &had.key
 		if req.IdempotencyKey, err = lineText(name, raw, null); err == nil && req.IdempotencyKey == "" && !null {
-			err = refuse(400, "invalid_idempotency_key", "the idempotency key is empty")
+			err = ingest.Refuse(400, "invalid_idempotency_key", "the idempotency key is empty")
 		}
 	case "ordering_timestamp":
 		seen = &had.ordering
@@ -80,20 +87,20 @@ func (s *lineScanner) member(name []byte, req *ingest.Request, had *members) (er
 	case "event":
 		seen = &had.event
 		if raw[0] != '{' {
-			return refuse(400, "invalid_json", "the event is not a JSON object")
+			return ingest.Refuse(400, "invalid_json", "the event is not a JSON object")
 		}
 		req.Body = append(make([]byte, 0, len(raw)), raw...)
 	case "body":
 		seen = &had.event
 		req.Body, err = lineBody(raw)
 	default:
-		return refuse(400, "unknown_field", fmt.Sprintf("the line has %q: want dev_id, reference, ordering_timestamp, idempotency_key, and event or body", short(name)))
+		return ingest.Refuse(400, "unknown_field", fmt.Sprintf("the line has %q: want dev_id, reference, ordering_timestamp, idempotency_key, and event or body", short(name)))
 	}
 	if *seen {
 		if seen == &had.event {
-			return refuse(400, "duplicate_key", "the line has more than one of event and body")
+			return ingest.Refuse(400, "duplicate_key", "the line has more than one of event and body")
 		}
-		return refuse(400, "duplicate_key", fmt.Sprintf("the line has %q twice", name))
+		return ingest.Refuse(400, "duplicate_key", fmt.Sprintf("the line has %q twice", name))
 	}
 	*seen = true
 	return err
@@ -109,7 +116,7 @@ func lineText(name, raw []byte, null bool) (string, error) {
 		return "", nil
 	}
 	if raw[0] != '"' {
-		return "", refuse(400, "invalid_field", fmt.Sprintf("%s is not a text", name))
+		return "", ingest.Refuse(400, "invalid_field", fmt.Sprintf("%s is not a text", name))
 	}
 	text, ok := decodeText(raw)
 	if !ok {
@@ -129,20 +136,20 @@ func decodeText(raw []byte) ([]byte, bool) {
 	return []byte(text), err == nil
 }
 
-// lineScanner finds where values end without judging what is in them.
-type lineScanner struct {
+// scanner finds where values end without judging what is in them.
+type scanner struct {
 	b []byte
 	i int
 }
 
-func (s *lineScanner) space() {
+func (s *scanner) space() {
 	for s.i < len(s.b) && (s.b[s.i] == ' ' || s.b[s.i] == '\t' || s.b[s.i] == '\r') {
 		s.i++
 	}
 }
 
 // take passes c, and white space before it.
-func (s *lineScanner) take(c byte) bool {
+func (s *scanner) take(c byte) bool {
 	if s.space(); s.i == len(s.b) || s.b[s.i] != c {
 		return false
 	}
@@ -151,7 +158,7 @@ func (s *lineScanner) take(c byte) bool {
 }
 
 // text reads a string.
-func (s *lineScanner) text() ([]byte, bool) {
+func (s *scanner) text() ([]byte, bool) {
 	s.space()
 	start := s.i
 	if !s.quoted() {
@@ -161,7 +168,7 @@ func (s *lineScanner) text() ([]byte, bool) {
 }
 
 // quoted passes a string.
-func (s *lineScanner) quoted() bool {
+func (s *scanner) quoted() bool {
 	if s.i == len(s.b) || s.b[s.i] != '"' {
 		return false
 	}
@@ -179,7 +186,7 @@ func (s *lineScanner) quoted() bool {
 
 // skip passes a value. Brackets are counted, not matched: what is unbalanced
 // inside an event is the event's fault and found when that is parsed.
-func (s *lineScanner) skip() bool {
+func (s *scanner) skip() bool {
 	if s.i == len(s.b) {
 		return false
 	}
@@ -196,7 +203,7 @@ func (s *lineScanner) skip() bool {
 	return s.i > start
 }
 
-func (s *lineScanner) nested() bool {
+func (s *scanner) nested() bool {
 	for depth := 0; s.i < len(s.b); {
 		switch s.b[s.i] {
 		case '"':

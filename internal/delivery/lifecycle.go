@@ -3,11 +3,36 @@ package delivery
 import (
 	"context"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
 // overtime is how long Stop waits for what should end at once: calls that
 // were cut, and outcomes that are being written.
 const overtime = 5 * time.Second
+
+// Start finds what is pending in the store and begins to deliver. It returns once every queue is known.
+func (s *Scheduler) Start(ctx context.Context) error {
+	queues, err := s.store.Queues(ctx)
+	if err != nil {
+		return err
+	}
+	now := s.lock()
+	defer s.unlock(now)
+	if s.phase != idle {
+		return nil
+	}
+	s.phase = running
+	s.restoreApart(now)
+	s.clock.nextWatch = now.mono // the first pass of the watchdog learns what is oldest
+	for _, id := range queues {
+		s.queue(id).spill(store.Position{}) // where it begins is not known: read from the start
+	}
+	for _, d := range s.dests {
+		s.considerAll(d, now)
+	}
+	return nil
+}
 
 // Stop starts no more attempts, lets those in flight end until ctx is done, then cuts them with
 // the cause ErrShutdown, settles everything and closes the destinations.
@@ -67,7 +92,7 @@ func (s *Scheduler) Stop(ctx context.Context) {
 	case <-time.After(overtime):
 		s.log.Error("destinations do not close; they are left alone")
 	}
-	s.flight.clear()
+	s.flight.Clear()
 }
 
 // until waits for done to hold, asking again at every signal; false when end came first.

@@ -1,4 +1,7 @@
-package delivery
+// Package suspects finds what kills the process. It remembers what is in flight over
+// a crash, counts the crashes running of each, and says which destinations are to wait
+// apart and which deliveries are dead of it. When they are tried is the scheduler's.
+package suspects
 
 import (
 	"encoding/binary"
@@ -13,7 +16,7 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// Flight remembers what is in flight over a crash of the process, so that what
+// Record is the flight record. It remembers what is in flight over a crash of the process, so that what
 // kills the process is found, without a write to the store on the way of an
 // attempt: fixed slots in a file mapped into memory, which outlives the process,
 // if not the machine.
@@ -21,20 +24,22 @@ import (
 // A crash counts for every delivery, check and opening that was in flight, and
 // for the destination of each. Whatever ends without a crash, and its
 // destination, has no count any more. A destination waits apart that was in
-// flight at three crashes running, or had a delivery that was (trial.go).
+// flight at three crashes running, or had a delivery that was.
 //
 // What cannot be read (torn, foreign, from a shorter file) is no record of
 // anything, but may have been one of another suspect in flight.
-type Flight struct {
+type Record struct {
 	mu     sync.Mutex
 	mem    []byte // nil: remembers nothing over a crash
 	mapped bool
 	free   []int
-	counts map[store.DeliveryID]*count // of deliveries, checks, openings, destinations
+	counts map[store.DeliveryID]*Count // of deliveries, checks, openings, destinations
 }
 
+// NoSlot is what Begin returns when there is no room: that is not remembered.
+const NoSlot = -1
+
 const (
-	noSlot      = -1
 	slotSize    = 64
 	slotCrc     = 0
 	slotState   = 4
@@ -45,17 +50,17 @@ const (
 	slotID      = 16
 	slotEnd     = slotID + 2 + 16 + 4 + 4
 
-	slotFlying = 1 // in flight
-	slotTrial  = 2 // in flight, and a suspect
-	slotCount  = 3
+	slotInFlight = 1 // in flight
+	slotTrial    = 2 // in flight, and a suspect
+	slotCount    = 3
 )
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
-// OpenFlight maps the file at path, making it if it is missing, with room for
+// Open maps the file at path, making it if it is missing, with room for
 // that many attempts in flight and the counts after a crash of all of them; more
 // than that are not remembered.
-func OpenFlight(path string, attempts int) (*Flight, error) {
+func Open(path string, attempts int) (*Record, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the flight record: %w", err)
@@ -69,57 +74,57 @@ func OpenFlight(path string, attempts int) (*Flight, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mapping the flight record: %w", err)
 	}
-	fl := NewFlight(mem, time.Now())
+	fl := New(mem, time.Now())
 	fl.mapped = true
 	return fl, nil
 }
 
-// NewFlight is a Flight on mem, which must outlive a crash to be of use. It counts
+// New is a Record on mem, which must outlive a crash to be of use. It counts
 // the crash that left something in flight there.
-func NewFlight(mem []byte, now time.Time) *Flight {
-	f := &Flight{mem: mem, counts: make(map[store.DeliveryID]*count)}
-	f.charge(f.read(), now.UnixNano())
+func New(mem []byte, now time.Time) *Record {
+	f := &Record{mem: mem, counts: make(map[store.DeliveryID]*Count)}
+	f.chargeCrash(f.read(), now.UnixNano())
 	f.rewrite()
 	return f
 }
 
 // read returns what was in flight and as what, slotFlying or slotTrial. What is
 // torn may have been a suspect: it stands under no ID.
-func (f *Flight) read() map[store.DeliveryID]byte {
-	flew := make(map[store.DeliveryID]byte)
+func (f *Record) read() map[store.DeliveryID]byte {
+	inFlight := make(map[store.DeliveryID]byte)
 	for i := range len(f.mem) / slotSize {
 		slot := f.slot(i)
 		if binary.LittleEndian.Uint32(slot[slotCrc:]) != crc32.Checksum(slot[slotState:slotEnd], crcTable) {
 			if !isZero(slot) {
-				flew[store.DeliveryID{}] = slotTrial
+				inFlight[store.DeliveryID{}] = slotTrial
 			}
 			continue
 		}
 		switch id := readID(slot[slotID:]); slot[slotState] {
 		case slotCount:
-			f.counts[id] = &count{crashes: slot[slotCrashes], alone: slot[slotAlone], tries: slot[slotTries], until: int64(binary.LittleEndian.Uint64(slot[slotUntil:]))}
-		case slotFlying, slotTrial:
-			flew[id] = max(flew[id], slot[slotState])
+			f.counts[id] = &Count{Crashes: slot[slotCrashes], alone: slot[slotAlone], Tries: slot[slotTries], Until: int64(binary.LittleEndian.Uint64(slot[slotUntil:]))}
+		case slotInFlight, slotTrial:
+			inFlight[id] = max(inFlight[id], slot[slotState])
 		}
 	}
-	return flew
+	return inFlight
 }
 
 // rewrite has nothing but counts in the record.
-func (f *Flight) rewrite() {
+func (f *Record) rewrite() {
 	clear(f.mem)
 	f.free = f.free[:0]
 	for i := len(f.mem)/slotSize - 1; i >= 0; i-- {
 		f.free = append(f.free, i)
 	}
 	for id, c := range f.counts {
-		c.slot = f.take()
+		c.slot = f.allocSlot()
 		f.write(c.slot, slotCount, id, c)
 	}
 }
 
 // Close unmaps the file. What is in flight then is not remembered any more.
-func (f *Flight) Close() error {
+func (f *Record) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	mem := f.mem
@@ -131,60 +136,60 @@ func (f *Flight) Close() error {
 	return syscall.Munmap(mem)
 }
 
-// begin notes that id is in flight, on trial or not, and returns its slot.
-func (f *Flight) begin(id store.DeliveryID, trial bool) int {
+// Begin writes down that id is in flight, on trial or not, and returns its slot.
+func (f *Record) Begin(id store.DeliveryID, trial bool) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i, state := f.take(), byte(slotFlying)
+	i, state := f.allocSlot(), byte(slotInFlight)
 	if trial {
 		state = slotTrial
 	}
-	f.write(i, state, id, &count{})
+	f.write(i, state, id, &Count{})
 	return i
 }
 
-// end notes that id is not in flight any more, and whether it was tried without a crash.
-func (f *Flight) end(i int, id store.DeliveryID, tried bool) {
+// End writes down that id is not in flight any more, and whether it was tried without a crash.
+func (f *Record) End(i int, id store.DeliveryID, tried bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.give(i)
+	f.freeSlot(i)
 	if !tried || len(f.counts) == 0 {
 		return
 	}
 	f.drop(id)
-	if c := f.counts[ofDestination(id.Dest)]; c != nil {
-		c.crashes = 0
-		f.keep(id.Dest, c)
+	if c := f.counts[OfDestination(id.Dest)]; c != nil {
+		c.Crashes = 0
+		f.writeDestination(id.Dest, c)
 	}
 }
 
-func (f *Flight) slot(i int) []byte { return f.mem[i*slotSize : (i+1)*slotSize] }
+func (f *Record) slot(i int) []byte { return f.mem[i*slotSize : (i+1)*slotSize] }
 
-func (f *Flight) take() int {
+func (f *Record) allocSlot() int {
 	n := len(f.free)
 	if n == 0 {
-		return noSlot
+		return NoSlot
 	}
 	i := f.free[n-1]
 	f.free = f.free[:n-1]
 	return i
 }
 
-func (f *Flight) give(i int) {
-	if i == noSlot || f.mem == nil {
+func (f *Record) freeSlot(i int) {
+	if i == NoSlot || f.mem == nil {
 		return
 	}
 	clear(f.slot(i))
 	f.free = append(f.free, i)
 }
 
-func (f *Flight) write(i int, state byte, id store.DeliveryID, c *count) {
-	if i == noSlot || f.mem == nil {
+func (f *Record) write(i int, state byte, id store.DeliveryID, c *Count) {
+	if i == NoSlot || f.mem == nil {
 		return
 	}
 	slot := f.slot(i)
-	slot[slotState], slot[slotCrashes], slot[slotAlone], slot[slotTries] = state, c.crashes, c.alone, c.tries
-	binary.LittleEndian.PutUint64(slot[slotUntil:], uint64(c.until))
+	slot[slotState], slot[slotCrashes], slot[slotAlone], slot[slotTries] = state, c.Crashes, c.alone, c.Tries
+	binary.LittleEndian.PutUint64(slot[slotUntil:], uint64(c.Until))
 	b := slot[slotID:]
 	binary.LittleEndian.PutUint16(b, uint16(id.Day))
 	copy(b[2:], id.Event[:])

@@ -1,17 +1,19 @@
-package api
+package ndjson
 
 import (
 	"encoding/base64"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/ingest"
 )
 
 // lineBody decodes the event of a line that carries it as base64: bytes that
 // span several lines, or have white space around them, can go in a line no
 // other way without being changed.
 func lineBody(raw []byte) ([]byte, error) {
-	bad := refuse(400, "invalid_field", "body is not base64 (RFC 4648, with padding) of the event's bytes")
+	bad := ingest.Refuse(400, "invalid_field", "body is not base64 (RFC 4648, with padding) of the event's bytes")
 	if raw[0] != '"' {
 		return nil, bad
 	}
@@ -30,13 +32,13 @@ func lineBody(raw []byte) ([]byte, error) {
 // store keeps microseconds, and what was exported must compare as it did before.
 func lineOrdering(s string) (time.Time, error) {
 	whole, decimals, fraction := strings.Cut(s, ".")
-	at, err := orderingTime(whole)
+	at, err := ingest.OrderingTime(whole)
 	if err != nil || !fraction {
 		return at, err
 	}
 	micros, err := strconv.ParseUint((decimals + "000")[:3], 10, 16)
 	if err != nil || len(decimals) == 0 || len(decimals) > 3 {
-		return time.Time{}, refuse(400, "invalid_ordering_timestamp", "the ordering timestamp must be milliseconds since 1970, with three decimals at most")
+		return time.Time{}, ingest.Refuse(400, "invalid_ordering_timestamp", "the ordering timestamp must be milliseconds since 1970, with three decimals at most")
 	}
 	return at.Add(time.Duration(micros) * time.Microsecond), nil
 }

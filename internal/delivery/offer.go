@@ -1,0 +1,30 @@
+package delivery
+
+import (
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
+)
+
+// Offer hands over deliveries that Append has just made durable. It never blocks.
+func (s *Scheduler) Offer(e *event.Event, items []store.Item) {
+	if len(items) == 0 {
+		return
+	}
+	now := s.lock()
+	defer s.unlock(now)
+	var b *body
+	for i := range items {
+		q := s.queue(items[i].Queue)
+		if d := q.dest; d.oldest == 0 {
+			d.oldest = e.ID.Time().UnixNano()
+		}
+		if j := s.admit(q, &items[i], now); j != nil {
+			if b == nil {
+				b = s.cache.put(e)
+			}
+			j.body = b
+			b.refs++
+		}
+		s.consider(q.lane, now)
+	}
+}

@@ -1,0 +1,69 @@
+package policy
+
+import (
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// The breaker opens after this much has failed without a success between: an
+// outage, not one bad event and not a bad second.
+const (
+	breakerFailures   = 20
+	breakerDeliveries = 5
+	breakerSpan       = time.Minute
+	BreakerFirst      = time.Second
+	BreakerMost       = time.Minute
+)
+
+// Breaker of a lane. While it is open one attempt at a time looks whether the
+// far side is back. These attempts count; whatever else is due is left alone
+// and keeps its attempts.
+type Breaker struct {
+	Open       bool
+	failures   int
+	since      int64 // mono: the first of them
+	deliveries [breakerDeliveries]store.DeliveryID
+	distinct   int // of deliveries
+	Pace       Pacer
+}
+
+// Fail counts one failure of a delivery and tells whether the breaker opens with it.
+func (b *Breaker) Fail(id store.DeliveryID, mono int64) bool {
+	if b.Open {
+		b.Pace.Next(mono, BreakerFirst, BreakerMost)
+		return false
+	}
+	if b.failures == 0 {
+		b.since = mono
+	}
+	b.failures++
+	if b.distinct < len(b.deliveries) && !b.knows(id) {
+		b.deliveries[b.distinct] = id
+		b.distinct++
+	}
+	if b.failures < breakerFailures || b.distinct < breakerDeliveries || mono-b.since < int64(breakerSpan) {
+		return false
+	}
+	b.Open = true
+	b.Pace = Pacer{}
+	b.Pace.Next(mono, BreakerFirst, BreakerMost)
+	return true
+}
+
+func (b *Breaker) knows(id store.DeliveryID) bool {
+	for _, w := range b.deliveries[:b.distinct] {
+		// Not by queue: the first failure moves a frozen delivery to another one.
+		if w.Event == id.Event && w.Replay == id.Replay {
+			return true
+		}
+	}
+	return false
+}
+
+// Close forgets everything and tells whether it was open.
+func (b *Breaker) Close() bool {
+	was := b.Open
+	*b = Breaker{}
+	return was
+}
