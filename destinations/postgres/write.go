@@ -84,53 +84,33 @@ func upsertUsers(table string, t sqltables.Table) string {
 // sync is one, without a word. A row that the server has not written is an error,
 // though by then the others are: to write them again changes nothing.
 func (s statements) store(ctx context.Context, c *pgconn.PgConn, rows *sqltables.Rows) error {
-	p := c.StartPipeline(ctx)
 	timeout := "0"
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = strconv.FormatInt(max(time.Until(deadline).Milliseconds(), 1), 10)
 	}
-	p.SendQueryParams(limit, [][]byte{[]byte(timeout)}, []uint32{textOID}, nil, nil)
+	var b pgconn.Batch
+	b.ExecParams(limit, [][]byte{[]byte(timeout)}, []uint32{textOID}, nil, nil)
 	sent := []sent{{0, 1}}
-	sent = append(sent, send(p, 0, s.users, rows.Users, sqltables.User.Values)...)
-	sent = append(sent, send(p, 1, s.data, rows.Data, sqltables.Payload.DataValues)...)
-	sent = append(sent, send(p, 2, s.other, rows.Other, sqltables.Payload.OtherValues)...)
-	if err := p.Sync(); err != nil {
-		return errors.Join(err, p.Close())
-	}
-	missing := &unwritten{}
-	err := func() error {
-		for _, one := range sent {
-			n, err := affected(p)
-			if err != nil {
-				return err
-			}
-			if n = one.rows - n; n > 0 {
-				missing.table, missing.rows = one.table, missing.rows+n
-			}
+	sent = append(sent, add(&b, 0, s.users, rows.Users, sqltables.User.Values)...)
+	sent = append(sent, add(&b, 1, s.data, rows.Data, sqltables.Payload.DataValues)...)
+	sent = append(sent, add(&b, 2, s.other, rows.Other, sqltables.Payload.OtherValues)...)
+	answers, missing, n := c.ExecBatch(ctx, &b), &unwritten{}, 0
+	for ; n < len(sent) && answers.NextResult(); n++ {
+		tag, err := answers.ResultReader().Close()
+		if lacks := sent[n].rows - int(tag.RowsAffected()); err == nil && lacks > 0 {
+			missing.table, missing.rows = sent[n].table, missing.rows+lacks
 		}
-		return nil
-	}()
-	if closed := p.Close(); err == nil {
-		err = closed
 	}
-	if err == nil && missing.rows > 0 {
-		err = missing
+	err := answers.Close() // the first of all errors
+	switch {
+	case err != nil:
+		return err
+	case n < len(sent):
+		return errors.New("the server has no result for a statement")
+	case missing.rows > 0:
+		return missing
 	}
-	return err
-}
-
-// affected is how many rows the next statement has written or read.
-func affected(p *pgconn.Pipeline) (int, error) {
-	result, err := p.GetResults()
-	if err != nil {
-		return 0, err
-	}
-	reader, ok := result.(*pgconn.ResultReader)
-	if !ok {
-		return 0, errors.New("the server has no result for a statement")
-	}
-	tag, err := reader.Close()
-	return int(tag.RowsAffected()), err
+	return nil
 }
 
 // sent is how many rows a statement has for a table.
@@ -145,12 +125,12 @@ func (u *unwritten) Error() string { return fmt.Sprintf("the server has not writ
 // textOID is PostgreSQL's number for text.
 const textOID = 25
 
-// send queues the statements for rows. Nothing is prepared: a pooler may give
+// add adds the statements for rows. Nothing is prepared: a pooler may give
 // the next transaction to another server.
-func send[R any](p *pgconn.Pipeline, table int, sql string, rows []R, values func(R) []*string) (all []sent) {
+func add[R any](b *pgconn.Batch, table int, sql string, rows []R, values func(R) []*string) (all []sent) {
 	for len(rows) > 0 {
 		n := min(len(rows), maxRows)
-		p.SendQueryParams(sql, arrays(rows[:n], values), nil, nil, nil)
+		b.ExecParams(sql, arrays(rows[:n], values), nil, nil, nil)
 		all = append(all, sent{table, n})
 		rows = rows[n:]
 	}

@@ -46,6 +46,20 @@ func TestRateIsEachDevelopersOwnAndRefills(t *testing.T) {
 	})
 }
 
+// TestRequestsAtOnceGetNoMore: the time of a request is read when it comes, and
+// requests that run at once have theirs judged in any order.
+func TestRequestsAtOnceGetNoMore(t *testing.T) {
+	b, now, n := newBucket(2), time.Now(), 0
+	for i := range 40 {
+		if b.take(now.Add(time.Duration(i%2)*time.Second)) == 0 {
+			n++
+		}
+	}
+	if n > 4 {
+		t.Errorf("%d were accepted within a second, want the 2 saved up and 2 more", n)
+	}
+}
+
 func TestSlowRateStillLetsOneThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in, _ := start(t, newMemory(), Limits{Rate: 0.1})

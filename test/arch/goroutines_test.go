@@ -27,7 +27,6 @@ var elsewhere = map[string]string{
 	"pkg/cloud/aws (*answer).Close: time.AfterFunc":                       "closes a body",
 	"pkg/cloud/aws (*fetcher).Do: context.AfterFunc":                      "cancels a context",
 	"pkg/cloud/aws (*transport).Do: context.AfterFunc":                    "gives back bytes of the budget",
-	"pkg/cloud/gcp (*exchange).roundTrip: context.AfterFunc":              "gives back bytes of the budget",
 	"pkg/cloud/aws newCredentialSource: sdk.NewCredentialsCache":          "the cache calls its provider in a goroutine of its own, which is guarded",
 }
 

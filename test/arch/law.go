@@ -85,8 +85,19 @@ var unique = map[string][]string{
 // when it imports a package of ours, by itself or through others: somebody who posts
 // events, verifies a signature or writes a kind of destination downloads no cloud's
 // SDK. pkg/cloud is about the SDKs and has no rule. The rule of x is also that of x/y
-// unless x/y has its own.
+// unless x/y has its own. What the daemon is built of stands here by who brings it.
 var modules = map[string][]string{
+	"cmd/fantail": {
+		"github.com/aws",
+		"github.com/cenkalti/backoff", "github.com/google/uuid", "github.com/spf13", "go.yaml.in/yaml/v4", "golang.org/x",
+		"github.com/jackc", "github.com/go-sql-driver/mysql", "filippo.io/edwards25519",
+		"github.com/prometheus", "github.com/beorn7/perks", "github.com/cespare/xxhash", "github.com/munnerz/goautoneg", "google.golang.org/protobuf",
+		// pebble
+		"github.com/cockroachdb", "github.com/RaduBerinde", "github.com/DataDog/zstd", "github.com/golang/snappy", "github.com/klauspost/compress", "github.com/minio/minlz",
+		"github.com/getsentry/sentry-go", "github.com/gogo/protobuf", "github.com/kr", "github.com/pkg/errors", "github.com/rogpeppe/go-internal",
+		// OpenTelemetry's exporter over HTTP
+		"go.opentelemetry.io", "github.com/go-logr", "github.com/grpc-ecosystem/grpc-gateway", "google.golang.org/grpc", "google.golang.org/genproto",
+	},
 	"pkg/client":      {},
 	"pkg/destination": {"golang.org/x/sync", "golang.org/x/sys"},
 	"pkg/endpoint":    {"golang.org/x/net", "golang.org/x/text"},

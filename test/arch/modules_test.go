@@ -11,6 +11,20 @@ import (
 	"testing"
 )
 
+// TestTheDaemonIsBuiltOfKnownModules: one more is a decision, since everybody who
+// builds the daemon downloads it (google.golang.org/api alone had 414 of 912 MB).
+func TestTheDaemonIsBuiltOfKnownModules(t *testing.T) {
+	got := bring(t, "./cmd/fantail")["cmd/fantail"]
+	for _, fault := range burden("cmd/fantail", got) {
+		t.Error(fault)
+	}
+	for _, m := range modules["cmd/fantail"] {
+		if !slices.ContainsFunc(got, func(name string) bool { return inside(name, m) }) {
+			t.Errorf("the daemon is built without %s: take it out of test/arch/law.go", m)
+		}
+	}
+}
+
 // TestPublicPackagesBringFewModules asks `go list` what comes with each package
 // that others may import.
 func TestPublicPackagesBringFewModules(t *testing.T) {
@@ -27,7 +41,7 @@ func TestPublicPackagesBringFewModules(t *testing.T) {
 		}
 	}
 	for prefix := range modules {
-		if !seen[prefix] {
+		if !seen[prefix] && inside(prefix, "pkg") {
 			t.Errorf("%s has a rule for its modules and is no package", prefix)
 		}
 	}

@@ -1,7 +1,6 @@
 package gcp
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -89,20 +88,29 @@ func TestNothingFollowsARedirect(t *testing.T) {
 	}
 }
 
-// TestATokenGoesToTheEndpointOnly, whatever the library above may ask for.
+// TestATokenGoesToTheEndpointOnly, whatever the name of an object, which has
+// parts of events, looks like in a URL.
 func TestATokenGoesToTheEndpointOnly(t *testing.T) {
 	g := gcptest.Start(t)
+	other, visits := stranger(t)
 	c := client(t, access(t, g), g.Deps(t))
-	secure, _ := g.TLS()
-	for _, url := range []string{secure + "/storage/v1/b/acme", "https://storage.googleapis.com/storage/v1/b/acme"} {
-		req, err := http.NewRequestWithContext(context.WithValue(t.Context(), exchangeKey{}, &exchange{}), http.MethodGet, url, nil)
-		if err != nil {
-			t.Fatal(err)
+	var seen string
+	g.Break(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasPrefix(r.URL.Path, "/storage/") {
+			seen = r.URL.Path + "?" + r.URL.Query().Encode()
 		}
-		if resp, err := (authorized{c}).RoundTrip(req); err == nil {
-			resp.Body.Close()
-			t.Errorf("%s got %s", url, resp.Request.Header.Get("Authorization")[:6])
+		return false
+	})
+	host := strings.TrimPrefix(other.URL, "http://")
+	for _, name := range []string{"@" + host, "//" + host + "/x", "../../../b/other/o/x", "x?alt=media#y", "%2e%2e%2fx", "a b+c&d=e;f:g", "\u00e9\u2028\n"} {
+		seen = ""
+		_, _, err := c.Stat(t.Context(), "acme", name)
+		if want := "/storage/v1/b/acme/o/" + name + "?fields=generation%2Cmetadata&prettyPrint=false"; seen != want || StatusOf(err) != http.StatusNotFound {
+			t.Errorf("%q asks for %q (%v), want %q", name, seen, err, want)
 		}
+	}
+	if visits.Load() > 0 {
+		t.Errorf("%d requests went elsewhere", visits.Load())
 	}
 }
 

@@ -1,9 +1,6 @@
 package gcp
 
 import (
-	"bytes"
-	"context"
-	"io"
 	"net/http"
 	"net/http/httptrace"
 
@@ -13,75 +10,29 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-// exchange is one request and what came back. The status is that of the HTTP
-// answer: the library believes the code that an error's body claims.
+// exchange is one request and what came back.
 type exchange struct {
 	code    int // 0: no answer
 	header  http.Header
 	body    []byte
 	address string   // connected to; "" if unknown
-	size    int      // of the body to send, about
 	name    string   // of the object it is about, "" if none
 	secrets []string // sent with the request; nothing that is shown repeats them
 }
 
-// do makes the request, once, and reads the answer. It follows nothing.
+// do makes the request, once, and reads the answer into memory. It follows nothing.
 func (x *exchange) do(transport http.RoundTripper, req *http.Request) error {
-	resp, err := x.roundTrip(transport, req)
-	if err == nil {
-		resp.Body.Close()
-	}
-	return err
-}
-
-// roundTrip is do for a caller who reads the answer himself, from memory.
-func (x *exchange) roundTrip(transport http.RoundTripper, req *http.Request) (*http.Response, error) {
 	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { x.address = i.Conn.RemoteAddr().String() }}
 	resp, err := transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	body, err := parsing.Read(resp.Body)
 	resp.Body.Close()
 	if err != nil && resp.StatusCode < 300 { // of a failure the status says enough
-		return nil, err
-	}
-	end, err := parsing.Begin(req.Context(), len(body))
-	if err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(req.Context(), end) // the library closes it, unless it panics
-	x.code, x.header, x.body = resp.StatusCode, resp.Header, body
-	resp.Body = &parsed{bytes.NewReader(body), func() { stop(); end() }}
-	return resp, nil
-}
-
-// parsed is an answer that counts as being parsed until it is closed.
-type parsed struct {
-	io.Reader
-	end func()
-}
-
-func (p *parsed) Close() error {
-	p.end()
-	return nil
-}
-
-// rewind gives req a body of known length, which net/http can send anew on a
-// fresh connection when a kept one turns out to be closed before anything was
-// written. The library streams bodies that are all in memory.
-func (x *exchange) rewind(req *http.Request) error {
-	if req.Body == nil {
-		return nil
-	}
-	var whole bytes.Buffer
-	whole.Grow(x.size)
-	if _, err := whole.ReadFrom(req.Body); err != nil {
 		return err
 	}
-	req.ContentLength = int64(whole.Len())
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(whole.Bytes())), nil }
-	req.Body, _ = req.GetBody()
+	x.code, x.header, x.body = resp.StatusCode, resp.Header, body
 	return nil
 }
 

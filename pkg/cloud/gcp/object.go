@@ -1,19 +1,18 @@
 package gcp
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
-	"io"
 	"net/http"
-
-	"google.golang.org/api/googleapi"
-	storage "google.golang.org/api/storage/v1"
+	"net/url"
+	"strconv"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/destination/parsing"
 )
 
 // Object is what a Put writes.
@@ -33,34 +32,53 @@ const (
 	Always int64 = -1 // whatever is there
 )
 
+// description is what Cloud Storage keeps, and says, of an object.
+type description struct {
+	Bucket       string            `json:"bucket,omitempty"`
+	Name         string            `json:"name,omitempty"`
+	Generation   int64             `json:"generation,omitempty,string"`
+	Size         int64             `json:"size,omitempty,string"`
+	CRC32C       string            `json:"crc32c,omitempty"` // base64 of its bytes, the highest first
+	ContentType  string            `json:"contentType,omitempty"`
+	Encoding     string            `json:"contentEncoding,omitempty"`
+	Metadata     map[string]string `json:"metadata,omitempty"`
+	StorageClass string            `json:"storageClass,omitempty"`
+}
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(body []byte) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(body, castagnoli)))
+}
 
 // Put writes o, as application/json, in one request, if the generation that is
 // live is the given one. If it is another, the error is [Occupied].
 // Cloud Storage verifies the checksum that goes with it, and o counts as stored if
 // it says that it has those bytes, under that name.
 func (c *Client) Put(ctx context.Context, o Object, generation int64) (destination.Receipt, error) {
-	checksum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(o.Body, castagnoli)))
-	r, err := c.call(ctx, "write to gs://"+o.Bucket, o.Bucket, o.Name, len(o.Body)+4<<10, func(ctx context.Context) error {
-		insert := c.service.Objects.Insert(o.Bucket, &storage.Object{
-			Name: o.Name, ContentType: "application/json", ContentEncoding: o.Encoding,
-			Metadata: o.Metadata, StorageClass: o.StorageClass, Crc32c: checksum,
-		}).Name(o.Name).Context(ctx).Media(bytes.NewReader(o.Body), googleapi.ChunkSize(0), googleapi.ContentType("application/json"))
-		if generation != Always {
-			insert.IfGenerationMatch(generation)
-		}
-		if o.KMSKey != "" {
-			insert.KmsKeyName(o.KMSKey)
-		}
-		if o.ACL != "" {
-			insert.PredefinedAcl(o.ACL)
-		}
-		written, err := insert.Fields("bucket", "name", "generation", "size", "crc32c").Do()
-		if err == nil && !(written.Bucket == o.Bucket && written.Name == o.Name && written.Generation > 0 &&
-			written.Size == uint64(len(o.Body)) && written.Crc32c == checksum) {
-			return errors.New("another object was written")
-		}
-		return err
+	sum := checksum(o.Body)
+	query := url.Values{"uploadType": {"multipart"}, "name": {o.Name}, "fields": {"bucket,name,generation,size,crc32c"}, "prettyPrint": {"false"}}
+	if generation != Always {
+		query.Set("ifGenerationMatch", strconv.FormatInt(generation, 10))
+	}
+	if o.KMSKey != "" {
+		query.Set("kmsKeyName", o.KMSKey)
+	}
+	if o.ACL != "" {
+		query.Set("predefinedAcl", o.ACL)
+	}
+	contentType, body, err := related(description{
+		Name: o.Name, ContentType: "application/json", Encoding: o.Encoding, Metadata: o.Metadata, StorageClass: o.StorageClass, CRC32C: sum,
+	}, o.Body)
+	if err != nil {
+		return destination.Receipt{}, fmt.Errorf("write to gs://%s: %w", o.Bucket, err)
+	}
+	r, err := c.call(ctx, request{
+		doing: "write to gs://" + o.Bucket, bucket: o.Bucket, name: o.Name,
+		method: http.MethodPost, path: "/upload" + bucketPath(o.Bucket) + "/o", query: query, contentType: contentType, body: body,
+	}, func(x *exchange) bool {
+		var d description
+		return parsing.JSON(x.body, &d) == nil && d.Bucket == o.Bucket && d.Name == o.Name && d.Generation > 0 && d.Size == int64(len(o.Body)) && d.CRC32C == sum
 	})
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.occupied = e.Status == http.StatusPreconditionFailed || generation == Absent && e.irreplaceable()
@@ -72,37 +90,34 @@ func (c *Client) Put(ctx context.Context, o Object, generation int64) (destinati
 // that does not exist, the error's [StatusOf] is 404; where the credentials may
 // not read, it is [Denied].
 func (c *Client) Stat(ctx context.Context, bucket, name string) (generation int64, metadata map[string]string, err error) {
-	_, err = c.call(ctx, "read the metadata of an object in gs://"+bucket, bucket, name, 0, func(ctx context.Context) error {
-		o, err := c.service.Objects.Get(bucket, name).Context(ctx).Fields("generation", "metadata").Do()
-		if err == nil && o.Generation == 0 {
-			return errors.New("an object without a generation")
+	_, err = c.call(ctx, request{
+		doing: "read the metadata of an object in gs://" + bucket, bucket: bucket, name: name,
+		method: http.MethodGet, path: objectPath(bucket, name), query: url.Values{"fields": {"generation,metadata"}, "prettyPrint": {"false"}},
+	}, func(x *exchange) bool {
+		var d description
+		if parsing.JSON(x.body, &d) != nil || d.Generation <= 0 {
+			return false
 		}
-		if err == nil {
-			generation, metadata = o.Generation, o.Metadata
-		}
-		return err
+		generation, metadata = d.Generation, d.Metadata
+		return true
 	})
 	return generation, metadata, err
 }
 
 // Get returns the body of an object, as it is stored.
 func (c *Client) Get(ctx context.Context, bucket, name string) (body []byte, err error) {
-	_, err = c.call(ctx, "read "+name+" in gs://"+bucket, bucket, name, 0, func(ctx context.Context) error {
-		resp, err := c.service.Objects.Get(bucket, name).Context(ctx).Download()
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close() //nolint:errcheck // only read
-		body, err = io.ReadAll(resp.Body)
-		return err
-	})
+	_, err = c.call(ctx, request{
+		doing: "read " + name + " in gs://" + bucket, bucket: bucket, name: name,
+		method: http.MethodGet, path: objectPath(bucket, name), query: url.Values{"alt": {"media"}},
+	}, func(x *exchange) bool { body = x.body; return true })
 	return body, err
 }
 
 // Delete removes an object.
 func (c *Client) Delete(ctx context.Context, bucket, name string) error {
-	_, err := c.call(ctx, "remove "+name+" from gs://"+bucket, bucket, name, 0, func(ctx context.Context) error {
-		return c.service.Objects.Delete(bucket, name).Context(ctx).Do()
-	})
+	_, err := c.call(ctx, request{
+		doing: "remove " + name + " from gs://" + bucket, bucket: bucket, name: name,
+		method: http.MethodDelete, path: objectPath(bucket, name),
+	}, func(*exchange) bool { return true })
 	return err
 }

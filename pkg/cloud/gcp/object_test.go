@@ -143,3 +143,35 @@ func TestADamagedBodyIsRefused(t *testing.T) {
 type readCloser struct{ *strings.Reader }
 
 func (readCloser) Close() error { return nil }
+
+// TestAnswersOfSomethingElse are no success, and no panic, of any call.
+func TestAnswersOfSomethingElse(t *testing.T) {
+	g := gcptest.Start(t)
+	c := client(t, access(t, g), g.Deps(t))
+	var answer string
+	g.Break(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/token" {
+			return false
+		}
+		fmt.Fprint(w, answer)
+		return true
+	})
+	for _, answer = range []string{
+		"", "null", "[]", "{}", "0", `"x"`, "<html>", `{"acl":[null]}`, `{"generation":null}`, `{"generation":"0"}`, `{"generation":"-1"}`, `{"generation":1}`,
+		`{"bucket":"acme","name":"x","generation":"1","size":"2","crc32c":"KXvQqg=="`, `{"bucket":"acme","name":"y","generation":"1","size":"2","crc32c":"KXvQqg=="}`,
+	} {
+		if _, err := c.Put(t.Context(), Object{Bucket: "acme", Name: "x", Body: []byte("{}")}, Absent); err == nil {
+			t.Errorf("%s: counts as stored", answer)
+		} else {
+			wantClass(t, err, destination.Misconfigured)
+		}
+		if generation, _, err := c.Stat(t.Context(), "acme", "x"); err == nil && (generation != 1 || !strings.Contains(answer, `"y"`)) {
+			t.Errorf("%s: generation %d", answer, generation)
+		}
+		if err := c.Require(t.Context(), "acme", gcptest.Create); err == nil {
+			t.Errorf("%s: has every right", answer)
+		} else {
+			wantClass(t, err, destination.Misconfigured)
+		}
+	}
+}

@@ -90,11 +90,9 @@ func (c *Client) follow(ctx context.Context, bucket, name string) ([]byte, error
 		return nil, errors.New(doing + ": the link is no URL")
 	}
 	x := &exchange{secrets: link.Secrets()}
-	resp, err := x.roundTrip(c.transport, req)
-	if err != nil {
+	if err := x.do(c.transport, req); err != nil {
 		return nil, x.unreached(ctx, doing, err)
 	}
-	resp.Body.Close() //nolint:errcheck // it is in memory
 	switch x.code {
 	case http.StatusOK:
 		return x.body, nil
