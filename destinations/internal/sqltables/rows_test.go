@@ -1,7 +1,6 @@
 package sqltables
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 	"github.com/seed-51f8da91/fantail/pkg/event"
-	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
 // made is the nth event of a type, with other members of its body.
@@ -232,16 +230,5 @@ func TestExplain(t *testing.T) {
 	x, err = Explain(made(t, 1, "sleep", `"data":[`+strings.Repeat("{},", 500)+`{}]`), event.DefaultCatalogue(), Of("terra"))
 	if err != nil || strings.Count(x.Body, "\n") != maxExplained+1 || !strings.HasSuffix(x.Body, "...\n") {
 		t.Errorf("%v, %d lines", err, strings.Count(x.Body, "\n"))
-	}
-}
-
-func TestQuoteShowsNoSecretAndNoLink(t *testing.T) {
-	f := Fault(destination.Rejected, "write", "no", "mend it", fmt.Errorf("y: %w", destination.ErrEngine))
-	if class, _ := destination.ClassOf(f); class != destination.Rejected || f.Error() != "write: no (mend it)" || !errors.Is(f, destination.ErrEngine) || errors.Unwrap(errors.Unwrap(f)) != nil {
-		t.Errorf("%v does not say what it is, or hands out its cause", f)
-	}
-	got := Quote(secret.NewScrubber("pass-word", "x", ""), `value "https://x.example/p?Signature=abc", HTTPS://Y/z, https:\/\/z\/abc https%3A%2F%2Fabc and pass-word `+strings.Repeat("x", 1000))
-	if strings.Contains(got, "abc") || strings.Contains(got, "Y/z") || strings.Contains(got, "pass-word") || !strings.Contains(got, "xxx") || len(got) > 400 {
-		t.Errorf("%q", got)
 	}
 }

@@ -193,7 +193,7 @@ func TestCheckTellsWhenTheClientCertificateEnds(t *testing.T) {
 	}
 }
 
-func clientCertificate(t *testing.T, ends time.Time) TLS {
+func clientCertificate(t *testing.T, ends time.Time) farside.TLS {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
