@@ -23,7 +23,7 @@ var law = map[string][]string{
 	"destinations":                    {"pkg", "destinations/internal"},
 	"destinations/all":                {"pkg", "destinations"},
 	"destinations/internal/clienttls": {"pkg"},
-	"destinations/internal/farside":   {"pkg"},
+	"destinations/internal/farside":   {"pkg", "destinations/internal/clienttls"},
 	"destinations/internal/network":   {"pkg/destination"},
 	"destinations/internal/objectkey": {"pkg"},
 	"destinations/internal/ownbucket": {"pkg"},
