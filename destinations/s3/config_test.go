@@ -57,7 +57,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 }
 
 // TestAmbientOnlyWherePermitted: without a key the operator's credentials are
-// needed, and nothing opens without his permission.
+// needed, and nothing opens without their permission.
 func TestAmbientOnlyWherePermitted(t *testing.T) {
 	c := defaults()
 	c.Bucket, c.Account = "bucket", aws.Settings{Region: "eu-west-1"}

@@ -15,7 +15,7 @@ import (
 )
 
 // usersOf returns what e says of users, and with them whom the rows of its
-// payloads refer to: he must be there, also nobody, the user "".
+// payloads refer to: it must be there, also nobody, the user "".
 func usersOf(e *event.Event) ([]sqltables.User, error) {
 	rows := sqltables.UsersOf(e)
 	if !slices.ContainsFunc(rows, func(u sqltables.User) bool { return u.ID == e.UserID }) {
@@ -36,7 +36,7 @@ func rowOf(u sqltables.User) row {
 	for i, c := range sqltables.Of("").Users.Columns {
 		r[c.Name] = u.Values()[i]
 	}
-	if u.ID == "" { // nobody: nothing is said of him
+	if u.ID == "" { // nobody: nothing is said of them
 		return row{"user_id": r["user_id"], "created_at": r["created_at"], "provider": r["provider"]}
 	}
 	return r

@@ -40,7 +40,7 @@ func (a *API) erase(c *call) error {
 		return err
 	}
 	if report.Events == 0 && !a.Ingest.Knows(developer) && len(a.Daemon.Names().find(c.who, developer, "")) == 0 {
-		return refuse(404, "unknown_developer", "nothing was found: there is no such developer in the settings, nor a destination that was ever his")
+		return refuse(404, "unknown_developer", "nothing was found: there is no such developer in the settings, nor a destination that was ever theirs")
 	}
 	// Whose data it was is in the store's record; a log is copied too widely.
 	return c.json(200, struct {

@@ -268,7 +268,7 @@ func TestErasureIsOfOneDevelopersUser(t *testing.T) {
 	if log := r.log.String(); !strings.Contains(log, "by=privacy") || strings.Contains(log, "a/b") {
 		t.Errorf("log %s", log)
 	}
-	for developer, code := range map[string]string{"acme": "", "acmee": "unknown_developer"} { // nobody of that name, one of his users
+	for developer, code := range map[string]string{"acme": "", "acmee": "unknown_developer"} { // nobody of that name, one of their users
 		if got := r.do("DELETE", "/v1/users/nobody/data?developer="+developer, "", as); got.code() != code {
 			t.Errorf("a user nobody knows of %s: %s, want code %q", developer, got, code)
 		}

@@ -202,7 +202,7 @@ func TestNothingJoinsWhatHangs(t *testing.T) {
 	})
 }
 
-// TestOneDeveloperLeavesRoom: he fills every place with endpoints that worked
+// TestOneDeveloperLeavesRoom: they fill every place with endpoints that worked
 // until now; when all hang, half of the places come free for others.
 func TestOneDeveloperLeavesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

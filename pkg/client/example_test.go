@@ -126,7 +126,7 @@ func ExampleClient_Retry() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	mended.Store(false) // globex's server is down, and his settings know no retries
+	mended.Store(false) // globex's server is down, and their settings know no retries
 	id := send(ctx, c, "globex", `{"type":"sleep"}`)
 	fmt.Println(settled(ctx, c, id).State)
 

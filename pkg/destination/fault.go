@@ -73,7 +73,7 @@ var ErrEngine = errors.New("engine fault")
 
 // Remark is the error of a Check that found nothing in the way of deliveries,
 // but something that the developer should know. Like a Fault's, its text is
-// shown to him.
+// shown to them.
 type Remark string
 
 func (r Remark) Error() string { return string(r) }

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
-// The developer of docker-compose.yml, his file as it is but for addresses and
-// names, gets every event at every one of his destinations.
+// The developer of docker-compose.yml, their file as it is but for addresses and
+// names, gets every event at every one of their destinations.
 func TestComposeDemoDelivers(t *testing.T) {
 	cloud, google := servers.StartLocalStack(t), servers.StartGCS(t)
 	bucket, receiver := google.Bucket(t), newReceiver(t, nil)

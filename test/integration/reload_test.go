@@ -40,8 +40,8 @@ func TestReloadRefusesAFaultyDeveloperAlone(t *testing.T) {
 	d.balanced(t)
 }
 
-// At the start a faulty file costs only its own developer: he goes on with the
-// last settings that were good, and somebody new has his events kept.
+// At the start a faulty file costs only its own developer: they go on with the
+// last settings that were good, and somebody new has their events kept.
 func TestFaultyDeveloperStartsOnLastGoodSettings(t *testing.T) {
 	h := newHome(t)
 	r := newReceiver(t, nil)

@@ -32,7 +32,7 @@ type tablesRows struct {
 	users    map[string]userText
 }
 
-// userText is a user as the tables have him.
+// userText is a user as the tables have them.
 type userText struct{ reference, scopes, provider, state, created, updated string }
 
 // Whatever becomes of the database under load, in the end the rows are exactly

@@ -89,7 +89,7 @@ func (s Settings) Open(deps destination.Deps) (*Store, error) {
 }
 
 // Check is [destination.Checker]'s, of the destination's own bucket: the
-// operator looks after his.
+// operator looks after theirs.
 func (s *Store) Check(ctx context.Context) error {
 	if c, ok := s.PayloadStore.(destination.Checker); ok && s.own {
 		return c.Check(ctx)

@@ -40,7 +40,7 @@ type claim struct {
 	done chan struct{}
 
 	first first
-	ok    bool // first is durable; else whoever waits claims the key himself
+	ok    bool // first is durable; else whoever waits claims the key
 }
 
 func newClaim(e *store.Entry) *claim {

@@ -76,7 +76,7 @@ func brokenLogs() []mutant {
 			}
 			return m.Events(bg, q)
 		})},
-		{rule: "a user is found by the beginning of his name", caught: "search/names that look alike", breaks: listsEvents(func(m *model, q store.EventQuery) (store.Page[store.EventRecord], error) {
+		{rule: "a user is found by the beginning of a name", caught: "search/names that look alike", breaks: listsEvents(func(m *model, q store.EventQuery) (store.Page[store.EventRecord], error) {
 			user := q.User
 			q.User = ""
 			p, err := m.Events(bg, q)

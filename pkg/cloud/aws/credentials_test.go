@@ -23,7 +23,7 @@ import (
 	"github.com/seed-51f8da91/fantail/test/servers/strictaws"
 )
 
-// operator pretends to be an operator with credentials all over his machine.
+// operator pretends to be an operator with credentials all over their machine.
 func operator(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
@@ -78,7 +78,7 @@ func TestNothingOfTheOperatorIsUsed(t *testing.T) {
 }
 
 // TestTheOperatorsCredentialsOnlyWithPermission, and then nothing but the
-// credentials: his region and endpoint are not the destination's.
+// credentials: their region and endpoint are not the destination's.
 func TestTheOperatorsCredentialsOnlyWithPermission(t *testing.T) {
 	operator(t)
 	s := strictaws.New(t)

@@ -29,14 +29,14 @@ type Session struct {
 }
 
 // Open prepares the use of an account. It never connects and reads nothing of
-// the operator's environment: that waits for the first use of his credentials,
+// the operator's environment: that waits for the first use of their credentials,
 // which is refused unless deps.Ambient.
 func Open(s Settings, deps destination.Deps) (*Session, error) {
 	if deps.HTTP == nil || deps.HTTP.Transport == nil {
 		return nil, errors.New("the engine lends no transport, and net/http's own has no guard")
 	}
 	if s.NeedsAmbient() && !deps.Ambient {
-		return nil, errors.New("access_key_id: is required: without it the operator's own credentials would be used, which he has to permit (ambient in fantail.yaml)")
+		return nil, errors.New("access_key_id: is required: without it the operator's own credentials would be used, which they have to permit (ambient in fantail.yaml)")
 	}
 	cfg := sdk.Config{
 		Region:     s.Region,

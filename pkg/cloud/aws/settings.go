@@ -23,7 +23,7 @@ type Settings struct {
 	AllowHTTP bool   `yaml:"allow_http"` // permits an Endpoint that begins with http://
 
 	// With neither a key nor a role the operator's own credentials are used,
-	// where he permits it.
+	// where they permit it.
 	AccessKeyID     secret.Value `yaml:"access_key_id"`
 	SecretAccessKey secret.Value `yaml:"secret_access_key"`
 	SessionToken    secret.Value `yaml:"session_token"` // of temporary keys

@@ -55,7 +55,7 @@ func (c *Client) identify(a Access, deps destination.Deps) error {
 		}
 	case a.NeedsAmbient():
 		if !deps.Ambient || deps.Metadata == nil {
-			return errors.New("credentials: are missing, and this destination may not use the operator's own; he can permit it with ambient in fantail.yaml")
+			return errors.New("credentials: are missing, and this destination may not use the operator's own; they can permit it with ambient in fantail.yaml")
 		}
 		if !ofGoogle(c.endpoint) {
 			return errors.New("endpoint: the operator's own credentials are sent nowhere but to https below googleapis.com")

@@ -26,7 +26,7 @@ func stranger(t *testing.T) (s *httptest.Server, visits *atomic.Int32) {
 	return s, visits
 }
 
-// TestTheEnvironmentIsIgnored: an operator's variables must not lend his
+// TestTheEnvironmentIsIgnored: an operator's variables must not lend their
 // credentials to tenants or send their data elsewhere.
 func TestTheEnvironmentIsIgnored(t *testing.T) {
 	other, visits := stranger(t)

@@ -18,7 +18,7 @@ type grant struct {
 
 // tokens keeps one token and fetches the next when it ages. One fetch runs at a
 // time, in the goroutine and under the context of who needs it first: a token
-// endpoint that hangs holds up nobody longer than his own attempt.
+// endpoint that hangs holds up nobody longer than their own attempt.
 type tokens struct {
 	fetch func(ctx context.Context) (grant, error)
 	turn  chan struct{} // holds one entry while somebody looks at or changes kept

@@ -69,8 +69,8 @@ func TestTokensAreReplacedBeforeTheirEnd(t *testing.T) {
 	})
 }
 
-// A fetch that hangs costs everybody his own time and no more, and who comes
-// after it fetches for himself.
+// A fetch that hangs costs everybody their own time and no more, and who comes
+// after it fetches for themselves.
 func TestAHangingFetchHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := true
