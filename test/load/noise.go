@@ -22,15 +22,25 @@ type noise struct {
 	begun  atomic.Int64 // uploads and connections that stand
 }
 
+// spread is over how long the noise begins: as long as the daemon lets a head, or a
+// body without speed, take. Else it would end, and begin anew, all in one moment.
+const spread = 10 * time.Second
+
 // startNoise returns when all of it stands at once.
 func startNoise(ctx context.Context, url string, slow, idle int) (*noise, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	n := &noise{addr: strings.TrimPrefix(url, "http://"), cancel: cancel}
-	for range slow {
-		n.all.Go(func() { n.again(ctx, func(c net.Conn) { n.upload(ctx, c) }) })
+	begin := func(i, of int, f func(net.Conn)) {
+		n.all.Go(func() {
+			wait(ctx, spread*time.Duration(i)/time.Duration(of))
+			n.again(ctx, f)
+		})
+	}
+	for i := range slow {
+		begin(i, slow, func(c net.Conn) { n.upload(ctx, c) })
 	}
 	for i := range idle {
-		n.all.Go(func() { n.again(ctx, func(c net.Conn) { n.rest(c, i%2 == 0) }) })
+		begin(i, idle, func(c net.Conn) { n.rest(c, i%2 == 0) })
 	}
 	for began := time.Now(); int(n.begun.Load()) < slow+idle; time.Sleep(time.Millisecond) {
 		if time.Since(began) > time.Minute || ctx.Err() != nil {
