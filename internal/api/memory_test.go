@@ -145,7 +145,7 @@ func TestManyLargeBodiesStayWithinTheBudget(t *testing.T) {
 					switch res.StatusCode {
 					case 202:
 						accepted.Add(1)
-					case 503:
+					case 429, 503: // of the developer's share, or of all: on a slow machine they wait too long
 						refused.Add(1) // the description wants a Retry-After
 					default:
 						t.Errorf("answered %s", res.Status)
