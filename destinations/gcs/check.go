@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/pkg/cloud/gcp"
+	"github.com/seed-51f8da91/fantail/pkg/cloud/probe"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -24,7 +25,7 @@ func (g *gcs) Check(ctx context.Context) error {
 	if missing != nil && (s.strict || !gcp.Denied(missing)) {
 		return missing
 	}
-	o := gcp.Object{Bucket: s.bucket, Name: s.folder + gcp.ProbeName, StorageClass: s.storageClass, KMSKey: s.kmsKey, ACL: s.acl}
+	o := gcp.Object{Bucket: s.bucket, Name: s.folder + probe.Name, StorageClass: s.storageClass, KMSKey: s.kmsKey, ACL: s.acl}
 	seen, err := g.client.Probe(ctx, o, func(ctx context.Context) ([]byte, error) { return g.client.Get(ctx, o.Bucket, o.Name) })
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/objectkey"
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
+	"github.com/seed-51f8da91/fantail/pkg/cloud/probe"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -18,7 +19,7 @@ import (
 // it returns. What the credentials do not permit is said.
 func (b *bucket) Check(ctx context.Context) error {
 	ctx, _ = b.session.Begin(ctx)
-	key := b.folder + aws.ProbeName
+	key := b.folder + probe.Name
 	in := b.common
 	in.Key, in.ContentEncoding, in.Metadata = &key, nil, probeMeta
 	judged := false // the metadata, which is all that deliveries read, may be seen

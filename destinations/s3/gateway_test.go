@@ -15,6 +15,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/seed-51f8da91/fantail/pkg/cloud/aws"
+	"github.com/seed-51f8da91/fantail/pkg/cloud/probe"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/destinationtest"
 	"github.com/seed-51f8da91/fantail/pkg/exchange/exchangetest"
@@ -75,7 +76,7 @@ func (f *far) allow(tb testing.TB, actions ...string) {
 	for _, a := range actions {
 		resource := "*"
 		if a == "s3:DeleteObject" {
-			resource += aws.ProbeName // and nothing else
+			resource += probe.Name // and nothing else
 		}
 		statements += fmt.Sprintf(`{"Effect":"Allow","Principal":%q,"Action":%q,"Resource":"arn:aws:s3:::%s/%s"},`, f.UserAccessKey, a, f.name, resource)
 	}

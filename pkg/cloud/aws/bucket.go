@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/seed-51f8da91/fantail/pkg/cloud/probe"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -146,7 +147,7 @@ func (b *Bucket) there(ctx context.Context, doing, key string) error {
 // Check stores a probe, reads it over a link as consumers do, and removes it where
 // the credentials may.
 func (b *Bucket) Check(ctx context.Context) error {
-	in := b.input(b.prefix + ProbeName)
+	in := b.input(b.prefix + probe.Name)
 	seen, reading, err := Probe{Client: b.client, Writer: b.writer, In: in, Get: func(ctx context.Context) (Found, error) {
 		return b.fetch(ctx, *in.Key)
 	}}.Run(ctx)

@@ -1,7 +1,6 @@
 package aws
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,16 +10,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/seed-51f8da91/fantail/pkg/cloud/probe"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
-
-// ProbeName is the name of the object that checks write, below the folder of all
-// keys. No delivery has it: those have a time or an id.
-const ProbeName = "fantail-check.json"
-
-// probe is what it holds. Its form must not change: a check that may not remove
-// it leaves it to the next one.
-var probe = []byte(`{"about":"Fantail checks whether it may store objects here. This one may be removed."}` + "\n")
 
 // Probe writes an object, reads it back and removes it.
 type Probe struct {
@@ -69,7 +61,7 @@ func (p Probe) Run(ctx context.Context) (s Seen, reading bool, err error) {
 			continue
 		case err != nil:
 			return s, true, err
-		case !bytes.Equal(found.Body, probe): // perhaps left by an older version: put ours over it
+		case !probe.Is(found.Body): // perhaps left by an older version: put ours over it
 			why = errAltered
 			continue
 		default: // what an earlier check left may be without metadata
@@ -95,7 +87,7 @@ func (p Probe) kept(theirs map[string]string) bool {
 // put stores the probe, unless it is there; over: in any case. Only if it is mine
 // the version is known.
 func (p Probe) put(ctx context.Context, s *Seen, over bool) (version string, mine bool, err error) {
-	content := NewContent(probe)
+	content := NewContent(probe.Body())
 	conditional := p.In
 	conditional.IfNoneMatch = ptr("*")
 	var stored Stored

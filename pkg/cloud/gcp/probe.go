@@ -1,23 +1,15 @@
 package gcp
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/pkg/cloud/probe"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 )
-
-// ProbeName is the name of the object that checks write, below the folder of all
-// names. No delivery has it: those have a time or an id.
-const ProbeName = "fantail-check.json"
-
-// probe is what it holds. Its form must not change: a check that may not remove
-// it leaves it to the next one.
-var probe = []byte(`{"about":"Fantail checks whether it may store objects here. This one may be removed."}` + "\n")
 
 // Seen is what a probe has seen of a bucket that takes objects.
 type Seen struct {
@@ -35,7 +27,7 @@ const (
 // Probe writes an object as o has it, reads it back with get and removes it. Its
 // body is the probe's.
 func (c *Client) Probe(ctx context.Context, o Object, get func(context.Context) ([]byte, error)) (s Seen, err error) {
-	o.Body, o.Encoding = probe, ""
+	o.Body, o.Encoding = probe.Body(), ""
 	generation, why := Absent, "what was stored is not there when it is read"
 	for range probes {
 		_, err := c.Put(ctx, o, generation)
@@ -54,7 +46,7 @@ func (c *Client) Probe(ctx context.Context, o Object, get func(context.Context) 
 			s.Unreadable = err
 		case err != nil:
 			return s, err
-		case !bytes.Equal(body, probe): // perhaps left by an older version: put ours over it
+		case !probe.Is(body): // perhaps left by an older version: put ours over it
 			generation, why = Always, "what was stored comes back as something else"
 			continue
 		}
@@ -69,7 +61,7 @@ func (c *Client) Probe(ctx context.Context, o Object, get func(context.Context) 
 // Check stores a probe, reads it over a link as consumers do, and removes it where
 // the credentials may.
 func (b *Bucket) Check(ctx context.Context) error {
-	o := Object{Bucket: b.bucket, Name: b.prefix + ProbeName, KMSKey: b.kmsKey}
+	o := Object{Bucket: b.bucket, Name: b.prefix + probe.Name, KMSKey: b.kmsKey}
 	seen, err := b.client.Probe(ctx, o, func(ctx context.Context) ([]byte, error) { return b.client.follow(ctx, b.bucket, o.Name) })
 	if err == nil && seen.Unreadable != nil {
 		err = destination.Misconfigure(&Error{Status: http.StatusForbidden, Safe: fault.Safe{Text: seen.Unreadable.Error() +

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"html"
 	"net/url"
-	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -121,14 +120,4 @@ func lowered(s string) string {
 		}
 	}
 	return string(low)
-}
-
-// Find returns the name of a form of secret of which text has what must show
-// nowhere, "" if there is none.
-func Find(text, secret string) string {
-	all := Forms(secret)
-	if i := slices.IndexFunc(all, func(f Form) bool { return len(f.Core) > 3 && strings.Contains(text, f.Core) }); i >= 0 {
-		return all[i].Name
-	}
-	return ""
 }
