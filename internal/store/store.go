@@ -43,6 +43,7 @@ type Store interface {
 	Queue
 	Log
 	Registry
+	Documents
 	Keeper
 }
 

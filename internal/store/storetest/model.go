@@ -29,6 +29,7 @@ type model struct {
 	dests    []store.Destination
 	settings map[uint64][]byte
 	values   map[string][]byte
+	docs     map[string][]store.Document // oldest first
 	erasures []store.Erasure
 
 	backups map[string]*model
@@ -64,7 +65,7 @@ type modelFirst struct {
 func newModel() *model {
 	return &model{
 		events: map[event.ID]*modelEvent{}, copies: map[dayEvent]*modelEvent{}, rows: map[store.DeliveryID]*modelRow{}, keys: map[modelKey]modelFirst{},
-		settings: map[uint64][]byte{}, values: map[string][]byte{}, backups: map[string]*model{},
+		settings: map[uint64][]byte{}, values: map[string][]byte{}, docs: map[string][]store.Document{}, backups: map[string]*model{},
 	}
 }
 

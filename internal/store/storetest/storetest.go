@@ -89,6 +89,7 @@ func topics(h Harness) []topic {
 		{"cursor", cursorCases()},
 		{"registry", registryCases()},
 		{"settings", settingsCases()},
+		{"documents", documentCases()},
 		{"retain", retainCases()},
 		{"expiry", expiryCases()},
 		{"ageing", ageingCases()},
