@@ -30,6 +30,7 @@ type model struct {
 	settings map[uint64][]byte
 	values   map[string][]byte
 	erasures []store.Erasure
+	acts     []store.Act // oldest first
 
 	backups map[string]*model
 	stalled time.Time

@@ -89,6 +89,7 @@ func topics(h Harness) []topic {
 		{"cursor", cursorCases()},
 		{"registry", registryCases()},
 		{"settings", settingsCases()},
+		{"acts", actCases()},
 		{"retain", retainCases()},
 		{"expiry", expiryCases()},
 		{"ageing", ageingCases()},
