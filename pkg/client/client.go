@@ -35,6 +35,10 @@ type Client struct {
 	// and how long the wait is.
 	Waiting func(err error, pause time.Duration)
 
+	// Following, which may be nil, is told when the daemon has begun the stream
+	// of [Client.Follow].
+	Following func()
+
 	// Brand is the prefix of the daemon's headers, its setting of that name.
 	Brand string
 
