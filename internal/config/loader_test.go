@@ -191,9 +191,11 @@ func BenchmarkReload(b *testing.B) {
 	})
 	b.Run("one changed", func(b *testing.B) {
 		l := NewLoader(path, kinds())
-		text, n := files["developers/d500.yaml"], 0
-		for b.Loop() {
-			n++
+		if _, err := l.Load(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		text := files["developers/d500.yaml"]
+		for n := 0; b.Loop(); n++ {
 			write(b, filepath.Dir(path), "developers/d500.yaml", fmt.Sprint(text, "# ", n))
 			if _, err := l.Load(b.Context()); err != nil {
 				b.Fatal(err)
