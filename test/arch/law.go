@@ -35,6 +35,7 @@ var law = map[string][]string{
 	"internal/suggest":                {},
 	"internal/strictyaml":             {"pkg/secret", "internal/suggest"},
 	"internal/config":                 {"pkg", "internal/strictyaml", "internal/suggest", "internal/retry", "internal/keyring", "internal/netguard"}, // asks which addresses no connection is made to
+	"internal/document":               {"pkg", "internal/strictyaml"},
 	"internal/store":                  {"pkg", "internal/store"},
 	"internal/payload":                {"pkg", "internal/payload", "internal/keyring"},
 	"internal/ingest":                 {"pkg", "internal/config", "internal/store"},
