@@ -46,7 +46,7 @@ type Options struct {
 
 // App is one running daemon.
 type App struct {
-	config  string
+	loader  *config.Loader
 	kinds   destination.Registry
 	log     *slog.Logger
 	version string
@@ -102,15 +102,16 @@ type step struct {
 // New builds the daemon and binds its listener, but accepts and delivers
 // nothing before Run. After an error everything is closed again.
 func New(ctx context.Context, o Options) (_ *App, err error) {
-	if err := ensureKey(o.Config, o.Kinds, o.Log); err != nil {
+	if err := ensureKey(o.Config, o.Log); err != nil {
 		return nil, err
 	}
-	snapshot, loadErr := config.LoadContext(ctx, o.Config, o.Kinds)
+	loader := config.NewLoader(o.Config, o.Kinds)
+	snapshot, loadErr := loader.Load(ctx)
 	if snapshot == nil {
 		return nil, loadErr
 	}
 	a := &App{
-		config: o.Config, kinds: o.Kinds, log: o.Log, version: o.Version,
+		loader: loader, kinds: o.Kinds, log: o.Log, version: o.Version,
 		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), started: &snapshot.Daemon,
 	}
 	defer func() {

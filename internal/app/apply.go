@@ -26,7 +26,7 @@ func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
 func (a *App) Reload(ctx context.Context) (waiting []string, err error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	snap, err := config.LoadContext(ctx, a.config, a.kinds)
+	snap, err := a.loader.Load(ctx)
 	if snap == nil {
 		return nil, err
 	}
