@@ -96,6 +96,7 @@ func (s *Scheduler) applyVerdict(c *call, j *job, v policy.Verdict, e *policy.En
 		s.recordSuccess(l)
 		l.retryAfter = policy.RetryAfter{}
 		l.proven, l.hanging = true, false
+		l.backlog = l.backlog && l.waits(now)
 		if l.breaker.Close() {
 			l.concurrency = policy.Concurrency{Limit: 1}
 			s.log.Info("the destination is back", "developer", l.dest.key.Developer, "destination", l.dest.key.Name)
@@ -108,6 +109,7 @@ func (s *Scheduler) applyVerdict(c *call, j *job, v policy.Verdict, e *policy.En
 		}
 	case policy.Failing:
 		l.proven = false
+		s.shrinkWindows(l)
 		if !fell {
 			l.concurrency.Fall()
 		}
@@ -127,6 +129,8 @@ func (s *Scheduler) applyVerdict(c *call, j *job, v policy.Verdict, e *policy.En
 			l.concurrency.Fall()
 		}
 		l.retryAfter.Extend(e, now.mono)
+		l.backlog = true
+		s.shrinkWindows(l)
 		if c.probe && l.held() {
 			l.hold.Next(now.mono, holdFirst, holdMost)
 		} else if l.breaker.Open {
