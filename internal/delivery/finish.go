@@ -118,6 +118,7 @@ func (s *Scheduler) applyVerdict(c *call, j *job, v policy.Verdict, e *policy.En
 			l.hold.Next(now.mono, holdFirst, holdMost)
 		case l.breaker.Fail(j.item.ID, now.mono):
 			s.emptyWindows(l)
+			l.outage.StoreNow() // so that a restart knows what the breaker opened for
 			s.log.Warn("the destination fails; it is tried now and then", "developer", l.dest.key.Developer, "destination", l.dest.key.Name, "error", e.Fault)
 		}
 		if !l.held() {
