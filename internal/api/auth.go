@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -16,7 +17,9 @@ import (
 )
 
 // scope is what a token may do. operate includes read: who changes things has
-// to see them. ingest stands alone: a producer sees nothing of what happens.
+// to see them. The others stand alone: a producer sees nothing of what happens,
+// who keeps documents sees no events, and who makes links to the portal needs
+// neither.
 type scope uint8
 
 const (
@@ -24,13 +27,20 @@ const (
 	canIngest scope = 1 << iota
 	canRead
 	canOperate
+	canConfigure // documents of the token's developers
+	canLink      // links to the portal
 )
+
+// scopes are what settings may name.
+var scopes = map[string]scope{
+	"ingest": canIngest, "read": canRead, "operate": canOperate | canRead, "configure": canConfigure, "link": canLink,
+}
 
 // Token is one bearer token. The API keeps its hash alone.
 type Token struct {
 	Name       string
 	Hash       [sha256.Size]byte
-	May        []string // ingest, read, operate
+	May        []string // names of scopes
 	Developers []string // nil: all
 }
 
@@ -49,7 +59,7 @@ type principal struct {
 }
 
 // local is who makes requests when there are no tokens.
-var local = principal{name: "local", may: canIngest | canRead | canOperate}
+var local = principal{name: "local", may: canIngest | canRead | canOperate | canConfigure | canLink}
 
 // sees tells whether p has to do with that developer.
 func (p *principal) sees(developer string) bool {
@@ -73,16 +83,11 @@ func (a *API) SetTokens(tokens []Token) error {
 			ps[i].share = &share
 		}
 		for _, may := range t.May {
-			switch may {
-			case "ingest":
-				ps[i].may |= canIngest
-			case "read":
-				ps[i].may |= canRead
-			case "operate":
-				ps[i].may |= canOperate | canRead
-			default:
-				return fmt.Errorf("token %q may %q: want ingest, read or operate", t.Name, may)
+			s, known := scopes[may]
+			if !known {
+				return fmt.Errorf("token %q may %q: want %s", t.Name, may, strings.Join(slices.Sorted(maps.Keys(scopes)), ", "))
 			}
+			ps[i].may |= s
 		}
 		if t.Developers != nil {
 			ps[i].developers = append([]string{}, t.Developers...)

@@ -41,7 +41,7 @@ type TLS struct{ Cert, Key string }
 type Token struct {
 	Name       string
 	Value      secret.Value
-	May        []string // ingest, read, operate
+	May        []string // ingest, read, operate, configure, link
 	Developers []string // nil: all
 	Rate       float64  // requests a second; 0: no limit
 }

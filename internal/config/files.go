@@ -69,22 +69,6 @@ func operatorLookup(dir string) strictyaml.Lookup {
 	}
 }
 
-// developerLookup resolves the references of a developer's file: variables that
-// are theirs by name and files of their folder. Anything else would let them
-// post the operator's secrets, or another developer's, to themselves.
-func developerLookup(dir, developer string, names namesakes) strictyaml.Lookup {
-	return func(r strictyaml.Reference) ([]byte, error) {
-		file, err := names.permit(developer, r)
-		if err != nil {
-			return nil, err
-		}
-		if file == "" {
-			return readEnv(r.Name)
-		}
-		return secretText(r, func() ([]byte, error) { return readInside(filepath.Join(dir, secretsOf(developer)), file) })
-	}
-}
-
 // permit is nil for a reference that the developer's file may hold; file is what
 // it names in their folder, "" for a variable. It reads nothing.
 func (n namesakes) permit(developer string, r strictyaml.Reference) (file string, err error) {

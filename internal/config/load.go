@@ -6,9 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,37 +42,14 @@ func LoadContext(ctx context.Context, path string, kinds destination.Registry) (
 		Developers: map[string]*Developer{}, Broken: map[string][]Fault{}, Claimed: map[string]string{},
 	}
 	d.healthcheckKinds(kinds)
-	id := newIdentity()
-	id.add(path, raw)
-	id.refs(d.refs)
-
-	tenants := d.tenants(id)
+	texts := d.readFolder()
 	snap.Keys = d.ring()
-	r := &rules{kinds: kinds, keys: snap.Keys, daemon: snap.Daemon, names: claim(tenants)}
-	there := make(map[string]bool, len(tenants))
-	for _, t := range tenants {
-		there[t.id] = true
-	}
-	var faults Faults
-	for _, t := range tenants {
-		dev := t.bind(ctx, r)
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if dev != nil {
-			snap.Developers[dev.ID] = dev
-			snap.Notes = append(snap.Notes, strictyaml.Sort(t.doc.Notes)...)
-		} else {
-			found := t.doc.Faults()
-			snap.Broken[t.id] = append(snap.Broken[t.id], found...)
-			faults = append(faults, found...)
-			if t.named != "" && !there[t.named] {
-				snap.Claimed[t.id] = t.named
-			}
-		}
-		for _, refs := range t.refs {
-			id.refs(refs)
-		}
+	snap.Rules = snap.Daemon.rules(kinds, snap.Keys)
+	snap.Secrets = snap.Daemon.secrets(texts)
+	id := newIdentity(path, raw, d.refs)
+	faults, err := snap.bind(ctx, texts, id)
+	if err != nil {
+		return nil, err
 	}
 	if own := d.doc.Faults(); len(own) > 0 {
 		return nil, append(Faults(own), faults...)
@@ -85,13 +60,40 @@ func LoadContext(ctx context.Context, path string, kinds destination.Registry) (
 	if how := exposed(snap.Daemon.TLS.Key); how != "" {
 		snap.Notes = append(snap.Notes, Fault{File: path, Line: strictyaml.LineOf(d.doc.Root, "tls"), Message: "tls: key " + how})
 	}
-	for _, note := range r.names.outdated() {
+	for _, note := range snap.Secrets.names.outdated() {
 		snap.Notes = append(snap.Notes, Fault{File: path, Message: note})
 	}
 	if len(faults) > 0 {
 		return snap, faults
 	}
 	return snap, nil
+}
+
+// bind binds every text of a source, and returns the faults of all.
+func (s *Snapshot) bind(ctx context.Context, texts []Text, id *identity) (faults Faults, err error) {
+	there := make(map[string]bool, len(texts))
+	for i := range texts {
+		there[texts[i].ID] = true
+	}
+	for i := range texts {
+		t := &texts[i]
+		bound := s.Rules.Bind(ctx, t, s.Secrets)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		id.text(t, bound.looked)
+		if bound.Developer != nil {
+			s.Developers[t.ID] = bound.Developer
+			s.Notes = append(s.Notes, bound.Notes...)
+			continue
+		}
+		s.Broken[t.ID] = append(s.Broken[t.ID], bound.Faults...)
+		faults = append(faults, bound.Faults...)
+		if bound.Names != "" && !there[bound.Names] {
+			s.Claimed[t.ID] = bound.Names
+		}
+	}
+	return faults, nil
 }
 
 // ring builds the keys; throw-away ones when there are faults, so that the
@@ -109,48 +111,6 @@ func (d *daemon) ring() *keyring.Ring {
 		panic(fmt.Sprintf("make a key: %v", err))
 	}
 	return ring
-}
-
-// tenants reads the developers' folder.
-func (d *daemon) tenants(id *identity) []*tenant {
-	if d.file.Developers == "" {
-		return nil // a fault already
-	}
-	dir := absolute(d.dir, d.file.Developers)
-	shown := filepath.Join(filepath.Dir(d.doc.File), d.file.Developers)
-	if filepath.IsAbs(d.file.Developers) {
-		shown = dir
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		d.doc.Fault(strictyaml.LineOf(d.doc.Root, "developers"), "developers: read folder %s: %v", shown, bare(err))
-		return nil
-	}
-	var all []*tenant
-	for _, e := range entries { // in the order of their names
-		if !isSettings(e) || filepath.Join(dir, e.Name()) == filepath.Join(d.dir, filepath.Base(d.doc.File)) {
-			continue
-		}
-		raw, err := readFile(filepath.Join(dir, e.Name()), strictyaml.MaxFile)
-		file := filepath.Join(shown, e.Name())
-		if err != nil {
-			t := &tenant{id: stem(e.Name()), doc: &strictyaml.Document{File: file}}
-			t.doc.Fault(0, "cannot be read: %v", err)
-			all = append(all, t)
-			continue
-		}
-		id.add(e.Name(), raw)
-		all = append(all, readTenant(file, e.Name(), raw))
-	}
-	return all
-}
-
-// isSettings leaves out what editors, file systems and mounted volumes put
-// beside the files (.acme.yaml.swp, .#acme.yaml, ..data).
-func isSettings(e fs.DirEntry) bool {
-	name := e.Name()
-	ext := filepath.Ext(name)
-	return (ext == ".yaml" || ext == ".yml") && !strings.HasPrefix(name, ".")
 }
 
 // strangers notes names in fantail.yaml that no file knows.
@@ -182,17 +142,25 @@ func (d *daemon) strangers(snap *Snapshot) (notes []Fault) {
 // identity gathers the text of everything that was read.
 type identity struct{ sum hash.Hash }
 
-func newIdentity() *identity { return &identity{sha256.New()} }
+func newIdentity(path string, raw []byte, refs map[string][]byte) *identity {
+	id := &identity{sha256.New()}
+	id.add(path, raw)
+	for _, name := range slices.Sorted(maps.Keys(refs)) {
+		id.add(name, refs[name])
+	}
+	return id
+}
+
+func (id *identity) text(t *Text, references []looked) {
+	id.add(filepath.Base(t.File), t.Raw)
+	for _, l := range references {
+		id.add(l.reference.String(), l.sum[:])
+	}
+}
 
 func (id *identity) add(name string, text []byte) {
 	for _, part := range [][]byte{[]byte(name), text} {
 		_, _ = id.sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		_, _ = id.sum.Write(part)
-	}
-}
-
-func (id *identity) refs(refs map[string][]byte) {
-	for _, name := range slices.Sorted(maps.Keys(refs)) {
-		id.add(name, refs[name])
 	}
 }

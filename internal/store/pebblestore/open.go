@@ -2,7 +2,7 @@
 // for one daemon.
 //
 // What a key looks like stands in keys.go, what a value looks like in rows.go.
-// Append makes a group of events durable with one synced commit (append.go).
+// Append makes a group of events durable with one synced commit (append.go, group.go).
 // Everything else that changes a delivery runs under one mutex, works on the
 // row as it stands, and moves row, indexes and counters in one batch
 // (change.go).

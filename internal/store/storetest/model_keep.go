@@ -300,6 +300,9 @@ func (m *model) clone() *model {
 		c.rows[id] = &again
 	}
 	c.keys, c.settings, c.values = maps.Clone(m.keys), maps.Clone(m.settings), maps.Clone(m.values)
+	for developer, all := range m.docs {
+		c.docs[developer] = slices.Clone(all)
+	}
 	c.dests, c.erasures, c.backups = slices.Clone(m.dests), slices.Clone(m.erasures), m.backups
 	c.acts = slices.Clone(m.acts)
 	return c

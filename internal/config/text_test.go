@@ -1,0 +1,34 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// A text is judged without a look at any other, under the rules in force: what a
+// loading makes of the file and what Bind makes of its text are one.
+func TestOneDeveloperIsBoundAlone(t *testing.T) {
+	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3cret")
+	snap := load(t, folder(t, map[string]string{"fantail.yaml": "ambient: [acme/app]\n", "developers/acme.yaml": acme}))
+	bound := snap.Rules.Bind(t.Context(), &Text{ID: "acme", File: "a document", Raw: []byte(acme)}, snap.Secrets)
+	if len(bound.Faults) > 0 || bound.Developer.Destinations[0].Hash != snap.Find("acme", "app").Hash || !bound.Developer.Destinations[0].Ambient {
+		t.Errorf("bound alone: %+v", bound)
+	}
+	bound = snap.Rules.Bind(t.Context(), &Text{ID: "globex", File: "a document", Raw: []byte(acme)}, snap.Secrets)
+	if bound.Developer != nil || bound.Names != "acme" || len(bound.Faults) != 1 || bound.Faults[0].Error() != "a document:1: developer: this is developer globex, and the text names acme: write developer: globex" {
+		t.Errorf("of another developer: %+v", bound)
+	}
+}
+
+// Binding the text of a developer who is not there yet gives them no variable
+// that could be somebody else's.
+func TestNewcomerBoundAloneTakesNoVariables(t *testing.T) {
+	t.Setenv("FANTAIL_DEV_A__B_SECRET", "s3cret")
+	text := strings.NewReplacer("developer: acme", "developer: a-b", "_ACME_", "_A__B_").Replace(acme)
+	snap := load(t, folder(t, map[string]string{"developers/a-b.yaml": text}))
+	twin := strings.Replace(text, "developer: a-b", "developer: a.b", 1)
+	bound := snap.Rules.Bind(t.Context(), &Text{ID: "a.b", Raw: []byte(twin)}, snap.Secrets)
+	if bound.Developer != nil || !strings.Contains(bound.Faults[0].Message, "could be that of developers a-b and a.b") {
+		t.Errorf("%+v", bound)
+	}
+}
