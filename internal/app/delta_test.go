@@ -53,16 +53,19 @@ func TestReloadCostsWhatChanged(t *testing.T) {
 		t.Errorf("the start: %d opened to see that they can be, %d closed", opened, closed)
 	}
 	starts("a later start", 0)
-	d := h.start()
+	a, err := h.open()
+	if err != nil {
+		t.Fatal(err)
+	}
 	costs := func(what string, commits uint64, opens int, do func()) {
 		t.Helper()
-		before := h.commits(d.App)
+		before := h.commits(a)
 		opened, _ := h.counts()
 		do()
-		if _, err := d.App.Reload(t.Context()); err != nil {
+		if _, err := a.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if n := h.commits(d.App) - before; n != commits {
+		if n := h.commits(a) - before; n != commits {
 			t.Errorf("%s: %d commits, want %d", what, n, commits)
 		}
 		if n, _ := h.counts(); n-opened != opens {
@@ -77,6 +80,10 @@ func TestReloadCostsWhatChanged(t *testing.T) {
 	costs("a developer more", 2, 1, func() { h.developer("newco", "new", "") })
 	costs("a developer's return", 0, 0, func() { h.developer("dev7", "changed", "") })
 	costs("another setting of the daemon", 0, 0, func() { h.settings("notices: { events: [destination.held] }\n") })
+	if err := a.close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d := h.start()
 	for developer, to := range map[string]string{"dev7": "changed", "dev8": "far8", "dev9": "far9", "newco": "new"} {
 		h.goesTo(d, developer, to)
 	}
