@@ -95,7 +95,7 @@ func (s *Scheduler) writeStates() {
 				k.queue = append(k.queue, d)
 			}
 			s.mu.Unlock()
-			if pause(s.io, wait) {
+			if sleep(s.io, wait) {
 				wait = min(2*wait, readAgainMax)
 				continue
 			}
