@@ -50,7 +50,8 @@ func (m *mysql) judge(c *catalogue, e *driver.MySQLError, rows *sqltables.Rows, 
 		x.class, x.advice = destination.Rejected, m.shown(advice)
 		return x, text
 	}
-	// What names something names what none of ours is.
+	// A message that comes here and names something names nothing of ours: what it names
+	// belongs to a trigger or an expression.
 	elsewhere := func() (meaning, string) {
 		if !strings.ContainsAny(e.Message, "'`") {
 			return x, text

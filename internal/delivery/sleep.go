@@ -17,7 +17,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// signal wakes whoever waits for c; who is awake looks again anyway.
+// signal wakes whoever waits for c, which holds one signal: a second would tell nothing new.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

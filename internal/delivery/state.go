@@ -42,7 +42,7 @@ type stateWriter struct {
 	running bool
 }
 
-// stateWrite is the part of a destination that belongs to the keeper.
+// stateWrite is what a stateWriter keeps with a destination.
 type stateWrite struct {
 	listed  bool
 	waiting []chan error
