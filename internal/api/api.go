@@ -23,6 +23,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/session"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/internal/trail"
@@ -102,6 +103,7 @@ type Options struct {
 	Replays    Replays
 	Checks     Checks
 	Trail      *trail.Trail
+	Sessions   *session.Desk
 	Payloads   Payloads              // nil: none are kept
 	Catalogue  *event.Catalogue      // of payloads
 	Files      http.Handler          // answers /payloads/...; nil: they are served elsewhere
@@ -139,13 +141,15 @@ type API struct {
 	deep   sync.Mutex // one deep audit at a time
 
 	readers *readers
+	console atomic.Pointer[config.Console]
+	tries   tries
 }
 
 var _ http.Handler = (*API)(nil)
 
 // New builds an API. It starts nothing.
 func New(o Options) (*API, error) {
-	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Replays == nil || o.Checks == nil || o.Trail == nil || o.Metrics == nil || o.Log == nil {
+	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Replays == nil || o.Checks == nil || o.Trail == nil || o.Sessions == nil || o.Metrics == nil || o.Log == nil {
 		return nil, errors.New("build the API: a part is missing")
 	}
 	if o.Payloads != nil && o.Catalogue == nil {
@@ -158,6 +162,7 @@ func New(o Options) (*API, error) {
 		o.BodyRate = 1 << 10
 	}
 	a := &API{Options: o, header: newHeaders(o.Brand), readers: newReaders()}
+	a.SetConsole(config.Console{})
 	a.memory.setup(o.MaxBody, o.Memory)
 	if err := a.SetTokens(o.Tokens); err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)

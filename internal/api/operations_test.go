@@ -12,7 +12,7 @@ import (
 
 // The client has a call for every operation, and each makes that operation.
 func TestTheClientCoversEveryOperation(t *testing.T) {
-	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate")}})
+	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate configure link")}})
 	r.checks.result = found
 	d, err := loadDescription()
 	if err != nil {
@@ -51,6 +51,12 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"rebindDestination":     {"Rebind": func() { _, _ = c.Rebind(ctx, "acme", "app") }},
 		"checkDestination":      {"Check": func() { _, _ = c.Check(ctx, "acme", "app") }},
 		"testDestination":       {"Test": func() { _, _ = c.Test(ctx, "acme", "app", client.TestRequest{}) }},
+		"createSession":         {"BeginSession": func() { _, _ = c.BeginSession(ctx, "x") }},
+		"getSession":            {"Session": func() { _, _ = c.Session(ctx) }},
+		"deleteSession":         {"EndSession": func() { _ = c.EndSession(ctx) }},
+		"createPortalLink":      {"MakePortalLink": func() { _, _ = c.MakePortalLink(ctx, client.PortalLinkRequest{Developer: "acme"}) }},
+		"listPortalLinks":       {"PortalLinks": func() { first(seq(c.PortalLinks(ctx, ""))) }},
+		"revokePortalLink":      {"RevokePortalLink": func() { _ = c.RevokePortalLink(ctx, "x") }},
 		"listChanges":           {"Changes": func() { first(seq(c.Changes(ctx, client.ChangeFilter{}))) }},
 		"getDestinationHistory": {"History": func() { first(seq(c.History(ctx, "acme", "app", 0))) }},
 		"followAttempts":        {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }},

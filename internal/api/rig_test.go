@@ -23,6 +23,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/payload"
+	"github.com/seed-51f8da91/fantail/internal/session"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
@@ -115,10 +116,15 @@ func newRig(t testing.TB, s setup) *rig {
 		t.Fatal(err)
 	}
 	registry := prometheus.NewRegistry()
+	sessions, err := session.Open(t.Context(), r.store, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
 	options := Options{
 		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
-		Trail:   trail.New(r.store, logger),
-		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,
+		Trail:    trail.New(r.store, logger),
+		Sessions: sessions,
+		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,
 		Tokens: s.tokens, Listen: "127.0.0.1:0", Brand: "terra", Version: "1.2.3", Egress: s.egress,
 		MaxBody: s.maxBody, Memory: s.memory, Catalogue: event.DefaultCatalogue(), Trace: s.trace,
 	}
@@ -382,6 +388,20 @@ type noLog struct {
 	store.Log
 	Eraser
 	store.Trail
+}
+
+// noValues keeps none.
+type noValues struct{}
+
+func (noValues) Put(context.Context, string, []byte) error   { return nil }
+func (noValues) Get(context.Context, string) ([]byte, error) { return nil, store.ErrNotFound }
+
+func noSessions() *session.Desk {
+	d, err := session.Open(context.Background(), noValues{}, time.Now())
+	if err != nil {
+		panic(err)
+	}
+	return d
 }
 
 func (noLog) Note(context.Context, time.Time, []store.Act) error { return nil }

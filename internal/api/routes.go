@@ -53,6 +53,16 @@ var routes = map[string]endpoint{
 	"/v1/destinations/{developer}/{destination}/check":   {"POST": {canOperate, (*API).check, nil}},
 	"/v1/destinations/{developer}/{destination}/test":    {"POST": {canOperate, (*API).test, params{"type", "provider", "user", "seed"}}},
 	"/v1/destinations/{developer}/{destination}/history": {"GET": {canRead, (*API).history, params{"since", "until", "limit", "cursor"}}},
+	"/v1/session": {
+		"POST":   {anyone, (*API).createSession, nil},
+		"GET":    {withAnyRight, (*API).getSession, nil},
+		"DELETE": {withAnyRight, (*API).deleteSession, nil},
+	},
+	"/v1/portal-links": {
+		"POST": {canLink, (*API).createPortalLink, nil},
+		"GET":  {canLink, (*API).listPortalLinks, params{"developer", "limit", "cursor"}},
+	},
+	"/v1/portal-links/{id}":                {"DELETE": {canLink, (*API).revokePortalLink, nil}},
 	"/v1/changes":                          {"GET": {canRead, (*API).listChanges, params{"developer", "by", "call", "since", "until", "limit", "cursor"}}},
 	"/v1/live":                             {"GET": {canRead, (*API).live, params{"developer", "destination"}}},
 	"/v1/audit":                            {"GET": {canRead, (*API).audit, params{"developer", "deep"}}},

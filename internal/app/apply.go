@@ -95,6 +95,7 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 		return err
 	}
 	a.followPayloads(snap)
+	a.api.SetConsole(snap.Daemon.Console)
 	next := &state{
 		snapshot: snap, keys: snap.Keys, problems: problems, names: api.NewNames(registered), targets: replayTargets(wanted),
 		checkable: checkable(a.current.Load(), wanted, opened),
