@@ -38,7 +38,7 @@ func LoadContext(ctx context.Context, path string, kinds destination.Registry) (
 		return nil, Faults(d.doc.Faults())
 	}
 	snap := &Snapshot{
-		Daemon: d.settings(), Notes: strictyaml.Sort(d.doc.Notes),
+		file: d.file, Daemon: d.settings(), Notes: strictyaml.Sort(d.doc.Notes),
 		Developers: map[string]*Developer{}, Broken: map[string][]Fault{}, Claimed: map[string]string{},
 	}
 	d.healthcheckKinds(kinds)
