@@ -171,9 +171,9 @@ acme/sleepers (paper): would not get it: events: [sleep, lab_report.*] does not 
 	r.want(t, 0, want, "")
 
 	r = tr.run(t, "explain", "--config", path, "--developer", "acme", "--json", "-")
-	var got []explained
+	var got []explain.Result
 	for line := range strings.Lines(r.out) {
-		var x explained
+		var x explain.Result
 		if err := json.Unmarshal([]byte(line), &x); err != nil {
 			t.Fatal(err)
 		}
