@@ -15,6 +15,7 @@ func (s *Scheduler) Offer(e *event.Event, items []store.Item) {
 	var b *body
 	for i := range items {
 		q := s.queue(items[i].Queue)
+		s.countAccepted(q.dest, items[i].Size)
 		if d := q.dest; d.oldest == 0 {
 			d.oldest = e.ID.Time().UnixNano()
 		}
