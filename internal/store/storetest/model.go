@@ -30,7 +30,9 @@ type model struct {
 	dests    []store.Destination
 	settings map[uint64][]byte
 	values   map[string][]byte
+	docs     map[string][]store.Document // oldest first
 	erasures []store.Erasure
+	acts     []store.Act // oldest first
 
 	backups map[string]*model
 	stalled time.Time
@@ -65,7 +67,7 @@ type modelFirst struct {
 func newModel() *model {
 	return &model{
 		events: map[event.ID]*modelEvent{}, copies: map[dayEvent]*modelEvent{}, rows: map[store.DeliveryID]*modelRow{}, keys: map[modelKey]modelFirst{},
-		settings: map[uint64][]byte{}, values: map[string][]byte{}, backups: map[string]*model{},
+		settings: map[uint64][]byte{}, values: map[string][]byte{}, docs: map[string][]store.Document{}, backups: map[string]*model{},
 	}
 }
 

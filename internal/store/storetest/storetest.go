@@ -91,6 +91,8 @@ func topics(h Harness) []topic {
 		{"cursor", cursorCases()},
 		{"registry", registryCases()},
 		{"settings", settingsCases()},
+		{"documents", documentCases()},
+		{"acts", actCases()},
 		{"retain", retainCases()},
 		{"expiry", expiryCases()},
 		{"ageing", ageingCases()},
