@@ -33,10 +33,16 @@ func (a *App) openSeries(ctx context.Context) {
 	})
 }
 
-// record ticks until ctx ends.
+// record keeps the series until ctx ends.
 func (a *App) record(ctx context.Context) {
-	pending := func(dest uint32) int64 { return a.store.Counts(dest).Pending }
-	a.series.Tick(time.Now(), pending)
+	ticks(ctx, func() {
+		a.series.Tick(time.Now(), func(dest uint32) int64 { return a.store.Counts(dest).Pending })
+	}, func() { a.saveSeries(ctx) })
+}
+
+// ticks calls tick now and at the end of every step until ctx ends, and save now and then.
+func ticks(ctx context.Context, tick, save func()) {
+	tick()
 	timer := time.NewTimer(untilStep(time.Now()))
 	defer timer.Stop()
 	for n := 1; ; n++ {
@@ -45,9 +51,8 @@ func (a *App) record(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		a.series.Tick(time.Now(), pending)
-		if n%saveSeriesEvery == 0 {
-			a.saveSeries(ctx)
+		if tick(); n%saveSeriesEvery == 0 {
+			save()
 		}
 		timer.Reset(untilStep(time.Now()))
 	}

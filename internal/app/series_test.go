@@ -1,10 +1,12 @@
 package app
 
 import (
+	"context"
 	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/series"
@@ -73,12 +75,25 @@ func TestSeriesOutliveARestart(t *testing.T) {
 	d.send(t, "acme")
 }
 
+// TestTicksAreOnTheClock, and every 5 minutes the series are saved.
 func TestTicksAreOnTheClock(t *testing.T) {
-	at := time.Date(2026, 7, 1, 12, 0, 3, 5, time.UTC)
-	if got := at.Add(untilStep(at)); !got.Equal(at.Truncate(time.Minute).Add(10 * time.Second)) {
-		t.Errorf("behind %v it ticks at %v", at, got)
-	}
-	if got := untilStep(at.Truncate(time.Minute)); got != series.Step {
-		t.Errorf("on a tick the next one is in %v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(3*time.Second + 5)
+		ctx, cancel := context.WithTimeout(t.Context(), 11*time.Minute)
+		defer cancel()
+		var at []time.Time
+		saved := 0
+		ticks(ctx, func() {
+			at = append(at, time.Now())
+			time.Sleep(20 * time.Millisecond) // a tick takes its time, and none comes late for that
+		}, func() { saved++ })
+		if len(at) != 1+66 || saved != 2 {
+			t.Errorf("%d ticks and %d saves in 11 minutes", len(at), saved)
+		}
+		for _, at := range at[1:] {
+			if !at.Equal(at.Truncate(series.Step)) {
+				t.Errorf("a tick at %v", at)
+			}
+		}
+	})
 }
