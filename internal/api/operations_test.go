@@ -77,6 +77,7 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"createPortalLink":       {"MakePortalLink": func() { _, _ = c.MakePortalLink(ctx, client.PortalLinkRequest{Developer: "acme"}) }},
 		"listPortalLinks":        {"PortalLinks": func() { first(seq(c.PortalLinks(ctx, ""))) }},
 		"revokePortalLink":       {"RevokePortalLink": func() { _ = c.RevokePortalLink(ctx, "x") }},
+		"getSeries":              {"Series": func() { _, _ = c.Series(ctx, client.SeriesFilter{}) }},
 	}
 	var methods []string
 	for name := range d.operations() {
