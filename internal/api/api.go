@@ -95,6 +95,7 @@ type Egress struct {
 // Options build an API. All interfaces are required but those of payloads.
 type Options struct {
 	Ingest     Ingest
+	Pace       ingest.Pace // the zero one slows nobody down
 	Scheduler  Scheduler
 	Store      store.Log
 	Usage      store.Usage

@@ -52,6 +52,7 @@ type rig struct {
 // setup says how a rig differs from the usual.
 type setup struct {
 	ingest  Ingest // nil: over the store
+	pace    ingest.Pace
 	tokens  []Token
 	maxBody int64 // 0: 1 MiB
 	memory  int64
@@ -116,7 +117,7 @@ func newRig(t testing.TB, s setup) *rig {
 	}
 	registry := prometheus.NewRegistry()
 	options := Options{
-		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Usage: r.store, Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
+		Ingest: s.ingest, Pace: s.pace, Scheduler: r.sched, Store: r.store, Usage: r.store, Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
 		Trail:   trail.New(r.store, logger),
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,
 		Tokens: s.tokens, Listen: "127.0.0.1:0", Brand: "terra", Version: "1.2.3", Egress: s.egress,
@@ -345,7 +346,7 @@ type daemon struct {
 var _ Daemon = (*daemon)(nil)
 
 func (d *daemon) Limits() config.Limits {
-	return config.Limits{Body: 1 << 20, BodyRate: 1 << 10, InFlight: 7, InFlightBytes: 4 << 20, PerDeveloper: config.PerDeveloper{
+	return config.Limits{Body: 1 << 20, BodyRate: 1 << 10, InFlight: 7, InFlightBytes: 4 << 20, Lag: 2 * time.Second, PerDeveloper: config.PerDeveloper{
 		Rate: 0.5, Pending: 9, Bytes: 8, Destinations: 1000, Attempts: 50, ShortestWait: time.Second,
 	}}
 }
