@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"runtime/debug"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
@@ -112,8 +113,15 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 		a.broken.WithLabelValues(id).Set(1)
 	}
 	a.forget(ctx, d.gone)
+	if len(d.changed) >= crowd {
+		go debug.FreeOSMemory() // what parsing them took is given back, and not kept as peak
+	}
 	return nil
 }
+
+// crowd is how many developers leave so much behind, once they are read, that it is
+// worth a collection of garbage at once.
+const crowd = 1000
 
 // deliveryTargets are the destinations of developers that differ, to which
 // deliveries may go, or went before they were removed. Of those that were registered
