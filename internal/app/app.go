@@ -29,6 +29,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/replay"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/exchange"
@@ -70,6 +71,7 @@ type App struct {
 	api       *api.API
 	checks    *check.Runner
 	notices   *notices.Notices
+	trail     *trail.Trail
 	health    *healthcheck.Healthcheck
 	cert      atomic.Pointer[tls.Certificate]
 
@@ -157,6 +159,7 @@ func (a *App) Run(ctx context.Context) error {
 	background.Go(func() { a.keep(ctx) })
 	background.Go(func() { a.checks.Run(ctx) })
 	background.Go(func() { a.notices.Run(ctx) })
+	background.Go(func() { a.trail.Run(ctx) })
 	background.Go(func() { a.health.Run(ctx) })
 	if a.payloads != nil {
 		background.Go(func() { a.payloads.Watch(ctx) })

@@ -103,7 +103,7 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	if len(d.changed)+len(d.gone) > 0 {
 		next.targets = replayTargets(next)
 	}
-	a.current.Store(next) // before an attempt may open one of them
+	old := a.current.Swap(next) // before an attempt may open one of them
 	a.scheduler.Apply(deliveryTargets(snap, next, &d, registered, opened))
 	a.ingest.SetRoutes(routes(next))
 	a.followNotices(&snap.Daemon, next)
@@ -113,6 +113,9 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 		a.broken.WithLabelValues(id).Set(1)
 	}
 	a.forget(ctx, d.gone)
+	if old != nil {
+		a.noteStates(ctx, old.snapshot, snap)
+	}
 	if len(d.changed) >= crowd {
 		go debug.FreeOSMemory() // what parsing them took is given back, and not kept as peak
 	}

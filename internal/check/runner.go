@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,9 @@ const (
 	afterWell, afterIll = 24 * time.Hour, time.Hour
 	// pass is how often the Runner looks what is due.
 	pass = 10 * time.Minute
+	// crowd is how many checks leave so much behind that it is worth a collection of
+	// garbage at once.
+	crowd = 1000
 )
 
 // Target is a destination that can be checked.
@@ -168,8 +172,12 @@ func (r *Runner) round(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	now := r.targets.Load()
+	due := r.due(*now, time.Now())
+	if len(due) >= crowd {
+		defer debug.FreeOSMemory() // which the checks of thousands took, and nobody needs for hours
+	}
 	places := make(chan struct{}, atATime/2) // the other half is for people
-	for _, t := range r.due(*now, time.Now()) {
+	for _, t := range due {
 		select {
 		case places <- struct{}{}:
 		case <-ctx.Done():

@@ -25,7 +25,7 @@ type routes struct {
 
 type developer struct {
 	*Developer
-	bucket *bucket
+	bucket *Bucket
 }
 
 // SetRoutes swaps the routes for requests that begin from now on. A developer
@@ -43,7 +43,7 @@ func (in *Ingest) SetRoutes(r *Routes) {
 		}
 		switch {
 		case dev == nil:
-			dev = &developer{d, newBucket(in.limits.Rate)}
+			dev = &developer{d, NewBucket(in.limits.Rate)}
 		case dev.Developer != d:
 			dev = &developer{d, dev.bucket}
 		}
