@@ -167,15 +167,15 @@ func (r *Runner) Run(ctx context.Context) {
 // round checks what is due. New targets end it early, so that what changed does
 // not wait behind thousands that do not answer.
 func (r *Runner) round(ctx context.Context) {
-	faults := &tale{log: r.Log}
-	defer faults.end()
-	var running sync.WaitGroup
-	defer running.Wait()
 	now := r.targets.Load()
 	due := r.due(*now, time.Now())
 	if len(due) >= crowd {
 		defer debug.FreeOSMemory() // which the checks of thousands took, and nobody needs for hours
 	}
+	faults := &tale{log: r.Log}
+	defer faults.end()
+	var running sync.WaitGroup
+	defer running.Wait()
 	places := make(chan struct{}, atATime/2) // the other half is for people
 	for _, t := range due {
 		select {
