@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/client"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -76,8 +77,7 @@ was.`,
 	limitFlag(cmd, &l.limit)
 	l.flags(cmd, "accepted", "state", "destination", "type", "user", "tried", "due")
 	completeStates(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("class", cobra.FixedCompletions(
-		[]string{"delivered", "transient", "throttled", "rejected", "misconfigured", "interrupted", "expired"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("class", cobra.FixedCompletions(store.AttemptClasses, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

@@ -17,6 +17,10 @@ import (
 // Step is how often Tick is called, on its multiples.
 const Step = 10 * time.Second
 
+// Labelled is how many destinations, or developers, have metrics of their own; all
+// others share one that is labelled "other".
+const Labelled = 500
+
 const (
 	// busiest and worst are how many destinations are recorded because they have the
 	// most attempts, and the most that fail; asked is how many more because somebody

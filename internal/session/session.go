@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// MaxLife is how long a session, and a link with its session, may live.
-	MaxLife = 24 * time.Hour
+	// MinLife and MaxLife are how long a session, and a link with its session, may live.
+	MinLife, MaxLife = time.Minute, 24 * time.Hour
 	// mostLinks bounds the links that live, and mostSessions the sessions.
 	mostLinks, mostSessions = 10_000, 10_000
 	// mostOfOne bounds the sessions that one token has without a link: another one ends the oldest.

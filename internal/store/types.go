@@ -165,11 +165,15 @@ type Settled struct {
 	Stale bool  // the row had been changed meanwhile
 }
 
+// AttemptClasses are what an attempt may come to. Expired are those whose body went
+// before they could be made.
+var AttemptClasses = []string{"delivered", "transient", "throttled", "rejected", "misconfigured", "interrupted", "expired"}
+
 // Attempt is the record of one try.
 type Attempt struct {
 	At      int64         // ns, start
 	Took    time.Duration // whole milliseconds are shown
-	Class   string        // delivered, transient, throttled, rejected, misconfigured, interrupted, expired
+	Class   string        // one of AttemptClasses
 	Code    int           // what the far side answered with; 0 if nothing
 	Answer  string        // excerpt or error text, control bytes escaped, at most 1 KiB
 	Address string        // connected to
