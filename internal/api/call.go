@@ -185,8 +185,8 @@ func (a *API) fail(c *call, err error) {
 	_ = c.json(r.Status, problem{problemText{r.Code, message}}) // two strings always marshal
 }
 
-// seconds rounds up, and never says none: a client that waits as told must not
-// come too early, and not at once.
+// seconds returns d in whole seconds, rounded up, at least 1: a client that waits as
+// told must not come too early.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((max(d, 1)+time.Second-1)/time.Second), 10)
 }

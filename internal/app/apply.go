@@ -127,9 +127,9 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 // worth a collection of garbage at once.
 const crowd = 1000
 
-// deliveryTargets are the destinations of developers that differ, to which
-// deliveries may go, or went before they were removed. Of those that were registered
-// before the start known has the state.
+// deliveryTargets are the destinations of developers that differ, to which deliveries
+// may go, or went before they were removed. known has the state of those that were
+// registered before the start.
 func deliveryTargets(snap *config.Snapshot, next *state, d *delta, known []store.Destination, opened opening) (targets []delivery.Target) {
 	stored := make(map[uint32]*store.Destination, len(known))
 	for i := range known {

@@ -85,8 +85,8 @@ func newKind() *kind {
 
 func newRecorded() *recorded { return &recorded{ring: newRing(destStep, destPoints)} }
 
-// Dest returns what counts for a destination. A kind that comes when there are too
-// many counts in all alone.
+// Dest returns what counts for a destination. A kind beyond kindsMost counts in the
+// series of all alone.
 func (s *Series) Dest(id uint32, name string) *Dest {
 	if s == nil {
 		return nil

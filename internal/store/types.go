@@ -200,9 +200,10 @@ const (
 	// Expire: pending becomes dead with the reason "expired"; an uncounted attempt of
 	// the class "expired" says so in the log.
 	Expire
-	// RetryLatest: as Retry, and ErrConflict where another delivery of the event to
-	// the destination, a replay's or the first one, was delivered after this one
-	// last changed. For changes of many: nobody looks whether each still lacks.
+	// RetryLatest: as Retry, and ErrConflict where another delivery of the event to the
+	// destination, a replay's or the first one, was delivered after this one last changed.
+	// It is for changes of many deliveries, where nobody looks whether each is still
+	// wanted.
 	RetryLatest
 )
 
