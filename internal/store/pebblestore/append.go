@@ -166,6 +166,7 @@ func (s *Store) build(g *group, now time.Time, f *fresh, out *store.Appended) {
 		g.set()
 		c := g.sum.of(day, dest)
 		c[nAccepted]++
+		c[nBytes] += int64(r.Size)
 		c.count(store.Pending, r.Size, 1)
 	}
 	n := int64(len(f.body)) + 256
