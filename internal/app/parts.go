@@ -92,7 +92,7 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	if err := a.buildReplays(ctx); err != nil {
 		return err
 	}
-	return a.buildAPI(d)
+	return a.buildAPI(ctx, d)
 }
 
 // readCertificate reads the API's certificate, at the start and at every

@@ -44,6 +44,7 @@ type rig struct {
 	fatal   func(error)
 	trace   *tracing.Tracer
 	series  *series.Series
+	busy    func() time.Duration
 	users   int
 	offered []accepting
 }
@@ -112,7 +113,7 @@ func (r *rig) build() {
 			return nil, store.ErrNotFound
 		},
 		Wall: func(t time.Time) int64 { return t.UnixNano() + r.skew.Load() },
-		Tell: r.tell, Fatal: r.fatal, Trace: r.trace, Series: r.series,
+		Tell: r.tell, Fatal: r.fatal, Trace: r.trace, Busy: r.busy, Series: r.series,
 	})
 }
 
