@@ -65,6 +65,7 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"getDestinationHistory":  {"History": func() { first(seq(c.History(ctx, "acme", "app", 0))) }},
 		"followAttempts":         {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }},
 		"audit":                  {"Audit": func() { _, _ = c.Audit(ctx, false) }},
+		"getUsage":               {"Usage": func() { _, _ = c.Usage(ctx, client.UsageFilter{}) }},
 		"eraseUser":              {"Erase": func() { _, _ = c.Erase(ctx, "acme", "u") }},
 		"linkPayload":            {"Link": func() { _, _ = c.Link(ctx, client.LinkRequest{Payload: "x"}) }},
 		"getPayload":             {}, // a link is for whoever has it: any HTTP client

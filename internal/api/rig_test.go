@@ -124,7 +124,7 @@ func newRig(t testing.TB, s setup) *rig {
 		t.Fatal(err)
 	}
 	options := Options{
-		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
+		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Usage: r.store, Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
 		Trail:    trail.New(r.store, logger),
 		Sessions: sessions, Settings: r.shown, Queues: r.store,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,

@@ -26,7 +26,7 @@ func (a *App) buildAPI(ctx context.Context, d *config.Daemon) error {
 		return err
 	}
 	o := api.Options{
-		Ingest: a.ingest, Scheduler: a.scheduler, Store: a.store, Eraser: a.store, Daemon: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Sessions: sessions, Settings: a, Queues: a.store, Trace: a.tracer,
+		Ingest: a.ingest, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Eraser: a.store, Daemon: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Sessions: sessions, Settings: a, Queues: a.store, Trace: a.tracer,
 		Metrics:    promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}),
 		Registerer: a.metrics, Log: a.log,
 		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),

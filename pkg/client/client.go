@@ -35,6 +35,9 @@ type Client struct {
 	// and how long the wait is.
 	Waiting func(err error, pause time.Duration)
 
+	// Following, which may be nil, is told when the daemon has begun the stream
+	// of [Client.Follow].
+	Following func()
 	// Reason says why, in what the daemon keeps of changes and reads made with this
 	// client: at most 500 bytes; "" for none.
 	Reason string

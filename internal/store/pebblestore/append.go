@@ -65,10 +65,6 @@ func (s *Store) commit(ctx context.Context, now time.Time, entries []fresh, out 
 		return err
 	}
 	select {
-	case s.append.wake <- struct{}{}:
-	default:
-	}
-	select {
 	case <-g.done:
 		return g.fault
 	case <-s.health.failed:
@@ -117,6 +113,7 @@ func (s *Store) join(ctx context.Context, now time.Time, entries []fresh, out []
 	for i := range entries {
 		s.build(g, now, &entries[i], &out[entries[i].at])
 	}
+	a.joined()
 	return g, nil
 }
 
