@@ -23,6 +23,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/session"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
@@ -96,9 +97,11 @@ type Egress struct {
 // Options build an API. All interfaces are required but those of payloads.
 type Options struct {
 	Ingest     Ingest
+	Pace       ingest.Pace // the zero one slows nobody down
 	Scheduler  Scheduler
 	Store      store.Log
 	Usage      store.Usage
+	Series     *series.Series
 	Eraser     Eraser
 	Daemon     Daemon
 	Replays    Replays

@@ -2,7 +2,6 @@ package config
 
 import (
 	"encoding"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -48,14 +47,14 @@ func (d *Destination) Effective(kinds destination.Registry) (map[string]any, err
 // own reads the kind's settings again, for their types say what is secret.
 func (d *Destination) own(kinds destination.Registry) (any, error) {
 	def, known := kinds[d.Kind]
-	if !known || d.written == nil {
+	if !known {
 		return nil, fmt.Errorf("show the settings of %s/%s: kind %s is not part of this program", d.Developer, d.Name, d.Kind)
 	}
-	var c core
-	if json.Unmarshal(d.written.text, &c) != nil || c.Settings == nil {
-		return nil, fmt.Errorf("show the settings of %s/%s: not what was written", d.Developer, d.Name) // the error could quote a secret
+	written, err := readCore(d.written.text)
+	if err != nil {
+		return nil, fmt.Errorf("show the settings of %s/%s: %w", d.Developer, d.Name, err)
 	}
-	n, err := c.Settings.node()
+	n, err := written.Settings.node()
 	if err != nil {
 		return nil, fmt.Errorf("show the settings of %s/%s: %w", d.Developer, d.Name, err)
 	}
@@ -64,7 +63,7 @@ func (d *Destination) own(kinds destination.Registry) (any, error) {
 		b := newBinder(&strictyaml.Document{File: d.Name}, n, "")
 		b.Bind(n, into, "settings")
 		shown = effective(reflect.ValueOf(into)) // before it is judged: references stand in it, and secrets do not
-		b.Resolve(n, into, "settings", func(r strictyaml.Reference) ([]byte, error) { return c.Refs[r.String()], nil })
+		b.Resolve(n, into, "settings", func(r strictyaml.Reference) ([]byte, error) { return written.Refs[r.String()], nil })
 		return nil
 	})
 	if err != nil {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/retry"
+	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -84,6 +85,7 @@ type Options struct {
 	Flight  *suspects.Record // nil: none
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
+	Series  *series.Series  // nil: none are kept
 	Chance  func() float64  // uniform in [0,1), for jitter; nil: math/rand/v2
 	Trace   *tracing.Tracer // nil: no spans
 	Fatal   func(error)     // the store is not ours any more, and nothing is delivered from now on; called once, must not block; nil: nobody is told
