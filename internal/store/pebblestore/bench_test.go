@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -35,10 +37,23 @@ func benchBody(r *rand.Rand, n int) []byte {
 	return append(p[:n-2], "]}"...)
 }
 
+// meter measures what a store costs. disk-B/op are bytes of the log, of flushes and
+// of compactions, ops/op the keys that were written or deleted.
 type meter struct {
 	cpu   time.Duration
 	start time.Time
 	wrote uint64
+	ops   uint64
+}
+
+// operations counts what was written to the store so far: Pebble numbers it.
+func (s *Store) operations(b *testing.B) uint64 {
+	n := s.db.NewBatch()
+	defer n.Close()
+	if err := errors.Join(n.Set([]byte("zz"), nil, nil), s.db.Apply(n, pebble.NoSync)); err != nil {
+		b.Fatal(err)
+	}
+	return uint64(n.SeqNum())
 }
 
 func cpuTime() time.Duration {
@@ -60,7 +75,7 @@ func (s *Store) written() uint64 {
 
 func startMeter(b *testing.B, s *Store) *meter {
 	b.ResetTimer()
-	return &meter{cpu: cpuTime(), start: time.Now(), wrote: s.written()}
+	return &meter{cpu: cpuTime(), start: time.Now(), wrote: s.written(), ops: s.operations(b)}
 }
 
 func (m *meter) report(b *testing.B, s *Store) {
@@ -68,6 +83,7 @@ func (m *meter) report(b *testing.B, s *Store) {
 	n := float64(b.N)
 	b.ReportMetric(float64((cpuTime()-m.cpu).Microseconds())/n, "cpu-us/op")
 	b.ReportMetric(float64(s.written()-m.wrote)/n, "disk-B/op")
+	b.ReportMetric(float64(s.operations(b)-m.ops)/n, "ops/op")
 	b.ReportMetric(n/time.Since(m.start).Seconds(), "op/s")
 }
 

@@ -53,7 +53,7 @@ func TestFormatOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	if _, err := open1(); err == nil || !strings.Contains(err.Error(), "it has format 4 and this program knows formats up to 1: run the newer program") {
+	if _, err := open1(); err == nil || !strings.Contains(err.Error(), "it has format 5 and this program knows formats up to 1: run the newer program") {
 		t.Errorf("the older program: %v", err)
 	}
 	at += ".format-1"

@@ -19,6 +19,7 @@ const (
 	kindFormat   = 'f'
 	kindOwner    = 'g' // day hash(developer) event
 	kindIdem     = 'k' // day hash(developer, idempotency key)
+	kindMark     = 'n' // the watermark: see implied.go
 	kindBody     = 'p' // day event
 	kindRegistry = 'r' // see registry.go
 	kindSettings = 's' // hash

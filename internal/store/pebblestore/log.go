@@ -76,14 +76,25 @@ func (s *Store) Delivery(_ context.Context, id store.DeliveryID) (store.Delivery
 		return store.DeliveryRecord{}, nil, err
 	}
 	defer s.leave()
+	s.change.Lock()
+	r, ok, err := s.impliedRow(id)
 	at := s.db.NewSnapshot() // an outcome recorded between the reads would be half of it
+	s.change.Unlock()
 	defer at.Close()
-	r, ok, err := readDelivery(at, deliveryKey(nil, id))
+	if err == nil && !ok {
+		r, ok, err = readDelivery(s.of(at), deliveryKey(nil, id))
+	}
 	if err == nil && !ok {
 		err = store.ErrNotFound
 	}
 	if err != nil {
 		return store.DeliveryRecord{}, nil, err
+	}
+	if r.implied {
+		return r.record(id), nil, nil
+	}
+	if r.first != nil {
+		return r.record(id), []store.Attempt{*r.first}, nil
 	}
 	var as []store.Attempt
 	prefix := deliveryKey(nil, id)

@@ -46,6 +46,12 @@ func (s *Store) moveChunk(now time.Time, c store.Change, reason string, ids []st
 	defer s.change.Unlock()
 	m := mover{changes: s.begin(now), change: c, reason: reason}
 	if m.retries() {
+		for _, id := range ids { // doubles reads rows
+			if err := s.writeOutOf(id.Event); err != nil {
+				m.b.Close()
+				return nil, err
+			}
+		}
 		var err error
 		if m.family, err = openFamily(s.db); err != nil {
 			m.b.Close()

@@ -63,6 +63,8 @@ type Store struct {
 
 	health   health
 	counters counters
+	implied  implied
+	beside   *pebble.Batch // of a store that is open for reading: rows of what is implied
 	append   appender
 	packer   packer
 	idem     idempotency
@@ -101,6 +103,7 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 		s.opts.DiskFree = s.diskFree
 	}
 	s.append.init(o.Rand)
+	s.implied.init()
 	s.packer = newPacker()
 	s.idem.flying = map[idemHash]*claim{}
 	s.health.init()
@@ -128,7 +131,7 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 		return nil, err
 	}
 	for _, step := range []func() error{
-		func() error { return s.checkFormat(f) }, s.loadCounters, s.seedIDs, s.loadRegistry, s.loadIdempotency,
+		func() error { return s.checkFormat(f) }, s.loadCounters, s.seedIDs, s.loadRegistry, s.loadIdempotency, s.recoverImplied,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("open store %s: %w", dir, err)
@@ -250,8 +253,11 @@ func (s *Store) Close() error {
 		defer s.gate.Unlock()
 		close(s.quit)
 		s.wg.Wait()
+		if s.beside != nil {
+			s.beside.Close()
+		}
 		if s.failure() == nil && !s.opts.ReadOnly {
-			s.err = s.sync()
+			s.err = errors.Join(s.finish(), s.sync())
 		}
 		err := s.db.Close()
 		if f := s.failure(); f != nil {
@@ -264,7 +270,11 @@ func (s *Store) Close() error {
 
 // get returns the value of key, nil if there is none.
 func (s *Store) get(key []byte) ([]byte, error) {
-	v, c, err := s.db.Get(key)
+	return getFrom(s.db, key)
+}
+
+func getFrom(r pebble.Reader, key []byte) ([]byte, error) {
+	v, c, err := r.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}

@@ -28,7 +28,16 @@ type row struct {
 	Changed  int64
 	Settings uint64
 	Reason   string
+
+	// first is the only attempt, of what was delivered by it. It lives here until
+	// something else happens to the delivery.
+	first *store.Attempt
+	// implied: it is not stored, see implied.go.
+	implied bool
 }
+
+// firstVersion is the version of a row that first was made for.
+const firstVersion = 1
 
 func (r *row) queue(dest uint32) store.QueueID {
 	return store.QueueID{Dest: dest, Settings: r.Settings}
@@ -57,7 +66,11 @@ func appendRow(b []byte, r *row) []byte {
 	b = be.AppendUint64(b, uint64(r.Ordering))
 	b = be.AppendUint64(b, uint64(r.Changed))
 	b = binary.AppendUvarint(b, r.Settings)
-	return appendRound(appendText(b, r.Reason), r.Round)
+	b = appendText(b, r.Reason)
+	if r.first == nil {
+		return appendRound(b, r.Round)
+	}
+	return appendAttempt(binary.AppendUvarint(b, uint64(r.Round)), r.first)
 }
 
 func readRow(b []byte) (r row, err error) {
@@ -73,6 +86,13 @@ func readRow(b []byte) (r row, err error) {
 	r.Round = d.round()
 	if r.State < store.Pending || r.State > store.Cancelled {
 		d.bad = true
+	}
+	if len(d.b) > 0 && !d.bad {
+		a, err := readAttempt(d.b)
+		if err != nil {
+			return r, err
+		}
+		r.first, d.b = &a, nil
 	}
 	return r, d.end()
 }
@@ -118,12 +138,20 @@ const (
 	flagErased
 	flagKey
 	flagTrace
+	flagImplies
 )
 
 // eventRow is the value of an event: everything but id and body.
 type eventRow struct {
 	store.EventRecord
 	key *idemHash // of its idempotency key, if it came with one
+	at  int64     // acceptance, ns: it implies the deliveries that have no row; 0: it does not
+}
+
+// implies is what a delivery is that has no row.
+func (e *eventRow) implies() row {
+	return row{State: store.Pending, Version: firstVersion, Size: uint32(e.Size), Due: max(e.at, 0),
+		Ordering: e.Event.Ordering.UnixMicro() * 1000, Changed: e.at, implied: true}
 }
 
 func appendEvent(b []byte, r *eventRow) []byte {
@@ -140,12 +168,18 @@ func appendEvent(b []byte, r *eventRow) []byte {
 	if r.Event.Trace != nil {
 		flags |= flagTrace
 	}
+	if r.at != 0 {
+		flags |= flagImplies
+	}
 	b = append(b, rowVersion, flags)
 	if r.key != nil {
 		b = append(b, r.key[:]...)
 	}
 	if t := r.Event.Trace; t != nil {
 		b = appendText(appendText(appendText(b, t.Sent.Parent), t.Sent.State), t.Span)
+	}
+	if r.at != 0 {
+		b = be.AppendUint64(b, uint64(r.at))
 	}
 	b = be.AppendUint64(b, uint64(r.Event.Ordering.UnixMicro()))
 	b = binary.AppendUvarint(b, uint64(r.Size))
@@ -174,6 +208,9 @@ func readEvent(id event.ID, v []byte) (r eventRow, err error) {
 	}
 	if flags&flagTrace != 0 {
 		r.Event.Trace = &event.Trace{Sent: event.TraceContext{Parent: d.text(), State: d.text()}, Span: d.text()}
+	}
+	if flags&flagImplies != 0 {
+		r.at = d.int64()
 	}
 	r.Event.Ordering = time.UnixMicro(d.int64()).UTC()
 	r.Size = int(d.uint(1<<32 - 1))

@@ -23,6 +23,9 @@ func (s *Store) Settle(ctx context.Context, now time.Time, outcomes []store.Outc
 			return nil, fmt.Errorf("settle %v: state %d", outcomes[i].Item.ID, st)
 		}
 	}
+	if err := s.tend(now, tendEvery); err != nil {
+		return nil, err
+	}
 	out, err := s.settle(now, outcomes)
 	if err != nil {
 		return nil, err
@@ -59,6 +62,7 @@ func (c *changes) settle(o *store.Outcome, out *store.Settled) error {
 		return nil
 	}
 	out.Stale = r.Version != o.Item.Version || r.State != store.Pending
+	next := r
 	if a := o.Attempt; a != nil {
 		if out.Stale && a.Answer != "" {
 			if e, err := c.s.eventRecord(id.Day, id.Event); err == nil && e.Gone == reasonErased {
@@ -67,9 +71,19 @@ func (c *changes) settle(o *store.Outcome, out *store.Settled) error {
 				a = &mute
 			}
 		}
-		c.attempt(id, o.Item.Version, a)
+		if r.implied && o.State == store.Delivered && !out.Stale {
+			next.first = a
+		} else {
+			if r.first != nil {
+				next.first = nil
+				c.attempt(id, firstVersion, r.first)
+				c.setRow(id, &next)
+				c.rows[id], r = next, next
+			}
+			c.attempt(id, o.Item.Version, a)
+		}
 	}
-	switch next := r; {
+	switch {
 	case !out.Stale:
 		next.State, next.Reason, next.Attempts = o.State, o.Reason, o.Attempts
 		next.Due, next.Settings = max(o.Due, 0), o.Settings
