@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -44,16 +42,6 @@ type meter struct {
 	start time.Time
 	wrote uint64
 	ops   uint64
-}
-
-// operations counts what was written to the store so far: Pebble numbers it.
-func (s *Store) operations(b *testing.B) uint64 {
-	n := s.db.NewBatch()
-	defer n.Close()
-	if err := errors.Join(n.Set([]byte("zz"), nil, nil), s.db.Apply(n, pebble.NoSync)); err != nil {
-		b.Fatal(err)
-	}
-	return uint64(n.SeqNum())
 }
 
 func cpuTime() time.Duration {
@@ -122,14 +110,14 @@ func benchOne(b *testing.B, s *Store, e *store.Entry) []store.Item {
 
 func benchAppend(b *testing.B, callers, size int) {
 	s := bench(b)
-	bodies := make([][]byte, 64)
+	bodies := make([][]byte, 4096)
 	for i := range bodies {
 		bodies[i] = benchBody(rand.New(rand.NewPCG(9, uint64(i))), size)
 	}
 	m := startMeter(b, s)
 	run(b, callers, func(r *rand.Rand) {
 		e := entry("acme", "user", "", 1, 2, 3)
-		e.Event.Body = bodies[r.IntN(64)]
+		e.Event.Body = bodies[r.IntN(4096)]
 		benchOne(b, s, e)
 	})
 	m.report(b, s)
@@ -158,7 +146,7 @@ func BenchmarkCycle(b *testing.B) {
 
 func benchCycle(b *testing.B, size int) {
 	s := bench(b)
-	bodies := make([][]byte, 64)
+	bodies := make([][]byte, 4096)
 	for i := range bodies {
 		bodies[i] = benchBody(rand.New(rand.NewPCG(9, uint64(i))), size)
 	}
@@ -168,7 +156,7 @@ func benchCycle(b *testing.B, size int) {
 	wg.Go(func() { benchSettle(b, s, todo) })
 	run(b, 64, func(r *rand.Rand) {
 		e := entry("acme", "user", "", 1, 2, 3)
-		e.Event.Body = bodies[r.IntN(64)]
+		e.Event.Body = bodies[r.IntN(4096)]
 		for _, it := range benchOne(b, s, e) {
 			todo <- it
 		}

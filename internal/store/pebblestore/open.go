@@ -201,13 +201,18 @@ func (s *Store) openDB() (*pebble.DB, error) {
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       100,
-		LBaseMaxBytes:               64 << 20,
+		LBaseMaxBytes:               512 << 20,
 		MaxOpenFiles:                MaxOpenFiles,
 		Logger:                      &pebbleLog{s},
 		EventListener:               s.listener(),
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}
 	o.Experimental.CompactionScheduler = s.opts.Compactions
+	// Files of one kind each: most kinds are written in the order of their keys, and
+	// such files lie beside older ones, not over them, so that none is rewritten.
+	o.Experimental.SpanPolicyFunc = func(key []byte) (pebble.SpanPolicy, []byte, error) {
+		return pebble.SpanPolicy{}, []byte{key[0] + 1}, nil
+	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
