@@ -73,7 +73,7 @@ func (c *changes) put(id store.DeliveryID, old row, r row) row {
 		c.left = append(c.left, id)
 		r.implied = false
 	}
-	if old.first != nil { // something else happens to it
+	if r.first != nil && !old.implied { // something else happens to it
 		c.attempt(id, firstVersion, r.first)
 		r.first = nil
 	}

@@ -62,7 +62,6 @@ func (c *changes) settle(o *store.Outcome, out *store.Settled) error {
 		return nil
 	}
 	out.Stale = r.Version != o.Item.Version || r.State != store.Pending
-	next := r
 	if a := o.Attempt; a != nil {
 		if out.Stale && a.Answer != "" {
 			if e, err := c.s.eventRecord(id.Day, id.Event); err == nil && e.Gone == reasonErased {
@@ -71,19 +70,20 @@ func (c *changes) settle(o *store.Outcome, out *store.Settled) error {
 				a = &mute
 			}
 		}
-		if r.implied && o.State == store.Delivered && !out.Stale {
-			next.first = a
-		} else {
-			if r.first != nil {
-				next.first = nil
-				c.attempt(id, firstVersion, r.first)
-				c.setRow(id, &next)
-				c.rows[id], r = next, next
-			}
+		switch {
+		case r.implied && o.State == store.Delivered && !out.Stale:
+			r.first = a
+		case r.first != nil: // late, so that there are two
+			c.attempt(id, firstVersion, r.first)
+			r.first = nil
+			c.setRow(id, &r)
+			c.rows[id] = r
+			fallthrough
+		default:
 			c.attempt(id, o.Item.Version, a)
 		}
 	}
-	switch {
+	switch next := r; {
 	case !out.Stale:
 		next.State, next.Reason, next.Attempts = o.State, o.Reason, o.Attempts
 		next.Due, next.Settings = max(o.Due, 0), o.Settings
