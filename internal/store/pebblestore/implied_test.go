@@ -227,6 +227,28 @@ func TestImpliedOutlivesACrash(t *testing.T) {
 	}
 }
 
+// The watermark stands at the oldest delivery that is implied, not behind it.
+func TestTheWatermarkStaysBehind(t *testing.T) {
+	disk := vfs.NewCrashableMem()
+	s := mustOpen(t, "db", Options{FS: disk})
+	old := mustAppend(t, s, day0, entry("acme", "u", "{}", 1))[0]
+	mustSettle(t, s, day0, delivered(old.Items[0]))
+	later := day0.Add(3 * time.Second / 2)
+	young := mustAppend(t, s, later, entry("acme", "u", "{}", 1), entry("acme", "u", "{}", 1))
+	mustSettle(t, s, later, delivered(young[1].Items[0])) // moves it
+	if s.left() != 1 || s.implied.watermark != young[0].ID {
+		t.Fatalf("%d implied, the watermark is at %v", s.left(), s.implied.watermark)
+	}
+	if err := s.sync(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, "db", Options{FS: disk.CrashClone(vfs.CrashCloneCfg{})})
+	if items, _, err := s.Due(ctx, store.QueueID{Dest: 1}, store.Position{}, 1<<62, 9); err != nil || len(items) != 1 || items[0] != young[0].Items[0] {
+		t.Errorf("due %v %v", items, err)
+	}
+	mustBalance(t, s)
+}
+
 // A store that is open for reading writes no rows and shows them all the same.
 func TestImpliedIsReadOnlyToo(t *testing.T) {
 	disk, want := aftermath(t)
