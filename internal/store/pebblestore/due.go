@@ -18,7 +18,7 @@ func (s *Store) Due(ctx context.Context, q store.QueueID, from store.Position, u
 		return nil, 0, err
 	}
 	defer s.leave()
-	s.change.Lock() // under it what is implied gets its place in the queue
+	s.change.Lock() // under it what is implied gets its place in the queue: nothing is seen twice
 	implied, next, err := s.impliedDue(q, from, until, limit)
 	if err != nil {
 		s.change.Unlock()
@@ -79,9 +79,7 @@ func (s *Store) Queues(ctx context.Context) ([]store.QueueID, error) {
 		return nil, err
 	}
 	defer s.leave()
-	s.change.Lock()
-	defer s.change.Unlock()
-	dests, err := s.impliedQueues()
+	dests, err := s.impliedQueues() // first: what leaves them has a row by then
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}

@@ -32,7 +32,8 @@ const (
 
 // implied are the implied deliveries. Events come in under append.mu, and deliveries
 // leave under Store.change, after the batch that writes their rows was applied: under
-// it a delivery is implied here or has a row.
+// it a delivery is implied here or has a row. Without it, whoever looks here first and
+// then at the rows misses none.
 type implied struct {
 	mu     sync.Mutex
 	events map[event.ID]*impliedEvent
@@ -172,7 +173,7 @@ func (g *group) ended() (bool, error) {
 }
 
 // visible tells whether the event of e can be read: its commit may still be on its
-// way, or may have failed. It needs implied.mu and Store.change.
+// way, or may have failed. It needs implied.mu.
 func (s *Store) visible(e *impliedEvent) (bool, error) {
 	if e.group == nil {
 		return true, nil
@@ -188,7 +189,7 @@ func (s *Store) visible(e *impliedEvent) (bool, error) {
 	return true, nil
 }
 
-// impliedRow returns the delivery if it is implied. It needs Store.change.
+// impliedRow returns the delivery if it is implied.
 func (s *Store) impliedRow(id store.DeliveryID) (r row, ok bool, err error) {
 	if id.Replay != 0 || id.Day != id.Event.Day() {
 		return r, false, nil
@@ -207,7 +208,7 @@ func (s *Store) impliedRow(id store.DeliveryID) (r row, ok bool, err error) {
 	return e.row, ok, err
 }
 
-// impliedDue is what Due reads, of the implied deliveries. It needs Store.change.
+// impliedDue is what Due reads, of the implied deliveries.
 func (s *Store) impliedDue(q store.QueueID, from store.Position, until int64, limit int) (items []store.Item, next int64, err error) {
 	x := &s.implied
 	x.mu.Lock()
@@ -235,7 +236,7 @@ func (s *Store) impliedDue(q store.QueueID, from store.Position, until int64, li
 	return items, 0, nil
 }
 
-// impliedQueues lists the destinations that have something implied. It needs Store.change.
+// impliedQueues lists the destinations that have something implied.
 func (s *Store) impliedQueues() ([]uint32, error) {
 	x := &s.implied
 	x.mu.Lock()

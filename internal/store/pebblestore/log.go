@@ -76,10 +76,8 @@ func (s *Store) Delivery(_ context.Context, id store.DeliveryID) (store.Delivery
 		return store.DeliveryRecord{}, nil, err
 	}
 	defer s.leave()
-	s.change.Lock()
-	r, ok, err := s.impliedRow(id)
-	at := s.db.NewSnapshot() // an outcome recorded between the reads would be half of it
-	s.change.Unlock()
+	r, ok, err := s.impliedRow(id) // first: what leaves it has a row by then
+	at := s.db.NewSnapshot()       // an outcome recorded between the reads would be half of it
 	defer at.Close()
 	if err == nil && !ok {
 		r, ok, err = readDelivery(s.of(at), deliveryKey(nil, id))

@@ -186,6 +186,7 @@ func syncDir(fs vfs.FS, dir string) error {
 
 const (
 	memTableSize = 32 << 20
+	tableSize    = 32 << 20 // tables that are moved down stay as large as a flush made them
 	cacheSize    = 64 << 20
 )
 
@@ -212,6 +213,9 @@ func (s *Store) openDB() (*pebble.DB, error) {
 	// such files lie beside older ones, not over them, so that none is rewritten.
 	o.Experimental.SpanPolicyFunc = func(key []byte) (pebble.SpanPolicy, []byte, error) {
 		return pebble.SpanPolicy{}, []byte{key[0] + 1}, nil
+	}
+	for i := range o.TargetFileSizes {
+		o.TargetFileSizes[i] = tableSize
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
