@@ -26,6 +26,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -51,6 +52,7 @@ type rig struct {
 // setup says how a rig differs from the usual.
 type setup struct {
 	ingest  Ingest // nil: over the store
+	pace    ingest.Pace
 	tokens  []Token
 	maxBody int64 // 0: 1 MiB
 	memory  int64
@@ -115,7 +117,8 @@ func newRig(t testing.TB, s setup) *rig {
 	}
 	registry := prometheus.NewRegistry()
 	options := Options{
-		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
+		Ingest: s.ingest, Pace: s.pace, Scheduler: r.sched, Store: r.store, Usage: r.store, Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
+		Trail:   trail.New(r.store, logger),
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,
 		Tokens: s.tokens, Listen: "127.0.0.1:0", Brand: "terra", Version: "1.2.3", Egress: s.egress,
 		MaxBody: s.maxBody, Memory: s.memory, Catalogue: event.DefaultCatalogue(), Trace: s.trace,
@@ -343,7 +346,7 @@ type daemon struct {
 var _ Daemon = (*daemon)(nil)
 
 func (d *daemon) Limits() config.Limits {
-	return config.Limits{Body: 1 << 20, BodyRate: 1 << 10, InFlight: 7, InFlightBytes: 4 << 20, PerDeveloper: config.PerDeveloper{
+	return config.Limits{Body: 1 << 20, BodyRate: 1 << 10, InFlight: 7, InFlightBytes: 4 << 20, Lag: 2 * time.Second, PerDeveloper: config.PerDeveloper{
 		Rate: 0.5, Pending: 9, Bytes: 8, Destinations: 1000, Attempts: 50, ShortestWait: time.Second,
 	}}
 }
@@ -379,4 +382,7 @@ func (b *buffer) String() string {
 type noLog struct {
 	store.Log
 	Eraser
+	store.Trail
 }
+
+func (noLog) Note(context.Context, time.Time, []store.Act) error { return nil }

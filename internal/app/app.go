@@ -27,9 +27,9 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/notices"
 	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/replay"
-	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/exchange"
@@ -46,7 +46,7 @@ type Options struct {
 
 // App is one running daemon.
 type App struct {
-	config  string
+	loader  *config.Loader
 	kinds   destination.Registry
 	log     *slog.Logger
 	version string
@@ -71,6 +71,7 @@ type App struct {
 	api       *api.API
 	checks    *check.Runner
 	notices   *notices.Notices
+	trail     *trail.Trail
 	health    *healthcheck.Healthcheck
 	cert      atomic.Pointer[tls.Certificate]
 
@@ -90,7 +91,7 @@ type state struct {
 	names    *api.Names
 	targets  *replay.Targets
 
-	checkable map[store.DestinationKey]bool
+	developers map[string]*developer // by id
 }
 
 // step is one named part of the teardown.
@@ -102,15 +103,16 @@ type step struct {
 // New builds the daemon and binds its listener, but accepts and delivers
 // nothing before Run. After an error everything is closed again.
 func New(ctx context.Context, o Options) (_ *App, err error) {
-	if err := ensureKey(o.Config, o.Kinds, o.Log); err != nil {
+	if err := ensureKey(o.Config, o.Log); err != nil {
 		return nil, err
 	}
-	snapshot, loadErr := config.LoadContext(ctx, o.Config, o.Kinds)
+	loader := config.NewLoader(o.Config, o.Kinds)
+	snapshot, loadErr := loader.Load(ctx)
 	if snapshot == nil {
 		return nil, loadErr
 	}
 	a := &App{
-		config: o.Config, kinds: o.Kinds, log: o.Log, version: o.Version,
+		loader: loader, kinds: o.Kinds, log: o.Log, version: o.Version,
 		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), started: &snapshot.Daemon,
 	}
 	defer func() {
@@ -157,6 +159,7 @@ func (a *App) Run(ctx context.Context) error {
 	background.Go(func() { a.keep(ctx) })
 	background.Go(func() { a.checks.Run(ctx) })
 	background.Go(func() { a.notices.Run(ctx) })
+	background.Go(func() { a.trail.Run(ctx) })
 	background.Go(func() { a.health.Run(ctx) })
 	if a.payloads != nil {
 		background.Go(func() { a.payloads.Watch(ctx) })

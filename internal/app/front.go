@@ -16,12 +16,13 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/inbound"
+	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
 func (a *App) buildAPI(d *config.Daemon) error {
 	o := api.Options{
-		Ingest: a.ingest, Scheduler: a.scheduler, Store: a.store, Eraser: a.store, Daemon: a, Replays: a.replays, Checks: a.checks, Trace: a.tracer,
+		Ingest: a.ingest, Pace: ingest.Pace{Behind: a.scheduler.Lag, Most: d.Limits.Lag}, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Eraser: a.store, Daemon: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Trace: a.tracer,
 		Metrics:    promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}),
 		Registerer: a.metrics, Log: a.log,
 		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
@@ -42,7 +43,7 @@ func (a *App) buildAPI(d *config.Daemon) error {
 func tokens(d *config.Daemon) []api.Token {
 	var ts []api.Token
 	for _, t := range d.Tokens {
-		ts = append(ts, api.NewToken(t.Name, t.Value, t.May, t.Developers))
+		ts = append(ts, api.NewToken(t.Name, t.Value, t.May, t.Developers).AtRate(t.Rate))
 	}
 	return ts
 }

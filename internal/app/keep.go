@@ -29,7 +29,7 @@ func (a *App) keep(ctx context.Context) {
 func (a *App) retain(ctx context.Context) {
 	r := a.current.Load().snapshot.Daemon.Retention
 	report, err := a.store.Retain(ctx, time.Now(), store.Retention{
-		Events: r.Events, Attempts: r.Attempts, Idempotency: r.Idempotency,
+		Events: r.Events, Attempts: r.Attempts, Idempotency: r.Idempotency, Acts: r.Changes,
 	}, a.scheduler.Moved)
 	switch {
 	case err != nil && ctx.Err() == nil:
@@ -57,10 +57,6 @@ func (a *App) collect(ctx context.Context) error {
 // hashes lists what is current: it must be there when a delivery is frozen to it.
 func hashes(cur *state) []uint64 {
 	var keep []uint64
-	for _, dev := range cur.snapshot.Developers {
-		for _, d := range dev.Destinations {
-			keep = append(keep, d.Hash)
-		}
-	}
+	cur.all(func(d *placed) { keep = append(keep, d.Hash) })
 	return keep
 }

@@ -40,6 +40,7 @@ func (r *daemonRules) check() {
 	r.keys()
 	r.store()
 	r.payloads()
+	r.console()
 	r.retention()
 	r.egress()
 	r.destinationNames("ambient", f.Ambient)
@@ -113,6 +114,9 @@ func (r *daemonRules) retention() {
 		r.Require("retention.payloads", f.Retention.Events != 0 && time.Duration(f.Retention.Payloads-f.Retention.Events) >= 7*day,
 			"must be at least 168h more than retention.events, or 0 for ever: links live for 7 days, and are made as long as the body is there")
 	}
+	if f.Retention.Changes != 0 {
+		r.Require("retention.changes", time.Duration(f.Retention.Changes) >= day, "must be at least 24h, or 0 for ever: it is kept by the day")
+	}
 	r.Require("idempotency", time.Duration(f.Idempotency) >= time.Hour, "must be at least 1h")
 }
 
@@ -142,6 +146,9 @@ func (r *daemonRules) limits() {
 	r.Require("limits.in_flight", f.InFlight >= 1 && f.InFlight <= 1<<16, "must be from 1 to 65536")
 	if r.OK("limits.body") {
 		r.Require("limits.in_flight_bytes", f.InFlightBytes >= f.Body, "must be at least limits.body: the largest body could never be sent")
+	}
+	if f.Lag > 0 {
+		r.between("limits.lag", time.Duration(f.Lag), 100*time.Millisecond, time.Hour)
 	}
 	r.Require("limits.per_developer.pending", f.PerDeveloper.Pending >= 0, "must not be negative: 0 is no limit")
 	r.Require("limits.per_developer.destinations", f.PerDeveloper.Destinations >= 1, "must be at least 1")

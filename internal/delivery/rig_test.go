@@ -42,6 +42,7 @@ type rig struct {
 	tell    func(Notice)
 	fatal   func(error)
 	trace   *tracing.Tracer
+	busy    func() time.Duration
 	users   int
 	offered []accepting
 }
@@ -110,7 +111,7 @@ func (r *rig) build() {
 			return nil, store.ErrNotFound
 		},
 		Wall: func(t time.Time) int64 { return t.UnixNano() + r.skew.Load() },
-		Tell: r.tell, Fatal: r.fatal, Trace: r.trace,
+		Tell: r.tell, Fatal: r.fatal, Trace: r.trace, Busy: r.busy,
 	})
 }
 

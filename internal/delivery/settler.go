@@ -125,7 +125,7 @@ func (s *Scheduler) writeOutcomes(outcomes []store.Outcome) ([]store.Settled, bo
 			return nil, false
 		}
 		s.log.Error("recording outcomes of attempts failed; trying again", "error", err, "outcomes", len(outcomes), "wait", wait)
-		if !pause(s.io, wait) {
+		if !sleep(s.io, wait) {
 			return nil, false
 		}
 	}

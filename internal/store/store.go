@@ -42,7 +42,10 @@ func (u *Unavailable) Error() string { return u.Reason }
 type Store interface {
 	Queue
 	Log
+	Usage
 	Registry
+	Documents
+	Trail
 	Keeper
 }
 
@@ -60,7 +63,9 @@ type Queue interface {
 	// says with *Unavailable that it is not known. A delivery may be offered by Due
 	// while its commit still waits for the disk; it is not reported as made before.
 	// An entry with a known idempotency key is not stored: its outcome names the
-	// first event once that is durable (one in flight is waited for).
+	// first event once that is durable (one in flight is waited for). The id of an
+	// event of the same developer is a known key as long as the event is; once its
+	// body is gone, with whatever body.
 	Append(ctx context.Context, now time.Time, batch []*Entry) ([]Appended, error)
 
 	// Settle records what attempts came to. It may return before the outcomes
@@ -131,9 +136,12 @@ type Registry interface {
 	// SetLast stores what the last attempts of destinations came to, all in one
 	// commit; ErrNotFound, and nothing is stored, where one of them is not known.
 	SetLast(ctx context.Context, last map[uint32]Last) error
-	// PutSettings stores sealed settings under their hash; doing so again is
-	// free. Settings returns them or ErrNotFound.
-	PutSettings(ctx context.Context, hash uint64, sealed []byte) error
+	// PutSettings stores sealed settings under their hashes, and values as Put does,
+	// all in one commit; settings that are stored already stay as they are. Settings
+	// returns them or ErrNotFound; WithoutSettings returns those of the hashes that
+	// nothing is stored under, from memory.
+	PutSettings(ctx context.Context, sealed map[uint64][]byte, values map[string][]byte) error
+	WithoutSettings(ctx context.Context, hashes []uint64) ([]uint64, error)
 	Settings(ctx context.Context, hash uint64) ([]byte, error)
 	// CollectSettings removes settings that no pending delivery needs, except those in
 	// keep: whatever an outcome may yet freeze a delivery to, which the store cannot know.
@@ -159,7 +167,7 @@ type Keeper interface {
 	Retain(ctx context.Context, now time.Time, r Retention, expired func([]Moved)) (RetainReport, error)
 	// Erase overwrites the bodies and names of a user of a developer, references and
 	// answers with them, also where a reason or the last answer of one of the developer's
-	// destinations quotes one, cancels the pending deliveries, and keeps a record of who
+	// destinations quotes one, takes the user's name out of acts (Act.Forget), cancels the pending deliveries, and keeps a record of who
 	// asked and when. cancelled sees every chunk.
 	Erase(ctx context.Context, now time.Time, req Erasure, cancelled func([]Moved)) (ErasureReport, error)
 	// Backup writes a consistent copy that a store can be opened on to dir, which must not exist.

@@ -2,7 +2,7 @@
 // for one daemon.
 //
 // What a key looks like stands in keys.go, what a value looks like in rows.go.
-// Append makes a group of events durable with one synced commit (append.go).
+// Append makes a group of events durable with one synced commit (append.go, group.go).
 // Everything else that changes a delivery runs under one mutex, works on the
 // row as it stands, and moves row, indexes and counters in one batch
 // (change.go).
@@ -35,7 +35,7 @@ type Options struct {
 	AcceptLoss bool                   // start behind proven corruption of the log, which is moved aside
 	ReadOnly   bool                   // nothing is written, not even to recover; changes fail
 	Log        *slog.Logger           // nil: slog.Default
-	OnCommit   func(time.Duration)    // sees how long each commit of Append took
+	OnCommit   func(time.Duration)    // sees how long each durable commit took
 	Fatal      func(error)            // called once when nothing can be written any more: stop and exit non-zero
 	Rand       func() uint64          // random bits of event ids; nil: math/rand/v2
 	DiskFree   func() (uint64, error) // free bytes; nil: what FS says of the folder
@@ -71,6 +71,7 @@ type Store struct {
 	change   sync.Mutex // serialises everything that reads a row in order to change it
 	backup   sync.Mutex // one backup at a time
 	registry registry
+	acts     acts
 	settled  atomic.Uint64 // commits that were not synced
 	durable  atomic.Uint64 // how many of them a synced commit has covered
 	dirty    chan struct{} // wakes the syncer
@@ -131,7 +132,8 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 		return nil, err
 	}
 	for _, step := range []func() error{
-		func() error { return s.checkFormat(f) }, s.loadCounters, s.seedIDs, s.loadRegistry, s.loadIdempotency, s.recoverImplied,
+		func() error { return s.checkFormat(f) }, s.loadCounters, s.seedIDs, s.loadRegistry, s.loadIdempotency, s.loadActs,
+		s.recoverImplied,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("open store %s: %w", dir, err)

@@ -70,16 +70,18 @@ func (c *changes) settle(o *store.Outcome, out *store.Settled) error {
 				a = &mute
 			}
 		}
-		switch {
-		case r.implied && o.State == store.Delivered && !out.Stale:
-			r.first = a
-		case r.first != nil: // late, so that there are two
+		if out.Stale && r.first != nil { // now there are two
 			c.attempt(id, firstVersion, r.first)
 			r.first = nil
 			c.setRow(id, &r)
 			c.rows[id] = r
-			fallthrough
-		default:
+		}
+		if err := c.countAttempt(id, o.Item.Version, a, out.Stale); err != nil {
+			return err
+		}
+		if r.implied && o.State == store.Delivered && !out.Stale {
+			r.first = a
+		} else {
 			c.attempt(id, o.Item.Version, a)
 		}
 	}

@@ -67,13 +67,33 @@ func (m *model) SetLast(ctx context.Context, last map[uint32]store.Last) error {
 	return nil
 }
 
-func (m *model) PutSettings(ctx context.Context, hash uint64, sealed []byte) error {
+func (m *model) PutSettings(ctx context.Context, sealed map[uint64][]byte, values map[string][]byte) error {
 	if err := m.lock(); err != nil {
 		return err
 	}
 	defer m.commit()
-	m.settings[hash] = bytes.Clone(sealed)
+	for hash, text := range sealed {
+		if m.settings[hash] == nil {
+			m.settings[hash] = bytes.Clone(text)
+		}
+	}
+	for key, value := range values {
+		m.values[key] = bytes.Clone(value)
+	}
 	return nil
+}
+
+func (m *model) WithoutSettings(ctx context.Context, hashes []uint64) (without []uint64, err error) {
+	if err := m.lock(); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	for _, hash := range hashes {
+		if m.settings[hash] == nil {
+			without = append(without, hash)
+		}
+	}
+	return without, nil
 }
 
 func (m *model) Settings(ctx context.Context, hash uint64) ([]byte, error) {
@@ -188,6 +208,7 @@ func (m *model) Retain(ctx context.Context, now time.Time, r store.Retention, ex
 	}
 	maps.DeleteFunc(m.rows, func(id store.DeliveryID, _ *modelRow) bool { return old(id.Day, r.Attempts) })
 	maps.DeleteFunc(m.keys, func(_ modelKey, f modelFirst) bool { return old(f.day, r.Idempotency) })
+	m.acts = slices.DeleteFunc(m.acts, func(a store.Act) bool { return old(event.DayOf(time.Unix(0, a.At)), r.Acts) })
 	rep.Days = len(days)
 	return rep, nil
 }
@@ -237,6 +258,11 @@ func (m *model) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	for i := range m.dests {
 		if d := &m.dests[i]; d.Developer == req.Developer {
 			d.Last.Answer.Text, d.Last.Answer.Fault = "", ""
+		}
+	}
+	for i := range m.acts {
+		if a := &m.acts[i]; a.Developer == "" || a.Developer == req.Developer {
+			a.Forget(req.User)
 		}
 	}
 	rep.Events = len(erased)
@@ -294,7 +320,11 @@ func (m *model) clone() *model {
 		c.rows[id] = &again
 	}
 	c.keys, c.settings, c.values = maps.Clone(m.keys), maps.Clone(m.settings), maps.Clone(m.values)
+	for developer, all := range m.docs {
+		c.docs[developer] = slices.Clone(all)
+	}
 	c.dests, c.erasures, c.backups = slices.Clone(m.dests), slices.Clone(m.erasures), m.backups
+	c.acts = slices.Clone(m.acts)
 	return c
 }
 

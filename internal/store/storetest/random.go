@@ -120,6 +120,12 @@ func (t *trial) append() {
 			e.IdempotencyKey = fmt.Sprint("key ", t.rnd.IntN(15))
 			e.Event.Body = []byte(pick(t, "one", "one", "one", "two"))
 		}
+		if len(t.ids) > 0 && t.rnd.IntN(12) == 0 { // an export comes back
+			e.IdempotencyKey = t.ids[t.rnd.IntN(len(t.ids))].Event.String()
+			if first := t.m.events[t.ids[len(t.ids)-1].Event]; first != nil && first.Body != nil {
+				e.IdempotencyKey, e.Event.Body = first.ID.String(), first.Body
+			}
+		}
 		if t.rnd.IntN(4) == 0 {
 			e.Event.Ordering = t.now.Add(-time.Duration(t.rnd.IntN(1e6)) * time.Second)
 		}
@@ -312,8 +318,8 @@ func (t *trial) erase() {
 func (t *trial) collect() {
 	t.Helper()
 	hash := uint64(1 + t.rnd.IntN(3))
-	t.must("put settings", t.s.PutSettings(t.ctx, hash, []byte{byte(hash)}))
-	t.must("put settings", t.m.PutSettings(t.ctx, hash, []byte{byte(hash)}))
+	t.must("put settings", t.s.PutSettings(t.ctx, map[uint64][]byte{hash: {byte(hash)}}, nil))
+	t.must("put settings", t.m.PutSettings(t.ctx, map[uint64][]byte{hash: {byte(hash)}}, nil))
 	keep := []uint64{uint64(t.rnd.IntN(4))}
 	got, err := t.s.CollectSettings(t.ctx, keep)
 	t.must("collect settings", err)
