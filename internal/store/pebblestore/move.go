@@ -46,12 +46,6 @@ func (s *Store) moveChunk(now time.Time, c store.Change, reason string, ids []st
 	defer s.change.Unlock()
 	m := mover{changes: s.begin(now), change: c, reason: reason}
 	if m.retries() {
-		for _, id := range ids { // doubles reads rows
-			if err := s.writeOutOf(id.Event); err != nil {
-				m.b.Close()
-				return nil, err
-			}
-		}
 		var err error
 		if m.family, err = openFamily(s.db); err != nil {
 			m.b.Close()
@@ -136,7 +130,8 @@ func (c *mover) move(id store.DeliveryID, out *store.Moved) error {
 }
 
 // doubles tells whether another delivery of the event to the destination is
-// pending or, to RetryLatest, was delivered since r stands as it does.
+// pending or, to RetryLatest, was delivered since r stands as it does. It need not look
+// at what is implied: nobody replays what is pending, so that is the only one.
 func (c *mover) doubles(id store.DeliveryID, r *row) (yes bool, err error) {
 	err = c.family.each(id.Event, func(other store.DeliveryID, o *row) {
 		if changed, ok := c.rows[other]; ok {
