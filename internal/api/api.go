@@ -23,6 +23,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/series"
+	"github.com/seed-51f8da91/fantail/internal/session"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/internal/trail"
@@ -99,11 +101,15 @@ type Options struct {
 	Scheduler  Scheduler
 	Store      store.Log
 	Usage      store.Usage
+	Series     *series.Series
 	Eraser     Eraser
 	Daemon     Daemon
 	Replays    Replays
 	Checks     Checks
 	Trail      *trail.Trail
+	Sessions   *session.Desk
+	Settings   Settings
+	Queues     Queues
 	Payloads   Payloads              // nil: none are kept
 	Catalogue  *event.Catalogue      // of payloads
 	Files      http.Handler          // answers /payloads/...; nil: they are served elsewhere
@@ -141,13 +147,17 @@ type API struct {
 	deep   sync.Mutex // one deep audit at a time
 
 	readers *readers
+	console atomic.Pointer[config.Console]
+	tries   tries
+
+	explaining chan struct{} // has a place for each who does: kinds read keys for it
 }
 
 var _ http.Handler = (*API)(nil)
 
 // New builds an API. It starts nothing.
 func New(o Options) (*API, error) {
-	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Replays == nil || o.Checks == nil || o.Trail == nil || o.Metrics == nil || o.Log == nil {
+	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Replays == nil || o.Checks == nil || o.Trail == nil || o.Sessions == nil || o.Settings == nil || o.Queues == nil || o.Metrics == nil || o.Log == nil {
 		return nil, errors.New("build the API: a part is missing")
 	}
 	if o.Payloads != nil && o.Catalogue == nil {
@@ -159,7 +169,8 @@ func New(o Options) (*API, error) {
 	if o.BodyRate <= 0 {
 		o.BodyRate = 1 << 10
 	}
-	a := &API{Options: o, header: newHeaders(o.Brand), readers: newReaders()}
+	a := &API{Options: o, header: newHeaders(o.Brand), readers: newReaders(), explaining: make(chan struct{}, 4)}
+	a.SetConsole(config.Console{})
 	a.memory.setup(o.MaxBody, o.Memory)
 	if err := a.SetTokens(o.Tokens); err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)

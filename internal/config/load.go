@@ -58,7 +58,7 @@ func (l *Loader) Load(ctx context.Context) (*Snapshot, error) {
 		return nil, err
 	}
 	snap := &Snapshot{
-		Daemon: d.settings(), Notes: strictyaml.Sort(d.doc.Notes),
+		file: d.file, Daemon: d.settings(), Notes: strictyaml.Sort(d.doc.Notes),
 		Developers: map[string]*Developer{}, Broken: map[string][]Fault{}, Claimed: map[string]string{},
 	}
 	d.healthcheckKinds(l.kinds)

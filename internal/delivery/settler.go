@@ -185,7 +185,7 @@ func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 		} else {
 			d.oldestFailed.remove(id)
 			if !r.Stale || r.State == store.Delivered && batch[i].State == store.Delivered {
-				d.metrics.countFinal(r.State)
+				s.countFinal(d, r.State)
 				if r.State == store.Dead {
 					s.recordDead(d, now)
 					s.notify(d, Notice{Name: DeliveryDead, Reason: batch[i].Reason, Delivery: id}, now)
