@@ -444,3 +444,14 @@ func TestRetentionTakesWhatIsImplied(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// A queue that is read from behind a delivery does not offer it again.
+func TestTheQueueGoesOnBehindWhatIsImplied(t *testing.T) {
+	s := memStore(t)
+	it := mustAppend(t, s, day0, entry("acme", "u", "{}", 1))[0].Items[0]
+	from := it.Position()
+	from.Replay++
+	if items, next, err := s.Due(ctx, it.Queue, from, 1<<62, 9); err != nil || len(items) != 0 || next != 0 {
+		t.Errorf("due %v, next %d, %v", items, next, err)
+	}
+}
