@@ -455,3 +455,20 @@ func TestTheQueueGoesOnBehindWhatIsImplied(t *testing.T) {
 		t.Errorf("due %v, next %d, %v", items, next, err)
 	}
 }
+
+// Callers read their clocks before they stand in line, and a producer may give another
+// ordering time: what is implied is offered by due time, with its own ordering.
+func TestTheQueueOfWhatIsImpliedIsSorted(t *testing.T) {
+	s := memStore(t)
+	own := entry("acme", "u", "{}", 1)
+	own.Event.Ordering = day0.Add(-time.Hour)
+	late := mustAppend(t, s, day0.Add(5*time.Millisecond), own)[0].Items[0]
+	early := mustAppend(t, s, day0, entry("acme", "u", "{}", 1))[0].Items[0]
+	items, next, err := s.Due(ctx, late.Queue, store.Position{}, 1<<62, 1)
+	if err != nil || len(items) != 1 || items[0] != early || next != late.Due {
+		t.Errorf("due %+v, next %d, %v", items, next, err)
+	}
+	if late.Ordering != own.Event.Ordering.UnixNano() {
+		t.Errorf("ordering %d", late.Ordering)
+	}
+}
