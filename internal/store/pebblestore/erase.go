@@ -102,6 +102,11 @@ func (s *Store) eraseDay(ctx context.Context, now time.Time, day event.Day, req 
 func (s *Store) eraseChunk(now time.Time, day event.Day, req store.Erasure, ids []event.ID) (int, []store.Moved, error) {
 	s.change.Lock()
 	defer s.change.Unlock()
+	for _, id := range ids {
+		if err := s.writeOutOf(id); err != nil {
+			return 0, nil, err
+		}
+	}
 	days, err := s.days(kindDelivery)
 	if err != nil {
 		return 0, nil, err
@@ -209,9 +214,18 @@ func (c *changes) cancel(day event.Day, id event.ID) (moved []store.Moved, err e
 				return false, err
 			}
 			moved = append(moved, m)
-		} else if word, quote, _ := strings.Cut(r.Reason, ": "); quote != "" {
-			mute := r
+			return true, nil
+		}
+		mute := r
+		if word, quote, _ := strings.Cut(r.Reason, ": "); quote != "" {
 			mute.Reason = word
+		}
+		if r.first != nil && r.first.Answer != "" {
+			a := *r.first
+			a.Answer = ""
+			mute.first = &a
+		}
+		if mute != r {
 			c.put(did, r, mute)
 		}
 		return true, nil
@@ -265,7 +279,7 @@ func (s *Store) purgeDays(ctx context.Context) error {
 		return err
 	}
 	for _, day := range days {
-		for _, kind := range []byte{kindBody, kindEvent, kindAttempt, kindUser, kindAct} {
+		for _, kind := range []byte{kindBody, kindEvent, kindDelivery, kindAttempt, kindUser, kindAct} {
 			if err := s.db.Compact(ctx, dayKey(nil, kind, day), after(dayKey(nil, kind, day)), false); err != nil {
 				return err
 			}
