@@ -29,6 +29,12 @@ func Load(path string, kinds destination.Registry) (*Snapshot, error) {
 // LoadContext is Load that ends early when ctx does, with its cause: keys and
 // certificates of many destinations take a while to read.
 func LoadContext(ctx context.Context, path string, kinds destination.Registry) (*Snapshot, error) {
+	return LoadDocuments(ctx, path, kinds, nil)
+}
+
+// LoadDocuments is LoadContext that finds developers' texts in the store, where
+// fantail.yaml says so.
+func LoadDocuments(ctx context.Context, path string, kinds destination.Registry, documents Documents) (*Snapshot, error) {
 	raw, err := readFile(path, strictyaml.MaxFile)
 	if err != nil {
 		return nil, Faults{{File: path, Message: "cannot be read: " + err.Error()}}
@@ -38,12 +44,17 @@ func LoadContext(ctx context.Context, path string, kinds destination.Registry) (
 		return nil, Faults(d.doc.Faults())
 	}
 	snap := &Snapshot{
-		Daemon: d.settings(), Notes: strictyaml.Sort(d.doc.Notes),
+		Daemon:     d.settings(),
 		Developers: map[string]*Developer{}, Broken: map[string][]Fault{}, Claimed: map[string]string{},
 	}
 	d.healthcheckKinds(kinds)
 	texts := d.readFolder()
 	snap.Keys = d.ring()
+	texts, err = d.texts(ctx, texts, snap.Keys, documents)
+	if err != nil {
+		return nil, err
+	}
+	snap.Notes = strictyaml.Sort(d.doc.Notes)
 	snap.Rules = snap.Daemon.rules(kinds, snap.Keys)
 	snap.Secrets = snap.Daemon.secrets(texts)
 	id := newIdentity(path, raw, d.refs)
@@ -117,6 +128,9 @@ func (d *daemon) ring() *keyring.Ring {
 func (d *daemon) strangers(snap *Snapshot) (notes []Fault) {
 	note := func(path, message string) {
 		notes = append(notes, Fault{File: d.doc.File, Line: strictyaml.LineOf(d.doc.Root, path), Message: path + ": " + message})
+	}
+	if d.file.Developers.Store != nil && len(snap.Developers)+len(snap.Broken) == 0 {
+		return nil // nobody has been entered yet, or nobody looked
 	}
 	exists := func(developer string) bool {
 		return snap.Developers[developer] != nil || snap.Broken[developer] != nil
