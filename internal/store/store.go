@@ -42,6 +42,7 @@ func (u *Unavailable) Error() string { return u.Reason }
 type Store interface {
 	Queue
 	Log
+	Usage
 	Registry
 	Documents
 	Keeper
@@ -61,7 +62,9 @@ type Queue interface {
 	// says with *Unavailable that it is not known. A delivery may be offered by Due
 	// while its commit still waits for the disk; it is not reported as made before.
 	// An entry with a known idempotency key is not stored: its outcome names the
-	// first event once that is durable (one in flight is waited for).
+	// first event once that is durable (one in flight is waited for). The id of an
+	// event of the same developer is a known key as long as the event is; once its
+	// body is gone, with whatever body.
 	Append(ctx context.Context, now time.Time, batch []*Entry) ([]Appended, error)
 
 	// Settle records what attempts came to. It may return before the outcomes

@@ -65,10 +65,6 @@ func (s *Store) commit(ctx context.Context, now time.Time, entries []fresh, out 
 		return err
 	}
 	select {
-	case s.append.wake <- struct{}{}:
-	default:
-	}
-	select {
 	case <-g.done:
 		return g.fault
 	case <-s.health.failed:
@@ -117,6 +113,7 @@ func (s *Store) join(ctx context.Context, now time.Time, entries []fresh, out []
 	for i := range entries {
 		s.build(g, now, &entries[i], &out[entries[i].at])
 	}
+	a.joined()
 	return g, nil
 }
 
@@ -169,6 +166,7 @@ func (s *Store) build(g *group, now time.Time, f *fresh, out *store.Appended) {
 		g.set()
 		c := g.sum.of(day, dest)
 		c[nAccepted]++
+		c[nBytes] += int64(r.Size)
 		c.count(store.Pending, r.Size, 1)
 	}
 	n := int64(len(f.body)) + 256

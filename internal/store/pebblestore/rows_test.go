@@ -61,6 +61,7 @@ func FuzzRows(f *testing.F) {
 	f.Add(appendEvent(nil, &e))
 	f.Add(appendAttempt(nil, &store.Attempt{Class: "x"}))
 	f.Add(appendCounts(nil, &counts{1, -1}))
+	f.Add(appendVarints(nil, []int64{1, 0, 1, 0, 0, 9}))
 	f.Add(appendDestination(nil, &store.Destination{}))
 	f.Add(appendLast(nil, &store.Last{Failed: 2, Dead: store.Hours{Newest: 9, Counts: [24]uint32{9: 3}}}))
 	f.Add(appendIdem(nil, &first{reference: "r"}, bodyHash{}))

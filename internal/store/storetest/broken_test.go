@@ -29,6 +29,7 @@ type broken struct {
 	events     func(m *model, q store.EventQuery) (store.Page[store.EventRecord], error)
 	deliveries func(m *model, q store.DeliveryQuery) (store.Page[store.DeliveryRecord], error)
 	audit      func(m *model, deep bool) ([]store.AuditRow, error)
+	usage      func(m *model, q store.UsageQuery, each func(*store.UsageRow))
 	counts     func(m *model, dest uint32) store.Counts
 	register   func(m *model, keys []store.DestinationKey) ([]uint32, error)
 	setState   func(m *model, id uint32, s store.DestinationState) error
@@ -308,7 +309,7 @@ func caseNamed(t *testing.T, h Harness, name string) scenario {
 
 // TestSuiteFindsBrokenStores breaks one rule at a time and wants the case that names it to fail.
 func TestSuiteFindsBrokenStores(t *testing.T) {
-	for _, m := range slices.Concat(brokenQueues(), brokenReplays(), brokenLogs(), brokenKeepers(), brokenDocuments()) {
+	for _, m := range slices.Concat(brokenQueues(), brokenReplays(), brokenLogs(), brokenUsage(), brokenKeepers(), brokenDocuments()) {
 		t.Run(strings.ReplaceAll(m.rule, " ", "_"), func(t *testing.T) {
 			h := modelHarness(func(model *model) store.Store { return m.breaks(model) })
 			if m.harness != nil {
