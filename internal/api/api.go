@@ -64,10 +64,10 @@ type Eraser interface {
 type Daemon interface {
 	// Names returns the destinations ever registered, as they are now.
 	Names() *Names
-	// Reload reads the settings again and returns which of them wait for the next
-	// start. Its error is shown to who asked: all the faults. With *Refused
-	// everything else is in force.
-	Reload(ctx context.Context) (waiting []string, err error)
+	// ReloadWith reads the settings again. Its error is shown to who asked: all the
+	// faults. With *Refused everything else is in force, with *Removal nothing has
+	// changed.
+	ReloadWith(ctx context.Context, o ReloadOptions) (Reloaded, error)
 	// Limits returns the bounds that are in force.
 	Limits() config.Limits
 	// Backup writes a consistent copy of the store to dir, which must not exist.

@@ -335,7 +335,9 @@ type daemon struct {
 	names              *Names
 	store              *pebblestore.Store
 	reload             error
-	waiting            []string
+	waiting, notes     []string
+	plan               []Step
+	asked              ReloadOptions
 	backup             error
 	problems, warnings []string
 }
@@ -347,8 +349,11 @@ func (d *daemon) Limits() config.Limits {
 		Rate: 0.5, Pending: 9, Bytes: 8, Destinations: 1000, Attempts: 50, ShortestWait: time.Second,
 	}}
 }
-func (d *daemon) Names() *Names                            { return d.names }
-func (d *daemon) Reload(context.Context) ([]string, error) { return d.waiting, d.reload }
+func (d *daemon) Names() *Names { return d.names }
+func (d *daemon) ReloadWith(_ context.Context, o ReloadOptions) (Reloaded, error) {
+	d.asked = o
+	return Reloaded{Waiting: d.waiting, Plan: d.plan, Notes: d.notes}, d.reload
+}
 func (d *daemon) Backup(ctx context.Context, dir string) error {
 	if d.backup != nil {
 		return d.backup

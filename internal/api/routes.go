@@ -56,7 +56,7 @@ var routes = map[string]endpoint{
 	"/v1/users/{id}/data":                  {"DELETE": {canOperate, (*API).erase, params{"developer"}}},
 	"/v1/payloads/{id}/link":               {"POST": {canRead, (*API).linkPayload, nil}},
 	"/payloads/{day}/{developer}/{object}": {"GET": {anyone, (*API).getPayload, anyQuery}},
-	"/v1/reload":                           {"POST": {canOperate, (*API).reload, nil}},
+	"/v1/reload":                           {"POST": {canOperate, (*API).reload, params{"dry_run", "allow_removal"}}},
 	"/v1/backup":                           {"POST": {canOperate, (*API).backup, nil}},
 	"/v1/egress":                           {"GET": {canRead, (*API).egress, nil}},
 	"/v1/limits":                           {"GET": {canRead, (*API).limits, nil}},

@@ -76,6 +76,8 @@ type App struct {
 
 	started   *config.Daemon // what is built in until the next start
 	reloading sync.Mutex
+	reloads   reloads
+	heads     atomic.Pointer[map[string]api.DocumentHead] // of the documents in the store
 	current   atomic.Pointer[state]
 	stopping  atomic.Bool
 	fatal     chan error // the store can write no more
@@ -87,6 +89,7 @@ type state struct {
 	snapshot *config.Snapshot
 	keys     *keyring.Ring
 	problems []string // developers running on their last good settings, or on none
+	refused  []refusal
 	names    *api.Names
 	targets  *replay.Targets
 
@@ -105,7 +108,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err := ensureKey(o.Config, o.Kinds, o.Log); err != nil {
 		return nil, err
 	}
-	snapshot, loadErr := config.LoadContext(ctx, o.Config, o.Kinds)
+	snapshot, loadErr := config.LoadContext(ctx, o.Config, o.Kinds) // without documents: their store is not open yet
 	if snapshot == nil {
 		return nil, loadErr
 	}
@@ -127,6 +130,11 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.inbound = inbound.NewLimit(mostConnections(&snapshot.Daemon, openFiles(), o.Log))
 	a.observe()
+	if snapshot.Daemon.Developers.Stored {
+		if snapshot, loadErr = a.load(ctx); snapshot == nil {
+			return nil, loadErr
+		}
+	}
 	if err := a.start(ctx, snapshot); err != nil {
 		return nil, err
 	}

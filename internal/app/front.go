@@ -84,6 +84,9 @@ func (a *App) Backup(ctx context.Context, dir string) error {
 func (a *App) Health() (problems, warnings []string) {
 	cur := a.current.Load()
 	warnings = append(warnings, cur.problems...)
+	if w := a.reloads.warning(); w != "" {
+		warnings = append(warnings, w)
+	}
 	for _, key := range needRestart(a.started, &cur.snapshot.Daemon) {
 		warnings = append(warnings, "the setting "+key+" was changed and takes effect at the next start")
 	}

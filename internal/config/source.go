@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/internal/strictyaml"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // developersFile says where developers' texts are: a folder, which may stand alone
@@ -81,6 +84,22 @@ func ReadFolder(dir string) ([]Text, error) {
 		return nil, errors.New(faults[0].Message)
 	}
 	return texts, nil
+}
+
+// ReadDeveloper returns the text of one developer of a folder; the error is
+// fs.ErrNotExist when they have no file.
+func ReadDeveloper(dir, developer string) (Text, error) {
+	if !event.ValidName(developer) {
+		return Text{}, fs.ErrNotExist
+	}
+	for _, ext := range []string{".yaml", ".yml"} {
+		raw, err := readFile(filepath.Join(dir, developer+ext), strictyaml.MaxFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		return Text{ID: developer, File: developer + ext, Raw: raw}, err
+	}
+	return Text{}, fs.ErrNotExist
 }
 
 // Lookup resolves the references of one of the developers whose texts these are,

@@ -18,6 +18,8 @@ type Text struct {
 	Raw  []byte
 	Err  error // why it could not be read; nil: Raw has it
 
+	Document *strictyaml.Document // what was read of Raw already; nil: nothing
+
 	// Clash says why no text of this developer can be used, "" where one can.
 	Clash string
 	// Misnamed says what to do about a text that names another developer; nil: to

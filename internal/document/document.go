@@ -107,6 +107,15 @@ func Destination(root *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
+// Name returns the name that an entry has, "" for none.
+func Name(entry *yaml.Node) string { return nameOf(entry) }
+
+// SetName puts a name before all else of an entry.
+func SetName(entry *yaml.Node, name string) {
+	_ = remove(entry, "name")
+	entry.Content = append([]*yaml.Node{text("name"), text(name)}, entry.Content...)
+}
+
 func nameOf(entry *yaml.Node) string { return valueOf(entry, "name") }
 
 func valueOf(n *yaml.Node, key string) string {
