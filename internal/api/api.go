@@ -96,6 +96,7 @@ type Options struct {
 	Ingest     Ingest
 	Scheduler  Scheduler
 	Store      store.Log
+	Usage      store.Usage
 	Eraser     Eraser
 	Daemon     Daemon
 	Replays    Replays

@@ -53,6 +53,7 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"testDestination":   {"Test": func() { _, _ = c.Test(ctx, "acme", "app", client.TestRequest{}) }},
 		"followAttempts":    {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }},
 		"audit":             {"Audit": func() { _, _ = c.Audit(ctx, false) }},
+		"getUsage":          {"Usage": func() { _, _ = c.Usage(ctx, client.UsageFilter{}) }},
 		"eraseUser":         {"Erase": func() { _, _ = c.Erase(ctx, "acme", "u") }},
 		"linkPayload":       {"Link": func() { _, _ = c.Link(ctx, client.LinkRequest{Payload: "x"}) }},
 		"getPayload":        {}, // a link is for whoever has it: any HTTP client

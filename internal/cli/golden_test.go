@@ -47,6 +47,17 @@ var usualAnswers = map[string]http.HandlerFunc{
 		{"at":"2026-07-01T11:58:00Z","ms":12,"class":"transient","code":503,"answer":"upstream is away, try again later","address":"192.0.2.1:443"},
 		{"at":"2026-07-01T11:59:00Z","ms":30000,"class":"transient","answer":"no answer in time"}]}`),
 	"GET /v1/events/e1": say(oneEvent),
+	"GET /v1/usage": func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("by") == "day" {
+			fmt.Fprint(w, `{"since":"2026-06-02","until":"2026-07-02","by":"day","counted_from":"2026-07-01","items":[
+				{"day":"2026-06-30","accepted":1204512,"delivered":1204000,"pending":12,"dead":500,"cancelled":0,"attempts":null,"bytes":null},
+				{"day":"2026-07-01","accepted":98,"delivered":40,"pending":50,"dead":0,"cancelled":8,"attempts":131,"bytes":3145728}]}`)
+			return
+		}
+		fmt.Fprint(w, `{"since":"2026-06-02","until":"2026-07-02","by":"destination","items":[
+			{"developer":"acme","destination":"app","kind":"webhook","accepted":98,"delivered":40,"pending":50,"dead":0,"cancelled":8,"attempts":131,"bytes":3145728},
+			{"developer":"globex-international","destination":"a-destination-with-a-long-name","kind":"postgres","accepted":1204512,"delivered":1204000,"pending":12,"dead":500,"cancelled":0,"attempts":0,"bytes":0}]}`)
+	},
 	"GET /v1/live": live(
 		`{"at":"2026-07-01T12:00:01Z","delivery":"`+eventID+`_3","developer":"acme","destination":"app","kind":"webhook","type":"activity","user":"u1","tried":1,"class":"delivered","code":200,"ms":34,"state":"delivered"}`,
 		`{"at":"2026-07-01T12:00:02Z","delivery":"`+otherID+`_4","developer":"globex","destination":"a-destination-with-a-long-name","type":"lab_report.completed","tried":1,"class":"transient","ms":30000,"state":"pending","due":"2026-07-01T12:00:32Z","fault":"no answer within 30s: the far side took the request and said nothing"}`,
@@ -67,6 +78,8 @@ var evilAnswers = map[string]http.HandlerFunc{
 	"GET /v1/deliveries/d1": say(strings.ReplaceAll(`{"id":"BAD","event":"BAD","developer":"BAD","destination":"BAD","kind":"BAD","state":"BAD","reason":"BAD","type":"שלום","user":"日本語カナ","waits_for":"BAD","waits_reason":"BAD",
 		"attempts":[{"at":"2026-07-01T11:58:00Z","ms":12,"class":"BAD","code":503,"answer":"BAD","address":"BAD"}]}`, "BAD", bad)),
 	"GET /v1/events/e1": say(strings.ReplaceAll(`{"id":"BAD","developer":"BAD","type":"日本語","user":"שלום עולם","reference":"BAD","accepted":"2026-07-01T11:57:00Z","size":1,"destinations":["BAD"],"gone":"BAD"}`, "BAD", bad)),
+	"GET /v1/usage": say(strings.ReplaceAll(`{"since":"BAD","until":"BAD","by":"BAD","counted_from":"BAD","items":[{"day":"BAD","developer":"BAD","destination":"BAD","accepted":1,"attempts":null,"bytes":1},
+		{"day":"2026-07-01","accepted":1}]}`, "BAD", bad)),
 	"GET /v1/live": live(strings.ReplaceAll(`{"at":"2026-07-01T12:00:01Z","delivery":"BAD","developer":"BAD","destination":"BAD","type":"BAD","class":"BAD","state":"BAD","reason":"BAD"}`, "BAD", bad),
 		`{"at":"2026-07-01T12:00:02Z","delivery":"`+eventID+`_3","developer":"acme","destination":"app","type":"שלום","class":"delivered","code":200,"state":"delivered"}`),
 }
@@ -92,7 +105,7 @@ var (
 func TestGoldenLists(t *testing.T) {
 	for set, answers := range map[string]map[string]http.HandlerFunc{"usual": usualAnswers, "hostile": evilAnswers} {
 		for _, command := range []string{"deliveries", "deliveries -o wide", "deliveries -o id", "deliveries -o jsonl", "deliveries d1",
-			"events", "events e1", "destinations", "check", "tail"} {
+			"events", "events e1", "destinations", "check", "tail", "usage", "usage --by destination"} {
 			if set == "hostile" && command == "check" {
 				command = "check acme/app"
 			}

@@ -45,6 +45,7 @@ type Store interface {
 	Usage
 	Registry
 	Documents
+	Trail
 	Keeper
 }
 
@@ -163,7 +164,7 @@ type Keeper interface {
 	Retain(ctx context.Context, now time.Time, r Retention, expired func([]Moved)) (RetainReport, error)
 	// Erase overwrites the bodies and names of a user of a developer, references and
 	// answers with them, also where a reason or the last answer of one of the developer's
-	// destinations quotes one, cancels the pending deliveries, and keeps a record of who
+	// destinations quotes one, takes the user's name out of acts (Act.Forget), cancels the pending deliveries, and keeps a record of who
 	// asked and when. cancelled sees every chunk.
 	Erase(ctx context.Context, now time.Time, req Erasure, cancelled func([]Moved)) (ErasureReport, error)
 	// Backup writes a consistent copy that a store can be opened on to dir, which must not exist.

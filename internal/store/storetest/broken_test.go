@@ -44,6 +44,8 @@ type broken struct {
 	collect    func(m *model, keep []uint64) (int, error)
 	retain     func(m *model, now time.Time, r store.Retention, expired func([]store.Moved)) (store.RetainReport, error)
 	erase      func(m *model, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (store.ErasureReport, error)
+	note       func(m *model, now time.Time, acts []store.Act) error
+	acts       func(m *model, q store.ActQuery) (store.Page[store.Act], error)
 	backup     func(m *model, dir string) error
 	ready      func(m *model) error
 	close      func(m *model) error
@@ -224,6 +226,20 @@ func (b *broken) Erase(ctx context.Context, now time.Time, req store.Erasure, ca
 	return b.model.Erase(ctx, now, req, cancelled)
 }
 
+func (b *broken) Note(ctx context.Context, now time.Time, acts []store.Act) error {
+	if b.note != nil {
+		return b.note(b.model, now, acts)
+	}
+	return b.model.Note(ctx, now, acts)
+}
+
+func (b *broken) Acts(ctx context.Context, q store.ActQuery) (store.Page[store.Act], error) {
+	if b.acts != nil {
+		return b.acts(b.model, q)
+	}
+	return b.model.Acts(ctx, q)
+}
+
 func (b *broken) Backup(ctx context.Context, dir string) error {
 	if b.backup != nil {
 		return b.backup(b.model, dir)
@@ -309,7 +325,7 @@ func caseNamed(t *testing.T, h Harness, name string) scenario {
 
 // TestSuiteFindsBrokenStores breaks one rule at a time and wants the case that names it to fail.
 func TestSuiteFindsBrokenStores(t *testing.T) {
-	for _, m := range slices.Concat(brokenQueues(), brokenReplays(), brokenLogs(), brokenUsage(), brokenKeepers(), brokenDocuments()) {
+	for _, m := range slices.Concat(brokenQueues(), brokenReplays(), brokenLogs(), brokenUsage(), brokenKeepers(), brokenDocuments(), brokenTrails()) {
 		t.Run(strings.ReplaceAll(m.rule, " ", "_"), func(t *testing.T) {
 			h := modelHarness(func(model *model) store.Store { return m.breaks(model) })
 			if m.harness != nil {

@@ -32,6 +32,7 @@ type model struct {
 	values   map[string][]byte
 	docs     map[string][]store.Document // oldest first
 	erasures []store.Erasure
+	acts     []store.Act // oldest first
 
 	backups map[string]*model
 	stalled time.Time

@@ -92,6 +92,7 @@ func topics(h Harness) []topic {
 		{"registry", registryCases()},
 		{"settings", settingsCases()},
 		{"documents", documentCases()},
+		{"acts", actCases()},
 		{"retain", retainCases()},
 		{"expiry", expiryCases()},
 		{"ageing", ageingCases()},
