@@ -99,6 +99,7 @@ type Options struct {
 	Usage      store.Usage
 	Eraser     Eraser
 	Daemon     Daemon
+	Documents  Documents
 	Replays    Replays
 	Checks     Checks
 	Payloads   Payloads              // nil: none are kept
@@ -137,6 +138,7 @@ type API struct {
 	header headers
 	deep   sync.Mutex // one deep audit at a time
 
+	drafts  chan struct{}
 	readers *readers
 }
 
@@ -144,7 +146,7 @@ var _ http.Handler = (*API)(nil)
 
 // New builds an API. It starts nothing.
 func New(o Options) (*API, error) {
-	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Replays == nil || o.Checks == nil || o.Metrics == nil || o.Log == nil {
+	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Documents == nil || o.Replays == nil || o.Checks == nil || o.Metrics == nil || o.Log == nil {
 		return nil, errors.New("build the API: a part is missing")
 	}
 	if o.Payloads != nil && o.Catalogue == nil {
@@ -156,7 +158,7 @@ func New(o Options) (*API, error) {
 	if o.BodyRate <= 0 {
 		o.BodyRate = 1 << 10
 	}
-	a := &API{Options: o, header: newHeaders(o.Brand), readers: newReaders()}
+	a := &API{Options: o, header: newHeaders(o.Brand), drafts: make(chan struct{}, maxDrafts), readers: newReaders()}
 	a.memory.setup(o.MaxBody, o.Memory)
 	if err := a.SetTokens(o.Tokens); err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)

@@ -12,7 +12,7 @@ import (
 
 // The client has a call for every operation, and each makes that operation.
 func TestTheClientCoversEveryOperation(t *testing.T) {
-	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate")}})
+	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate configure")}})
 	r.checks.result = found
 	d, err := loadDescription()
 	if err != nil {
@@ -51,20 +51,33 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"rebindDestination": {"Rebind": func() { _, _ = c.Rebind(ctx, "acme", "app") }},
 		"checkDestination":  {"Check": func() { _, _ = c.Check(ctx, "acme", "app") }},
 		"testDestination":   {"Test": func() { _, _ = c.Test(ctx, "acme", "app", client.TestRequest{}) }},
-		"followAttempts":    {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }},
-		"audit":             {"Audit": func() { _, _ = c.Audit(ctx, false) }},
-		"getUsage":          {"Usage": func() { _, _ = c.Usage(ctx, client.UsageFilter{}) }},
-		"eraseUser":         {"Erase": func() { _, _ = c.Erase(ctx, "acme", "u") }},
-		"linkPayload":       {"Link": func() { _, _ = c.Link(ctx, client.LinkRequest{Payload: "x"}) }},
-		"getPayload":        {}, // a link is for whoever has it: any HTTP client
-		"reload":            {"Reload": func() { _, _ = c.Reload(ctx) }},
-		"backup":            {"Backup": func() { _ = c.Backup(ctx, "/copy") }},
-		"getEgress":         {"Egress": func() { _, _ = c.Egress(ctx) }},
-		"getLimits":         {"Limits": func() { _, _ = c.Limits(ctx) }},
-		"getMetrics":        {"Metrics": func() { _, _ = c.Metrics(ctx) }},
-		"getHealth":         {"Healthy": func() { _ = c.Healthy(ctx) }},
-		"getReadiness":      {"Readiness": func() { _, _ = c.Readiness(ctx) }, "Ready": func() { _ = c.Ready(ctx) }},
-		"getDescription":    {"Description": func() { _, _ = c.Description(ctx) }},
+		"listDevelopers":    {"Developers": func() { first(seq(c.Developers(ctx, ""))) }},
+		"getDeveloper":      {"Document": func() { _, _ = c.Document(ctx, "acme") }},
+		"putDeveloper":      {"PutDocument": func() { _, _ = c.PutDocument(ctx, "acme", []byte("developer: acme"), client.ChangeOptions{}) }},
+		"deleteDeveloper":   {"RemoveDeveloper": func() { _, _ = c.RemoveDeveloper(ctx, "acme", "keep", client.ChangeOptions{}) }},
+		"listVersions":      {"DocumentVersions": func() { _, _ = c.DocumentVersions(ctx, "acme") }},
+		"getVersion":        {"DocumentVersion": func() { _, _ = c.DocumentVersion(ctx, "acme", 1) }},
+		"restoreVersion":    {"RestoreDocument": func() { _, _ = c.RestoreDocument(ctx, "acme", 1, client.ChangeOptions{}) }},
+
+		"getDocumentDestination":    {"DocumentDestination": func() { _, _ = c.DocumentDestination(ctx, "acme", "app") }},
+		"putDocumentDestination":    {"PutDestination": func() { _, _ = c.PutDestination(ctx, "acme", "app", []byte("kind: x"), client.ChangeOptions{}) }},
+		"deleteDocumentDestination": {"RemoveDestination": func() { _, _ = c.RemoveDestination(ctx, "acme", "app", client.ChangeOptions{}) }},
+		"rotateSecret":              {"RotateSecret": func() { _, _ = c.RotateSecret(ctx, "acme", "app", client.Rotation{}, client.ChangeOptions{}) }},
+
+		"followAttempts": {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }},
+		"audit":          {"Audit": func() { _, _ = c.Audit(ctx, false) }},
+		"getUsage":       {"Usage": func() { _, _ = c.Usage(ctx, client.UsageFilter{}) }},
+		"eraseUser":      {"Erase": func() { _, _ = c.Erase(ctx, "acme", "u") }},
+		"linkPayload":    {"Link": func() { _, _ = c.Link(ctx, client.LinkRequest{Payload: "x"}) }},
+		"getPayload":     {}, // a link is for whoever has it: any HTTP client
+		"reload":         {"Reload": func() { _, _ = c.Reload(ctx) }, "ReloadWith": func() { _, _ = c.ReloadWith(ctx, client.ReloadOptions{}) }},
+		"backup":         {"Backup": func() { _ = c.Backup(ctx, "/copy") }},
+		"getEgress":      {"Egress": func() { _, _ = c.Egress(ctx) }},
+		"getLimits":      {"Limits": func() { _, _ = c.Limits(ctx) }},
+		"getMetrics":     {"Metrics": func() { _, _ = c.Metrics(ctx) }},
+		"getHealth":      {"Healthy": func() { _ = c.Healthy(ctx) }},
+		"getReadiness":   {"Readiness": func() { _, _ = c.Readiness(ctx) }, "Ready": func() { _ = c.Ready(ctx) }},
+		"getDescription": {"Description": func() { _, _ = c.Description(ctx) }},
 	}
 	var methods []string
 	for name := range d.operations() {

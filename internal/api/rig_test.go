@@ -18,9 +18,11 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/document"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -39,6 +41,7 @@ type rig struct {
 	sched  *scheduler
 	daemon *daemon
 	checks *checks
+	docs   *documents
 	api    *API
 	server *httptest.Server
 	client *http.Client
@@ -109,13 +112,14 @@ func newRig(t testing.TB, s setup) *rig {
 	}
 	r.daemon = &daemon{names: NewNames(registered), store: r.store}
 	r.checks = &checks{}
+	r.docs = &documents{root: "developer: acme\ndestinations: [{ name: app, kind: webhook }]\n", changed: DocumentChanged{Version: 4, Plan: []Step{{Do: StepAdd, Developer: "acme", Destination: "app"}}}}
 	replays, err := newReplays(t, r.store, r.sched, ids)
 	if err != nil {
 		t.Fatal(err)
 	}
 	registry := prometheus.NewRegistry()
 	options := Options{
-		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Usage: r.store, Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
+		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Usage: r.store, Eraser: r.store, Daemon: r.daemon, Documents: r.docs, Replays: replays, Checks: r.checks,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,
 		Tokens: s.tokens, Listen: "127.0.0.1:0", Brand: "terra", Version: "1.2.3", Egress: s.egress,
 		MaxBody: s.maxBody, Memory: s.memory, Catalogue: event.DefaultCatalogue(), Trace: s.trace,
@@ -384,4 +388,47 @@ func (b *buffer) String() string {
 type noLog struct {
 	store.Log
 	Eraser
+}
+
+// documents stands for those of the daemon: it answers as it is told to, and
+// remembers what it was asked.
+type documents struct {
+	mu      sync.Mutex
+	heads   []DocumentHead
+	root    string
+	err     error
+	changed DocumentChanged
+	asked   DocumentChange
+	removal DeveloperRemoval
+}
+
+var _ Documents = (*documents)(nil)
+
+func (d *documents) DocumentHeads() []DocumentHead { return d.heads }
+
+func (d *documents) ReadDocument(_ context.Context, developer string, version uint64) (DocumentHead, *yaml.Node, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return DocumentHead{}, nil, d.err
+	}
+	return DocumentHead{Developer: developer, Version: max(version, 3)}, document.Read("x", []byte(d.root), false).Root, nil
+}
+
+func (d *documents) DocumentVersions(context.Context, string) ([]DocumentHead, error) {
+	return d.heads, d.err
+}
+
+func (d *documents) ChangeDocument(_ context.Context, c DocumentChange) (DocumentChanged, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked = c
+	return d.changed, d.err
+}
+
+func (d *documents) RemoveDeveloper(_ context.Context, r DeveloperRemoval) (DeveloperRemoved, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.removal = r
+	return DeveloperRemoved{Plan: d.changed.Plan, Events: 3, Cancelled: 2, Payloads: 1, Left: "something"}, d.err
 }

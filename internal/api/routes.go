@@ -51,6 +51,21 @@ var routes = map[string]endpoint{
 	"/v1/destinations/{developer}/{destination}/rebind": {"POST": {canOperate, (*API).rebind, nil}},
 	"/v1/destinations/{developer}/{destination}/check":  {"POST": {canOperate, (*API).check, nil}},
 	"/v1/destinations/{developer}/{destination}/test":   {"POST": {canOperate, (*API).test, params{"type", "provider", "user", "seed"}}},
+	"/v1/developers": {"GET": {canRead | canConfigure, (*API).listDevelopers, params{"q", "limit", "cursor"}}},
+	"/v1/developers/{developer}": {
+		"GET":    {canRead | canConfigure, (*API).getDeveloper, nil},
+		"PUT":    {canConfigure, (*API).putDeveloper, params{"dry_run", "allow_removal"}},
+		"DELETE": {canConfigure, (*API).deleteDeveloper, params{"data", "dry_run"}},
+	},
+	"/v1/developers/{developer}/versions":           {"GET": {canRead | canConfigure, (*API).listVersions, nil}},
+	"/v1/developers/{developer}/versions/{version}": {"GET": {canRead | canConfigure, (*API).getVersion, nil}},
+	"/v1/developers/{developer}/restore":            {"POST": {canConfigure, (*API).restoreDeveloper, params{"dry_run", "allow_removal"}}},
+	"/v1/developers/{developer}/destinations/{destination}": {
+		"GET":    {canRead | canConfigure, (*API).getDeveloperDestination, nil},
+		"PUT":    {canConfigure, (*API).putDeveloperDestination, params{"dry_run", "allow_removal"}},
+		"DELETE": {canConfigure, (*API).deleteDeveloperDestination, params{"dry_run", "allow_removal"}},
+	},
+	"/v1/developers/{developer}/destinations/{destination}/rotate-secret": {"POST": {canConfigure, (*API).rotateSecret, params{"dry_run"}}},
 	"/v1/live":                             {"GET": {canRead, (*API).live, params{"developer", "destination"}}},
 	"/v1/audit":                            {"GET": {canRead, (*API).audit, params{"developer", "deep"}}},
 	"/v1/usage":                            {"GET": {canRead, (*API).usage, params{"developer", "destination", "since", "until", "by"}}},
@@ -111,7 +126,7 @@ func (a *API) at(e endpoint, allow string) http.Handler {
 			a.fail(c, err)
 			return
 		}
-		if r.ContentLength != 0 && method != http.MethodPost && op.may != anyone {
+		if r.ContentLength != 0 && method != http.MethodPost && method != http.MethodPut && op.may != anyone {
 			// What somebody wrote there, a filter for instance, would not count.
 			a.fail(c, refuse(400, "invalid_request", "this call takes no body"))
 			return

@@ -21,7 +21,7 @@ import (
 
 func (a *App) buildAPI(d *config.Daemon) error {
 	o := api.Options{
-		Ingest: a.ingest, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Eraser: a.store, Daemon: a, Replays: a.replays, Checks: a.checks, Trace: a.tracer,
+		Ingest: a.ingest, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Eraser: a.store, Daemon: a, Documents: a, Replays: a.replays, Checks: a.checks, Trace: a.tracer,
 		Metrics:    promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}),
 		Registerer: a.metrics, Log: a.log,
 		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
