@@ -12,7 +12,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -42,6 +44,7 @@ type Token struct {
 	Hash       [sha256.Size]byte
 	May        []string // names of scopes
 	Developers []string // nil: all
+	Rate       float64  // requests a second; 0: no limit
 }
 
 // NewToken hashes value.
@@ -49,13 +52,21 @@ func NewToken(name string, value secret.Value, may, developers []string) Token {
 	return Token{Name: name, Hash: sha256.Sum256([]byte(value.Reveal())), May: may, Developers: developers}
 }
 
+// AtRate bounds the requests with the token, a second; 0 does not.
+func (t Token) AtRate(rate float64) Token {
+	t.Rate = rate
+	return t
+}
+
 // principal is who makes a request.
 type principal struct {
 	name       string
+	via        string // the portal link that they came over; "": none
 	hash       [sha256.Size]byte
 	may        scope
-	developers []string // sorted; nil: all
-	share      *pool    // of the memory for bodies; nil: nobody else needs some
+	developers []string       // sorted; nil: all
+	share      *pool          // of the memory for bodies; nil: nobody else needs some
+	rate       *ingest.Bucket // of requests
 }
 
 // local is who makes requests when there are no tokens.
@@ -77,7 +88,7 @@ func (a *API) SetTokens(tokens []Token) error {
 	}
 	ps := make([]principal, len(tokens))
 	for i, t := range tokens {
-		ps[i] = principal{name: t.Name, hash: t.Hash}
+		ps[i] = principal{name: t.Name, hash: t.Hash, rate: a.rateOf(&t)}
 		if len(tokens) > 1 {
 			share := a.memory.share()
 			ps[i].share = &share
@@ -109,15 +120,33 @@ func (a *API) admit(c *call, need scope) error {
 	}
 	if err != nil {
 		if errors.Is(err, errNoToken) {
+			a.turnedAway(c)
 			c.Header().Set("WWW-Authenticate", "Bearer")
 		}
 		return err
 	}
+	c.who = who
+	if wait := who.rate.Take(time.Now()); wait > 0 {
+		return &ingest.Refusal{Status: 429, Code: "token_rate", RetryAfter: wait,
+			Message: fmt.Sprintf("more requests come with the token %q than its rate allows", who.name)}
+	}
 	if who.may&need == 0 {
 		return refuse(403, "forbidden", fmt.Sprintf("the token %q may not do this", who.name))
 	}
-	c.who = who
 	return nil
+}
+
+// rateOf returns what bounds the requests with a token. One that stays keeps what it has
+// used: a reload gives nothing away.
+func (a *API) rateOf(t *Token) *ingest.Bucket {
+	if old := a.tokens.Load(); old != nil {
+		for i := range *old {
+			if p := &(*old)[i]; p.hash == t.Hash && p.name == t.Name && p.rate.Rate() == t.Rate {
+				return p.rate
+			}
+		}
+	}
+	return ingest.NewBucket(t.Rate)
 }
 
 var errNoToken = refuse(401, "unauthorized", "a valid bearer token is needed")

@@ -294,6 +294,9 @@ func (c *call) begun() (ch DocumentChange, err error) {
 	if c.query.err != nil {
 		return ch, c.query.err
 	}
+	if ch.DryRun {
+		c.before = nil // it is no act
+	}
 	return ch, nil
 }
 
@@ -445,6 +448,9 @@ func (a *API) deleteDeveloper(c *call) error {
 	r := DeveloperRemoval{Developer: developer, By: c.who.name, Match: match, Data: c.query.text("data"), DryRun: c.query.flag("dry_run")}
 	if c.query.err != nil {
 		return c.query.err
+	}
+	if r.DryRun {
+		c.before = nil // it is no act
 	}
 	if !slices.Contains([]string{"", KeepData, EraseData}, r.Data) {
 		return refuse(400, "invalid_parameter", fmt.Sprintf("data is %s or %s", KeepData, EraseData))

@@ -75,6 +75,9 @@ func (a *API) reload(c *call) error {
 	if c.query.err != nil {
 		return c.query.err
 	}
+	if o.DryRun {
+		c.before = nil // it is no act
+	}
 	// Half done because a client hung up is worse than done unseen.
 	done, err := a.Daemon.ReloadWith(context.WithoutCancel(c.r.Context()), o)
 	if removal, ok := errors.AsType[*Removal](err); ok {
@@ -134,6 +137,7 @@ func (a *API) backup(c *call) error {
 	if !filepath.IsAbs(req.Dir) {
 		return refuse(400, "invalid_request", "dir must be an absolute path on the daemon's machine")
 	}
+	c.about("", req.Dir)
 	began := time.Now()
 	switch err := a.Daemon.Backup(c.r.Context(), req.Dir); {
 	case errors.Is(err, fs.ErrExist):

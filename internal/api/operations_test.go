@@ -64,20 +64,22 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"deleteDocumentDestination": {"RemoveDestination": func() { _, _ = c.RemoveDestination(ctx, "acme", "app", client.ChangeOptions{}) }},
 		"rotateSecret":              {"RotateSecret": func() { _, _ = c.RotateSecret(ctx, "acme", "app", client.Rotation{}, client.ChangeOptions{}) }},
 
-		"followAttempts": {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }},
-		"audit":          {"Audit": func() { _, _ = c.Audit(ctx, false) }},
-		"getUsage":       {"Usage": func() { _, _ = c.Usage(ctx, client.UsageFilter{}) }},
-		"eraseUser":      {"Erase": func() { _, _ = c.Erase(ctx, "acme", "u") }},
-		"linkPayload":    {"Link": func() { _, _ = c.Link(ctx, client.LinkRequest{Payload: "x"}) }},
-		"getPayload":     {}, // a link is for whoever has it: any HTTP client
-		"reload":         {"Reload": func() { _, _ = c.Reload(ctx) }, "ReloadWith": func() { _, _ = c.ReloadWith(ctx, client.ReloadOptions{}) }},
-		"backup":         {"Backup": func() { _ = c.Backup(ctx, "/copy") }},
-		"getEgress":      {"Egress": func() { _, _ = c.Egress(ctx) }},
-		"getLimits":      {"Limits": func() { _, _ = c.Limits(ctx) }},
-		"getMetrics":     {"Metrics": func() { _, _ = c.Metrics(ctx) }},
-		"getHealth":      {"Healthy": func() { _ = c.Healthy(ctx) }},
-		"getReadiness":   {"Readiness": func() { _, _ = c.Readiness(ctx) }, "Ready": func() { _ = c.Ready(ctx) }},
-		"getDescription": {"Description": func() { _, _ = c.Description(ctx) }},
+		"followAttempts":        {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }},
+		"audit":                 {"Audit": func() { _, _ = c.Audit(ctx, false) }},
+		"getUsage":              {"Usage": func() { _, _ = c.Usage(ctx, client.UsageFilter{}) }},
+		"eraseUser":             {"Erase": func() { _, _ = c.Erase(ctx, "acme", "u") }},
+		"linkPayload":           {"Link": func() { _, _ = c.Link(ctx, client.LinkRequest{Payload: "x"}) }},
+		"getPayload":            {}, // a link is for whoever has it: any HTTP client
+		"reload":                {"Reload": func() { _, _ = c.Reload(ctx) }, "ReloadWith": func() { _, _ = c.ReloadWith(ctx, client.ReloadOptions{}) }},
+		"backup":                {"Backup": func() { _ = c.Backup(ctx, "/copy") }},
+		"getEgress":             {"Egress": func() { _, _ = c.Egress(ctx) }},
+		"getLimits":             {"Limits": func() { _, _ = c.Limits(ctx) }},
+		"getMetrics":            {"Metrics": func() { _, _ = c.Metrics(ctx) }},
+		"getHealth":             {"Healthy": func() { _ = c.Healthy(ctx) }},
+		"getReadiness":          {"Readiness": func() { _, _ = c.Readiness(ctx) }, "Ready": func() { _ = c.Ready(ctx) }},
+		"getDescription":        {"Description": func() { _, _ = c.Description(ctx) }},
+		"listChanges":           {"Changes": func() { first(seq(c.Changes(ctx, client.ChangeFilter{}))) }},
+		"getDestinationHistory": {"History": func() { first(seq(c.History(ctx, "acme", "app", 0))) }},
 	}
 	var methods []string
 	for name := range d.operations() {

@@ -75,13 +75,16 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	a.scheduler.Apply(deliveryTargets(snap, registered, wanted, opened))
 	a.ingest.SetRoutes(routes(snap, registered, wanted))
 	a.followNotices(&snap.Daemon, wanted)
-	a.current.Store(next)
+	old := a.current.Swap(next)
 	a.checks.SetTargets(a.checkTargets(next, wanted))
 	a.broken.Reset()
 	for _, id := range broken {
 		a.broken.WithLabelValues(id).Set(1)
 	}
 	a.forgetRemoved(ctx, snap, registered)
+	if old != nil {
+		a.noteStates(ctx, old.snapshot, snap)
+	}
 	return nil
 }
 

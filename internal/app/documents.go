@@ -30,8 +30,8 @@ const (
 // load reads the settings, with the documents in the store if that is where they
 // are.
 func (a *App) load(ctx context.Context) (*config.Snapshot, error) {
-	read := func() (*config.Snapshot, error) { return config.LoadDocuments(ctx, a.config, a.kinds, a.documents) }
-	snap, err := read()
+	a.loader.Documents = a.documents
+	snap, err := a.loader.Load(ctx)
 	if snap == nil || !snap.Daemon.Developers.Stored {
 		return snap, err
 	}
@@ -40,7 +40,7 @@ func (a *App) load(ctx context.Context) (*config.Snapshot, error) {
 	}
 	made, faults := a.importFolder(ctx, snap)
 	if made > 0 {
-		if snap, err = read(); snap == nil {
+		if snap, err = a.loader.Load(ctx); snap == nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/seed-51f8da91/fantail/internal/strictyaml"
@@ -26,9 +27,8 @@ func Changes(was, is *Destination) (keys []string) {
 	changed("ambient", was.Ambient != is.Ambient)
 	if was.Hash != is.Hash && was.Kind == is.Kind {
 		before, now := map[string]string{}, map[string]string{}
-		a, b := was.core(), is.core()
-		a.Settings.leaves("", a.Refs, before)
-		b.Settings.leaves("", b.Refs, now)
+		was.leaves(before)
+		is.leaves(now)
 		for path, value := range now {
 			old, there := before[path]
 			changed(path, !there || old != value)
@@ -40,6 +40,14 @@ func Changes(was, is *Destination) (keys []string) {
 	}
 	slices.Sort(keys)
 	return slices.Compact(keys)
+}
+
+// leaves enters the single values of the settings of the kind.
+func (d *Destination) leaves(into map[string]string) {
+	var c core
+	if json.Unmarshal(d.written.text, &c) == nil { // it is what settle wrote
+		c.Settings.leaves("", c.Refs, into)
+	}
 }
 
 // leaves enters the single values of a tree by their paths, references resolved.

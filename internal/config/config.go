@@ -77,8 +77,7 @@ type Destination struct {
 	// What Open needs: destination.Deps with Payloads, with Ambient.
 	Links, NeedsAmbient bool
 
-	settings *tree
-	refs     map[string][]byte // what the references in settings resolved to
+	written *sealable
 }
 
 // Matches tells whether the destination wants events of that type.

@@ -95,7 +95,7 @@ func (t *tenant) destination(r *Rules, i int, n *yaml.Node, named map[string]int
 		b.At("kind", "%s", unknownKind(e.Kind, r.kinds))
 	}
 	d := &Destination{
-		Developer: t.id, Name: e.Name, Kind: e.Kind, Events: e.Events,
+		Developer: t.id, Name: e.Name, Kind: def.Kind, Events: e.Events,
 		Enabled:     e.Enabled == nil || *e.Enabled,
 		MaxInFlight: min(defaultInFlight, r.InFlight),
 		Rate:        float64(e.RateLimit),
@@ -142,14 +142,13 @@ func (t *tenant) destination(r *Rules, i int, n *yaml.Node, named map[string]int
 	b.remarkPatterns(e.Events, r)
 	b.remarkFars(s.fars, r)
 	d.use(s)
-	d.settings = treeOf(settings)
-	d.fingerprint(r.keys)
+	d.settle(treeOf(settings), s.refs, r.keys)
 	return d
 }
 
 // use takes over what the settings of the kind came to.
 func (d *Destination) use(s bound) {
-	d.Open, d.refs, d.Links, d.NeedsAmbient = s.open, s.refs, s.links, s.ambient
+	d.Open, d.Links, d.NeedsAmbient = s.open, s.links, s.ambient
 }
 
 func unknownKind(kind string, kinds destination.Registry) string {

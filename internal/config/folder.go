@@ -30,14 +30,14 @@ func (d *daemon) readFolder() (texts []Text) {
 	}
 	own := filepath.Join(d.dir, filepath.Base(d.doc.File))
 	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if !isSettings(e) || path == own {
-			continue
+		if isSettings(e) && filepath.Join(dir, e.Name()) != own {
+			texts = append(texts, Text{ID: stem(e.Name()), File: filepath.Join(shown, e.Name())})
 		}
-		t := Text{ID: stem(e.Name()), File: filepath.Join(shown, e.Name())}
-		t.Raw, t.Err = readFile(path, strictyaml.MaxFile)
-		texts = append(texts, t)
 	}
+	parallel(len(texts), func(i int) {
+		t := &texts[i]
+		t.Raw, t.Err = readFile(filepath.Join(dir, filepath.Base(t.File)), strictyaml.MaxFile)
+	})
 	judgeNames(texts)
 	return texts
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -17,54 +16,71 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-// Load reads path (fantail.yaml) and its developers' folder. With faults in
-// path the Snapshot is nil; with faults in developers' files only, it holds
-// the sound developers and names the others in Broken. The error is Faults, of
-// fantail.yaml first, then of the developers' files in the order of their names.
-// Load connects to nothing, resolves no names and writes nothing.
+// Load is one reading of a Loader.
 func Load(path string, kinds destination.Registry) (*Snapshot, error) {
-	return LoadContext(context.Background(), path, kinds)
+	return NewLoader(path, kinds).Load(context.Background())
 }
 
-// LoadContext is Load that ends early when ctx does, with its cause: keys and
-// certificates of many destinations take a while to read.
-func LoadContext(ctx context.Context, path string, kinds destination.Registry) (*Snapshot, error) {
-	return LoadDocuments(ctx, path, kinds, nil)
-}
-
-// LoadDocuments is LoadContext that finds developers' texts in the store, where
-// fantail.yaml says so.
-func LoadDocuments(ctx context.Context, path string, kinds destination.Registry, documents Documents) (*Snapshot, error) {
-	raw, err := readFile(path, strictyaml.MaxFile)
-	if err != nil {
-		return nil, Faults{{File: path, Message: "cannot be read: " + err.Error()}}
+// LoadDaemon reads fantail.yaml alone. The error is Faults.
+func LoadDaemon(path string) (*Daemon, error) {
+	_, d, err := readDaemonFile(path)
+	if err == nil && !d.doc.Sound() {
+		err = Faults(d.doc.Faults())
 	}
-	d := readDaemon(path, raw)
-	if d.doc.Root == nil {
-		return nil, Faults(d.doc.Faults())
+	if err != nil {
+		return nil, err
+	}
+	settings := d.settings()
+	return &settings, nil
+}
+
+func readDaemonFile(path string) (raw []byte, d *daemon, err error) {
+	raw, err = readFile(path, strictyaml.MaxFile)
+	if err != nil {
+		return nil, nil, Faults{{File: path, Message: "cannot be read: " + err.Error()}}
+	}
+	if d = readDaemon(path, raw); d.doc.Root == nil {
+		return nil, nil, Faults(d.doc.Faults())
+	}
+	return raw, d, nil
+}
+
+// Load reads fantail.yaml and the developers' texts. With faults in fantail.yaml
+// the Snapshot is nil; with faults in developers' texts only, it holds the sound
+// developers and names the others in Broken. The error is Faults, of fantail.yaml
+// first, then of the developers' texts in the order of their source. Load connects
+// to nothing, resolves no names and writes nothing. It ends early when ctx does,
+// with its cause: keys and certificates of many destinations take a while to read.
+func (l *Loader) Load(ctx context.Context) (*Snapshot, error) {
+	path := l.path
+	raw, d, err := readDaemonFile(path)
+	if err != nil {
+		return nil, err
 	}
 	snap := &Snapshot{
 		Daemon:     d.settings(),
 		Developers: map[string]*Developer{}, Broken: map[string][]Fault{}, Claimed: map[string]string{},
 	}
-	d.healthcheckKinds(kinds)
+	d.healthcheckKinds(l.kinds)
 	texts := d.readFolder()
 	snap.Keys = d.ring()
-	texts, err = d.texts(ctx, texts, snap.Keys, documents)
+	texts, err = d.texts(ctx, texts, snap.Keys, l.Documents)
 	if err != nil {
 		return nil, err
 	}
 	snap.Notes = strictyaml.Sort(d.doc.Notes)
-	snap.Rules = snap.Daemon.rules(kinds, snap.Keys)
+	snap.Rules = snap.Daemon.rules(l.kinds, snap.Keys)
 	snap.Secrets = snap.Daemon.secrets(texts)
 	id := newIdentity(path, raw, d.refs)
-	faults, err := snap.bind(ctx, texts, id)
-	if err != nil {
-		return nil, err
+	all := l.bindAll(ctx, texts, snap.Rules, snap.Secrets)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
+	faults := snap.enter(texts, all, id)
 	if own := d.doc.Faults(); len(own) > 0 {
 		return nil, append(Faults(own), faults...)
 	}
+	l.keep(texts, all, snap.Rules)
 	snap.Identity = snap.Keys.Fingerprint(id.sum.Sum(nil))
 	snap.Notes = append(snap.Notes, d.strangers(snap)...)
 	snap.Notes = append(snap.Notes, d.unheard(snap)...)
@@ -80,31 +96,27 @@ func LoadDocuments(ctx context.Context, path string, kinds destination.Registry,
 	return snap, nil
 }
 
-// bind binds every text of a source, and returns the faults of all.
-func (s *Snapshot) bind(ctx context.Context, texts []Text, id *identity) (faults Faults, err error) {
+// enter takes over what came of the texts, and returns the faults of all.
+func (s *Snapshot) enter(texts []Text, all []*kept, id *identity) (faults Faults) {
 	there := make(map[string]bool, len(texts))
 	for i := range texts {
 		there[texts[i].ID] = true
 	}
-	for i := range texts {
-		t := &texts[i]
-		bound := s.Rules.Bind(ctx, t, s.Secrets)
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		id.text(t, bound.looked)
+	for i, k := range all {
+		developer, bound := texts[i].ID, &k.bound
+		id.text(k)
 		if bound.Developer != nil {
-			s.Developers[t.ID] = bound.Developer
+			s.Developers[developer] = bound.Developer
 			s.Notes = append(s.Notes, bound.Notes...)
 			continue
 		}
-		s.Broken[t.ID] = append(s.Broken[t.ID], bound.Faults...)
+		s.Broken[developer] = append(s.Broken[developer], bound.Faults...)
 		faults = append(faults, bound.Faults...)
 		if bound.Names != "" && !there[bound.Names] {
-			s.Claimed[t.ID] = bound.Names
+			s.Claimed[developer] = bound.Names
 		}
 	}
-	return faults, nil
+	return faults
 }
 
 // ring builds the keys; throw-away ones when there are faults, so that the
@@ -165,9 +177,9 @@ func newIdentity(path string, raw []byte, refs map[string][]byte) *identity {
 	return id
 }
 
-func (id *identity) text(t *Text, references []looked) {
-	id.add(filepath.Base(t.File), t.Raw)
-	for _, l := range references {
+func (id *identity) text(k *kept) {
+	_, _ = id.sum.Write(k.sum[:])
+	for _, l := range k.bound.looked {
 		id.add(l.reference.String(), l.sum[:])
 	}
 }

@@ -148,7 +148,7 @@ func TestLoadingEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("stopped")
 	cancel(why)
-	snap, err := LoadContext(ctx, folder(t, map[string]string{"developers/acme.yaml": "developer: acme\n"}), kinds())
+	snap, err := NewLoader(folder(t, map[string]string{"developers/acme.yaml": "developer: acme\n"}), kinds()).Load(ctx)
 	if snap != nil || !errors.Is(err, why) {
 		t.Errorf("%v, %v", snap, err)
 	}

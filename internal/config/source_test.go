@@ -14,6 +14,12 @@ func stored(texts ...Text) Documents {
 	return func(context.Context, *keyring.Ring) ([]Text, error) { return texts, nil }
 }
 
+func loadStored(t *testing.T, path string, documents Documents) (*Snapshot, error) {
+	l := NewLoader(path, kinds())
+	l.Documents = documents
+	return l.Load(t.Context())
+}
+
 func TestDevelopersAreInAFolderOrInTheStore(t *testing.T) {
 	for text, want := range map[string]struct {
 		source Source
@@ -60,7 +66,7 @@ func TestStoredDocumentsHoldNoReferences(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3cret")
 	path := folder(t, map[string]string{"fantail.yaml": "developers: { store: {} }\ntokens: [{ name: a, value: 0123456789abcdef, may: [read], developers: [nobody] }]\n", "secrets/acme/key": "s3cret"})
 	literal := strings.Replace(acme, "${env:FANTAIL_DEV_ACME_SECRET}", "plain", 1)
-	snap, err := LoadDocuments(t.Context(), path, kinds(), stored(
+	snap, err := loadStored(t, path, stored(
 		Text{ID: "acme", File: "acme", Raw: []byte(acme)},
 		Text{ID: "globex", File: "globex", Raw: []byte(strings.Replace(literal, "acme", "globex", 1))},
 		Text{ID: "initech", File: "initech", Raw: []byte(strings.Replace(strings.Replace(acme, "developer: acme", "developer: initech", 1), "${env:FANTAIL_DEV_ACME_SECRET}", "${file:secrets/initech/key}", 1))},
@@ -80,7 +86,7 @@ func TestStoredDocumentsHoldNoReferences(t *testing.T) {
 	if len(snap.Notes) == 0 || !strings.Contains(snap.Notes[0].Message, "there is no developer nobody") {
 		t.Errorf("notes %v", snap.Notes)
 	}
-	if _, err := LoadDocuments(t.Context(), path, kinds(), func(context.Context, *keyring.Ring) ([]Text, error) { return nil, errors.New("disk") }); err == nil || !strings.Contains(err.Error(), "disk") {
+	if _, err := loadStored(t, path, func(context.Context, *keyring.Ring) ([]Text, error) { return nil, errors.New("disk") }); err == nil || !strings.Contains(err.Error(), "disk") {
 		t.Errorf("what the store cannot read: %v", err)
 	}
 	if snap, err := Load(path, kinds()); err != nil || len(snap.Notes) != 1 || !strings.Contains(snap.Notes[0].Message, "where the daemon alone sees them") {

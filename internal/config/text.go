@@ -47,13 +47,19 @@ type Bound struct {
 // Bind judges one text alone and binds it. After the end of ctx what it returns
 // means nothing. It connects to nothing, writes nothing and reads nothing but
 // what secrets finds; what comes of it follows from the rules, the text and that.
-func (r *Rules) Bind(ctx context.Context, text *Text, secrets *Secrets) Bound {
+// A kind that panics costs its developer alone.
+func (r *Rules) Bind(ctx context.Context, text *Text, secrets *Secrets) (b Bound) {
+	defer func() {
+		if v := recover(); v != nil { // the text of a panic may hold anything, secrets too
+			b = Bound{Faults: []Fault{{File: text.File, Message: fmt.Sprintf("a kind of destination that it names panicked (%T): this is a defect of that kind", v)}}}
+		}
+	}()
 	if text.Err != nil {
 		return Bound{Faults: []Fault{{File: text.File, Message: "cannot be read: " + text.Err.Error()}}}
 	}
 	t := readTenant(text, secrets)
 	dev := t.bind(ctx, r)
-	b := Bound{Developer: dev, Names: t.named, looked: t.looked}
+	b = Bound{Developer: dev, Names: t.named, looked: t.looked}
 	if dev == nil {
 		b.Faults = t.doc.Faults()
 	} else {
@@ -86,6 +92,14 @@ func (d *Daemon) secrets(texts []Text) *Secrets {
 type looked struct {
 	reference strictyaml.Reference
 	sum       [32]byte // of what was found
+}
+
+// stand tells whether all references of the developer stand for what they did.
+func (s *Secrets) stand(developer string, all []looked) bool {
+	return !slices.ContainsFunc(all, func(l looked) bool {
+		value, remark, err := s.find(developer, l.reference)
+		return err != nil || sumFound(value, remark) != l.sum
+	})
 }
 
 func sumFound(value []byte, remark string) [32]byte {

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"maps"
 	"strings"
 	"testing"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 // A text is judged without a look at any other, under the rules in force: what a
@@ -30,5 +33,24 @@ func TestNewcomerBoundAloneTakesNoVariables(t *testing.T) {
 	bound := snap.Rules.Bind(t.Context(), &Text{ID: "a.b", Raw: []byte(twin)}, snap.Secrets)
 	if bound.Developer != nil || !strings.Contains(bound.Faults[0].Message, "could be that of developers a-b and a.b") {
 		t.Errorf("%+v", bound)
+	}
+}
+
+// panics is a kind whose settings cannot be judged without a panic.
+type panics struct {
+	Secret string `yaml:"secret"`
+}
+
+func (p panics) Validate() error { panic("with the secret " + p.Secret) }
+
+func TestKindThatPanicsCostsItsDeveloperAlone(t *testing.T) {
+	all := kinds()
+	maps.Copy(all, destination.NewRegistry(destination.Define("panics", destination.Traits{}, func() panics { return panics{} }, func(panics, destination.Deps) (destination.Destination, error) { return nil, nil })))
+	snap, err := Load(folder(t, map[string]string{
+		"developers/acme.yaml":   "developer: acme\ndestinations:\n  - { name: app, kind: panics, settings: { secret: hunter2 } }\n",
+		"developers/globex.yaml": "developer: globex\n",
+	}), all)
+	if err == nil || !strings.Contains(err.Error(), "acme.yaml: a kind of destination that it names panicked (string)") || strings.Contains(err.Error(), "hunter2") || snap.Developers["globex"] == nil {
+		t.Errorf("%v", err)
 	}
 }
