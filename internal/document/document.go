@@ -107,6 +107,9 @@ func Destination(root *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
+// Developer returns whom a document says it is of, "" for nobody.
+func Developer(root *yaml.Node) string { return valueOf(root, "developer") }
+
 // Name returns the name that an entry has, "" for none.
 func Name(entry *yaml.Node) string { return nameOf(entry) }
 
