@@ -63,9 +63,12 @@ func refusedError(refused []refusal) *api.Refused {
 // with an error.
 func (a *App) admit(ctx context.Context, snap *config.Snapshot) (opened opening, refused []refusal, err error) {
 	opened = opening{}
-	running := a.running()
+	cur := a.current.Load()
 	for id, dev := range snap.Developers {
-		if err := a.openDeveloper(ctx, opened, running, dev, &snap.Daemon); err != nil {
+		if cur != nil && cur.developers[id] != nil && cur.developers[id].settings == dev {
+			continue // nothing changed
+		}
+		if err := a.openDeveloper(ctx, opened, dev, &snap.Daemon); err != nil {
 			refused = append(refused, refusal{developer: id, what: "destinations that cannot be opened", errs: []error{err}})
 		}
 	}
@@ -81,7 +84,7 @@ func (a *App) admit(ctx context.Context, snap *config.Snapshot) (opened opening,
 		if ctx.Err() != nil {
 			break
 		}
-		a.fallBack(ctx, snap, opened, running, &refused[i])
+		a.fallBack(ctx, snap, opened, &refused[i])
 	}
 	if ctx.Err() != nil { // what was not opened then is no fault of its developer
 		return opened, nil, context.Cause(ctx)
@@ -90,11 +93,11 @@ func (a *App) admit(ctx context.Context, snap *config.Snapshot) (opened opening,
 }
 
 // fallBack puts something in the place of a developer's settings that are not used.
-func (a *App) fallBack(ctx context.Context, snap *config.Snapshot, opened opening, running map[store.DestinationKey]uint64, r *refusal) {
+func (a *App) fallBack(ctx context.Context, snap *config.Snapshot, opened opening, r *refusal) {
 	goOn := func(id string) error {
 		last, err := a.before(ctx, snap, id)
 		if err == nil {
-			err = a.openDeveloper(ctx, opened, running, last, &snap.Daemon)
+			err = a.openDeveloper(ctx, opened, last, &snap.Daemon)
 		}
 		if err == nil {
 			snap.Developers[id] = last

@@ -27,7 +27,6 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/notices"
 	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/replay"
-	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/internal/trail"
@@ -95,7 +94,7 @@ type state struct {
 	names    *api.Names
 	targets  *replay.Targets
 
-	checkable map[store.DestinationKey]bool
+	developers map[string]*developer // by id
 }
 
 // step is one named part of the teardown.

@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"fmt"
 
-	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
@@ -52,15 +50,20 @@ func (a *App) note(notes []config.Fault) {
 // touches what runs.
 func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, refused []refusal) error {
 	broken, problems := brokenBy(refused)
-	wanted, err := a.place(ctx, snap)
+	cur := a.current.Load()
+	var registered []store.Destination // at the start: all of them
+	if cur == nil {
+		var err error
+		if cur, registered, err = a.nothing(ctx); err != nil {
+			return err
+		}
+	}
+	d := cur.difference(snap, broken)
+	made, names, err := a.place(ctx, cur, d.changed, opened)
 	if err != nil {
 		return err
 	}
-	registered, err := a.store.Destinations(ctx)
-	if err != nil {
-		return fmt.Errorf("list destinations: %w", err)
-	}
-	if err := a.remember(ctx, snap, wanted, broken); err != nil {
+	if err := a.remember(ctx, snap.Keys, made, broken); err != nil {
 		return err
 	}
 
@@ -68,68 +71,60 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 		return err
 	}
 	a.followPayloads(snap)
-	next := &state{
-		snapshot: snap, keys: snap.Keys, problems: problems, refused: refused, names: api.NewNames(registered), targets: replayTargets(wanted),
-		checkable: checkable(a.current.Load(), wanted, opened),
+	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, refused: refused, names: names, developers: cur.with(&d, made), targets: cur.targets}
+	if len(d.changed)+len(d.gone) > 0 {
+		next.targets = replayTargets(next)
 	}
-	a.scheduler.Apply(deliveryTargets(snap, registered, wanted, opened))
-	a.ingest.SetRoutes(routes(snap, registered, wanted))
-	a.followNotices(&snap.Daemon, wanted)
-	old := a.current.Swap(next)
-	a.checks.SetTargets(a.checkTargets(next, wanted))
+	old := a.current.Swap(next) // before an attempt may open one of them
+	a.scheduler.Apply(deliveryTargets(snap, next, &d, registered, opened))
+	a.ingest.SetRoutes(routes(next))
+	a.followNotices(&snap.Daemon, next)
+	a.checks.SetTargets(a.checkTargets(next))
 	a.broken.Reset()
 	for _, id := range broken {
 		a.broken.WithLabelValues(id).Set(1)
 	}
-	a.forgetRemoved(ctx, snap, registered)
+	a.forget(ctx, d.gone)
 	if old != nil {
 		a.noteStates(ctx, old.snapshot, snap)
 	}
 	return nil
 }
 
-// placed is a destination of the settings, and its id in the store.
-type placed struct {
-	*config.Destination
-	id uint32
-}
-
-// place registers every destination of the settings, and lists them in one order.
-func (a *App) place(ctx context.Context, snap *config.Snapshot) (all []placed, err error) {
-	var keys []store.DestinationKey
-	for _, dev := range snap.Developers {
-		for _, d := range dev.Destinations {
-			keys = append(keys, keyOf(d))
-			all = append(all, placed{Destination: d})
+// deliveryTargets are the destinations of developers that differ, to which
+// deliveries may go, or went before they were removed. Of those that were registered
+// before the start known has the state.
+func deliveryTargets(snap *config.Snapshot, next *state, d *delta, known []store.Destination, opened opening) (targets []delivery.Target) {
+	stored := make(map[uint32]*store.Destination, len(known))
+	for i := range known {
+		stored[known[i].ID] = &known[i]
+	}
+	of := func(developer string) {
+		current := map[uint32]*config.Destination{}
+		if dev := next.developers[developer]; dev != nil {
+			for i := range dev.destinations {
+				current[dev.destinations[i].id] = dev.destinations[i].Destination
+			}
+		}
+		for _, r := range next.names.Of(developer) {
+			t := delivery.Target{ID: r.ID, Key: r.DestinationKey}
+			if s := stored[r.ID]; s != nil {
+				t.State, t.Last = s.State, s.Last
+			}
+			if d := current[r.ID]; d != nil {
+				t.Current, t.Disabled = settingsOf(d, &snap.Daemon), !d.Enabled
+				t.Current.Destination = opened[d] // nil: the scheduler has it already
+			} else {
+				t.Removed = true
+			}
+			targets = append(targets, t)
 		}
 	}
-	ids, err := a.store.Register(ctx, keys)
-	if err != nil {
-		return nil, fmt.Errorf("register destinations: %w", err)
+	for _, dev := range d.changed {
+		of(dev.ID)
 	}
-	for i, id := range ids {
-		all[i].id = id
-	}
-	return all, nil
-}
-
-// deliveryTargets are the destinations that deliveries may go to, or went to before they were removed.
-func deliveryTargets(snap *config.Snapshot, registered []store.Destination, wanted []placed, opened opening) []delivery.Target {
-	byID := make(map[uint32]*config.Destination, len(wanted))
-	for _, w := range wanted {
-		byID[w.id] = w.Destination
-	}
-	targets := make([]delivery.Target, len(registered))
-	for i, r := range registered {
-		t := &targets[i]
-		*t = delivery.Target{ID: r.ID, Key: r.DestinationKey, State: r.State, Last: r.Last}
-		d := byID[r.ID]
-		if d == nil {
-			t.Removed = true
-			continue
-		}
-		t.Current, t.Disabled = settingsOf(d, &snap.Daemon), !d.Enabled
-		t.Current.Destination = opened[d] // nil: the scheduler has it open already
+	for _, id := range d.gone {
+		of(id)
 	}
 	return targets
 }
@@ -143,19 +138,19 @@ func settingsOf(d *config.Destination, daemon *config.Daemon) *delivery.Settings
 }
 
 // routes builds what ingest matches against.
-func routes(snap *config.Snapshot, registered []store.Destination, wanted []placed) *ingest.Routes {
-	r := &ingest.Routes{Developers: make(map[string]*ingest.Developer, len(snap.Developers))}
-	for id := range snap.Developers {
-		r.Developers[id] = &ingest.Developer{ID: id}
-	}
-	for _, d := range registered {
-		if dev := r.Developers[d.Developer]; dev != nil {
-			dev.All = append(dev.All, d.ID)
+func routes(next *state) *ingest.Routes {
+	r := &ingest.Routes{Developers: make(map[string]*ingest.Developer, len(next.developers))}
+	for id, dev := range next.developers {
+		if dev.route == nil {
+			dev.route = &ingest.Developer{ID: id}
+			for _, d := range next.names.Of(id) {
+				dev.route.All = append(dev.route.All, d.ID)
+			}
+			for _, d := range dev.destinations {
+				dev.route.Destinations = append(dev.route.Destinations, ingest.Route{ID: d.id, Matches: d.Matches})
+			}
 		}
-	}
-	for _, w := range wanted {
-		dev := r.Developers[w.Developer]
-		dev.Destinations = append(dev.Destinations, ingest.Route{ID: w.id, Matches: w.Matches})
+		r.Developers[id] = dev.route
 	}
 	return r
 }

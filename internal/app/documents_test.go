@@ -259,7 +259,10 @@ func TestDocumentsInAFolderAreReadAndNotChanged(t *testing.T) {
 			_, err := d.PutDocument(ctx, "acme", doc("acme", "two", ""), client.ChangeOptions{})
 			return err
 		},
-		"delete":   func() error { _, err := d.Client.RemoveDeveloper(ctx, "acme", "keep", client.ChangeOptions{}); return err },
+		"delete": func() error {
+			_, err := d.Client.RemoveDeveloper(ctx, "acme", "keep", client.ChangeOptions{})
+			return err
+		},
 		"restore":  func() error { _, err := d.RestoreDocument(ctx, "acme", 1, client.ChangeOptions{}); return err },
 		"versions": func() error { _, err := d.Client.DocumentVersions(ctx, "acme"); return err },
 		"put destination": func() error {
@@ -349,11 +352,11 @@ func TestSecretsOfDocumentsAreKeptAndNeverShown(t *testing.T) {
 		t.Errorf("kept as %v", secret)
 	}
 	for text, want := range map[string]string{
-		strings.Replace(string(got.Text), "one.example", "evil.example", 1):             "leads elsewhere",
-		strings.Replace(string(got.Text), "name: app", "name: other", 1):                "no secret is stored",
+		strings.Replace(string(got.Text), "one.example", "evil.example", 1):           "leads elsewhere",
+		strings.Replace(string(got.Text), "name: app", "name: other", 1):              "no secret is stored",
 		strings.Replace(string(got.Text), "url: ", "key: '[redacted]'\n    url: ", 1): "is no secret that is kept",
-		strings.Replace(string(got.Text), "'[redacted]'", "'${env:PATH}'", 1):           "holds no references",
-		strings.Replace(string(got.Text), "'[redacted]'", "'${file:fantail.key}'", 1):   "holds no references",
+		strings.Replace(string(got.Text), "'[redacted]'", "'${env:PATH}'", 1):         "holds no references",
+		strings.Replace(string(got.Text), "'[redacted]'", "'${file:fantail.key}'", 1): "holds no references",
 	} {
 		_, err := d.PutDocument(ctx, "acme", []byte(text), client.ChangeOptions{AllowRemoval: true})
 		if e := refusedAs(t, err, "invalid_document"); !strings.Contains(e.Message, want) || strings.Contains(e.Message, "hunter2") {

@@ -163,6 +163,8 @@ func (r *Runner) Run(ctx context.Context) {
 // round checks what is due. New targets end it early, so that what changed does
 // not wait behind thousands that do not answer.
 func (r *Runner) round(ctx context.Context) {
+	faults := &tale{log: r.Log}
+	defer faults.end()
 	var running sync.WaitGroup
 	defer running.Wait()
 	now := r.targets.Load()
@@ -178,7 +180,7 @@ func (r *Runner) round(ctx context.Context) {
 		}
 		running.Go(func() {
 			defer func() { <-places }()
-			r.quietly(ctx, t)
+			r.quietly(ctx, t, faults)
 		})
 	}
 }
@@ -205,15 +207,15 @@ func (r *Runner) due(ts []Target, now time.Time) (due []*Target) {
 	return due
 }
 
-// quietly checks t and logs a fault that is news.
-func (r *Runner) quietly(ctx context.Context, t *Target) {
+// quietly checks t and tells of a fault that is news.
+func (r *Runner) quietly(ctx context.Context, t *Target, faults *tale) {
 	before, _ := r.Board.Last(t.Key)
 	result, err := r.one(ctx, t)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		r.Log.Warn("a destination could not be checked", "developer", t.Key.Developer, "destination", t.Key.Name, "error", err)
+		faults.fault("a destination could not be checked", "developer", t.Key.Developer, "destination", t.Key.Name, "error", err)
 	case result.Level == Fail && result.Fault() != before.Fault():
-		r.Log.Warn("the check of a destination found a fault", "developer", t.Key.Developer, "destination", t.Key.Name, "fault", result.Fault())
+		faults.fault("the check of a destination found a fault", "developer", t.Key.Developer, "destination", t.Key.Name, "fault", result.Fault())
 	}
 }

@@ -283,7 +283,7 @@ func (p *process) apply(setups map[int]Setup) error {
 		if v.Frozen {
 			sealed, err := json.Marshal(frozen{i, s.Version})
 			if err == nil {
-				err = p.store.PutSettings(ctx, v.Hash, sealed)
+				err = p.store.PutSettings(ctx, map[uint64][]byte{v.Hash: sealed}, nil)
 			}
 			if err != nil {
 				return fmt.Errorf("store settings: %w", err)

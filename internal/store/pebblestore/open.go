@@ -35,7 +35,7 @@ type Options struct {
 	AcceptLoss bool                   // start behind proven corruption of the log, which is moved aside
 	ReadOnly   bool                   // nothing is written, not even to recover; changes fail
 	Log        *slog.Logger           // nil: slog.Default
-	OnCommit   func(time.Duration)    // sees how long each commit of Append took
+	OnCommit   func(time.Duration)    // sees how long each durable commit took
 	Fatal      func(error)            // called once when nothing can be written any more: stop and exit non-zero
 	Rand       func() uint64          // random bits of event ids; nil: math/rand/v2
 	DiskFree   func() (uint64, error) // free bytes; nil: what FS says of the folder

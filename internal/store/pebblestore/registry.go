@@ -54,9 +54,13 @@ func (s *Store) write(f func(w *writer)) error {
 		return w.err
 	}
 	mark := s.settled.Load()
+	began := time.Now()
 	err := s.watch(func() error { return s.apply(w.b, pebble.Sync) })
 	if err == nil {
 		s.synced(mark)
+		if s.opts.OnCommit != nil {
+			s.opts.OnCommit(time.Since(began))
+		}
 	}
 	return err
 }
@@ -241,26 +245,57 @@ func (s *Store) SetState(_ context.Context, id uint32, st store.DestinationState
 	return nil
 }
 
-// PutSettings stores sealed settings under their hash.
-func (s *Store) PutSettings(_ context.Context, hash uint64, sealed []byte) error {
+// PutSettings stores sealed settings and values of subsystems: see store.Registry.
+func (s *Store) PutSettings(_ context.Context, sealed map[uint64][]byte, values map[string][]byte) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
-	s.registry.mu.Lock()
-	defer s.registry.mu.Unlock()
-	if s.registry.settings[hash] {
+	r := &s.registry
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	made := make([]uint64, 0, len(sealed))
+	for hash := range sealed {
+		if !r.settings[hash] {
+			made = append(made, hash)
+		}
+	}
+	if len(made)+len(values) == 0 {
 		return nil
 	}
 	err := s.write(func(w *writer) {
-		w.k, w.v = settingsKey(hash), sealed
-		w.set()
+		for _, hash := range made {
+			w.k, w.v = settingsKey(hash), sealed[hash]
+			w.set()
+		}
+		for key, value := range values {
+			w.k, w.v = registryKey(regValue, key), value
+			w.set()
+		}
 	})
 	if err != nil {
 		return fmt.Errorf("store settings: %w", err)
 	}
-	s.registry.settings[hash] = true
+	for _, hash := range made {
+		r.settings[hash] = true
+	}
 	return nil
+}
+
+// WithoutSettings returns those of the hashes that nothing is stored under.
+func (s *Store) WithoutSettings(_ context.Context, hashes []uint64) (without []uint64, err error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	for _, hash := range hashes {
+		if !s.registry.settings[hash] {
+			without = append(without, hash)
+		}
+	}
+	return without, nil
 }
 
 // Settings returns the sealed settings with that hash or store.ErrNotFound.
