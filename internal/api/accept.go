@@ -42,6 +42,9 @@ func (a *API) acceptOne(c *call, trace *event.Trace) (result ingest.Result, err 
 	if err := a.Ingest.Ready(); err != nil {
 		return result, err
 	}
+	if err := a.Pace.Wait(c.r.Context()); err != nil {
+		return result, err
+	}
 	held := a.memory.hold(c.who, req.Developer)
 	defer held.release()
 	body, err := a.readBody(c, &held)

@@ -12,7 +12,7 @@ import (
 
 // The client has a call for every operation, and each makes that operation.
 func TestTheClientCoversEveryOperation(t *testing.T) {
-	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate configure")}})
+	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate configure link")}})
 	r.checks.result = found
 	d, err := loadDescription()
 	if err != nil {
@@ -64,22 +64,33 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"deleteDocumentDestination": {"RemoveDestination": func() { _, _ = c.RemoveDestination(ctx, "acme", "app", client.ChangeOptions{}) }},
 		"rotateSecret":              {"RotateSecret": func() { _, _ = c.RotateSecret(ctx, "acme", "app", client.Rotation{}, client.ChangeOptions{}) }},
 
-		"followAttempts":        {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }},
-		"audit":                 {"Audit": func() { _, _ = c.Audit(ctx, false) }},
-		"getUsage":              {"Usage": func() { _, _ = c.Usage(ctx, client.UsageFilter{}) }},
-		"eraseUser":             {"Erase": func() { _, _ = c.Erase(ctx, "acme", "u") }},
-		"linkPayload":           {"Link": func() { _, _ = c.Link(ctx, client.LinkRequest{Payload: "x"}) }},
-		"getPayload":            {}, // a link is for whoever has it: any HTTP client
-		"reload":                {"Reload": func() { _, _ = c.Reload(ctx) }, "ReloadWith": func() { _, _ = c.ReloadWith(ctx, client.ReloadOptions{}) }},
-		"backup":                {"Backup": func() { _ = c.Backup(ctx, "/copy") }},
-		"getEgress":             {"Egress": func() { _, _ = c.Egress(ctx) }},
-		"getLimits":             {"Limits": func() { _, _ = c.Limits(ctx) }},
-		"getMetrics":            {"Metrics": func() { _, _ = c.Metrics(ctx) }},
-		"getHealth":             {"Healthy": func() { _ = c.Healthy(ctx) }},
-		"getReadiness":          {"Readiness": func() { _, _ = c.Readiness(ctx) }, "Ready": func() { _ = c.Ready(ctx) }},
-		"getDescription":        {"Description": func() { _, _ = c.Description(ctx) }},
-		"listChanges":           {"Changes": func() { first(seq(c.Changes(ctx, client.ChangeFilter{}))) }},
-		"getDestinationHistory": {"History": func() { first(seq(c.History(ctx, "acme", "app", 0))) }},
+		"followAttempts":         {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }},
+		"audit":                  {"Audit": func() { _, _ = c.Audit(ctx, false) }},
+		"getUsage":               {"Usage": func() { _, _ = c.Usage(ctx, client.UsageFilter{}) }},
+		"eraseUser":              {"Erase": func() { _, _ = c.Erase(ctx, "acme", "u") }},
+		"linkPayload":            {"Link": func() { _, _ = c.Link(ctx, client.LinkRequest{Payload: "x"}) }},
+		"getPayload":             {}, // a link is for whoever has it: any HTTP client
+		"reload":                 {"Reload": func() { _, _ = c.Reload(ctx) }, "ReloadWith": func() { _, _ = c.ReloadWith(ctx, client.ReloadOptions{}) }},
+		"backup":                 {"Backup": func() { _ = c.Backup(ctx, "/copy") }},
+		"getEgress":              {"Egress": func() { _, _ = c.Egress(ctx) }},
+		"getLimits":              {"Limits": func() { _, _ = c.Limits(ctx) }},
+		"getMetrics":             {"Metrics": func() { _, _ = c.Metrics(ctx) }},
+		"getHealth":              {"Healthy": func() { _ = c.Healthy(ctx) }},
+		"getReadiness":           {"Readiness": func() { _, _ = c.Readiness(ctx) }, "Ready": func() { _ = c.Ready(ctx) }},
+		"getDescription":         {"Description": func() { _, _ = c.Description(ctx) }},
+		"listChanges":            {"Changes": func() { first(seq(c.Changes(ctx, client.ChangeFilter{}))) }},
+		"getDestinationHistory":  {"History": func() { first(seq(c.History(ctx, "acme", "app", 0))) }},
+		"explainEvent":           {"Explain": func() { _, _ = c.Explain(ctx, "acme", []byte(sleep)) }},
+		"listEventTypes":         {"EventTypes": func() { _, _ = c.EventTypes(ctx) }},
+		"getSettings":            {"Settings": func() { _, _ = c.Settings(ctx) }},
+		"getDestinationSettings": {"DestinationSettings": func() { _, _ = c.DestinationSettings(ctx, "acme", "app") }},
+		"createSession":          {"BeginSession": func() { _, _ = c.BeginSession(ctx, "x") }},
+		"getSession":             {"Session": func() { _, _ = c.Session(ctx) }},
+		"deleteSession":          {"EndSession": func() { _ = c.EndSession(ctx) }},
+		"createPortalLink":       {"MakePortalLink": func() { _, _ = c.MakePortalLink(ctx, client.PortalLinkRequest{Developer: "acme"}) }},
+		"listPortalLinks":        {"PortalLinks": func() { first(seq(c.PortalLinks(ctx, ""))) }},
+		"revokePortalLink":       {"RevokePortalLink": func() { _ = c.RevokePortalLink(ctx, "x") }},
+		"getSeries":              {"Series": func() { _, _ = c.Series(ctx, client.SeriesFilter{}) }},
 	}
 	var methods []string
 	for name := range d.operations() {

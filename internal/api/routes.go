@@ -53,6 +53,20 @@ var routes = map[string]endpoint{
 	"/v1/destinations/{developer}/{destination}/check":   {"POST": {canOperate, (*API).check, nil}},
 	"/v1/destinations/{developer}/{destination}/test":    {"POST": {canOperate, (*API).test, params{"type", "provider", "user", "seed"}}},
 	"/v1/destinations/{developer}/{destination}/history": {"GET": {canRead, (*API).history, params{"since", "until", "limit", "cursor"}}},
+	"/v1/session": {
+		"POST":   {anyone, (*API).createSession, nil},
+		"GET":    {withAnyRight, (*API).getSession, nil},
+		"DELETE": {withAnyRight, (*API).deleteSession, nil},
+	},
+	"/v1/portal-links": {
+		"POST": {canLink, (*API).createPortalLink, nil},
+		"GET":  {canLink, (*API).listPortalLinks, params{"developer", "limit", "cursor"}},
+	},
+	"/v1/portal-links/{id}": {"DELETE": {canLink, (*API).revokePortalLink, nil}},
+	"/v1/explain":           {"POST": {canRead, (*API).explainEvent, nil}},
+	"/v1/event-types":       {"GET": {canRead | canConfigure, (*API).eventTypes, nil}},
+	"/v1/settings":          {"GET": {canRead, (*API).settings, nil}},
+	"/v1/destinations/{developer}/{destination}/settings": {"GET": {canRead, (*API).destinationSettings, nil}},
 	"/v1/changes":    {"GET": {canRead, (*API).listChanges, params{"developer", "by", "call", "since", "until", "limit", "cursor"}}},
 	"/v1/developers": {"GET": {canRead | canConfigure, (*API).listDevelopers, params{"q", "limit", "cursor"}}},
 	"/v1/developers/{developer}": {
@@ -71,6 +85,7 @@ var routes = map[string]endpoint{
 	"/v1/developers/{developer}/destinations/{destination}/rotate-secret": {"POST": {canConfigure, (*API).rotateSecret, params{"dry_run"}}},
 	"/v1/live":                             {"GET": {canRead, (*API).live, params{"developer", "destination"}}},
 	"/v1/audit":                            {"GET": {canRead, (*API).audit, params{"developer", "deep"}}},
+	"/v1/series":                           {"GET": {canRead, (*API).showSeries, params{"developer", "destination", "kind", "range"}}},
 	"/v1/usage":                            {"GET": {canRead, (*API).usage, params{"developer", "destination", "since", "until", "by"}}},
 	"/v1/users/{id}/data":                  {"DELETE": {canOperate, (*API).erase, params{"developer"}}},
 	"/v1/payloads/{id}/link":               {"POST": {canRead, (*API).linkPayload, nil}},

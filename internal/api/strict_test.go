@@ -69,7 +69,7 @@ func (s *strict) refused(query, body, says string) {
 // Whatever a caller gives counts, or is refused: what is passed over in silence
 // makes a filter with a typing error select everything.
 func TestEveryRouteIsStrict(t *testing.T) {
-	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate configure")}})
+	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate configure link")}})
 	r.checks.result = found
 	d, err := loadDescription()
 	if err != nil {

@@ -27,6 +27,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/notices"
 	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/replay"
+	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/internal/trail"
@@ -53,6 +54,7 @@ type App struct {
 
 	store     *pebblestore.Store
 	scheduler *delivery.Scheduler
+	series    *series.Series
 	flight    *suspects.Record
 	ingest    *ingest.Ingest
 	replays   *replay.Runner
@@ -165,6 +167,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.replays.Start()
 	var background sync.WaitGroup
 	background.Go(func() { a.keep(ctx) })
+	background.Go(func() { a.record(ctx) })
 	background.Go(func() { a.checks.Run(ctx) })
 	background.Go(func() { a.notices.Run(ctx) })
 	background.Go(func() { a.trail.Run(ctx) })

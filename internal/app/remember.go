@@ -111,19 +111,11 @@ func developerKey(id string) string { return "developer/" + id }
 
 // thaw opens settings that deliveries are frozen to.
 func (a *App) thaw(ctx context.Context, dest uint32, hash uint64) (*delivery.Settings, error) {
-	sealed, err := a.store.Settings(ctx, hash)
+	d, err := a.frozen(ctx, hash)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("destination %d: %w", dest, err)
 	}
 	cur := a.current.Load()
-	clear, err := cur.keys.Open(sealSettings, sealed)
-	if err != nil {
-		return nil, fmt.Errorf("open frozen settings of destination %d: %w", dest, err)
-	}
-	d, err := config.Thaw(clear, a.kinds, cur.keys)
-	if err != nil {
-		return nil, fmt.Errorf("read frozen settings of destination %d: %w", dest, err)
-	}
 	s := settingsOf(d, &cur.snapshot.Daemon)
 	s.Hash = hash // the key that made the fingerprint may have been rotated out since
 	s.Destination, err = a.open(d, &cur.snapshot.Daemon)

@@ -96,7 +96,9 @@ type Limits struct {
 	BodyRate      float64 // bytes a second that a body must come with
 	InFlight      int     // attempts
 	InFlightBytes int64   // of bodies in attempts
-	PerDeveloper  PerDeveloper
+
+	Lag          time.Duration // of deliveries before producers are slowed down; 0: they never are
+	PerDeveloper PerDeveloper
 }
 
 // PerDeveloper limits each developer; 0 means no limit.

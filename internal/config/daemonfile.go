@@ -79,6 +79,7 @@ type limitsFile struct {
 	BodyRate      speed            `yaml:"body_rate"`
 	InFlight      int              `yaml:"in_flight"`
 	InFlightBytes size             `yaml:"in_flight_bytes"`
+	Lag           duration         `yaml:"lag"`
 	PerDeveloper  perDeveloperFile `yaml:"per_developer"`
 }
 
@@ -102,7 +103,7 @@ func defaultDaemon() daemonFile {
 		Retention:   retentionFile{Events: duration(168 * time.Hour), Attempts: duration(720 * time.Hour), Changes: duration(8760 * time.Hour)},
 		Idempotency: duration(48 * time.Hour),
 		Limits: limitsFile{
-			Body: 32 << 20, BodyRate: 1 << 10, InFlight: 1024, InFlightBytes: 256 << 20,
+			Body: 32 << 20, BodyRate: 1 << 10, InFlight: 1024, InFlightBytes: 256 << 20, Lag: duration(2 * time.Second),
 			PerDeveloper: perDeveloperFile{Destinations: 1000, ShortestWait: duration(time.Second)},
 		},
 		ShutdownGrace: duration(25 * time.Second),
@@ -164,6 +165,7 @@ func (d *daemon) settings() Daemon {
 		Console:  f.Console.settings(d.dir),
 		Limits: Limits{
 			Body: int64(f.Limits.Body), BodyRate: float64(f.Limits.BodyRate), InFlight: f.Limits.InFlight, InFlightBytes: int64(f.Limits.InFlightBytes),
+			Lag: time.Duration(f.Limits.Lag),
 			PerDeveloper: PerDeveloper{
 				Rate: float64(f.Limits.PerDeveloper.Rate), Pending: f.Limits.PerDeveloper.Pending, Bytes: int64(f.Limits.PerDeveloper.Bytes),
 				Destinations: f.Limits.PerDeveloper.Destinations, Attempts: float64(f.Limits.PerDeveloper.Attempts),

@@ -147,6 +147,9 @@ func (r *daemonRules) limits() {
 	if r.OK("limits.body") {
 		r.Require("limits.in_flight_bytes", f.InFlightBytes >= f.Body, "must be at least limits.body: the largest body could never be sent")
 	}
+	if f.Lag > 0 {
+		r.between("limits.lag", time.Duration(f.Lag), 100*time.Millisecond, time.Hour)
+	}
 	r.Require("limits.per_developer.pending", f.PerDeveloper.Pending >= 0, "must not be negative: 0 is no limit")
 	r.Require("limits.per_developer.destinations", f.PerDeveloper.Destinations >= 1, "must be at least 1")
 	r.between("limits.per_developer.shortest_wait", time.Duration(f.PerDeveloper.ShortestWait), minWait, time.Hour)

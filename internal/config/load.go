@@ -58,7 +58,7 @@ func (l *Loader) Load(ctx context.Context) (*Snapshot, error) {
 		return nil, err
 	}
 	snap := &Snapshot{
-		Daemon:     d.settings(),
+		file: d.file, Daemon: d.settings(),
 		Developers: map[string]*Developer{}, Broken: map[string][]Fault{}, Claimed: map[string]string{},
 	}
 	d.healthcheckKinds(l.kinds)
