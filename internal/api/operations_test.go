@@ -66,6 +66,7 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 
 		"followAttempts":         {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }},
 		"audit":                  {"Audit": func() { _, _ = c.Audit(ctx, false) }},
+		"getSeries":              {"Series": func() { _, _ = c.Series(ctx, client.SeriesFilter{}) }},
 		"getUsage":               {"Usage": func() { _, _ = c.Usage(ctx, client.UsageFilter{}) }},
 		"eraseUser":              {"Erase": func() { _, _ = c.Erase(ctx, "acme", "u") }},
 		"linkPayload":            {"Link": func() { _, _ = c.Link(ctx, client.LinkRequest{Payload: "x"}) }},
@@ -90,7 +91,6 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"createPortalLink":       {"MakePortalLink": func() { _, _ = c.MakePortalLink(ctx, client.PortalLinkRequest{Developer: "acme"}) }},
 		"listPortalLinks":        {"PortalLinks": func() { first(seq(c.PortalLinks(ctx, ""))) }},
 		"revokePortalLink":       {"RevokePortalLink": func() { _ = c.RevokePortalLink(ctx, "x") }},
-		"getSeries":              {"Series": func() { _, _ = c.Series(ctx, client.SeriesFilter{}) }},
 	}
 	var methods []string
 	for name := range d.operations() {

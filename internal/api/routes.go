@@ -120,6 +120,10 @@ func (a *API) newMux() *http.ServeMux {
 
 // at answers the requests for one path.
 func (a *API) at(pattern string, e endpoint, allow string) http.Handler {
+	names := make(map[string]string, len(e))
+	for method := range e {
+		names[method] = operationIDs[method+" "+pattern]
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := w.(*call)
 		method := r.Method
@@ -132,7 +136,7 @@ func (a *API) at(pattern string, e endpoint, allow string) http.Handler {
 			a.fail(c, refuse(405, "method_not_allowed", "allowed here: "+allow))
 			return
 		}
-		c.operation = operationIDs[method+" "+pattern]
+		c.operation = names[method]
 		if ownDelivery(r) {
 			a.fail(c, errOwnDelivery) // before its token is looked at: the log of its attempts has to say what is wrong
 			return

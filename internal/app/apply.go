@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"runtime/debug"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
@@ -89,8 +90,15 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	if old != nil {
 		a.noteStates(ctx, old.snapshot, snap)
 	}
+	if len(d.changed) >= crowd {
+		go debug.FreeOSMemory() // what parsing them took is given back, and not kept as peak
+	}
 	return nil
 }
+
+// crowd is how many developers leave so much behind, once they are read, that it is
+// worth a collection of garbage at once.
+const crowd = 1000
 
 // deliveryTargets are the destinations of developers that differ, to which
 // deliveries may go, or went before they were removed. Of those that were registered

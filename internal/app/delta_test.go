@@ -77,7 +77,7 @@ func TestReloadCostsWhatChanged(t *testing.T) {
 	costs("a comment", 0, 0, func() {
 		h.write("developers/dev8.yaml", "developer: dev8\ndestinations:\n  - name: app # x\n    kind: post\n    settings: { to: far8 }\n")
 	})
-	costs("a developer more", 3, 1, func() { h.developer("newco", "new", "") }) // the trail has it, too
+	costs("a developer more, whom the trail notes", 3, 1, func() { h.developer("newco", "new", "") })
 	costs("a developer's return", 0, 0, func() { h.developer("dev7", "changed", "") })
 	costs("another setting of the daemon", 0, 0, func() { h.settings("notices: { events: [destination.held] }\n") })
 	if err := a.close(t.Context()); err != nil {

@@ -41,7 +41,7 @@ func settingsKey(hash uint64) []byte { return be.AppendUint64([]byte{kindSetting
 type registry struct {
 	mu       sync.Mutex
 	ids      map[store.DestinationKey]uint32
-	dests    map[uint32]store.Destination
+	dests    map[uint32]*store.Destination
 	next     uint32
 	settings map[uint64]bool
 }
@@ -118,7 +118,7 @@ func readDestination(id uint32, v []byte) (store.Destination, error) {
 
 func (s *Store) loadRegistry() error {
 	r := &s.registry
-	r.ids, r.dests, r.settings = map[store.DestinationKey]uint32{}, map[uint32]store.Destination{}, map[uint64]bool{}
+	r.ids, r.dests, r.settings = map[store.DestinationKey]uint32{}, map[uint32]*store.Destination{}, map[uint64]bool{}
 	r.next = 1
 	err := scan(s.db, registryKey(regDestination, ""), registryKey(regDestination+1, ""), func(k, v []byte) (bool, error) {
 		if len(k) != 6 {
@@ -128,7 +128,7 @@ func (s *Store) loadRegistry() error {
 		if err != nil {
 			return false, fmt.Errorf("registry: %w", err)
 		}
-		r.ids[d.DestinationKey], r.dests[d.ID] = d.ID, d
+		r.ids[d.DestinationKey], r.dests[d.ID] = d.ID, &d
 		r.next = max(r.next, d.ID+1)
 		return true, nil
 	})
@@ -197,7 +197,7 @@ func (s *Store) Register(_ context.Context, keys []store.DestinationKey) ([]uint
 		return nil, fmt.Errorf("register destinations: %w", err)
 	}
 	for k, id := range made {
-		r.ids[k], r.dests[id] = id, store.Destination{ID: id, DestinationKey: k}
+		r.ids[k], r.dests[id] = id, &store.Destination{ID: id, DestinationKey: k}
 	}
 	r.next = next
 	return ids, nil
@@ -214,7 +214,7 @@ func (s *Store) Destinations(context.Context) ([]store.Destination, error) {
 	defer r.mu.Unlock()
 	ds := make([]store.Destination, 0, len(r.dests))
 	for _, d := range r.dests {
-		ds = append(ds, d)
+		ds = append(ds, *d)
 	}
 	slices.SortFunc(ds, func(a, b store.Destination) int { return cmp.Compare(a.ID, b.ID) })
 	return ds, nil
@@ -233,15 +233,16 @@ func (s *Store) SetState(_ context.Context, id uint32, st store.DestinationState
 	if !ok {
 		return store.ErrNotFound
 	}
-	d.State = st
+	next := *d
+	next.State = st
 	err := s.write(func(w *writer) {
-		w.k, w.v = destinationKey(id), appendDestination(nil, &d)
+		w.k, w.v = destinationKey(id), appendDestination(nil, &next)
 		w.set()
 	})
 	if err != nil {
 		return fmt.Errorf("store state of destination %d: %w", id, err)
 	}
-	r.dests[id] = d
+	r.dests[id] = &next
 	return nil
 }
 
