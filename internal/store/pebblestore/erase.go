@@ -27,12 +27,12 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 		return rep, err
 	}
 	defer s.leave()
-	days, err := s.days(kindUser)
+	ranges, err := s.toErase(req)
 	if err != nil {
 		return rep, fmt.Errorf("erase: %w", err)
 	}
-	for _, day := range days {
-		if err := s.eraseDay(ctx, now, day, req, cancelled, &rep); err != nil {
+	for _, r := range ranges {
+		if err := s.eraseRange(ctx, now, r, req, cancelled, &rep); err != nil {
 			return rep, fmt.Errorf("erase: %w", err)
 		}
 	}
@@ -65,16 +65,58 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	return rep, nil
 }
 
-func (s *Store) eraseDay(ctx context.Context, now time.Time, day event.Day, req store.Erasure, cancelled func([]store.Moved), rep *store.ErasureReport) error {
-	prefix := userPrefix(nil, day, req.Developer, req.User)
-	end := after(bytes.Clone(prefix))
-	for from := prefix; ; {
+// eraseIndex is keys of an index of one day, which name events at a place in them.
+type eraseIndex struct {
+	day    event.Day
+	prefix []byte
+	size   int // of a key
+	at     int // where the event's id begins
+}
+
+// toErase lists the indexes that name what is to be erased. Of a whole developer
+// those are their events, and their deliveries, since a replay may have carried a
+// body to a day on which it is not listed as an event.
+func (s *Store) toErase(req store.Erasure) (all []eraseIndex, err error) {
+	add := func(kind byte, index func(event.Day) eraseIndex) {
+		days, e := s.days(kind)
+		err = errors.Join(err, e)
+		for _, day := range days {
+			all = append(all, index(day))
+		}
+	}
+	if !req.Whole {
+		add(kindUser, func(day event.Day) eraseIndex {
+			p := userPrefix(nil, day, req.Developer, req.User)
+			return eraseIndex{day, p, lenUserKey, len(p)}
+		})
+		return all, err
+	}
+	add(kindOwner, func(day event.Day) eraseIndex {
+		p := ownerPrefix(nil, day, req.Developer)
+		return eraseIndex{day, p, lenOwnerKey, len(p)}
+	})
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	for id, d := range s.registry.dests {
+		if d.Developer == req.Developer {
+			add(kindState, func(day event.Day) eraseIndex {
+				p := be.AppendUint32(dayKey(nil, kindState, day), id)
+				return eraseIndex{day, p, lenStateKey, len(p) + 1}
+			})
+		}
+	}
+	return all, err
+}
+
+func (s *Store) eraseRange(ctx context.Context, now time.Time, r eraseIndex, req store.Erasure, cancelled func([]store.Moved), rep *store.ErasureReport) error {
+	day, end := r.day, after(bytes.Clone(r.prefix))
+	for from := r.prefix; ; {
 		var ids []event.ID
 		err := scan(s.db, from, end, func(k, _ []byte) (bool, error) {
-			if len(k) != lenUserKey {
+			if len(k) != r.size {
 				return false, errRow
 			}
-			ids = append(ids, event.ID(k[len(prefix):]))
+			ids = append(ids, event.ID(k[r.at:][:16]))
 			from = append(slices.Clone(k), 0)
 			return len(ids) < eraseChunk, nil
 		})
@@ -133,8 +175,10 @@ func (s *Store) eraseChunk(now time.Time, day event.Day, req store.Erasure, ids 
 // erase takes one event on days, the first of which is its own.
 func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool, []store.Moved, error) {
 	own := days[0]
-	c.k = userKey(c.k[:0], own, req.Developer, req.User, id)
-	c.delete()
+	if !req.Whole {
+		c.k = userKey(c.k[:0], own, req.Developer, req.User, id)
+		c.delete()
+	}
 	r, err := c.s.eventRecord(own, id)
 	if err != nil {
 		if errors.Is(err, store.ErrNotFound) { // retention was faster
@@ -142,8 +186,11 @@ func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool,
 		}
 		return false, nil, err
 	}
-	if r.Event.Developer != req.Developer || r.Event.UserID != req.User {
+	if r.Event.Developer != req.Developer || !req.Whole && r.Event.UserID != req.User {
 		return false, nil, nil
+	}
+	if req.Whole && r.Gone == reasonErased {
+		return false, nil, nil // before, with its user or by the call that this one repeats
 	}
 	var moved []store.Moved
 	for _, day := range days {
@@ -162,6 +209,10 @@ func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool,
 		e, err := readEvent(id, copied)
 		if err != nil {
 			return false, nil, err
+		}
+		if req.Whole && e.Event.UserID != "" {
+			c.k = userKey(c.k[:0], day, req.Developer, e.Event.UserID, id)
+			c.delete()
 		}
 		e.Event.Reference, e.Event.UserID, e.Event.Trace, e.Gone = "", "", nil, reasonErased
 		c.k, c.v = eventKey(c.k[:0], kindEvent, day, id), appendEvent(c.v[:0], &e)
