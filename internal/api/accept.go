@@ -60,7 +60,7 @@ func (a *API) acceptOne(c *call, trace *event.Trace) (result ingest.Result, err 
 // no more than quotes and backslashes need care.
 func appendResult(b []byte, r *ingest.Result) []byte {
 	b = append(b, `"id":"`...)
-	b = append(b, r.ID.String()...)
+	b, _ = r.ID.AppendText(b) // an id always has a text
 	b = append(b, `","reference":"`...)
 	for i := range len(r.Reference) {
 		if r.Reference[i] == '"' || r.Reference[i] == '\\' {
