@@ -93,8 +93,8 @@ func (b *Board) Collect(c chan<- prometheus.Metric) {
 		}
 	}
 	b.mu.Unlock()
-	// Another kind under the same name is another destination, and the sooner end
-	// counts, as it does among those that share the label "other".
+	// Two kinds under one name are two destinations with the same labels. The sooner end
+	// of them counts, as it does for those that share the label "other".
 	slices.SortFunc(all, func(x, y gauge) int {
 		return cmp.Or(cmp.Compare(x.developer, y.developer), cmp.Compare(x.name, y.name), x.expires.Compare(y.expires))
 	})

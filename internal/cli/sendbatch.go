@@ -134,8 +134,9 @@ func (s *sender) chunk(ctx context.Context, entries []entry) (left []entry, err 
 	return left, err
 }
 
-// unread tells whether the line was not judged: the daemon was busy, or did not
-// read so far. A line that is too large by itself is so as the first one, too.
+// unread tells whether the line was not judged: the daemon was busy, or did not read so
+// far. A line that is too large by itself is refused as the first one of a request,
+// too.
 func unread(r client.BatchResult) bool {
 	if r.Err == nil {
 		return false
