@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -80,7 +81,7 @@ type principal struct {
 }
 
 // local is who makes requests when there are no tokens.
-var local = principal{name: "local", may: canIngest | canRead | canOperate | canConfigure | canLink}
+var local = principal{name: trail.Local, may: canIngest | canRead | canOperate | canConfigure | canLink}
 
 // sees tells whether p has to do with that developer.
 func (p *principal) sees(developer string) bool {

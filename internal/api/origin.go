@@ -37,14 +37,20 @@ func (a *API) SetConsole(c config.Console) { a.console.Store(&c) }
 func (a *API) origin(r *http.Request) string {
 	if public := a.console.Load().PublicURL; public != "" {
 		if u, err := url.Parse(public); err == nil {
-			return u.Scheme + "://" + u.Host
+			return u.Scheme + "://" + withoutDefault(u.Scheme, u.Host)
 		}
 	}
 	scheme := "http"
 	if said := r.Header["X-Forwarded-Proto"]; r.TLS != nil || len(said) == 1 && strings.EqualFold(said[0], "https") {
 		scheme = "https"
 	}
-	return scheme + "://" + r.Host
+	return scheme + "://" + withoutDefault(scheme, r.Host)
+}
+
+// withoutDefault is a host without the port that browsers leave out. A setting, and some
+// proxies, write it.
+func withoutDefault(scheme, host string) string {
+	return strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[scheme])
 }
 
 // secure tells whether the browser speaks TLS.

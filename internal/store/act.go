@@ -12,7 +12,7 @@ import (
 // short, and fit to store; whoever shows them makes them fit to show.
 type Act struct {
 	At        int64  // ns, whole milliseconds; as Note gave it
-	By        string // name of the token; "local" without tokens, "daemon", "signal", "" of a log-in that was refused
+	By        string // name of the token; "local" without tokens or a daemon, "daemon", "signal", "" of a log-in that was refused
 	Via       string // id of the portal link that it was done over; "": none
 	From      string // where a refused log-in came from: a network, not an address
 	Call      string // operationId of the API; "reload" of a signal; notice of the engine

@@ -32,6 +32,7 @@ const (
 const (
 	Daemon = "daemon" // the engine, by itself
 	Signal = "signal" // whoever may signal the process
+	Local  = "local"  // whoever is on the machine: where there are no tokens, or no daemon
 )
 
 type whoKey struct{}
