@@ -53,12 +53,4 @@ func (t *Trail) Forget(developer, user string) {
 		past++
 	}
 	t.gone.users = append([]erased(nil), t.gone.users[past:]...)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i := range t.told {
-		t.gone.takeOut(&t.told[i], now)
-	}
-	for _, c := range t.counted {
-		t.gone.takeOut(&c.last, now)
-	}
 }
