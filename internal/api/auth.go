@@ -234,8 +234,8 @@ func fromHere(r *http.Request) error {
 	if !loopback(r.RemoteAddr) {
 		return refuse(403, "forbidden", "without tokens only this machine may ask")
 	}
-	if forwarded(r.Header) {
-		return refuse(403, "forwarded", "without tokens only this machine may ask, and this was forwarded: behind a proxy everybody is local, so list tokens")
+	if forwarded(r) {
+		return refuse(403, "forwarded", "without tokens only this machine may ask, and this was forwarded, or speaks HTTP/1.0 as proxies do: behind one everybody is local, so list tokens")
 	}
 	if !loopback(r.Host) {
 		return refuse(403, "forbidden_host", "without tokens the Host must be a loopback address or localhost")

@@ -500,12 +500,19 @@ func TestTriesAreBounded(t *testing.T) {
 // Behind a proxy everybody comes from this machine.
 func TestWhatWasForwardedIsNotLocal(t *testing.T) {
 	r := newRig(t, setup{})
-	for _, header := range []string{"Forwarded: for=192.0.2.1", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: localhost", "X-Forwarded-Anything: ", "Via: 1.1 proxy", "X-Real-IP: 127.0.0.1"} {
+	for _, header := range []string{"Forwarded: for=192.0.2.1", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: localhost", "X-Forwarded-Anything: ", "Via: 1.1 proxy", "X-Real-IP: 127.0.0.1", "CF-Connecting-IP: 192.0.2.1", "x-forwarded: for=x", "True-Client-IP: x"} {
 		for _, path := range []string{"/v1/destinations", "/v1/session"} {
 			if got := r.do("GET", path, "", header); got.status != 403 || got.code() != "forwarded" {
 				t.Errorf("%s with %q: %s", path, header, got)
 			}
 		}
+	}
+	// nginx adds no header of its own accord.
+	if got := r.raw("GET /v1/destinations HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"); got.status != 403 || got.code() != "forwarded" {
+		t.Errorf("over HTTP/1.0: %s", got)
+	}
+	if got := r.raw("GET /healthz HTTP/1.0\r\n\r\n"); got.status != 200 {
+		t.Errorf("a probe over HTTP/1.0: %s", got)
 	}
 	if got := r.do("GET", "/healthz", "", "X-Forwarded-For: 192.0.2.1"); got.status != 200 {
 		t.Errorf("a probe through a proxy: %s", got)
