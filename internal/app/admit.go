@@ -42,7 +42,7 @@ func brokenBy(refused []refusal) (developers, problems []string) {
 }
 
 // refusedError is what a reload answers that took over everything else.
-func refusedError(refused []refusal) error {
+func refusedError(refused []refusal) *api.Refused {
 	err := &api.Refused{}
 	for i := range refused {
 		r := &refused[i]
@@ -94,9 +94,6 @@ func (a *App) admit(ctx context.Context, snap *config.Snapshot) (opened opening,
 
 // fallBack puts something in the place of a developer's settings that are not used.
 func (a *App) fallBack(ctx context.Context, snap *config.Snapshot, opened opening, r *refusal) {
-	for _, err := range r.errs {
-		a.log.Error("settings of a developer are not used", "developer", r.developer, "because", r.what, "fault", err.Error())
-	}
 	goOn := func(id string) error {
 		last, err := a.before(ctx, snap, id)
 		if err == nil {
@@ -123,6 +120,15 @@ func (a *App) fallBack(ctx context.Context, snap *config.Snapshot, opened openin
 	}
 	snap.Developers[r.developer] = &config.Developer{ID: r.developer}
 	r.instead = "events are kept without a destination"
+}
+
+// tellRefused says in the log whose settings are not used, and why.
+func (a *App) tellRefused(refused []refusal) {
+	for i := range refused {
+		for _, err := range refused[i].errs {
+			a.log.Error("settings of a developer are not used", "developer", refused[i].developer, "because", refused[i].what, "fault", err.Error())
+		}
+	}
 }
 
 // before returns the settings of a developer that were good before: those that

@@ -359,6 +359,7 @@ type RetainReport struct {
 type Erasure struct {
 	Developer string
 	User      string
+	Whole     bool   // of all users, and of events without one: everything of the developer; User is ""
 	By        string // the name of the token that asked
 }
 

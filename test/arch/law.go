@@ -51,7 +51,7 @@ var law = map[string][]string{
 	"internal/healthcheck":            {"pkg", "internal/store", "internal/ingest"},
 	"internal/replay":                 {"pkg", "internal/config", "internal/store", "internal/delivery"},
 	"internal/check":                  {"pkg", "internal/store"},
-	"internal/api":                    {"pkg", "internal/check", "internal/config", "internal/store", "internal/delivery", "internal/ingest", "internal/payload", "internal/replay", "internal/series", "internal/tracing", "internal/trail", "internal/session", "internal/explain"},
+	"internal/api":                    {"pkg", "internal/check", "internal/config", "internal/document", "internal/strictyaml", "internal/store", "internal/delivery", "internal/ingest", "internal/payload", "internal/replay", "internal/series", "internal/tracing", "internal/trail", "internal/session", "internal/explain"},
 	"internal/api/ndjson":             {"pkg", "internal/ingest"},
 	"internal/console":                {"pkg"},
 	"internal/demo":                   {"pkg", "internal/app", "internal/config"},
