@@ -64,7 +64,8 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	if err != nil {
 		return err
 	}
-	if err := a.remember(ctx, snap.Keys, made, broken); err != nil {
+	replaced, err := a.remember(ctx, snap.Keys, made, broken)
+	if err != nil {
 		return err
 	}
 
@@ -86,10 +87,12 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	for _, id := range broken {
 		a.broken.WithLabelValues(id).Set(1)
 	}
-	a.forget(ctx, d.gone)
 	if old != nil {
-		a.noteStates(ctx, old.snapshot, snap)
+		a.noteStates(ctx, "reload", between(old.snapshot, snap))
+	} else if len(registered) > 0 { // the very first start moves nothing
+		a.noteStates(ctx, "start", a.sinceBefore(ctx, next, replaced, d.gone))
 	}
+	a.forget(ctx, d.gone)
 	if len(d.changed) >= crowd {
 		go debug.FreeOSMemory() // what parsing them took is given back, and not kept as peak
 	}
