@@ -1,8 +1,10 @@
 package delivery
 
 import (
+	"cmp"
 	"math"
 	runtimemetrics "runtime/metrics"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,10 +25,10 @@ type lag struct {
 	at    atomic.Int64         // mono: when it is looked at again
 }
 
-// Lag returns for how long what goes out next has been due, at the destination that
-// is furthest behind. Only those count that wait for the daemon: they are healthy,
-// have caught up since anything kept them from delivering, and most of an attempt's
-// time goes by until a processor is free. It is at most lagEvery old.
+// Lag returns how late more than half of the deliveries go out for want of
+// processors, as those that go out next have been due for. Half, because one
+// destination that gets more than it takes looks like that, too, and is nobody else's
+// fault. It is at most lagEvery old.
 func (s *Scheduler) Lag() time.Duration {
 	g := &s.lag
 	at, mono := g.at.Load(), s.now().mono
@@ -36,23 +38,45 @@ func (s *Scheduler) Lag() time.Duration {
 	return time.Duration(g.known.Load())
 }
 
-func (s *Scheduler) lookForLag(wait time.Duration) (most int64) {
+func (s *Scheduler) lookForLag(wait time.Duration) int64 {
 	if wait < busyWait {
 		return 0
 	}
+	type late struct {
+		by    int64
+		share int
+	}
+	var lates []late
+	all := 0
 	now := s.lock()
-	defer s.mu.Unlock()
 	for _, d := range s.dests {
-		if d.rate.Every > 0 || d.dev.allowance.rate.Every > 0 {
-			continue
-		}
 		for _, l := range d.lanes {
-			if !l.backlog && l.proven && l.median.Get() < 2*int64(wait) {
-				most = max(most, l.behind(now))
+			n := l.begun
+			l.begun = 0
+			all += n
+			if n > 0 && l.waitsForDaemon(wait) {
+				lates = append(lates, late{l.behind(now), n})
 			}
 		}
 	}
-	return most
+	s.mu.Unlock()
+	slices.SortFunc(lates, func(a, b late) int { return cmp.Compare(b.by, a.by) })
+	n := 0
+	for _, x := range lates {
+		if n += x.share; 2*n > all {
+			return x.by
+		}
+	}
+	return 0
+}
+
+// waitsForDaemon tells whether nothing else keeps l from delivering: it is healthy and
+// at full concurrency, has caught up since anything kept it, has no rate, and most of
+// an attempt's time goes by until a processor is free, for which goroutines wait.
+func (l *lane) waitsForDaemon(wait time.Duration) bool {
+	d := l.dest
+	return l.proven && !l.backlog && l.concurrency.Limit >= d.max && d.rate.Every == 0 && d.dev.allowance.rate.Every == 0 &&
+		l.median.Get() < 2*int64(wait)
 }
 
 // processors measures how long goroutines wait for a processor.

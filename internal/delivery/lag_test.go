@@ -3,7 +3,9 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,4 +160,96 @@ func (r *rig) resume(id uint32) {
 	if err := r.s.Resume(context.Background(), id); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// TestOneDestinationThatIsBehindSlowsNobodyDown: it gets more than it takes, in ways that
+// look like a daemon with too much to do, and ten others keep up.
+func TestOneDestinationThatIsBehindSlowsNobodyDown(t *testing.T) {
+	type answer = func(context.Context, destination.Delivery) error
+	for name, c := range map[string]struct {
+		most   int // in flight
+		answer func(began time.Time) answer
+	}{
+		"one at a time":        {1, func(time.Time) answer { return takes(10 * time.Millisecond) }},
+		"just not slow":        {16, func(time.Time) answer { return takes(39 * time.Millisecond) }},
+		"slower by and by":     {16, func(began time.Time) answer { return growing(began) }},
+		"every other one well": {16, func(time.Time) answer { return alternating() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.busy = func() time.Duration { return 20 * time.Millisecond }
+				id, f := r.add("mallory", "a", func(s *Settings) { s.MaxInFlight = c.most })
+				var others []uint32
+				for i := range 10 {
+					other, g := r.add(fmt.Sprint("dev", i), "a")
+					g.set(takes(10 * time.Millisecond))
+					others = append(others, other)
+				}
+				r.start()
+				defer r.close()
+				r.acceptMany(32, others...)
+				r.proveFast(id, f)
+				f.set(c.answer(time.Now()))
+				for range 40 { // 10 s
+					r.acceptMany(25, others...)
+					r.acceptMany(200, id)
+					time.Sleep(lagEvery)
+					if lag := r.s.Lag(); lag != 0 {
+						t.Fatalf("producers are slowed down: %v", lag)
+					}
+				}
+				if behind := r.behind(id); behind < time.Second {
+					t.Errorf("it is behind by %v: the test shows nothing", behind)
+				}
+			})
+		})
+	}
+}
+
+// TestOneBehindThatGetsMostCounts: nearly all is for one destination, and the daemon
+// cannot keep up with it.
+func TestOneBehindThatGetsMostCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.busy = func() time.Duration { return 20 * time.Millisecond }
+		id, f := r.add("acme", "a")
+		other, g := r.add("other", "a")
+		r.start()
+		defer r.close()
+		r.proveFast(id, f)
+		r.proveFast(other, g)
+		for range 12 {
+			r.acceptMany(800, id)
+			r.acceptMany(100, other)
+			time.Sleep(lagEvery)
+			r.s.Lag()
+		}
+		if lag := r.s.Lag(); lag < time.Second {
+			t.Errorf("behind by %v", lag)
+		}
+	})
+}
+
+func growing(began time.Time) func(context.Context, destination.Delivery) error {
+	return func(ctx context.Context, d destination.Delivery) error {
+		return takes(time.Since(began)/250)(ctx, d) // 40 ms in the end
+	}
+}
+
+func alternating() func(context.Context, destination.Delivery) error {
+	var n atomic.Int32
+	return func(ctx context.Context, d destination.Delivery) error {
+		if n.Add(1)%2 == 0 {
+			return fails(ctx, d)
+		}
+		return takes(10*time.Millisecond)(ctx, d)
+	}
+}
+
+// behind is how far the destination is.
+func (r *rig) behind(id uint32) time.Duration {
+	now := r.s.lock()
+	defer r.s.mu.Unlock()
+	return time.Duration(r.s.dests[id].current.behind(now))
 }

@@ -92,6 +92,7 @@ type lane struct {
 	first         *call
 	last          *call
 	calls         int
+	begun         int  // deliveries in calls that were made since the lag was last looked for
 	unsettled     int  // outcomes that may bring deliveries back
 	overAge       int  // calls in flight older than the threshold
 	hanging       bool // one went over age and none has succeeded since
