@@ -379,7 +379,7 @@ func TestMemoryOfManyDestinations(t *testing.T) {
 	r := newRig(t)
 	before := heap()
 	for i := 1; i <= 30_000; i++ {
-		r.s.Dest(uint32(i), fmt.Sprint("kind ", i%9))
+		r.s.Dest(uint32(i), fmt.Sprint("kind ", i%40))
 	}
 	for range 20 {
 		for id, d := range r.s.dests {
