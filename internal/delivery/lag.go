@@ -16,6 +16,9 @@ const (
 	// busyWait is what a tenth of all goroutines wait at least for a processor when
 	// the daemon has more to do than it can.
 	busyWait = time.Millisecond
+	// lagLeast is how many calls of a lane may run where it counts: with fewer it is
+	// its settings, or its failures, that keep it.
+	lagLeast = 16
 )
 
 // lag is how far the daemon itself is behind with deliveries.
@@ -47,14 +50,14 @@ func (s *Scheduler) lookForLag(wait time.Duration) int64 {
 		share int
 	}
 	var lates []late
-	all := 0
+	all, least := 0, min(lagLeast, s.budget.maxInFlight)
 	now := s.lock()
 	for _, d := range s.dests {
 		for _, l := range d.lanes {
 			n := l.begun
 			l.begun = 0
 			all += n
-			if n > 0 && l.waitsForDaemon(wait) {
+			if n > 0 && l.waitsForDaemon(wait, least) {
 				lates = append(lates, late{l.behind(now), n})
 			}
 		}
@@ -70,12 +73,12 @@ func (s *Scheduler) lookForLag(wait time.Duration) int64 {
 	return 0
 }
 
-// waitsForDaemon tells whether nothing else keeps l from delivering: it is healthy and
-// at full concurrency, has caught up since anything kept it, has no rate, and most of
-// an attempt's time goes by until a processor is free, for which goroutines wait.
-func (l *lane) waitsForDaemon(wait time.Duration) bool {
+// waitsForDaemon tells whether nothing else keeps l from delivering: it is healthy, has
+// caught up since anything kept it, may make least calls at once, has no rate, and most
+// of an attempt's time goes by until a processor is free, for which goroutines wait.
+func (l *lane) waitsForDaemon(wait time.Duration, least int) bool {
 	d := l.dest
-	return l.proven && !l.backlog && l.concurrency.Limit >= d.max && d.rate.Every == 0 && d.dev.allowance.rate.Every == 0 &&
+	return l.proven && !l.backlog && min(l.concurrency.Limit, d.max) >= least && d.rate.Every == 0 && d.dev.allowance.rate.Every == 0 &&
 		l.median.Get() < 2*int64(wait)
 }
 

@@ -26,6 +26,7 @@ func TestLagIsOfWhatWaitsForTheDaemon(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		busy   time.Duration // what goroutines wait
+		limits Limits
 		change func(*Settings)
 		before func(*setting) // the 8,000
 		after  func(*setting)
@@ -33,12 +34,13 @@ func TestLagIsOfWhatWaitsForTheDaemon(t *testing.T) {
 	}{
 		"too much to do":      {busy: 20 * time.Millisecond, counts: true},
 		"processors are free": {busy: 0},
-		"they are nearly free": {busy: 900 * time.Microsecond, change: func(s *Settings) { s.MaxInFlight = 1 }, before: func(s *setting) {
+		"they are nearly free": {busy: 900 * time.Microsecond, limits: Limits{InFlight: 1}, change: func(s *Settings) { s.MaxInFlight = 1 }, before: func(s *setting) {
 			s.f.set(takes(time.Millisecond))
 			s.r.acceptMany(30, s.id)
 			time.Sleep(time.Second)
 		}},
 		"the far side is what is slow": {busy: 4 * time.Millisecond},
+		"takes one at a time":          {busy: 20 * time.Millisecond, change: func(s *Settings) { s.MaxInFlight = 1 }},
 		"limited by its rate":          {busy: 20 * time.Millisecond, change: func(s *Settings) { s.Rate = 1000 }},
 		"fails":                        {busy: 20 * time.Millisecond, after: func(s *setting) { s.f.set(fails) }},
 		"hangs":                        {busy: 20 * time.Millisecond, after: func(s *setting) { s.f.set(hang) }},
@@ -55,7 +57,7 @@ func TestLagIsOfWhatWaitsForTheDaemon(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t)
-				r.busy = func() time.Duration { return c.busy }
+				r.busy, r.limits = func() time.Duration { return c.busy }, c.limits
 				var changes []func(*Settings)
 				if c.change != nil {
 					changes = append(changes, c.change)
