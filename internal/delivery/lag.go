@@ -58,7 +58,7 @@ func (s *Scheduler) lookForLag(wait time.Duration) int64 {
 			l.begun = 0
 			all += n
 			if n > 0 && l.waitsForDaemon(wait, least) {
-				lates = append(lates, late{l.behind(now), n})
+				lates = append(lates, late{max(0, l.behind(now)-l.excused), n})
 			}
 		}
 	}
@@ -73,12 +73,29 @@ func (s *Scheduler) lookForLag(wait time.Duration) int64 {
 	return 0
 }
 
-// waitsForDaemon tells whether nothing else keeps l from delivering: it is healthy, has
-// caught up since anything kept it, may make least calls at once, has no rate, and most
-// of an attempt's time goes by until a processor is free, for which goroutines wait.
+// excuse takes in a success: what was due while something kept l from delivering is no
+// fault of the daemon's, nor is how far behind the rest has become by then. It is one
+// from where l falls further behind again: who never catches up would count never.
+func (l *lane) excuse(now instant) {
+	if l.hindered && !l.dest.active() {
+		return // it was in flight when it was paused
+	}
+	if l.hindered {
+		l.hindered, l.hinderedUntil, l.excused = false, now.wall, never
+	}
+	if l.excused > 0 {
+		if b := l.behind(now); now.wall-b >= l.hinderedUntil {
+			l.excused = min(l.excused, b)
+		}
+	}
+}
+
+// waitsForDaemon tells whether nothing else keeps l from delivering: it is healthy, may
+// make least calls at once, has no rate, and most of an attempt's time goes by until a
+// processor is free, for which goroutines wait.
 func (l *lane) waitsForDaemon(wait time.Duration, least int) bool {
 	d := l.dest
-	return l.proven && !l.backlog && min(l.concurrency.Limit, d.max) >= least && d.rate.Every == 0 && d.dev.allowance.rate.Every == 0 &&
+	return l.proven && !l.hindered && min(l.concurrency.Limit, d.max) >= least && d.rate.Every == 0 && d.dev.allowance.rate.Every == 0 &&
 		l.median.Get() < 2*int64(wait)
 }
 

@@ -47,6 +47,11 @@ func TestLagIsOfWhatWaitsForTheDaemon(t *testing.T) {
 		"throttles":                    {busy: 20 * time.Millisecond, after: func(s *setting) { s.f.set(throttles) }},
 		"is paused":                    {busy: 20 * time.Millisecond, after: func(s *setting) { s.r.pause(s.id) }},
 		"catches up after a pause":     {busy: 20 * time.Millisecond, before: func(s *setting) { s.r.pause(s.id) }, after: func(s *setting) { s.r.resume(s.id) }},
+		"paused with one in flight": {busy: 20 * time.Millisecond, before: func(s *setting) {
+			s.r.accept(s.id)
+			s.r.pause(s.id)
+			time.Sleep(time.Second) // it has succeeded
+		}, after: func(s *setting) { s.r.resume(s.id) }},
 		"catches up after it throttled": {busy: 20 * time.Millisecond, before: func(s *setting) {
 			s.f.set(throttles)
 			s.r.accept(s.id)
@@ -122,6 +127,38 @@ func TestABacklogOfBeforeTheRestartIsNoLag(t *testing.T) {
 		r.acceptMany(8000, id) // it has caught up: this is of today
 		time.Sleep(time.Second)
 		if lag := r.s.Lag(); lag < 900*time.Millisecond {
+			t.Errorf("behind by %v", lag)
+		}
+	})
+}
+
+// TestABusyRestartEndsNoPace: what is accepted from then on is more than the daemon
+// delivers, so that it never catches up, and falls behind for that all the same.
+func TestABusyRestartEndsNoPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, f := r.add("acme", "a")
+		f.answer = hang
+		r.start()
+		r.acceptMany(8000, id)
+		time.Sleep(time.Second)
+		r.stop()
+		r.targets[id].Current.Destination = &far{name: "again", rig: r, answer: takes(10 * time.Millisecond)} // 1,600 a second
+		r.busy = func() time.Duration { return 20 * time.Millisecond }
+		r.start()
+		defer r.close()
+		lags := make([]time.Duration, 56)
+		for i := range lags { // 14 s
+			r.acceptMany(750, id)
+			time.Sleep(lagEvery)
+			lags[i] = r.s.Lag()
+		}
+		for i, lag := range lags[:20] {
+			if lag > 100*time.Millisecond {
+				t.Errorf("behind by %v after %v, of what was there before", lag, time.Duration(i+1)*lagEvery)
+			}
+		}
+		if lag := lags[len(lags)-1]; lag < 2*time.Second {
 			t.Errorf("behind by %v", lag)
 		}
 	})
