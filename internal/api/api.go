@@ -67,10 +67,10 @@ type Eraser interface {
 type Daemon interface {
 	// Names returns the destinations ever registered, as they are now.
 	Names() *Names
-	// Reload reads the settings again and returns which of them wait for the next
-	// start. Its error is shown to who asked: all the faults. With *Refused
-	// everything else is in force.
-	Reload(ctx context.Context) (waiting []string, err error)
+	// ReloadWith reads the settings again. Its error is shown to who asked: all the
+	// faults. With *Refused everything else is in force, with *Removal nothing has
+	// changed.
+	ReloadWith(ctx context.Context, o ReloadOptions) (Reloaded, error)
 	// Limits returns the bounds that are in force.
 	Limits() config.Limits
 	// Backup writes a consistent copy of the store to dir, which must not exist.
@@ -104,6 +104,7 @@ type Options struct {
 	Series     *series.Series
 	Eraser     Eraser
 	Daemon     Daemon
+	Documents  Documents
 	Replays    Replays
 	Checks     Checks
 	Trail      *trail.Trail
@@ -146,6 +147,7 @@ type API struct {
 	header headers
 	deep   sync.Mutex // one deep audit at a time
 
+	drafts  chan struct{}
 	readers *readers
 	console atomic.Pointer[config.Console]
 	tries   tries
@@ -157,7 +159,7 @@ var _ http.Handler = (*API)(nil)
 
 // New builds an API. It starts nothing.
 func New(o Options) (*API, error) {
-	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Replays == nil || o.Checks == nil || o.Trail == nil || o.Sessions == nil || o.Settings == nil || o.Queues == nil || o.Metrics == nil || o.Log == nil {
+	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Documents == nil || o.Replays == nil || o.Checks == nil || o.Trail == nil || o.Sessions == nil || o.Settings == nil || o.Queues == nil || o.Metrics == nil || o.Log == nil {
 		return nil, errors.New("build the API: a part is missing")
 	}
 	if o.Payloads != nil && o.Catalogue == nil {
@@ -169,7 +171,7 @@ func New(o Options) (*API, error) {
 	if o.BodyRate <= 0 {
 		o.BodyRate = 1 << 10
 	}
-	a := &API{Options: o, header: newHeaders(o.Brand), readers: newReaders(), explaining: make(chan struct{}, 4)}
+	a := &API{Options: o, header: newHeaders(o.Brand), drafts: make(chan struct{}, maxDrafts), readers: newReaders(), explaining: make(chan struct{}, 4)}
 	a.SetConsole(config.Console{})
 	a.memory.setup(o.MaxBody, o.Memory)
 	if err := a.SetTokens(o.Tokens); err != nil {

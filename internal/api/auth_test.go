@@ -12,7 +12,7 @@ import (
 
 // fill puts something into a pattern's wildcards.
 func fill(pattern string) string {
-	return strings.NewReplacer("{id}", "none", "{developer}", "acme", "{destination}", "none").Replace(pattern)
+	return strings.NewReplacer("{id}", "none", "{developer}", "acme", "{destination}", "none", "{version}", "1").Replace(pattern)
 }
 
 func TestScopes(t *testing.T) {

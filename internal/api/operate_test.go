@@ -280,7 +280,7 @@ func TestErasureIsOfOneDevelopersUser(t *testing.T) {
 
 func TestReloadShowsEveryFault(t *testing.T) {
 	r := newRig(t, setup{})
-	if got := r.do("POST", "/v1/reload", ""); string(got.body) != `{"reloaded":true}`+"\n" {
+	if got := r.do("POST", "/v1/reload", ""); string(got.body) != `{"reloaded":true,"plan":[]}`+"\n" {
 		t.Errorf("got %s", got)
 	}
 	r.daemon.reload = errors.New("acme.yaml:3: one\nacme.yaml:9: two")

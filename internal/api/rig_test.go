@@ -18,9 +18,11 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/document"
 	"github.com/seed-51f8da91/fantail/internal/explain"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/payload"
@@ -44,6 +46,7 @@ type rig struct {
 	sched  *scheduler
 	daemon *daemon
 	checks *checks
+	docs   *documents
 	shown  *stocks
 	api    *API
 	server *httptest.Server
@@ -116,6 +119,7 @@ func newRig(t testing.TB, s setup) *rig {
 	}
 	r.daemon = &daemon{names: NewNames(registered), store: r.store}
 	r.checks, r.shown = &checks{}, &stocks{}
+	r.docs = &documents{root: "developer: acme\ndestinations: [{ name: app, kind: webhook }]\n", changed: DocumentChanged{Version: 4, Plan: []Step{{Do: StepAdd, Developer: "acme", Destination: "app"}}}}
 	replays, err := newReplays(t, r.store, r.sched, ids)
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +130,7 @@ func newRig(t testing.TB, s setup) *rig {
 		t.Fatal(err)
 	}
 	options := Options{
-		Ingest: s.ingest, Pace: s.pace, Scheduler: r.sched, Store: r.store, Usage: r.store, Series: series.New(), Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
+		Ingest: s.ingest, Pace: s.pace, Scheduler: r.sched, Store: r.store, Usage: r.store, Series: series.New(), Eraser: r.store, Daemon: r.daemon, Documents: r.docs, Replays: replays, Checks: r.checks,
 		Trail:    trail.New(r.store, logger),
 		Sessions: sessions, Settings: r.shown, Queues: r.store,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,
@@ -348,7 +352,9 @@ type daemon struct {
 	names              *Names
 	store              *pebblestore.Store
 	reload             error
-	waiting            []string
+	waiting, notes     []string
+	plan               []Step
+	asked              ReloadOptions
 	backup             error
 	problems, warnings []string
 }
@@ -360,8 +366,11 @@ func (d *daemon) Limits() config.Limits {
 		Rate: 0.5, Pending: 9, Bytes: 8, Destinations: 1000, Attempts: 50, ShortestWait: time.Second,
 	}}
 }
-func (d *daemon) Names() *Names                            { return d.names }
-func (d *daemon) Reload(context.Context) ([]string, error) { return d.waiting, d.reload }
+func (d *daemon) Names() *Names { return d.names }
+func (d *daemon) ReloadWith(_ context.Context, o ReloadOptions) (Reloaded, error) {
+	d.asked = o
+	return Reloaded{Waiting: d.waiting, Plan: d.plan, Notes: d.notes}, d.reload
+}
 func (d *daemon) Backup(ctx context.Context, dir string) error {
 	if d.backup != nil {
 		return d.backup
@@ -440,3 +449,46 @@ func noSessions() *session.Desk {
 }
 
 func (noLog) Note(context.Context, time.Time, []store.Act) error { return nil }
+
+// documents stands for those of the daemon: it answers as it is told to, and
+// remembers what it was asked.
+type documents struct {
+	mu      sync.Mutex
+	heads   []DocumentHead
+	root    string
+	err     error
+	changed DocumentChanged
+	asked   DocumentChange
+	removal DeveloperRemoval
+}
+
+var _ Documents = (*documents)(nil)
+
+func (d *documents) DocumentHeads() []DocumentHead { return d.heads }
+
+func (d *documents) ReadDocument(_ context.Context, developer string, version uint64) (DocumentHead, *yaml.Node, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return DocumentHead{}, nil, d.err
+	}
+	return DocumentHead{Developer: developer, Version: max(version, 3)}, document.Read("x", []byte(d.root), false).Root, nil
+}
+
+func (d *documents) DocumentVersions(context.Context, string) ([]DocumentHead, error) {
+	return d.heads, d.err
+}
+
+func (d *documents) ChangeDocument(_ context.Context, c DocumentChange) (DocumentChanged, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked = c
+	return d.changed, d.err
+}
+
+func (d *documents) RemoveDeveloper(_ context.Context, r DeveloperRemoval) (DeveloperRemoved, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.removal = r
+	return DeveloperRemoved{Plan: d.changed.Plan, Events: 3, Cancelled: 2, Payloads: 1, Left: "something"}, d.err
+}

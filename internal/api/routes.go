@@ -19,8 +19,8 @@ type operation struct {
 // params are the names that a query may have. One that ends in * may stand several times.
 type params []string
 
-// anyQuery is for an operation that judges its query itself, and for those that
-// probes of load balancers ask, which may add what they like.
+// anyQuery is for an operation that judges its query itself, and for those that load
+// balancers probe, whose probes may add what they like.
 var anyQuery = params{"*"}
 
 // endpoint is what stands at one path, by method.
@@ -67,7 +67,22 @@ var routes = map[string]endpoint{
 	"/v1/event-types":       {"GET": {canRead | canConfigure, (*API).eventTypes, nil}},
 	"/v1/settings":          {"GET": {canRead, (*API).settings, nil}},
 	"/v1/destinations/{developer}/{destination}/settings": {"GET": {canRead, (*API).destinationSettings, nil}},
-	"/v1/changes":                          {"GET": {canRead, (*API).listChanges, params{"developer", "by", "call", "since", "until", "limit", "cursor"}}},
+	"/v1/changes":    {"GET": {canRead, (*API).listChanges, params{"developer", "by", "call", "since", "until", "limit", "cursor"}}},
+	"/v1/developers": {"GET": {canRead | canConfigure, (*API).listDevelopers, params{"q", "limit", "cursor"}}},
+	"/v1/developers/{developer}": {
+		"GET":    {canRead | canConfigure, (*API).getDeveloper, nil},
+		"PUT":    {canConfigure, (*API).putDeveloper, params{"dry_run", "allow_removal"}},
+		"DELETE": {canConfigure, (*API).deleteDeveloper, params{"data", "dry_run"}},
+	},
+	"/v1/developers/{developer}/versions":           {"GET": {canRead | canConfigure, (*API).listVersions, nil}},
+	"/v1/developers/{developer}/versions/{version}": {"GET": {canRead | canConfigure, (*API).getVersion, nil}},
+	"/v1/developers/{developer}/restore":            {"POST": {canConfigure, (*API).restoreDeveloper, params{"dry_run", "allow_removal"}}},
+	"/v1/developers/{developer}/destinations/{destination}": {
+		"GET":    {canRead | canConfigure, (*API).getDeveloperDestination, nil},
+		"PUT":    {canConfigure, (*API).putDeveloperDestination, params{"dry_run", "allow_removal"}},
+		"DELETE": {canConfigure, (*API).deleteDeveloperDestination, params{"dry_run", "allow_removal"}},
+	},
+	"/v1/developers/{developer}/destinations/{destination}/rotate-secret": {"POST": {canConfigure, (*API).rotateSecret, params{"dry_run"}}},
 	"/v1/live":                             {"GET": {canRead, (*API).live, params{"developer", "destination"}}},
 	"/v1/audit":                            {"GET": {canRead, (*API).audit, params{"developer", "deep"}}},
 	"/v1/series":                           {"GET": {canRead, (*API).showSeries, params{"developer", "destination", "kind", "range"}}},
@@ -75,7 +90,7 @@ var routes = map[string]endpoint{
 	"/v1/users/{id}/data":                  {"DELETE": {canOperate, (*API).erase, params{"developer"}}},
 	"/v1/payloads/{id}/link":               {"POST": {canRead, (*API).linkPayload, nil}},
 	"/payloads/{day}/{developer}/{object}": {"GET": {anyone, (*API).getPayload, anyQuery}},
-	"/v1/reload":                           {"POST": {canOperate, (*API).reload, nil}},
+	"/v1/reload":                           {"POST": {canOperate, (*API).reload, params{"dry_run", "allow_removal"}}},
 	"/v1/backup":                           {"POST": {canOperate, (*API).backup, nil}},
 	"/v1/egress":                           {"GET": {canRead, (*API).egress, nil}},
 	"/v1/limits":                           {"GET": {canRead, (*API).limits, nil}},
@@ -138,7 +153,7 @@ func (a *API) at(pattern string, e endpoint, allow string) http.Handler {
 			a.fail(c, err)
 			return
 		}
-		if r.ContentLength != 0 && method != http.MethodPost && op.may != anyone {
+		if r.ContentLength != 0 && method != http.MethodPost && method != http.MethodPut && op.may != anyone {
 			// What somebody wrote there, a filter for instance, would not count.
 			a.fail(c, refuse(400, "invalid_request", "this call takes no body"))
 			return

@@ -405,6 +405,21 @@ func TestRightsOfPortalSessions(t *testing.T) {
 	}
 }
 
+// Whatever a link allows, it is not for what concerns the daemon, its people or its users.
+func TestNoLinkAllowsWhatIsTheOperators(t *testing.T) {
+	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate configure link")}})
+	header := r.portal("all", `{"developer":"acme","may":["read","configure","retry","test","replay"]}`)
+	for _, c := range [][2]string{
+		{"POST", "/v1/reload"}, {"POST", "/v1/backup"}, {"DELETE", "/v1/users/u/data?developer=acme"}, {"POST", "/v1/portal-links"}, {"GET", "/v1/portal-links"},
+		{"POST", "/v1/destinations/acme/app/pause"}, {"POST", "/v1/destinations/acme/app/resume"}, {"POST", "/v1/destinations/acme/app/rebind"},
+		{"POST", "/v1/events"}, {"POST", "/v1/events/batch"}, {"GET", "/metrics"}, {"GET", "/v1/settings"},
+	} {
+		if got := r.do(c[0], c[1], "", header); got.status != 403 {
+			t.Errorf("%s %s: %s", c[0], c[1], got)
+		}
+	}
+}
+
 // A portal session sees and touches nothing of another developer, whatever it may.
 func TestAPortalSeesItsDeveloperAlone(t *testing.T) {
 	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate configure link")}})

@@ -123,8 +123,9 @@ func addUsage(sum, u *store.UsageRow) {
 	sum.Partial = sum.Partial || u.Partial
 }
 
-// day reads a date, or a moment: of the beginning its day, of an end the first day
-// that is all behind it.
+// day reads a date or a moment. A moment stands for the day that it lies in or, as an
+// end, for the first day that does not begin before it. otherwise is returned where the
+// parameter is missing.
 func (q *query) day(name string, end bool, otherwise event.Day) event.Day {
 	v := q.text(name)
 	if v == "" {
@@ -141,6 +142,6 @@ func (q *query) day(name string, end bool, otherwise event.Day) event.Day {
 	if end && t.After(first) {
 		first = first.Add(24 * time.Hour)
 	}
-	// Days outside those that are counted are the first or the last of them.
+	// A date that no event.Day can hold becomes the first or the last one.
 	return event.Day(min(max(first.Unix()/86400, 0), math.MaxUint16))
 }

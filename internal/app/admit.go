@@ -42,7 +42,7 @@ func brokenBy(refused []refusal) (developers, problems []string) {
 }
 
 // refusedError is what a reload answers that took over everything else.
-func refusedError(refused []refusal) error {
+func refusedError(refused []refusal) *api.Refused {
 	err := &api.Refused{}
 	for i := range refused {
 		r := &refused[i]
@@ -94,9 +94,6 @@ func (a *App) admit(ctx context.Context, snap *config.Snapshot) (opened opening,
 
 // fallBack puts something in the place of a developer's settings that are not used.
 func (a *App) fallBack(ctx context.Context, snap *config.Snapshot, opened opening, r *refusal) {
-	for _, err := range r.errs {
-		a.log.Error("settings of a developer are not used", "developer", r.developer, "because", r.what, "fault", err.Error())
-	}
 	goOn := func(id string) error {
 		last, err := a.before(ctx, snap, id)
 		if err == nil {
@@ -115,14 +112,23 @@ func (a *App) fallBack(ctx context.Context, snap *config.Snapshot, opened openin
 	if !errors.Is(err, store.ErrNotFound) {
 		r.what += fmt.Sprintf(", and the last good ones cannot be used (%v)", err)
 	}
-	// A file that was never good under its name may be from when files could have
-	// any: whom it names goes on with what was good then, and with nothing else.
+	// The file may date from when its name did not matter. The developer whom it names
+	// then goes on with their last good settings; of the one of its name there are none.
 	if named := snap.Claimed[r.developer]; named != "" && (snap.Developers[named] != nil || goOn(named) == nil) {
 		r.named, r.instead = named, named+", whom they name, is running on the last good ones"
 		return
 	}
 	snap.Developers[r.developer] = &config.Developer{ID: r.developer}
 	r.instead = "events are kept without a destination"
+}
+
+// tellRefused says in the log whose settings are not used, and why.
+func (a *App) tellRefused(refused []refusal) {
+	for i := range refused {
+		for _, err := range refused[i].errs {
+			a.log.Error("settings of a developer are not used", "developer", refused[i].developer, "because", refused[i].what, "fault", err.Error())
+		}
+	}
 }
 
 // before returns the settings of a developer that were good before: those that

@@ -79,6 +79,8 @@ type App struct {
 
 	started   *config.Daemon // what is built in until the next start
 	reloading sync.Mutex
+	reloads   reloads
+	heads     atomic.Pointer[map[string]api.DocumentHead] // of the documents in the store
 	current   atomic.Pointer[state]
 	stopping  atomic.Bool
 	fatal     chan error // the store can write no more
@@ -90,6 +92,7 @@ type state struct {
 	snapshot *config.Snapshot
 	keys     *keyring.Ring
 	problems []string // developers running on their last good settings, or on none
+	refused  []refusal
 	names    *api.Names
 	targets  *replay.Targets
 
@@ -109,7 +112,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	loader := config.NewLoader(o.Config, o.Kinds)
-	snapshot, loadErr := loader.Load(ctx)
+	snapshot, loadErr := loader.Load(ctx) // without documents: their store is not open yet
 	if snapshot == nil {
 		return nil, loadErr
 	}
@@ -131,6 +134,11 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.inbound = inbound.NewLimit(mostConnections(&snapshot.Daemon, openFiles(), o.Log))
 	a.observe()
+	if snapshot.Daemon.Developers.Stored {
+		if snapshot, loadErr = a.load(ctx); snapshot == nil {
+			return nil, loadErr
+		}
+	}
 	if err := a.start(ctx, snapshot); err != nil {
 		return nil, err
 	}

@@ -14,48 +14,21 @@ import (
 func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	_, err := a.takeOver(ctx, snap)
-	return err
-}
-
-// Reload reads the settings again. fantail.yaml is taken over as a whole or, when
-// it has a fault, nothing changes (config.Faults). Developers are taken over each
-// for themselves; when some are refused the error is *api.Refused and all others
-// are in force. waiting names what was built in at the start and differs now.
-func (a *App) Reload(ctx context.Context) (waiting []string, err error) {
-	a.reloading.Lock()
-	defer a.reloading.Unlock()
-	snap, err := a.loader.Load(ctx)
-	if snap == nil {
-		return nil, err
-	}
-	cert, err := readCertificate(&snap.Daemon)
-	if err != nil {
-		return nil, err
-	}
 	refused, err := a.takeOver(ctx, snap)
-	if err != nil {
-		return nil, err
+	if err == nil && len(refused) > 0 {
+		a.reloads.ended(refusedError(refused))
+	} else {
+		a.reloads.ended(err)
 	}
-	if cert != nil {
-		a.cert.Store(cert)
-	}
-	waiting = needRestart(a.started, &snap.Daemon)
-	for _, key := range waiting {
-		a.log.Warn("a changed setting takes effect at the next start", "setting", key)
-	}
-	a.log.Info("settings reloaded", "developers", len(snap.Developers), "refused", len(refused))
-	if len(refused) > 0 {
-		return waiting, refusedError(refused)
-	}
-	return waiting, nil
+	return err
 }
 
 // takeOver puts a reading of the settings in force, and returns which developers'
 // are not used.
 func (a *App) takeOver(ctx context.Context, snap *config.Snapshot) ([]refusal, error) {
-	a.note(snap)
+	a.note(snap.Notes)
 	opened, refused, err := a.admit(ctx, snap)
+	a.tellRefused(refused)
 	if err == nil {
 		err = a.apply(ctx, snap, opened, refused)
 	}
@@ -67,8 +40,8 @@ func (a *App) takeOver(ctx context.Context, snap *config.Snapshot) ([]refusal, e
 }
 
 // note logs what is allowed in the settings but worth saying.
-func (a *App) note(snap *config.Snapshot) {
-	for _, n := range snap.Notes {
+func (a *App) note(notes []config.Fault) {
+	for _, n := range notes {
 		a.log.Warn("settings", "note", n.Error())
 	}
 }
@@ -100,7 +73,7 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	}
 	a.followPayloads(snap)
 	a.api.SetConsole(snap.Daemon.Console)
-	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, names: names, developers: cur.with(&d, made), targets: cur.targets}
+	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, refused: refused, names: names, developers: cur.with(&d, made), targets: cur.targets}
 	if len(d.changed)+len(d.gone) > 0 {
 		next.targets = replayTargets(next)
 	}
@@ -127,9 +100,9 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 // worth a collection of garbage at once.
 const crowd = 1000
 
-// deliveryTargets are the destinations of developers that differ, to which
-// deliveries may go, or went before they were removed. Of those that were registered
-// before the start known has the state.
+// deliveryTargets are the destinations of developers that differ, to which deliveries
+// may go, or went before they were removed. known has the state of those that were
+// registered before the start.
 func deliveryTargets(snap *config.Snapshot, next *state, d *delta, known []store.Destination, opened opening) (targets []delivery.Target) {
 	stored := make(map[uint32]*store.Destination, len(known))
 	for i := range known {

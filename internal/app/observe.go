@@ -37,6 +37,8 @@ func (a *App) observe() {
 			func() float64 { return float64(a.inbound.Evicted()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "fantail_two_lengths_total", Help: "Requests refused for having both Content-Length and Transfer-Encoding."},
 			func() float64 { return float64(a.inbound.TwoLengths()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_last_reload_success", Help: "1 when the settings were taken over the last time they were read, 0 when they, or those of some developers, were refused."}, a.reloadSuccess),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_last_reload_seconds", Help: "When the settings were read the last time, at the start or by a reload, in unix seconds."}, a.reloadTime),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_ready", Help: "1 while new events are taken, as /readyz says."}, a.ready),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.observeLimits()
@@ -68,4 +70,16 @@ func (a *App) ready() float64 {
 		return 0
 	}
 	return 1
+}
+
+func (a *App) reloadSuccess() float64 {
+	if _, err := a.reloads.last(); err != nil {
+		return 0
+	}
+	return 1
+}
+
+func (a *App) reloadTime() float64 {
+	at, _ := a.reloads.last()
+	return float64(at.UnixMilli()) / 1000
 }

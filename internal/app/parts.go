@@ -78,6 +78,7 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	a.onStop("flight record", func(context.Context) error { return a.flight.Close() })
 	a.brand, a.catalogue = d.Brand, d.Catalogue
 	a.trail = trail.New(a.store, a.log)
+	a.onStop("trail", func(ctx context.Context) error { a.trail.Flush(ctx); return nil }) // after all that acts
 	a.buildNotices()
 	a.openSeries(ctx)
 	a.scheduler = delivery.New(delivery.Options{

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/client"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -83,8 +84,8 @@ func (e *env) client() (*client.Client, error) {
 	if err != nil {
 		return nil, usagef("%w: see --server and FANTAIL_SERVER", err)
 	}
-	if len(e.why) > 500 || !utf8.ValidString(e.why) {
-		return nil, usagef("--reason has more than 500 bytes, or is not UTF-8")
+	if len(e.why) > trail.MaxReason || !utf8.ValidString(e.why) {
+		return nil, usagef("--reason has more than %d bytes, or is not UTF-8", trail.MaxReason)
 	}
 	c.Reason = e.why
 	c.Patience = 0 // a person waits: better to hear at once that nobody is there

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -102,7 +103,7 @@ func (e *env) addCommands(root *cobra.Command) {
 	}{
 		{"run", []*cobra.Command{newServe(e), newDemo(e)}},
 		{"events", []*cobra.Command{newSend(e), newEvents(e), newDeliveries(e), newTail(e), newRetry(e), newCancel(e), newReplay(e), newExport(e), newLink(e), newGenerate(e), newReceive(e)}},
-		{"destinations", []*cobra.Command{newDestinations(e), newPause(e), newResume(e), newRebind(e), newReload(e), newValidate(e), newExplain(e), newCheck(e), newTest(e), newPortalLink(e), newPortalLinks(e)}},
+		{"destinations", []*cobra.Command{newDestinations(e), newPause(e), newResume(e), newRebind(e), newDevelopers(e), newApply(e), newDiff(e), newReload(e), newValidate(e), newExplain(e), newCheck(e), newTest(e), newPortalLink(e), newPortalLinks(e)}},
 		{"store", []*cobra.Command{newAudit(e), newUsage(e), newChanges(e), newErase(e), newBackup(e), newRestore(e)}},
 		{"", []*cobra.Command{newVersion(e)}},
 	} {
@@ -120,7 +121,7 @@ var acting = []string{"retry", "cancel", "replay", "resume", "rebind", "reload",
 
 func (e *env) reasonFlag(c *cobra.Command) {
 	if slices.Contains(acting, c.Name()) {
-		c.PersistentFlags().StringVar(&e.why, "reason", "", `why, for whoever reads "fantail changes"; at most 500 bytes`)
+		c.PersistentFlags().StringVar(&e.why, "reason", "", fmt.Sprintf(`why, for whoever reads "fantail changes"; at most %d bytes`, trail.MaxReason))
 	}
 }
 

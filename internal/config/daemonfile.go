@@ -21,7 +21,7 @@ type daemonFile struct {
 	TLS           tlsFile                   `yaml:"tls"`
 	Tokens        []tokenFile               `yaml:"tokens"`
 	Keys          []secret.Value            `yaml:"keys"`
-	Developers    string                    `yaml:"developers"`
+	Developers    developersFile            `yaml:"developers"`
 	Store         storeFile                 `yaml:"store"`
 	Payloads      payloadsFile              `yaml:"payloads"`
 	Console       consoleFile               `yaml:"console"`
@@ -98,7 +98,7 @@ func defaultDaemon() daemonFile {
 	return daemonFile{
 		Brand:       "terra",
 		Listen:      "127.0.0.1:8080",
-		Developers:  "developers",
+		Developers:  developersFile{Folder: "developers"},
 		Store:       storeFile{Pebble: pebbleFile{Dir: "data/store", Reserve: 512 << 20}},
 		Retention:   retentionFile{Events: duration(168 * time.Hour), Attempts: duration(720 * time.Hour), Changes: duration(8760 * time.Hour)},
 		Idempotency: duration(48 * time.Hour),
@@ -132,6 +132,7 @@ func readDaemon(path string, raw []byte) *daemon {
 	if d.doc.Root == nil {
 		return d
 	}
+	spellDevelopers(d.doc.Root)
 	b := newBinder(d.doc, d.doc.Root, "")
 	b.Bind(d.doc.Root, &d.file, "")
 	if _, found := strictyaml.Find(d.doc.Root, "keys"); found == nil {
@@ -152,8 +153,8 @@ func (d *daemon) settings() Daemon {
 	f := &d.file
 	s := Daemon{
 		Brand: f.Brand, Listen: f.Listen,
-		DevelopersDir: absolute(d.dir, f.Developers),
-		Store:         Store{Pebble{Dir: absolute(d.dir, f.Store.Pebble.Dir), Reserve: int64(f.Store.Pebble.Reserve)}},
+		Developers: Source{Stored: f.Developers.Store != nil},
+		Store:      Store{Pebble{Dir: absolute(d.dir, f.Store.Pebble.Dir), Reserve: int64(f.Store.Pebble.Reserve)}},
 		Retention: Retention{
 			Events: time.Duration(f.Retention.Events), Attempts: time.Duration(f.Retention.Attempts),
 			Payloads: time.Duration(f.Retention.Payloads), Idempotency: time.Duration(f.Idempotency), Changes: time.Duration(f.Retention.Changes),
@@ -176,6 +177,11 @@ func (d *daemon) settings() Daemon {
 		Tracing:       f.Tracing.settings(),
 		ShutdownGrace: time.Duration(f.ShutdownGrace),
 		Dir:           d.dir,
+	}
+	if f.Developers.Store == nil {
+		s.Developers.Folder = absolute(d.dir, f.Developers.Folder)
+	} else if f.Developers.Store.Import != "" {
+		s.Developers.Import = absolute(d.dir, f.Developers.Store.Import)
 	}
 	if f.TLS.Cert != "" && f.TLS.Key != "" {
 		s.TLS = TLS{absolute(d.dir, f.TLS.Cert), absolute(d.dir, f.TLS.Key)}

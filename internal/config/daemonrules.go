@@ -28,7 +28,7 @@ const nameRule = "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter o
 func (r *daemonRules) check() {
 	f := &r.daemon.file
 	r.Require("brand", brandName.MatchString(f.Brand), "must be 1 to 32 of a-z 0-9 and begin with a letter: it is part of names of headers and tables")
-	r.Require("developers", f.Developers != "", "must name a folder")
+	r.developers()
 	if r.OK("tls") && (f.TLS.Cert == "") != (f.TLS.Key == "") {
 		r.At("tls", "cert and key go together: set both, or neither")
 	}

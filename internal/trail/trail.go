@@ -82,7 +82,7 @@ func (t *Trail) Acts(ctx context.Context, q store.ActQuery) (store.Page[store.Ac
 	return t.store.Acts(ctx, q)
 }
 
-// Note keeps acts, durable on return, whoever waits for them goes or not.
+// Note keeps acts, durable on return, also when ctx ends meanwhile.
 func (t *Trail) Note(ctx context.Context, acts ...store.Act) error {
 	for i := range acts {
 		acts[i] = bounded(acts[i])
@@ -200,11 +200,14 @@ func (t *Trail) Run(ctx context.Context) {
 		case <-beat.C:
 			t.write(ctx, time.Now(), true)
 		case <-ctx.Done():
-			t.write(ctx, time.Now().Add(countEvery), true)
+			t.Flush(ctx)
 			return
 		}
 	}
 }
+
+// Flush writes whatever is told or counted by now: nobody writes it after that.
+func (t *Trail) Flush(ctx context.Context) { t.write(ctx, time.Now().Add(countEvery), true) }
 
 // write writes what was told and, with counts, whatever was counted for a minute at now.
 func (t *Trail) write(ctx context.Context, now time.Time, counts bool) {

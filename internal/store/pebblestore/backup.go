@@ -15,6 +15,13 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
+// occupied is a store.ErrConflict whose text says what to do.
+type occupied string
+
+func (o occupied) Error() string { return string(o) }
+
+func (occupied) Is(target error) bool { return target == store.ErrConflict }
+
 // Backup writes a copy of the store as it is now to dir, which must not exist.
 // On one file system it costs next to no space at first: files are linked.
 func (s *Store) Backup(_ context.Context, dir string) error {
@@ -27,7 +34,7 @@ func (s *Store) Backup(_ context.Context, dir string) error {
 	s.backup.Lock()
 	defer s.backup.Unlock()
 	if _, err := s.opts.FS.Stat(dir); err == nil {
-		return fmt.Errorf("back up to %s: it is there already: %w", dir, store.ErrConflict)
+		return occupied("back up to " + dir + ": it is there already: name a folder that does not exist")
 	}
 	if err := s.checkpoint(dir); err != nil {
 		return fmt.Errorf("back up to %s: %w", dir, err)
@@ -47,7 +54,7 @@ func (s *Store) checkpoint(dir string) error {
 // After an error dir is as it was.
 func Restore(backupDir, dir string) (err error) {
 	if names, err := os.ReadDir(dir); err == nil && len(names) > 0 {
-		return fmt.Errorf("restore to %s: it is not empty: stop the daemon and move what is there aside: %w", dir, store.ErrConflict)
+		return fmt.Errorf("restore to %s: it is not empty: stop the daemon, and move what is there aside", dir)
 	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("restore: %w", err)
 	}

@@ -63,6 +63,8 @@ type Store struct {
 
 	health   health
 	counters counters
+	implied  implied
+	beside   *pebble.Batch // of a store that is open for reading: rows of what is implied
 	append   appender
 	packer   packer
 	idem     idempotency
@@ -102,6 +104,7 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 		s.opts.DiskFree = s.diskFree
 	}
 	s.append.init(o.Rand)
+	s.implied.init()
 	s.packer = newPacker()
 	s.idem.flying = map[idemHash]*claim{}
 	s.health.init()
@@ -130,6 +133,7 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 	}
 	for _, step := range []func() error{
 		func() error { return s.checkFormat(f) }, s.loadCounters, s.seedIDs, s.loadRegistry, s.loadIdempotency, s.loadActs,
+		s.recoverImplied,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("open store %s: %w", dir, err)
@@ -184,6 +188,7 @@ func syncDir(fs vfs.FS, dir string) error {
 
 const (
 	memTableSize = 32 << 20
+	tableSize    = 32 << 20 // tables that are moved down stay as large as a flush made them
 	cacheSize    = 64 << 20
 )
 
@@ -199,13 +204,21 @@ func (s *Store) openDB() (*pebble.DB, error) {
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       100,
-		LBaseMaxBytes:               64 << 20,
+		LBaseMaxBytes:               512 << 20,
 		MaxOpenFiles:                MaxOpenFiles,
 		Logger:                      &pebbleLog{s},
 		EventListener:               s.listener(),
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}
 	o.Experimental.CompactionScheduler = s.opts.Compactions
+	// Files of one kind each: most kinds are written in the order of their keys, and
+	// such files lie beside older ones, not over them, so that none is rewritten.
+	o.Experimental.SpanPolicyFunc = func(key []byte) (pebble.SpanPolicy, []byte, error) {
+		return pebble.SpanPolicy{}, []byte{key[0] + 1}, nil
+	}
+	for i := range o.TargetFileSizes {
+		o.TargetFileSizes[i] = tableSize
+	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
@@ -251,8 +264,11 @@ func (s *Store) Close() error {
 		defer s.gate.Unlock()
 		close(s.quit)
 		s.wg.Wait()
+		if s.beside != nil {
+			s.beside.Close()
+		}
 		if s.failure() == nil && !s.opts.ReadOnly {
-			s.err = s.sync()
+			s.err = errors.Join(s.finish(), s.sync())
 		}
 		err := s.db.Close()
 		if f := s.failure(); f != nil {
@@ -265,7 +281,11 @@ func (s *Store) Close() error {
 
 // get returns the value of key, nil if there is none.
 func (s *Store) get(key []byte) ([]byte, error) {
-	v, c, err := s.db.Get(key)
+	return getFrom(s.db, key)
+}
+
+func getFrom(r pebble.Reader, key []byte) ([]byte, error) {
+	v, c, err := r.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}

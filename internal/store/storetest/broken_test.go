@@ -341,7 +341,7 @@ func caseNamed(t *testing.T, h Harness, name string) scenario {
 
 // TestSuiteFindsBrokenStores breaks one rule at a time and wants the case that names it to fail.
 func TestSuiteFindsBrokenStores(t *testing.T) {
-	for _, m := range slices.Concat(brokenQueues(), brokenReplays(), brokenLogs(), brokenUsage(), brokenKeepers(), brokenDocuments(), brokenTrails()) {
+	for _, m := range slices.Concat(brokenQueues(), brokenUntouched(), brokenReplays(), brokenLogs(), brokenUsage(), brokenKeepers(), brokenDocuments(), brokenTrails()) {
 		t.Run(strings.ReplaceAll(m.rule, " ", "_"), func(t *testing.T) {
 			h := modelHarness(func(model *model) store.Store { return m.breaks(model) })
 			if m.harness != nil {

@@ -238,7 +238,7 @@ func (m *model) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	defer m.mu.Unlock()
 	var rep store.ErasureReport
 	whose := func(e *modelEvent) bool {
-		return e.gone != "erased" && e.Developer == req.Developer && e.UserID == req.User
+		return e.gone != "erased" && e.Developer == req.Developer && (req.Whole || e.UserID == req.User)
 	}
 	rep.Cancelled = m.end(now, store.Cancel, cancelled, func(id store.DeliveryID) bool { return whose(m.at(id.Day, id.Event)) })
 	erased := map[event.ID]bool{}
