@@ -51,6 +51,7 @@ type Dest struct {
 	id         uint32
 	busy, bad  atomic.Uint32 // attempts, and those that failed, since the last ranking
 	score, ill float32       // of earlier ones
+	kept       bool          // among the busiest or the worst at the last ranking
 	kind       *counters
 	own        atomic.Pointer[recorded] // nil: it is not recorded
 }
