@@ -2,6 +2,7 @@ package document
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -12,13 +13,14 @@ import (
 )
 
 // shown are the keys of the engine whose values are no secrets: of the document,
-// and of an entry. Whatever stands below them is shown, all else of an entry but
-// settings is not.
+// of an entry, and of its retry. Single values and lists of them are shown, all
+// else but an entry's settings is not.
 var (
 	shownOfDocument = map[string]bool{"developer": true}
 	shownOfEntry    = map[string]bool{
-		"name": true, "kind": true, "events": true, "enabled": true, "max_in_flight": true, "rate_limit": true, "timeout": true, "retry": true,
+		"name": true, "kind": true, "events": true, "enabled": true, "max_in_flight": true, "rate_limit": true, "timeout": true,
 	}
+	shownOfRetry = map[string]bool{"initial": true, "factor": true, "retries": true, "waits": true, "jitter": true, "settings": true}
 )
 
 // errRead ends the binding of settings that were read: they are not judged.
@@ -53,13 +55,12 @@ func Redact(root *yaml.Node, kinds destination.Registry) *yaml.Node {
 	for i := 0; i+1 < len(out.Content); i += 2 {
 		key, value := out.Content[i].Value, out.Content[i+1]
 		switch {
-		case shownOfDocument[key] && value.Kind == yaml.ScalarNode:
 		case key == "destinations" && value.Kind == yaml.SequenceNode:
 			for _, entry := range value.Content {
 				RedactEntry(entry, kinds)
 			}
 		default:
-			hide(value)
+			show(shownOfDocument, key, value)
 		}
 	}
 	return out
@@ -81,9 +82,22 @@ func RedactEntry(entry *yaml.Node, kinds destination.Registry) {
 					hideScalar(n)
 				}
 			})
-		case !shownOfEntry[key]:
-			hide(value)
+		case key == "retry" && value.Kind == yaml.MappingNode:
+			for j := 0; j+1 < len(value.Content); j += 2 {
+				show(shownOfRetry, value.Content[j].Value, value.Content[j+1])
+			}
+		default:
+			show(shownOfEntry, key, value)
 		}
+	}
+}
+
+// show hides a value unless it is of one of the keys, and has none of its own: they
+// would be unknown.
+func show(keys map[string]bool, key string, n *yaml.Node) {
+	nested := func(n *yaml.Node) bool { return n.Kind != yaml.ScalarNode }
+	if !keys[key] || n.Kind == yaml.MappingNode || slices.ContainsFunc(n.Content, nested) {
+		hide(n)
 	}
 }
 
