@@ -28,26 +28,55 @@ const (
 )
 
 // load reads the settings, with the documents in the store if that is where they
-// are.
-func (a *App) load(ctx context.Context) (*config.Snapshot, error) {
+// are. made are documents that come of the folder of imports: they are among the
+// settings, and in the store once keepDocuments has put them there.
+func (a *App) load(ctx context.Context) (snap *config.Snapshot, made []config.Text, err error) {
 	a.loader.Documents = a.documents
-	snap, err := a.loader.Load(ctx)
-	if snap == nil || !snap.Daemon.Developers.Stored {
-		return snap, err
+	snap, err = a.loader.Load(ctx)
+	if snap == nil || snap.Daemon.Developers.Import == "" {
+		return snap, nil, err
 	}
-	if a.sealAnew(ctx, snap.Keys); snap.Daemon.Developers.Import == "" {
-		return snap, err
-	}
-	made, faults := a.importFolder(ctx, snap)
-	if made > 0 {
+	made, faults := a.readImports(ctx, snap)
+	if len(made) > 0 {
+		a.loader.Documents = func(ctx context.Context, keys *keyring.Ring) ([]config.Text, error) {
+			texts, err := a.documents(ctx, keys)
+			texts = append(texts, made...)
+			slices.SortFunc(texts, func(x, y config.Text) int { return cmp.Compare(x.ID, y.ID) })
+			return texts, err
+		}
 		if snap, err = a.loader.Load(ctx); snap == nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for _, f := range faults {
 		snap.Notes = append(snap.Notes, config.Fault{File: snap.Daemon.Developers.Import, Message: f.Error()})
 	}
-	return snap, err
+	return snap, made, err
+}
+
+// keepDocuments stores what a reading that is taken over has of documents: those
+// that came of files, and all under its first key. A dry run, and a reading that is
+// refused, change nothing: their keys may never be those in force.
+func (a *App) keepDocuments(ctx context.Context, snap *config.Snapshot, made []config.Text) error {
+	if !snap.Daemon.Developers.Stored {
+		return nil
+	}
+	a.sealAnew(ctx, snap.Keys)
+	if len(made) == 0 {
+		return nil
+	}
+	heads := maps.Clone(*a.heads.Load())
+	defer a.heads.Store(&heads)
+	for _, t := range made {
+		d := store.Document{Developer: t.ID, At: now(), By: importer, Text: snap.Keys.Seal(sealDocument, t.Raw)}
+		var err error
+		if d.Version, err = a.store.PutDocument(ctx, 0, d); err != nil {
+			return fmt.Errorf("make a document of the file of developer %s: %w", t.ID, err)
+		}
+		heads[t.ID] = headOf(d)
+		a.log.Info("a developer's file is a document in the store now", "developer", t.ID)
+	}
+	return nil
 }
 
 // documents returns the newest document of every developer.
@@ -94,6 +123,7 @@ func (a *App) sealAnew(ctx context.Context, keys *keyring.Ring) {
 		}
 		return nil
 	})
+	closed := false
 	for _, d := range all {
 		if err != nil {
 			break
@@ -101,11 +131,15 @@ func (a *App) sealAnew(ctx context.Context, keys *keyring.Ring) {
 		clear, open := keys.Open(sealDocument, d.Text)
 		if open != nil {
 			a.log.Error("a version of a document cannot be opened", "developer", d.Developer, "version", d.Version, "error", open)
+			closed = true
 			continue
 		}
 		if err = a.store.ResealDocument(ctx, d.Developer, d.Version, keys.Seal(sealDocument, clear)); errors.Is(err, store.ErrNotFound) {
 			err = nil // aged meanwhile
 		}
+	}
+	if err == nil && closed {
+		return // it is sealed anew once its key is back: the next reading tries again
 	}
 	if err == nil {
 		err = a.store.Put(ctx, sealedUnder, mark)
@@ -117,12 +151,12 @@ func (a *App) sealAnew(ctx context.Context, keys *keyring.Ring) {
 	}
 }
 
-// importFolder makes documents of the files of a folder whose developers never had
+// readImports makes documents of the files of a folder whose developers never had
 // one, references resolved. What is faulty is left for the next time.
-func (a *App) importFolder(ctx context.Context, snap *config.Snapshot) (made int, faults []error) {
+func (a *App) readImports(ctx context.Context, snap *config.Snapshot) (made []config.Text, faults []error) {
 	texts, err := config.ReadFolder(snap.Daemon.Developers.Import)
 	if err != nil {
-		return 0, []error{err}
+		return nil, []error{err}
 	}
 	heads := *a.heads.Load()
 	for i := range texts {
@@ -144,15 +178,11 @@ func (a *App) importFolder(ctx context.Context, snap *config.Snapshot) (made int
 				err = config.Faults(bound.Faults)
 			}
 		}
-		if err == nil {
-			_, err = a.store.PutDocument(ctx, 0, store.Document{Developer: t.ID, At: now(), By: importer, Text: snap.Keys.Seal(sealDocument, t.Raw)})
-		}
 		if err != nil {
 			faults = append(faults, err)
 			continue
 		}
-		made++
-		a.log.Info("a developer's file is a document in the store now", "developer", t.ID, "file", t.File)
+		made = append(made, config.Text{ID: t.ID, File: t.ID, Raw: t.Raw})
 	}
 	return made, faults
 }
@@ -190,7 +220,8 @@ func (a *App) DocumentHeads() []api.DocumentHead {
 	return heads
 }
 
-// stored returns a version of a document in clear.
+// stored returns a version of a document in clear; what of it is known stands
+// beside an *api.Unreadable, too.
 func (a *App) stored(ctx context.Context, developer string, version uint64) (store.Document, *yaml.Node, error) {
 	d, err := a.store.Document(ctx, developer, version)
 	if err != nil {
@@ -201,11 +232,11 @@ func (a *App) stored(ctx context.Context, developer string, version uint64) (sto
 	}
 	t := a.textOf(a.current.Load().keys, d)
 	if t.Err != nil {
-		return d, nil, fmt.Errorf("open the document of %s, version %d: %w", developer, d.Version, t.Err)
+		return d, nil, &api.Unreadable{Version: d.Version, Err: t.Err}
 	}
 	doc := document.Read(t.File, t.Raw, false)
 	if doc.Root == nil {
-		return d, nil, fmt.Errorf("read the document of %s, version %d: it is no YAML", developer, d.Version)
+		return d, nil, &api.Unreadable{Version: d.Version, Err: errors.New("it is no YAML")}
 	}
 	return d, doc.Root, nil
 }
