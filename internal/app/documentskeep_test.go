@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/seed-51f8da91/fantail/internal/api"
@@ -138,4 +139,22 @@ func TestAnErasureHoldsUpNobody(t *testing.T) {
 	}
 	refusedAs(t, again, "erasing")
 	put(t, d, "acme", doc("acme", "three", ""), client.ChangeOptions{New: true})
+}
+
+// From the folder to the store and back no destination is another one: what is
+// pending is frozen to nothing, and breakers stay as they are.
+func TestFromTheFolderToTheStoreAndBackNothingChanges(t *testing.T) {
+	h := newHome(t)
+	h.write("secrets/acme/key", "hunter2${x}\n")
+	h.write("developers/acme.yaml", "developer: acme\ndestinations:\n  - { name: app, kind: keyed, settings: { url: 'https://one.example', secret: '${file:secrets/acme/key}' } }\n")
+	var seen sync.Map
+	d := h.startWith(withKeyed(h, &seen))
+	was := d.current.Load().snapshot.Find("acme", "app").Hash
+	for _, source := range []string{"developers: { store: { import: developers } }\n", "developers: { store: {} }\n", "developers: developers\n"} {
+		h.settings(source)
+		done, err := d.App.ReloadWith(t.Context(), api.ReloadOptions{})
+		if err != nil || len(done.Plan) > 0 || d.current.Load().snapshot.Find("acme", "app").Hash != was {
+			t.Errorf("%s: %+v, %v", source, done.Plan, err)
+		}
+	}
 }
