@@ -17,6 +17,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/document"
 	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 )
 
 var _ api.Documents = (*App)(nil)
@@ -36,11 +37,11 @@ func (a *App) load(ctx context.Context) (snap *config.Snapshot, made []config.Te
 	if snap == nil || snap.Daemon.Developers.Import == "" {
 		return snap, nil, err
 	}
-	made, faults := a.readImports(ctx, snap)
-	if len(made) > 0 {
+	made, faulty, unread := a.readImports(ctx, snap)
+	if len(made)+len(faulty) > 0 {
 		a.loader.Documents = func(ctx context.Context, keys *keyring.Ring) ([]config.Text, error) {
 			texts, err := a.documents(ctx, keys)
-			texts = append(texts, made...)
+			texts = slices.Concat(texts, made, faulty)
 			slices.SortFunc(texts, func(x, y config.Text) int { return cmp.Compare(x.ID, y.ID) })
 			return texts, err
 		}
@@ -48,8 +49,8 @@ func (a *App) load(ctx context.Context) (snap *config.Snapshot, made []config.Te
 			return nil, nil, err
 		}
 	}
-	for _, f := range faults {
-		snap.Notes = append(snap.Notes, config.Fault{File: snap.Daemon.Developers.Import, Message: f.Error()})
+	if unread != nil {
+		snap.Notes = append(snap.Notes, config.Fault{File: snap.Daemon.Developers.Import, Message: unread.Error()})
 	}
 	return snap, made, err
 }
@@ -152,11 +153,12 @@ func (a *App) sealAnew(ctx context.Context, keys *keyring.Ring) {
 }
 
 // readImports makes documents of the files of a folder whose developers never had
-// one, references resolved. What is faulty is left for the next time.
-func (a *App) readImports(ctx context.Context, snap *config.Snapshot) (made []config.Text, faults []error) {
+// one, references resolved. What is faulty is refused as it is in a folder: its
+// developer goes on with the last good settings, and the next reading tries again.
+func (a *App) readImports(ctx context.Context, snap *config.Snapshot) (made, faulty []config.Text, err error) {
 	texts, err := config.ReadFolder(snap.Daemon.Developers.Import)
 	if err != nil {
-		return nil, []error{err}
+		return nil, nil, err
 	}
 	heads := *a.heads.Load()
 	for i := range texts {
@@ -164,27 +166,39 @@ func (a *App) readImports(ctx context.Context, snap *config.Snapshot) (made []co
 		if _, had := heads[t.ID]; had {
 			continue
 		}
-		doc := document.Read(t.File, t.Raw, false)
-		if doc.Root != nil {
-			document.Resolve(doc, a.kinds, config.Lookup(snap.Daemon.Dir, texts, t.ID))
-		}
-		if t.Err != nil || doc.Root == nil || !doc.Sound() {
-			faults = append(faults, cmp.Or(t.Err, error(config.Faults(doc.Faults()))))
+		if t.Err != nil {
+			faulty = append(faulty, *t)
 			continue
 		}
-		t.Raw, err = document.YAML(doc.Root)
-		if err == nil {
-			if bound := snap.Rules.Bind(ctx, t, snap.Secrets); bound.Developer == nil {
-				err = config.Faults(bound.Faults)
-			}
-		}
-		if err != nil {
-			faults = append(faults, err)
+		raw, faults := a.importable(ctx, snap, texts, t)
+		if len(faults) == 0 {
+			made = append(made, config.Text{ID: t.ID, File: t.ID, Raw: raw})
 			continue
 		}
-		made = append(made, config.Text{ID: t.ID, File: t.ID, Raw: t.Raw})
+		doc := &strictyaml.Document{File: t.File}
+		for _, f := range faults {
+			doc.Fault(f.Line, "%s", f.Message)
+		}
+		faulty = append(faulty, config.Text{ID: t.ID, File: t.File, Document: doc})
 	}
-	return made, faults
+	return made, faulty, nil
+}
+
+// importable returns the text of the document that one of the files comes to.
+func (a *App) importable(ctx context.Context, snap *config.Snapshot, texts []config.Text, t *config.Text) ([]byte, []config.Fault) {
+	given := *t
+	given.Document = document.Read(t.File, t.Raw, false)
+	if given.Document.Root != nil {
+		document.Resolve(given.Document, a.kinds, config.Lookup(snap.Daemon.Dir, texts, t.ID))
+	}
+	if bound := snap.Rules.Bind(ctx, &given, snap.Secrets); bound.Developer == nil {
+		return nil, bound.Faults
+	}
+	raw, err := document.YAML(given.Document.Root)
+	if err != nil {
+		return nil, []config.Fault{{File: t.File, Message: err.Error()}}
+	}
+	return raw, nil
 }
 
 // DocumentHeads lists the developers who have a document.
@@ -200,6 +214,11 @@ func (a *App) DocumentHeads() []api.DocumentHead {
 	} else {
 		for id := range cur.snapshot.Developers {
 			all[id] = api.DocumentHead{Developer: id}
+		}
+	}
+	for _, r := range cur.refused {
+		if _, there := all[r.developer]; !there { // a file that could not be imported
+			all[r.developer] = api.DocumentHead{Developer: r.developer}
 		}
 	}
 	for id, h := range all {

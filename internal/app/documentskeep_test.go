@@ -141,6 +141,25 @@ func TestAnErasureHoldsUpNobody(t *testing.T) {
 	put(t, d, "acme", doc("acme", "three", ""), client.ChangeOptions{New: true})
 }
 
+// Who ran when their file could not become a document goes on with what was good.
+func TestAFaultyFileOnTheWayToTheStoreTakesNothingAway(t *testing.T) {
+	h := newHome(t)
+	h.developer("acme", "one", "")
+	h.developer("globex", "two", "")
+	d := h.start()
+	h.write("developers/acme.yaml", "developer: acme\ndestinations: 5\n")
+	h.settings("developers: { store: { import: developers } }\n")
+	done, err := d.App.ReloadWith(t.Context(), api.ReloadOptions{})
+	if _, refused := errors.AsType[*api.Refused](err); !refused || len(done.Plan) > 0 {
+		t.Errorf("imported: %+v, %v", done.Plan, err)
+	}
+	if heads := d.DocumentHeads(); len(heads) != 2 || heads[0].Developer != "acme" || len(heads[0].Faults) == 0 {
+		t.Errorf("what is listed: %+v", heads)
+	}
+	h.goesTo(d, "acme", "one")
+	h.goesTo(d, "globex", "two")
+}
+
 // From the folder to the store and back no destination is another one: what is
 // pending is frozen to nothing, and breakers stay as they are.
 func TestFromTheFolderToTheStoreAndBackNothingChanges(t *testing.T) {

@@ -121,12 +121,16 @@ func (d *Destination) settle(settings *tree, refs map[string][]byte, keys *keyri
 }
 
 // resolved is a tree with literals in the place of references, but of those to what
-// is no text, which JSON cannot hold.
+// is no text, which JSON cannot hold. The tags of single values are left out: what is
+// bound of "8" and 8, and of a time with quotes and without, is the same.
 func (t *tree) resolved(refs map[string][]byte) *tree {
-	if t == nil || len(refs) == 0 {
-		return t
+	if t == nil {
+		return nil
 	}
-	r := &tree{Tag: t.Tag, Text: t.Text, Keys: t.Keys}
+	r := &tree{Text: t.Text, Keys: t.Keys}
+	if t.Tag == "!!map" || t.Tag == "!!seq" {
+		r.Tag = t.Tag
+	}
 	if ref, _, err := strictyaml.ParseReference(t.Text); err == nil && ref.Scheme != "" {
 		if value, ok := refs[ref.String()]; ok && utf8.Valid(value) {
 			r.Text = strictyaml.Literal(string(value))

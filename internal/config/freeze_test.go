@@ -130,7 +130,7 @@ func TestHashIsOfWhatReferencesStandFor(t *testing.T) {
 	hash := func(secret, key string) uint64 {
 		t.Helper()
 		path := folder(t, map[string]string{
-			"developers/acme.yaml": "developer: acme\ndestinations:\n  - { name: app, kind: webhook, settings: { url: 'https://a.example', secret: '" + secret + "' } }\n",
+			"developers/acme.yaml": "developer: acme\ndestinations:\n  - { name: app, kind: webhook, settings: { url: 'https://a.example', secret: " + secret + " } }\n",
 			"secrets/acme/key":     key,
 		})
 		d := load(t, path).Find("acme", "app")
@@ -140,12 +140,16 @@ func TestHashIsOfWhatReferencesStandFor(t *testing.T) {
 		}
 		return thawed.Hash
 	}
-	written := hash("s3$${cret}", "")
-	if hash("${env:FANTAIL_DEV_ACME_SECRET}", "") != written || hash("${file:secrets/acme/key}", "s3${cret}\n") != written {
+	written := hash("'s3$${cret}'", "")
+	const file = "'${file:secrets/acme/key}'"
+	if hash("'${env:FANTAIL_DEV_ACME_SECRET}'", "") != written || hash(file, "s3${cret}\n") != written {
 		t.Error("a reference has another hash than what it stands for")
 	}
-	if hash("${file:secrets/acme/key}", "s3${cret}.\n") == written || hash("${file:secrets/acme/key}", "\xff1") == hash("${file:secrets/acme/key}", "\xfe1") {
+	if hash(file, "s3${cret}.\n") == written || hash(file, "\xff1") == hash(file, "\xfe1") {
 		t.Error("two secrets have one hash")
+	}
+	if hash("2030-01-02T03:04:05Z", "") != hash("'2030-01-02T03:04:05Z'", "") {
+		t.Error("quotes make another hash")
 	}
 }
 

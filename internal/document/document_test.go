@@ -109,7 +109,7 @@ func TestRedactedShowsNoSecretWhereverItStands(t *testing.T) {
 		t.Errorf("shows a secret:\n%s", text)
 	}
 	for _, want := range []string{"name: app", "kind: hook", "lab_report.*", "timeout: 30s", "- 5m", "https://acme.example/hooks?to=1", "port: 80",
-		"${env:FANTAIL_DEV_ACME_KEY}", "hunter2.example", "2030-01-02T03:04:05Z", "X-Key: '[redacted]'"} {
+		"${env:FANTAIL_DEV_ACME_KEY}", "hunter2.example", "'2030-01-02T03:04:05Z'", "X-Key: '[redacted]'"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
@@ -255,8 +255,11 @@ func TestRedactedIsNotKeptOnALessSafeWay(t *testing.T) {
 }
 
 func TestResolvedHoldsNoReference(t *testing.T) {
-	doc := read(t, `{"developer": "acme", "destinations": [{"name": "app", "kind": "hook", "settings": {"secret": "${env:A}", "keys": ["${file:secrets/b}", "plain"], "url": "${env:A}"}}]}`)
+	doc := read(t, `{"developer": "acme", "destinations": [{"name": "app", "kind": "hook", "settings": {"secret": "${env:A}", "keys": ["${file:secrets/b}", "plain", "${env:BINARY}"], "url": "${env:A}"}}]}`)
 	Resolve(doc, kinds(), func(r strictyaml.Reference) ([]byte, error) {
+		if r.Name == "BINARY" {
+			return []byte("\xff\x00"), nil
+		}
 		if r.Scheme == "file" {
 			return nil, errors.New("file " + r.Name + " is not there")
 		}
@@ -266,7 +269,7 @@ func TestResolvedHoldsNoReference(t *testing.T) {
 	if !strings.Contains(text, `"secret":"va$${lue}$"`) || !strings.Contains(text, `"url":"${env:A}"`) {
 		t.Errorf("resolved to %s", text)
 	}
-	if got := strictyaml.Faults(doc.Faults()).Error(); got != "acme:1: destination app: file secrets/b is not there" {
+	if got := strictyaml.Faults(doc.Faults()).Error(); !strings.HasPrefix(got, "acme:1: destination app: file secrets/b is not there\nacme:1: destination app: what env:BINARY stands for is no text in UTF-8") {
 		t.Errorf("faults %s", got)
 	}
 	if _, literal, err := strictyaml.ParseReference(strictyaml.Literal("va${lue}$${x}$")); err != nil || literal != "va${lue}$${x}$" {

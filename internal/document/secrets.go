@@ -2,8 +2,10 @@ package document
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -237,6 +239,9 @@ func Resolve(doc *strictyaml.Document, kinds destination.Registry, look strictya
 				return
 			}
 			value, err := look(ref)
+			if err == nil && !utf8.Valid(value) {
+				err = fmt.Errorf("what %s stands for is no text in UTF-8, which a document cannot hold: encode it, as in base64, if the far side can read that", ref)
+			}
 			if err != nil {
 				doc.Fault(max(n.Line, 1), "destination %s: %s", label(nameOf(entry)), err)
 				return
