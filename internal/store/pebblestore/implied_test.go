@@ -472,3 +472,34 @@ func TestTheQueueOfWhatIsImpliedIsSorted(t *testing.T) {
 		t.Errorf("ordering %d", late.Ordering)
 	}
 }
+
+// The watermark may follow an event that was given an id and never stored. Whatever the
+// clock does before the next start, later events come behind it: of others nothing
+// would be recovered.
+func TestNoEventComesBeforeTheWatermark(t *testing.T) {
+	for name, refused := range map[string]time.Duration{"later": 5 * time.Second, "of the same millisecond": 0} {
+		disk := vfs.NewCrashableMem()
+		s := mustOpen(t, "db", Options{FS: disk})
+		mustSettle(t, s, day0, delivered(mustAppend(t, s, day0, entry("acme", "u", "{}", 1))[0].Items[0]))
+		s.append.mu.Lock()
+		g := &group{writer: writer{b: s.db.NewBatch()}, sum: deltas{}, done: make(chan struct{})}
+		for range 3 {
+			s.build(g, day0.Add(refused), &fresh{entry: entry("acme", "u", "{}", 1)}, new(store.Appended))
+		}
+		s.append.mu.Unlock()
+		g.b.Close()
+		g.end(errDisk)
+		s.Close()
+		s = mustOpen(t, "db", Options{FS: disk})
+		it := mustAppend(t, s, day0, entry("acme", "u", "{}", 1))[0].Items[0] // the clock was set back
+		if s.left() != 1 || bytes.Compare(it.ID.Event[:], s.implied.watermark[:]) < 0 {
+			t.Errorf("%s: %d implied, %v comes before the watermark %v", name, s.left(), it.ID.Event, s.implied.watermark)
+		}
+		s = mustOpen(t, "db", Options{FS: disk.CrashClone(vfs.CrashCloneCfg{})})
+		items, _, err := s.Due(ctx, it.Queue, store.Position{}, 1<<62, 9)
+		if err != nil || len(items) != 1 || items[0] != it {
+			t.Errorf("%s: due %v %v", name, items, err)
+		}
+		mustBalance(t, s)
+	}
+}
