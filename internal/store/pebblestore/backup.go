@@ -47,6 +47,23 @@ func (s *Store) checkpoint(dir string) error {
 	if err := mkdir(s.opts.FS, s.opts.FS.PathDir(dir)); err != nil {
 		return err
 	}
+	// Pebble copies its manifest as far as it was written since the start, which a start
+	// that finds no log does not do: the copy would be empty. A flush, which must have
+	// something to write, begins one.
+	format, err := s.get([]byte{kindFormat})
+	if err != nil {
+		return err
+	}
+	err = s.write(func(w *writer) {
+		w.k, w.v = []byte{kindFormat}, append(w.v[:0], format...)
+		w.set()
+	})
+	if err == nil {
+		err = s.db.Flush()
+	}
+	if err != nil {
+		return err
+	}
 	return s.db.Checkpoint(dir, pebble.WithFlushedWAL())
 }
 
