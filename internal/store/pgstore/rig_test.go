@@ -3,11 +3,12 @@ package pgstore
 import (
 	"context"
 	"log/slog"
+	"net/url"
 	"testing"
 	"time"
 
-	"github.com/seed-51f8da91/fantail/internal/store"
-	"github.com/seed-51f8da91/fantail/internal/store/storetest"
+	"github.com/jackc/pgx/v5"
+
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers"
 )
@@ -15,14 +16,64 @@ import (
 // testLease is how long a store waits for one that was not closed.
 const testLease = 300 * time.Millisecond
 
-// fresh returns the URL of a database with the schema.
+// freshDatabase returns the URL of a database with the schema, on the server that all
+// tests share.
 func freshDatabase(t testing.TB) string {
 	t.Helper()
 	url := servers.StartPostgres(t).DSN
+	migrate(t, url)
+	return url
+}
+
+func migrate(t testing.TB, url string) {
+	t.Helper()
 	if _, err := Migrate(context.Background(), optionsOf(url)); err != nil {
 		t.Fatal(err)
 	}
-	return url
+}
+
+// freshOn makes one on the server of a URL.
+func freshOn(t testing.TB, server string) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := servers.Name()
+	exec(t, server, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	u.Path = "/" + name
+	migrate(t, u.String())
+	return u.String()
+}
+
+// otherHost returns the URL with the host of another.
+func otherHost(t testing.TB, of, host string) string {
+	t.Helper()
+	u, err := url.Parse(of)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := url.Parse(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = h.Host
+	return u.String()
+}
+
+func exec(t testing.TB, url string, statements ...string) {
+	t.Helper()
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(ctx)
+	for _, sql := range statements {
+		if _, err := c.Exec(ctx, sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
 }
 
 func optionsOf(url string) Options {
@@ -32,7 +83,8 @@ func optionsOf(url string) Options {
 // opened is a store that knows where its database is.
 type opened struct {
 	*Store
-	url string
+	url    string // by which it is reached
+	server string // without what lies between
 }
 
 func openAt(t testing.TB, url string, change ...func(*Options)) *opened {
@@ -50,24 +102,5 @@ func openAt(t testing.TB, url string, change ...func(*Options)) *opened {
 			t.Errorf("close: %v", err)
 		}
 	})
-	return &opened{s, url}
-}
-
-func harness(through func(t testing.TB, url string) string) storetest.Harness {
-	return storetest.Harness{
-		Open: func(t testing.TB) store.Store {
-			return openAt(t, through(t, freshDatabase(t)))
-		},
-		Reopen: func(t testing.TB, s store.Store) store.Store {
-			if err := s.Close(); err != nil {
-				t.Errorf("close: %v", err)
-			}
-			return openAt(t, s.(*opened).url)
-		},
-		Seeds: []uint64{1, 2},
-	}
-}
-
-func TestConformance(t *testing.T) {
-	storetest.Run(t, harness(func(_ testing.TB, url string) string { return url }))
+	return &opened{s, url, url}
 }
