@@ -3,12 +3,12 @@ package servers
 import (
 	"bytes"
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"testing"
 )
 
 // Freeze stops every process of the server where it is: connections stay open, and
@@ -54,17 +54,13 @@ func (p *process) all() []int {
 	return pids
 }
 
-// Crashed returns the DSN of a copy of a PostgreSQL as the failure of its machine would
-// leave it now: what it had not written is lost. The server itself goes on.
-func (s *Private) Crashed(dsn string) string {
-	s.t.Helper()
-	u, err := url.Parse(dsn)
-	if err != nil {
-		s.t.Fatal("the DSN is no URL") // the error would show its password
-	}
+// Crashed starts a copy of a PostgreSQL as the failure of its machine would leave it now:
+// what it had not written is lost. The server itself goes on; the copy ends with t.
+func (s *Private) Crashed(t testing.TB) *Private {
+	t.Helper()
 	dir, err := newDir("postgres")
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	s.Freeze()
 	out, err := exec.Command("cp", "-a", filepath.Join(s.p.dir, "data"), dir).CombinedOutput()
@@ -74,18 +70,17 @@ func (s *Private) Crashed(dsn string) string {
 	}
 	if err != nil {
 		os.RemoveAll(dir)
-		s.t.Fatalf("copy the data: %v %s", err, out)
+		t.Fatalf("copy the data: %v %s", err, out)
 	}
 	at, err := reserve()
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	s.t.Cleanup(at.release)
+	t.Cleanup(at.release)
 	p, err := launchPostgres(at, filepath.Dir(s.p.path), dir)
 	if err != nil {
-		s.t.Fatal(fmt.Errorf("start the copy: %w", err))
+		t.Fatal(fmt.Errorf("start the copy: %w", err))
 	}
-	s.t.Cleanup(p.close)
-	u.Host = at.addr()
-	return u.String()
+	t.Cleanup(p.close)
+	return &Private{DSN: postgresURL(at.addr()), t: t, p: p}
 }

@@ -12,35 +12,45 @@ import (
 	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
-// place is where stores of a test lie.
-type database struct {
-	fresh   func(testing.TB) string               // an empty database with the schema
-	through func(t testing.TB, url string) string // by which URL a store reaches it
-	crash   func(t testing.TB, url string) string // a copy as after a power failure
+// placed is a store that knows the server it lies on.
+type placed struct {
+	*Store
+	url    string // by which it reaches its database
+	direct string // without what lies between
+	server *servers.Private
 }
 
-func direct(_ testing.TB, url string) string { return url }
-
-func (d database) harness(seeds ...uint64) storetest.Harness {
+// harness opens stores on a server; through is what lies between, if anything does.
+func harness(server *servers.Private, through string, seeds ...uint64) storetest.Harness {
 	h := storetest.Harness{
 		Seeds: seeds,
 		Open: func(t testing.TB) store.Store {
-			url := d.fresh(t)
-			return &opened{openAt(t, d.through(t, url)).Store, d.through(t, url), url}
+			url := freshOn(t, server.DSN)
+			s := &placed{url: url, direct: url, server: server}
+			if through != "" {
+				s.url = otherHost(t, url, through)
+			}
+			s.Store = openAt(t, s.url)
+			return s
 		},
 		Reopen: func(t testing.TB, s store.Store) store.Store {
 			if err := s.Close(); err != nil {
 				t.Errorf("close: %v", err)
 			}
-			o := s.(*opened)
-			return &opened{openAt(t, o.url).Store, o.url, o.server}
+			again := *s.(*placed)
+			again.Store = openAt(t, again.url)
+			return &again
 		},
-		Stall: func(t testing.TB, s store.Store) func() { return stall(t, s.(*opened).server) },
+		Stall: func(t testing.TB, s store.Store) func() { return stall(t, s.(*placed).direct) },
 	}
-	if d.crash != nil {
+	if through == "" {
 		h.Crash = func(t testing.TB, s store.Store) store.Store {
-			url := d.crash(t, s.(*opened).server)
-			return &opened{openAt(t, url).Store, url, url}
+			crashed := *s.(*placed)
+			crashed.server = crashed.server.Crashed(t)
+			crashed.url = otherHost(t, crashed.url, crashed.server.DSN)
+			crashed.direct = crashed.url
+			crashed.Store = openAt(t, crashed.url)
+			return &crashed
 		}
 	}
 	return h
@@ -93,21 +103,12 @@ func stall(t testing.TB, url string) (release func()) {
 
 // TestConformance also stalls and crashes a server of its own.
 func TestConformance(t *testing.T) {
-	private := servers.PrivatePostgres(t)
-	storetest.Run(t, database{
-		fresh:   func(t testing.TB) string { return freshOn(t, private.DSN) },
-		through: direct,
-		crash:   func(_ testing.TB, url string) string { return private.Crashed(url) },
-	}.harness(1, 2))
+	storetest.Run(t, harness(servers.PrivatePostgres(t), "", 1, 2))
 }
 
 // TestConformanceBehindPgBouncer: in transaction mode every transaction may have another
 // connection to the server.
 func TestConformanceBehindPgBouncer(t *testing.T) {
-	private := servers.PrivatePostgres(t)
-	pooler := servers.StartPgBouncer(t, private.DSN, 5)
-	storetest.Run(t, database{
-		fresh:   func(t testing.TB) string { return freshOn(t, private.DSN) },
-		through: func(t testing.TB, url string) string { return otherHost(t, url, pooler.DSN) },
-	}.harness(3))
+	server := servers.PrivatePostgres(t)
+	storetest.Run(t, harness(server, servers.StartPgBouncer(t, server.DSN, 8).DSN, 3))
 }

@@ -80,14 +80,7 @@ func optionsOf(url string) Options {
 	return Options{URLs: []secret.Value{secret.New(url)}, Log: slog.New(slog.DiscardHandler), Lease: testLease}
 }
 
-// opened is a store that knows where its database is.
-type opened struct {
-	*Store
-	url    string // by which it is reached
-	server string // without what lies between
-}
-
-func openAt(t testing.TB, url string, change ...func(*Options)) *opened {
+func openAt(t testing.TB, url string, change ...func(*Options)) *Store {
 	t.Helper()
 	o := optionsOf(url)
 	for _, with := range change {
@@ -102,5 +95,5 @@ func openAt(t testing.TB, url string, change ...func(*Options)) *opened {
 			t.Errorf("close: %v", err)
 		}
 	})
-	return &opened{s, url, url}
+	return s
 }
