@@ -25,6 +25,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -96,10 +97,12 @@ type Options struct {
 	Ingest     Ingest
 	Scheduler  Scheduler
 	Store      store.Log
+	Usage      store.Usage
 	Eraser     Eraser
 	Daemon     Daemon
 	Replays    Replays
 	Checks     Checks
+	Trail      *trail.Trail
 	Payloads   Payloads              // nil: none are kept
 	Catalogue  *event.Catalogue      // of payloads
 	Files      http.Handler          // answers /payloads/...; nil: they are served elsewhere
@@ -143,7 +146,7 @@ var _ http.Handler = (*API)(nil)
 
 // New builds an API. It starts nothing.
 func New(o Options) (*API, error) {
-	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Replays == nil || o.Checks == nil || o.Metrics == nil || o.Log == nil {
+	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Replays == nil || o.Checks == nil || o.Trail == nil || o.Metrics == nil || o.Log == nil {
 		return nil, errors.New("build the API: a part is missing")
 	}
 	if o.Payloads != nil && o.Catalogue == nil {

@@ -5,18 +5,23 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
 // scope is what a token may do. operate includes read: who changes things has
-// to see them. ingest stands alone: a producer sees nothing of what happens.
+// to see them. The others stand alone: a producer sees nothing of what happens,
+// who keeps documents sees no events, and who makes links to the portal needs
+// neither.
 type scope uint8
 
 const (
@@ -24,14 +29,22 @@ const (
 	canIngest scope = 1 << iota
 	canRead
 	canOperate
+	canConfigure // documents of the token's developers
+	canLink      // links to the portal
 )
+
+// scopes are what settings may name.
+var scopes = map[string]scope{
+	"ingest": canIngest, "read": canRead, "operate": canOperate | canRead, "configure": canConfigure, "link": canLink,
+}
 
 // Token is one bearer token. The API keeps its hash alone.
 type Token struct {
 	Name       string
 	Hash       [sha256.Size]byte
-	May        []string // ingest, read, operate
+	May        []string // names of scopes
 	Developers []string // nil: all
+	Rate       float64  // requests a second; 0: no limit
 }
 
 // NewToken hashes value.
@@ -39,17 +52,25 @@ func NewToken(name string, value secret.Value, may, developers []string) Token {
 	return Token{Name: name, Hash: sha256.Sum256([]byte(value.Reveal())), May: may, Developers: developers}
 }
 
+// AtRate bounds the requests with the token, a second; 0 does not.
+func (t Token) AtRate(rate float64) Token {
+	t.Rate = rate
+	return t
+}
+
 // principal is who makes a request.
 type principal struct {
 	name       string
+	via        string // the portal link that they came over; "": none
 	hash       [sha256.Size]byte
 	may        scope
-	developers []string // sorted; nil: all
-	share      *pool    // of the memory for bodies; nil: nobody else needs some
+	developers []string       // sorted; nil: all
+	share      *pool          // of the memory for bodies; nil: nobody else needs some
+	rate       *ingest.Bucket // of requests
 }
 
 // local is who makes requests when there are no tokens.
-var local = principal{name: "local", may: canIngest | canRead | canOperate}
+var local = principal{name: "local", may: canIngest | canRead | canOperate | canConfigure | canLink}
 
 // sees tells whether p has to do with that developer.
 func (p *principal) sees(developer string) bool {
@@ -67,22 +88,17 @@ func (a *API) SetTokens(tokens []Token) error {
 	}
 	ps := make([]principal, len(tokens))
 	for i, t := range tokens {
-		ps[i] = principal{name: t.Name, hash: t.Hash}
+		ps[i] = principal{name: t.Name, hash: t.Hash, rate: a.rateOf(&t)}
 		if len(tokens) > 1 {
 			share := a.memory.share()
 			ps[i].share = &share
 		}
 		for _, may := range t.May {
-			switch may {
-			case "ingest":
-				ps[i].may |= canIngest
-			case "read":
-				ps[i].may |= canRead
-			case "operate":
-				ps[i].may |= canOperate | canRead
-			default:
-				return fmt.Errorf("token %q may %q: want ingest, read or operate", t.Name, may)
+			s, known := scopes[may]
+			if !known {
+				return fmt.Errorf("token %q may %q: want %s", t.Name, may, strings.Join(slices.Sorted(maps.Keys(scopes)), ", "))
 			}
+			ps[i].may |= s
 		}
 		if t.Developers != nil {
 			ps[i].developers = append([]string{}, t.Developers...)
@@ -104,15 +120,33 @@ func (a *API) admit(c *call, need scope) error {
 	}
 	if err != nil {
 		if errors.Is(err, errNoToken) {
+			a.turnedAway(c)
 			c.Header().Set("WWW-Authenticate", "Bearer")
 		}
 		return err
 	}
+	c.who = who
+	if wait := who.rate.Take(time.Now()); wait > 0 {
+		return &ingest.Refusal{Status: 429, Code: "token_rate", RetryAfter: wait,
+			Message: fmt.Sprintf("more requests come with the token %q than its rate allows", who.name)}
+	}
 	if who.may&need == 0 {
 		return refuse(403, "forbidden", fmt.Sprintf("the token %q may not do this", who.name))
 	}
-	c.who = who
 	return nil
+}
+
+// rateOf returns what bounds the requests with a token. One that stays keeps what it has
+// used: a reload gives nothing away.
+func (a *API) rateOf(t *Token) *ingest.Bucket {
+	if old := a.tokens.Load(); old != nil {
+		for i := range *old {
+			if p := &(*old)[i]; p.hash == t.Hash && p.name == t.Name && p.rate.Rate() == t.Rate {
+				return p.rate
+			}
+		}
+	}
+	return ingest.NewBucket(t.Rate)
 }
 
 var errNoToken = refuse(401, "unauthorized", "a valid bearer token is needed")

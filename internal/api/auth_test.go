@@ -17,13 +17,16 @@ func fill(pattern string) string {
 
 func TestScopes(t *testing.T) {
 	r := newRig(t, setup{tokens: []Token{
-		token("producer", "ingest"), token("reader", "read"), token("operator", "operate"), token("all", "ingest read operate"), token("none", ""),
+		token("producer", "ingest"), token("reader", "read"), token("operator", "operate"), token("keeper", "configure"), token("linker", "link"), token("all", "ingest read operate configure link"), token("none", ""),
 	}})
 	passes := map[scope][]string{
-		anyone:     {"", "wrong", "none", "producer", "reader", "operator", "all"},
-		canIngest:  {"producer", "all"},
-		canRead:    {"reader", "operator", "all"},
-		canOperate: {"operator", "all"},
+		anyone:                 {"", "wrong", "none", "producer", "reader", "operator", "keeper", "linker", "all"},
+		canIngest:              {"producer", "all"},
+		canRead:                {"reader", "operator", "all"},
+		canOperate:             {"operator", "all"},
+		canConfigure:           {"keeper", "all"},
+		canRead | canConfigure: {"reader", "operator", "keeper", "all"},
+		canLink:                {"linker", "all"},
 	}
 	for pattern, e := range routes {
 		for method, op := range e {

@@ -26,19 +26,50 @@ type call struct {
 	who   *principal
 	query query
 	wrote bool
+
+	operation string                 // its name
+	act       *store.Act             // what it is for the trail; nil: nothing
+	person    string                 // a user whom the path names: no act may
+	refused   string                 // the code of the refusal
+	before    func(status int) error // notes the act; an error is answered in place of what follows
+	muted     bool                   // it was, and nothing of what follows is sent
 }
 
 // Unwrap is for http.ResponseController.
 func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func (c *call) WriteHeader(status int) {
+	if c.muted {
+		return
+	}
+	if before := c.before; before != nil {
+		c.before = nil
+		if err := before(status); err != nil {
+			c.sayInstead(refusal(err))
+			return
+		}
+	}
 	c.wrote = true
 	c.ResponseWriter.WriteHeader(status)
 }
 
 func (c *call) Write(b []byte) (int, error) {
-	c.wrote = true
+	if !c.wrote {
+		c.WriteHeader(http.StatusOK)
+	}
+	if c.muted {
+		return len(b), nil
+	}
 	return c.ResponseWriter.Write(b)
+}
+
+// sayInstead answers r in place of whatever the handler says.
+func (c *call) sayInstead(r *ingest.Refusal) {
+	h := c.Header()
+	h.Del("Content-Length")
+	h.Set("Retry-After", seconds(r.RetryAfter))
+	_ = c.json(r.Status, problem{problemText{r.Code, r.Message}}) // two strings always marshal
+	c.muted = true
 }
 
 const (
@@ -156,6 +187,7 @@ func (a *API) explain(c *call, err error) (*ingest.Refusal, string) {
 // fail answers with an error, unless an answer has begun.
 func (a *API) fail(c *call, err error) {
 	r, message := a.explain(c, err)
+	c.refused = r.Code
 	if c.wrote {
 		return
 	}
@@ -186,5 +218,6 @@ func (a *API) rescue(c *call) {
 		// Half an answer must not look like a whole one.
 		panic(http.ErrAbortHandler)
 	}
+	c.refused = "internal"
 	_ = c.json(500, problem{problemText{"internal", "internal error; the log has it under " + id}})
 }

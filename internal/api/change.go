@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -138,6 +139,7 @@ func (a *API) cancelMany(c *call) error {
 
 // changeStep changes one page of deliveries.
 func (a *API) changeStep(c *call, r *changeRequest, change store.Change, state store.State) error {
+	c.about(r.Developer, cmp.Or(r.Destination, r.Event))
 	s, err := r.selection(state)
 	if err != nil {
 		return err
@@ -170,5 +172,6 @@ func (a *API) changeStep(c *call, r *changeRequest, change store.Change, state s
 			step.Changed++
 		}
 	}
+	c.act.Count = step.Changed
 	return c.json(200, step)
 }

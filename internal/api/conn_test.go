@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/trail"
 )
 
 // pipes is a listener whose connections are pipes: their deadlines run on the
@@ -53,7 +54,7 @@ func (local4) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0
 func serveFake(t *testing.T, in Ingest) *pipes {
 	t.Helper()
 	a, err := New(Options{
-		Ingest: in, Scheduler: &scheduler{}, Store: &noLog{}, Eraser: &noLog{}, Daemon: &daemon{names: NewNames(nil)}, Replays: noReplays{}, Checks: &checks{},
+		Ingest: in, Scheduler: &scheduler{}, Store: &noLog{}, Eraser: &noLog{}, Daemon: &daemon{names: NewNames(nil)}, Replays: noReplays{}, Checks: &checks{}, Trail: trail.New(noLog{}, slog.New(slog.DiscardHandler)),
 		Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler), Listen: "127.0.0.1:0", Brand: "terra", MaxBody: 32 << 20,
 	})
 	if err != nil {

@@ -193,7 +193,9 @@ func (a *API) deliveryOf(c *call) (store.DeliveryID, error) {
 	if err != nil {
 		return id, missing(err, "delivery")
 	}
-	if c.who.developers != nil && !c.who.sees(a.Daemon.Names().Key(id.Dest).Developer) {
+	developer := a.Daemon.Names().Key(id.Dest).Developer
+	c.about(developer, id.String())
+	if c.who.developers != nil && !c.who.sees(developer) {
 		return id, store.ErrNotFound
 	}
 	return id, nil

@@ -44,10 +44,7 @@ func (b *recorded) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	b.seen.Write(p[:n])
 	if errors.Is(err, io.EOF) && !b.done {
-		b.done = true
-		if op, ok := b.r.desc.operation(b.req.Method, b.req.URL.EscapedPath()); ok && b.r.seen != nil {
-			b.r.seen(op["operationId"].(string), b.res.StatusCode)
-		}
+		b.count()
 		if err := b.r.desc.answer(b.req.Method, b.req.URL.EscapedPath(), b.res.StatusCode, b.res.Header, b.seen.Bytes()); err != nil {
 			b.r.t.Errorf("%s %s answered %d, which openapi.yaml describes otherwise: %v", b.req.Method, b.req.URL.Path, b.res.StatusCode, err)
 		}
@@ -55,7 +52,21 @@ func (b *recorded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *recorded) Close() error { return b.body.Close() }
+// Close counts a stream, too, whose reader goes at the last event and not at its end.
+func (b *recorded) Close() error {
+	b.count()
+	return b.body.Close()
+}
+
+func (b *recorded) count() {
+	if b.done {
+		return
+	}
+	b.done = true
+	if op, ok := b.r.desc.operation(b.req.Method, b.req.URL.EscapedPath()); ok && b.r.seen != nil {
+		b.r.seen(op["operationId"].(string), b.res.StatusCode)
+	}
+}
 
 // answer checks one answer.
 func (d *described) answer(method, path string, status int, h http.Header, body []byte) error {

@@ -133,23 +133,22 @@ type pauseRequest struct {
 	Reason string `json:"reason"`
 }
 
-const maxReason = 500
-
 func (a *API) pause(c *call) error {
 	var req pauseRequest
 	if err := a.decode(c, &req); err != nil {
 		return err
 	}
-	if len(req.Reason) > maxReason {
-		return refuse(400, "invalid_request", fmt.Sprintf("the reason has more than %d bytes", maxReason))
+	if err := c.because(req.Reason); err != nil {
+		return err
 	}
 	d, err := a.destinationOf(c)
 	if err != nil {
 		return err
 	}
-	if err := a.Scheduler.Pause(c.r.Context(), d.ID, cmp.Or(req.Reason, "paused by "+c.who.name)); err != nil {
+	if err := a.Scheduler.Pause(c.r.Context(), d.ID, cmp.Or(c.act.Reason, "paused by "+c.who.name)); err != nil {
 		return err
 	}
+	c.act.State = "paused"
 	a.did(c, "destination paused", d.Key)
 	return a.showDestination(c)
 }
@@ -165,6 +164,7 @@ func (a *API) resume(c *call) error {
 	if err := a.Scheduler.Resume(c.r.Context(), d.ID); err != nil {
 		return err
 	}
+	c.act.State = "active"
 	a.did(c, "destination resumed", d.Key)
 	return a.showDestination(c)
 }
@@ -198,5 +198,9 @@ func (a *API) showDestination(c *call) error {
 
 // did logs what a person did to a destination.
 func (a *API) did(c *call, what string, key store.DestinationKey) {
-	a.Log.Info(what, "developer", key.Developer, "destination", key.Name, "by", c.who.name)
+	about := []any{"developer", key.Developer, "destination", key.Name, "by", c.who.name}
+	if c.act.Reason != "" {
+		about = append(about, "reason", c.act.Reason)
+	}
+	a.Log.Info(what, about...)
 }

@@ -75,6 +75,7 @@ func (a *API) eventOf(c *call) (store.EventRecord, error) {
 		return store.EventRecord{}, missing(err, "event")
 	}
 	record, err := a.Store.EventRecord(c.r.Context(), id)
+	c.about(record.Event.Developer, id.String())
 	if err == nil && !c.who.sees(record.Event.Developer) {
 		err = store.ErrNotFound
 	}

@@ -56,6 +56,30 @@ func TestIDsMayBeCutShort(t *testing.T) {
 	}
 }
 
+// Of 1,000 events of one moment each has a beginning of its own in 18 characters, and is
+// found by it.
+func TestEventsOfOneMomentHaveBeginningsOfTheirOwn(t *testing.T) {
+	r := newRig(t, setup{})
+	batch := make([]*store.Entry, 1000)
+	for i := range batch {
+		batch[i] = &store.Entry{Event: &event.Event{Developer: "acme", Envelope: event.Envelope{Type: "sleep"}, Body: []byte(sleep)}, To: []uint32{1}}
+	}
+	appended, err := r.store.Append(t.Context(), time.Now(), batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range appended {
+		if !a.ID.Time().Equal(appended[0].ID.Time()) {
+			t.Fatal("they are not of one moment")
+		}
+		for _, path := range []string{"/v1/events/" + a.ID.String()[:18], "/v1/deliveries/" + a.ID.String()[:18] + "_1"} {
+			if got := r.do("GET", path, ""); got.status != 200 || !strings.Contains(string(got.body), `"`+a.ID.String()) {
+				t.Fatalf("%s: %s", path, got)
+			}
+		}
+	}
+}
+
 // A list tells type, user and last answer, finds by them, and why a delivery is not
 // tried when it is due.
 func TestDeliveriesAreFoundByWhatTheyMet(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,6 +137,10 @@ func TestManyLargeBodiesStayWithinTheBudget(t *testing.T) {
 					req.ContentLength = c.length
 					req.Header.Set("Dev-Id", "acme")
 					res, err := r.client.Do(req)
+					if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+						refused.Add(1) // while it was still sending: on a slow machine the end of the connection overtakes the answer
+						return
+					}
 					if err != nil {
 						t.Error(err)
 						return

@@ -108,6 +108,7 @@ func (a *API) backup(c *call) error {
 	if !filepath.IsAbs(req.Dir) {
 		return refuse(400, "invalid_request", "dir must be an absolute path on the daemon's machine")
 	}
+	c.about("", req.Dir)
 	began := time.Now()
 	switch err := a.Daemon.Backup(c.r.Context(), req.Dir); {
 	case errors.Is(err, fs.ErrExist):

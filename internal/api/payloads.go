@@ -51,10 +51,12 @@ func (a *API) linkPayload(c *call) error {
 	if a.Payloads == nil {
 		return refuse(404, "no_payload_store", "this daemon keeps no payloads: the setting payloads of fantail.yaml says where")
 	}
+	c.about(req.Developer, id.String())
 	developer, err := a.provide(c, id, req.Developer)
 	if err != nil {
 		return err
 	}
+	c.about(developer, id.String())
 	link, err := a.Payloads.Link(c.r.Context(), developer, id.String(), ttl)
 	if err != nil {
 		return err

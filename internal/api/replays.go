@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -56,6 +57,7 @@ func (a *API) createReplay(c *call) error {
 	if err := a.decode(c, &r); err != nil {
 		return err
 	}
+	c.about(r.Developer, r.Destination)
 	rate := float64(replay.DefaultRate)
 	if r.Rate != nil {
 		rate = *r.Rate
@@ -85,6 +87,7 @@ func (a *API) createReplay(c *call) error {
 	case err != nil:
 		return err
 	}
+	c.about(r.Developer, cmp.Or(r.Destination, "all")+" (replay "+strconv.FormatUint(uint64(p.ID), 10)+")")
 	return c.json(201, p)
 }
 
@@ -144,6 +147,7 @@ func (a *API) cancelReplay(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.about(p.Developer, "replay "+strconv.FormatUint(uint64(p.ID), 10))
 	p, err = a.Replays.Cancel(c.r.Context(), p.ID)
 	if errors.Is(err, replay.ErrEnded) {
 		return refuse(409, "conflict", "the replay is "+string(p.State)+" already")

@@ -26,6 +26,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -115,7 +116,8 @@ func newRig(t testing.TB, s setup) *rig {
 	}
 	registry := prometheus.NewRegistry()
 	options := Options{
-		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
+		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Usage: r.store, Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
+		Trail:   trail.New(r.store, logger),
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,
 		Tokens: s.tokens, Listen: "127.0.0.1:0", Brand: "terra", Version: "1.2.3", Egress: s.egress,
 		MaxBody: s.maxBody, Memory: s.memory, Catalogue: event.DefaultCatalogue(), Trace: s.trace,
@@ -379,4 +381,7 @@ func (b *buffer) String() string {
 type noLog struct {
 	store.Log
 	Eraser
+	store.Trail
 }
+
+func (noLog) Note(context.Context, time.Time, []store.Act) error { return nil }

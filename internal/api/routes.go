@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"path"
@@ -46,13 +47,16 @@ var routes = map[string]endpoint{
 	},
 	"/v1/replays/{id}": {"GET": {canRead, (*API).getReplay, nil}, "DELETE": {canOperate, (*API).cancelReplay, nil}},
 	"/v1/destinations": {"GET": {canRead, (*API).listDestinations, params{"developer", "state", "limit", "cursor"}}},
-	"/v1/destinations/{developer}/{destination}/pause":  {"POST": {canOperate, (*API).pause, nil}},
-	"/v1/destinations/{developer}/{destination}/resume": {"POST": {canOperate, (*API).resume, nil}},
-	"/v1/destinations/{developer}/{destination}/rebind": {"POST": {canOperate, (*API).rebind, nil}},
-	"/v1/destinations/{developer}/{destination}/check":  {"POST": {canOperate, (*API).check, nil}},
-	"/v1/destinations/{developer}/{destination}/test":   {"POST": {canOperate, (*API).test, params{"type", "provider", "user", "seed"}}},
+	"/v1/destinations/{developer}/{destination}/pause":   {"POST": {canOperate, (*API).pause, nil}},
+	"/v1/destinations/{developer}/{destination}/resume":  {"POST": {canOperate, (*API).resume, nil}},
+	"/v1/destinations/{developer}/{destination}/rebind":  {"POST": {canOperate, (*API).rebind, nil}},
+	"/v1/destinations/{developer}/{destination}/check":   {"POST": {canOperate, (*API).check, nil}},
+	"/v1/destinations/{developer}/{destination}/test":    {"POST": {canOperate, (*API).test, params{"type", "provider", "user", "seed"}}},
+	"/v1/destinations/{developer}/{destination}/history": {"GET": {canRead, (*API).history, params{"since", "until", "limit", "cursor"}}},
+	"/v1/changes":                          {"GET": {canRead, (*API).listChanges, params{"developer", "by", "call", "since", "until", "limit", "cursor"}}},
 	"/v1/live":                             {"GET": {canRead, (*API).live, params{"developer", "destination"}}},
 	"/v1/audit":                            {"GET": {canRead, (*API).audit, params{"developer", "deep"}}},
+	"/v1/usage":                            {"GET": {canRead, (*API).usage, params{"developer", "destination", "since", "until", "by"}}},
 	"/v1/users/{id}/data":                  {"DELETE": {canOperate, (*API).erase, params{"developer"}}},
 	"/v1/payloads/{id}/link":               {"POST": {canRead, (*API).linkPayload, nil}},
 	"/payloads/{day}/{developer}/{object}": {"GET": {anyone, (*API).getPayload, anyQuery}},
@@ -76,7 +80,7 @@ func (a *API) newMux() *http.ServeMux {
 			allow = append(allow, "HEAD")
 		}
 		slices.Sort(allow)
-		mux.Handle(pattern, a.at(e, strings.Join(allow, ", ")))
+		mux.Handle(pattern, a.at(pattern, e, strings.Join(allow, ", ")))
 	}
 	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		a.fail(w.(*call), notFound("there is nothing at this path"))
@@ -85,7 +89,7 @@ func (a *API) newMux() *http.ServeMux {
 }
 
 // at answers the requests for one path.
-func (a *API) at(e endpoint, allow string) http.Handler {
+func (a *API) at(pattern string, e endpoint, allow string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := w.(*call)
 		method := r.Method
@@ -98,12 +102,17 @@ func (a *API) at(e endpoint, allow string) http.Handler {
 			a.fail(c, refuse(405, "method_not_allowed", "allowed here: "+allow))
 			return
 		}
+		c.operation = operationIDs[method+" "+pattern]
 		if ownDelivery(r) {
 			a.fail(c, errOwnDelivery) // before its token is looked at: the log of its attempts has to say what is wrong
 			return
 		}
-		if err := a.admit(c, op.may); err != nil {
-			a.fail(c, err)
+		admitted := a.admit(c, op.may)
+		if c.who != nil || op.may == anyone {
+			admitted = errors.Join(admitted, a.begin(c, pattern, method, op.may))
+		}
+		if admitted != nil {
+			a.fail(c, admitted)
 			return
 		}
 		if err := c.readQuery(op.query); err != nil {
@@ -117,6 +126,9 @@ func (a *API) at(e endpoint, allow string) http.Handler {
 		}
 		if err := op.do(a, c); err != nil {
 			a.fail(c, err)
+		}
+		if c.before != nil {
+			c.WriteHeader(http.StatusOK) // as net/http would
 		}
 	})
 }

@@ -177,6 +177,10 @@ func checkValue(keyword string, want, v any) error {
 	case "format":
 		_, err := time.Parse(time.RFC3339Nano, text)
 		ok = want == "date-time" && err == nil && strings.HasSuffix(text, "Z")
+		if want == "date" {
+			_, err = time.Parse(time.DateOnly, text)
+			ok = err == nil
+		}
 	case "minLength":
 		ok = len(text) >= want.(int)
 	case "maxLength":

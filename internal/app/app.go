@@ -30,6 +30,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/exchange"
@@ -46,7 +47,7 @@ type Options struct {
 
 // App is one running daemon.
 type App struct {
-	config  string
+	loader  *config.Loader
 	kinds   destination.Registry
 	log     *slog.Logger
 	version string
@@ -71,6 +72,7 @@ type App struct {
 	api       *api.API
 	checks    *check.Runner
 	notices   *notices.Notices
+	trail     *trail.Trail
 	health    *healthcheck.Healthcheck
 	cert      atomic.Pointer[tls.Certificate]
 
@@ -102,15 +104,16 @@ type step struct {
 // New builds the daemon and binds its listener, but accepts and delivers
 // nothing before Run. After an error everything is closed again.
 func New(ctx context.Context, o Options) (_ *App, err error) {
-	if err := ensureKey(o.Config, o.Kinds, o.Log); err != nil {
+	if err := ensureKey(o.Config, o.Log); err != nil {
 		return nil, err
 	}
-	snapshot, loadErr := config.LoadContext(ctx, o.Config, o.Kinds)
+	loader := config.NewLoader(o.Config, o.Kinds)
+	snapshot, loadErr := loader.Load(ctx)
 	if snapshot == nil {
 		return nil, loadErr
 	}
 	a := &App{
-		config: o.Config, kinds: o.Kinds, log: o.Log, version: o.Version,
+		loader: loader, kinds: o.Kinds, log: o.Log, version: o.Version,
 		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), started: &snapshot.Daemon,
 	}
 	defer func() {
@@ -157,6 +160,7 @@ func (a *App) Run(ctx context.Context) error {
 	background.Go(func() { a.keep(ctx) })
 	background.Go(func() { a.checks.Run(ctx) })
 	background.Go(func() { a.notices.Run(ctx) })
+	background.Go(func() { a.trail.Run(ctx) })
 	background.Go(func() { a.health.Run(ctx) })
 	if a.payloads != nil {
 		background.Go(func() { a.payloads.Watch(ctx) })

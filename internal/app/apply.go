@@ -26,7 +26,7 @@ func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
 func (a *App) Reload(ctx context.Context) (waiting []string, err error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	snap, err := config.LoadContext(ctx, a.config, a.kinds)
+	snap, err := a.loader.Load(ctx)
 	if snap == nil {
 		return nil, err
 	}
@@ -102,13 +102,16 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	a.scheduler.Apply(deliveryTargets(snap, registered, wanted, opened))
 	a.ingest.SetRoutes(routes(snap, registered, wanted))
 	a.followNotices(&snap.Daemon, wanted)
-	a.current.Store(next)
+	old := a.current.Swap(next)
 	a.checks.SetTargets(a.checkTargets(next, wanted))
 	a.broken.Reset()
 	for _, id := range broken {
 		a.broken.WithLabelValues(id).Set(1)
 	}
 	a.forgetRemoved(ctx, snap, registered)
+	if old != nil {
+		a.noteStates(ctx, old.snapshot, snap)
+	}
 	return nil
 }
 

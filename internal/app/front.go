@@ -21,7 +21,7 @@ import (
 
 func (a *App) buildAPI(d *config.Daemon) error {
 	o := api.Options{
-		Ingest: a.ingest, Scheduler: a.scheduler, Store: a.store, Eraser: a.store, Daemon: a, Replays: a.replays, Checks: a.checks, Trace: a.tracer,
+		Ingest: a.ingest, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Eraser: a.store, Daemon: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Trace: a.tracer,
 		Metrics:    promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}),
 		Registerer: a.metrics, Log: a.log,
 		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
@@ -42,7 +42,7 @@ func (a *App) buildAPI(d *config.Daemon) error {
 func tokens(d *config.Daemon) []api.Token {
 	var ts []api.Token
 	for _, t := range d.Tokens {
-		ts = append(ts, api.NewToken(t.Name, t.Value, t.May, t.Developers))
+		ts = append(ts, api.NewToken(t.Name, t.Value, t.May, t.Developers).AtRate(t.Rate))
 	}
 	return ts
 }

@@ -29,7 +29,7 @@ func (a *App) keep(ctx context.Context) {
 func (a *App) retain(ctx context.Context) {
 	r := a.current.Load().snapshot.Daemon.Retention
 	report, err := a.store.Retain(ctx, time.Now(), store.Retention{
-		Events: r.Events, Attempts: r.Attempts, Idempotency: r.Idempotency,
+		Events: r.Events, Attempts: r.Attempts, Idempotency: r.Idempotency, Acts: r.Changes,
 	}, a.scheduler.Moved)
 	switch {
 	case err != nil && ctx.Err() == nil:

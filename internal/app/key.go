@@ -7,26 +7,25 @@ import (
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
-	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 // ensureKey makes the key file of a first start. A store that is there already
 // holds settings sealed with the key that is missing: with a new one their
 // retries would wait for ever, so a person has to decide.
-func ensureKey(path string, kinds destination.Registry, log *slog.Logger) error {
+func ensureKey(path string, log *slog.Logger) error {
 	made, err := config.EnsureKeyFile(path)
 	if err != nil || len(made) == 0 {
 		return err
 	}
-	if snap, _ := config.Load(path, kinds); snap != nil {
-		if files, err := os.ReadDir(snap.Daemon.Store.Pebble.Dir); err == nil && len(files) > 0 {
+	if daemon, err := config.LoadDaemon(path); err == nil {
+		if files, err := os.ReadDir(daemon.Store.Pebble.Dir); err == nil && len(files) > 0 {
 			for _, file := range made {
 				os.Remove(file)
 			}
 			file := strings.Join(made, ", ")
 			return fmt.Errorf("the key file %s is missing, and the store in %s holds settings that are sealed with it: put it back, "+
 				"or give up the retries that need it by making a new one (head -c 32 /dev/urandom | base64 > %s; chmod 600 %s)",
-				file, snap.Daemon.Store.Pebble.Dir, file, file)
+				file, daemon.Store.Pebble.Dir, file, file)
 		}
 	}
 	for _, file := range made {

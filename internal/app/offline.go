@@ -28,7 +28,7 @@ type Checked struct {
 // developer in the order of their file. found, which may be nil, is told of each as it is done.
 func CheckSettings(ctx context.Context, o Options, snap *config.Snapshot, want func(*config.Destination) bool, found func()) (all []Checked, err error) {
 	a := &App{
-		config: o.Config, kinds: o.Kinds, log: o.Log, version: o.Version, started: &snap.Daemon,
+		kinds: o.Kinds, log: o.Log, version: o.Version, started: &snap.Daemon,
 		metrics: prometheus.NewRegistry(), brand: snap.Daemon.Brand, catalogue: snap.Daemon.Catalogue,
 	}
 	defer func() { err = errors.Join(err, a.close(context.WithoutCancel(ctx))) }()

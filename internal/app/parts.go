@@ -17,6 +17,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/netguard"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/exchange"
 )
 
@@ -76,9 +77,10 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	}
 	a.onStop("flight record", func(context.Context) error { return a.flight.Close() })
 	a.brand, a.catalogue = d.Brand, d.Catalogue
+	a.trail = trail.New(a.store, a.log)
 	a.buildNotices()
 	a.scheduler = delivery.New(delivery.Options{
-		Store: a.store, Thaw: a.thaw, Flight: a.flight, Log: a.log, Metrics: a.metrics, Tell: a.notices.Tell, Fatal: a.fail, Trace: a.tracer,
+		Store: a.store, Thaw: a.thaw, Flight: a.flight, Log: a.log, Metrics: a.metrics, Tell: a.tell, Fatal: a.fail, Trace: a.tracer,
 		Limits: delivery.Limits{InFlight: attempts(d, openFiles()), Bytes: d.Limits.InFlightBytes, PerDeveloper: d.Limits.PerDeveloper.Attempts},
 	})
 	a.checks = check.NewRunner(check.Options{Begin: a.scheduler.StartCheck, Log: a.log})

@@ -258,50 +258,37 @@ func TestTheTokenMayStandInAFileOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestWhatIsAskedAndSaid: golden, of names that try to move the cursor, to turn
-// the line around and to look wider than they are.
-func TestWhatIsAskedAndSaid(t *testing.T) {
-	const hostile = "\u202eacme\u001b[2J\u6f22\u5b57\u05e9\u05dc\u05d5\u05dd\n"
-	f := asked(t)
-	list := f.answers["GET /v1/deliveries"]
-	f.answers["GET /v1/deliveries"] = func(w http.ResponseWriter, r *http.Request) {
+// hostileName tries to move the cursor, to turn the line around and to look wider than it is.
+const hostileName = "\u202eacme\u001b[2J\u6f22\u5b57\u05e9\u05dc\u05d5\u05dd\n"
+
+var hostileQuestions = map[string][]string{
+	"cancel": {"cancel", "--developer", hostileName, "--event", hostileName},
+	"retry":  {"retry", "--developer", hostileName, "--destination", hostileName, "--since", "1h", "--until", "1m"},
+	"erase":  {"erase", "--developer", hostileName, hostileName}, "erase of acme": {"erase", "--developer", "acme", hostileName},
+	"replay": {"replay", "--developer", hostileName}, "rebind": {"rebind", "acme/app"}, "rebind unknown": {"rebind", "acme/" + hostileName},
+	"pause": {"pause", "acme/lak"}, "resume": {"resume", "acme/la\u202eke\u001b[2J\u6f22"},
+	"state": {"retry", "--state", hostileName, "--all"}, "command": {hostileName},
+}
+
+// askedByEvil is asked, of a daemon whose every text is hostile.
+func askedByEvil(t *testing.T) map[string]http.HandlerFunc {
+	answers := asked(t).answers
+	list := answers["GET /v1/deliveries"]
+	answers["GET /v1/deliveries"] = func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.RawQuery, "acme") {
 			r.URL.RawQuery = "developer=acme"
 		}
 		list(w, r)
 	}
-	f.answers["GET /v1/events"] = func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("developer") != hostile || r.URL.Query().Get("user") == "" {
+	answers["GET /v1/events"] = func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("developer") != hostileName || r.URL.Query().Get("user") == "" {
 			io.WriteString(w, `{"items":[],"next":""}`)
 			return
 		}
 		io.WriteString(w, `{"items":[{"id":"`+newerEvent+`","accepted":"2026-07-01T11:48:00Z"}],"next":""}`)
 	}
-	f.answers["GET /v1/destinations"] = say(strings.ReplaceAll(someDestinations, `"lake"`, `"la\u202eke\u001b[2J\u6f22"`))
-	f.answers["POST /v1/replays"] = say(strings.Replace(replayAnswer("finished", ""), `["dead"]`, `["dead\u001b[2J\u202e"]`, 1))
-	var said strings.Builder
-	for _, args := range [][]string{
-		{"cancel", "--developer", hostile, "--event", hostile},
-		{"retry", "--developer", hostile, "--destination", hostile, "--since", "1h", "--until", "1m"},
-		{"erase", "--developer", hostile, hostile},
-		{"erase", "--developer", "acme", hostile},
-		{"replay", "--developer", hostile},
-		{"rebind", "acme/app"},
-		{"rebind", "acme/" + hostile},
-		{"pause", "acme/lak"},
-		{"resume", "acme/la\u202eke\u001b[2J\u6f22"},
-		{"retry", "--state", hostile, "--all"},
-		{hostile},
-	} {
-		for _, terminal := range []bool{true, false} {
-			f.answers["POST /v1/destinations/acme/la%E2%80%AEke%1B%5B2J%E6%BC%A2/resume"] = say("{}")
-			r := trial{in: "no\n", terminal: terminal, env: map[string]string{"FANTAIL_SERVER": f.URL}}.run(t, args...)
-			text := r.out + r.err
-			if strings.ContainsFunc(text, func(c rune) bool { return c != '\n' && c != '\r' && hazard(c) }) {
-				t.Errorf("%q: %q", args, text)
-			}
-			said.WriteString(map[bool]string{true: "terminal", false: "pipe"}[terminal] + " " + clean(args[0]) + ": " + text)
-		}
-	}
-	golden(t, "asked.txt", said.String())
+	answers["GET /v1/destinations"] = say(strings.ReplaceAll(someDestinations, `"lake"`, `"la\u202eke\u001b[2J\u6f22"`))
+	answers["POST /v1/replays"] = say(strings.Replace(replayAnswer("finished", ""), `["dead"]`, `["dead\u001b[2J\u202e"]`, 1))
+	answers["POST /v1/destinations/acme/la%E2%80%AEke%1B%5B2J%E6%BC%A2/resume"] = say("{}")
+	return answers
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -208,5 +209,33 @@ func TestTheCommandsAgainstARealDaemon(t *testing.T) {
 	}
 	if r := tr.run(t, "backup", "--offline", "--config", third, filepath.Join(t.TempDir(), "b3")); r.code != 1 || !strings.Contains(r.err, "is the daemon stopped?") {
 		t.Errorf("offline backup beside a running daemon: %+v", r)
+	}
+}
+
+// What a list shows is what every command takes, and means one delivery: also of events
+// that were accepted in the same moment, whose ids begin alike.
+func TestShownIDsAreTaken(t *testing.T) {
+	tr, _ := daemon(t, settings(t, map[string]string{"acme": pickyAcme}))
+	tr.must(t, "send --developer acme", write(t, "many.ndjson", strings.Repeat("{\"type\":\"bad\"}\n", 1000)))
+	tr.await(t, "dead", 1000)
+	tr.env["COLUMNS"] = "80"
+	shown := map[string]bool{}
+	for line := range strings.Lines(tr.must(t, "deliveries --limit 0")) {
+		if fields := strings.Fields(line); fields[0] != "AGE" {
+			shown[fields[1]] = true
+		}
+	}
+	if len(shown) != 1000 {
+		t.Fatalf("%d ids are shown of 1000 deliveries", len(shown))
+	}
+	if out := tr.must(t, "retry "+strings.Join(slices.Collect(maps.Keys(shown)), " ")); strings.Count(out, " retried (was dead)\n") != 1000 {
+		t.Errorf("retry: %.500s", out)
+	}
+	for id := range shown {
+		id, _, _ = strings.Cut(id, "_")
+		if out := tr.must(t, "events "+id); !strings.Contains(out, "event      "+id) {
+			t.Errorf("%s: %s", id, out)
+		}
+		break
 	}
 }

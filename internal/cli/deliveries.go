@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"regexp"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -111,7 +112,7 @@ func (e *env) listDeliveries(ctx context.Context, c *client.Client, f client.Del
 			return c.Deliveries(ctx, f)
 		},
 		columns: []column{
-			{head: "AGE"}, {head: "ID", least: 30}, {head: "DESTINATION", least: 16}, {head: "TYPE", least: 8, drop: 2}, {head: "USER", least: 6, drop: 3},
+			{head: "AGE"}, {head: "ID"}, {head: "DESTINATION", least: 12}, {head: "TYPE", least: 8, drop: 2}, {head: "USER", least: 6, drop: 3},
 			{head: "STATE", least: 9}, {head: "TRIED", drop: 4}, {head: "LAST ANSWER", least: 11, drop: 1}, {head: "NEXT OR WHY", least: 13, fold: true},
 		},
 		row: e.deliveryRow,
@@ -136,14 +137,19 @@ func (e *env) deliveryRow(d client.Delivery, wide bool) []cell {
 	return cells
 }
 
-// short cuts the id of an event, or what begins with one, to what means it all the same:
-// its time and its place within the millisecond.
+// anID is the id of an event, or of a delivery: with the number of its destination, and
+// with those of a replay and its day.
+var anID = regexp.MustCompile(`^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4})-[0-9a-f]{4}-[0-9a-f]{12}((_\d{1,10}){0,2}(_\d{1,5})?)$`)
+
+// short cuts an id to what means it all the same: the time of its event and the place
+// within the millisecond, which no two events of a store share. No column cuts what it
+// returns, so that every command takes what a list shows. What is no id is cut to as
+// much: nobody has to type it.
 func short(id string) string {
-	const event, enough = 36, 18
-	if len(id) < event || acceptance(id[:event]).IsZero() {
-		return id
+	if parts := anID.FindStringSubmatch(id); parts != nil {
+		return parts[1] + parts[2]
 	}
-	return id[:enough] + id[event:]
+	return clip(clean(id), 18)
 }
 
 func colourOf(state string) string {

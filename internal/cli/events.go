@@ -93,7 +93,7 @@ func (e *env) listEvents(ctx context.Context, c *client.Client, f client.EventFi
 			return c.Events(ctx, f)
 		},
 		columns: []column{
-			{head: "AGE"}, {head: "ID", least: 18}, {head: "DEVELOPER", least: 16}, {head: "TYPE", least: 8}, {head: "USER", least: 6}, {head: "SIZE", drop: 1}, {head: "GOES TO", least: 10, fold: true},
+			{head: "AGE"}, {head: "ID"}, {head: "DEVELOPER", least: 16}, {head: "TYPE", least: 8}, {head: "USER", least: 6}, {head: "SIZE", drop: 1}, {head: "GOES TO", least: 10, fold: true},
 		},
 		row: e.eventRow,
 		unknown: func(ctx context.Context) error {

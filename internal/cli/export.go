@@ -43,8 +43,9 @@ or has white space around it stands as base64 in "body" instead of "event".
 
 Reference and ordering time are those of the event, so that what is handed in
 elsewhere is as old as it was and overwrites nothing newer there. The
-idempotency key is the event's id: handing in a file again stores nothing twice,
-as long as the daemon knows its keys (setting "idempotency").
+idempotency key is the event's id: handing in a file again stores nothing twice, as
+long as the daemon knows its keys (setting "idempotency"). The daemon that it comes
+from knows its own events as long as it keeps them, and answers "duplicate".
 
 With --destination or --state it writes the events of such deliveries, each once.
 Events whose bodies were erased or have expired are left out, and counted.`,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -100,6 +101,8 @@ type trial struct {
 	env      map[string]string
 	kinds    destination.Registry
 	now      func() time.Time // nil: testNow
+	waits    int              // Ctrl-C comes at the wait of this number; 0: at none
+	waited   *[]time.Duration // the waits, where they are wanted
 }
 
 func (tr trial) run(t *testing.T, args ...string) result {
@@ -109,10 +112,21 @@ func (tr trial) run(t *testing.T, args ...string) result {
 	if e.now = tr.now; e.now == nil {
 		e.now = func() time.Time { return testNow }
 	}
-	e.pause = func(context.Context, time.Duration) bool { return true }
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	defer interrupt(nil)
+	waits := 0
+	e.pause = func(_ context.Context, d time.Duration) bool {
+		if waits++; waits == tr.waits {
+			interrupt(errors.New("interrupt signal received"))
+		}
+		if tr.waited != nil {
+			*tr.waited = append(*tr.waited, d)
+		}
+		return waits != tr.waits
+	}
 	e.lookup = func(name string) string { return tr.env[name] }
 	e.inTerminal, e.outTerminal, e.errTerminal = tr.terminal, tr.terminal, tr.terminal
-	code := e.run(t.Context(), args)
+	code := e.run(ctx, args)
 	return result{code, out.String(), err.String()}
 }
 

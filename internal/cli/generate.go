@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,8 @@ are those of now. An event that the daemon could not take at once is handed in
 again for as long as --patience says, with an idempotency key, so that none is
 lost or doubled. Ctrl-C ends the stream and still waits for what is under way.
 
-It ends with 1 when any event was refused.`,
+It ends with 1 when any event was refused, and at once when the daemon does not
+know the developer or the token.`,
 		Example: `  fantail generate --developer acme
   fantail generate --developer acme --rate 50 --for 1m
   fantail generate --developer acme --rate 500 --for 10s --types sleep,daily --users 20 --seed 7
@@ -134,17 +136,25 @@ func (e *env) generate(ctx context.Context, f generateFlags) error {
 		}
 	}
 	c.Patience = f.patience
-	s := &stream{env: e, client: c, flags: f, line: e.progress(), refusals: map[string]int{}}
+	feed, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	s := &stream{env: e, client: c, flags: f, line: e.progress(), end: end, refusals: map[string]int{}}
 	// What is under way at Ctrl-C is waited for: cut, nobody would know whether
 	// the daemon has it.
 	s.start(context.WithoutCancel(ctx))
-	err = s.feed(ctx, g, types)
+	err = s.feed(feed, g, types)
 	s.finish()
-	err = errors.Join(err, s.summary())
-	if s.unknown() {
-		e.sayMeant(ctx, c, f.developer)
+	refused, all := errors.AsType[*client.Error](context.Cause(feed))
+	if all {
+		err = refused
+		if meant := meantDeveloper(ctx, c, f.developer); meant != nil && refused.Code == unknownDeveloper {
+			err = meant
+		}
 	}
-	return err
+	if all && s.accepted == 0 {
+		return err
+	}
+	return cmp.Or(err, s.summary())
 }
 
 // feed makes events and hands each to a sender when it is due.

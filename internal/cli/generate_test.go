@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestGenerateCountsWhatIsRefused(t *testing.T) {
@@ -76,6 +77,32 @@ func TestGenerateKnowsTheOnlyDeveloper(t *testing.T) {
 		}
 		if want != "" && (r.code != 2 || !strings.Contains(r.err, want)) {
 			t.Errorf("exit %d: %s, want %q", r.code, r.err, want)
+		}
+	}
+}
+
+// What no event of the stream can pass ends it at the first, and says what to do.
+func TestGenerateEndsWhenTheDaemonTakesNothing(t *testing.T) {
+	const row = `{"items":[{"developer":"acme","name":"app","kind":"webhook","state":"active"}],"next":""}`
+	for name, tc := range map[string]struct {
+		refusal http.HandlerFunc
+		want    string
+	}{
+		"a slip in the name":    {deny(404, "unknown_developer", "there is no such developer"), `no developer "acmee" is known: did you mean acme?`},
+		"a wrong token":         {deny(401, "unauthorized", "a valid bearer token is needed"), "The daemon wants a token"},
+		"a token without right": {deny(403, "forbidden", `the token "x" may not do this`), `see "may" and "developers"`},
+	} {
+		f := newFake(t, map[string]http.HandlerFunc{"POST /v1/events": tc.refusal, "GET /v1/destinations": func(w http.ResponseWriter, r *http.Request) {
+			if d := r.URL.Query().Get("developer"); d != "" && d != "acme" {
+				say(`{"items":[],"next":""}`)(w, r)
+				return
+			}
+			say(row)(w, r)
+		}, "GET /v1/events": say(`{"items":[],"next":""}`)})
+		began := time.Now()
+		r := f.run(t, "generate", "--developer", "acmee", "--rate", "2", "--for", "10m")
+		if took := time.Since(began); r.code != 1 || r.out != "" || !strings.Contains(r.err, tc.want) || took > time.Minute {
+			t.Errorf("%s: %+v after %v, want %q", name, r, took, tc.want)
 		}
 	}
 }

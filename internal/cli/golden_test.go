@@ -2,8 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -25,7 +25,7 @@ var usualAnswers = map[string]http.HandlerFunc{
 			"waits_for":"throttled","waits_until":"2026-07-01T12:10:00Z","waits_reason":"answered 429 Too Many Requests","last_answer":{"at":"2026-07-01T11:58:00Z","class":"throttled","code":429}},
 		{"id":"` + otherID + `_3","event":"` + otherID + `","developer":"globex","destination":"a-destination-with-a-long-name","kind":"webhook","state":"dead","reason":"attempts used up: answered 500 Internal Server Error","tried":9,
 			"type":"lab_report.completed","last_answer":{"at":"2026-07-01T11:58:00Z","class":"transient","code":500,"answer":"oops"}},
-		{"id":"` + otherID + `_7_2_20635","event":"` + otherID + `","developer":"globex","destination":"db","kind":"postgres","state":"delivered","tried":1,"type":"sleep","user":"u2","last_answer":{"at":"2026-07-01T11:58:00Z","class":"delivered","code":0}}],"next":""}`),
+		{"id":"` + otherID + `_30123_12_20635","event":"` + otherID + `","developer":"globex","destination":"db","kind":"postgres","state":"delivered","tried":1,"type":"sleep","user":"u2","last_answer":{"at":"2026-07-01T11:58:00Z","class":"delivered","code":0}}],"next":""}`),
 	"GET /v1/events": say(`{"items":[` + oneEvent + `,
 		{"id":"` + otherID + `","developer":"globex-international","type":"lab_report.completed","user":"5f0c1bd2-77aa-4b6e-9a0d-1c2d3e4f5a6b","accepted":"2026-07-01T11:55:00Z","size":10,"destinations":["app","lake","night","a-destination-with-a-long-name"],"gone":"erased"},
 		{"id":"` + otherID[:35] + `3","developer":"acme","type":"x","accepted":"2026-06-28T11:57:00Z","size":3145728,"destinations":[]}],"next":""}`),
@@ -47,10 +47,21 @@ var usualAnswers = map[string]http.HandlerFunc{
 		{"at":"2026-07-01T11:58:00Z","ms":12,"class":"transient","code":503,"answer":"upstream is away, try again later","address":"192.0.2.1:443"},
 		{"at":"2026-07-01T11:59:00Z","ms":30000,"class":"transient","answer":"no answer in time"}]}`),
 	"GET /v1/events/e1": say(oneEvent),
+	"GET /v1/usage": func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("by") == "day" {
+			fmt.Fprint(w, `{"since":"2026-06-02","until":"2026-07-02","by":"day","counted_from":"2026-07-01","items":[
+				{"day":"2026-06-30","accepted":1204512,"delivered":1204000,"pending":12,"dead":500,"cancelled":0,"attempts":null,"bytes":null},
+				{"day":"2026-07-01","accepted":98,"delivered":40,"pending":50,"dead":0,"cancelled":8,"attempts":131,"bytes":3145728}]}`)
+			return
+		}
+		fmt.Fprint(w, `{"since":"2026-06-02","until":"2026-07-02","by":"destination","items":[
+			{"developer":"acme","destination":"app","kind":"webhook","accepted":98,"delivered":40,"pending":50,"dead":0,"cancelled":8,"attempts":131,"bytes":3145728},
+			{"developer":"globex-international","destination":"a-destination-with-a-long-name","kind":"postgres","accepted":1204512,"delivered":1204000,"pending":12,"dead":500,"cancelled":0,"attempts":0,"bytes":0}]}`)
+	},
 	"GET /v1/live": live(
 		`{"at":"2026-07-01T12:00:01Z","delivery":"`+eventID+`_3","developer":"acme","destination":"app","kind":"webhook","type":"activity","user":"u1","tried":1,"class":"delivered","code":200,"ms":34,"state":"delivered"}`,
 		`{"at":"2026-07-01T12:00:02Z","delivery":"`+otherID+`_4","developer":"globex","destination":"a-destination-with-a-long-name","type":"lab_report.completed","tried":1,"class":"transient","ms":30000,"state":"pending","due":"2026-07-01T12:00:32Z","fault":"no answer within 30s: the far side took the request and said nothing"}`,
-		`{"lost":12,"at":"2026-07-01T12:00:03Z","delivery":"`+eventID+`_3","developer":"acme","destination":"app","type":"sleep","tried":9,"class":"transient","code":500,"ms":3,"state":"dead","reason":"attempts used up: answered 500 Internal Server Error"}`,
+		`{"lost":12,"at":"2026-07-01T12:00:03Z","delivery":"`+eventID+`_30123_12_20635","developer":"acme","destination":"app","type":"sleep","tried":9,"class":"transient","code":500,"ms":3,"state":"dead","reason":"attempts used up: answered 500 Internal Server Error"}`,
 		`{"lost":3}`),
 }
 
@@ -67,6 +78,8 @@ var evilAnswers = map[string]http.HandlerFunc{
 	"GET /v1/deliveries/d1": say(strings.ReplaceAll(`{"id":"BAD","event":"BAD","developer":"BAD","destination":"BAD","kind":"BAD","state":"BAD","reason":"BAD","type":"שלום","user":"日本語カナ","waits_for":"BAD","waits_reason":"BAD",
 		"attempts":[{"at":"2026-07-01T11:58:00Z","ms":12,"class":"BAD","code":503,"answer":"BAD","address":"BAD"}]}`, "BAD", bad)),
 	"GET /v1/events/e1": say(strings.ReplaceAll(`{"id":"BAD","developer":"BAD","type":"日本語","user":"שלום עולם","reference":"BAD","accepted":"2026-07-01T11:57:00Z","size":1,"destinations":["BAD"],"gone":"BAD"}`, "BAD", bad)),
+	"GET /v1/usage": say(strings.ReplaceAll(`{"since":"BAD","until":"BAD","by":"BAD","counted_from":"BAD","items":[{"day":"BAD","developer":"BAD","destination":"BAD","accepted":1,"attempts":null,"bytes":1},
+		{"day":"2026-07-01","accepted":1}]}`, "BAD", bad)),
 	"GET /v1/live": live(strings.ReplaceAll(`{"at":"2026-07-01T12:00:01Z","delivery":"BAD","developer":"BAD","destination":"BAD","type":"BAD","class":"BAD","state":"BAD","reason":"BAD"}`, "BAD", bad),
 		`{"at":"2026-07-01T12:00:02Z","delivery":"`+eventID+`_3","developer":"acme","destination":"app","type":"שלום","class":"delivered","code":200,"state":"delivered"}`),
 }
@@ -85,58 +98,155 @@ func live(attempts ...string) http.HandlerFunc {
 var (
 	ownColour = regexp.MustCompile("\x1b\\[[0-9]{1,2}m")
 	ownSigns  = strings.NewReplacer("\u2068", "", "\u2069", "", "\r", "", "\n", "", "\t", "")
+	// A line of progress that was taken away again depends on how fast the machine is.
+	passing = regexp.MustCompile(`\r(reading the settings|rebinding|erasing)[^\n]*\r`)
 )
+
+const cleared = "\x1b[H\x1b[2J" // of a list that is watched on a terminal
+
+// picture is a command whose output is drawn: at 80 and 100 columns, on a terminal and
+// in a pipe.
+type picture struct {
+	name    string
+	args    []string
+	in      string
+	waits   int
+	answers func() map[string]http.HandlerFunc
+	hide    string // a path of this run
+	whole   bool   // cuts nothing
+	folds   bool   // cuts nothing in a pipe, and folds on a terminal
+}
+
+func (p picture) draw(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, columns := range []int{80, 100} {
+		for _, terminal := range []bool{true, false} {
+			f := newFake(t, p.answers())
+			tr := trial{in: p.in, terminal: terminal, waits: p.waits, kinds: paperKinds(), env: map[string]string{"FANTAIL_SERVER": f.URL, "COLUMNS": fmt.Sprint(columns)}}
+			r := tr.run(t, p.args...)
+			r.out, r.err = strings.ReplaceAll(r.out, cleared, "-- the screen is cleared\n"), passing.ReplaceAllString(r.err, "")
+			if p.hide != "" {
+				r.out, r.err = strings.ReplaceAll(r.out, p.hide, "PATH"), strings.ReplaceAll(r.err, p.hide, "PATH")
+			}
+			fmt.Fprintf(&all, "== %d columns, terminal %t: %d\n%s-- stderr\n%s", columns, terminal, r.code, r.out, strings.ReplaceAll(r.err, "\r", "\\r"))
+			name := fmt.Sprintf("%s, %d columns, terminal %t", p.name, columns, terminal)
+			for line := range strings.Lines(r.out + r.err) {
+				plain := ownColour.ReplaceAllString(strings.TrimSuffix(line, "\n"), "")
+				if strings.ContainsFunc(ownSigns.Replace(plain), hazard) || !terminal && strings.ContainsFunc(strings.TrimSuffix(line, "\n"), hazard) {
+					t.Errorf("%s: raw text: %q", name, line)
+				}
+				if strings.HasPrefix(plain, "fake row") {
+					t.Errorf("%s: a row is forged: %q", name, line)
+				}
+			}
+			for line := range strings.Lines(r.out) {
+				plain := ownSigns.Replace(ownColour.ReplaceAllString(line, ""))
+				if n := width(plain); n > columns && !p.whole && (terminal || !p.folds) {
+					t.Errorf("%s: %d columns: %q", name, n, plain)
+				}
+			}
+		}
+	}
+	return all.String()
+}
+
+// album is the golden file of several pictures, by their names.
+func album(t *testing.T, name string, pictures map[string]picture) {
+	t.Helper()
+	var all strings.Builder
+	for _, title := range slices.Sorted(maps.Keys(pictures)) {
+		p := pictures[title]
+		p.name = name + ", " + title
+		all.WriteString("#### " + title + "\n" + p.draw(t) + "\n")
+	}
+	golden(t, filepath.Join("golden", name+".txt"), all.String())
+}
 
 // Every list looks the same as before, at 80 and 100 columns, on a terminal and in a
 // pipe, whatever the daemon sends. go test -run Golden -update writes what it looks like now.
 func TestGoldenLists(t *testing.T) {
 	for set, answers := range map[string]map[string]http.HandlerFunc{"usual": usualAnswers, "hostile": evilAnswers} {
 		for _, command := range []string{"deliveries", "deliveries -o wide", "deliveries -o id", "deliveries -o jsonl", "deliveries d1",
-			"events", "events e1", "destinations", "check", "tail"} {
+			"events", "events e1", "destinations", "check", "tail", "usage", "usage --by destination"} {
 			if set == "hostile" && command == "check" {
 				command = "check acme/app"
 			}
-			var all strings.Builder
-			for _, columns := range []int{80, 100} {
-				for _, terminal := range []bool{true, false} {
-					f := newFake(t, answers)
-					tr := trial{terminal: terminal, env: map[string]string{"FANTAIL_SERVER": f.URL, "COLUMNS": fmt.Sprint(columns)}}
-					r := tr.run(t, strings.Fields(command)...)
-					name := fmt.Sprintf("%s, %s, %d columns, terminal %t", set, command, columns, terminal)
-					fmt.Fprintf(&all, "== %d columns, terminal %t: %d\n%s-- stderr\n%s", columns, terminal, r.code, r.out, strings.ReplaceAll(r.err, "\r", "\\r"))
-					whole := slices.Contains([]string{"deliveries -o wide", "deliveries -o id", "deliveries -o jsonl", "deliveries d1", "events e1"}, command) // cuts nothing
-					bounded := !whole && (terminal || !strings.HasPrefix(command, "check"))
-					for line := range strings.Lines(r.out) {
-						plain := ownColour.ReplaceAllString(strings.TrimSuffix(line, "\n"), "")
-						if strings.ContainsFunc(ownSigns.Replace(plain), hazard) || !terminal && strings.ContainsFunc(strings.TrimSuffix(line, "\n"), hazard) {
-							t.Errorf("%s: raw text: %q", name, line)
-						}
-						if strings.HasPrefix(plain, "fake row") {
-							t.Errorf("%s: a row is forged: %q", name, line)
-						}
-						if n := width(ownSigns.Replace(plain)); bounded && n > columns {
-							t.Errorf("%s: %d columns: %q", name, n, plain)
-						}
-					}
-				}
-			}
-			path := filepath.Join("testdata", "golden", set+" "+strings.ReplaceAll(strings.ReplaceAll(command, "/", "-"), " -o ", " ")+".txt")
-			if *update {
-				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, []byte(all.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				continue
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if string(want) != all.String() {
-				t.Errorf("%s is not as in %s:\n%s", command, path, all.String())
-			}
+			p := picture{name: set + " " + strings.ReplaceAll(strings.ReplaceAll(command, "/", "-"), " -o ", " "), args: strings.Fields(command)}
+			p.answers = func() map[string]http.HandlerFunc { return answers }
+			p.whole = slices.Contains([]string{"deliveries -o wide", "deliveries -o id", "deliveries -o jsonl", "deliveries d1", "events e1"}, command)
+			p.folds = strings.HasPrefix(command, "check")
+			p.waits = 2 // of tail, which asks again after the end of its stream
+			golden(t, filepath.Join("golden", p.name+".txt"), p.draw(t))
 		}
+	}
+}
+
+// A list that is watched is drawn anew on a terminal, and in a pipe goes on with what is new.
+func TestGoldenWatch(t *testing.T) {
+	for set, answers := range map[string]map[string]http.HandlerFunc{"usual": usualAnswers, "hostile": evilAnswers} {
+		pictures := map[string]picture{}
+		for _, list := range []string{"deliveries", "events", "destinations"} {
+			pictures[list] = picture{args: []string{list, "--watch"}, waits: 2, answers: func() map[string]http.HandlerFunc {
+				return map[string]http.HandlerFunc{"GET /v1/" + list: inOrder(say(`{"items":[],"next":""}`), answers["GET /v1/"+list])}
+			}}
+		}
+		album(t, set+" watch", pictures)
+	}
+}
+
+// Questions, what comes of their answers, and what is said where nobody can be asked.
+func TestGoldenQuestions(t *testing.T) {
+	pictures := map[string]picture{}
+	for _, tc := range changing {
+		for _, answer := range []string{"y", "n"} {
+			pictures[tc.args+", answered "+answer] = picture{args: strings.Fields(tc.args), in: answer + "\n", whole: true,
+				answers: func() map[string]http.HandlerFunc { return asked(t).answers }}
+		}
+	}
+	album(t, "usual questions", pictures)
+	pictures = map[string]picture{}
+	for name, args := range hostileQuestions {
+		pictures[name] = picture{args: args, in: "y\n", whole: true, answers: func() map[string]http.HandlerFunc { return askedByEvil(t) }}
+	}
+	album(t, "hostile questions", pictures)
+}
+
+// What validate says of settings that are in order, of those that may not be meant, and of faults.
+func TestGoldenValidate(t *testing.T) {
+	odd := strings.ReplaceAll(acme, "events: [sleep,", `events: [slep, "sl\u202eep\e[2J\u65e5\u672c\u8a9e\u05e9\u05dc\u05d5\u05dd",`)
+	hostile := strings.NewReplacer("kind: paper", `kind: "pa\e[2J\u202e日本語שלום\n"`, "name: sleepers", `name: "sle\e]0;x\a\u202e日本語"`, "enabled: false", `"en\e[2Jabled\u202e日本": false`).Replace(acme)
+	for set, files := range map[string]map[string]map[string]string{
+		"usual": {
+			"warnings": {"acme": acme, "empty": "developer: empty\n"},
+			"faults":   {"acme": strings.ReplaceAll(acme, "kind: paper", "kind: papper"), "b": "developer: b\nfrobnicate: 1\n"},
+		},
+		"hostile": {
+			"warnings":        {"acme": strings.ReplaceAll(acme, "events: [sleep,", "events: [slep日本語שלום,")},
+			"faults of types": {"acme": odd},
+			"faults":          {"acme": hostile, "b": "developer: \"b\\e[2J\\u202e日本語שלום\"\n"},
+			"name of a file":  {"a\x1b[2J\u202e日本語שלום": "developer: empty\n"},
+		},
+	} {
+		pictures := map[string]picture{}
+		for name, developers := range files {
+			path := settings(t, developers)
+			pictures[name] = picture{args: []string{"validate", "--config", path}, hide: filepath.Dir(path), whole: true, answers: func() map[string]http.HandlerFunc { return nil }}
+		}
+		album(t, set+" validate", pictures)
+	}
+}
+
+// What the shells are told to offer: names that the daemon may not have are left out.
+func TestGoldenCompletion(t *testing.T) {
+	for set, answers := range map[string]map[string]http.HandlerFunc{"usual": usualAnswers, "hostile": evilAnswers} {
+		pictures := map[string]picture{}
+		for name, args := range map[string][]string{
+			"developers": {"pause", ""}, "destinations": {"retry", "--developer", "acme", "--destination", ""}, "types": {"events", "--type", "s"},
+			"what nobody is called": {"pause", "\x1b[2J\u202e日本語שלום"},
+		} {
+			pictures[name] = picture{args: append([]string{"__complete"}, args...), answers: func() map[string]http.HandlerFunc { return answers }}
+		}
+		album(t, set+" completion", pictures)
 	}
 }

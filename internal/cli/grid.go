@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,7 @@ type column struct {
 	drop  int  // where there is no room for all, the highest goes first; 0: never
 	fold  bool // what has no room is continued below, not cut
 	fixed int  // its width whatever is in it, where rows come one by one; 0: as its cells need
+	whole bool // of a fixed one: what is wider takes its room from the last column of the row
 }
 
 // cell is one of a row. A state has a colour.
@@ -140,6 +142,7 @@ const mostLines = 6
 
 // line prints a row, and below it what is folded.
 func (g *grid) line(b *strings.Builder, row []cell, shown, widths []int) {
+	widths = g.stretched(row, shown, widths)
 	pieces, height := make([][]string, len(row)), 1
 	for _, i := range shown {
 		if g.columns[i].fold {
@@ -169,6 +172,19 @@ func (g *grid) line(b *strings.Builder, row []cell, shown, widths []int) {
 		}
 		b.WriteString(line + "\n")
 	}
+}
+
+// stretched is widths with room for the cells of row that may not be cut.
+func (g *grid) stretched(row []cell, shown, widths []int) []int {
+	last := shown[len(shown)-1]
+	for _, i := range shown {
+		if more := width(row[i].text) - widths[i]; g.columns[i].whole && more > 0 {
+			widths = slices.Clone(widths)
+			widths[i] += more
+			widths[last] = max(widths[last]-more, g.columns[last].least)
+		}
+	}
+	return widths
 }
 
 // show is text as the output takes it.

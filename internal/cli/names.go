@@ -149,12 +149,13 @@ func (e *env) destination(ctx context.Context, c *client.Client, developer, name
 // unknownDeveloper is the code of what the daemon refuses of a developer whom it does not know.
 const unknownDeveloper = "unknown_developer"
 
-// sayMeant says which developer was meant, where that can be said.
-func (e *env) sayMeant(ctx context.Context, c *client.Client, developer string) {
+// meantDeveloper says which developer was meant; nil where that cannot be said.
+func meantDeveloper(ctx context.Context, c *client.Client, developer string) error {
 	err := recogniseDeveloper(ctx, c, developer, "")
-	if _, failed := errors.AsType[*client.Error](err); err != nil && !failed {
-		fmt.Fprintln(e.err, lines(err.Error()))
+	if _, failed := errors.AsType[*client.Error](err); failed {
+		return nil
 	}
+	return err
 }
 
 // orNearest is err, or what was meant where err says that there is no such destination.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ type sender struct {
 	total  int64 // bytes; 0 when it cannot be known
 
 	accepted, duplicates, failed, deliveries int
-	unknown                                  bool // a developer was refused as unknown
+	unknown                                  int // of failed: those whose developer the daemon does not know
 }
 
 func (e *env) send(ctx context.Context, f sendFlags, names []string) error {
@@ -95,21 +96,33 @@ func (e *env) send(ctx context.Context, f sendFlags, names []string) error {
 	c.Waiting = func(err error, pause time.Duration) { s.waiting(err, pause) }
 	err = s.all(ctx, names)
 	s.line.clear()
-	err = errors.Join(s.summary(), err)
-	if s.unknown && f.developer != "" {
-		e.sayMeant(ctx, c, f.developer)
+	if s.unknown > 0 && f.developer != "" {
+		err = errors.Join(err, meantDeveloper(ctx, c, f.developer))
 	}
-	return err
+	return cmp.Or(err, s.summary())
 }
 
 func (s *sender) all(ctx context.Context, names []string) error {
 	lines := &batch{sender: s}
 	for _, name := range names {
-		if err := s.source(ctx, name, lines); err != nil {
+		err := s.nobody()
+		if err == nil {
+			err = s.source(ctx, name, lines)
+		}
+		if err != nil {
 			return fmt.Errorf("stopped at %s, what follows was not handed in: %w", name, err)
 		}
 	}
 	return lines.flush(ctx)
+}
+
+// nobody is an error when --developer names somebody whom the daemon does not know, as
+// far as it has answered: what follows would be refused as well.
+func (s *sender) nobody() error {
+	if s.flags.developer == "" || s.unknown == 0 || s.unknown < s.accepted+s.duplicates+s.failed {
+		return nil
+	}
+	return fmt.Errorf("the daemon does not know the developer %q", s.flags.developer)
 }
 
 // reachable fails at once where waiting would not help: at the first contact.

@@ -245,3 +245,38 @@ func TestLinesAreReadWithinBounds(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// A developer whom the daemon does not know has no event taken: the second file is not
+// tried, nor the second chunk of lines.
+func TestSendStopsForADeveloperWhomNobodyKnows(t *testing.T) {
+	refuse := deny(404, "unknown_developer", "there is no such developer")
+	f := newFake(t, map[string]http.HandlerFunc{"POST /v1/events": refuse, "POST /v1/events/batch": func(w http.ResponseWriter, r *http.Request) {
+		s := bufio.NewScanner(r.Body)
+		for n := 1; s.Scan(); n++ {
+			fmt.Fprintf(w, `{"line":%d,"status":404,"error":{"code":"unknown_developer","message":"there is no such developer"}}`+"\n", n)
+		}
+	}})
+	event, many := write(t, "a.json", `{"type":"a"}`), write(t, "b.ndjson", strings.Repeat("{\"type\":\"a\"}\n", 2500))
+	for _, files := range [][]string{{event, event, event}, {many}} {
+		before := len(f.requests())
+		r := f.run(t, append([]string{"send", "--developer", "acmee"}, files...)...)
+		sent := 0
+		for _, q := range f.requests()[before:] {
+			if strings.HasPrefix(q.what, "POST") {
+				sent++
+			}
+		}
+		if r.code != 1 || sent != 1 || !strings.Contains(r.err, `what follows was not handed in: the daemon does not know the developer "acmee"`) || !strings.HasPrefix(r.out, "accepted 0,") {
+			t.Errorf("%d requests: exit %d, %s%.300s", sent, r.code, r.out, r.err)
+		}
+	}
+}
+
+// Why a run has stopped is said, also when events were refused before.
+func TestSendSaysWhyItStoppedAfterARefusal(t *testing.T) {
+	f := newFake(t, map[string]http.HandlerFunc{"POST /v1/events": inOrder(deny(400, "invalid_json", "not JSON"), deny(401, "unauthorized", "a valid bearer token is needed"))})
+	event := write(t, "a.json", `{"type":"a"}`)
+	if r := f.run(t, "send", "--developer", "acme", event, event, event); r.code != 1 || !strings.Contains(r.err, "not JSON") || !strings.Contains(r.err, "stopped at "+event) || !strings.Contains(r.err, "--token-file") {
+		t.Errorf("%+v", r)
+	}
+}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -30,7 +31,7 @@ type batch struct {
 
 func (b *batch) add(ctx context.Context, e entry) error {
 	if len(b.entries) == client.MaxBatch || b.bytes+len(e.text) > chunkBytes {
-		if err := b.flush(ctx); err != nil {
+		if err := cmp.Or(b.flush(ctx), b.sender.nobody()); err != nil {
 			return err
 		}
 	}

@@ -30,7 +30,9 @@ func (s *sender) result(o outcome) {
 	switch {
 	case o.Error != nil:
 		s.failed++
-		s.unknown = s.unknown || o.Error.Code == unknownDeveloper
+		if o.Error.Code == unknownDeveloper {
+			s.unknown++
+		}
 	case o.Duplicate:
 		s.duplicates++
 	default:

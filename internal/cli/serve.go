@@ -91,7 +91,7 @@ func reloadOnHangup(ctx context.Context, a *app.App, log *slog.Logger) {
 	for {
 		select {
 		case <-hangup:
-			_, err := a.Reload(ctx)
+			_, err := a.ReloadForSignal(ctx)
 			if _, partly := errors.AsType[*api.Refused](err); err != nil && !partly { // whom it refused is in the log
 				log.Error("the settings were not reloaded; the daemon goes on with the old ones", "error", err)
 			}

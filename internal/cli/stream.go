@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +29,7 @@ type stream struct {
 
 	events  chan made
 	senders sync.WaitGroup
+	end     context.CancelCauseFunc // of the feed, when nothing that follows can be taken
 
 	mu                   sync.Mutex
 	accepted, deliveries int
@@ -72,6 +73,9 @@ func (s *stream) note(a client.Accepted, err error, took time.Duration) {
 		why := err.Error()
 		if refused, ok := errors.AsType[*client.Error](err); ok {
 			why = refused.Code + ": " + refused.Message
+			if refusesAll(refused) {
+				s.end(refused)
+			}
 		}
 		if len(s.refusals) >= 20 && s.refusals[why] == 0 {
 			why = "other reasons"
@@ -117,14 +121,10 @@ type generated struct {
 	Seed       uint64         `json:"seed"`
 }
 
-// unknown tells whether the daemon does not know the developer.
-func (s *stream) unknown() bool {
-	for why := range s.refusals {
-		if strings.HasPrefix(why, unknownDeveloper+":") {
-			return true
-		}
-	}
-	return false
+// refusesAll tells whether the daemon refuses whatever these events are: their
+// developer, or the token.
+func refusesAll(refused *client.Error) bool {
+	return refused.Code == unknownDeveloper || refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden
 }
 
 func (s *stream) summary() error {

@@ -66,7 +66,7 @@ type fault struct {
 func (e *env) validate(ctx context.Context, path string) error {
 	var snapshot *config.Snapshot
 	err := e.progress().during("reading the settings", func() (err error) {
-		snapshot, err = config.LoadContext(ctx, path, e.kinds)
+		snapshot, err = config.NewLoader(path, e.kinds).Load(ctx)
 		return err
 	})
 	found, ok := errors.AsType[config.Faults](err)

@@ -22,6 +22,10 @@ type Snapshot struct {
 	// of theirs, and they have none of their own.
 	Claimed map[string]string
 	Notes   []Fault // what is allowed but deserves to be said: a setting without effect, a token sent in clear
+	// Rules and Secrets are what the texts of developers were bound with. Another
+	// text can be bound under them at any time, of a developer who is new, too.
+	Rules   *Rules
+	Secrets *Secrets
 	// Identity is a keyed hash of the text of every file read, those that
 	// references name included: equal means that nothing changed.
 	Identity uint64
@@ -73,8 +77,7 @@ type Destination struct {
 	// What Open needs: destination.Deps with Payloads, with Ambient.
 	Links, NeedsAmbient bool
 
-	settings *tree
-	refs     map[string][]byte // what the references in settings resolved to
+	written *sealable
 }
 
 // Matches tells whether the destination wants events of that type.

@@ -20,6 +20,7 @@ type Daemon struct {
 	DevelopersDir string // absolute
 	Store         Store
 	Payloads      Payloads
+	Console       Console
 	Retention     Retention
 	Egress        Egress
 	Ambient       []string // developer/destination
@@ -40,8 +41,9 @@ type TLS struct{ Cert, Key string }
 type Token struct {
 	Name       string
 	Value      secret.Value
-	May        []string // ingest, read, operate
+	May        []string // ingest, read, operate, configure, link
 	Developers []string // nil: all
+	Rate       float64  // requests a second; 0: no limit
 }
 
 // Store says where events are kept.
@@ -72,7 +74,7 @@ type PayloadDir struct {
 }
 
 // Retention says how long things are kept; 0 is for ever.
-type Retention struct{ Events, Attempts, Payloads, Idempotency time.Duration }
+type Retention struct{ Events, Attempts, Payloads, Idempotency, Changes time.Duration }
 
 // Egress says where connections may go, and how they leave.
 type Egress struct {

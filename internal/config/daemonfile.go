@@ -24,6 +24,7 @@ type daemonFile struct {
 	Developers    string                    `yaml:"developers"`
 	Store         storeFile                 `yaml:"store"`
 	Payloads      payloadsFile              `yaml:"payloads"`
+	Console       consoleFile               `yaml:"console"`
 	Retention     retentionFile             `yaml:"retention"`
 	Idempotency   duration                  `yaml:"idempotency"`
 	Egress        egressFile                `yaml:"egress"`
@@ -46,6 +47,7 @@ type tokenFile struct {
 	Value      secret.Value `yaml:"value"`
 	May        []string     `yaml:"may"`
 	Developers []string     `yaml:"developers"`
+	Rate       rate         `yaml:"rate"`
 }
 
 type storeFile struct {
@@ -62,6 +64,7 @@ type retentionFile struct {
 	Events   duration `yaml:"events"`
 	Attempts duration `yaml:"attempts"`
 	Payloads duration `yaml:"payloads"`
+	Changes  duration `yaml:"changes"`
 }
 
 type egressFile struct {
@@ -96,7 +99,7 @@ func defaultDaemon() daemonFile {
 		Listen:      "127.0.0.1:8080",
 		Developers:  "developers",
 		Store:       storeFile{Pebble: pebbleFile{Dir: "data/store", Reserve: 512 << 20}},
-		Retention:   retentionFile{Events: duration(168 * time.Hour), Attempts: duration(720 * time.Hour)},
+		Retention:   retentionFile{Events: duration(168 * time.Hour), Attempts: duration(720 * time.Hour), Changes: duration(8760 * time.Hour)},
 		Idempotency: duration(48 * time.Hour),
 		Limits: limitsFile{
 			Body: 32 << 20, BodyRate: 1 << 10, InFlight: 1024, InFlightBytes: 256 << 20,
@@ -152,11 +155,12 @@ func (d *daemon) settings() Daemon {
 		Store:         Store{Pebble{Dir: absolute(d.dir, f.Store.Pebble.Dir), Reserve: int64(f.Store.Pebble.Reserve)}},
 		Retention: Retention{
 			Events: time.Duration(f.Retention.Events), Attempts: time.Duration(f.Retention.Attempts),
-			Payloads: time.Duration(f.Retention.Payloads), Idempotency: time.Duration(f.Idempotency),
+			Payloads: time.Duration(f.Retention.Payloads), Idempotency: time.Duration(f.Idempotency), Changes: time.Duration(f.Retention.Changes),
 		},
 		Egress:  Egress{Proxy: f.Egress.Proxy},
 		Ambient: f.Ambient, Types: f.Types, Catalogue: d.catalogue,
 		Payloads: f.Payloads.settings(d.dir),
+		Console:  f.Console.settings(d.dir),
 		Limits: Limits{
 			Body: int64(f.Limits.Body), BodyRate: float64(f.Limits.BodyRate), InFlight: f.Limits.InFlight, InFlightBytes: int64(f.Limits.InFlightBytes),
 			PerDeveloper: PerDeveloper{
@@ -175,7 +179,7 @@ func (d *daemon) settings() Daemon {
 		s.TLS = TLS{absolute(d.dir, f.TLS.Cert), absolute(d.dir, f.TLS.Key)}
 	}
 	for _, t := range f.Tokens {
-		s.Tokens = append(s.Tokens, Token(t))
+		s.Tokens = append(s.Tokens, Token{t.Name, t.Value, t.May, t.Developers, float64(t.Rate)})
 	}
 	for _, n := range f.Egress.Allow {
 		s.Egress.Allow = append(s.Egress.Allow, netipPrefix(n))

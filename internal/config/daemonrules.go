@@ -40,6 +40,7 @@ func (r *daemonRules) check() {
 	r.keys()
 	r.store()
 	r.payloads()
+	r.console()
 	r.retention()
 	r.egress()
 	r.destinationNames("ambient", f.Ambient)
@@ -112,6 +113,9 @@ func (r *daemonRules) retention() {
 	if f.Retention.Payloads != 0 && r.OK("retention.events") {
 		r.Require("retention.payloads", f.Retention.Events != 0 && time.Duration(f.Retention.Payloads-f.Retention.Events) >= 7*day,
 			"must be at least 168h more than retention.events, or 0 for ever: links live for 7 days, and are made as long as the body is there")
+	}
+	if f.Retention.Changes != 0 {
+		r.Require("retention.changes", time.Duration(f.Retention.Changes) >= day, "must be at least 24h, or 0 for ever: it is kept by the day")
 	}
 	r.Require("idempotency", time.Duration(f.Idempotency) >= time.Hour, "must be at least 1h")
 }

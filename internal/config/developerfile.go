@@ -10,7 +10,6 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/internal/suggest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -45,24 +44,16 @@ const (
 	maxPatterns     = 256
 )
 
-// rules is what developers' files are judged by.
-type rules struct {
-	kinds  destination.Registry
-	keys   *keyring.Ring
-	daemon Daemon
-	names  namesakes
-}
-
 // bind binds the destinations of the file; nil when it has faults. After the end
 // of ctx what it returns means nothing.
-func (t *tenant) bind(ctx context.Context, r *rules) *Developer {
+func (t *tenant) bind(ctx context.Context, r *Rules) *Developer {
 	if t.doc.Root == nil {
 		return nil
 	}
 	dev := &Developer{ID: t.id}
 	named := map[string]int{}
 	_, list := strictyaml.Find(t.doc.Root, "destinations")
-	if most := r.daemon.Limits.PerDeveloper.Destinations; list != nil && len(list.Content) > most && list.Kind == yaml.SequenceNode {
+	if most := r.Destinations; list != nil && len(list.Content) > most && list.Kind == yaml.SequenceNode {
 		t.doc.Fault(strictyaml.LineOf(t.doc.Root, "destinations"), "destinations: there are %d, and limits.per_developer.destinations of fantail.yaml is %d: remove some, or raise that", len(list.Content), most)
 	} else if list != nil && list.Kind == yaml.SequenceNode {
 		for i, n := range list.Content {
@@ -77,11 +68,11 @@ func (t *tenant) bind(ctx context.Context, r *rules) *Developer {
 	if !t.doc.Sound() {
 		return nil
 	}
-	t.noteHasty(&r.daemon.Limits.PerDeveloper)
+	t.noteHasty(r.ShortestWait)
 	return dev
 }
 
-func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int) *Destination {
+func (t *tenant) destination(r *Rules, i int, n *yaml.Node, named map[string]int) *Destination {
 	label := "destination " + strconv.Itoa(i+1) + ": "
 	if _, name := strictyaml.Child(n, "name"); name != nil && event.ValidName(name.Value) {
 		label = "destination " + name.Value + ": "
@@ -104,18 +95,18 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 		b.At("kind", "%s", unknownKind(e.Kind, r.kinds))
 	}
 	d := &Destination{
-		Developer: t.id, Name: e.Name, Kind: e.Kind, Events: e.Events,
+		Developer: t.id, Name: e.Name, Kind: def.Kind, Events: e.Events,
 		Enabled:     e.Enabled == nil || *e.Enabled,
-		MaxInFlight: min(defaultInFlight, r.daemon.Limits.InFlight),
+		MaxInFlight: min(defaultInFlight, r.InFlight),
 		Rate:        float64(e.RateLimit),
 		Timeout:     def.Traits.Timeout,
 		Frozen:      def.Traits.Frozen,
-		Ambient:     slices.Contains(r.daemon.Ambient, t.id+"/"+e.Name),
+		Ambient:     r.lends(t.id, e.Name),
 	}
 	if e.MaxInFlight != nil {
 		d.MaxInFlight = *e.MaxInFlight
-		b.Require("max_in_flight", d.MaxInFlight >= 1 && d.MaxInFlight <= r.daemon.Limits.InFlight,
-			"must be from 1 to limits.in_flight of fantail.yaml, "+strconv.Itoa(r.daemon.Limits.InFlight))
+		b.Require("max_in_flight", d.MaxInFlight >= 1 && d.MaxInFlight <= r.InFlight,
+			"must be from 1 to limits.in_flight of fantail.yaml, "+strconv.Itoa(r.InFlight))
 	}
 	if e.Timeout != nil {
 		d.Timeout = time.Duration(*e.Timeout)
@@ -125,7 +116,7 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 	}
 	b.patterns(e.Events)
 	var hasty bool
-	d.Schedule, d.Frozen, hasty = b.schedule(&e.Retry, d.Frozen, &r.daemon)
+	d.Schedule, d.Frozen, hasty = b.schedule(&e.Retry, d.Frozen, r)
 	if hasty {
 		if t.hasty = append(t.hasty, e.Name); len(t.hasty) == 1 {
 			t.hastyAt = strictyaml.LineOf(n, "retry")
@@ -138,28 +129,26 @@ func (t *tenant) destination(r *rules, i int, n *yaml.Node, named map[string]int
 	if settings == nil {
 		settings = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: n.Line}
 	}
-	s := b.settings(def, r.daemon.Brand, settings, t.lookup(r))
+	s := b.settings(def, r.Brand, settings, t.lookup())
 	if s.open == nil {
 		return nil
 	}
-	if s.links && !r.daemon.Payloads.Kept() {
+	if s.links && !r.KeepPayloads {
 		b.At("kind", "%s links to payloads, and fantail.yaml does not say where they are kept: write there, with the address at which consumers reach the daemon: payloads: { dir: { path: data/payloads, public_url: https://events.example.com } }, or name a bucket (s3, gcs); or one of the destination's own in settings.payloads", e.Kind)
 	}
 	if s.ambient && !d.Ambient {
 		b.At("settings", "name no credentials; the operator's own are used only where ambient of fantail.yaml lists %s/%s", t.id, e.Name)
 	}
-	b.remarkPatterns(e.Events, &r.daemon)
-	b.remarkFars(s.fars, &r.daemon)
+	b.remarkPatterns(e.Events, r)
+	b.remarkFars(s.fars, r)
 	d.use(s)
-	t.refs = append(t.refs, d.refs)
-	d.settings = treeOf(settings)
-	d.fingerprint(r.keys)
+	d.settle(treeOf(settings), s.refs, r.keys)
 	return d
 }
 
 // use takes over what the settings of the kind came to.
 func (d *Destination) use(s bound) {
-	d.Open, d.refs, d.Links, d.NeedsAmbient = s.open, s.refs, s.links, s.ambient
+	d.Open, d.Links, d.NeedsAmbient = s.open, s.links, s.ambient
 }
 
 func unknownKind(kind string, kinds destination.Registry) string {

@@ -40,14 +40,15 @@ func readAll(f *os.File, limit int64) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, errNotRegular
 	}
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
+	var b bytes.Buffer
+	b.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // read at once
+	if _, err := b.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, bare(err)
 	}
-	if int64(len(b)) > limit {
+	if int64(b.Len()) > limit {
 		return nil, errTooLarge
 	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 // bare takes the path out of an error: the message names it already, relative to the settings.
@@ -66,22 +67,6 @@ func operatorLookup(dir string) strictyaml.Lookup {
 			return readEnv(r.Name)
 		}
 		return secretText(r, func() ([]byte, error) { return readFile(absolute(dir, r.Name), maxSecret) })
-	}
-}
-
-// developerLookup resolves the references of a developer's file: variables that
-// are theirs by name and files of their folder. Anything else would let them
-// post the operator's secrets, or another developer's, to themselves.
-func developerLookup(dir, developer string, names namesakes) strictyaml.Lookup {
-	return func(r strictyaml.Reference) ([]byte, error) {
-		file, err := names.permit(developer, r)
-		if err != nil {
-			return nil, err
-		}
-		if file == "" {
-			return readEnv(r.Name)
-		}
-		return secretText(r, func() ([]byte, error) { return readInside(filepath.Join(dir, secretsOf(developer)), file) })
 	}
 }
 

@@ -76,12 +76,12 @@ const frozenFormat = 1
 
 // frozen is what Freeze writes. It needs no file and no variable to be read again.
 type frozen struct {
-	Format      int      `json:"format"`
-	Core        core     `json:"core"`
-	Events      []string `json:"events,omitempty"`
-	Enabled     bool     `json:"enabled"`
-	MaxInFlight int      `json:"max_in_flight"`
-	Rate        float64  `json:"rate"`
+	Format      int             `json:"format"`
+	Core        json.RawMessage `json:"core"`
+	Events      []string        `json:"events,omitempty"`
+	Enabled     bool            `json:"enabled"`
+	MaxInFlight int             `json:"max_in_flight"`
+	Rate        float64         `json:"rate"`
 }
 
 // core is the part that Hash covers. The names are in it so that destinations
@@ -101,15 +101,19 @@ type core struct {
 	Ambient   bool              `json:"ambient"`
 }
 
-func (d *Destination) core() core {
-	return core{
-		Developer: d.Developer, Name: d.Name, Kind: d.Kind, Settings: d.settings, Refs: d.refs,
-		Waits: d.Schedule.Waits, Jitter: d.Schedule.Jitter, Timeout: d.Timeout, Frozen: d.Frozen, Ambient: d.Ambient,
-	}
-}
+// sealable is the text of a core, its secrets in clear: all that is kept of the
+// settings as they were written. It is used behind a pointer, which no print follows.
+type sealable struct{ text []byte }
 
-// fingerprint sets Hash.
-func (d *Destination) fingerprint(keys *keyring.Ring) { d.Hash = keys.Fingerprint(mustJSON(d.core())) }
+// settle takes over the settings of the kind as they were written and what their
+// references stand for, and sets Hash.
+func (d *Destination) settle(settings *tree, refs map[string][]byte, keys *keyring.Ring) {
+	d.written = &sealable{mustJSON(core{
+		Developer: d.Developer, Name: d.Name, Kind: d.Kind, Settings: settings, Refs: refs,
+		Waits: d.Schedule.Waits, Jitter: d.Schedule.Jitter, Timeout: d.Timeout, Frozen: d.Frozen, Ambient: d.Ambient,
+	})}
+	d.Hash = keys.Fingerprint(d.written.text)
+}
 
 // mustJSON encodes a value of our own whose types JSON can always hold.
 func mustJSON(v any) []byte {
@@ -121,7 +125,7 @@ func mustJSON(v any) []byte {
 }
 
 func (d *Destination) freeze() frozen {
-	return frozen{frozenFormat, d.core(), d.Events, d.Enabled, d.MaxInFlight, d.Rate}
+	return frozen{frozenFormat, d.written.text, d.Events, d.Enabled, d.MaxInFlight, d.Rate}
 }
 
 // Freeze returns the settings with their secrets in clear, for Thaw: seal it before it is stored.
@@ -138,7 +142,10 @@ func Thaw(text []byte, kinds destination.Registry, keys *keyring.Ring) (*Destina
 }
 
 func (f *frozen) thaw(kinds destination.Registry, keys *keyring.Ring) (*Destination, error) {
-	c := f.Core
+	var c core
+	if json.Unmarshal(f.Core, &c) != nil {
+		return nil, errors.New("read frozen settings: not what was written") // the error could quote a secret
+	}
 	at := fmt.Sprintf("read frozen settings of %s/%s", c.Developer, c.Name)
 	if f.Format != frozenFormat || c.Settings == nil {
 		return nil, fmt.Errorf("%s: written by another version", at)
@@ -157,7 +164,7 @@ func (f *frozen) thaw(kinds destination.Registry, keys *keyring.Ring) (*Destinat
 		Developer: c.Developer, Name: c.Name, Kind: c.Kind,
 		Events: f.Events, Enabled: f.Enabled, MaxInFlight: f.MaxInFlight, Rate: f.Rate,
 		Timeout: c.Timeout, Schedule: retry.Schedule{Waits: c.Waits, Jitter: c.Jitter},
-		Frozen: c.Frozen, Ambient: c.Ambient, settings: c.Settings,
+		Frozen: c.Frozen, Ambient: c.Ambient,
 	}
 	s := b.settings(def, "", settings, func(r strictyaml.Reference) ([]byte, error) {
 		value, ok := c.Refs[r.String()]
@@ -170,7 +177,7 @@ func (f *frozen) thaw(kinds destination.Registry, keys *keyring.Ring) (*Destinat
 		return nil, Faults(doc.Faults())
 	}
 	d.use(s)
-	d.fingerprint(keys)
+	d.settle(c.Settings, s.refs, keys)
 	return d, nil
 }
 

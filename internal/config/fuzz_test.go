@@ -79,16 +79,18 @@ func FuzzDeveloper(f *testing.F) {
 		f.Fatal(err)
 	}
 	defaults := readDaemon(path, nil).settings()
+	rules, secrets := defaults.rules(kinds(), ring), defaults.secrets([]Text{{ID: "acme"}})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if strings.Contains(string(raw), "hunter2") {
 			return
 		}
-		file := readTenant("developers/acme.yaml", "acme.yaml", raw)
-		r := &rules{kinds: kinds(), keys: ring, daemon: defaults, names: claim([]*tenant{file})}
-		dev := file.bind(t.Context(), r)
-		sound(t, file.doc.Faults(), raw)
-		if (dev == nil) != (!file.doc.Sound()) {
-			t.Fatalf("developer %v with faults %v", dev, file.doc.Faults())
+		texts := []Text{{ID: "acme", File: "developers/acme.yaml", Raw: raw}}
+		judgeNames(texts)
+		bound := rules.Bind(t.Context(), &texts[0], secrets)
+		dev := bound.Developer
+		sound(t, bound.Faults, raw)
+		if (dev == nil) != (len(bound.Faults) > 0) {
+			t.Fatalf("developer %v with faults %v", dev, bound.Faults)
 		}
 		if dev == nil {
 			return

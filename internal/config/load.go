@@ -6,10 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,79 +16,102 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-// Load reads path (fantail.yaml) and its developers' folder. With faults in
-// path the Snapshot is nil; with faults in developers' files only, it holds
-// the sound developers and names the others in Broken. The error is Faults, of
-// fantail.yaml first, then of the developers' files in the order of their names.
-// Load connects to nothing, resolves no names and writes nothing.
+// Load is one reading of a Loader.
 func Load(path string, kinds destination.Registry) (*Snapshot, error) {
-	return LoadContext(context.Background(), path, kinds)
+	return NewLoader(path, kinds).Load(context.Background())
 }
 
-// LoadContext is Load that ends early when ctx does, with its cause: keys and
-// certificates of many destinations take a while to read.
-func LoadContext(ctx context.Context, path string, kinds destination.Registry) (*Snapshot, error) {
-	raw, err := readFile(path, strictyaml.MaxFile)
-	if err != nil {
-		return nil, Faults{{File: path, Message: "cannot be read: " + err.Error()}}
+// LoadDaemon reads fantail.yaml alone. The error is Faults.
+func LoadDaemon(path string) (*Daemon, error) {
+	_, d, err := readDaemonFile(path)
+	if err == nil && !d.doc.Sound() {
+		err = Faults(d.doc.Faults())
 	}
-	d := readDaemon(path, raw)
-	if d.doc.Root == nil {
-		return nil, Faults(d.doc.Faults())
+	if err != nil {
+		return nil, err
+	}
+	settings := d.settings()
+	return &settings, nil
+}
+
+func readDaemonFile(path string) (raw []byte, d *daemon, err error) {
+	raw, err = readFile(path, strictyaml.MaxFile)
+	if err != nil {
+		return nil, nil, Faults{{File: path, Message: "cannot be read: " + err.Error()}}
+	}
+	if d = readDaemon(path, raw); d.doc.Root == nil {
+		return nil, nil, Faults(d.doc.Faults())
+	}
+	return raw, d, nil
+}
+
+// Load reads fantail.yaml and the developers' texts. With faults in fantail.yaml
+// the Snapshot is nil; with faults in developers' texts only, it holds the sound
+// developers and names the others in Broken. The error is Faults, of fantail.yaml
+// first, then of the developers' texts in the order of their source. Load connects
+// to nothing, resolves no names and writes nothing. It ends early when ctx does,
+// with its cause: keys and certificates of many destinations take a while to read.
+func (l *Loader) Load(ctx context.Context) (*Snapshot, error) {
+	path := l.path
+	raw, d, err := readDaemonFile(path)
+	if err != nil {
+		return nil, err
 	}
 	snap := &Snapshot{
 		Daemon: d.settings(), Notes: strictyaml.Sort(d.doc.Notes),
 		Developers: map[string]*Developer{}, Broken: map[string][]Fault{}, Claimed: map[string]string{},
 	}
-	d.healthcheckKinds(kinds)
-	id := newIdentity()
-	id.add(path, raw)
-	id.refs(d.refs)
-
-	tenants := d.tenants(id)
+	d.healthcheckKinds(l.kinds)
+	texts := d.readFolder()
 	snap.Keys = d.ring()
-	r := &rules{kinds: kinds, keys: snap.Keys, daemon: snap.Daemon, names: claim(tenants)}
-	there := make(map[string]bool, len(tenants))
-	for _, t := range tenants {
-		there[t.id] = true
+	snap.Rules = snap.Daemon.rules(l.kinds, snap.Keys)
+	snap.Secrets = snap.Daemon.secrets(texts)
+	id := newIdentity(path, raw, d.refs)
+	all := l.bindAll(ctx, texts, snap.Rules, snap.Secrets)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
-	var faults Faults
-	for _, t := range tenants {
-		dev := t.bind(ctx, r)
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if dev != nil {
-			snap.Developers[dev.ID] = dev
-			snap.Notes = append(snap.Notes, strictyaml.Sort(t.doc.Notes)...)
-		} else {
-			found := t.doc.Faults()
-			snap.Broken[t.id] = append(snap.Broken[t.id], found...)
-			faults = append(faults, found...)
-			if t.named != "" && !there[t.named] {
-				snap.Claimed[t.id] = t.named
-			}
-		}
-		for _, refs := range t.refs {
-			id.refs(refs)
-		}
-	}
+	faults := snap.enter(texts, all, id)
 	if own := d.doc.Faults(); len(own) > 0 {
 		return nil, append(Faults(own), faults...)
 	}
+	l.keep(texts, all, snap.Rules)
 	snap.Identity = snap.Keys.Fingerprint(id.sum.Sum(nil))
 	snap.Notes = append(snap.Notes, d.strangers(snap)...)
 	snap.Notes = append(snap.Notes, d.unheard(snap)...)
 	if how := exposed(snap.Daemon.TLS.Key); how != "" {
 		snap.Notes = append(snap.Notes, Fault{File: path, Line: strictyaml.LineOf(d.doc.Root, "tls"), Message: "tls: key " + how})
 	}
-	for _, note := range r.names.outdated() {
+	for _, note := range snap.Secrets.names.outdated() {
 		snap.Notes = append(snap.Notes, Fault{File: path, Message: note})
 	}
 	if len(faults) > 0 {
 		return snap, faults
 	}
 	return snap, nil
+}
+
+// enter takes over what came of the texts, and returns the faults of all.
+func (s *Snapshot) enter(texts []Text, all []*kept, id *identity) (faults Faults) {
+	there := make(map[string]bool, len(texts))
+	for i := range texts {
+		there[texts[i].ID] = true
+	}
+	for i, k := range all {
+		developer, bound := texts[i].ID, &k.bound
+		id.text(k)
+		if bound.Developer != nil {
+			s.Developers[developer] = bound.Developer
+			s.Notes = append(s.Notes, bound.Notes...)
+			continue
+		}
+		s.Broken[developer] = append(s.Broken[developer], bound.Faults...)
+		faults = append(faults, bound.Faults...)
+		if bound.Names != "" && !there[bound.Names] {
+			s.Claimed[developer] = bound.Names
+		}
+	}
+	return faults
 }
 
 // ring builds the keys; throw-away ones when there are faults, so that the
@@ -109,48 +129,6 @@ func (d *daemon) ring() *keyring.Ring {
 		panic(fmt.Sprintf("make a key: %v", err))
 	}
 	return ring
-}
-
-// tenants reads the developers' folder.
-func (d *daemon) tenants(id *identity) []*tenant {
-	if d.file.Developers == "" {
-		return nil // a fault already
-	}
-	dir := absolute(d.dir, d.file.Developers)
-	shown := filepath.Join(filepath.Dir(d.doc.File), d.file.Developers)
-	if filepath.IsAbs(d.file.Developers) {
-		shown = dir
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		d.doc.Fault(strictyaml.LineOf(d.doc.Root, "developers"), "developers: read folder %s: %v", shown, bare(err))
-		return nil
-	}
-	var all []*tenant
-	for _, e := range entries { // in the order of their names
-		if !isSettings(e) || filepath.Join(dir, e.Name()) == filepath.Join(d.dir, filepath.Base(d.doc.File)) {
-			continue
-		}
-		raw, err := readFile(filepath.Join(dir, e.Name()), strictyaml.MaxFile)
-		file := filepath.Join(shown, e.Name())
-		if err != nil {
-			t := &tenant{id: stem(e.Name()), doc: &strictyaml.Document{File: file}}
-			t.doc.Fault(0, "cannot be read: %v", err)
-			all = append(all, t)
-			continue
-		}
-		id.add(e.Name(), raw)
-		all = append(all, readTenant(file, e.Name(), raw))
-	}
-	return all
-}
-
-// isSettings leaves out what editors, file systems and mounted volumes put
-// beside the files (.acme.yaml.swp, .#acme.yaml, ..data).
-func isSettings(e fs.DirEntry) bool {
-	name := e.Name()
-	ext := filepath.Ext(name)
-	return (ext == ".yaml" || ext == ".yml") && !strings.HasPrefix(name, ".")
 }
 
 // strangers notes names in fantail.yaml that no file knows.
@@ -182,17 +160,25 @@ func (d *daemon) strangers(snap *Snapshot) (notes []Fault) {
 // identity gathers the text of everything that was read.
 type identity struct{ sum hash.Hash }
 
-func newIdentity() *identity { return &identity{sha256.New()} }
+func newIdentity(path string, raw []byte, refs map[string][]byte) *identity {
+	id := &identity{sha256.New()}
+	id.add(path, raw)
+	for _, name := range slices.Sorted(maps.Keys(refs)) {
+		id.add(name, refs[name])
+	}
+	return id
+}
+
+func (id *identity) text(k *kept) {
+	_, _ = id.sum.Write(k.sum[:])
+	for _, l := range k.bound.looked {
+		id.add(l.reference.String(), l.sum[:])
+	}
+}
 
 func (id *identity) add(name string, text []byte) {
 	for _, part := range [][]byte{[]byte(name), text} {
 		_, _ = id.sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		_, _ = id.sum.Write(part)
-	}
-}
-
-func (id *identity) refs(refs map[string][]byte) {
-	for _, name := range slices.Sorted(maps.Keys(refs)) {
-		id.add(name, refs[name])
 	}
 }

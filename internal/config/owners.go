@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -61,7 +62,11 @@ func (n namesakes) allow(developer, variable string) error {
 	default:
 		return fmt.Errorf("environment variable %s is not this developer's: a developer's file may name only %s*", variable, ownedPrefix+own+"_")
 	}
-	if same := n[own]; len(same) > 1 {
+	same := n[own]
+	if !slices.ContainsFunc(same, func(other string) bool { return strings.EqualFold(other, developer) }) {
+		same = append(slices.Clip(same), developer) // who is new, and would be written as somebody else is
+	}
+	if len(same) > 1 {
 		return fmt.Errorf("environment variable %s could be that of developers %s, whose names are written alike in variables: use files under secrets/%s/, or rename one of the developers",
 			variable, strings.Join(same, " and "), developer)
 	}

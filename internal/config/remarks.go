@@ -32,11 +32,8 @@ var knownTypes = sync.OnceValue(func() []string {
 // remarkPatterns notes patterns that hardly mean what they say. Types are the
 // producer's: one that is not known may still be theirs, unless it looks like a
 // slip.
-func (b *binder) remarkPatterns(events []string, d *Daemon) {
-	types := knownTypes()
-	for typ := range d.Types {
-		types = append(slices.Clip(types), typ)
-	}
+func (b *binder) remarkPatterns(events []string, r *Rules) {
+	types := slices.Concat(knownTypes(), r.Types)
 	const stands = "* stands for any text, and every other character for itself"
 	flagged := 0
 	for i, p := range events {
@@ -102,14 +99,14 @@ func (b *binder) fars(n *yaml.Node, into any) (all []far) {
 
 // remarkFars notes what every connection would be refused to, and webhooks that
 // lead back to the daemon.
-func (b *binder) remarkFars(all []far, d *Daemon) {
-	guard := netguard.Config{Allow: d.Egress.Allow, Deny: d.Egress.Deny}
+func (b *binder) remarkFars(all []far, r *Rules) {
+	guard := netguard.Config{Allow: r.Allow, Deny: r.Deny}
 	for _, f := range all {
 		host := f.host
 		if host == "localhost" {
 			host = "127.0.0.1"
 		}
-		if f.url != nil && d.serves(f.url) {
+		if f.url != nil && r.serves(f.url) {
 			b.Note(f.line, f.path, "is this daemon's own API, which refuses deliveries: name the receiver")
 			continue
 		}
@@ -125,13 +122,13 @@ func (b *binder) remarkFars(all []far, d *Daemon) {
 
 // serves tells whether u leads to the API of this daemon, as far as can be told
 // without looking up names.
-func (d *Daemon) serves(u *url.URL) bool {
-	if dir := d.Payloads.Dir; dir != nil && strings.HasPrefix(u.Path, "/v1/") {
-		if public, err := url.Parse(dir.PublicURL); err == nil && public.Host != "" && strings.EqualFold(public.Host, u.Host) {
+func (r *Rules) serves(u *url.URL) bool {
+	if r.PublicURL != "" && strings.HasPrefix(u.Path, "/v1/") {
+		if public, err := url.Parse(r.PublicURL); err == nil && public.Host != "" && strings.EqualFold(public.Host, u.Host) {
 			return true
 		}
 	}
-	host, port, err := net.SplitHostPort(d.Listen)
+	host, port, err := net.SplitHostPort(r.Listen)
 	if err != nil || port == "0" || port != portOf(u) {
 		return false
 	}

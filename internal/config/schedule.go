@@ -50,7 +50,7 @@ const (
 
 // schedule returns the waits of e, whether retries keep the settings of their
 // first attempt, and whether waits were lengthened to what the operator allows.
-func (b *binder) schedule(e *retryEntry, frozen bool, daemon *Daemon) (s retry.Schedule, keep, hasty bool) {
+func (b *binder) schedule(e *retryEntry, frozen bool, r *Rules) (s retry.Schedule, keep, hasty bool) {
 	if e.Settings != nil {
 		frozen = *e.Settings == "frozen"
 		b.Require("retry.settings", frozen || *e.Settings == "current", "must be frozen (retries keep the settings of the first attempt) or current")
@@ -62,10 +62,10 @@ func (b *binder) schedule(e *retryEntry, frozen bool, daemon *Daemon) (s retry.S
 	} else {
 		s = b.exponential(e, jitter)
 	}
-	least := s.AtLeast(daemon.Limits.PerDeveloper.ShortestWait)
+	least := s.AtLeast(r.ShortestWait)
 	hasty = !slices.Equal(s.Waits, least.Waits)
 	if b.OK("retry") {
-		b.lasts(least, &daemon.Retention)
+		b.lasts(least, &r.Keep)
 	}
 	return least, frozen, hasty
 }

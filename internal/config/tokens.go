@@ -14,7 +14,7 @@ const (
 	maxTokens = 1000
 )
 
-var scopes = []string{"ingest", "read", "operate"}
+var scopes = []string{"ingest", "read", "operate", "configure", "link"}
 
 // tokens checks the bearer tokens of the API.
 func (r *daemonRules) tokens() {

@@ -76,7 +76,7 @@ func (s *Scheduler) applyTarget(t *Target, now instant) {
 	}
 	if d.current == nil {
 		for _, q := range d.queues {
-			s.emptyWindow(q)
+			s.trimWindow(q, 0)
 		}
 	}
 	if was != nil && was != d.current {

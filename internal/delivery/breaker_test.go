@@ -140,3 +140,56 @@ func TestThrottlingOpensNoBreaker(t *testing.T) {
 		}
 	})
 }
+
+// TestARestartDoesNotCloseABreakerForAMinute: what has failed for long is tried five times,
+// not for another minute, and what is back is delivered at once.
+func TestARestartDoesNotCloseABreakerForAMinute(t *testing.T) {
+	for name, c := range map[string]struct {
+		down time.Duration // before the restart
+		each time.Duration // between failures
+		back bool          // it answers well after it
+		few  bool          // attempts are made after it: five, and probes
+	}{
+		"still down":    {5 * time.Minute, time.Second / 10, false, true},
+		"failed slowly": {5 * time.Minute, 6 * time.Second, false, true},
+		"back":          {5 * time.Minute, time.Second / 10, true, false},
+		"not known":     {30 * time.Second, time.Second / 10, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				id, f := r.add("acme", "a", func(s *Settings) { s.Schedule = retry.Schedule{Waits: []time.Duration{24 * time.Hour}} })
+				f.answer = fails
+				r.start()
+				for began := r.since(); r.since()-began < c.down; time.Sleep(c.each) {
+					r.accept(id)
+				}
+				if open := r.status(id).Breaker == "open"; open != (c.down > time.Minute) {
+					t.Errorf("before the restart open: %t", open)
+				}
+				r.stop()
+				again := &far{name: "again", rig: r, answer: fails}
+				if c.back {
+					again.answer = takes(time.Millisecond)
+				}
+				r.targets[id].Current.Destination = again
+				states, err := r.store.Destinations(context.Background())
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.targets[id].State = states[0].State
+				r.start()
+				defer r.close()
+				r.acceptMany(1000, id)
+				time.Sleep(30 * time.Second)
+				settleDown()
+				if n := len(again.seen()); c.few != (n <= 10) || !c.few && n < 1000 {
+					t.Errorf("%d attempts in the first 30 s", n)
+				}
+				if open := r.status(id).Breaker == "open"; open != c.few {
+					t.Errorf("after the restart open: %t", open)
+				}
+			})
+		})
+	}
+}

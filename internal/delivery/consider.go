@@ -25,7 +25,7 @@ func (s *Scheduler) consider(l *lane, now instant) {
 					wake = min(wake, q.readAt)
 				case q.reading || q.readRequested:
 				case !probing:
-					if n := len(q.window); n == 0 || n <= windowSize/2 && s.loader.positions < s.loader.maxPositions {
+					if s.room(q, now) >= len(q.window) { // it is half empty
 						s.requestRead(q)
 					}
 				case gate <= now.mono && l.calls == 0 && len(q.window) == 0:

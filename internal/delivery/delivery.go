@@ -89,6 +89,10 @@ type Options struct {
 	Fatal   func(error)     // the store is not ours any more, and nothing is delivered from now on; called once, must not block; nil: nobody is told
 	Tell    func(Notice)    // gets every notice, under the scheduler's lock: it must neither block nor call back; nil: nobody does
 
+	// Busy is how long at least a tenth of all goroutines waited for a processor since
+	// it was asked last; nil: what the runtime says.
+	Busy func() time.Duration
+
 	// Wall is what the wall clock shows, in ns, at a reading of time.Now; nil: what
 	// the reading says. Due times are compared with it, intervals never are.
 	Wall func(time.Time) int64

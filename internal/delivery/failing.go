@@ -41,12 +41,14 @@ func (s *Scheduler) recordSuccess(l *lane) {
 	}
 }
 
-// restoreOutage goes on with the clock that the process before this one stored.
+// restoreOutage goes on with the clock that the process before this one stored, and
+// with the failures that it counted towards opening the breaker.
 func (s *Scheduler) restoreOutage(d *dest, l *lane, now instant) {
 	was := d.state.Failing
 	if was.Settings != l.hash {
 		s.storeNoOutage(d)
 	} else if l.outage.Attempts == 0 && was.Attempts > 0 {
 		l.outage = policy.Restored(was, now.mono)
+		l.breaker.Resume(was.Attempts, was.Lasted, now.mono)
 	}
 }

@@ -96,6 +96,7 @@ func (s *Scheduler) applyVerdict(c *call, j *job, v policy.Verdict, e *policy.En
 		s.recordSuccess(l)
 		l.retryAfter = policy.RetryAfter{}
 		l.proven, l.hanging = true, false
+		l.backlog = l.backlog && l.waits(now)
 		if l.breaker.Close() {
 			l.concurrency = policy.Concurrency{Limit: 1}
 			s.log.Info("the destination is back", "developer", l.dest.key.Developer, "destination", l.dest.key.Name)
@@ -108,6 +109,7 @@ func (s *Scheduler) applyVerdict(c *call, j *job, v policy.Verdict, e *policy.En
 		}
 	case policy.Failing:
 		l.proven = false
+		s.shrinkWindows(l)
 		if !fell {
 			l.concurrency.Fall()
 		}
@@ -116,6 +118,7 @@ func (s *Scheduler) applyVerdict(c *call, j *job, v policy.Verdict, e *policy.En
 			l.hold.Next(now.mono, holdFirst, holdMost)
 		case l.breaker.Fail(j.item.ID, now.mono):
 			s.emptyWindows(l)
+			l.outage.StoreNow() // so that a restart knows what the breaker opened for
 			s.log.Warn("the destination fails; it is tried now and then", "developer", l.dest.key.Developer, "destination", l.dest.key.Name, "error", e.Fault)
 		}
 		if !l.held() {
@@ -127,6 +130,8 @@ func (s *Scheduler) applyVerdict(c *call, j *job, v policy.Verdict, e *policy.En
 			l.concurrency.Fall()
 		}
 		l.retryAfter.Extend(e, now.mono)
+		l.backlog = true
+		s.shrinkWindows(l)
 		if c.probe && l.held() {
 			l.hold.Next(now.mono, holdFirst, holdMost)
 		} else if l.breaker.Open {

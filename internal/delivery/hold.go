@@ -72,7 +72,7 @@ func (s *Scheduler) Pause(ctx context.Context, id uint32, reason string) error {
 func (s *Scheduler) Resume(ctx context.Context, id uint32) error {
 	return s.changeState(ctx, id, func(d *dest, now instant) {
 		if d.state.Held {
-			s.notify(d, Notice{Name: DestinationResumed, Reason: "by hand", Since: d.state.Since}, now)
+			s.notify(d, Notice{Name: DestinationResumed, Reason: ByHand, Since: d.state.Since}, now)
 		}
 		d.state = store.DestinationState{}
 		for _, l := range d.lanes {

@@ -93,6 +93,7 @@ type lane struct {
 	overAge       int  // calls in flight older than the threshold
 	hanging       bool // one went over age and none has succeeded since
 	proven        bool // its last attempt succeeded
+	backlog       bool // something has kept it from delivering, and it has not caught up since
 
 	concurrency policy.Concurrency
 	breaker     policy.Breaker
@@ -108,6 +109,33 @@ type lane struct {
 func (l *lane) probing() bool { return l.breaker.Open || l.held() }
 
 func (l *lane) held() bool { return l.dest.state.Held && l == l.dest.current }
+
+// window is how many deliveries of each of its queues may wait in memory.
+func (l *lane) window(now instant) int {
+	took := l.median.Get()
+	if !l.proven || l.hanging || took <= 0 || l.retryAfter.Until > now.mono {
+		return windowSize
+	}
+	each := took / int64(min(l.concurrency.Limit, l.dest.max))
+	each = max(each, l.dest.rate.Every, l.dest.dev.allowance.rate.Every, 1)
+	return int(min(max(int64(windowTime)/each, windowSize), windowMost))
+}
+
+// waits tells whether something of l is due that is not in flight.
+func (l *lane) waits(now instant) bool { return l.behind(now) > 0 }
+
+// behind is for how long what l delivers next has been due, in ns; 0: nothing is due.
+func (l *lane) behind(now instant) int64 {
+	first := now.wall
+	for _, q := range l.queues {
+		if len(q.window) > 0 {
+			first = min(first, q.window[0].item.Due)
+		} else {
+			first = min(first, q.next)
+		}
+	}
+	return now.wall - first
+}
 
 // head returns the waiting delivery that is due first.
 func (l *lane) head() *job {

@@ -26,7 +26,11 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	s.restoreApart(now)
 	s.clock.nextWatch = now.mono // the first pass of the watchdog learns what is oldest
 	for _, id := range queues {
-		s.queue(id).spill(store.Position{}) // where it begins is not known: read from the start
+		q := s.queue(id)
+		q.spill(store.Position{}) // where it begins is not known: read from the start
+		if q.lane != nil {
+			q.lane.backlog = true
+		}
 	}
 	for _, d := range s.dests {
 		s.considerAll(d, now)

@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	readers      = 4 // reads at once
+	readers      = 4   // reads at once
+	readMost     = 512 // positions of a read: they are taken in under the lock
 	readAgain    = 100 * time.Millisecond
 	readAgainMax = 30 * time.Second
 )
@@ -46,7 +47,7 @@ func (s *Scheduler) read() {
 			s.tidyQueue(q)
 			continue
 		}
-		limit := max(1, min(windowSize-len(q.window), ld.maxPositions-ld.positions))
+		limit := max(1, min(s.room(q, now), ld.maxPositions-ld.positions, readMost))
 		if q.probe {
 			limit = 1
 		}
@@ -76,7 +77,7 @@ func (s *Scheduler) read() {
 		}
 		q.settledDuringRead = nil
 		if l := q.lane; l == nil || !q.dest.active() || l.probing() != probed {
-			s.emptyWindow(q) // it was read for another mode
+			s.trimWindow(q, 0) // it was read for another mode
 		}
 		s.considerAll(q.dest, now) // what was seen may lie in another queue by now
 		s.tidyQueues(q.dest)

@@ -14,6 +14,9 @@ const (
 	DeliveryDead       = "delivery.dead"
 )
 
+// ByHand is the reason of what a person did.
+const ByHand = "by hand"
+
 // Notice is something that the operator may want to hear of.
 type Notice struct {
 	Name        string

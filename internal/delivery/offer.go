@@ -13,6 +13,7 @@ func (s *Scheduler) Offer(e *event.Event, items []store.Item) {
 	now := s.lock()
 	defer s.unlock(now)
 	var b *body
+	soon := false // one that memory did not keep is read before long
 	for i := range items {
 		q := s.queue(items[i].Queue)
 		if d := q.dest; d.oldest == 0 {
@@ -24,7 +25,12 @@ func (s *Scheduler) Offer(e *event.Event, items []store.Item) {
 			}
 			j.body = b
 			b.refs++
+		} else if l := q.lane; l != nil && q.dest.active() && l.window(now) > windowSize {
+			soon = true
 		}
 		s.consider(q.lane, now)
+	}
+	if soon {
+		s.cache.putRead(e)
 	}
 }

@@ -2,13 +2,20 @@ package delivery
 
 import (
 	"slices"
+	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// windowSize is how many deliveries of a queue wait in memory.
-const windowSize = 64
+// windowSize is how many deliveries of a queue wait in memory. Those of a healthy
+// destination may be as many as it takes in windowTime, up to windowMost: one that
+// falls behind for a moment would else have all that follows read from the disk.
+const (
+	windowSize = 64
+	windowMost = 4096
+	windowTime = 4 * time.Second
+)
 
 // queue is one queue of the store as memory knows it. Always true of its
 // pending rows:
@@ -126,14 +133,26 @@ func (s *Scheduler) admit(q *queue, item *store.Item, now instant) *job {
 		return nil
 	}
 	p := item.Position()
-	if item.Due > now.wall || q.next <= now.wall || len(q.window) >= windowSize ||
-		s.loader.positions >= s.loader.maxPositions && len(q.window) > 0 ||
-		q.lane == nil || s.phase != running || !q.dest.active() || q.lane.probing() ||
+	if item.Due > now.wall || q.next <= now.wall || q.lane == nil || s.room(q, now) <= 0 ||
+		s.phase != running || !q.dest.active() || q.lane.probing() ||
 		q.highAt > 0 && !below(q.high, p) {
 		q.spill(p)
 		return nil
 	}
 	return s.enqueue(q, item)
+}
+
+// room is how many deliveries more the window of q may have. Half of all positions
+// are for windows of windowSize alone, and each queue is sure of one.
+func (s *Scheduler) room(q *queue, now instant) int {
+	n := len(q.window)
+	switch ld := &s.loader; {
+	case ld.positions >= ld.maxPositions:
+		return 1 - n
+	case ld.positions < ld.maxPositions/2:
+		return q.lane.window(now) - n
+	}
+	return windowSize - n
 }
 
 // enqueue puts a delivery into the window.
@@ -154,9 +173,14 @@ func (s *Scheduler) addJob(j *job, state jobState) {
 // pop takes the first delivery out of the window.
 func (s *Scheduler) pop(q *queue) {
 	j := q.window[0]
-	n := copy(q.window, q.window[1:]) // at most 64 pointers, and no garbage
-	q.window[n] = nil
-	q.window = q.window[:n]
+	if n := len(q.window) - 1; n < windowSize {
+		copy(q.window, q.window[1:]) // few pointers, and no garbage
+		q.window[n] = nil
+		q.window = q.window[:n]
+	} else {
+		q.window[0] = nil
+		q.window = q.window[1:]
+	}
 	s.loader.positions--
 	j.state = started
 }
@@ -170,20 +194,31 @@ func (s *Scheduler) dequeue(j *job) {
 	s.removeJobAfterReads(j)
 }
 
-// emptyWindow empties the window: the disk has what was in it.
-func (s *Scheduler) emptyWindow(q *queue) {
-	for _, j := range q.window {
+// trimWindow keeps the first n deliveries in the window: the disk has the others.
+func (s *Scheduler) trimWindow(q *queue, n int) {
+	if len(q.window) <= n {
+		return
+	}
+	for _, j := range q.window[n:] {
 		s.removeJob(j)
 		q.spill(j.item.Position())
 	}
-	s.loader.positions -= len(q.window)
-	q.window = nil
+	s.loader.positions -= len(q.window) - n
+	q.window = append(make([]*job, 0, n), q.window[:n]...) // lets go of what it had grown to
 }
 
 // emptyWindows empties the windows of a lane that stops or only probes.
 func (s *Scheduler) emptyWindows(l *lane) {
+	l.backlog = true
 	for _, q := range l.queues {
-		s.emptyWindow(q)
+		s.trimWindow(q, 0)
+	}
+}
+
+// shrinkWindows has a lane that is not healthy any more hold no more than others.
+func (s *Scheduler) shrinkWindows(l *lane) {
+	for _, q := range l.queues {
+		s.trimWindow(q, windowSize)
 	}
 }
 

@@ -59,6 +59,7 @@ type Scheduler struct {
 	budget        budget
 	cache         cache
 	loader        loader
+	lag           lag
 	settler       settler
 	stateWriter   stateWriter
 	lastWriter    lastWriter
@@ -123,6 +124,9 @@ func New(o Options) *Scheduler {
 	}
 	s.budget = newBudget(l)
 	s.loader = loader{maxPositions: l.Window}
+	if s.lag.busy = o.Busy; o.Busy == nil {
+		s.lag.busy = newProcessors().wait
+	}
 	s.settler = settler{bound: max(4096, 4*l.InFlight), drained: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	s.clock.at = never
 	s.base, s.cut = context.WithCancelCause(context.Background())

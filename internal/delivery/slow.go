@@ -25,7 +25,8 @@ func (s *Scheduler) markSlow(l *lane, now instant) {
 		}
 		c.overAge = true
 		l.overAge++
-		l.hanging = true
+		l.hanging, l.backlog = true, true
+		s.shrinkWindows(l)
 		s.budget.moveToSlow(c)
 	}
 }

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -409,6 +410,13 @@ func (r *slowReads) Event(ctx context.Context, day event.Day, id event.ID) (*eve
 	return r.Store.Event(ctx, day, id)
 }
 
+// all returns when each read began.
+func (r *slowReads) all() []time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.began)
+}
+
 // slowReaders starts a scheduler with five destinations whose bodies are all read
 // from the store, each in that time.
 func slowReaders(t *testing.T, takes time.Duration) (*rig, *slowReads, []uint32) {
@@ -443,11 +451,12 @@ func TestLargeBodiesAreReadInTurn(t *testing.T) {
 				r.acceptSized(1, tt.size, id)
 			}
 			time.Sleep(time.Minute)
-			if len(reads.began) != len(ids) {
-				t.Fatalf("%d reads", len(reads.began))
+			began := reads.all()
+			if len(began) != len(ids) {
+				t.Fatalf("%d reads", len(began))
 			}
 			for i := range ids[1:] {
-				if d := reads.began[i+1].Sub(reads.began[i]); d != tt.spaced {
+				if d := began[i+1].Sub(began[i]); d != tt.spaced {
 					t.Errorf("%d bytes, %v: read %d began %v after the one before it, want %v", tt.size, tt.takes, i+1, d, tt.spaced)
 				}
 			}

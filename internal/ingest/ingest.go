@@ -152,7 +152,7 @@ func (in *Ingest) prepare(routes *routes, r *Request, now time.Time, loads *[]lo
 	if r.Own {
 		return in.own(dev, r)
 	}
-	if wait := dev.bucket.take(now); wait > 0 {
+	if wait := dev.bucket.Take(now); wait > 0 {
 		return nil, limited(wait, "the developer hands in more events a second than are allowed")
 	}
 	envelope, err := event.Parse(r.Body)

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// bucket holds the tokens of one developer: one per event, refilled at rate,
-// at most one second's worth (and at least one event) saved up.
-type bucket struct {
+// Bucket bounds how often something may happen, such as an event of one developer:
+// it holds tokens, refilled at rate, of which at most one second's worth (and at
+// least one) is saved up. A nil Bucket limits nothing.
+type Bucket struct {
 	rate  float64 // tokens a second
 	burst float64
 
@@ -18,17 +19,25 @@ type bucket struct {
 	at     time.Time // when tokens was right
 }
 
-// newBucket returns a full bucket; nil, which limits nothing, when rate is 0.
-func newBucket(rate float64) *bucket {
+// NewBucket returns a full bucket; nil, which limits nothing, when rate is 0.
+func NewBucket(rate float64) *Bucket {
 	if rate <= 0 {
 		return nil
 	}
 	burst := math.Max(1, rate)
-	return &bucket{rate: rate, burst: burst, tokens: burst}
+	return &Bucket{rate: rate, burst: burst, tokens: burst}
 }
 
-// take takes a token, or returns how long to wait for one.
-func (b *bucket) take(now time.Time) time.Duration {
+// Rate returns how many tokens come a second; 0: there is no limit.
+func (b *Bucket) Rate() float64 {
+	if b == nil {
+		return 0
+	}
+	return b.rate
+}
+
+// Take takes a token, or returns how long to wait for one.
+func (b *Bucket) Take(now time.Time) time.Duration {
 	if b == nil {
 		return 0
 	}

@@ -49,9 +49,9 @@ func TestRateIsEachDevelopersOwnAndRefills(t *testing.T) {
 // TestRequestsAtOnceGetNoMore: the time of a request is read when it comes, and
 // requests that run at once have theirs judged in any order.
 func TestRequestsAtOnceGetNoMore(t *testing.T) {
-	b, now, n := newBucket(2), time.Now(), 0
+	b, now, n := NewBucket(2), time.Now(), 0
 	for i := range 40 {
-		if b.take(now.Add(time.Duration(i%2)*time.Second)) == 0 {
+		if b.Take(now.Add(time.Duration(i%2)*time.Second)) == 0 {
 			n++
 		}
 	}

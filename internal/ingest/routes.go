@@ -25,7 +25,7 @@ type routes struct {
 
 type developer struct {
 	*Developer
-	bucket *bucket
+	bucket *Bucket
 }
 
 // SetRoutes swaps the routes for requests that begin from now on. A developer
@@ -40,7 +40,7 @@ func (in *Ingest) SetRoutes(r *Routes) {
 		if old != nil && old.developers[id] != nil {
 			dev.bucket = old.developers[id].bucket
 		} else {
-			dev.bucket = newBucket(in.limits.Rate)
+			dev.bucket = NewBucket(in.limits.Rate)
 		}
 		next.developers[id] = dev
 	}

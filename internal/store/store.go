@@ -42,7 +42,10 @@ func (u *Unavailable) Error() string { return u.Reason }
 type Store interface {
 	Queue
 	Log
+	Usage
 	Registry
+	Documents
+	Trail
 	Keeper
 }
 
@@ -60,7 +63,9 @@ type Queue interface {
 	// says with *Unavailable that it is not known. A delivery may be offered by Due
 	// while its commit still waits for the disk; it is not reported as made before.
 	// An entry with a known idempotency key is not stored: its outcome names the
-	// first event once that is durable (one in flight is waited for).
+	// first event once that is durable (one in flight is waited for). The id of an
+	// event of the same developer is a known key as long as the event is; once its
+	// body is gone, with whatever body.
 	Append(ctx context.Context, now time.Time, batch []*Entry) ([]Appended, error)
 
 	// Settle records what attempts came to. It may return before the outcomes
@@ -159,7 +164,7 @@ type Keeper interface {
 	Retain(ctx context.Context, now time.Time, r Retention, expired func([]Moved)) (RetainReport, error)
 	// Erase overwrites the bodies and names of a user of a developer, references and
 	// answers with them, also where a reason or the last answer of one of the developer's
-	// destinations quotes one, cancels the pending deliveries, and keeps a record of who
+	// destinations quotes one, takes the user's name out of acts (Act.Forget), cancels the pending deliveries, and keeps a record of who
 	// asked and when. cancelled sees every chunk.
 	Erase(ctx context.Context, now time.Time, req Erasure, cancelled func([]Moved)) (ErasureReport, error)
 	// Backup writes a consistent copy that a store can be opened on to dir, which must not exist.

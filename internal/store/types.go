@@ -346,6 +346,7 @@ type Retention struct {
 	Events      time.Duration // bodies, and with them pending deliveries
 	Attempts    time.Duration // events without bodies, deliveries, attempts, counters; never less than Events
 	Idempotency time.Duration
+	Acts        time.Duration
 }
 
 // RetainReport says what Retain did.

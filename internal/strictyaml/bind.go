@@ -25,6 +25,7 @@ type Binder struct {
 	elsewhere string
 
 	secrets map[*yaml.Node]bool // nodes that a secret.Value was filled from
+	plain   map[*yaml.Node]bool // nodes that something else was filled from, and could be
 	opaque  []*yaml.Node        // nodes that a type reads by itself
 	failed  []string            // paths with faults
 	unread  []string            // those of them that have no value therefore
@@ -32,7 +33,7 @@ type Binder struct {
 
 // NewBinder binds root, a part of doc; every message begins with prefix.
 func NewBinder(doc *Document, root *yaml.Node, prefix string) *Binder {
-	return &Binder{doc: doc, root: root, prefix: prefix, secrets: map[*yaml.Node]bool{}}
+	return &Binder{doc: doc, root: root, prefix: prefix, secrets: map[*yaml.Node]bool{}, plain: map[*yaml.Node]bool{}}
 }
 
 // Misplaced has keys that are unknown to what is bound from now on answered with

@@ -77,6 +77,7 @@ func (b *Binder) text(n *yaml.Node, t reflect.Type, path string) {
 	err := v.UnmarshalText([]byte(n.Value))
 	switch {
 	case err == nil:
+		b.plain[n] = true
 	case t == timeType:
 		b.Fault(n.Line, path, "must be a time, as 2026-07-01T09:00:00Z")
 	case !strings.Contains(t.PkgPath(), "."), strings.Contains(err.Error(), strconv.Quote(n.Value)): // the standard library's types quote
@@ -128,6 +129,7 @@ func (b *Binder) anyKeys(n *yaml.Node, t reflect.Type, path string) {
 
 func (b *Binder) scalar(n *yaml.Node, t reflect.Type, path string) {
 	if n.Kind == yaml.ScalarNode && (isNull(n) || n.Load(reflect.New(t).Interface()) == nil) {
+		b.plain[n] = true
 		return // an empty value is a fault already
 	}
 	want := "a text"

@@ -35,6 +35,13 @@ type Client struct {
 	// and how long the wait is.
 	Waiting func(err error, pause time.Duration)
 
+	// Following, which may be nil, is told when the daemon has begun the stream
+	// of [Client.Follow].
+	Following func()
+	// Reason says why, in what the daemon keeps of changes and reads made with this
+	// client: at most 500 bytes; "" for none.
+	Reason string
+
 	// Brand is the prefix of the daemon's headers, its setting of that name.
 	Brand string
 
@@ -104,6 +111,9 @@ func (c *Client) once(ctx context.Context, r call, consume func(*http.Response) 
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	if c.Reason != "" {
+		req.Header.Set("Fantail-Reason", url.PathEscape(c.Reason))
 	}
 	if err := sendable(req.Header); err != nil {
 		return err

@@ -50,6 +50,9 @@ func (c *Client) Follow(ctx context.Context, developer, destination string) iter
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		err := c.once(ctx, call{method: http.MethodGet, path: "/v1/live", query: url.Values(q)}, func(res *http.Response) error {
+			if c.Following != nil {
+				c.Following()
+			}
 			quiet := time.AfterFunc(silence, func() { cancel(fmt.Errorf("the daemon has said nothing for %v", silence)) })
 			defer quiet.Stop()
 			return readLive(res.Body, func() { quiet.Reset(silence) }, yield)

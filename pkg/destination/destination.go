@@ -160,7 +160,9 @@ type Definition struct {
 }
 
 // Bind decodes and validates the settings of one destination with decode, which
-// fills a pointer to the kind's settings. It opens nothing.
+// fills a pointer to the kind's settings. It opens nothing, and what it finds
+// follows from the settings alone: of settings that did not change it is not
+// asked again. Several are bound at once.
 func (d Definition) Bind(decode func(into any) error) (Opener, error) { return d.bind(decode) }
 
 // Define makes a Definition of a typed configuration and its constructor.

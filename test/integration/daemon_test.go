@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -195,7 +196,8 @@ func until(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// balanced waits until nothing is pending and checks that the audit, recounted, adds up.
+// balanced waits until nothing is pending and checks that the audit, recounted, adds
+// up, and that usage says the same.
 func (d *daemon) balanced(t *testing.T) []client.AuditRow {
 	t.Helper()
 	var rows []client.AuditRow
@@ -220,5 +222,39 @@ func (d *daemon) balanced(t *testing.T) []client.AuditRow {
 			t.Errorf("the audit does not balance: %+v", r)
 		}
 	}
+	d.used(t)
 	return rows
+}
+
+// used compares usage, which counts by day, with the audit, as nothing happens between the two.
+func (d *daemon) used(t *testing.T) {
+	t.Helper()
+	var u client.Usage
+	var rows []client.AuditRow
+	until(t, "nothing happens", func() bool {
+		before, err := d.Audit(t.Context(), false)
+		if err == nil {
+			u, err = d.Usage(t.Context(), client.UsageFilter{By: "destination", Since: time.Unix(0, 0)})
+		}
+		if err == nil {
+			rows, err = d.Audit(t.Context(), false)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Equal(before, rows)
+	})
+	used := map[string]client.UsageRow{}
+	for _, r := range u.Items {
+		used[r.Developer+"/"+r.Destination+"/"+r.Kind] = r
+	}
+	for _, r := range rows {
+		got := used[r.Developer+"/"+r.Destination+"/"+r.Kind]
+		if got.Accepted != r.Accepted || got.Delivered != r.Delivered || got.Pending != r.Pending || got.Dead != r.Dead || got.Cancelled != r.Cancelled {
+			t.Errorf("usage says %+v, the audit %+v", got, r)
+		}
+		if r.Delivered > 0 && (got.Attempts == nil || *got.Attempts < r.Delivered || *got.Bytes == 0) {
+			t.Errorf("usage lacks attempts or bytes: %+v", got)
+		}
+	}
 }

@@ -25,6 +25,7 @@ type options struct {
 	Fanouts      numbers
 	Rate         float64
 	Batch        int
+	Developers   int
 	Destinations int
 	Hanging      numbers
 	Large        int
@@ -52,7 +53,8 @@ func parse(s scenario, args []string, to io.Writer) (options, error) {
 	flags.Var(&o.Fanouts, "fanout", "destinations of each event; throughput, batch, light: one or several, as 3,1")
 	flags.Float64Var(&o.Rate, "rate", o.Rate, "light, isolation, producers: events a second")
 	flags.IntVar(&o.Batch, "batch", o.Batch, "batch, backlog: events of a request")
-	flags.IntVar(&o.Destinations, "destinations", o.Destinations, "isolation: all of them; backlog: the dead ones")
+	flags.IntVar(&o.Developers, "developers", o.Developers, "many: how many")
+	flags.IntVar(&o.Destinations, "destinations", o.Destinations, "isolation: all of them; backlog: the dead ones; many: of each developer")
 	flags.Var(&o.Hanging, "hanging", "isolation: how many of the destinations hang, one or several; 0: eight, on large bodies")
 	flags.IntVar(&o.Large, "large", o.Large, "isolation: bytes of a large body")
 	flags.IntVar(&o.Slow, "slow", o.Slow, "producers: uploads of another token, a byte a second")

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -19,7 +20,25 @@ type process struct {
 	*exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Reader
-	err bytes.Buffer
+	err written
+}
+
+// written is standard error, which may be read while the process writes.
+type written struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (w *written) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(b)
+}
+
+func (w *written) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
 }
 
 func startProcess(name string, args ...string) (*process, error) {
@@ -52,7 +71,7 @@ func (p *process) end() error {
 	io.Copy(io.Discard, p.out)
 	err := p.Wait()
 	var exit *exec.ExitError
-	if errors.As(err, &exit) && p.err.Len() > 0 {
+	if errors.As(err, &exit) && p.err.String() != "" {
 		return fmt.Errorf("%w: %s", err, lastLines(p.err.String(), 5))
 	}
 	return err
@@ -77,16 +96,27 @@ func (p *process) cpu() (time.Duration, error) {
 }
 
 // peakRSS returns the most memory the process has held, in bytes.
-func (p *process) peakRSS() (int64, error) {
+func (p *process) peakRSS() (int64, error) { return p.memory("VmHWM") }
+
+// memory returns a figure of /proc about the process's memory, in bytes: VmRSS, VmHWM.
+func (p *process) memory(name string) (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(b)) {
-		if v, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if v, ok := strings.CutPrefix(line, name+":"); ok {
 			kib, err := strconv.ParseInt(strings.Fields(v)[0], 10, 64)
 			return kib << 10, err
 		}
 	}
-	return 0, errors.New("no VmHWM in /proc")
+	return 0, fmt.Errorf("no %s in /proc", name)
 }
+
+// forgetPeak has VmHWM begin anew.
+func (p *process) forgetPeak() error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.Process.Pid), []byte("5"), 0o200)
+}
+
+// log returns what the process has written to standard error.
+func (p *process) log() string { return p.err.String() }

@@ -17,7 +17,7 @@ import (
 func (m *Model) resync(p *process, crashed bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := &check{m: m, p: p, s: p.store, crashed: crashed, queued: map[store.DeliveryID]store.Item{}}
+	c := &check{m: m, p: p, s: p.store, crashed: crashed, queued: map[store.DeliveryID]store.Item{}, used: map[usageKey]*store.UsageRow{}}
 	at := m.clock()
 	if crashed && p.engine.after != nil {
 		at = p.engine.after.at
@@ -37,6 +37,7 @@ func (m *Model) resync(p *process, crashed bool) bool {
 	}
 	c.states()
 	c.audit()
+	c.usage()
 	if p.dead.Load() { // what was read is not to be trusted
 		return false
 	}
@@ -57,6 +58,7 @@ type check struct {
 	kept    int                             // the latest change that survived
 	lost    int                             // the earliest that did not
 	victim  *parcel                         // of lost
+	used    map[usageKey]*store.UsageRow    // what deliveries and log add up to
 }
 
 func (c *check) fault(d *parcel, format string, args ...any) {
@@ -203,6 +205,7 @@ func (c *check) delivery(d *parcel) {
 		c.fault(d, "an accepted delivery cannot be read: %v", err)
 		return
 	}
+	c.use(d, &rec, attempts)
 	item, queued := c.queued[d.id]
 	delete(c.queued, d.id)
 	cs := c.candidates(d)

@@ -51,6 +51,13 @@ func (b *Breaker) Fail(id store.DeliveryID, mono int64) bool {
 	return true
 }
 
+// Resume goes on with the failures of the process before this one, which lasted so
+// long. Of how many deliveries they were is not known: those have to fail anew, and
+// with them the far side has shown that it is still down.
+func (b *Breaker) Resume(failures int, lasted time.Duration, mono int64) {
+	b.failures, b.since = failures, mono-int64(lasted)
+}
+
 func (b *Breaker) knows(id store.DeliveryID) bool {
 	for _, w := range b.deliveries[:b.distinct] {
 		// Not by queue: the first failure moves a frozen delivery to another one.

@@ -43,3 +43,36 @@ func TestBreakerOpens(t *testing.T) {
 		}
 	}
 }
+
+// TestBreakerGoesOnAfterARestart: failures and time that the process before this one saw
+// count; deliveries do not, and five have to fail anew.
+func TestBreakerGoesOnAfterARestart(t *testing.T) {
+	tests := []struct {
+		name     string
+		failures int
+		lasted   time.Duration
+		fail     int // deliveries, at once
+		open     bool
+	}{
+		{"five fail anew", 20, time.Minute, 5, true},
+		{"four fail anew", 1000, time.Hour, 4, false},
+		{"too few failed", 14, time.Hour, 5, false},
+		{"just enough", 15, time.Hour, 5, true},
+		{"for too short a time", 1000, time.Minute - 1, 5, false},
+		{"none failed", 0, 0, 100, false},
+	}
+	for _, tt := range tests {
+		var b Breaker
+		b.Resume(tt.failures, tt.lasted, 1)
+		for i := range tt.fail {
+			b.Fail(store.DeliveryID{Event: event.ID{byte(i)}}, 1)
+		}
+		if b.Open != tt.open {
+			t.Errorf("%s: open %t", tt.name, b.Open)
+		}
+		b.Close()
+		if b.Fail(store.DeliveryID{}, 1); b.failures != 1 {
+			t.Errorf("%s: %d failures after a success and another", tt.name, b.failures)
+		}
+	}
+}

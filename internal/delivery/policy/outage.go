@@ -89,5 +89,8 @@ func (o *Outage) Tell(lasted time.Duration) bool {
 // Store tells whether it is to be stored now.
 func (o *Outage) Store(mono int64) bool { return mono >= o.storeAt }
 
+// StoreNow has it stored with the next failure.
+func (o *Outage) StoreNow() { o.storeAt = o.since }
+
 // Stored puts off when it is stored again.
 func (o *Outage) Stored(mono int64) { o.storeAt = mono + int64(storeEvery) }

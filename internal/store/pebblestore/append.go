@@ -3,72 +3,14 @@ package pebblestore
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-const (
-	// groupBytes is how much one commit may hold before callers wait for the
-	// next one; a single larger event goes alone.
-	groupBytes = 4 << 20
-	// hangAfter bounds how long a caller whose context has ended waits for a
-	// commit that the disk does not answer.
-	hangAfter = 30 * time.Second
-)
-
-// appender groups events of concurrent callers into commits: while one commit
-// waits for the disk, the next group fills.
-type appender struct {
-	mu   sync.Mutex
-	ids  idClock
-	open *group        // being filled; nil: none
-	room chan struct{} // closed when the open group is taken; nil: nobody waits
-	wake chan struct{} // tells commitLoop of an open group
-}
-
-// group is what one commit makes durable.
-type group struct {
-	writer
-	sum   deltas
-	bytes int64
-	done  chan struct{} // closed when fault is final
-	fault error
-}
-
-func (a *appender) init(rand func() uint64) {
-	a.ids.rand = rand
-	a.wake = make(chan struct{}, 1)
-}
-
-// take returns the open group, if any, for committing; who waited for room may go on.
-func (a *appender) take() *group {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	g := a.open
-	a.open = nil
-	if a.room != nil {
-		close(a.room)
-		a.room = nil
-	}
-	return g
-}
-
-// refuse gives up the open group: nothing of it was written.
-func (a *appender) refuse(err error) {
-	if g := a.take(); g != nil {
-		g.b.Close()
-		g.end(err)
-	}
-}
-
-func (g *group) end(err error) {
-	g.fault = err
-	close(g.done)
-}
+// hangAfter bounds how long a caller whose context has ended waits for a
+// commit that the disk does not answer.
+const hangAfter = 30 * time.Second
 
 // Append makes the events durable: see store.Queue.
 func (s *Store) Append(ctx context.Context, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
@@ -123,10 +65,6 @@ func (s *Store) commit(ctx context.Context, now time.Time, entries []fresh, out 
 		return err
 	}
 	select {
-	case s.append.wake <- struct{}{}:
-	default:
-	}
-	select {
 	case <-g.done:
 		return g.fault
 	case <-s.health.failed:
@@ -175,6 +113,7 @@ func (s *Store) join(ctx context.Context, now time.Time, entries []fresh, out []
 	for i := range entries {
 		s.build(g, now, &entries[i], &out[entries[i].at])
 	}
+	a.joined()
 	return g, nil
 }
 
@@ -227,6 +166,7 @@ func (s *Store) build(g *group, now time.Time, f *fresh, out *store.Appended) {
 		g.set()
 		c := g.sum.of(day, dest)
 		c[nAccepted]++
+		c[nBytes] += int64(r.Size)
 		c.count(store.Pending, r.Size, 1)
 	}
 	n := int64(len(f.body)) + 256
@@ -244,44 +184,4 @@ func distinct(to []uint32) []uint32 {
 		seen[dest] = true
 	}
 	return out
-}
-
-// commitLoop commits one group after the other until no caller is left to Close.
-func (s *Store) commitLoop() {
-	defer s.append.refuse(store.ErrClosed)
-	for {
-		select {
-		case <-s.append.wake:
-		case <-s.health.failed:
-			return
-		case <-s.quit:
-			return
-		}
-		s.commitOpen()
-	}
-}
-
-func (s *Store) commitOpen() {
-	g := s.append.take()
-	if g == nil {
-		return
-	}
-	start := time.Now()
-	mark := s.settled.Load()
-	s.counters.add(g.sum, 1)
-	g.sum.write(&g.writer)
-	err := g.err
-	if err == nil {
-		err = s.watch(func() error { return s.apply(g.b, pebble.Sync) })
-	}
-	if err != nil {
-		s.counters.add(g.sum, -1)
-	} else {
-		s.synced(mark)
-		g.b.Close() // after a failure Pebble may still hold it
-	}
-	if s.opts.OnCommit != nil && err == nil {
-		s.opts.OnCommit(time.Since(start))
-	}
-	g.end(err)
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// counts is a vector of changes to store.Counts, in the order of its fields.
-type counts [6]int64
+// counts is a vector of changes to store.Counts, in the order of its fields, and
+// behind them of what only the days tell.
+type counts [8]int64
 
 const (
 	nAccepted = iota
@@ -23,6 +24,10 @@ const (
 	nDead
 	nCancelled
 	nPendingBytes
+	nAttempts // those logged
+	nBytes    // of the bodies of all deliveries
+
+	nSums = nAttempts // the counters before it have their sums in memory
 )
 
 var stateCounter = [...]int{store.Pending: nPending, store.Delivered: nDelivered, store.Dead: nDead, store.Cancelled: nCancelled}
@@ -46,19 +51,32 @@ func (c *counts) export() store.Counts {
 		Dead: c[nDead], Cancelled: c[nCancelled], PendingBytes: c[nPendingBytes]}
 }
 
-func appendCounts(b []byte, c *counts) []byte {
-	for _, n := range c {
+func appendCounts(b []byte, c *counts) []byte { return appendVarints(b, c[:]) }
+
+func appendVarints(b []byte, ns []int64) []byte {
+	for _, n := range ns {
 		b = binary.AppendVarint(b, n)
 	}
 	return b
 }
 
-func readCounts(v []byte) (c counts, err error) {
+func readCounts(v []byte) (counts, error) {
+	c, _, err := readDay(v)
+	return c, err
+}
+
+// readDay reads the counters of a day. Before format 5 neither attempts nor bytes
+// were counted: such a value ends before them and is partial, and so is every sum
+// with one.
+func readDay(v []byte) (c counts, partial bool, err error) {
 	d := decoder{b: v}
 	for i := range c {
+		if partial = i == nSums && len(d.b) == 0; partial {
+			break
+		}
 		c[i] = d.varint()
 	}
-	return c, d.end()
+	return c, partial, d.end()
 }
 
 // countersMerger adds vectors. Sums wrap as integers do, so the order and the
@@ -71,20 +89,27 @@ var countersMerger = &pebble.Merger{
 	},
 }
 
-type countsSum struct{ sum counts }
+type countsSum struct {
+	sum     counts
+	partial bool
+}
 
 func (m *countsSum) MergeNewer(value []byte) error {
-	c, err := readCounts(value)
+	c, partial, err := readDay(value)
 	if err != nil {
 		return fmt.Errorf("counters: %w", err)
 	}
 	m.sum.add(&c)
+	m.partial = m.partial || partial
 	return nil
 }
 
 func (m *countsSum) MergeOlder(value []byte) error { return m.MergeNewer(value) }
 
 func (m *countsSum) Finish(bool) ([]byte, io.Closer, error) {
+	if m.partial {
+		return appendVarints(nil, m.sum[:nSums]), nil, nil
+	}
 	return appendCounts(nil, &m.sum), nil, nil
 }
 
@@ -118,11 +143,11 @@ func (d deltas) write(w *writer) {
 // counters are the sums of all days, in memory.
 type counters struct {
 	mu      sync.RWMutex
-	dests   map[uint32]*[6]atomic.Int64
+	dests   map[uint32]*[nSums]atomic.Int64
 	pending atomic.Int64
 }
 
-func (c *counters) dest(id uint32, make bool) *[6]atomic.Int64 {
+func (c *counters) dest(id uint32, make bool) *[nSums]atomic.Int64 {
 	c.mu.RLock()
 	d := c.dests[id]
 	c.mu.RUnlock()
@@ -130,7 +155,7 @@ func (c *counters) dest(id uint32, make bool) *[6]atomic.Int64 {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if d = c.dests[id]; d == nil {
-			d = new([6]atomic.Int64)
+			d = new([nSums]atomic.Int64)
 			c.dests[id] = d
 		}
 	}
@@ -141,7 +166,7 @@ func (c *counters) dest(id uint32, make bool) *[6]atomic.Int64 {
 func (c *counters) add(ds deltas, sign int64) {
 	for at, n := range ds {
 		d := c.dest(at.dest, true)
-		for i, v := range n {
+		for i, v := range n[:nSums] {
 			if v != 0 {
 				d[i].Add(sign * v)
 			}
@@ -152,7 +177,7 @@ func (c *counters) add(ds deltas, sign int64) {
 
 func (c *counters) get(id uint32) (n counts) {
 	if d := c.dest(id, false); d != nil {
-		for i := range n {
+		for i := range d {
 			n[i] = d[i].Load()
 		}
 	}
@@ -167,7 +192,7 @@ func (s *Store) Counts(dest uint32) store.Counts {
 
 // loadCounters sums what is stored.
 func (s *Store) loadCounters() error {
-	s.counters.dests = map[uint32]*[6]atomic.Int64{}
+	s.counters.dests = map[uint32]*[nSums]atomic.Int64{}
 	return scan(s.db, []byte{kindCounters}, []byte{kindCounters + 1}, func(k, v []byte) (bool, error) {
 		c, err := readCounts(v)
 		if err != nil || len(k) != lenCountersKey {

@@ -39,6 +39,9 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	if err := s.eraseLast(req.Developer); err != nil {
 		return rep, fmt.Errorf("erase: %w", err)
 	}
+	if err := s.eraseActs(ctx, req); err != nil {
+		return rep, fmt.Errorf("erase: %w", err)
+	}
 	// The record names the user by a hash: it proves what was done and to whom
 	// to those who know the name.
 	err = s.write(func(w *writer) {
@@ -262,7 +265,7 @@ func (s *Store) purgeDays(ctx context.Context) error {
 		return err
 	}
 	for _, day := range days {
-		for _, kind := range []byte{kindBody, kindEvent, kindAttempt, kindUser} {
+		for _, kind := range []byte{kindBody, kindEvent, kindAttempt, kindUser, kindAct} {
 			if err := s.db.Compact(ctx, dayKey(nil, kind, day), after(dayKey(nil, kind, day)), false); err != nil {
 				return err
 			}

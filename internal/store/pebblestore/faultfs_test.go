@@ -4,17 +4,19 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// faultFS makes syncs of the log fail or wait.
+// faultFS makes syncs fail, wait, or take their time.
 type faultFS struct {
 	vfs.FS
 	mu    sync.Mutex
 	block chan struct{} // syncs wait for it; nil: they do not
 	fail  error
-	only  string // of files with this in their name; "": all
+	takes time.Duration // each sync
+	only  string        // of files with this in their name; "": all
 }
 
 var errDisk = errors.New("the disk is on fire")
@@ -40,13 +42,16 @@ func (f *faultFS) break_(err error) {
 
 func (f *faultFS) fault(name string) error {
 	f.mu.Lock()
-	block, err := f.block, f.fail
+	block, err, takes := f.block, f.fail, f.takes
 	if !strings.Contains(name, f.only) {
 		err = nil
 	}
 	f.mu.Unlock()
 	if block != nil {
 		<-block
+	}
+	if takes > 0 {
+		time.Sleep(takes)
 	}
 	return err
 }

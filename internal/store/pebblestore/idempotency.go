@@ -87,6 +87,9 @@ func (s *Store) appendKeyed(ctx context.Context, now time.Time, batch []*store.E
 				continue
 			}
 			known, err := s.lookup(now, c)
+			if known == nil && err == nil {
+				known, err = s.knownEvent(now, batch[i], c)
+			}
 			if err != nil {
 				s.idem.settle(append(mine, c), false)
 				return err

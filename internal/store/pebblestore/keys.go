@@ -17,8 +17,10 @@ const (
 	kindDue      = 'd' // dest settings due event replay: what is pending, for Due and Queues alone
 	kindEvent    = 'e' // day event: all but the body
 	kindFormat   = 'f'
+	kindAct      = 'h' // see act.go
 	kindOwner    = 'g' // day hash(developer) event
 	kindIdem     = 'k' // day hash(developer, idempotency key)
+	kindDocument = 'o' // see documents.go
 	kindBody     = 'p' // day event
 	kindRegistry = 'r' // see registry.go
 	kindSettings = 's' // hash

@@ -135,6 +135,7 @@ func (c *replayer) make(w *store.Want, out *store.Moved) error {
 	c.set()
 	n := c.sum.of(out.ID.Day, w.Dest)
 	n[nAccepted]++
+	n[nBytes] += int64(r.Size)
 	n.count(store.Pending, r.Size, 1)
 	c.rows[out.ID], c.made[pair{w.Event, w.Dest}] = r, out.ID
 	out.To, out.Item = store.Pending, r.item(out.ID)

@@ -38,6 +38,11 @@ func (s *Store) Retain(ctx context.Context, now time.Time, r store.Retention, ex
 			return rep, fmt.Errorf("retain idempotency keys: %w", err)
 		}
 	}
+	if r.Acts > 0 {
+		if err := s.retainActs(firstKept(now, r.Acts)); err != nil {
+			return rep, fmt.Errorf("retain acts: %w", err)
+		}
+	}
 	rep.Days = len(gone)
 	return rep, nil
 }

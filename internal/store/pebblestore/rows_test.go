@@ -62,8 +62,10 @@ func FuzzRows(f *testing.F) {
 	f.Add(appendEvent(nil, &e))
 	f.Add(appendAttempt(nil, &store.Attempt{Class: "x"}))
 	f.Add(appendCounts(nil, &counts{1, -1}))
+	f.Add(appendVarints(nil, []int64{1, 0, 1, 0, 0, 9}))
 	f.Add(appendDestination(nil, &store.Destination{}))
 	f.Add(appendLast(nil, &store.Last{Failed: 2, Dead: store.Hours{Newest: 9, Counts: [24]uint32{9: 3}}}))
+	f.Add(appendAct(nil, &store.Act{By: "support", Reason: "x", Count: 3}))
 	f.Add(appendIdem(nil, &first{reference: "r"}, bodyHash{}))
 	f.Add(append(appendDue(nil, 1, &r), dueKey(nil, store.QueueID{}, store.Position{})...))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -77,6 +79,11 @@ func FuzzRows(f *testing.F) {
 				t.Errorf("last %+v, again %+v %v", l, again, err)
 			}
 			l.Dead.Sum(l.Success)
+		}
+		if a, err := readAct(7<<16, b); err == nil {
+			if again, err := readAct(7<<16, appendAct(nil, &a)); err != nil || again != a {
+				t.Errorf("act %+v, again %+v %v", a, again, err)
+			}
 		}
 		readEvent(event.ID{}, b)
 		readAttempt(b)

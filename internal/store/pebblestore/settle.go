@@ -67,6 +67,9 @@ func (c *changes) settle(o *store.Outcome, out *store.Settled) error {
 				a = &mute
 			}
 		}
+		if err := c.countAttempt(id, o.Item.Version, a, out.Stale); err != nil {
+			return err
+		}
 		c.attempt(id, o.Item.Version, a)
 	}
 	switch next := r; {

@@ -21,6 +21,7 @@ func (r *rig) balanced() {
 		}
 	}
 	counts := map[uint32]store.Counts{}
+	usage := map[usageKey]*store.UsageRow{}
 	pending := map[store.DeliveryID]store.DeliveryRecord{}
 	for _, d := range r.deliveries(r.s, store.DeliveryQuery{}) {
 		if d.ID.Replay != 0 {
@@ -49,6 +50,7 @@ func (r *rig) balanced() {
 			r.Errorf("delivery %v is in state %d", d.ID, d.State)
 		}
 		counts[d.ID.Dest] = c
+		r.use(usage, d, sizes)
 	}
 	for dest, n := range accepted {
 		if counts[dest].Accepted != n {
@@ -56,6 +58,7 @@ func (r *rig) balanced() {
 		}
 	}
 	r.audited(counts)
+	r.used(usage)
 	if got := r.s.Stats().Pending; got != int64(len(pending)) {
 		r.Errorf("stats: %d pending, want %d", got, len(pending))
 	}

@@ -167,6 +167,46 @@ func brokenQueues() []mutant {
 			}
 			return m.Append(bg, now, batch)
 		})},
+		{rule: "ids are no keys", caught: "idempotency by id/the id of an event is a known key", breaks: appends(func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
+			for _, e := range batch {
+				if len(e.IdempotencyKey) == 36 {
+					e.IdempotencyKey = "no id " + e.IdempotencyKey
+				}
+			}
+			return m.Append(bg, now, batch)
+		})},
+		{rule: "ids age with the keys", caught: "idempotency by id/the id of an event is known as long as the event", breaks: appends(func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
+			for _, e := range batch {
+				if id, err := event.ParseID(e.IdempotencyKey); err == nil && now.Sub(id.Time()) > 24*time.Hour {
+					e.IdempotencyKey = ""
+				}
+			}
+			return m.Append(bg, now, batch)
+		})},
+		{rule: "an id with another body is a duplicate", caught: "idempotency by id/the id of an event with another body", breaks: appends(func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
+			for _, e := range batch {
+				if id, err := event.ParseID(e.IdempotencyKey); err == nil && m.events[id] != nil {
+					e.Event.Body = m.events[id].Body
+				}
+			}
+			return m.Append(bg, now, batch)
+		})},
+		{rule: "ids are everybody's", caught: "idempotency by id/the id of another developer's event", breaks: appends(func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
+			for _, e := range batch {
+				if id, err := event.ParseID(e.IdempotencyKey); err == nil && m.events[id] != nil {
+					e.Event.Developer = m.events[id].Developer
+				}
+			}
+			return m.Append(bg, now, batch)
+		})},
+		{rule: "what is erased comes back", caught: "idempotency by id/the id of an event that was erased", breaks: appends(func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
+			for _, e := range batch {
+				if id, err := event.ParseID(e.IdempotencyKey); err == nil && m.events[id] != nil && m.events[id].gone != "" {
+					e.IdempotencyKey = ""
+				}
+			}
+			return m.Append(bg, now, batch)
+		})},
 		{rule: "keys are forgotten", caught: "idempotency/survives a reopen", breaks: whole, harness: reopens(func(m *model) { clear(m.keys) })},
 		{rule: "keys are found before they are durable", caught: "idempotency/a duplicate names what is durable", breaks: whole, harness: crashes(func(m *model) { clear(m.events); clear(m.rows) })},
 

@@ -29,14 +29,23 @@ type broken struct {
 	events     func(m *model, q store.EventQuery) (store.Page[store.EventRecord], error)
 	deliveries func(m *model, q store.DeliveryQuery) (store.Page[store.DeliveryRecord], error)
 	audit      func(m *model, deep bool) ([]store.AuditRow, error)
+	usage      func(m *model, q store.UsageQuery, each func(*store.UsageRow))
 	counts     func(m *model, dest uint32) store.Counts
 	register   func(m *model, keys []store.DestinationKey) ([]uint32, error)
 	setState   func(m *model, id uint32, s store.DestinationState) error
 	setLast    func(m *model, last map[uint32]store.Last) error
 	put        func(m *model, key string, value []byte) error
+	putDoc     func(m *model, was uint64, d store.Document) (uint64, error)
+	doc        func(m *model, developer string, version uint64) (store.Document, error)
+	docs       func(m *model, developer string) ([]store.Document, error)
+	eachDoc    func(m *model, old bool, f func(store.Document) error) error
+	forget     func(m *model, developer string) error
+	reseal     func(m *model, developer string, version uint64, text []byte) error
 	collect    func(m *model, keep []uint64) (int, error)
 	retain     func(m *model, now time.Time, r store.Retention, expired func([]store.Moved)) (store.RetainReport, error)
 	erase      func(m *model, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (store.ErasureReport, error)
+	note       func(m *model, now time.Time, acts []store.Act) error
+	acts       func(m *model, q store.ActQuery) (store.Page[store.Act], error)
 	backup     func(m *model, dir string) error
 	ready      func(m *model) error
 	close      func(m *model) error
@@ -154,6 +163,48 @@ func (b *broken) Put(ctx context.Context, key string, value []byte) error {
 	return b.model.Put(ctx, key, value)
 }
 
+func (b *broken) PutDocument(ctx context.Context, was uint64, d store.Document) (uint64, error) {
+	if b.putDoc != nil {
+		return b.putDoc(b.model, was, d)
+	}
+	return b.model.PutDocument(ctx, was, d)
+}
+
+func (b *broken) ResealDocument(ctx context.Context, developer string, version uint64, text []byte) error {
+	if b.reseal != nil {
+		return b.reseal(b.model, developer, version, text)
+	}
+	return b.model.ResealDocument(ctx, developer, version, text)
+}
+
+func (b *broken) Document(ctx context.Context, developer string, version uint64) (store.Document, error) {
+	if b.doc != nil {
+		return b.doc(b.model, developer, version)
+	}
+	return b.model.Document(ctx, developer, version)
+}
+
+func (b *broken) DocumentVersions(ctx context.Context, developer string) ([]store.Document, error) {
+	if b.docs != nil {
+		return b.docs(b.model, developer)
+	}
+	return b.model.DocumentVersions(ctx, developer)
+}
+
+func (b *broken) EachDocument(ctx context.Context, old bool, f func(store.Document) error) error {
+	if b.eachDoc != nil {
+		return b.eachDoc(b.model, old, f)
+	}
+	return b.model.EachDocument(ctx, old, f)
+}
+
+func (b *broken) ForgetVersions(ctx context.Context, developer string) error {
+	if b.forget != nil {
+		return b.forget(b.model, developer)
+	}
+	return b.model.ForgetVersions(ctx, developer)
+}
+
 func (b *broken) CollectSettings(ctx context.Context, keep []uint64) (int, error) {
 	if b.collect != nil {
 		return b.collect(b.model, keep)
@@ -173,6 +224,20 @@ func (b *broken) Erase(ctx context.Context, now time.Time, req store.Erasure, ca
 		return b.erase(b.model, now, req, cancelled)
 	}
 	return b.model.Erase(ctx, now, req, cancelled)
+}
+
+func (b *broken) Note(ctx context.Context, now time.Time, acts []store.Act) error {
+	if b.note != nil {
+		return b.note(b.model, now, acts)
+	}
+	return b.model.Note(ctx, now, acts)
+}
+
+func (b *broken) Acts(ctx context.Context, q store.ActQuery) (store.Page[store.Act], error) {
+	if b.acts != nil {
+		return b.acts(b.model, q)
+	}
+	return b.model.Acts(ctx, q)
 }
 
 func (b *broken) Backup(ctx context.Context, dir string) error {
@@ -260,7 +325,7 @@ func caseNamed(t *testing.T, h Harness, name string) scenario {
 
 // TestSuiteFindsBrokenStores breaks one rule at a time and wants the case that names it to fail.
 func TestSuiteFindsBrokenStores(t *testing.T) {
-	for _, m := range slices.Concat(brokenQueues(), brokenReplays(), brokenLogs(), brokenKeepers()) {
+	for _, m := range slices.Concat(brokenQueues(), brokenReplays(), brokenLogs(), brokenUsage(), brokenKeepers(), brokenDocuments(), brokenTrails()) {
 		t.Run(strings.ReplaceAll(m.rule, " ", "_"), func(t *testing.T) {
 			h := modelHarness(func(model *model) store.Store { return m.breaks(model) })
 			if m.harness != nil {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -29,7 +30,9 @@ type model struct {
 	dests    []store.Destination
 	settings map[uint64][]byte
 	values   map[string][]byte
+	docs     map[string][]store.Document // oldest first
 	erasures []store.Erasure
+	acts     []store.Act // oldest first
 
 	backups map[string]*model
 	stalled time.Time
@@ -64,7 +67,7 @@ type modelFirst struct {
 func newModel() *model {
 	return &model{
 		events: map[event.ID]*modelEvent{}, copies: map[dayEvent]*modelEvent{}, rows: map[store.DeliveryID]*modelRow{}, keys: map[modelKey]modelFirst{},
-		settings: map[uint64][]byte{}, values: map[string][]byte{}, backups: map[string]*model{},
+		settings: map[uint64][]byte{}, values: map[string][]byte{}, docs: map[string][]store.Document{}, backups: map[string]*model{},
 	}
 }
 
@@ -135,11 +138,24 @@ func (m *model) known(e *store.Entry) (store.Appended, bool) {
 	first, ok := m.keys[modelKey{e.Event.Developer, e.IdempotencyKey}]
 	switch {
 	case !ok || e.IdempotencyKey == "":
-		return store.Appended{}, false
+		return m.knownEvent(e)
 	case first.body != sha256.Sum256(e.Event.Body):
 		return store.Appended{Err: store.ErrIdempotencyMismatch}, true
 	}
 	return store.Appended{ID: first.ID, Reference: first.Reference, Fanout: first.Fanout, Duplicate: true}, true
+}
+
+// knownEvent answers an entry whose key is the id of an event.
+func (m *model) knownEvent(e *store.Entry) (store.Appended, bool) {
+	id, err := event.ParseID(e.IdempotencyKey)
+	ev := m.events[id]
+	switch {
+	case err != nil || ev == nil || ev.Developer != e.Event.Developer:
+		return store.Appended{}, false
+	case ev.gone == "" && !bytes.Equal(ev.Body, e.Event.Body):
+		return store.Appended{Err: store.ErrIdempotencyMismatch}, true
+	}
+	return store.Appended{ID: id, Reference: ev.Reference, Fanout: len(ev.to), Duplicate: true}, true
 }
 
 // keep stores an entry whose event has its id and ordering time.

@@ -188,6 +188,7 @@ func (m *model) Retain(ctx context.Context, now time.Time, r store.Retention, ex
 	}
 	maps.DeleteFunc(m.rows, func(id store.DeliveryID, _ *modelRow) bool { return old(id.Day, r.Attempts) })
 	maps.DeleteFunc(m.keys, func(_ modelKey, f modelFirst) bool { return old(f.day, r.Idempotency) })
+	m.acts = slices.DeleteFunc(m.acts, func(a store.Act) bool { return old(event.DayOf(time.Unix(0, a.At)), r.Acts) })
 	rep.Days = len(days)
 	return rep, nil
 }
@@ -237,6 +238,11 @@ func (m *model) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	for i := range m.dests {
 		if d := &m.dests[i]; d.Developer == req.Developer {
 			d.Last.Answer.Text, d.Last.Answer.Fault = "", ""
+		}
+	}
+	for i := range m.acts {
+		if a := &m.acts[i]; a.Developer == "" || a.Developer == req.Developer {
+			a.Forget(req.User)
 		}
 	}
 	rep.Events = len(erased)
@@ -294,7 +300,11 @@ func (m *model) clone() *model {
 		c.rows[id] = &again
 	}
 	c.keys, c.settings, c.values = maps.Clone(m.keys), maps.Clone(m.settings), maps.Clone(m.values)
+	for developer, all := range m.docs {
+		c.docs[developer] = slices.Clone(all)
+	}
 	c.dests, c.erasures, c.backups = slices.Clone(m.dests), slices.Clone(m.erasures), m.backups
+	c.acts = slices.Clone(m.acts)
 	return c
 }
 

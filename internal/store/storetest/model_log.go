@@ -180,18 +180,7 @@ func (m *model) count() map[uint32]store.Counts {
 	counts := map[uint32]store.Counts{}
 	for id, row := range m.rows {
 		c := counts[id.Dest]
-		c.Accepted++
-		switch row.state {
-		case store.Pending:
-			c.Pending++
-			c.PendingBytes += int64(row.Size)
-		case store.Delivered:
-			c.Delivered++
-		case store.Dead:
-			c.Dead++
-		case store.Cancelled:
-			c.Cancelled++
-		}
+		row.count(&c)
 		counts[id.Dest] = c
 	}
 	return counts

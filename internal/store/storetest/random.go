@@ -120,6 +120,12 @@ func (t *trial) append() {
 			e.IdempotencyKey = fmt.Sprint("key ", t.rnd.IntN(15))
 			e.Event.Body = []byte(pick(t, "one", "one", "one", "two"))
 		}
+		if len(t.ids) > 0 && t.rnd.IntN(12) == 0 { // an export comes back
+			e.IdempotencyKey = t.ids[t.rnd.IntN(len(t.ids))].Event.String()
+			if first := t.m.events[t.ids[len(t.ids)-1].Event]; first != nil && first.Body != nil {
+				e.IdempotencyKey, e.Event.Body = first.ID.String(), first.Body
+			}
+		}
 		if t.rnd.IntN(4) == 0 {
 			e.Event.Ordering = t.now.Add(-time.Duration(t.rnd.IntN(1e6)) * time.Second)
 		}

@@ -1,0 +1,71 @@
+package document
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// placeKeys are the keys, at whatever depth of settings, that say where a
+// destination leads to, or how safely. A kind's key of another name that does so
+// has to be entered here: a test over all kinds asks.
+var placeKeys = []string{"url", "host", "port", "endpoint", "sts_endpoint", "queue", "api", "dsn", "mode", "server_name"}
+
+// places returns where settings lead to, by the path of the key that says so.
+func places(settings *yaml.Node) map[string]string {
+	all := map[string]string{}
+	var walk func(path string, n *yaml.Node, key string)
+	walk = func(path string, n *yaml.Node, key string) {
+		switch n.Kind {
+		case yaml.MappingNode:
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				// Keys may have dots in them: a path that is joined must be the path of one key.
+				walk(path+"\x00"+n.Content[i].Value, n.Content[i+1], n.Content[i].Value)
+			}
+		case yaml.SequenceNode:
+			for i, e := range n.Content {
+				walk(strictyaml.Index(path, i), e, key)
+			}
+		case yaml.ScalarNode:
+			if slices.Contains(placeKeys, key) {
+				all[path] = place(n.Value)
+			}
+		}
+	}
+	walk("", settings, "")
+	return all
+}
+
+// samePlace tells whether settings lead to where the ones before them did. An
+// address that stands as [redacted] is the one before it.
+func samePlace(settings, before *yaml.Node) bool {
+	now, then := places(settings), places(before)
+	for path, where := range now {
+		if where == secret.Redacted && then[path] != "" {
+			now[path] = then[path]
+		}
+	}
+	return maps.Equal(now, then)
+}
+
+// place is the part of an address that says where it leads: scheme, host and port
+// of a URL, scheme and hosts of a DSN, else all of it.
+func place(value string) string {
+	if u, err := url.Parse(value); err == nil && u.Scheme != "" && u.Host != "" {
+		return strings.ToLower(u.Scheme + "://" + u.Host)
+	}
+	scheme, rest, ok := strings.Cut(value, "://")
+	if !ok {
+		return value
+	}
+	// As the kinds that have DSNs take them apart: net/url knows one host alone.
+	rest, _, _ = strings.Cut(rest, "?")
+	rest, _, _ = strings.Cut(rest, "/")
+	return strings.ToLower(scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:])
+}

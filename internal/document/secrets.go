@@ -1,0 +1,235 @@
+package document
+
+import (
+	"errors"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// shown are the keys of the engine whose values are no secrets: of the document,
+// and of an entry. Whatever stands below them is shown, all else of an entry but
+// settings is not.
+var (
+	shownOfDocument = map[string]bool{"developer": true}
+	shownOfEntry    = map[string]bool{
+		"name": true, "kind": true, "events": true, "enabled": true, "max_in_flight": true, "rate_limit": true, "timeout": true, "retry": true,
+	}
+)
+
+// errRead ends the binding of settings that were read: they are not judged.
+var errRead = errors.New("read")
+
+// sorted tells which values of settings are secrets, and which are known to be none.
+type sorted struct {
+	secret, plain func(*yaml.Node) bool
+}
+
+// sortSettings looks at settings as their kind reads them, and at nothing that
+// is wrong with them. Of an unknown kind nothing is known.
+func sortSettings(settings *yaml.Node, kind string, kinds destination.Registry) sorted {
+	b := strictyaml.NewBinder(&strictyaml.Document{}, settings, "")
+	if def, known := kinds[kind]; known {
+		_, _ = def.Bind(func(into any) error {
+			b.Bind(settings, into, "")
+			return errRead
+		})
+	}
+	return sorted{b.IsSecret, b.IsPlain}
+}
+
+// Redact copies a document with [redacted] in the place of every secret, and of
+// everything that may be one in the wrong place: the values of unknown keys and
+// kinds, and URLs with credentials. References are names, and stay.
+func Redact(root *yaml.Node, kinds destination.Registry) *yaml.Node {
+	out := clone(root, plain)
+	if out.Kind != yaml.MappingNode {
+		return hide(out)
+	}
+	for i := 0; i+1 < len(out.Content); i += 2 {
+		key, value := out.Content[i].Value, out.Content[i+1]
+		switch {
+		case shownOfDocument[key] && value.Kind == yaml.ScalarNode:
+		case key == "destinations" && value.Kind == yaml.SequenceNode:
+			for _, entry := range value.Content {
+				RedactEntry(entry, kinds)
+			}
+		default:
+			hide(value)
+		}
+	}
+	return out
+}
+
+// RedactEntry is Redact for one destination, which it changes.
+func RedactEntry(entry *yaml.Node, kinds destination.Registry) {
+	if entry.Kind != yaml.MappingNode {
+		hide(entry)
+		return
+	}
+	for i := 0; i+1 < len(entry.Content); i += 2 {
+		key, value := entry.Content[i].Value, entry.Content[i+1]
+		switch {
+		case key == "settings":
+			s := sortSettings(value, valueOf(entry, "kind"), kinds)
+			each(value, func(n *yaml.Node) {
+				if !s.plain(n) || s.secret(n) || credentials(n.Value) {
+					hideScalar(n)
+				}
+			})
+		case !shownOfEntry[key]:
+			hide(value)
+		}
+	}
+}
+
+// credentials tells whether a value that should be plain is a URL that holds some.
+func credentials(value string) bool {
+	_, rest, ok := strings.Cut(value, "://")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return ok && strings.Contains(rest, "@")
+}
+
+func each(n *yaml.Node, f func(scalar *yaml.Node)) {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		f(n)
+	case yaml.MappingNode:
+		for i := 1; i < len(n.Content); i += 2 {
+			each(n.Content[i], f)
+		}
+	case yaml.SequenceNode:
+		for _, e := range n.Content {
+			each(e, f)
+		}
+	}
+}
+
+func hide(n *yaml.Node) *yaml.Node {
+	each(n, hideScalar)
+	return n
+}
+
+func hideScalar(n *yaml.Node) {
+	if ref, _, err := strictyaml.ParseReference(n.Value); err == nil && ref.Scheme != "" {
+		return
+	}
+	line := n.Line
+	*n = *text(secret.Redacted)
+	n.Line = line
+}
+
+// Keep puts the stored value of each secret into doc that stands there as
+// [redacted], from old, the document that doc is to replace (nil: there is none).
+// It stays only while the destination leads to the same place; what has to be
+// given again is a fault.
+func Keep(doc *strictyaml.Document, old *yaml.Node, kinds destination.Registry) {
+	for _, entry := range Destinations(doc.Root) {
+		KeepEntry(doc, entry, Destination(old, nameOf(entry)), kinds)
+	}
+}
+
+// KeepEntry is Keep for one destination of doc; old is nil if there is none of its name.
+func KeepEntry(doc *strictyaml.Document, entry, old *yaml.Node, kinds destination.Registry) {
+	kind := valueOf(entry, "kind")
+	_, settings := strictyaml.Child(entry, "settings")
+	if settings == nil {
+		return
+	}
+	k := keeper{doc: doc, label: "destination " + label(nameOf(entry)) + ": ", now: sortSettings(settings, kind, kinds)}
+	var before *yaml.Node
+	if old != nil {
+		if _, before = strictyaml.Child(old, "settings"); before != nil {
+			k.then = sortSettings(before, valueOf(old, "kind"), kinds)
+			k.moved = valueOf(old, "kind") != kind || !samePlace(settings, before)
+		}
+	}
+	k.walk("settings", settings, before)
+}
+
+func label(name string) string {
+	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" || len(name) > 64 {
+		return "of that name"
+	}
+	return name
+}
+
+type keeper struct {
+	doc       *strictyaml.Document
+	label     string
+	now, then sorted
+	moved     bool
+}
+
+// walk goes through what is given and what is stored side by side.
+func (k *keeper) walk(path string, n, old *yaml.Node) {
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			var before *yaml.Node
+			if old != nil && old.Kind == yaml.MappingNode {
+				_, before = strictyaml.Child(old, n.Content[i].Value)
+			}
+			k.walk(strictyaml.Join(path, strictyaml.QuoteKey(n.Content[i].Value)), n.Content[i+1], before)
+		}
+	case yaml.SequenceNode:
+		for i, e := range n.Content {
+			var before *yaml.Node
+			if old != nil && old.Kind == yaml.SequenceNode && i < len(old.Content) {
+				before = old.Content[i]
+			}
+			k.walk(strictyaml.Index(path, i), e, before)
+		}
+	case yaml.ScalarNode:
+		k.value(path, n, old)
+	}
+}
+
+func (k *keeper) value(path string, n, old *yaml.Node) {
+	fault := func(why string) { k.doc.Fault(max(n.Line, 1), "%s%s: %s", k.label, path, why) }
+	switch stored := old != nil && old.Kind == yaml.ScalarNode; {
+	case !strings.Contains(n.Value, secret.Redacted):
+	case n.Value != secret.Redacted:
+		fault("has " + secret.Redacted + " in it, which stands for a whole secret: give the value itself")
+	case !k.now.secret(n):
+		fault("is no secret that is kept: give the value itself")
+	case !stored || !k.then.secret(old):
+		fault("is " + secret.Redacted + ", and no secret is stored here: give it")
+	case k.moved:
+		fault("is " + secret.Redacted + ", and the destination leads elsewhere now (its kind, scheme, host, port or endpoint differs): give the secret again")
+	default:
+		n.Tag, n.Value, n.Style = old.Tag, old.Value, old.Style
+	}
+}
+
+// Resolve replaces the references in the secrets of a document by what they stand
+// for, as literals; what look refuses is a fault.
+func Resolve(doc *strictyaml.Document, kinds destination.Registry, look strictyaml.Lookup) {
+	for _, entry := range Destinations(doc.Root) {
+		_, settings := strictyaml.Child(entry, "settings")
+		if settings == nil {
+			continue
+		}
+		s := sortSettings(settings, valueOf(entry, "kind"), kinds)
+		each(settings, func(n *yaml.Node) {
+			ref, _, err := strictyaml.ParseReference(n.Value)
+			if !s.secret(n) || err != nil || ref.Scheme == "" {
+				return
+			}
+			value, err := look(ref)
+			if err != nil {
+				doc.Fault(max(n.Line, 1), "destination %s: %s", label(nameOf(entry)), err)
+				return
+			}
+			line := n.Line
+			*n = *text(strictyaml.Literal(string(value)))
+			n.Line = line
+		})
+	}
+}
