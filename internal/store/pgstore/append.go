@@ -126,6 +126,7 @@ func (s *Store) build(g *group, c *call, f *fresh) {
 		g.deliver(dest, at)
 		n := g.sum.of(day, dest)
 		n[nAccepted]++
+		n[nSizes] += int64(len(e.Body))
 		n.count(store.Pending, uint32(len(e.Body)), 1)
 	}
 }

@@ -37,7 +37,7 @@ func (s *Store) Audit(ctx context.Context, deep bool, progress func(int64)) ([]s
 		err := query{bounded, s.pool}.each(sqlRecount, args, func(scan func(...any) error) error {
 			var dest uint32
 			var c, f counts
-			err := scan(append(append([]any{unsigned{&dest}}, c.into()...), f.into()...)...)
+			err := scan(append(append([]any{unsigned{&dest}}, c.into()[:nAttempts]...), f.into()[:nAttempts]...)...)
 			counted.of(0, dest).add(&c)
 			found.of(0, dest).add(&f)
 			read += f[nAccepted]

@@ -201,6 +201,7 @@ func (c *changes) put(id store.DeliveryID, r row) row {
 func (c *changes) make(id store.DeliveryID, r row) {
 	n := c.sum.of(id.Day, id.Dest)
 	n[nAccepted]++
+	n[nSizes] += int64(r.Size)
 	n.count(store.Pending, r.Size, 1)
 	c.rows[id] = r
 }

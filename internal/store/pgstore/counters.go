@@ -12,7 +12,7 @@ import (
 
 // counts is a vector of changes to store.Counts, in the order of the columns of the
 // tally.
-type counts [6]int64
+type counts [8]int64
 
 const (
 	nAccepted = iota
@@ -20,7 +20,9 @@ const (
 	nPending
 	nDead
 	nCancelled
-	nBytes
+	nBytes    // of bodies that are pending
+	nAttempts // in the log
+	nSizes    // of bodies of all deliveries
 )
 
 var stateCounter = [...]int{store.Pending: nPending, store.Delivered: nDelivered, store.Dead: nDead, store.Cancelled: nCancelled}
@@ -85,7 +87,7 @@ func (d deltas) args() []any {
 	}
 	slices.SortFunc(keys, func(a, b dayDest) int { return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.dest, b.dest)) })
 	days, dests := make([]int32, len(keys)), make([]int32, len(keys))
-	columns := make([][]int64, nBytes+1)
+	columns := make([][]int64, len(counts{}))
 	for i := range columns {
 		columns[i] = make([]int64, len(keys))
 	}
@@ -105,11 +107,11 @@ func (d deltas) args() []any {
 // counters are the sums of all days and slots, in memory.
 type counters struct {
 	mu      sync.RWMutex
-	dests   map[uint32]*[6]atomic.Int64
+	dests   map[uint32]*[8]atomic.Int64
 	pending atomic.Int64
 }
 
-func (c *counters) dest(id uint32, make bool) *[6]atomic.Int64 {
+func (c *counters) dest(id uint32, make bool) *[8]atomic.Int64 {
 	c.mu.RLock()
 	d := c.dests[id]
 	c.mu.RUnlock()
@@ -117,7 +119,7 @@ func (c *counters) dest(id uint32, make bool) *[6]atomic.Int64 {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if d = c.dests[id]; d == nil {
-			d = new([6]atomic.Int64)
+			d = new([8]atomic.Int64)
 			c.dests[id] = d
 		}
 	}

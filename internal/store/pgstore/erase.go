@@ -49,6 +49,9 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 		more = n > 0
 	}
 	err = s.durably(ctx, now, func(c *changes) error {
+		if err := c.eraseActs(req); err != nil {
+			return err
+		}
 		if err := c.eraseLast(req.Developer); err != nil {
 			return err
 		}

@@ -46,6 +46,9 @@ func (c *changes) flush() error {
 		d := &done
 		b.Queue(sqlPutDone, append(keysOf(d.ids), d.slot, d.state, d.ordering, d.changed, d.version, d.round, d.attempts, d.size, d.reason)...)
 	}
+	if err := c.countAttempts(); err != nil {
+		return err
+	}
 	for _, log := range apart(c.log) {
 		b.Queue(sqlLog, logColumns(log)...)
 	}
@@ -81,16 +84,39 @@ func (t *rowColumns) add(id store.DeliveryID, r *row) {
 	t.reason = append(t.reason, []byte(r.Reason))
 }
 
+type attemptKey struct {
+	id      store.DeliveryID
+	at      int64
+	version uint32
+}
+
+// countAttempts counts what the log gets. A repeated outcome logs what is there already,
+// and that something expired is no attempt.
+func (c *changes) countAttempts() error {
+	if len(c.log) == 0 {
+		return nil
+	}
+	known := map[attemptKey]bool{}
+	err := c.each(sqlLogged, logColumns(c.log)[:6], func(scan func(...any) error) error {
+		var k attemptKey
+		err := scan(dayOf{&k.id.Day}, (*[16]byte)(&k.id.Event), unsigned{&k.id.Dest}, unsigned{&k.id.Replay}, &k.at, unsigned{&k.version})
+		known[k] = true
+		return err
+	})
+	for _, l := range c.log {
+		if k := (attemptKey{l.id, l.At, l.version}); !known[k] && l.Class != reasonExpired {
+			known[k] = true
+			c.sum.of(l.id.Day, l.id.Dest)[nAttempts]++
+		}
+	}
+	return err
+}
+
 // apart sorts attempts into as many statements as it needs to name none twice in one.
 func apart(log []logged) (parts [][]logged) {
-	type key struct {
-		id      store.DeliveryID
-		at      int64
-		version uint32
-	}
-	seen := map[key]int{}
+	seen := map[attemptKey]int{}
 	for _, l := range log {
-		k := key{l.id, l.At, l.version}
+		k := attemptKey{l.id, l.At, l.version}
 		n := seen[k]
 		seen[k]++
 		if n == len(parts) {

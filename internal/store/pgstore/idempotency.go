@@ -33,6 +33,9 @@ type claim struct {
 	body [16]byte
 	done chan struct{}
 
+	entry *store.Entry
+	named event.ID // the event whose id the key is, if it is one
+
 	first first
 	ok    bool // first is durable; else whoever waits claims the key
 }
@@ -40,7 +43,8 @@ type claim struct {
 func newClaim(e *store.Entry) *claim {
 	h := hashOf(e.Event.Developer, e.IdempotencyKey)
 	b := sha256.Sum256(e.Event.Body)
-	return &claim{hash: [16]byte(h[:16]), body: [16]byte(b[:16]), done: make(chan struct{})}
+	named, _ := event.ParseID(e.IdempotencyKey) // zero: it is none
+	return &claim{hash: [16]byte(h[:16]), body: [16]byte(b[:16]), done: make(chan struct{}), entry: e, named: named}
 }
 
 // take claims the key of c or returns the claim that holds it.
@@ -184,6 +188,9 @@ func (s *Store) lookup(ctx context.Context, claims []*claim) (map[[16]byte]*clai
 			return nil
 		})
 	})
+	if err == nil {
+		err = s.lookupEvents(ctx, claims, known)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("look up idempotency keys: %w", err)
 	}

@@ -114,7 +114,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s := &Store{opts: o, log: o.Log, closing: make(chan struct{}), quit: make(chan struct{}), dirty: make(chan struct{}, 1), packer: packing.New()}
 	s.idem.flying = map[[16]byte]*claim{}
 	s.groups.ids.rand, s.groups.wake = o.Rand, make(chan struct{}, 1)
-	s.counters.dests = map[uint32]*[6]atomic.Int64{}
+	s.counters.dests = map[uint32]*[8]atomic.Int64{}
 	if s.configs, err = parse(o); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}

@@ -49,6 +49,12 @@ func (s *Store) Retain(ctx context.Context, now time.Time, r store.Retention, ex
 			}
 		}
 	}
+	if r.Acts > 0 {
+		before := firstKept(now, r.Acts).Start().UnixMilli() << actBits
+		if err := s.each(ctx, sqlDropActs, before); err != nil {
+			return rep, fmt.Errorf("retain acts: %w", err)
+		}
+	}
 	if r.Idempotency > 0 {
 		if err := s.retainKeys(ctx, firstKept(now, r.Idempotency)); err != nil {
 			return rep, fmt.Errorf("retain idempotency keys: %w", err)

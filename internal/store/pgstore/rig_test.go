@@ -41,6 +41,7 @@ func freshOn(t testing.TB, server string) string {
 	}
 	name := servers.Name()
 	exec(t, server, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	t.Cleanup(func() { exec(t, server, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)") })
 	u.Path = "/" + name
 	migrate(t, u.String())
 	return u.String()

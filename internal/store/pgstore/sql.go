@@ -32,10 +32,10 @@ SELECT id, ` + hasty + ` FROM fantail.slot WHERE id = $1 AND owner = $2 AND epoc
 // sqlTallyOf is what a commit did to the counters; no row: it was not done. By
 // primary key. A commit that changed no counter has one row of zeros.
 const sqlTallyOf = `
-SELECT coalesce(u.day, 0), coalesce(u.dest, 0), coalesce(u.accepted, 0), coalesce(u.delivered, 0), coalesce(u.pending, 0), coalesce(u.dead, 0), coalesce(u.cancelled, 0), coalesce(u.bytes, 0)
+SELECT coalesce(u.day, 0), coalesce(u.dest, 0), coalesce(u.accepted, 0), coalesce(u.delivered, 0), coalesce(u.pending, 0), coalesce(u.dead, 0), coalesce(u.cancelled, 0), coalesce(u.bytes, 0), coalesce(u.attempts, 0), coalesce(u.sizes, 0)
 FROM fantail.tally t
-LEFT JOIN LATERAL unnest(t.day, t.dest, t.accepted, t.delivered, t.pending, t.dead, t.cancelled, t.bytes)
-	AS u(day, dest, accepted, delivered, pending, dead, cancelled, bytes) ON true
+LEFT JOIN LATERAL unnest(t.day, t.dest, t.accepted, t.delivered, t.pending, t.dead, t.cancelled, t.bytes, t.attempts, t.sizes)
+	AS u(day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes) ON true
 WHERE t.slot = $1 AND t.seq = $2`
 
 // sqlAppend stores a group of events with their deliveries, synchronously: it takes
@@ -64,8 +64,8 @@ WITH guard AS MATERIALIZED (
 	SELECT ($11::uuid[])[d.n], d.dest, ($13::int[])[d.n], ($15::bigint[])[d.n], ($16::int[])[d.n], $1, 0, 0, greatest(d.now, 0), d.now, 1, 0, 0
 	FROM guard, unnest($28::int[], $12::int[], $29::bigint[]) AS d(n, dest, now)
 ), counted AS (
-	INSERT INTO fantail.tally (slot, seq, day, dest, accepted, delivered, pending, dead, cancelled, bytes)
-	SELECT $1, $30, $31::int[], $32::int[], $33::int[], $34::int[], $35::int[], $36::int[], $37::int[], $38::bigint[] FROM guard
+	INSERT INTO fantail.tally (slot, seq, day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes)
+	SELECT $1, $30, $31::int[], $32::int[], $33::int[], $34::int[], $35::int[], $36::int[], $37::int[], $38::bigint[], $39::int[], $40::bigint[] FROM guard
 )
 SELECT count(*) FROM guard`
 
@@ -99,15 +99,15 @@ WITH guard AS MATERIALIZED (
 	SELECT hit.day, hit.event, hit.dest, hit.replay, a.at, hit.version, a.took, a.code, a.requests, a.counted, a.class, a.answer, a.address
 	FROM unnest($16::int[], $17::bigint[], $18::bigint[], $19::int[], $20::smallint[], $21::bool[], $22::bytea[], $23::bytea[], $24::bytea[])
 		AS a(n, at, took, code, requests, counted, class, answer, address) JOIN hit USING (n)
-	ON CONFLICT DO NOTHING
+	ON CONFLICT DO NOTHING RETURNING day, dest, class
 ), sums AS (
-	SELECT day, dest, count(*) FILTER (WHERE state = 2) AS delivered, count(*) AS gone, count(*) FILTER (WHERE state = 3) AS dead,
-		count(*) FILTER (WHERE state = 4) AS cancelled, sum(size::bigint) AS bytes
-	FROM ended GROUP BY day, dest
+	SELECT day, dest, count(*) FILTER (WHERE state = 2) AS delivered, count(*) FILTER (WHERE state > 0) AS gone, count(*) FILTER (WHERE state = 3) AS dead,
+		count(*) FILTER (WHERE state = 4) AS cancelled, coalesce(sum(size::bigint), 0) AS bytes, count(*) FILTER (WHERE state = 0) AS attempts
+	FROM (SELECT day, dest, state, size FROM ended UNION ALL SELECT day, dest, 0, 0 FROM logged WHERE class <> 'expired') u GROUP BY day, dest
 ), counted AS (
-	INSERT INTO fantail.tally (slot, seq, day, dest, accepted, delivered, pending, dead, cancelled, bytes)
+	INSERT INTO fantail.tally (slot, seq, day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes)
 	SELECT $1, $25, coalesce(array_agg(day), '{}'), coalesce(array_agg(dest), '{}'), coalesce(array_agg(0), '{}'), coalesce(array_agg(delivered), '{}'), coalesce(array_agg(-gone), '{}'),
-		coalesce(array_agg(dead), '{}'), coalesce(array_agg(cancelled), '{}'), coalesce(array_agg(-bytes), '{}')
+		coalesce(array_agg(dead), '{}'), coalesce(array_agg(cancelled), '{}'), coalesce(array_agg(-bytes), '{}'), coalesce(array_agg(attempts), '{}'), coalesce(array_agg(0), '{}')
 	FROM sums HAVING (SELECT count(*) FROM guard) > 0
 )
 SELECT (SELECT count(*) FROM guard), coalesce((SELECT array_agg(n) FROM hit), '{}')`
@@ -150,6 +150,12 @@ const sqlPutDone = `
 INSERT INTO fantail.done (day, event, dest, replay, slot, state, ordering, changed, version, round, attempts, size, reason)
 SELECT * FROM unnest($1::int[], $2::uuid[], $3::int[], $4::bigint[], $5::smallint[], $6::smallint[], $7::bigint[], $8::bigint[], $9::int[], $10::int[], $11::int[], $12::int[], $13::bytea[])`
 
+// sqlLogged tells which of some attempts the log has. By primary key.
+const sqlLogged = `
+SELECT a.day, a.event, a.dest, a.replay, a.at, a.version
+FROM unnest($1::int[], $2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::int[]) AS x(day, event, dest, replay, at, version)
+JOIN fantail.attempt a ON a.day = x.day AND a.event = x.event AND a.dest = x.dest AND a.replay = x.replay AND a.at = x.at AND a.version = x.version`
+
 // sqlLog adds attempts. What a repeated call logs again is the same attempt.
 const sqlLog = `
 INSERT INTO fantail.attempt (day, event, dest, replay, at, version, took, code, requests, counted, class, answer, address)
@@ -158,8 +164,8 @@ ON CONFLICT (event, dest, replay, at, version, day) DO UPDATE SET
 	took = excluded.took, code = excluded.code, requests = excluded.requests, counted = excluded.counted, class = excluded.class, answer = excluded.answer, address = excluded.address`
 
 const sqlTally = `
-INSERT INTO fantail.tally (slot, seq, day, dest, accepted, delivered, pending, dead, cancelled, bytes)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+INSERT INTO fantail.tally (slot, seq, day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 
 // sqlFold adds up the tally of a slot as far as its commits are known to have ended.
 // From the cursor on, so that rows that are dead and not yet swept cost nothing.
@@ -167,29 +173,30 @@ const sqlFold = `
 WITH gone AS (
 	DELETE FROM fantail.tally WHERE slot = $1 AND seq > $2 AND seq <= $3 RETURNING *
 ), sums AS (
-	SELECT u.day, u.dest, sum(u.accepted) AS accepted, sum(u.delivered) AS delivered, sum(u.pending) AS pending, sum(u.dead) AS dead, sum(u.cancelled) AS cancelled, sum(u.bytes) AS bytes
-	FROM gone, unnest(gone.day, gone.dest, gone.accepted, gone.delivered, gone.pending, gone.dead, gone.cancelled, gone.bytes)
-		AS u(day, dest, accepted, delivered, pending, dead, cancelled, bytes)
+	SELECT u.day, u.dest, sum(u.accepted) AS accepted, sum(u.delivered) AS delivered, sum(u.pending) AS pending, sum(u.dead) AS dead, sum(u.cancelled) AS cancelled, sum(u.bytes) AS bytes, sum(u.attempts) AS attempts, sum(u.sizes) AS sizes
+	FROM gone, unnest(gone.day, gone.dest, gone.accepted, gone.delivered, gone.pending, gone.dead, gone.cancelled, gone.bytes, gone.attempts, gone.sizes)
+		AS u(day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes)
 	GROUP BY u.day, u.dest
 )
-INSERT INTO fantail.counter AS c (slot, day, dest, accepted, delivered, pending, dead, cancelled, bytes)
-SELECT $1, s.day, s.dest, s.accepted, s.delivered, s.pending, s.dead, s.cancelled, s.bytes
+INSERT INTO fantail.counter AS c (slot, day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes)
+SELECT $1, s.day, s.dest, s.accepted, s.delivered, s.pending, s.dead, s.cancelled, s.bytes, s.attempts, s.sizes
 FROM sums s WHERE ` + hasty + ` IS NOT NULL ORDER BY s.day, s.dest
 ON CONFLICT (slot, day, dest) DO UPDATE SET accepted = c.accepted + excluded.accepted, delivered = c.delivered + excluded.delivered,
-	pending = c.pending + excluded.pending, dead = c.dead + excluded.dead, cancelled = c.cancelled + excluded.cancelled, bytes = c.bytes + excluded.bytes`
+	pending = c.pending + excluded.pending, dead = c.dead + excluded.dead, cancelled = c.cancelled + excluded.cancelled, bytes = c.bytes + excluded.bytes,
+	attempts = c.attempts + excluded.attempts, sizes = c.sizes + excluded.sizes`
 
 // tallied is every counter of a day, folded or not; it is a subquery.
 const tallied = `(
-	SELECT day, dest, accepted, delivered, pending, dead, cancelled, bytes FROM fantail.counter
+	SELECT day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes FROM fantail.counter
 	UNION ALL
-	SELECT u.* FROM fantail.tally t, unnest(t.day, t.dest, t.accepted, t.delivered, t.pending, t.dead, t.cancelled, t.bytes)
-		AS u(day, dest, accepted, delivered, pending, dead, cancelled, bytes)
+	SELECT u.* FROM fantail.tally t, unnest(t.day, t.dest, t.accepted, t.delivered, t.pending, t.dead, t.cancelled, t.bytes, t.attempts, t.sizes)
+		AS u(day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes)
 )`
 
 // sqlSums adds up the counters of the days before $1. It reads the whole of both tables,
 // at the start and when retention takes rows.
 const sqlSums = `
-SELECT t.day, t.dest, sum(t.accepted)::bigint, sum(t.delivered)::bigint, sum(t.pending)::bigint, sum(t.dead)::bigint, sum(t.cancelled)::bigint, sum(t.bytes)::bigint
+SELECT t.day, t.dest, sum(t.accepted)::bigint, sum(t.delivered)::bigint, sum(t.pending)::bigint, sum(t.dead)::bigint, sum(t.cancelled)::bigint, sum(t.bytes)::bigint, sum(t.attempts)::bigint, sum(t.sizes)::bigint
 FROM ` + tallied + ` t WHERE t.day < $1 GROUP BY t.day, t.dest`
 
 // sqlLockKept returns the first day whose bodies are there, and keeps retention from
@@ -262,7 +269,7 @@ const sqlDropCounters = `
 WITH nothing AS (
 	SELECT day, dest FROM fantail.counter
 	WHERE NOT EXISTS (SELECT FROM fantail.tally t WHERE counter.day = ANY(t.day))
-	GROUP BY day, dest HAVING sum(accepted) = 0 AND sum(delivered) = 0 AND sum(pending) = 0 AND sum(dead) = 0 AND sum(cancelled) = 0 AND sum(bytes) = 0
+	GROUP BY day, dest HAVING sum(accepted) = 0 AND sum(delivered) = 0 AND sum(pending) = 0 AND sum(dead) = 0 AND sum(cancelled) = 0 AND sum(bytes) = 0 AND sum(attempts) = 0 AND sum(sizes) = 0
 )
 DELETE FROM fantail.counter c USING nothing n WHERE c.day = n.day AND c.dest = n.dest AND ` + hasty + ` IS NOT NULL`
 
@@ -304,4 +311,19 @@ UPDATE fantail.lease l SET until = now() + $2 * interval '1 millisecond', seen =
 WHERE s.id = l.slot AND s.owner = $1 AND ` + hasty + ` IS NOT NULL RETURNING l.slot, clock_timestamp()`
 	sqlLeave = `
 UPDATE fantail.lease l SET until = '-infinity' FROM fantail.slot s WHERE s.id = l.slot AND s.owner = $1`
+)
+
+// Of documents and of the trail: small tables, by primary key or act_developer.
+const (
+	sqlNewestDocument = `SELECT version FROM fantail.document WHERE developer = $1 ORDER BY version DESC LIMIT 1`
+	sqlPutDocument    = `INSERT INTO fantail.document (developer, version, at, by, deleted, text) VALUES ($1, $2, $3, $4, $5, $6)`
+	sqlAgeDocument    = `DELETE FROM fantail.document WHERE developer = $1 AND version <= $2`
+	sqlReseal         = `UPDATE fantail.document SET text = $3 WHERE developer = $1 AND version = $2`
+	sqlForgetVersions = `DELETE FROM fantail.document d WHERE d.developer = $1 AND d.version < (SELECT max(version) FROM fantail.document WHERE developer = $1)`
+	sqlNewestAct      = `SELECT coalesce((SELECT at FROM fantail.act ORDER BY at DESC LIMIT 1), 0)`
+	sqlPutActs        = `
+INSERT INTO fantail.act (at, developer, by, via, source, call, object, reason, result, state, count)
+SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bigint[])`
+	sqlForgetAct = `UPDATE fantail.act SET object = $2, reason = $3 WHERE at = $1`
+	sqlDropActs  = `DELETE FROM fantail.act WHERE at IN (SELECT at FROM fantail.act WHERE at < $1 LIMIT 5000)`
 )

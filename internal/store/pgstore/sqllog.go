@@ -162,3 +162,33 @@ const (
 	sqlSettings     = `SELECT sealed FROM fantail.settings WHERE hash = $1`
 	sqlValue        = `SELECT value FROM fantail.value WHERE key = $1`
 )
+
+// sqlUsage reads counters by day and destination, folded or not, on one snapshot.
+const sqlUsage = `
+SELECT t.day, t.dest, sum(t.accepted)::bigint, sum(t.delivered)::bigint, sum(t.pending)::bigint, sum(t.dead)::bigint, sum(t.cancelled)::bigint, sum(t.bytes)::bigint, sum(t.attempts)::bigint, sum(t.sizes)::bigint
+FROM ` + tallied + ` t WHERE t.day >= $1 AND t.day < $2 AND ($3::int[] IS NULL OR t.dest = ANY($3))
+GROUP BY t.day, t.dest HAVING sum(t.accepted) > 0 ORDER BY t.day, t.dest`
+
+// sqlKnownEvents finds events whose ids are used as keys. By primary key.
+const sqlKnownEvents = `
+SELECT e.day, e.id, e.developer, e.reference, cardinality(e.dests), e.erased, b.body
+FROM unnest($1::int[], $2::uuid[]) AS x(day, id) JOIN fantail.event e ON e.day = x.day AND e.id = x.id
+LEFT JOIN fantail.body b ON b.day = e.day AND b.id = e.id`
+
+const documentColumns = `developer, version, at, by, deleted`
+
+const (
+	sqlDocument         = `SELECT ` + documentColumns + `, text FROM fantail.document WHERE developer = $1 AND ($2 = 0 OR version = $2) ORDER BY version DESC LIMIT 1`
+	sqlDocumentVersions = `SELECT ` + documentColumns + `, ''::bytea FROM fantail.document WHERE developer = $1 ORDER BY version DESC`
+	sqlNewestDocuments  = `SELECT DISTINCT ON (developer) ` + documentColumns + `, text FROM fantail.document ORDER BY developer, version DESC`
+	sqlEveryDocument    = `SELECT ` + documentColumns + `, text FROM fantail.document ORDER BY developer, version`
+)
+
+const actColumns = `at, developer, by, via, source, call, object, reason, result, state, count`
+
+// sqlActs lists acts before $1, newest first: by primary key or act_developer, backwards.
+const sqlActs = `
+SELECT ` + actColumns + ` FROM fantail.act
+WHERE at < $1 AND at >= $2 AND ($3::bytea[] IS NULL OR developer = ANY($3)) AND ($4::bytea = '' OR by = $4) AND ($5::bytea = '' OR call = $5)
+	AND ($6::bytea = '' OR object = $6) AND (NOT $7 OR state <> '')
+ORDER BY at DESC LIMIT $8`

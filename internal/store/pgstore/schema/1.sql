@@ -138,6 +138,8 @@ CREATE TABLE fantail.tally (
 	dead      int[]    NOT NULL,
 	cancelled int[]    NOT NULL,
 	bytes     bigint[] NOT NULL, -- of bodies that are pending
+	attempts  int[]    NOT NULL, -- in the log
+	sizes     bigint[] NOT NULL, -- of bodies of all deliveries
 	PRIMARY KEY (slot, seq)
 );
 
@@ -151,6 +153,8 @@ CREATE TABLE fantail.counter (
 	dead      bigint NOT NULL,
 	cancelled bigint NOT NULL,
 	bytes     bigint NOT NULL,
+	attempts  bigint NOT NULL,
+	sizes     bigint NOT NULL,
 	PRIMARY KEY (slot, day, dest)
 ) WITH (fillfactor = 70);
 
@@ -200,6 +204,34 @@ CREATE TABLE fantail.erasure (
 	events    bigint NOT NULL,
 	cancelled bigint NOT NULL
 );
+
+-- document has the versions of developers' settings.
+CREATE TABLE fantail.document (
+	developer bytea   NOT NULL,
+	version   bigint  NOT NULL,
+	at        bigint  NOT NULL,
+	by        bytea   NOT NULL,
+	deleted   boolean NOT NULL,
+	text      bytea   NOT NULL, -- sealed
+	PRIMARY KEY (developer, version)
+);
+
+-- act is who did what. Its key is the millisecond in all but the last 16 bits, and a
+-- number within it.
+CREATE TABLE fantail.act (
+	at        bigint PRIMARY KEY,
+	developer bytea NOT NULL,
+	by        bytea NOT NULL,
+	via       bytea NOT NULL,
+	source    bytea NOT NULL,
+	call      bytea NOT NULL,
+	object    bytea NOT NULL,
+	reason    bytea NOT NULL,
+	result    bytea NOT NULL,
+	state     bytea NOT NULL,
+	count     bigint NOT NULL
+);
+CREATE INDEX act_developer ON fantail.act (developer, at);
 
 -- kept says what retention has taken, in one row. Who makes something pending again
 -- locks it, so that no body goes meanwhile.
