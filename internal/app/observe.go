@@ -22,10 +22,6 @@ func (a *App) observe() {
 	a.metrics.MustRegister(build, a.broken, a.checks.Board,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_store_bytes", Help: "Bytes of the store on disk."},
 			func() float64 { return float64(a.store.Stats().Bytes) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_free_bytes", Help: "Free bytes of the disk the store lies on."},
-			func() float64 { return float64(a.store.Stats().DiskFree) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_reserve_bytes", Help: "Free bytes below which no new events are taken."},
-			func() float64 { return float64(a.started.Store.Pebble.Reserve) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_last_backup_timestamp_seconds", Help: "When the last backup that this daemon wrote was begun; 0 for none."}, a.backupTime),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_connections", Help: "Connections of producers and of whoever else calls, busy and idle."},
 			func() float64 { return float64(a.inbound.Open()) }),
@@ -37,6 +33,13 @@ func (a *App) observe() {
 			func() float64 { return float64(a.inbound.TwoLengths()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_ready", Help: "1 while new events are taken, as /readyz says."}, a.ready),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if !a.started.Store.Shared() { // nobody tells how much room a database has
+		a.metrics.MustRegister(
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_free_bytes", Help: "Free bytes of the disk the store lies on."},
+				func() float64 { return float64(a.store.Stats().DiskFree) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_reserve_bytes", Help: "Free bytes below which no new events are taken."},
+				func() float64 { return float64(a.started.Store.Pebble.Reserve) }))
+	}
 	a.observeLimits()
 }
 

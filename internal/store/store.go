@@ -26,6 +26,8 @@ var (
 	ErrIdempotencyMismatch = errors.New("idempotency key was used with another body")
 	// ErrFenced: the lease of this daemon is stale; another has adopted its work.
 	ErrFenced = errors.New("lease lost")
+	// ErrBackup: something else makes backups of this store, as the text around it says.
+	ErrBackup = errors.New("no backup by fantail")
 	// ErrClosed: the store is closed, or closing.
 	ErrClosed = errors.New("store is closed")
 )
@@ -167,7 +169,8 @@ type Keeper interface {
 	// destinations quotes one, takes the user's name out of acts (Act.Forget), cancels the pending deliveries, and keeps a record of who
 	// asked and when. cancelled sees every chunk.
 	Erase(ctx context.Context, now time.Time, req Erasure, cancelled func([]Moved)) (ErasureReport, error)
-	// Backup writes a consistent copy that a store can be opened on to dir, which must not exist.
+	// Backup writes a consistent copy that a store can be opened on to dir, which must not
+	// exist. ErrBackup: the store has other means.
 	Backup(ctx context.Context, dir string) error
 	io.Closer
 }

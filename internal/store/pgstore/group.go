@@ -193,13 +193,15 @@ var errContended = errors.New("another daemon has an idempotency key of the grou
 
 // adopt hands on deliveries whose callers were told that nobody knows.
 func (s *Store) adopt(c *call) {
-	var items []store.Item
+	var made []store.Moved
 	for i := range c.out {
-		items = append(items, c.out[i].Items...)
+		for _, it := range c.out[i].Items {
+			made = append(made, store.Moved{ID: it.ID, To: store.Pending, Item: it})
+		}
 	}
-	s.log.Warn("an event was stored though whoever handed it in could not be told in time", "deliveries", len(items))
-	if len(items) > 0 && s.opts.Adopted != nil {
-		s.opts.Adopted(items)
+	s.log.Warn("an event was stored though whoever handed it in could not be told in time", "deliveries", len(made))
+	if len(made) > 0 && s.opts.Adopted != nil {
+		s.opts.Adopted(made)
 	}
 }
 

@@ -45,14 +45,14 @@ const (
 
 // Options of a store.
 type Options struct {
-	URLs        []secret.Value // of one database, to be tried in turn: see CheckURL
+	URLs        []secret.Value // of one database, to be tried in turn: see package pgurl
 	Connections int            // at most; 0: DefaultConnections
 	Log         *slog.Logger   // nil: slog.Default
 	OnCommit    func(time.Duration)
-	Fatal       func(error)        // called once when another daemon has taken over: stop and exit non-zero
-	Adopted     func([]store.Item) // deliveries that are pending here though no caller was told
-	Rand        func() uint64      // random bits of event ids; nil: math/rand/v2
-	Lease       time.Duration      // how long after the end of a daemon another may take over; 0: 10 s
+	Fatal       func(error)         // called once when another daemon has taken over: stop and exit non-zero
+	Adopted     func([]store.Moved) // deliveries that are pending here though no caller was told; nil: nobody asks
+	Rand        func() uint64       // random bits of event ids; nil: math/rand/v2
+	Lease       time.Duration       // how long after the end of a daemon another may take over; 0: 10 s
 }
 
 // Store is a store.Store.
@@ -270,5 +270,5 @@ func (s *Store) Backup(context.Context, string) error {
 }
 
 // ErrBackup says what makes backups of this store.
-var ErrBackup = errors.New("the store is in PostgreSQL: use its own backups, which can go back to any moment (pgBackRest, WAL-G, pg_basebackup, or those of the service); " +
-	"pg_dump of the schema fantail is a consistent copy, too")
+var ErrBackup = fmt.Errorf("%w: the store is in PostgreSQL, whose own backups go back to any moment (pgBackRest, WAL-G, pg_basebackup, or those of the service); "+
+	"pg_dump of the schema fantail is a consistent copy, too", store.ErrBackup)

@@ -76,12 +76,12 @@ func Migrate(ctx context.Context, o Options) (m Migrated, err error) {
 		return m, fmt.Errorf("migrate: %w", err)
 	}
 	defer end(c)
-	for {
+	for first := true; ; first = false {
 		version, err := migrateOne(ctx, c)
 		if err != nil {
 			return m, fmt.Errorf("migrate: %w", err)
 		}
-		if m.To == 0 {
+		if first {
 			m.From = version
 		}
 		if m.To = version; version >= schemaVersion {
