@@ -115,7 +115,7 @@ func (c *committer) find() (done bool, err error) {
 		c.s.log.Warn("the database cannot be asked what became of a commit; trying again", "slot", c.slot, "error", err, "wait", wait)
 		select {
 		case <-time.After(wait):
-		case <-c.s.quit:
+		case <-c.s.closing:
 			return false, &store.Unavailable{Reason: "closing while the database does not answer: whether it was stored is not known", After: 10 * time.Second}
 		}
 	}
