@@ -34,8 +34,10 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (page sto
 			at = beginning
 			at.day = day
 		}
-		if !older(at.event, to) {
-			at.event, at.dest, at.replay = to, -1<<31, -1
+		for _, end := range [...]event.ID{to, lastOf(day)} { // nothing of the day is behind it
+			if !older(at.event, end) {
+				at.event, at.dest, at.replay = end, -1<<31, -1
+			}
 		}
 		for more := true; more; {
 			rows := limit - len(page.Items) + 1
