@@ -31,7 +31,7 @@ type found struct {
 	parted        string // by which expressions the table is partitioned; "": it is not
 	columns       []column
 	unique        []uniqueKey
-	checks        []string    // names of CHECK constraints
+	checks        []constraint
 	references    []reference // those of the table
 	triggers      []string    // those that the user may see
 }
@@ -55,6 +55,12 @@ type column struct {
 type uniqueKey struct {
 	name  string
 	parts []string
+}
+
+// constraint is a CHECK. That of a column, as MariaDB has it, has the column's name.
+type constraint struct {
+	name   string
+	clause string // "": the user may not see it
 }
 
 // reference is a foreign key of one of our tables, or to one.
@@ -88,8 +94,10 @@ func (m *mysql) read(ctx context.Context) (*catalogue, error) {
 			FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN (?, ?, ?) ORDER BY table_name, ordinal_position`, c.column},
 		{`SELECT table_name, index_name, COALESCE(column_name, ''), COALESCE(sub_part, 0)
 			FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name IN (?, ?, ?) AND non_unique = 0 ORDER BY table_name, index_name, seq_in_index`, c.key},
-		{`SELECT table_name, constraint_name FROM information_schema.table_constraints
-			WHERE table_schema = DATABASE() AND table_name IN (?, ?, ?) AND constraint_type = 'CHECK' ORDER BY table_name, constraint_name`, c.check},
+		{`SELECT t.table_name, t.constraint_name, COALESCE(LEFT(k.check_clause, 4000), '')
+			FROM information_schema.table_constraints t LEFT JOIN information_schema.check_constraints k
+			ON k.constraint_schema = t.constraint_schema AND k.constraint_name = t.constraint_name` + map[bool]string{true: " AND k.table_name = t.table_name"}[c.server.maria] + `
+			WHERE t.table_schema = DATABASE() AND t.table_name IN (?, ?, ?) AND t.constraint_type = 'CHECK' ORDER BY t.table_name, t.constraint_name`, c.check},
 		{`SELECT k.table_name, k.constraint_name, k.column_name, k.referenced_table_name, k.referenced_column_name,
 			CONCAT(' ON UPDATE ', COALESCE(r.update_rule, 'RESTRICT'), ' ON DELETE ', COALESCE(r.delete_rule, 'RESTRICT')), k.table_name IN (?, ?, ?), k.referenced_table_name IN (?, ?, ?)
 			FROM information_schema.key_column_usage k LEFT JOIN information_schema.referential_constraints r
@@ -251,12 +259,13 @@ func (c *catalogue) key(rows *sql.Rows) error {
 }
 
 func (c *catalogue) check(rows *sql.Rows) error {
-	var table, name string
-	if err := rows.Scan(&table, &name); err != nil {
+	var table string
+	var k constraint
+	if err := rows.Scan(&table, &k.name, &k.clause); err != nil {
 		return err
 	}
 	f := c.of(table)
-	f.checks = append(f.checks, name)
+	f.checks = append(f.checks, k)
 	return nil
 }
 

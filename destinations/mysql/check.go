@@ -131,7 +131,11 @@ func (m *mysql) remarks(c *catalogue) (all []string) {
 			say("%s.%s references %s: events wait whose value is not there, and the user_id of those without a user is '': run, if that is not meant: %s", t.Name, strings.Join(r.columns, ", "), r.to, r.drop())
 		}
 		if len(f.checks) > 0 {
-			say("constraints of yours may refuse rows of %s: %s", t.Name, strings.Join(f.checks, ", "))
+			names := make([]string, len(f.checks))
+			for i, k := range f.checks {
+				names[i] = k.name
+			}
+			say("constraints of yours may refuse rows of %s: %s", t.Name, strings.Join(names, ", "))
 		}
 		if len(f.triggers) > 0 {
 			say("triggers of yours may refuse or change rows of %s: %s", t.Name, strings.Join(f.triggers, ", "))

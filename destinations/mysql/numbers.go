@@ -164,10 +164,10 @@ func readOnly(number uint16) bool { return slices.Contains([]uint16{1290, 1792, 
 // incomplete tells whether an error is for want of a table or a column.
 func incomplete(number uint16) bool { return number == 1146 || number == 1054 }
 
-// unfit tells whether a table of others cannot be completed as it is. What would
-// reject an event if it came of its rows is none of its doing there, such as keys
-// that stand twice; others are a column of TEXT, or too wide a one, for a key, and
-// partitions.
+// unfit tells whether a table of others cannot be completed as it is. Some errors would
+// reject an event whose rows they are about; here no event is at fault: keys stand
+// twice in the table. The numbers are a column of TEXT, or too wide a one, for a key,
+// and partitions.
 func unfit(e *driver.MySQLError) bool {
 	return meaningOf(e).class == destination.Rejected || slices.Contains([]uint16{1170, 1071, 1503}, e.Number)
 }

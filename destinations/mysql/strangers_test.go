@@ -33,7 +33,7 @@ func TestStrangersAreNamed(t *testing.T) {
 		{"", "220 mail.example ESMTP\r\n", destination.Misconfigured, "a mail or file server"},
 		{"", "hello there\r\n", destination.Transient, "does not keep to the protocol"},
 		{"", "", destination.Transient, "see that host and port are those of a MySQL"},
-		{postgres.Host, "", destination.Transient, "no answer in time (nobody has greeted us: if this goes on, see that host and port are those of a MySQL"},
+		{postgres.Host, "", destination.Transient, "no answer in time; nobody has greeted us: if this goes on, see that host and port are those of a MySQL"},
 	} {
 		for _, mode := range []string{farside.Disable, farside.Require} {
 			host := tt.host

@@ -50,7 +50,8 @@ func (m *mysql) judge(c *catalogue, e *driver.MySQLError, rows *sqltables.Rows, 
 		x.class, x.advice = destination.Rejected, m.shown(advice)
 		return x, text
 	}
-	// What names something names what none of ours is.
+	// A message that comes here and names something names nothing of ours: what it names
+	// belongs to a trigger or an expression.
 	elsewhere := func() (meaning, string) {
 		if !strings.ContainsAny(e.Message, "'`") {
 			return x, text
@@ -85,24 +86,15 @@ func (m *mysql) judge(c *catalogue, e *driver.MySQLError, rows *sqltables.Rows, 
 			if of := m.named(e.Message); of != "" && of != t.Name { // names of others may be the same
 				continue
 			}
-			for _, name := range c.get(t.Name).checks {
-				if !quotes(e.Message, name) {
+			for _, k := range c.get(t.Name).checks {
+				if !quotes(e.Message, k.name) {
 					continue
 				}
-				if column := c.get(t.Name).column(name); column != nil { // of a column, as MariaDB has it
-					i := slices.IndexFunc(t.Columns, func(c sqltables.Column) bool { return c.Name == name })
-					if i >= 0 {
-						return held(fmt.Sprintf("a constraint of yours refuses what we write: run: %s", m.script(c, []sqltables.Misfit{{Table: t.Name, Column: t.Columns[i], Existing: column.Existing}})))
-					}
+				run := m.without(c, t, k)
+				if readsEvents(t, k) {
+					return rejected("a constraint of yours refuses what the event says: if that is not meant, run: " + run)
 				}
-				drop := "DROP CONSTRAINT " + quoted(name)
-				if column := c.get(t.Name).column(name); column != nil && c.server.maria { // it goes with the column's definition
-					drop = "MODIFY " + quoted(name) + " " + column.definition + map[bool]string{true: " NOT NULL"}[column.NotNull]
-					if column.standard != "" {
-						drop += " DEFAULT " + column.standard
-					}
-				}
-				return held(fmt.Sprintf("a constraint of yours refuses what we write: run: ALTER TABLE %s %s", quoted(t.Name), drop))
+				return held("a constraint of yours refuses what we write: run: " + run)
 			}
 		}
 		return elsewhere()
@@ -170,6 +162,29 @@ func (m *mysql) judge(c *catalogue, e *driver.MySQLError, rows *sqltables.Rows, 
 		}
 	}
 	return x, text
+}
+
+// readsEvents tells whether a constraint judges what an event says, so that others may
+// pass. That of MariaDB's type JSON is none: the column's type refuses every text.
+func readsEvents(t sqltables.Table, k constraint) bool {
+	reads := slices.DeleteFunc(t.Names(), func(name string) bool { return !strings.Contains(k.clause, quoted(name)) })
+	return t.HoldsEvents(reads) && k.clause != "json_valid("+quoted(k.name)+")"
+}
+
+// without is the SQL that ends a constraint.
+func (m *mysql) without(c *catalogue, t sqltables.Table, k constraint) string {
+	column := c.get(t.Name).column(k.name)
+	if column == nil || !c.server.maria { // that of a column goes with the column's definition
+		return fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s", quoted(t.Name), quoted(k.name))
+	}
+	if i := slices.Index(t.Names(), k.name); i >= 0 {
+		return m.script(c, []sqltables.Misfit{{Table: t.Name, Column: t.Columns[i], Existing: column.Existing}})
+	}
+	run := "ALTER TABLE " + quoted(t.Name) + " MODIFY " + quoted(k.name) + " " + column.definition + map[bool]string{true: " NOT NULL"}[column.NotNull]
+	if column.standard != "" {
+		run += " DEFAULT " + column.standard
+	}
+	return run
 }
 
 // byOwnRow tells whether it is ownRow that has ended a statement, of which MySQL

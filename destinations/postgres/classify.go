@@ -150,8 +150,8 @@ func changesKey(pe *pgconn.PgError) bool {
 	return pe.Code == "22P02" && strings.Contains(pe.Message, anotherKey)
 }
 
-// inTrigger tells whether an error comes from the customer's code, and not from
-// what that means to refuse: RAISE has a code that somebody has chosen.
+// inTrigger tells whether an error comes from a fault in the customer's code. A RAISE
+// is none: its code was chosen by whoever wrote it, to refuse the row.
 func inTrigger(pe *pgconn.PgError) bool {
 	if pe.Routine == "exec_stmt_raise" {
 		return false

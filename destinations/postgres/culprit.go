@@ -100,8 +100,8 @@ func (p *postgres) culprit(at *place, pe *pgconn.PgError, rows *sqltables.Rows) 
 			}
 		}
 		for _, c := range t.Checks {
-			if c.Name == pe.ConstraintName && oursAlone(c.Columns) {
-				return "it refuses what we fill: run as the owner of the tables: " + t.dropConstraint(c.Name)
+			if c.Name == pe.ConstraintName && !t.HoldsEvents(c.Columns) {
+				return "it refuses what we write: run as the owner of the tables: " + t.dropConstraint(c.Name)
 			}
 		}
 		if sql := t.domain(pe); sql != "" {

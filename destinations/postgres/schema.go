@@ -65,8 +65,8 @@ func (p *postgres) complete(ctx context.Context) (at *place, made bool, err erro
 	return at, made, p.looked(at, err)
 }
 
-// looked makes of the failure of a look, of which there is no place, one that is
-// no event's, whatever the code.
+// looked is the error of a look at the tables. Where the look failed there is no place,
+// and no event is to blame, whatever the code says.
 func (p *postgres) looked(at *place, err error) error {
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && at == nil && !connecting(err) {
 		return farside.Fault(destination.Transient, "look at the tables", p.said(pe), "", err)
@@ -82,9 +82,9 @@ func (p *postgres) make(ctx context.Context, c *conn, schema string, ddl []strin
 	return p.refused(c.Exec(ctx, strings.Join(sql, ";\n")).Close(), ddl)
 }
 
-// refused is what the failure of ddl means. What would reject an event if it came
-// of its rows is none of its doing here: but for races it will come again, such
-// as for keys that stand twice in a table of others.
+// refused is what the failure of ddl means. Some codes would reject an event whose rows
+// they are about; here no event is at fault: keys stand twice in a table of others, say.
+// But for races the same error will come again.
 func (p *postgres) refused(err error, ddl []string) error {
 	pe, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || pgclient.MeaningOf(pe.Code).Class == destination.Transient {

@@ -159,6 +159,8 @@ var customers = []customer{
 	{name: "a CHECK of theirs", sql: []string{"ALTER TABLE terra_users ADD CHECK (provider <> 'FITBIT')"}, check: fine(), send: says(refused, "23514"), bodies: []string{auth}},
 	{name: "a CHECK of what we fill", sql: []string{"ALTER TABLE terra_data_payloads ADD CONSTRAINT types CHECK (data_type IN ('sleep'))"},
 		check: says(noted, "types"), send: says(held, "23514", "DROP CONSTRAINT \"types\""), bodies: []string{daily}, unseen: "no plan runs a CHECK"},
+	{name: "a CHECK of a column of theirs", sql: []string{"ALTER TABLE terra_users ADD company text DEFAULT 'x' CHECK (company <> 'x')"},
+		check: fine(), send: says(held, "23514", "DROP CONSTRAINT"), bodies: []string{auth}, unseen: "no plan runs a CHECK"},
 	{name: "users without case", sql: []string{anyCase, "ALTER TABLE terra_users ALTER user_id TYPE varchar(36) COLLATE any_case", "INSERT INTO terra_users (user_id, created_at, provider) VALUES ('U-1', '', 'THEIRS')"}, script: true,
 		check: says(held, "takes different users for one", `COLLATE "C"`), send: says(held, "has not written", `COLLATE "C"`), bodies: []string{auth},
 		keeps: "SELECT bool_and(provider = 'THEIRS') FROM terra_users WHERE user_id = 'U-1'"},

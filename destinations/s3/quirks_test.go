@@ -29,6 +29,7 @@ type quirk struct {
 	refuses func(*http.Request) (int, string, string)     // 0: not
 	taken   func() (status int, code string)              // nil: 412
 	answers func(http.ResponseWriter, *http.Request) bool // whatever is asked
+	stored  int                                           // the status of a put; 0: 200
 	proven  bool                                          // the destination has seen it before
 }
 
@@ -93,6 +94,9 @@ func (q *quirky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		delete(o, "")
 		q.objects[key] = o
 		w.Header().Set("ETag", o["etag"])
+		if q.stored != 0 {
+			w.WriteHeader(q.stored)
+		}
 	case http.MethodDelete:
 		delete(q.objects, key)
 		w.WriteHeader(http.StatusNoContent)
@@ -158,6 +162,10 @@ func TestQuirks(t *testing.T) {
 			}
 			return 0, "", ""
 		}}, ordered, "knows no conditional writes"},
+		{"201 to a put", quirk{stored: 201}, ordered, ""},
+		{"204 to a put", quirk{stored: 204}, ordered, ""},
+		{"405 to HEAD", quirk{refuses: headless(405)}, ordered, ""},
+		{"501 to HEAD", quirk{refuses: headless(501)}, ordered, ""},
 		{"304 where the key is taken", quirk{taken: func() (int, string) { return 304, "" }, proven: true}, ordered, ""},
 		{"409 where the key is taken", quirk{taken: func() (int, string) { return 409, "ObjectAlreadyExists" }, proven: true}, ordered, ""},
 	}
@@ -195,6 +203,25 @@ func TestQuirks(t *testing.T) {
 				t.Errorf("the check left %d objects", len(far.objects))
 			}
 		})
+	}
+}
+
+// headless is a service that knows no HEAD.
+func headless(status int) func(*http.Request) (int, string, string) {
+	return func(r *http.Request) (int, string, string) {
+		if r.Method == http.MethodHead {
+			return status, "", ""
+		}
+		return 0, "", ""
+	}
+}
+
+// Of a 202 nobody knows whether the object is there already.
+func TestAPutThatIsOnlyTakenOnIsNotStored(t *testing.T) {
+	b, _ := startQuirky(t, quirk{stored: 202})
+	_, err := b.Send(t.Context(), destinationtest.Delivery(t, 1, []byte(`{"type":"auth","user":{"user_id":"u"}}`)))
+	if class, _ := destination.ClassOf(err); err == nil || class != destination.Misconfigured || !strings.Contains(err.Error(), "nothing counts as stored") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -134,7 +134,7 @@ func (s *supabase) text(what string, status int, r refusal, m meaning) string {
 		text += ": " + farside.Quote(s.service.scrub, r.text)
 	}
 	if m.advice != "" {
-		text += " (" + strings.NewReplacer("{bucket}", s.bucket, "{schema}", s.tables.schema, "{role}", s.role).Replace(m.advice) + ")"
+		text += "; " + strings.NewReplacer("{bucket}", s.bucket, "{schema}", s.tables.schema, "{role}", s.role).Replace(m.advice)
 	}
 	return text
 }

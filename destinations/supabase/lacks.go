@@ -59,8 +59,8 @@ func (l *lacks) fitting(role string, texts ...string) error {
 }
 
 // look describes what the tables lack, nil if PostgREST describes nothing. After a
-// refusal every limit of a column counts, else those alone that must refuse some
-// of what every developer gets. column is one of theirs, in the table at, that is
+// refusal every limit of a column counts; before one, only a limit that must refuse
+// some of what every developer gets. column is one of theirs, in the table at, that is
 // known to be in the way; "" if there is none.
 func (s *supabase) look(ctx context.Context, refused bool, at table, column string) (*lacks, error) {
 	known := s.describe(ctx)
@@ -249,9 +249,9 @@ type seen struct {
 // maxLooked bounds how many columns are remembered.
 const maxLooked = 64
 
-// blame makes of the refusal of a value what it is: the fault of a column that can
-// never hold what we write or, where all columns are as they have to be, of a
-// trigger or an expression.
+// blame finds whose fault the refusal of a value is: that of a column that can never
+// hold what we write or, where all columns are as they have to be, of a trigger or an
+// expression.
 func (s *supabase) blame(ctx context.Context, text string, t table, column string) error {
 	done, err := s.turns.take(ctx, "columns")
 	if err != nil {

@@ -42,6 +42,9 @@ func (a *API) acceptOne(c *call, trace *event.Trace) (result ingest.Result, err 
 	if err := a.Ingest.Ready(); err != nil {
 		return result, err
 	}
+	if err := a.Pace.Wait(c.r.Context()); err != nil {
+		return result, err
+	}
 	held := a.memory.hold(c.who, req.Developer)
 	defer held.release()
 	body, err := a.readBody(c, &held)
@@ -57,7 +60,7 @@ func (a *API) acceptOne(c *call, trace *event.Trace) (result ingest.Result, err 
 // no more than quotes and backslashes need care.
 func appendResult(b []byte, r *ingest.Result) []byte {
 	b = append(b, `"id":"`...)
-	b = append(b, r.ID.String()...)
+	b, _ = r.ID.AppendText(b) // an id always has a text
 	b = append(b, `","reference":"`...)
 	for i := range len(r.Reference) {
 		if r.Reference[i] == '"' || r.Reference[i] == '\\' {

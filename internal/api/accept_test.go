@@ -211,3 +211,45 @@ func TestUnexpectedErrorsAreLoggedUnderAnID(t *testing.T) {
 		}
 	}
 }
+
+// TestProducersAreSlowedDownWhileTheDaemonIsBehind, and refused when that has not helped.
+func TestProducersAreSlowedDownWhileTheDaemonIsBehind(t *testing.T) {
+	for path, c := range map[string]struct {
+		body  string
+		least time.Duration // that it waits: the request, and each chunk
+	}{
+		"/v1/events":       {sleep, 100 * time.Millisecond},
+		"/v1/events/batch": {strings.Repeat(line(sleep), 65), 300 * time.Millisecond},
+	} {
+		behind := 3 * time.Second
+		r := newRig(t, setup{pace: ingest.Pace{Behind: func() time.Duration { return behind }, Most: 2 * time.Second}})
+		began := time.Now()
+		if got := r.do("POST", path, c.body, "dev-id: acme"); got.status/100 != 2 || time.Since(began) < c.least {
+			t.Errorf("%s: %s after %v", path, got, time.Since(began))
+		}
+		behind = 21 * time.Second
+		got := r.do("POST", path, c.body, "dev-id: acme")
+		if got.status != 503 || got.code() != "behind" || got.header.Get("Retry-After") != "2" {
+			t.Errorf("%s: far behind: %s", path, got)
+		}
+		if metrics := string(r.do("GET", "/metrics", "").body); !strings.Contains(metrics, "fantail_intake_refused_total{bound=\"lag\"} 1\n") {
+			t.Errorf("%s: not counted: %s", path, metrics)
+		}
+	}
+}
+
+// TestABatchThatFallsFarBehind is told so line by line, from there on.
+func TestABatchThatFallsFarBehind(t *testing.T) {
+	asked := 0
+	r := newRig(t, setup{pace: ingest.Pace{Most: time.Second, Behind: func() time.Duration {
+		if asked++; asked > 2 { // once for the request, once for each chunk
+			return time.Minute
+		}
+		return 0
+	}}})
+	got := string(r.do("POST", "/v1/events/batch", strings.Repeat(line(sleep), 66)).body)
+	taken, refused := strings.Count(got, `"status":202`), strings.Count(got, `"code":"behind"`)
+	if taken == 0 || refused == 0 || taken+refused != 66 || r.stored() != taken {
+		t.Errorf("%d taken, %d refused, %d stored", taken, refused, r.stored())
+	}
+}

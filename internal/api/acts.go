@@ -21,7 +21,7 @@ import (
 // operations read, or change nothing: they are counted, at most a row a minute for a
 // token and developer. So is whatever is refused.
 var counted = map[string]bool{
-	"getEventBody": true, "linkPayload": true, "checkDestination": true,
+	"getEventBody": true, "linkPayload": true, "checkDestination": true, "explainEvent": true,
 }
 
 // logIn is the call of an act by somebody who showed no valid token.

@@ -23,6 +23,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/series"
+	"github.com/seed-51f8da91/fantail/internal/session"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/internal/trail"
@@ -65,10 +67,10 @@ type Eraser interface {
 type Daemon interface {
 	// Names returns the destinations ever registered, as they are now.
 	Names() *Names
-	// Reload reads the settings again and returns which of them wait for the next
-	// start. Its error is shown to who asked: all the faults. With *Refused
-	// everything else is in force.
-	Reload(ctx context.Context) (waiting []string, err error)
+	// ReloadWith reads the settings again. Its error is shown to who asked: all the
+	// faults. With *Refused everything else is in force, with *Removal nothing has
+	// changed.
+	ReloadWith(ctx context.Context, o ReloadOptions) (Reloaded, error)
 	// Limits returns the bounds that are in force.
 	Limits() config.Limits
 	// Backup writes a consistent copy of the store to dir, which must not exist.
@@ -95,14 +97,20 @@ type Egress struct {
 // Options build an API. All interfaces are required but those of payloads.
 type Options struct {
 	Ingest     Ingest
+	Pace       ingest.Pace // the zero one slows nobody down
 	Scheduler  Scheduler
 	Store      store.Log
 	Usage      store.Usage
+	Series     *series.Series
 	Eraser     Eraser
 	Daemon     Daemon
+	Documents  Documents
 	Replays    Replays
 	Checks     Checks
 	Trail      *trail.Trail
+	Sessions   *session.Desk
+	Settings   Settings
+	Queues     Queues
 	Payloads   Payloads              // nil: none are kept
 	Catalogue  *event.Catalogue      // of payloads
 	Files      http.Handler          // answers /payloads/...; nil: they are served elsewhere
@@ -139,14 +147,19 @@ type API struct {
 	header headers
 	deep   sync.Mutex // one deep audit at a time
 
+	drafts  chan struct{}
 	readers *readers
+	console atomic.Pointer[config.Console]
+	tries   tries
+
+	explaining chan struct{} // has a place for each who does: kinds read keys for it
 }
 
 var _ http.Handler = (*API)(nil)
 
 // New builds an API. It starts nothing.
 func New(o Options) (*API, error) {
-	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Replays == nil || o.Checks == nil || o.Trail == nil || o.Metrics == nil || o.Log == nil {
+	if o.Ingest == nil || o.Scheduler == nil || o.Store == nil || o.Eraser == nil || o.Daemon == nil || o.Documents == nil || o.Replays == nil || o.Checks == nil || o.Trail == nil || o.Sessions == nil || o.Settings == nil || o.Queues == nil || o.Metrics == nil || o.Log == nil {
 		return nil, errors.New("build the API: a part is missing")
 	}
 	if o.Payloads != nil && o.Catalogue == nil {
@@ -158,7 +171,8 @@ func New(o Options) (*API, error) {
 	if o.BodyRate <= 0 {
 		o.BodyRate = 1 << 10
 	}
-	a := &API{Options: o, header: newHeaders(o.Brand), readers: newReaders()}
+	a := &API{Options: o, header: newHeaders(o.Brand), drafts: make(chan struct{}, maxDrafts), readers: newReaders(), explaining: make(chan struct{}, 4)}
+	a.SetConsole(config.Console{})
 	a.memory.setup(o.MaxBody, o.Memory)
 	if err := a.SetTokens(o.Tokens); err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)

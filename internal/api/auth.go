@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -31,6 +32,9 @@ const (
 	canOperate
 	canConfigure // documents of the token's developers
 	canLink      // links to the portal
+
+	// withAnyRight is for what everybody may who is known.
+	withAnyRight = canIngest | canRead | canOperate | canConfigure | canLink
 )
 
 // scopes are what settings may name.
@@ -67,6 +71,12 @@ type principal struct {
 	developers []string       // sorted; nil: all
 	share      *pool          // of the memory for bodies; nil: nobody else needs some
 	rate       *ingest.Bucket // of requests
+	print      string         // hash of value and rights; "": there are no tokens
+
+	// Of a session:
+	secret string
+	ends   time.Time
+	portal map[string]bool // operations that a link allows beyond may
 }
 
 // local is who makes requests when there are no tokens.
@@ -88,7 +98,7 @@ func (a *API) SetTokens(tokens []Token) error {
 	}
 	ps := make([]principal, len(tokens))
 	for i, t := range tokens {
-		ps[i] = principal{name: t.Name, hash: t.Hash, rate: a.rateOf(&t)}
+		ps[i] = principal{name: t.Name, hash: t.Hash, rate: a.rateOf(&t), print: printOf(&t)}
 		if len(tokens) > 1 {
 			share := a.memory.share()
 			ps[i].share = &share
@@ -106,6 +116,9 @@ func (a *API) SetTokens(tokens []Token) error {
 		}
 	}
 	a.tokens.Store(&ps)
+	if err := a.Sessions.Keep(context.Background(), time.Now(), a.standing); err != nil {
+		a.Log.Error("sessions of tokens that are gone have ended, but would come back with the next start", "error", err)
+	}
 	return nil
 }
 
@@ -130,7 +143,7 @@ func (a *API) admit(c *call, need scope) error {
 		return &ingest.Refusal{Status: 429, Code: "token_rate", RetryAfter: wait,
 			Message: fmt.Sprintf("more requests come with the token %q than its rate allows", who.name)}
 	}
-	if who.may&need == 0 {
+	if who.may&need == 0 && !who.portal[c.operation] {
 		return refuse(403, "forbidden", fmt.Sprintf("the token %q may not do this", who.name))
 	}
 	return nil
@@ -158,13 +171,49 @@ func (a *API) identify(r *http.Request) (*principal, error) {
 		return &local, fromHere(r)
 	}
 	header := r.Header["Authorization"]
-	if len(header) != 1 {
-		return nil, errNoToken
+	if len(header) == 0 {
+		return a.byCookie(r)
 	}
 	scheme, value, _ := strings.Cut(header[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") || value == "" {
+	if len(header) != 1 || !strings.EqualFold(scheme, "Bearer") || value == "" {
 		return nil, errNoToken
 	}
+	if who := a.ofToken(value); who != nil {
+		return who, nil
+	}
+	return a.bySecret(value)
+}
+
+// byCookie returns whose session the browser has. It sends cookies whatever page makes
+// it ask: the page must be one of ours.
+func (a *API) byCookie(r *http.Request) (*principal, error) {
+	secret := a.cookie(r)
+	if secret == "" {
+		return nil, errNoToken
+	}
+	who, err := a.bySecret(secret)
+	if err == nil {
+		err = a.ownPage(r)
+	}
+	return who, err
+}
+
+// bySecret returns whose session it is.
+func (a *API) bySecret(secret string) (*principal, error) {
+	s, ok := a.Sessions.Find(secret, time.Now())
+	if !ok {
+		return nil, errNoToken
+	}
+	who, err := a.ofSession(s)
+	if err == nil {
+		who.secret = secret
+	}
+	return who, err
+}
+
+// ofToken returns whose token it is; nil: nobody's.
+func (a *API) ofToken(value string) *principal {
+	tokens := *a.tokens.Load()
 	hash := sha256.Sum256([]byte(value))
 	var who *principal
 	for i := range tokens { // all of them: the time taken tells nothing
@@ -172,10 +221,7 @@ func (a *API) identify(r *http.Request) (*principal, error) {
 			who = &tokens[i]
 		}
 	}
-	if who == nil {
-		return nil, errNoToken
-	}
-	return who, nil
+	return who
 }
 
 // fromHere tells whether a request without a token comes from this machine and
@@ -186,6 +232,9 @@ func (a *API) identify(r *http.Request) (*principal, error) {
 func fromHere(r *http.Request) error {
 	if !loopback(r.RemoteAddr) {
 		return refuse(403, "forbidden", "without tokens only this machine may ask")
+	}
+	if forwarded(r.Header) {
+		return refuse(403, "forwarded", "without tokens only this machine may ask, and this was forwarded: behind a proxy everybody is local, so list tokens")
 	}
 	if !loopback(r.Host) {
 		return refuse(403, "forbidden_host", "without tokens the Host must be a loopback address or localhost")

@@ -12,7 +12,7 @@ import (
 
 // fill puts something into a pattern's wildcards.
 func fill(pattern string) string {
-	return strings.NewReplacer("{id}", "none", "{developer}", "acme", "{destination}", "none").Replace(pattern)
+	return strings.NewReplacer("{id}", "none", "{developer}", "acme", "{destination}", "none", "{version}", "1").Replace(pattern)
 }
 
 func TestScopes(t *testing.T) {
@@ -27,6 +27,7 @@ func TestScopes(t *testing.T) {
 		canConfigure:           {"keeper", "all"},
 		canRead | canConfigure: {"reader", "operator", "keeper", "all"},
 		canLink:                {"linker", "all"},
+		withAnyRight:           {"producer", "reader", "operator", "keeper", "linker", "all"},
 	}
 	for pattern, e := range routes {
 		for method, op := range e {
@@ -223,7 +224,7 @@ func TestWithoutTokensOnlyThisMachineMayAsk(t *testing.T) {
 		"fetch of the same site":    {[]string{"Sec-Fetch-Site: same-site"}, "forbidden_origin"},
 		"rebound with same origin":  {[]string{"Host: evil.example", "Origin: http://evil.example", "Sec-Fetch-Site: same-origin"}, "forbidden_host"},
 		"a token makes no odds":     {[]string{"Host: evil.example", "Authorization: Bearer x"}, "forbidden_host"},
-		"forwarded makes no odds":   {[]string{"Host: evil.example", "X-Forwarded-Host: localhost"}, "forbidden_host"},
+		"forwarded":                 {[]string{"X-Forwarded-Host: localhost"}, "forwarded"},
 		"a foreign page's own host": {[]string{"Host: localhost", "Origin: http://localhost.evil.example"}, "forbidden_origin"},
 	} {
 		got := r.do("POST", "/v1/reload", "", c.headers...)

@@ -71,6 +71,9 @@ func (b *batch) take() error {
 	if err := a.Ingest.Ready(); err != nil {
 		return err
 	}
+	if err := a.Pace.Wait(c.r.Context()); err != nil {
+		return err
+	}
 	b.held = a.memory.hold(c.who, "")
 	defer b.held.release()
 	if err := b.grow(ndjson.LeastBuffer); err != nil {
@@ -137,7 +140,7 @@ func (b *batch) commit() error {
 	}
 	var results []ingest.Result
 	if len(b.requests) > 0 {
-		results = b.a.Ingest.Accept(b.c.r.Context(), b.requests)
+		results = b.accept()
 	}
 	for _, w := range b.waiting {
 		if w.err != nil {
@@ -163,6 +166,20 @@ func (b *batch) commit() error {
 	clear(b.requests) // lets go of the bodies
 	b.requests, b.waiting, b.bytes = b.requests[:0], b.waiting[:0], 0
 	return b.flush()
+}
+
+// accept hands the chunk in at the daemon's pace. Results are those of its requests.
+func (b *batch) accept() []ingest.Result {
+	ctx := b.c.r.Context()
+	err := b.a.Pace.Wait(ctx)
+	if err == nil {
+		return b.a.Ingest.Accept(ctx, b.requests)
+	}
+	results := make([]ingest.Result, len(b.requests))
+	for i := range results {
+		results[i].Err = err
+	}
+	return results
 }
 
 // refused answers a line that is not accepted.

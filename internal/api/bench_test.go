@@ -56,7 +56,7 @@ func BenchmarkPostEvent(b *testing.B) {
 func benchmarkAPI(b *testing.B, in Ingest, tokens []Token) http.Handler {
 	b.Helper()
 	a, err := New(Options{
-		Ingest: in, Scheduler: &scheduler{}, Store: &noLog{}, Eraser: &noLog{}, Daemon: &daemon{names: NewNames(nil)}, Replays: noReplays{}, Checks: &checks{}, Trail: trail.New(noLog{}, slog.New(slog.DiscardHandler)),
+		Ingest: in, Scheduler: &scheduler{}, Store: &noLog{}, Eraser: &noLog{}, Daemon: &daemon{names: NewNames(nil)}, Replays: noReplays{}, Checks: &checks{}, Documents: &documents{}, Sessions: noSessions(), Settings: &stocks{}, Queues: noLog{}, Trail: trail.New(noLog{}, slog.New(slog.DiscardHandler)),
 		Metrics: http.NotFoundHandler(), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Listen: "127.0.0.1:0", Brand: "terra", Tokens: tokens, MaxBody: 32 << 20,
 	})
 	if err != nil {

@@ -85,7 +85,8 @@ const (
 )
 
 func (a *API) arriving(c *call) *arriving {
-	return &arriving{c, a.BodyRate, window, time.Now().Add(maxBodyTime)}
+	c.body = arriving{c, a.BodyRate, window, time.Now().Add(maxBodyTime)}
+	return &c.body
 }
 
 func (r *arriving) Read(b []byte) (int, error) {

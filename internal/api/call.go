@@ -25,6 +25,7 @@ type call struct {
 	r     *http.Request
 	who   *principal
 	query query
+	body  arriving // once it is read
 	wrote bool
 
 	operation string                 // its name

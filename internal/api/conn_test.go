@@ -54,7 +54,7 @@ func (local4) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0
 func serveFake(t *testing.T, in Ingest) *pipes {
 	t.Helper()
 	a, err := New(Options{
-		Ingest: in, Scheduler: &scheduler{}, Store: &noLog{}, Eraser: &noLog{}, Daemon: &daemon{names: NewNames(nil)}, Replays: noReplays{}, Checks: &checks{}, Trail: trail.New(noLog{}, slog.New(slog.DiscardHandler)),
+		Ingest: in, Scheduler: &scheduler{}, Store: &noLog{}, Eraser: &noLog{}, Daemon: &daemon{names: NewNames(nil)}, Replays: noReplays{}, Checks: &checks{}, Documents: &documents{}, Sessions: noSessions(), Settings: &stocks{}, Queues: noLog{}, Trail: trail.New(noLog{}, slog.New(slog.DiscardHandler)),
 		Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler), Listen: "127.0.0.1:0", Brand: "terra", MaxBody: 32 << 20,
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ func newCounts(r prometheus.Registerer) (counts, error) {
 	}, []string{"result"})
 	bounds := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "fantail_intake_refused_total",
-		Help: "Requests refused by a bound of the intake, by which: token and developer (their share of the memory for bodies is used up), memory (all of it is), speed (the body came too slowly), rate (more requests with a token than its rate allows).",
+		Help: "Requests refused by a bound of the intake, by which: token and developer (their share of the memory for bodies is used up), memory (all of it is), speed (the body came too slowly), rate (more requests with a token than its rate allows), lag (the daemon is far behind with deliveries).",
 	}, []string{"bound"})
 	if r != nil {
 		if err := errors.Join(r.Register(vec), r.Register(bounds)); err != nil {
@@ -41,6 +41,7 @@ func newCounts(r prometheus.Registerer) (counts, error) {
 			"busy":           bounds.WithLabelValues("memory"),
 			"slow_body":      bounds.WithLabelValues("speed"),
 			"token_rate":     bounds.WithLabelValues("rate"),
+			"behind":         bounds.WithLabelValues("lag"),
 		},
 	}, nil
 }

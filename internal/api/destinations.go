@@ -117,8 +117,11 @@ func (a *API) listDestinations(c *call) error {
 // that had the name it is the one in the settings; what was removed from them
 // altogether can be neither paused nor resumed.
 func (a *API) destinationOf(c *call) (delivery.Status, error) {
-	developer, name := c.r.PathValue("developer"), c.r.PathValue("destination")
-	if c.who.sees(developer) {
+	return a.destinationNamed(c.who, c.r.PathValue("developer"), c.r.PathValue("destination"))
+}
+
+func (a *API) destinationNamed(who *principal, developer, name string) (delivery.Status, error) {
+	if who.sees(developer) {
 		for _, s := range a.Scheduler.Status() {
 			if s.Key.Developer == developer && s.Key.Name == name && s.State != "removed" {
 				return s, nil

@@ -12,6 +12,7 @@ type Limits struct {
 	BodyRate      float64      `json:"body_rate"` // that a body must come with
 	InFlight      int          `json:"in_flight"`
 	InFlightBytes int64        `json:"in_flight_bytes"`
+	Lag           int64        `json:"lag_ms"` // of deliveries before producers are slowed down
 	PerDeveloper  PerDeveloper `json:"per_developer"`
 }
 
@@ -29,7 +30,7 @@ type PerDeveloper struct {
 // LimitsOf returns the limits of the settings.
 func LimitsOf(l config.Limits) Limits {
 	p := l.PerDeveloper
-	return Limits{l.Body, l.BodyRate, l.InFlight, l.InFlightBytes, PerDeveloper{
+	return Limits{l.Body, l.BodyRate, l.InFlight, l.InFlightBytes, l.Lag.Milliseconds(), PerDeveloper{
 		p.Rate, p.Pending, p.Bytes, p.Destinations, p.Attempts, p.ShortestWait.Milliseconds(), signature.MaxRSABits,
 	}}
 }

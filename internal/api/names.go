@@ -10,23 +10,45 @@ import (
 // Names is what destinations are called, those that are gone included: their
 // deliveries are still in the log. It is immutable.
 type Names struct {
-	all  []store.Destination // by developer, name, id
+	all  []Name // by developer, name, id
 	byID map[uint32]int
 }
 
+// Name is what one destination is called.
+type Name struct {
+	store.DestinationKey
+	ID uint32
+}
+
 // NewNames indexes what the registry lists.
-func NewNames(registered []store.Destination) *Names {
-	n := &Names{
-		all:  slices.Clone(registered),
-		byID: make(map[uint32]int, len(registered)),
+func NewNames(registered []store.Destination) *Names { return (&Names{}).With(registered) }
+
+// With returns Names that know more destinations.
+func (n *Names) With(registered []store.Destination) *Names {
+	if len(registered) == 0 && n.byID != nil {
+		return n
 	}
-	slices.SortFunc(n.all, func(a, b store.Destination) int {
+	more := &Names{all: slices.Grow(slices.Clone(n.all), len(registered)), byID: make(map[uint32]int, len(n.all)+len(registered))}
+	for _, d := range registered {
+		more.all = append(more.all, Name{d.DestinationKey, d.ID})
+	}
+	slices.SortFunc(more.all, func(a, b Name) int {
 		return cmp.Or(cmp.Compare(a.Developer, b.Developer), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
-	for i, d := range n.all {
-		n.byID[d.ID] = i
+	for i, d := range more.all {
+		more.byID[d.ID] = i
 	}
-	return n
+	return more
+}
+
+// Of returns the destinations that a developer has or had, by name and id.
+func (n *Names) Of(developer string) []Name {
+	from, _ := slices.BinarySearchFunc(n.all, developer, func(d Name, developer string) int { return cmp.Compare(d.Developer, developer) })
+	to := from
+	for to < len(n.all) && n.all[to].Developer == developer {
+		to++
+	}
+	return n.all[from:to:to]
 }
 
 // Key returns what an id stands for; zero when nobody knows it.
@@ -41,9 +63,13 @@ func (n *Names) Key(id uint32) store.DestinationKey {
 // ("": any) and with one name ("": any). A name may stand for several: another
 // kind under the same name is another destination.
 func (n *Names) find(who *principal, developer, name string) []uint32 {
+	among := n.all
+	if developer != "" {
+		among = n.Of(developer)
+	}
 	var ids []uint32
-	for _, d := range n.all {
-		if (developer == "" || d.Developer == developer) && (name == "" || d.Name == name) && who.sees(d.Developer) {
+	for _, d := range among {
+		if (name == "" || d.Name == name) && who.sees(d.Developer) {
 			ids = append(ids, d.ID)
 		}
 	}

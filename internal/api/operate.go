@@ -52,12 +52,17 @@ func (a *API) erase(c *call) error {
 // Refused is the error of a reload that took over everything but the settings of
 // some developers, who go on as Lines say.
 type Refused struct {
+	DryRun     bool // nothing was changed anyhow
 	Developers []string
 	Lines      []string // what became of each developer, and below it the faults: file:line: message
 }
 
 func (r *Refused) Error() string {
-	return fmt.Sprintf("the settings are in force, but not those of %s:\n%s", strings.Join(r.Developers, ", "), strings.Join(r.Lines, "\n"))
+	what := "the settings are in force, but not those of"
+	if r.DryRun {
+		what = "nothing was changed; the settings would be in force, but not those of"
+	}
+	return fmt.Sprintf("%s %s:\n%s", what, strings.Join(r.Developers, ", "), strings.Join(r.Lines, "\n"))
 }
 
 // reload reads the settings again: fantail.yaml as a whole, or nothing and every
@@ -66,23 +71,47 @@ func (a *API) reload(c *call) error {
 	if err := errors.Join(c.whole(), a.decode(c, &struct{}{})); err != nil {
 		return err
 	}
+	o := ReloadOptions{DryRun: c.query.flag("dry_run"), AllowRemoval: c.query.flag("allow_removal")}
+	if c.query.err != nil {
+		return c.query.err
+	}
+	if o.DryRun {
+		c.before = nil // it is no act
+	}
 	// Half done because a client hung up is worse than done unseen.
-	waiting, err := a.Daemon.Reload(context.WithoutCancel(c.r.Context()))
+	done, err := a.Daemon.ReloadWith(context.WithoutCancel(c.r.Context()), o)
+	if removal, ok := errors.AsType[*Removal](err); ok {
+		return c.planned(409, "removal_not_allowed", removal.Error(), removal.Plan, nil)
+	}
 	refused, partly := errors.AsType[*Refused](err)
 	if err != nil && !partly {
 		return refuse(422, "invalid_settings", err.Error())
 	}
-	a.Log.Info("settings were reloaded over the API", "by", c.who.name)
+	if !o.DryRun {
+		a.Log.Info("settings were reloaded over the API", "by", c.who.name)
+	}
 	if partly {
-		if len(waiting) > 0 {
-			refused.Lines = append(refused.Lines, "at the next start: "+strings.Join(waiting, ", "))
+		if len(done.Waiting) > 0 {
+			refused.Lines = append(refused.Lines, "at the next start: "+strings.Join(done.Waiting, ", "))
 		}
-		return refuse(422, "developers_refused", refused.Error())
+		return c.planned(422, "developers_refused", refused.Error(), done.Plan, done.Notes)
 	}
 	return c.json(200, struct {
 		Reloaded bool     `json:"reloaded"`
+		DryRun   bool     `json:"dry_run,omitempty"`
 		Waiting  []string `json:"at_next_start,omitempty"`
-	}{true, waiting})
+		Plan     []Step   `json:"plan"`
+		Notes    []string `json:"notes,omitempty"`
+	}{!o.DryRun, o.DryRun, done.Waiting, append([]Step{}, done.Plan...), done.Notes})
+}
+
+// planned answers with an error, and with what was, or would have been, done.
+func (c *call) planned(status int, code, message string, plan []Step, notes []string) error {
+	return c.json(status, struct {
+		problem
+		Plan  []Step   `json:"plan,omitempty"`
+		Notes []string `json:"notes,omitempty"`
+	}{problem{problemText{code, message}}, plan, notes})
 }
 
 // unwritable tells whether err is the fault of the place that was named, which

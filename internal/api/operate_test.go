@@ -280,7 +280,7 @@ func TestErasureIsOfOneDevelopersUser(t *testing.T) {
 
 func TestReloadShowsEveryFault(t *testing.T) {
 	r := newRig(t, setup{})
-	if got := r.do("POST", "/v1/reload", ""); string(got.body) != `{"reloaded":true}`+"\n" {
+	if got := r.do("POST", "/v1/reload", ""); string(got.body) != `{"reloaded":true,"plan":[]}`+"\n" {
 		t.Errorf("got %s", got)
 	}
 	r.daemon.reload = errors.New("acme.yaml:3: one\nacme.yaml:9: two")
@@ -330,7 +330,7 @@ func TestBackup(t *testing.T) {
 
 func TestLimitsAreShown(t *testing.T) {
 	r := newRig(t, setup{})
-	const want = `{"body":1048576,"body_rate":1024,"in_flight":7,"in_flight_bytes":4194304,"per_developer":{"rate":0.5,"pending":9,"bytes":8,"destinations":1000,"attempts":50,"shortest_wait_ms":1000,"key_bits":8192}}` + "\n"
+	const want = `{"body":1048576,"body_rate":1024,"in_flight":7,"in_flight_bytes":4194304,"lag_ms":2000,"per_developer":{"rate":0.5,"pending":9,"bytes":8,"destinations":1000,"attempts":50,"shortest_wait_ms":1000,"key_bits":8192}}` + "\n"
 	if got := r.do("GET", "/v1/limits", ""); string(got.body) != want {
 		t.Errorf("limits %s", got)
 	}

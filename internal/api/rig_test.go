@@ -18,15 +18,21 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/document"
+	"github.com/seed-51f8da91/fantail/internal/explain"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/payload"
+	"github.com/seed-51f8da91/fantail/internal/series"
+	"github.com/seed-51f8da91/fantail/internal/session"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/internal/trail"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -40,6 +46,8 @@ type rig struct {
 	sched  *scheduler
 	daemon *daemon
 	checks *checks
+	docs   *documents
+	shown  *stocks
 	api    *API
 	server *httptest.Server
 	client *http.Client
@@ -52,6 +60,7 @@ type rig struct {
 // setup says how a rig differs from the usual.
 type setup struct {
 	ingest  Ingest // nil: over the store
+	pace    ingest.Pace
 	tokens  []Token
 	maxBody int64 // 0: 1 MiB
 	memory  int64
@@ -109,15 +118,21 @@ func newRig(t testing.TB, s setup) *rig {
 		s.ingest = r.ingest
 	}
 	r.daemon = &daemon{names: NewNames(registered), store: r.store}
-	r.checks = &checks{}
+	r.checks, r.shown = &checks{}, &stocks{}
+	r.docs = &documents{root: "developer: acme\ndestinations: [{ name: app, kind: webhook }]\n", changed: DocumentChanged{Version: 4, Plan: []Step{{Do: StepAdd, Developer: "acme", Destination: "app"}}}}
 	replays, err := newReplays(t, r.store, r.sched, ids)
 	if err != nil {
 		t.Fatal(err)
 	}
 	registry := prometheus.NewRegistry()
+	sessions, err := session.Open(t.Context(), r.store, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
 	options := Options{
-		Ingest: s.ingest, Scheduler: r.sched, Store: r.store, Usage: r.store, Eraser: r.store, Daemon: r.daemon, Replays: replays, Checks: r.checks,
-		Trail:   trail.New(r.store, logger),
+		Ingest: s.ingest, Pace: s.pace, Scheduler: r.sched, Store: r.store, Usage: r.store, Series: series.New(), Eraser: r.store, Daemon: r.daemon, Documents: r.docs, Replays: replays, Checks: r.checks,
+		Trail:    trail.New(r.store, logger),
+		Sessions: sessions, Settings: r.shown, Queues: r.store,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Registerer: registry, Log: logger,
 		Tokens: s.tokens, Listen: "127.0.0.1:0", Brand: "terra", Version: "1.2.3", Egress: s.egress,
 		MaxBody: s.maxBody, Memory: s.memory, Catalogue: event.DefaultCatalogue(), Trace: s.trace,
@@ -337,7 +352,9 @@ type daemon struct {
 	names              *Names
 	store              *pebblestore.Store
 	reload             error
-	waiting            []string
+	waiting, notes     []string
+	plan               []Step
+	asked              ReloadOptions
 	backup             error
 	problems, warnings []string
 }
@@ -345,12 +362,15 @@ type daemon struct {
 var _ Daemon = (*daemon)(nil)
 
 func (d *daemon) Limits() config.Limits {
-	return config.Limits{Body: 1 << 20, BodyRate: 1 << 10, InFlight: 7, InFlightBytes: 4 << 20, PerDeveloper: config.PerDeveloper{
+	return config.Limits{Body: 1 << 20, BodyRate: 1 << 10, InFlight: 7, InFlightBytes: 4 << 20, Lag: 2 * time.Second, PerDeveloper: config.PerDeveloper{
 		Rate: 0.5, Pending: 9, Bytes: 8, Destinations: 1000, Attempts: 50, ShortestWait: time.Second,
 	}}
 }
-func (d *daemon) Names() *Names                            { return d.names }
-func (d *daemon) Reload(context.Context) ([]string, error) { return d.waiting, d.reload }
+func (d *daemon) Names() *Names { return d.names }
+func (d *daemon) ReloadWith(_ context.Context, o ReloadOptions) (Reloaded, error) {
+	d.asked = o
+	return Reloaded{Waiting: d.waiting, Plan: d.plan, Notes: d.notes}, d.reload
+}
 func (d *daemon) Backup(ctx context.Context, dir string) error {
 	if d.backup != nil {
 		return d.backup
@@ -382,6 +402,93 @@ type noLog struct {
 	store.Log
 	Eraser
 	store.Trail
+	store.Queue
+}
+
+// stocks stands for the settings.
+type stocks struct {
+	frozen map[uint64]error
+	seen   *event.Event
+}
+
+func (s *stocks) Explain(_ context.Context, developer string, ev *event.Event) ([]explain.Result, error) {
+	if s.seen = ev; developer != "acme" {
+		return nil, store.ErrNotFound
+	}
+	return []explain.Result{
+		{Developer: "acme", Destination: "app", Kind: "webhook", Decision: explain.Sends, Request: &destination.Explanation{Target: "https://acme.example", Body: string(ev.Body)}},
+		{Developer: "acme", Destination: "night", Kind: "webhook", Decision: explain.Filtered, Reason: "events: [sleep] does not include x"},
+	}, nil
+}
+
+func (*stocks) Effective() map[string]any { return map[string]any{"brand": "terra"} }
+
+func (*stocks) EffectiveOf(key store.DestinationKey) (map[string]any, error) {
+	return map[string]any{"name": key.Name}, nil
+}
+
+func (s *stocks) FrozenSettings(_ context.Context, hash uint64) (map[string]any, error) {
+	if err := s.frozen[hash]; err != nil {
+		return nil, err
+	}
+	return map[string]any{"hash": hash}, nil
+}
+
+// noValues keeps none.
+type noValues struct{}
+
+func (noValues) Put(context.Context, string, []byte) error   { return nil }
+func (noValues) Get(context.Context, string) ([]byte, error) { return nil, store.ErrNotFound }
+
+func noSessions() *session.Desk {
+	d, err := session.Open(context.Background(), noValues{}, time.Now())
+	if err != nil {
+		panic(err)
+	}
+	return d
 }
 
 func (noLog) Note(context.Context, time.Time, []store.Act) error { return nil }
+
+// documents stands for those of the daemon: it answers as it is told to, and
+// remembers what it was asked.
+type documents struct {
+	mu      sync.Mutex
+	heads   []DocumentHead
+	root    string
+	err     error
+	changed DocumentChanged
+	asked   DocumentChange
+	removal DeveloperRemoval
+}
+
+var _ Documents = (*documents)(nil)
+
+func (d *documents) DocumentHeads() []DocumentHead { return d.heads }
+
+func (d *documents) ReadDocument(_ context.Context, developer string, version uint64) (DocumentHead, *yaml.Node, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return DocumentHead{}, nil, d.err
+	}
+	return DocumentHead{Developer: developer, Version: max(version, 3)}, document.Read("x", []byte(d.root), false).Root, nil
+}
+
+func (d *documents) DocumentVersions(context.Context, string) ([]DocumentHead, error) {
+	return d.heads, d.err
+}
+
+func (d *documents) ChangeDocument(_ context.Context, c DocumentChange) (DocumentChanged, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked = c
+	return d.changed, d.err
+}
+
+func (d *documents) RemoveDeveloper(_ context.Context, r DeveloperRemoval) (DeveloperRemoved, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.removal = r
+	return DeveloperRemoved{Plan: d.changed.Plan, Events: 3, Cancelled: 2, Payloads: 1, Left: "something"}, d.err
+}

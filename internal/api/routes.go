@@ -53,14 +53,44 @@ var routes = map[string]endpoint{
 	"/v1/destinations/{developer}/{destination}/check":   {"POST": {canOperate, (*API).check, nil}},
 	"/v1/destinations/{developer}/{destination}/test":    {"POST": {canOperate, (*API).test, params{"type", "provider", "user", "seed"}}},
 	"/v1/destinations/{developer}/{destination}/history": {"GET": {canRead, (*API).history, params{"since", "until", "limit", "cursor"}}},
-	"/v1/changes":                          {"GET": {canRead, (*API).listChanges, params{"developer", "by", "call", "since", "until", "limit", "cursor"}}},
+	"/v1/session": {
+		"POST":   {anyone, (*API).createSession, nil},
+		"GET":    {withAnyRight, (*API).getSession, nil},
+		"DELETE": {withAnyRight, (*API).deleteSession, nil},
+	},
+	"/v1/portal-links": {
+		"POST": {canLink, (*API).createPortalLink, nil},
+		"GET":  {canLink, (*API).listPortalLinks, params{"developer", "limit", "cursor"}},
+	},
+	"/v1/portal-links/{id}": {"DELETE": {canLink, (*API).revokePortalLink, nil}},
+	"/v1/explain":           {"POST": {canRead, (*API).explainEvent, nil}},
+	"/v1/event-types":       {"GET": {canRead | canConfigure, (*API).eventTypes, nil}},
+	"/v1/settings":          {"GET": {canRead, (*API).settings, nil}},
+	"/v1/destinations/{developer}/{destination}/settings": {"GET": {canRead, (*API).destinationSettings, nil}},
+	"/v1/changes":    {"GET": {canRead, (*API).listChanges, params{"developer", "by", "call", "since", "until", "limit", "cursor"}}},
+	"/v1/developers": {"GET": {canRead | canConfigure, (*API).listDevelopers, params{"q", "limit", "cursor"}}},
+	"/v1/developers/{developer}": {
+		"GET":    {canRead | canConfigure, (*API).getDeveloper, nil},
+		"PUT":    {canConfigure, (*API).putDeveloper, params{"dry_run", "allow_removal"}},
+		"DELETE": {canConfigure, (*API).deleteDeveloper, params{"data", "dry_run"}},
+	},
+	"/v1/developers/{developer}/versions":           {"GET": {canRead | canConfigure, (*API).listVersions, nil}},
+	"/v1/developers/{developer}/versions/{version}": {"GET": {canRead | canConfigure, (*API).getVersion, nil}},
+	"/v1/developers/{developer}/restore":            {"POST": {canConfigure, (*API).restoreDeveloper, params{"dry_run", "allow_removal"}}},
+	"/v1/developers/{developer}/destinations/{destination}": {
+		"GET":    {canRead | canConfigure, (*API).getDeveloperDestination, nil},
+		"PUT":    {canConfigure, (*API).putDeveloperDestination, params{"dry_run", "allow_removal"}},
+		"DELETE": {canConfigure, (*API).deleteDeveloperDestination, params{"dry_run", "allow_removal"}},
+	},
+	"/v1/developers/{developer}/destinations/{destination}/rotate-secret": {"POST": {canConfigure, (*API).rotateSecret, params{"dry_run"}}},
 	"/v1/live":                             {"GET": {canRead, (*API).live, params{"developer", "destination"}}},
 	"/v1/audit":                            {"GET": {canRead, (*API).audit, params{"developer", "deep"}}},
+	"/v1/series":                           {"GET": {canRead, (*API).showSeries, params{"developer", "destination", "kind", "range"}}},
 	"/v1/usage":                            {"GET": {canRead, (*API).usage, params{"developer", "destination", "since", "until", "by"}}},
 	"/v1/users/{id}/data":                  {"DELETE": {canOperate, (*API).erase, params{"developer"}}},
 	"/v1/payloads/{id}/link":               {"POST": {canRead, (*API).linkPayload, nil}},
 	"/payloads/{day}/{developer}/{object}": {"GET": {anyone, (*API).getPayload, anyQuery}},
-	"/v1/reload":                           {"POST": {canOperate, (*API).reload, nil}},
+	"/v1/reload":                           {"POST": {canOperate, (*API).reload, params{"dry_run", "allow_removal"}}},
 	"/v1/backup":                           {"POST": {canOperate, (*API).backup, nil}},
 	"/v1/egress":                           {"GET": {canRead, (*API).egress, nil}},
 	"/v1/limits":                           {"GET": {canRead, (*API).limits, nil}},
@@ -90,6 +120,10 @@ func (a *API) newMux() *http.ServeMux {
 
 // at answers the requests for one path.
 func (a *API) at(pattern string, e endpoint, allow string) http.Handler {
+	names := make(map[string]string, len(e))
+	for method := range e {
+		names[method] = operationIDs[method+" "+pattern]
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := w.(*call)
 		method := r.Method
@@ -102,7 +136,7 @@ func (a *API) at(pattern string, e endpoint, allow string) http.Handler {
 			a.fail(c, refuse(405, "method_not_allowed", "allowed here: "+allow))
 			return
 		}
-		c.operation = operationIDs[method+" "+pattern]
+		c.operation = names[method]
 		if ownDelivery(r) {
 			a.fail(c, errOwnDelivery) // before its token is looked at: the log of its attempts has to say what is wrong
 			return
@@ -119,7 +153,7 @@ func (a *API) at(pattern string, e endpoint, allow string) http.Handler {
 			a.fail(c, err)
 			return
 		}
-		if r.ContentLength != 0 && method != http.MethodPost && op.may != anyone {
+		if r.ContentLength != 0 && method != http.MethodPost && method != http.MethodPut && op.may != anyone {
 			// What somebody wrote there, a filter for instance, would not count.
 			a.fail(c, refuse(400, "invalid_request", "this call takes no body"))
 			return

@@ -18,7 +18,7 @@ type route struct {
 
 // everyRoute is made of routes, so that a new one is covered by standing there.
 func everyRoute(d *described) (all []route) {
-	fill := strings.NewReplacer("{id}", "1", "{developer}", "acme", "{destination}", "app", "{day}", "2026-07-01", "{object}", "x.json")
+	fill := strings.NewReplacer("{id}", "1", "{developer}", "acme", "{destination}", "app", "{day}", "2026-07-01", "{object}", "x.json", "{version}", "1")
 	for pattern, e := range routes {
 		item := d.root["paths"].(map[string]any)[pattern].(map[string]any)
 		for method, op := range e {
@@ -69,7 +69,7 @@ func (s *strict) refused(query, body, says string) {
 // Whatever a caller gives counts, or is refused: what is passed over in silence
 // makes a filter with a typing error select everything.
 func TestEveryRouteIsStrict(t *testing.T) {
-	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate")}})
+	r := newRig(t, setup{tokens: []Token{token("all", "ingest operate configure link")}})
 	r.checks.result = found
 	d, err := loadDescription()
 	if err != nil {
@@ -80,6 +80,8 @@ func TestEveryRouteIsStrict(t *testing.T) {
 		s := &strict{r, d, route}
 		s.queries()
 		switch media, schema := route.body(d); {
+		case route.method == "PUT":
+			s.refused("", "", "is empty")
 		case route.method != "POST":
 			if route.op.may != anyone {
 				s.refused("", "{}", "takes no body")

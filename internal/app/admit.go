@@ -42,7 +42,7 @@ func brokenBy(refused []refusal) (developers, problems []string) {
 }
 
 // refusedError is what a reload answers that took over everything else.
-func refusedError(refused []refusal) error {
+func refusedError(refused []refusal) *api.Refused {
 	err := &api.Refused{}
 	for i := range refused {
 		r := &refused[i]
@@ -63,9 +63,12 @@ func refusedError(refused []refusal) error {
 // with an error.
 func (a *App) admit(ctx context.Context, snap *config.Snapshot) (opened opening, refused []refusal, err error) {
 	opened = opening{}
-	running := a.running()
+	cur := a.current.Load()
 	for id, dev := range snap.Developers {
-		if err := a.openDeveloper(ctx, opened, running, dev, &snap.Daemon); err != nil {
+		if cur != nil && cur.developers[id] != nil && cur.developers[id].settings == dev {
+			continue // nothing changed
+		}
+		if err := a.openDeveloper(ctx, opened, dev, &snap.Daemon); err != nil {
 			refused = append(refused, refusal{developer: id, what: "destinations that cannot be opened", errs: []error{err}})
 		}
 	}
@@ -81,7 +84,7 @@ func (a *App) admit(ctx context.Context, snap *config.Snapshot) (opened opening,
 		if ctx.Err() != nil {
 			break
 		}
-		a.fallBack(ctx, snap, opened, running, &refused[i])
+		a.fallBack(ctx, snap, opened, &refused[i])
 	}
 	if ctx.Err() != nil { // what was not opened then is no fault of its developer
 		return opened, nil, context.Cause(ctx)
@@ -90,14 +93,11 @@ func (a *App) admit(ctx context.Context, snap *config.Snapshot) (opened opening,
 }
 
 // fallBack puts something in the place of a developer's settings that are not used.
-func (a *App) fallBack(ctx context.Context, snap *config.Snapshot, opened opening, running map[store.DestinationKey]uint64, r *refusal) {
-	for _, err := range r.errs {
-		a.log.Error("settings of a developer are not used", "developer", r.developer, "because", r.what, "fault", err.Error())
-	}
+func (a *App) fallBack(ctx context.Context, snap *config.Snapshot, opened opening, r *refusal) {
 	goOn := func(id string) error {
 		last, err := a.before(ctx, snap, id)
 		if err == nil {
-			err = a.openDeveloper(ctx, opened, running, last, &snap.Daemon)
+			err = a.openDeveloper(ctx, opened, last, &snap.Daemon)
 		}
 		if err == nil {
 			snap.Developers[id] = last
@@ -120,6 +120,15 @@ func (a *App) fallBack(ctx context.Context, snap *config.Snapshot, opened openin
 	}
 	snap.Developers[r.developer] = &config.Developer{ID: r.developer}
 	r.instead = "events are kept without a destination"
+}
+
+// tellRefused says in the log whose settings are not used, and why.
+func (a *App) tellRefused(refused []refusal) {
+	for i := range refused {
+		for _, err := range refused[i].errs {
+			a.log.Error("settings of a developer are not used", "developer", refused[i].developer, "because", refused[i].what, "fault", err.Error())
+		}
+	}
 }
 
 // before returns the settings of a developer that were good before: those that

@@ -27,6 +27,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/notices"
 	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/replay"
+	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/internal/trail"
@@ -54,6 +55,7 @@ type App struct {
 	store         store.Store
 	storeWarnings func() []string // what somebody should look at though it works; nil: it has no such words
 	scheduler     *delivery.Scheduler
+	series        *series.Series
 	flight        *suspects.Record
 	ingest        *ingest.Ingest
 	replays       *replay.Runner
@@ -78,6 +80,8 @@ type App struct {
 
 	started   *config.Daemon // what is built in until the next start
 	reloading sync.Mutex
+	reloads   reloads
+	heads     atomic.Pointer[map[string]api.DocumentHead] // of the documents in the store
 	current   atomic.Pointer[state]
 	stopping  atomic.Bool
 	fatal     chan error // the store can write no more
@@ -89,10 +93,11 @@ type state struct {
 	snapshot *config.Snapshot
 	keys     *keyring.Ring
 	problems []string // developers running on their last good settings, or on none
+	refused  []refusal
 	names    *api.Names
 	targets  *replay.Targets
 
-	checkable map[store.DestinationKey]bool
+	developers map[string]*developer // by id
 }
 
 // step is one named part of the teardown.
@@ -108,7 +113,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	loader := config.NewLoader(o.Config, o.Kinds)
-	snapshot, loadErr := loader.Load(ctx)
+	snapshot, loadErr := loader.Load(ctx) // without documents: their store is not open yet
 	if snapshot == nil {
 		return nil, loadErr
 	}
@@ -130,6 +135,11 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.inbound = inbound.NewLimit(mostConnections(&snapshot.Daemon, openFiles(), o.Log))
 	a.observe()
+	if snapshot.Daemon.Developers.Stored {
+		if snapshot, loadErr = a.load(ctx); snapshot == nil {
+			return nil, loadErr
+		}
+	}
 	if err := a.start(ctx, snapshot); err != nil {
 		return nil, err
 	}
@@ -158,6 +168,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.replays.Start()
 	var background sync.WaitGroup
 	background.Go(func() { a.keep(ctx) })
+	background.Go(func() { a.record(ctx) })
 	background.Go(func() { a.checks.Run(ctx) })
 	background.Go(func() { a.notices.Run(ctx) })
 	background.Go(func() { a.trail.Run(ctx) })

@@ -2,9 +2,8 @@ package app
 
 import (
 	"context"
-	"fmt"
+	"runtime/debug"
 
-	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
@@ -15,48 +14,21 @@ import (
 func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	_, err := a.takeOver(ctx, snap)
-	return err
-}
-
-// Reload reads the settings again. fantail.yaml is taken over as a whole or, when
-// it has a fault, nothing changes (config.Faults). Developers are taken over each
-// for themselves; when some are refused the error is *api.Refused and all others
-// are in force. waiting names what was built in at the start and differs now.
-func (a *App) Reload(ctx context.Context) (waiting []string, err error) {
-	a.reloading.Lock()
-	defer a.reloading.Unlock()
-	snap, err := a.loader.Load(ctx)
-	if snap == nil {
-		return nil, err
-	}
-	cert, err := readCertificate(&snap.Daemon)
-	if err != nil {
-		return nil, err
-	}
 	refused, err := a.takeOver(ctx, snap)
-	if err != nil {
-		return nil, err
+	if err == nil && len(refused) > 0 {
+		a.reloads.ended(refusedError(refused))
+	} else {
+		a.reloads.ended(err)
 	}
-	if cert != nil {
-		a.cert.Store(cert)
-	}
-	waiting = needRestart(a.started, &snap.Daemon)
-	for _, key := range waiting {
-		a.log.Warn("a changed setting takes effect at the next start", "setting", key)
-	}
-	a.log.Info("settings reloaded", "developers", len(snap.Developers), "refused", len(refused))
-	if len(refused) > 0 {
-		return waiting, refusedError(refused)
-	}
-	return waiting, nil
+	return err
 }
 
 // takeOver puts a reading of the settings in force, and returns which developers'
 // are not used.
 func (a *App) takeOver(ctx context.Context, snap *config.Snapshot) ([]refusal, error) {
-	a.note(snap)
+	a.note(snap.Notes)
 	opened, refused, err := a.admit(ctx, snap)
+	a.tellRefused(refused)
 	if err == nil {
 		err = a.apply(ctx, snap, opened, refused)
 	}
@@ -68,8 +40,8 @@ func (a *App) takeOver(ctx context.Context, snap *config.Snapshot) ([]refusal, e
 }
 
 // note logs what is allowed in the settings but worth saying.
-func (a *App) note(snap *config.Snapshot) {
-	for _, n := range snap.Notes {
+func (a *App) note(notes []config.Fault) {
+	for _, n := range notes {
 		a.log.Warn("settings", "note", n.Error())
 	}
 }
@@ -79,15 +51,20 @@ func (a *App) note(snap *config.Snapshot) {
 // touches what runs.
 func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, refused []refusal) error {
 	broken, problems := brokenBy(refused)
-	wanted, err := a.place(ctx, snap)
+	cur := a.current.Load()
+	var registered []store.Destination // at the start: all of them
+	if cur == nil {
+		var err error
+		if cur, registered, err = a.nothing(ctx); err != nil {
+			return err
+		}
+	}
+	d := cur.difference(snap, broken)
+	made, names, err := a.place(ctx, cur, d.changed, opened)
 	if err != nil {
 		return err
 	}
-	registered, err := a.store.Destinations(ctx)
-	if err != nil {
-		return fmt.Errorf("list destinations: %w", err)
-	}
-	if err := a.remember(ctx, snap, wanted, broken); err != nil {
+	if err := a.remember(ctx, snap.Keys, made, broken); err != nil {
 		return err
 	}
 
@@ -95,68 +72,68 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 		return err
 	}
 	a.followPayloads(snap)
-	next := &state{
-		snapshot: snap, keys: snap.Keys, problems: problems, names: api.NewNames(registered), targets: replayTargets(wanted),
-		checkable: checkable(a.current.Load(), wanted, opened),
+	a.api.SetConsole(snap.Daemon.Console)
+	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, refused: refused, names: names, developers: cur.with(&d, made), targets: cur.targets}
+	if len(d.changed)+len(d.gone) > 0 {
+		next.targets = replayTargets(next)
 	}
-	a.scheduler.Apply(deliveryTargets(snap, registered, wanted, opened))
-	a.ingest.SetRoutes(routes(snap, registered, wanted))
-	a.followNotices(&snap.Daemon, wanted)
-	old := a.current.Swap(next)
-	a.checks.SetTargets(a.checkTargets(next, wanted))
+	old := a.current.Swap(next) // before an attempt may open one of them
+	a.scheduler.Apply(deliveryTargets(snap, next, &d, registered, opened))
+	a.ingest.SetRoutes(routes(next))
+	a.followNotices(&snap.Daemon, next)
+	a.checks.SetTargets(a.checkTargets(next))
 	a.broken.Reset()
 	for _, id := range broken {
 		a.broken.WithLabelValues(id).Set(1)
 	}
-	a.forgetRemoved(ctx, snap, registered)
+	a.forget(ctx, d.gone)
 	if old != nil {
 		a.noteStates(ctx, old.snapshot, snap)
+	}
+	if len(d.changed) >= crowd {
+		go debug.FreeOSMemory() // what parsing them took is given back, and not kept as peak
 	}
 	return nil
 }
 
-// placed is a destination of the settings, and its id in the store.
-type placed struct {
-	*config.Destination
-	id uint32
-}
+// crowd is how many developers leave so much behind, once they are read, that it is
+// worth a collection of garbage at once.
+const crowd = 1000
 
-// place registers every destination of the settings, and lists them in one order.
-func (a *App) place(ctx context.Context, snap *config.Snapshot) (all []placed, err error) {
-	var keys []store.DestinationKey
-	for _, dev := range snap.Developers {
-		for _, d := range dev.Destinations {
-			keys = append(keys, keyOf(d))
-			all = append(all, placed{Destination: d})
+// deliveryTargets are the destinations of developers that differ, to which
+// deliveries may go, or went before they were removed. Of those that were registered
+// before the start known has the state.
+func deliveryTargets(snap *config.Snapshot, next *state, d *delta, known []store.Destination, opened opening) (targets []delivery.Target) {
+	stored := make(map[uint32]*store.Destination, len(known))
+	for i := range known {
+		stored[known[i].ID] = &known[i]
+	}
+	of := func(developer string) {
+		current := map[uint32]*config.Destination{}
+		if dev := next.developers[developer]; dev != nil {
+			for i := range dev.destinations {
+				current[dev.destinations[i].id] = dev.destinations[i].Destination
+			}
+		}
+		for _, r := range next.names.Of(developer) {
+			t := delivery.Target{ID: r.ID, Key: r.DestinationKey}
+			if s := stored[r.ID]; s != nil {
+				t.State, t.Last = s.State, s.Last
+			}
+			if d := current[r.ID]; d != nil {
+				t.Current, t.Disabled = settingsOf(d, &snap.Daemon), !d.Enabled
+				t.Current.Destination = opened[d] // nil: the scheduler has it already
+			} else {
+				t.Removed = true
+			}
+			targets = append(targets, t)
 		}
 	}
-	ids, err := a.store.Register(ctx, keys)
-	if err != nil {
-		return nil, fmt.Errorf("register destinations: %w", err)
+	for _, dev := range d.changed {
+		of(dev.ID)
 	}
-	for i, id := range ids {
-		all[i].id = id
-	}
-	return all, nil
-}
-
-// deliveryTargets are the destinations that deliveries may go to, or went to before they were removed.
-func deliveryTargets(snap *config.Snapshot, registered []store.Destination, wanted []placed, opened opening) []delivery.Target {
-	byID := make(map[uint32]*config.Destination, len(wanted))
-	for _, w := range wanted {
-		byID[w.id] = w.Destination
-	}
-	targets := make([]delivery.Target, len(registered))
-	for i, r := range registered {
-		t := &targets[i]
-		*t = delivery.Target{ID: r.ID, Key: r.DestinationKey, State: r.State, Last: r.Last}
-		d := byID[r.ID]
-		if d == nil {
-			t.Removed = true
-			continue
-		}
-		t.Current, t.Disabled = settingsOf(d, &snap.Daemon), !d.Enabled
-		t.Current.Destination = opened[d] // nil: the scheduler has it open already
+	for _, id := range d.gone {
+		of(id)
 	}
 	return targets
 }
@@ -170,19 +147,19 @@ func settingsOf(d *config.Destination, daemon *config.Daemon) *delivery.Settings
 }
 
 // routes builds what ingest matches against.
-func routes(snap *config.Snapshot, registered []store.Destination, wanted []placed) *ingest.Routes {
-	r := &ingest.Routes{Developers: make(map[string]*ingest.Developer, len(snap.Developers))}
-	for id := range snap.Developers {
-		r.Developers[id] = &ingest.Developer{ID: id}
-	}
-	for _, d := range registered {
-		if dev := r.Developers[d.Developer]; dev != nil {
-			dev.All = append(dev.All, d.ID)
+func routes(next *state) *ingest.Routes {
+	r := &ingest.Routes{Developers: make(map[string]*ingest.Developer, len(next.developers))}
+	for id, dev := range next.developers {
+		if dev.route == nil {
+			dev.route = &ingest.Developer{ID: id}
+			for _, d := range next.names.Of(id) {
+				dev.route.All = append(dev.route.All, d.ID)
+			}
+			for _, d := range dev.destinations {
+				dev.route.Destinations = append(dev.route.Destinations, ingest.Route{ID: d.id, Matches: d.Matches})
+			}
 		}
-	}
-	for _, w := range wanted {
-		dev := r.Developers[w.Developer]
-		dev.Destinations = append(dev.Destinations, ingest.Route{ID: w.id, Matches: w.Matches})
+		r.Developers[id] = dev.route
 	}
 	return r
 }

@@ -16,12 +16,18 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/inbound"
+	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/session"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-func (a *App) buildAPI(d *config.Daemon) error {
+func (a *App) buildAPI(ctx context.Context, d *config.Daemon) error {
+	sessions, err := session.Open(ctx, a.store, time.Now())
+	if err != nil {
+		return err
+	}
 	o := api.Options{
-		Ingest: a.ingest, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Eraser: a.store, Daemon: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Trace: a.tracer,
+		Ingest: a.ingest, Pace: ingest.Pace{Behind: a.scheduler.Lag, Most: d.Limits.Lag}, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Series: a.series, Eraser: a.store, Daemon: a, Documents: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Sessions: sessions, Settings: a, Queues: a.store, Trace: a.tracer,
 		Metrics:    promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}),
 		Registerer: a.metrics, Log: a.log,
 		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
@@ -34,7 +40,6 @@ func (a *App) buildAPI(d *config.Daemon) error {
 	if a.files != nil && d.Payloads.Dir.Listen == "" {
 		o.Files = a.files
 	}
-	var err error
 	a.api, err = api.New(o)
 	return err
 }
@@ -84,6 +89,9 @@ func (a *App) Backup(ctx context.Context, dir string) error {
 func (a *App) Health() (problems, warnings []string) {
 	cur := a.current.Load()
 	warnings = append(warnings, cur.problems...)
+	if w := a.reloads.warning(); w != "" {
+		warnings = append(warnings, w)
+	}
 	for _, key := range needRestart(a.started, &cur.snapshot.Daemon) {
 		warnings = append(warnings, "the setting "+key+" was changed and takes effect at the next start")
 	}

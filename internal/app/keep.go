@@ -57,10 +57,6 @@ func (a *App) collect(ctx context.Context) error {
 // hashes lists what is current: it must be there when a delivery is frozen to it.
 func hashes(cur *state) []uint64 {
 	var keep []uint64
-	for _, dev := range cur.snapshot.Developers {
-		for _, d := range dev.Destinations {
-			keep = append(keep, d.Hash)
-		}
-	}
+	cur.all(func(d *placed) { keep = append(keep, d.Hash) })
 	return keep
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/healthcheck"
@@ -32,16 +33,21 @@ func (a *App) active() map[uint32]bool {
 }
 
 // followNotices takes over who is told of what, and who gets healthchecks.
-func (a *App) followNotices(d *config.Daemon, wanted []placed) {
+func (a *App) followNotices(d *config.Daemon, next *state) {
 	rules := notices.Rules{Events: d.Notices.Events}
+	for _, listed := range d.Notices.Destinations {
+		developer, name, _ := strings.Cut(listed, "/")
+		if p := next.find(developer, name); p != nil {
+			rules.Targets = append(rules.Targets, notices.Target{Developer: developer, Name: name, ID: p.id})
+		}
+	}
 	var targets []healthcheck.Target
-	for _, w := range wanted {
-		if slices.Contains(d.Notices.Destinations, w.Developer+"/"+w.Name) {
-			rules.Targets = append(rules.Targets, notices.Target{Developer: w.Developer, Name: w.Name, ID: w.id})
-		}
-		if slices.Contains(d.Healthcheck.Kinds, w.Kind) {
-			targets = append(targets, healthcheck.Target{ID: w.id, Developer: w.Developer, Name: w.Name})
-		}
+	if d.Healthcheck.Every > 0 {
+		next.all(func(p *placed) {
+			if slices.Contains(d.Healthcheck.Kinds, p.Kind) {
+				targets = append(targets, healthcheck.Target{ID: p.id, Developer: p.Developer, Name: p.Name})
+			}
+		})
 	}
 	a.notices.SetRules(rules)
 	a.health.SetTargets(d.Healthcheck.Every, targets)

@@ -23,6 +23,8 @@ func (a *App) observe() {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_store_bytes", Help: "Bytes of the store on disk."},
 			func() float64 { return float64(a.store.Stats().Bytes) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_last_backup_timestamp_seconds", Help: "When the last backup that this daemon wrote was begun; 0 for none."}, a.backupTime),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_lag_seconds", Help: "How far the daemon itself is behind with deliveries, for want of processors."},
+			func() float64 { return a.scheduler.Lag().Seconds() }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_connections", Help: "Connections of producers and of whoever else calls, busy and idle."},
 			func() float64 { return float64(a.inbound.Open()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_connections_limit", Help: "How many there may be, so that descriptors are left for the store and deliveries."},
@@ -31,6 +33,8 @@ func (a *App) observe() {
 			func() float64 { return float64(a.inbound.Evicted()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "fantail_two_lengths_total", Help: "Requests refused for having both Content-Length and Transfer-Encoding."},
 			func() float64 { return float64(a.inbound.TwoLengths()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_last_reload_success", Help: "1 when the settings were taken over the last time they were read, 0 when they, or those of some developers, were refused."}, a.reloadSuccess),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_last_reload_seconds", Help: "When the settings were read the last time, at the start or by a reload, in unix seconds."}, a.reloadTime),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_ready", Help: "1 while new events are taken, as /readyz says."}, a.ready),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if !a.started.Store.Shared() { // nobody tells how much room a database has
@@ -49,6 +53,7 @@ func (a *App) observeLimits() {
 		"limits.body":                        func(l *config.Limits) float64 { return float64(l.Body) },
 		"limits.body_rate":                   func(l *config.Limits) float64 { return l.BodyRate },
 		"limits.in_flight":                   func(l *config.Limits) float64 { return float64(l.InFlight) },
+		"limits.lag":                         func(l *config.Limits) float64 { return l.Lag.Seconds() },
 		"limits.in_flight_bytes":             func(l *config.Limits) float64 { return float64(l.InFlightBytes) },
 		"limits.per_developer.rate":          func(l *config.Limits) float64 { return l.PerDeveloper.Rate },
 		"limits.per_developer.pending":       func(l *config.Limits) float64 { return float64(l.PerDeveloper.Pending) },
@@ -68,4 +73,16 @@ func (a *App) ready() float64 {
 		return 0
 	}
 	return 1
+}
+
+func (a *App) reloadSuccess() float64 {
+	if _, err := a.reloads.last(); err != nil {
+		return 0
+	}
+	return 1
+}
+
+func (a *App) reloadTime() float64 {
+	at, _ := a.reloads.last()
+	return float64(at.UnixMilli()) / 1000
 }

@@ -42,6 +42,7 @@ func CheckSettings(ctx context.Context, o Options, snap *config.Snapshot, want f
 		return nil, err
 	}
 	a.followPayloads(snap)
+	a.current.Store(&state{snapshot: snap, keys: snap.Keys})
 	for _, dev := range snap.Developers {
 		for _, d := range dev.Destinations {
 			if want(d) {
@@ -52,7 +53,7 @@ func CheckSettings(ctx context.Context, o Options, snap *config.Snapshot, want f
 	slices.SortStableFunc(all, func(x, y Checked) int { return cmp.Compare(x.Developer, y.Developer) })
 	targets := make([]check.Target, len(all))
 	for i := range all {
-		targets[i] = a.checkTarget(all[i].Destination, &snap.Daemon)
+		targets[i] = a.checkTarget(all[i].Destination)
 	}
 	check.Each(ctx, targets, func(i int, r check.Result, err error) {
 		all[i].Result, all[i].Err = r, err

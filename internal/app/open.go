@@ -30,7 +30,8 @@ func (o opening) drop(d *config.Destination) {
 
 // openDeveloper opens those destinations of a developer that differ from what
 // runs, all or none.
-func (a *App) openDeveloper(ctx context.Context, opened opening, running map[store.DestinationKey]uint64, dev *config.Developer, daemon *config.Daemon) error {
+func (a *App) openDeveloper(ctx context.Context, opened opening, dev *config.Developer, daemon *config.Daemon) error {
+	running := a.running(dev.ID)
 	var faults []error
 	for _, d := range dev.Destinations {
 		if ctx.Err() != nil {
@@ -42,7 +43,7 @@ func (a *App) openDeveloper(ctx context.Context, opened opening, running map[sto
 		if hash, ok := running[keyOf(d)]; ok && hash == d.Hash && (!d.Ambient || listed(d, daemon)) {
 			continue
 		}
-		dest, err := a.open(d, daemon)
+		dest, err := a.openLater(d, daemon)
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -57,14 +58,12 @@ func (a *App) openDeveloper(ctx context.Context, opened opening, running map[sto
 	return errors.Join(faults...)
 }
 
-// running returns the fingerprint of what each destination runs on now.
-func (a *App) running() map[store.DestinationKey]uint64 {
+// running returns the fingerprint of what each destination of a developer runs on now.
+func (a *App) running(developer string) map[store.DestinationKey]uint64 {
 	running := make(map[store.DestinationKey]uint64)
-	if cur := a.current.Load(); cur != nil {
-		for _, dev := range cur.snapshot.Developers {
-			for _, d := range dev.Destinations {
-				running[keyOf(d)] = d.Hash
-			}
+	if cur := a.current.Load(); cur != nil && cur.developers[developer] != nil {
+		for _, d := range cur.developers[developer].destinations {
+			running[keyOf(d.Destination)] = d.Hash
 		}
 	}
 	return running
@@ -74,14 +73,36 @@ func keyOf(d *config.Destination) store.DestinationKey {
 	return store.DestinationKey{Developer: d.Developer, Name: d.Name, Kind: d.Kind}
 }
 
+// openLater sees that a destination can be opened, and returns it to be opened when
+// it is first used.
+func (a *App) openLater(d *config.Destination, daemon *config.Daemon) (dest destination.Destination, err error) {
+	dest, err = a.open(d, daemon)
+	if _, already := dest.(*deferred); already || err != nil {
+		return dest, err
+	}
+	err = a.guarded(d, func() error {
+		dest, err = deferredAs(dest, func() (destination.Destination, error) { return a.openInForce(d) }), dest.Close()
+		if err != nil {
+			a.log.Warn("closing a destination failed", "developer", d.Developer, "destination", d.Name, "error", err)
+		}
+		return nil
+	})
+	return dest, err
+}
+
+// openInForce opens one destination under the settings of the daemon that are in force then.
+func (a *App) openInForce(d *config.Destination) (destination.Destination, error) {
+	return a.openNow(d, &a.current.Load().snapshot.Daemon)
+}
+
 // open opens one destination, and notes it over a crash. Where the process died of
 // that, it is opened by the first attempt, which the next crash is charged to.
 func (a *App) open(d *config.Destination, daemon *config.Daemon) (destination.Destination, error) {
 	end := a.flight.Opening(keyOf(d))
 	if end == nil {
 		a.log.Warn("the process died when a destination was opened; it is opened by its first attempt now", "developer", d.Developer, "destination", d.Name)
-		return &deferred{open: func() (destination.Destination, error) {
-			dest, err := a.openNow(d, daemon)
+		return &deferred{checkable: true, open: func() (destination.Destination, error) {
+			dest, err := a.openInForce(d)
 			a.flight.Opened(keyOf(d))
 			return dest, err
 		}}, nil
@@ -90,18 +111,23 @@ func (a *App) open(d *config.Destination, daemon *config.Daemon) (destination.De
 	return a.openNow(d, daemon)
 }
 
-// openNow opens one destination under the settings of the daemon that are, or are
-// to be, in force: what was frozen, or was good once, may ask for what they no
-// longer have. Kinds may come from anybody: one that panics costs its developer
-// alone.
-func (a *App) openNow(d *config.Destination, daemon *config.Daemon) (dest destination.Destination, err error) {
+// guarded calls a kind, which may come from anybody: one that panics costs its
+// developer alone.
+func (a *App) guarded(d *config.Destination, call func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			// The text of a panic may hold anything, secrets too.
 			a.log.Error("a destination panicked when it was opened", "developer", d.Developer, "destination", d.Name, "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
-			dest, err = nil, fmt.Errorf("open %s/%s: its kind panicked", d.Developer, d.Name)
+			err = fmt.Errorf("open %s/%s: its kind panicked", d.Developer, d.Name)
 		}
 	}()
+	return call()
+}
+
+// openNow opens one destination under the settings of the daemon that are, or are
+// to be, in force: what was frozen, or was good once, may ask for what they no
+// longer have.
+func (a *App) openNow(d *config.Destination, daemon *config.Daemon) (dest destination.Destination, err error) {
 	deps := a.deps(d, daemon)
 	switch {
 	case d.Links && deps.Payloads == nil:
@@ -109,12 +135,17 @@ func (a *App) openNow(d *config.Destination, daemon *config.Daemon) (dest destin
 	case d.NeedsAmbient && !deps.Ambient:
 		return nil, fmt.Errorf("open %s/%s: it needs the operator's own credentials, and ambient of fantail.yaml does not list it", d.Developer, d.Name)
 	}
-	dest, err = d.Open(deps)
-	if err == nil && dest == nil {
-		err = errors.New("its kind opened nothing")
-	}
+	err = a.guarded(d, func() error {
+		if dest, err = d.Open(deps); err == nil && dest == nil {
+			err = errors.New("its kind opened nothing")
+		}
+		if err != nil {
+			return fmt.Errorf("open %s/%s: %w", d.Developer, d.Name, err)
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("open %s/%s: %w", d.Developer, d.Name, err)
+		return nil, err
 	}
 	return dest, nil
 }

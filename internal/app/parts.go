@@ -51,9 +51,11 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	a.onStop("flight record", func(context.Context) error { return a.flight.Close() })
 	a.brand, a.catalogue = d.Brand, d.Catalogue
 	a.trail = trail.New(a.store, a.log)
+	a.onStop("trail", func(ctx context.Context) error { a.trail.Flush(ctx); return nil }) // after all that acts
 	a.buildNotices()
+	a.openSeries(ctx)
 	a.scheduler = delivery.New(delivery.Options{
-		Store: a.store, Thaw: a.thaw, Flight: a.flight, Log: a.log, Metrics: a.metrics, Tell: a.tell, Fatal: a.fail, Trace: a.tracer,
+		Store: a.store, Thaw: a.thaw, Flight: a.flight, Log: a.log, Metrics: a.metrics, Series: a.series, Tell: a.tell, Fatal: a.fail, Trace: a.tracer,
 		Limits: delivery.Limits{InFlight: attempts(d, openFiles()), Bytes: d.Limits.InFlightBytes, PerDeveloper: d.Limits.PerDeveloper.Attempts},
 	})
 	a.checks = check.NewRunner(check.Options{Begin: a.scheduler.StartCheck, Log: a.log})
@@ -64,7 +66,7 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	if err := a.buildReplays(ctx); err != nil {
 		return err
 	}
-	return a.buildAPI(d)
+	return a.buildAPI(ctx, d)
 }
 
 // readCertificate reads the API's certificate, at the start and at every

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
@@ -21,39 +20,65 @@ const (
 	sealDeveloper = "developer"
 )
 
+// chunk is how much of settings one commit takes, in bytes.
+const chunk = 4 << 20
+
 // remember stores, sealed, what must outlive the process: the settings that a
 // delivery may be frozen to, before any attempt uses them, and each developer's
 // last good settings: of one who was refused they are the same, under keys that
-// may be others, and a stand-in for none is not good.
-func (a *App) remember(ctx context.Context, snap *config.Snapshot, wanted []placed, broken []string) error {
-	var writes []func() error
-	for _, w := range wanted {
-		if w.Frozen {
-			writes = append(writes, func() error {
-				if _, err := a.store.Settings(ctx, w.Hash); err == nil {
-					return nil
-				}
-				return a.store.PutSettings(ctx, w.Hash, snap.Keys.Seal(sealSettings, w.Freeze()))
-			})
+// may be others, and a stand-in for none is not good. What is stored already is
+// left alone.
+func (a *App) remember(ctx context.Context, keys *keyring.Ring, made []*developer, broken []string) error {
+	var frozen []uint64
+	by := map[uint64]*config.Destination{}
+	for _, dev := range made {
+		for _, d := range dev.destinations {
+			if d.Frozen {
+				frozen, by[d.Hash] = append(frozen, d.Hash), d.Destination
+			}
 		}
 	}
-	for id, dev := range snap.Developers {
-		if len(dev.Destinations) > 0 || !slices.Contains(broken, id) {
-			writes = append(writes, func() error { return a.keepDeveloper(ctx, snap.Keys, dev) })
-		}
+	frozen, err := a.store.WithoutSettings(ctx, frozen)
+	if err != nil {
+		return fmt.Errorf("look for frozen settings: %w", err)
 	}
-	return together(64, writes)
-}
-
-// keepDeveloper stores dev as the last good settings unless they are stored
-// already: fingerprint, then the sealed text.
-func (a *App) keepDeveloper(ctx context.Context, keys *keyring.Ring, dev *config.Developer) error {
-	clear := dev.Freeze()
-	value := binary.BigEndian.AppendUint64(nil, keys.Fingerprint(clear))
-	if old, err := a.store.Get(ctx, developerKey(dev.ID)); err == nil && bytes.HasPrefix(old, value) {
+	settings, values, size := map[uint64][]byte{}, map[string][]byte{}, 0
+	flush := func(least int) error {
+		if size <= least {
+			return nil
+		}
+		if err := a.store.PutSettings(ctx, settings, values); err != nil {
+			return fmt.Errorf("remember settings: %w", err)
+		}
+		clear(settings)
+		clear(values)
+		size = 0
 		return nil
 	}
-	return a.store.Put(ctx, developerKey(dev.ID), append(value, keys.Seal(sealDeveloper, clear)...))
+	for _, hash := range frozen {
+		settings[hash] = keys.Seal(sealSettings, by[hash].Freeze())
+		size += len(settings[hash])
+		if err := flush(chunk); err != nil {
+			return err
+		}
+	}
+	for _, dev := range made {
+		if len(dev.destinations) == 0 && slices.Contains(broken, dev.settings.ID) {
+			continue
+		}
+		key := developerKey(dev.settings.ID)
+		text := dev.settings.Freeze()
+		value := binary.BigEndian.AppendUint64(nil, keys.Fingerprint(text))
+		if old, err := a.store.Get(ctx, key); err == nil && bytes.HasPrefix(old, value) {
+			continue
+		}
+		values[key] = append(value, keys.Seal(sealDeveloper, text)...) // fingerprint, then the sealed text
+		size += len(values[key])
+		if err := flush(chunk); err != nil {
+			return err
+		}
+	}
+	return flush(0)
 }
 
 func (a *App) lastGood(ctx context.Context, keys *keyring.Ring, id string) (*config.Developer, error) {
@@ -68,16 +93,10 @@ func (a *App) lastGood(ctx context.Context, keys *keyring.Ring, id string) (*con
 	return config.ThawDeveloper(clear, a.kinds, keys)
 }
 
-// forgetRemoved deletes the last good settings of developers who are gone from
-// the settings: nothing that is faulty later may bring them back.
-func (a *App) forgetRemoved(ctx context.Context, snap *config.Snapshot, registered []store.Destination) {
-	gone := map[string]bool{}
-	for _, d := range registered {
-		if snap.Developers[d.Developer] == nil {
-			gone[d.Developer] = true
-		}
-	}
-	for id := range gone {
+// forget deletes the last good settings of developers who are gone from the
+// settings: nothing that is faulty later may bring them back.
+func (a *App) forget(ctx context.Context, gone []string) {
+	for _, id := range gone {
 		_, err := a.store.Get(ctx, developerKey(id))
 		if err == nil {
 			err = a.store.Delete(ctx, developerKey(id))
@@ -92,37 +111,13 @@ func developerKey(id string) string { return "developer/" + id }
 
 // thaw opens settings that deliveries are frozen to.
 func (a *App) thaw(ctx context.Context, dest uint32, hash uint64) (*delivery.Settings, error) {
-	sealed, err := a.store.Settings(ctx, hash)
+	d, err := a.frozen(ctx, hash)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("destination %d: %w", dest, err)
 	}
 	cur := a.current.Load()
-	clear, err := cur.keys.Open(sealSettings, sealed)
-	if err != nil {
-		return nil, fmt.Errorf("open frozen settings of destination %d: %w", dest, err)
-	}
-	d, err := config.Thaw(clear, a.kinds, cur.keys)
-	if err != nil {
-		return nil, fmt.Errorf("read frozen settings of destination %d: %w", dest, err)
-	}
 	s := settingsOf(d, &cur.snapshot.Daemon)
 	s.Hash = hash // the key that made the fingerprint may have been rotated out since
 	s.Destination, err = a.open(d, &cur.snapshot.Daemon)
 	return s, err
-}
-
-// together runs the writes at most n at a time, so that they share commits.
-func together(n int, writes []func() error) error {
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, n)
-	errs := make([]error, len(writes))
-	for i, write := range writes {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			errs[i] = write()
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
 }

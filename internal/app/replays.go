@@ -20,10 +20,10 @@ func (a *App) buildReplays(ctx context.Context) (err error) {
 }
 
 // replayTargets are the destinations that replays can go to.
-func replayTargets(wanted []placed) *replay.Targets {
-	list := make([]replay.Target, len(wanted))
-	for i, w := range wanted {
-		list[i] = replay.Target{ID: w.id, Developer: w.Developer, Name: w.Name, Matches: w.Matches}
-	}
+func replayTargets(next *state) *replay.Targets {
+	var list []replay.Target
+	next.all(func(d *placed) {
+		list = append(list, replay.Target{ID: d.id, Developer: d.Developer, Name: d.Name, Matches: d.Matches})
+	})
 	return replay.NewTargets(list)
 }

@@ -156,15 +156,22 @@ type daemon struct {
 	stop func() error
 }
 
-func (h *home) open() (*App, error) {
+func (h *home) open() (*App, error) { return h.openWith(h.kinds()) }
+
+func (h *home) openWith(kinds destination.Registry) (*App, error) {
 	return New(h.t.Context(), Options{
-		Config: filepath.Join(h.dir, "fantail.yaml"), Kinds: h.kinds(), Version: "test", Log: slog.New(slog.NewTextHandler(h, nil)),
+		Config: filepath.Join(h.dir, "fantail.yaml"), Kinds: kinds, Version: "test", Log: slog.New(slog.NewTextHandler(h, nil)),
 	})
 }
 
 func (h *home) start() *daemon {
 	h.t.Helper()
-	a, err := h.open()
+	return h.startWith(h.kinds())
+}
+
+func (h *home) startWith(kinds destination.Registry) *daemon {
+	h.t.Helper()
+	a, err := h.openWith(kinds)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -45,6 +45,9 @@ func (a *App) noteStates(ctx context.Context, old, now *config.Snapshot) {
 		acts = append(acts, store.Act{By: trail.Who(ctx), Call: "reload", Developer: developer, Object: name, Result: "ok", State: state})
 	}
 	for id, dev := range now.Developers {
+		if old.Developers[id] == dev {
+			continue
+		}
 		for _, d := range dev.Destinations {
 			if state := standing(d); state != standing(old.Find(id, d.Name)) {
 				add(id, d.Name, state)
@@ -52,6 +55,9 @@ func (a *App) noteStates(ctx context.Context, old, now *config.Snapshot) {
 		}
 	}
 	for id, dev := range old.Developers {
+		if now.Developers[id] == dev {
+			continue
+		}
 		for _, d := range dev.Destinations {
 			if now.Find(id, d.Name) == nil && now.Broken[id] == nil {
 				add(id, d.Name, "removed")

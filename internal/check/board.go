@@ -21,7 +21,7 @@ type Board struct {
 	expiry *prometheus.Desc
 
 	mu   sync.Mutex
-	last map[store.DestinationKey]posted
+	last map[store.DestinationKey]*posted
 }
 
 // posted is a result and the settings that it is of.
@@ -35,7 +35,7 @@ var _ prometheus.Collector = (*Board)(nil)
 // NewBoard makes an empty Board, which is also the collector of
 // fantail_certificate_expiry_seconds.
 func NewBoard() *Board {
-	return &Board{last: map[store.DestinationKey]posted{}, expiry: prometheus.NewDesc("fantail_certificate_expiry_seconds",
+	return &Board{last: map[store.DestinationKey]*posted{}, expiry: prometheus.NewDesc("fantail_certificate_expiry_seconds",
 		"Time until the first certificate ends that the last check of a destination saw; negative once it has.", []string{"developer", "destination"}, nil)}
 }
 
@@ -43,8 +43,8 @@ func NewBoard() *Board {
 func (b *Board) Post(key store.DestinationKey, hash uint64, r Result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.last[key].result.At.After(r.At) {
-		b.last[key] = posted{hash, r}
+	if last := b.last[key]; last == nil || !last.result.At.After(r.At) {
+		b.last[key] = &posted{hash, r}
 	}
 }
 
@@ -52,16 +52,20 @@ func (b *Board) Post(key store.DestinationKey, hash uint64, r Result) {
 func (b *Board) Last(key store.DestinationKey) (Result, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p, ok := b.last[key]
-	return p.result, ok
+	if p := b.last[key]; p != nil {
+		return p.result, true
+	}
+	return Result{}, false
 }
 
 // LastOf returns the last result of key under the settings hash.
 func (b *Board) LastOf(key store.DestinationKey, hash uint64) (Result, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p, ok := b.last[key]
-	return p.result, ok && p.hash == hash
+	if p := b.last[key]; p != nil {
+		return p.result, p.hash == hash
+	}
+	return Result{}, false
 }
 
 // Keep forgets all destinations but those of current.

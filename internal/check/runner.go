@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,9 @@ const (
 	afterWell, afterIll = 24 * time.Hour, time.Hour
 	// pass is how often the Runner looks what is due.
 	pass = 10 * time.Minute
+	// crowd is how many checks leave so much behind that it is worth a collection of
+	// garbage at once.
+	crowd = 1000
 )
 
 // Target is a destination that can be checked.
@@ -163,11 +167,17 @@ func (r *Runner) Run(ctx context.Context) {
 // round checks what is due. New targets end it early, so that what changed does
 // not wait behind thousands that do not answer.
 func (r *Runner) round(ctx context.Context) {
+	now := r.targets.Load()
+	due := r.due(*now, time.Now())
+	if len(due) >= crowd {
+		defer debug.FreeOSMemory() // which the checks of thousands took, and nobody needs for hours
+	}
+	faults := &tale{log: r.Log}
+	defer faults.end()
 	var running sync.WaitGroup
 	defer running.Wait()
-	now := r.targets.Load()
 	places := make(chan struct{}, atATime/2) // the other half is for people
-	for _, t := range r.due(*now, time.Now()) {
+	for _, t := range due {
 		select {
 		case places <- struct{}{}:
 		case <-ctx.Done():
@@ -178,7 +188,7 @@ func (r *Runner) round(ctx context.Context) {
 		}
 		running.Go(func() {
 			defer func() { <-places }()
-			r.quietly(ctx, t)
+			r.quietly(ctx, t, faults)
 		})
 	}
 }
@@ -205,15 +215,15 @@ func (r *Runner) due(ts []Target, now time.Time) (due []*Target) {
 	return due
 }
 
-// quietly checks t and logs a fault that is news.
-func (r *Runner) quietly(ctx context.Context, t *Target) {
+// quietly checks t and tells of a fault that is news.
+func (r *Runner) quietly(ctx context.Context, t *Target, faults *tale) {
 	before, _ := r.Board.Last(t.Key)
 	result, err := r.one(ctx, t)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		r.Log.Warn("a destination could not be checked", "developer", t.Key.Developer, "destination", t.Key.Name, "error", err)
+		faults.fault("a destination could not be checked", "developer", t.Key.Developer, "destination", t.Key.Name, "error", err)
 	case result.Level == Fail && result.Fault() != before.Fault():
-		r.Log.Warn("the check of a destination found a fault", "developer", t.Key.Developer, "destination", t.Key.Name, "fault", result.Fault())
+		faults.fault("the check of a destination found a fault", "developer", t.Key.Developer, "destination", t.Key.Name, "fault", result.Fault())
 	}
 }

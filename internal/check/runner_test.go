@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
@@ -213,6 +214,41 @@ func TestEachChecksAllAFewAtATime(t *testing.T) {
 		})
 		if len(seen) != 20 || time.Since(began) != 3*Timeout {
 			t.Errorf("%d seen after %v", len(seen), time.Since(began))
+		}
+	})
+}
+
+// Of thousands that fail at a start a few have a line each, and all others one.
+func TestManyFaultsAreOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		var ts []Target
+		for i := range 1000 {
+			name := fmt.Sprintf("d%d", i)
+			f.err[name] = errors.New("closed")
+			ts = append(ts, f.target(uint32(i), name))
+		}
+		_, log := running(t, nil, ts...)
+		if lines := strings.Count(log.String(), "\n"); lines != singly+1 || !strings.Contains(log.String(), "more destinations found faults") || !strings.Contains(log.String(), "destinations=995") {
+			t.Errorf("%d lines:\n%.2000s", lines, log)
+		}
+	})
+}
+
+// What a round of many that hang finds is not kept until its end.
+func TestFaultsOfALongRoundAreToldMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar()
+		var ts []Target
+		for i := range 200 {
+			name := fmt.Sprintf("d%d", i)
+			f.hang[name] = true
+			ts = append(ts, f.target(uint32(i), name))
+		}
+		_, log := running(t, nil, ts...)
+		time.Sleep(pass + 5*Timeout) // four at a time, each for 30 s
+		if text := log.String(); strings.Count(text, "more destinations found faults") != 1 || strings.Count(text, "\n") != singly+1 {
+			t.Errorf("the log:\n%.2000s", text)
 		}
 	})
 }

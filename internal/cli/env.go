@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,8 @@ type env struct {
 
 	server, token, tokenFile string
 	json                     bool
+
+	why string // as a command that acts says
 }
 
 func newEnv(in io.Reader, out, err io.Writer, kinds destination.Registry) *env {
@@ -80,6 +83,10 @@ func (e *env) client() (*client.Client, error) {
 	if err != nil {
 		return nil, usagef("%w: see --server and FANTAIL_SERVER", err)
 	}
+	if len(e.why) > 500 || !utf8.ValidString(e.why) {
+		return nil, usagef("--reason has more than 500 bytes, or is not UTF-8")
+	}
+	c.Reason = e.why
 	c.Patience = 0 // a person waits: better to hear at once that nobody is there
 	return c, nil
 }

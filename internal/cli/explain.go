@@ -1,27 +1,20 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
-	"net"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
-	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/explain"
 	"github.com/seed-51f8da91/fantail/internal/suggest"
-	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
-	"github.com/seed-51f8da91/fantail/pkg/exchange"
 )
 
 func newExplain(e *env) *cobra.Command {
@@ -48,16 +41,6 @@ Nothing is sent and no connection is made. The daemon need not run.`,
 	return cmd
 }
 
-// explained is what one destination would do with the event.
-type explained struct {
-	Developer   string                   `json:"developer"`
-	Destination string                   `json:"destination"`
-	Kind        string                   `json:"kind"`
-	Decision    string                   `json:"decision"` // sends, waits, filtered, fails, unknown
-	Reason      string                   `json:"reason,omitempty"`
-	Request     *destination.Explanation `json:"request,omitempty"`
-}
-
 func (e *env) explain(path, developer, reference, file string) error {
 	snapshot, err := config.Load(path, e.kinds)
 	if snapshot == nil {
@@ -72,7 +55,7 @@ func (e *env) explain(path, developer, reference, file string) error {
 		return err
 	}
 	for i, d := range dev.Destinations {
-		x := explainOne(&snapshot.Daemon, d, uint32(i+1), ev)
+		x := explain.One(&snapshot.Daemon, d, uint32(i+1), ev, userAgent())
 		if e.json {
 			if err := e.printJSON(x); err != nil {
 				return err
@@ -136,69 +119,7 @@ func (e *env) readFile(name string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-var errOffline = errors.New("explain makes no connections")
-
-func explainOne(daemon *config.Daemon, d *config.Destination, id uint32, ev *event.Event) explained {
-	x := explained{Developer: d.Developer, Destination: d.Name, Kind: d.Kind, Decision: "filtered"}
-	if !d.Matches(ev.Type) {
-		x.Reason = fmt.Sprintf("events: [%s] does not include %s", strings.Join(d.Events, ", "), ev.Type)
-		return x
-	}
-	x.Decision = "sends"
-	if !d.Enabled {
-		x.Decision, x.Reason = "waits", "enabled: false; the delivery is made and goes out once it is enabled"
-	}
-	request, err := requestOf(daemon, d, id, ev)
-	switch {
-	case errors.Is(err, errors.ErrUnsupported):
-		x.Reason = strings.TrimPrefix(x.Reason+"; ", "; ") + "destinations of kind " + d.Kind + " cannot show their requests"
-	case err != nil:
-		x.Decision, x.Reason = "fails", err.Error()
-	default:
-		x.Request = &request
-	}
-	return x
-}
-
-func requestOf(daemon *config.Daemon, d *config.Destination, id uint32, ev *event.Event) (destination.Explanation, error) {
-	refuse := func(context.Context, string, string) (net.Conn, error) { return nil, errOffline }
-	client := exchange.NewPool(refuse, exchange.Limits{}).Client(d.Developer, nil)
-	deps := destination.Deps{
-		Log: slog.New(slog.DiscardHandler), Exchange: client, HTTP: client.HTTP(),
-		Dial: refuse, Brand: daemon.Brand, UserAgent: userAgent(), Catalogue: daemon.Catalogue,
-	}
-	if daemon.Payloads.Kept() {
-		deps.Payloads = noPayloads{}
-	}
-	if d.Ambient {
-		deps.Ambient, deps.Metadata = true, deps.HTTP
-	}
-	dest, err := d.Open(deps)
-	if err != nil {
-		return destination.Explanation{}, err
-	}
-	defer dest.Close()
-	explainer, ok := dest.(destination.Explainer)
-	if !ok {
-		return destination.Explanation{}, errors.ErrUnsupported
-	}
-	return explainer.Explain(destination.Delivery{
-		ID:      store.DeliveryID{Day: ev.ID.Day(), Event: ev.ID, Dest: id}.String(),
-		Attempt: 1, Event: ev,
-	})
-}
-
-// noPayloads stands in for the payload store: a link that works would be a
-// credential on a screen.
-type noPayloads struct{}
-
-func (noPayloads) Put(context.Context, string, event.Payload) error { return errOffline }
-
-func (noPayloads) Link(_ context.Context, developer, id string, ttl time.Duration) (destination.Link, error) {
-	return destination.Link{URL: "https://payloads.invalid/" + developer + "/" + id + ".json?signature=redacted", Expires: time.Now().Add(ttl)}, nil
-}
-
-func (e *env) printExplained(x explained) {
+func (e *env) printExplained(x explain.Result) {
 	line := fmt.Sprintf("%s/%s (%s): %s", x.Developer, x.Destination, x.Kind, map[string]string{
 		"sends": "would get it", "waits": "would wait", "filtered": "would not get it", "fails": "would fail",
 	}[x.Decision])

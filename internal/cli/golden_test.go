@@ -58,6 +58,15 @@ var usualAnswers = map[string]http.HandlerFunc{
 			{"developer":"acme","destination":"app","kind":"webhook","accepted":98,"delivered":40,"pending":50,"dead":0,"cancelled":8,"attempts":131,"bytes":3145728},
 			{"developer":"globex-international","destination":"a-destination-with-a-long-name","kind":"postgres","accepted":1204512,"delivered":1204000,"pending":12,"dead":500,"cancelled":0,"attempts":0,"bytes":0}]}`)
 	},
+	"GET /v1/changes": say(`{"items":[
+		{"at":"2026-07-01T11:59:30Z","by":"support","call":"pauseDestination","developer":"acme","object":"app","reason":"their database moves tonight, and nobody there reads mail before Monday morning","result":"ok","state":"paused","count":1},
+		{"at":"2026-07-01T11:58:00Z","by":"support","via":"lnk_abcdefghijklmnop","call":"getEventBody","developer":"globex","object":"` + eventID + `","result":"ok","count":412},
+		{"at":"2026-07-01T11:50:00Z","from":"192.0.2.0/24","call":"logIn","object":"listEvents","result":"unauthorized","count":9001},
+		{"at":"2026-07-01T10:00:00Z","by":"daemon","call":"destination.held","developer":"acme","object":"lake","reason":"access denied: the bucket's policy names another role","result":"ok","state":"held","count":1},
+		{"at":"2026-06-28T12:00:00Z","by":"signal","call":"reload","result":"ok","count":1}],"next":""}`),
+	"GET /v1/portal-links": say(`{"items":[
+		{"id":"lnk_abcdefghijklmnop","developer":"acme","may":["read","retry"],"by":"backend","created":"2026-07-01T11:59:00Z","ends":"2026-07-01T12:59:00Z"},
+		{"id":"lnk_ponmlkjihgfedcba","developer":"globex","may":["read"],"by":"support","created":"2026-07-01T11:00:00Z","ends":"2026-07-02T11:00:00Z","used":"2026-07-01T11:01:00Z"}],"next":""}`),
 	"GET /v1/live": live(
 		`{"at":"2026-07-01T12:00:01Z","delivery":"`+eventID+`_3","developer":"acme","destination":"app","kind":"webhook","type":"activity","user":"u1","tried":1,"class":"delivered","code":200,"ms":34,"state":"delivered"}`,
 		`{"at":"2026-07-01T12:00:02Z","delivery":"`+otherID+`_4","developer":"globex","destination":"a-destination-with-a-long-name","type":"lab_report.completed","tried":1,"class":"transient","ms":30000,"state":"pending","due":"2026-07-01T12:00:32Z","fault":"no answer within 30s: the far side took the request and said nothing"}`,
@@ -80,6 +89,9 @@ var evilAnswers = map[string]http.HandlerFunc{
 	"GET /v1/events/e1": say(strings.ReplaceAll(`{"id":"BAD","developer":"BAD","type":"日本語","user":"שלום עולם","reference":"BAD","accepted":"2026-07-01T11:57:00Z","size":1,"destinations":["BAD"],"gone":"BAD"}`, "BAD", bad)),
 	"GET /v1/usage": say(strings.ReplaceAll(`{"since":"BAD","until":"BAD","by":"BAD","counted_from":"BAD","items":[{"day":"BAD","developer":"BAD","destination":"BAD","accepted":1,"attempts":null,"bytes":1},
 		{"day":"2026-07-01","accepted":1}]}`, "BAD", bad)),
+	"GET /v1/changes": say(strings.ReplaceAll(`{"items":[{"at":"2026-07-01T11:59:30Z","by":"BAD","via":"BAD","call":"BAD","developer":"BAD","object":"BAD","reason":"BAD","result":"BAD","count":1},
+		{"at":"2026-07-01T11:59:30Z","from":"BAD","call":"reload","result":"ok","count":1,"reason":"שלום עולם 日本語カナ"}],"next":""}`, "BAD", bad)),
+	"GET /v1/portal-links": say(strings.ReplaceAll(`{"items":[{"id":"BAD","developer":"BAD","may":["BAD"],"by":"BAD","ends":"2026-07-02T11:00:00Z"}],"next":""}`, "BAD", bad)),
 	"GET /v1/live": live(strings.ReplaceAll(`{"at":"2026-07-01T12:00:01Z","delivery":"BAD","developer":"BAD","destination":"BAD","type":"BAD","class":"BAD","state":"BAD","reason":"BAD"}`, "BAD", bad),
 		`{"at":"2026-07-01T12:00:02Z","delivery":"`+eventID+`_3","developer":"acme","destination":"app","type":"שלום","class":"delivered","code":200,"state":"delivered"}`),
 }
@@ -168,13 +180,13 @@ func album(t *testing.T, name string, pictures map[string]picture) {
 func TestGoldenLists(t *testing.T) {
 	for set, answers := range map[string]map[string]http.HandlerFunc{"usual": usualAnswers, "hostile": evilAnswers} {
 		for _, command := range []string{"deliveries", "deliveries -o wide", "deliveries -o id", "deliveries -o jsonl", "deliveries d1",
-			"events", "events e1", "destinations", "check", "tail", "usage", "usage --by destination"} {
+			"events", "events e1", "destinations", "check", "tail", "usage", "usage --by destination", "changes", "changes -o wide", "changes -o id", "changes -o jsonl", "portal-links"} {
 			if set == "hostile" && command == "check" {
 				command = "check acme/app"
 			}
 			p := picture{name: set + " " + strings.ReplaceAll(strings.ReplaceAll(command, "/", "-"), " -o ", " "), args: strings.Fields(command)}
 			p.answers = func() map[string]http.HandlerFunc { return answers }
-			p.whole = slices.Contains([]string{"deliveries -o wide", "deliveries -o id", "deliveries -o jsonl", "deliveries d1", "events e1"}, command)
+			p.whole = slices.Contains([]string{"deliveries -o wide", "deliveries -o id", "deliveries -o jsonl", "deliveries d1", "events e1", "changes -o wide", "changes -o id", "changes -o jsonl", "portal-links"}, command)
 			p.folds = strings.HasPrefix(command, "check")
 			p.waits = 2 // of tail, which asks again after the end of its stream
 			golden(t, filepath.Join("golden", p.name+".txt"), p.draw(t))

@@ -102,14 +102,25 @@ func (e *env) addCommands(root *cobra.Command) {
 	}{
 		{"run", []*cobra.Command{newServe(e), newDemo(e)}},
 		{"events", []*cobra.Command{newSend(e), newEvents(e), newDeliveries(e), newTail(e), newRetry(e), newCancel(e), newReplay(e), newExport(e), newLink(e), newGenerate(e), newReceive(e)}},
-		{"destinations", []*cobra.Command{newDestinations(e), newPause(e), newResume(e), newRebind(e), newReload(e), newValidate(e), newExplain(e), newCheck(e), newTest(e)}},
-		{"store", []*cobra.Command{newAudit(e), newUsage(e), newErase(e), newBackup(e), newRestore(e), newStore(e)}},
+		{"destinations", []*cobra.Command{newDestinations(e), newPause(e), newResume(e), newRebind(e), newDevelopers(e), newApply(e), newDiff(e), newReload(e), newValidate(e), newExplain(e), newCheck(e), newTest(e), newPortalLink(e), newPortalLinks(e)}},
+		{"store", []*cobra.Command{newAudit(e), newUsage(e), newChanges(e), newErase(e), newBackup(e), newRestore(e), newStore(e)}},
 		{"", []*cobra.Command{newVersion(e)}},
 	} {
 		for _, c := range g.commands {
 			c.GroupID = g.id
+			e.reasonFlag(c)
 			root.AddCommand(c)
 		}
+	}
+}
+
+// acting are the commands that change something, or read a body, and may say why. pause
+// has a reason of its own, which the destination shows.
+var acting = []string{"retry", "cancel", "replay", "resume", "rebind", "reload", "check", "test", "link", "portal-link", "erase", "backup", "events", "export"}
+
+func (e *env) reasonFlag(c *cobra.Command) {
+	if slices.Contains(acting, c.Name()) {
+		c.PersistentFlags().StringVar(&e.why, "reason", "", `why, for whoever reads "fantail changes"; at most 500 bytes`)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-51f8da91/fantail/internal/explain"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
@@ -43,7 +44,7 @@ func (o explaining) Explain(d destination.Delivery) (destination.Explanation, er
 	if d.Event.Type == "deauth" {
 		return destination.Explanation{}, errors.New("too bitter\x1b[0m")
 	}
-	if _, err := o.deps.HTTP.Get("http://127.0.0.1:1/"); !errors.Is(err, errOffline) {
+	if _, err := o.deps.HTTP.Get("http://127.0.0.1:1/"); !errors.Is(err, explain.ErrOffline) {
 		panic("a connection was made")
 	}
 	return destination.Explanation{
@@ -170,9 +171,9 @@ acme/sleepers (paper): would not get it: events: [sleep, lab_report.*] does not 
 	r.want(t, 0, want, "")
 
 	r = tr.run(t, "explain", "--config", path, "--developer", "acme", "--json", "-")
-	var got []explained
+	var got []explain.Result
 	for line := range strings.Lines(r.out) {
-		var x explained
+		var x explain.Result
 		if err := json.Unmarshal([]byte(line), &x); err != nil {
 			t.Fatal(err)
 		}

@@ -29,6 +29,8 @@ type Snapshot struct {
 	// Identity is a keyed hash of the text of every file read, those that
 	// references name included: equal means that nothing changed.
 	Identity uint64
+
+	file daemonFile // for Effective
 }
 
 // Size counts the developers, and their destinations.

@@ -17,7 +17,7 @@ type Daemon struct {
 	Listen        string
 	TLS           TLS
 	Tokens        []Token
-	DevelopersDir string // absolute
+	Developers    Source
 	Store         Store
 	Payloads      Payloads
 	Console       Console
@@ -32,6 +32,13 @@ type Daemon struct {
 	Limits        Limits
 	ShutdownGrace time.Duration
 	Dir           string // the folder of fantail.yaml: relative paths start there
+}
+
+// Source says where developers' texts are: in a folder, or in the store.
+type Source struct {
+	Folder string // absolute; "": Stored
+	Stored bool
+	Import string // the folder, absolute, whose files the store takes over; "": none
 }
 
 // TLS names the API's certificate and its key, both absolute paths or both "".
@@ -80,7 +87,9 @@ type Limits struct {
 	BodyRate      float64 // bytes a second that a body must come with
 	InFlight      int     // attempts
 	InFlightBytes int64   // of bodies in attempts
-	PerDeveloper  PerDeveloper
+
+	Lag          time.Duration // of deliveries before producers are slowed down; 0: they never are
+	PerDeveloper PerDeveloper
 }
 
 // PerDeveloper limits each developer; 0 means no limit.

@@ -19,7 +19,7 @@ type daemonFile struct {
 	TLS           tlsFile                   `yaml:"tls"`
 	Tokens        []tokenFile               `yaml:"tokens"`
 	Keys          []secret.Value            `yaml:"keys"`
-	Developers    string                    `yaml:"developers"`
+	Developers    developersFile            `yaml:"developers"`
 	Store         storeFile                 `yaml:"store"`
 	Payloads      payloadsFile              `yaml:"payloads"`
 	Console       consoleFile               `yaml:"console"`
@@ -83,6 +83,7 @@ type limitsFile struct {
 	BodyRate      speed            `yaml:"body_rate"`
 	InFlight      int              `yaml:"in_flight"`
 	InFlightBytes size             `yaml:"in_flight_bytes"`
+	Lag           duration         `yaml:"lag"`
 	PerDeveloper  perDeveloperFile `yaml:"per_developer"`
 }
 
@@ -101,12 +102,12 @@ func defaultDaemon() daemonFile {
 	return daemonFile{
 		Brand:       "terra",
 		Listen:      "127.0.0.1:8080",
-		Developers:  "developers",
+		Developers:  developersFile{Folder: "developers"},
 		Store:       storeFile{Pebble: pebbleFile{Dir: "data/store", Reserve: 512 << 20}},
 		Retention:   retentionFile{Events: duration(168 * time.Hour), Attempts: duration(720 * time.Hour), Changes: duration(8760 * time.Hour)},
 		Idempotency: duration(48 * time.Hour),
 		Limits: limitsFile{
-			Body: 32 << 20, BodyRate: 1 << 10, InFlight: 1024, InFlightBytes: 256 << 20,
+			Body: 32 << 20, BodyRate: 1 << 10, InFlight: 1024, InFlightBytes: 256 << 20, Lag: duration(2 * time.Second),
 			PerDeveloper: perDeveloperFile{Destinations: 1000, ShortestWait: duration(time.Second)},
 		},
 		ShutdownGrace: duration(25 * time.Second),
@@ -135,6 +136,7 @@ func readDaemon(path string, raw []byte) *daemon {
 	if d.doc.Root == nil {
 		return d
 	}
+	spellDevelopers(d.doc.Root)
 	b := newBinder(d.doc, d.doc.Root, "")
 	b.Bind(d.doc.Root, &d.file, "")
 	if _, found := strictyaml.Find(d.doc.Root, "keys"); found == nil {
@@ -155,8 +157,8 @@ func (d *daemon) settings() Daemon {
 	f := &d.file
 	s := Daemon{
 		Brand: f.Brand, Listen: f.Listen,
-		DevelopersDir: absolute(d.dir, f.Developers),
-		Store:         f.Store.settings(d.dir),
+		Developers: Source{Stored: f.Developers.Store != nil},
+		Store:      f.Store.settings(d.dir),
 		Retention: Retention{
 			Events: time.Duration(f.Retention.Events), Attempts: time.Duration(f.Retention.Attempts),
 			Payloads: time.Duration(f.Retention.Payloads), Idempotency: time.Duration(f.Idempotency), Changes: time.Duration(f.Retention.Changes),
@@ -167,6 +169,7 @@ func (d *daemon) settings() Daemon {
 		Console:  f.Console.settings(d.dir),
 		Limits: Limits{
 			Body: int64(f.Limits.Body), BodyRate: float64(f.Limits.BodyRate), InFlight: f.Limits.InFlight, InFlightBytes: int64(f.Limits.InFlightBytes),
+			Lag: time.Duration(f.Limits.Lag),
 			PerDeveloper: PerDeveloper{
 				Rate: float64(f.Limits.PerDeveloper.Rate), Pending: f.Limits.PerDeveloper.Pending, Bytes: int64(f.Limits.PerDeveloper.Bytes),
 				Destinations: f.Limits.PerDeveloper.Destinations, Attempts: float64(f.Limits.PerDeveloper.Attempts),
@@ -178,6 +181,11 @@ func (d *daemon) settings() Daemon {
 		Tracing:       f.Tracing.settings(),
 		ShutdownGrace: time.Duration(f.ShutdownGrace),
 		Dir:           d.dir,
+	}
+	if f.Developers.Store == nil {
+		s.Developers.Folder = absolute(d.dir, f.Developers.Folder)
+	} else if f.Developers.Store.Import != "" {
+		s.Developers.Import = absolute(d.dir, f.Developers.Store.Import)
 	}
 	if f.TLS.Cert != "" && f.TLS.Key != "" {
 		s.TLS = TLS{absolute(d.dir, f.TLS.Cert), absolute(d.dir, f.TLS.Key)}

@@ -28,7 +28,7 @@ const nameRule = "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter o
 func (r *daemonRules) check() {
 	f := &r.daemon.file
 	r.Require("brand", brandName.MatchString(f.Brand), "must be 1 to 32 of a-z 0-9 and begin with a letter: it is part of names of headers and tables")
-	r.Require("developers", f.Developers != "", "must name a folder")
+	r.developers()
 	if r.OK("tls") && (f.TLS.Cert == "") != (f.TLS.Key == "") {
 		r.At("tls", "cert and key go together: set both, or neither")
 	}
@@ -137,6 +137,9 @@ func (r *daemonRules) limits() {
 	r.Require("limits.in_flight", f.InFlight >= 1 && f.InFlight <= 1<<16, "must be from 1 to 65536")
 	if r.OK("limits.body") {
 		r.Require("limits.in_flight_bytes", f.InFlightBytes >= f.Body, "must be at least limits.body: the largest body could never be sent")
+	}
+	if f.Lag > 0 {
+		r.between("limits.lag", time.Duration(f.Lag), 100*time.Millisecond, time.Hour)
 	}
 	r.Require("limits.per_developer.pending", f.PerDeveloper.Pending >= 0, "must not be negative: 0 is no limit")
 	r.Require("limits.per_developer.destinations", f.PerDeveloper.Destinations >= 1, "must be at least 1")

@@ -15,12 +15,12 @@ import (
 // readFolder returns the texts of the developers' folder, in the order of the
 // files' names: one file for each developer, called after them.
 func (d *daemon) readFolder() (texts []Text) {
-	if d.file.Developers == "" {
-		return nil // a fault already
+	if d.file.Developers.Folder == "" {
+		return nil // a fault already, or another source
 	}
-	dir := absolute(d.dir, d.file.Developers)
-	shown := filepath.Join(filepath.Dir(d.doc.File), d.file.Developers)
-	if filepath.IsAbs(d.file.Developers) {
+	dir := absolute(d.dir, d.file.Developers.Folder)
+	shown := filepath.Join(filepath.Dir(d.doc.File), d.file.Developers.Folder)
+	if filepath.IsAbs(d.file.Developers.Folder) {
 		shown = dir
 	}
 	entries, err := os.ReadDir(dir)

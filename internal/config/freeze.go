@@ -115,6 +115,14 @@ func (d *Destination) settle(settings *tree, refs map[string][]byte, keys *keyri
 	d.Hash = keys.Fingerprint(d.written.text)
 }
 
+// readCore reads the text of a sealable.
+func readCore(text []byte) (c core, err error) {
+	if json.Unmarshal(text, &c) != nil || c.Settings == nil {
+		return c, errors.New("not what was written") // the error of JSON could quote a secret
+	}
+	return c, nil
+}
+
 // mustJSON encodes a value of our own whose types JSON can always hold.
 func mustJSON(v any) []byte {
 	b, err := json.Marshal(v)
@@ -142,12 +150,12 @@ func Thaw(text []byte, kinds destination.Registry, keys *keyring.Ring) (*Destina
 }
 
 func (f *frozen) thaw(kinds destination.Registry, keys *keyring.Ring) (*Destination, error) {
-	var c core
-	if json.Unmarshal(f.Core, &c) != nil {
-		return nil, errors.New("read frozen settings: not what was written") // the error could quote a secret
+	c, err := readCore(f.Core)
+	if err != nil {
+		return nil, fmt.Errorf("read frozen settings: %w", err)
 	}
 	at := fmt.Sprintf("read frozen settings of %s/%s", c.Developer, c.Name)
-	if f.Format != frozenFormat || c.Settings == nil {
+	if f.Format != frozenFormat {
 		return nil, fmt.Errorf("%s: written by another version", at)
 	}
 	def, ok := kinds[c.Kind]

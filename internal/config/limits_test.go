@@ -67,3 +67,18 @@ func TestLengthenedScheduleMustFitRetention(t *testing.T) {
 		t.Errorf("100 waits of an hour: %v", err)
 	}
 }
+
+func TestLagIsOffOrWithinReason(t *testing.T) {
+	for text, want := range map[string]time.Duration{"0s": 0, "100ms": 100 * time.Millisecond, "1h": time.Hour} {
+		snap := load(t, folder(t, map[string]string{"fantail.yaml": "limits: { lag: " + text + " }\n"}))
+		if got := snap.Daemon.Limits.Lag; got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	for _, text := range []string{"99ms", "61m", "-1s", "2"} {
+		_, err := Load(folder(t, map[string]string{"fantail.yaml": "limits: { lag: " + text + " }\n"}), kinds())
+		if err == nil || !strings.Contains(err.Error(), "limits.lag") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

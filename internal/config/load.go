@@ -58,12 +58,17 @@ func (l *Loader) Load(ctx context.Context) (*Snapshot, error) {
 		return nil, err
 	}
 	snap := &Snapshot{
-		Daemon: d.settings(), Notes: strictyaml.Sort(d.doc.Notes),
+		file: d.file, Daemon: d.settings(),
 		Developers: map[string]*Developer{}, Broken: map[string][]Fault{}, Claimed: map[string]string{},
 	}
 	d.healthcheckKinds(l.kinds)
 	texts := d.readFolder()
 	snap.Keys = d.ring()
+	texts, err = d.texts(ctx, texts, snap.Keys, l.Documents)
+	if err != nil {
+		return nil, err
+	}
+	snap.Notes = strictyaml.Sort(d.doc.Notes)
 	snap.Rules = snap.Daemon.rules(l.kinds, snap.Keys)
 	snap.Secrets = snap.Daemon.secrets(texts)
 	id := newIdentity(path, raw, d.refs)
@@ -135,6 +140,9 @@ func (d *daemon) ring() *keyring.Ring {
 func (d *daemon) strangers(snap *Snapshot) (notes []Fault) {
 	note := func(path, message string) {
 		notes = append(notes, Fault{File: d.doc.File, Line: strictyaml.LineOf(d.doc.Root, path), Message: path + ": " + message})
+	}
+	if d.file.Developers.Store != nil && len(snap.Developers)+len(snap.Broken) == 0 {
+		return nil // nobody has been entered yet, or nobody looked
 	}
 	exists := func(developer string) bool {
 		return snap.Developers[developer] != nil || snap.Broken[developer] != nil

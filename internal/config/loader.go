@@ -20,6 +20,10 @@ type Loader struct {
 	path  string
 	kinds destination.Registry
 
+	// Documents finds developers' texts in the store, where fantail.yaml says so; nil:
+	// the store is not at hand.
+	Documents Documents
+
 	rules *Rules // of the last reading
 	kept  map[string]*kept
 }

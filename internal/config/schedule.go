@@ -33,7 +33,7 @@ func (w *wait) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// The default schedule (CONTRACT 2) and the bounds of others. Between the last
+// The default schedule (docs/CONFIGURATION.md) and the bounds of others. Between the last
 // retry and the end of retention lies retentionMargin, so that a delivery dies
 // of its schedule and not of age.
 const (

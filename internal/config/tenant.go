@@ -26,7 +26,10 @@ type tenant struct {
 // readTenant reads a text as far as it stands alone. Whose it is is said by the
 // source: what it says itself could be anything, and must agree.
 func readTenant(text *Text, secrets *Secrets) *tenant {
-	t := &tenant{id: text.ID, secrets: secrets, doc: strictyaml.Parse(text.File, text.Raw)}
+	t := &tenant{id: text.ID, secrets: secrets, doc: text.Document}
+	if t.doc == nil {
+		t.doc = strictyaml.Parse(text.File, text.Raw)
+	}
 	if t.doc.Root == nil {
 		return t
 	}

@@ -18,6 +18,8 @@ type Text struct {
 	Raw  []byte
 	Err  error // why it could not be read; nil: Raw has it
 
+	Document *strictyaml.Document // what was read of Raw already; nil: nothing
+
 	// Clash says why no text of this developer can be used, "" where one can.
 	Clash string
 	// Misnamed says what to do about a text that names another developer; nil: to
@@ -73,12 +75,13 @@ func (r *Rules) Bind(ctx context.Context, text *Text, secrets *Secrets) (b Bound
 type Secrets struct {
 	dir   string // of fantail.yaml
 	names namesakes
+	none  bool // no reference stands for anything
 }
 
 // secrets finds them for the developers that there are: of two whose names are
 // written alike in variables neither has any.
 func (d *Daemon) secrets(texts []Text) *Secrets {
-	s := &Secrets{dir: d.Dir, names: namesakes{}}
+	s := &Secrets{dir: d.Dir, names: namesakes{}, none: d.Developers.Stored}
 	for i := range texts {
 		s.names.add(texts[i].ID)
 	}
@@ -106,6 +109,9 @@ func sumFound(value []byte, remark string) [32]byte {
 // find returns what a reference of the developer stands for, and what is to be
 // said of where it was found, "" for nothing.
 func (s *Secrets) find(developer string, r strictyaml.Reference) (value []byte, remark string, err error) {
+	if s.none {
+		return nil, "", errStored
+	}
 	file, err := s.names.permit(developer, r)
 	if err != nil {
 		return nil, "", err

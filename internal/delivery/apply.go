@@ -2,28 +2,25 @@ package delivery
 
 import "slices"
 
-// Apply makes targets the complete set of destinations. It never blocks on a far side.
+// Apply makes targets what they say, and leaves all others as they are. It never
+// blocks on a far side.
 func (s *Scheduler) Apply(targets []Target) {
 	now := s.lock()
 	defer s.unlock(now)
-	named := make(map[uint32]bool, len(targets))
+	listed := len(s.order)
 	for i := range targets {
-		named[targets[i].ID] = true
-		s.applyTarget(&targets[i], now)
-	}
-	for id, d := range s.dests {
-		if !named[id] && d.stateKnown {
-			s.applyTarget(&Target{ID: id, Key: d.key, Removed: true}, now)
-		}
-	}
-	s.order = s.order[:0]
-	for _, d := range s.dests {
-		if d.stateKnown {
+		t := &targets[i]
+		if d := s.dest(t.ID, t.Key); !d.stateKnown {
 			s.order = append(s.order, d)
 		}
-		s.considerAll(d, now)
+		s.applyTarget(t, now)
 	}
-	slices.SortFunc(s.order, compareDests)
+	for i := range targets {
+		s.considerAll(s.dests[targets[i].ID], now)
+	}
+	if listed < len(s.order) {
+		slices.SortFunc(s.order, compareDests)
+	}
 }
 
 // applyTarget makes d what the target says.

@@ -94,8 +94,9 @@ func (p *pool) addWaiting(l *lane) {
 	p.waiting = append(p.waiting, l)
 }
 
-// nextWaiting returns the lane that waits longest for bytes of p and whose developer has
-// turns. The bytes of one that has not stay reserved: they come to it soonest then.
+// nextWaiting returns the lane that waits longest for bytes of p, of those whose developer
+// has turns. What is reserved for a lane whose developer has none stays reserved: that
+// lane gets its bytes soonest so.
 func (p *pool) nextWaiting() *lane {
 	for _, l := range p.waiting {
 		if !l.dest.dev.allowance.spent {

@@ -70,6 +70,9 @@ func (s *Scheduler) applyMoved(m *store.Moved, now instant) {
 		}
 		// Its outcome may have overtaken this answer: the row itself tells, not m.
 		q := s.queue(m.Item.Queue)
+		if m.From == 0 {
+			s.countAccepted(q.dest, m.Item.Size)
+		}
 		if j := s.jobs[keyOf(m.ID)]; j != nil {
 			s.refresh(j, &m.Item, now)
 		} else {
@@ -84,7 +87,7 @@ func (s *Scheduler) applyMoved(m *store.Moved, now instant) {
 		s.reviewApart(d, now)
 		d.oldestFailed.remove(m.ID)
 		if m.From != m.To {
-			d.metrics.countFinal(m.To)
+			s.countFinal(d, m.To)
 			if m.To == store.Dead {
 				s.recordDead(d, now)
 				s.notify(d, Notice{Name: DeliveryDead, Reason: "expired", Delivery: m.ID}, now)

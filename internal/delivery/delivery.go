@@ -3,12 +3,13 @@
 // The rules are pure and stand in policy; suspects finds what kills the process. The
 // words used here are those of ARCHITECTURE.md.
 //
-// The files, from the top down: lifecycle.go, apply.go, offer.go, change.go, hold.go and
+// The files, from the top down: lifecycle.go, apply.go, offer.go, change.go, pause.go and
 // thaw.go are what the rest of the daemon asks for, status.go, wait.go, live.go and
 // metrics.go what it is told. consider.go finds which lanes may start a call and which
 // reads of the store are due (loader.go). start.go starts calls, worker.go makes them,
-// finish.go decides what becomes of their deliveries, and settler.go has it stored.
-// lane.go, queue.go, ring.go, budget.go, cache.go and alarms.go are what these stand on.
+// finish.go decides what becomes of their deliveries and of the lane (outage.go, hold.go,
+// last.go), and settler.go has it stored. lane.go, queue.go, ring.go, budget.go, cache.go
+// and alarms.go are what these stand on.
 //
 // Two things go back up: whatever changes memory considers the lanes that it touched, and
 // every operation leaves through Scheduler.unlock, which starts what may start.
@@ -24,6 +25,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/retry"
+	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -84,6 +86,7 @@ type Options struct {
 	Flight  *suspects.Record // nil: none
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
+	Series  *series.Series  // nil: none are kept
 	Chance  func() float64  // uniform in [0,1), for jitter; nil: math/rand/v2
 	Trace   *tracing.Tracer // nil: no spans
 	Fatal   func(error)     // the store is not ours any more, and nothing is delivered from now on; called once, must not block; nil: nobody is told

@@ -18,7 +18,7 @@ func (s *Scheduler) finish(c *call) *call {
 				s.cache.putRead(a.event)
 			}
 			o, v := policy.Decide(j.item, a.ending, c.terms(now), now.time(), s.chance())
-			l.dest.metrics.countAttempt(&o, &a.ending, now)
+			s.countAttempt(l.dest, &o, &a.ending, now)
 			s.recordLast(l, j, &a.ending)
 			s.tellWatchers(l, j, a.event, &o, &a.ending)
 			s.applyVerdict(c, j, v, &a.ending, fell, now)

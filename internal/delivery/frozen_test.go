@@ -121,7 +121,7 @@ func TestSettingsAreKeptWhileAnAttemptMayFreezeToThem(t *testing.T) {
 		}
 		id, old := r.add("acme", "old", frozen)
 		hash := r.targets[id].Current.Hash
-		if err := r.store.PutSettings(context.Background(), hash, []byte("sealed")); err != nil {
+		if err := r.store.PutSettings(context.Background(), map[uint64][]byte{hash: []byte("sealed")}, nil); err != nil {
 			t.Fatal(err)
 		}
 		old.answer = func(ctx context.Context, d destination.Delivery) error {

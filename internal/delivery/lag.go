@@ -43,11 +43,11 @@ func (s *Scheduler) lookForLag(wait time.Duration) (most int64) {
 	now := s.lock()
 	defer s.mu.Unlock()
 	for _, d := range s.dests {
-		if !d.active() || d.rate.Every > 0 || d.dev.allowance.rate.Every > 0 {
+		if d.rate.Every > 0 || d.dev.allowance.rate.Every > 0 {
 			continue
 		}
 		for _, l := range d.lanes {
-			if !l.backlog && l.proven && !l.probing() && l.median.Get() < 2*int64(wait) {
+			if !l.backlog && l.proven && l.median.Get() < 2*int64(wait) {
 				most = max(most, l.behind(now))
 			}
 		}

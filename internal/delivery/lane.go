@@ -4,12 +4,14 @@ import (
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
+	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
 // developer owns destinations; the ring goes round developers first.
 type developer struct {
 	name       string
+	usage      *developerUsage // nil: nothing was counted yet
 	ready      [classes]lanes
 	links      [classes]link[developer]
 	served     uint64 // turn
@@ -26,6 +28,7 @@ type dest struct {
 	key        store.DestinationKey
 	dev        *developer
 	metrics    *kindMetrics
+	series     *series.Dest
 	state      store.DestinationState
 	stateKnown bool // state was taken over from a target
 	disabled   bool
@@ -224,6 +227,9 @@ func (s *Scheduler) dest(id uint32, k store.DestinationKey) *dest {
 func (s *Scheduler) setKey(d *dest, k store.DestinationKey) {
 	d.key = k
 	d.metrics = s.metrics.kind(k.Kind)
+	if k.Kind != "" { // else it is not known yet
+		d.series = s.series.Dest(d.id, k.Kind)
+	}
 	if d.dev = s.developers[k.Developer]; d.dev == nil {
 		d.dev = &developer{name: k.Developer}
 		d.dev.allowance.rate.Limit(s.perDeveloper)

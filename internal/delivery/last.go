@@ -108,7 +108,7 @@ func (s *Scheduler) storeLastLater(d *dest) {
 
 // storeLasts stores what changes until nothing does for lastEvery.
 func (s *Scheduler) storeLasts() {
-	for pause(s.io, lastEvery) {
+	for sleep(s.io, lastEvery) {
 		s.storeLast()
 		s.mu.Lock()
 		idle := len(s.lastWriter.changed) == 0

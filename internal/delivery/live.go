@@ -51,8 +51,8 @@ type Watch struct {
 	lost  int // since the last that found room
 }
 
-// Watch begins to keep attempts at destinations that wants names; Close ends it. It is
-// called under locks: wants must be quick and call nobody.
+// Watch begins to keep attempts at destinations that wants names, until Close. wants is
+// called under locks: it must be quick and call nobody.
 func (ws *Watchers) Watch(wants func(store.DestinationKey) bool) *Watch {
 	w := &Watch{Wake: make(chan struct{}, 1), wants: wants, of: ws}
 	ws.mu.Lock()
@@ -62,7 +62,7 @@ func (ws *Watchers) Watch(wants func(store.DestinationKey) bool) *Watch {
 	return w
 }
 
-// Close ends it.
+// Close has no more attempts kept for w.
 func (w *Watch) Close() {
 	w.of.mu.Lock()
 	defer w.of.mu.Unlock()

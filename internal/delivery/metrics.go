@@ -26,6 +26,7 @@ type metrics struct {
 	seconds    *prometheus.HistogramVec
 	rescued    prometheus.Counter
 	kinds      map[string]*kindMetrics
+	usage      usageMetrics
 
 	pending, oldest, success, failed, dead *prometheus.Desc // of each destination that is labelled
 	inFlight, slow, held, open             *prometheus.Desc
@@ -58,6 +59,7 @@ func newMetrics(r prometheus.Registerer, s *Scheduler) *metrics {
 		rescued: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "fantail_scheduler_rescued_total", Help: "What the scheduler forgot and its watchdog found; anything but 0 is a defect."}),
 		kinds: make(map[string]*kindMetrics),
+		usage: newUsageMetrics(),
 
 		pending:  prometheus.NewDesc("fantail_pending", "Deliveries that wait.", []string{"developer", "destination"}, nil),
 		oldest:   prometheus.NewDesc("fantail_oldest_pending_seconds", "Age of the oldest delivery that waits.", []string{"developer", "destination"}, nil),
@@ -70,7 +72,7 @@ func newMetrics(r prometheus.Registerer, s *Scheduler) *metrics {
 		open:     prometheus.NewDesc("fantail_breaker_open", "Destinations whose breaker is open.", nil, nil),
 	}
 	if r != nil {
-		for _, c := range []prometheus.Collector{m.attempts, m.deliveries, m.unguarded, m.latency, m.seconds, m.rescued, m} {
+		for _, c := range []prometheus.Collector{m.attempts, m.deliveries, m.unguarded, m.latency, m.seconds, m.rescued, m.usage.deliveries, m.usage.attempts, m.usage.bytes, m} {
 			if err := r.Register(c); err != nil {
 				s.log.Error("registering metrics failed", "error", err)
 			}

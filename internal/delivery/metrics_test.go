@@ -17,7 +17,7 @@ func figures(t *testing.T, s *Scheduler) map[string]float64 {
 	t.Helper()
 	reg := prometheus.NewRegistry()
 	m := s.metrics
-	reg.MustRegister(m.attempts, m.deliveries, m.unguarded, m.latency, m.seconds, m.rescued, m)
+	reg.MustRegister(m.attempts, m.deliveries, m.unguarded, m.latency, m.seconds, m.rescued, m.usage.deliveries, m.usage.attempts, m.usage.bytes, m)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ func (s *Scheduler) Offer(e *event.Event, items []store.Item) {
 	soon := false // one that memory did not keep is read before long
 	for i := range items {
 		q := s.queue(items[i].Queue)
+		s.countAccepted(q.dest, items[i].Size)
 		if d := q.dest; d.oldest == 0 {
 			d.oldest = e.ID.Time().UnixNano()
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/retry"
+	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
@@ -42,6 +43,8 @@ type rig struct {
 	tell    func(Notice)
 	fatal   func(error)
 	trace   *tracing.Tracer
+	series  *series.Series
+	busy    func() time.Duration
 	users   int
 	offered []accepting
 }
@@ -110,7 +113,7 @@ func (r *rig) build() {
 			return nil, store.ErrNotFound
 		},
 		Wall: func(t time.Time) int64 { return t.UnixNano() + r.skew.Load() },
-		Tell: r.tell, Fatal: r.fatal, Trace: r.trace,
+		Tell: r.tell, Fatal: r.fatal, Trace: r.trace, Busy: r.busy, Series: r.series,
 	})
 }
 

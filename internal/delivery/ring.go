@@ -2,9 +2,9 @@ package delivery
 
 // The ring holds the lanes that can start a call. It goes round developers
 // first and round their lanes then, once for each class. A lane with nothing in
-// flight outranks one with something. Those whose last attempt succeeded and
-// those that have to prove themselves, who may hang, are kept apart so that the
-// budget can refuse the latter; whose developer was served longer ago comes first.
+// flight outranks one with something. Lanes whose last attempt succeeded and lanes
+// that have to prove themselves are kept apart: the latter may hang, and the budget
+// can refuse them. Of both, the lane whose developer was served longer ago comes first.
 const (
 	freshProven int8 = iota
 	freshUnproven

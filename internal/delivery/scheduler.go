@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
+	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -77,6 +78,7 @@ type Scheduler struct {
 	stopIO  context.CancelFunc
 	work    sync.WaitGroup // every goroutine but calls
 	metrics *metrics
+	series  *series.Series
 }
 
 // New builds a scheduler with no targets. It starts nothing.
@@ -131,7 +133,7 @@ func New(o Options) *Scheduler {
 	s.clock.at = never
 	s.base, s.cut = context.WithCancelCause(context.Background())
 	s.io, s.stopIO = context.WithCancel(context.Background())
-	s.metrics = newMetrics(o.Metrics, s)
+	s.metrics, s.series = newMetrics(o.Metrics, s), o.Series
 	return s
 }
 

@@ -125,7 +125,7 @@ func (s *Scheduler) writeOutcomes(outcomes []store.Outcome) ([]store.Settled, bo
 			return nil, false
 		}
 		s.log.Error("recording outcomes of attempts failed; trying again", "error", err, "outcomes", len(outcomes), "wait", wait)
-		if !pause(s.io, wait) {
+		if !sleep(s.io, wait) {
 			return nil, false
 		}
 	}
@@ -185,7 +185,7 @@ func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 		} else {
 			d.oldestFailed.remove(id)
 			if !r.Stale || r.State == store.Delivered && batch[i].State == store.Delivered {
-				d.metrics.countFinal(r.State)
+				s.countFinal(d, r.State)
 				if r.State == store.Dead {
 					s.recordDead(d, now)
 					s.notify(d, Notice{Name: DeliveryDead, Reason: batch[i].Reason, Delivery: id}, now)

@@ -100,7 +100,7 @@ func (s *Scheduler) newCall(l *lane, now instant) *call {
 	return c
 }
 
-// start enters a in the lists of what runs.
+// start enters c in the lists of what runs.
 func (s *Scheduler) start(c *call, now instant) {
 	s.calls++
 	c.began = now.mono

@@ -42,7 +42,7 @@ type stateWriter struct {
 	running bool
 }
 
-// stateWrite is the part of a destination that belongs to the keeper.
+// stateWrite is what a stateWriter keeps with a destination.
 type stateWrite struct {
 	listed  bool
 	waiting []chan error
@@ -95,7 +95,7 @@ func (s *Scheduler) writeStates() {
 				k.queue = append(k.queue, d)
 			}
 			s.mu.Unlock()
-			if pause(s.io, wait) {
+			if sleep(s.io, wait) {
 				wait = min(2*wait, readAgainMax)
 				continue
 			}

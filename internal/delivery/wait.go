@@ -56,9 +56,9 @@ func (s *Scheduler) Waits(qs []store.QueueID) []Wait {
 	return waits
 }
 
-// currentWait says why no call of l starts now; of what nothing is known but the
-// destination l is nil. Who looks for the reason wants the one that lasts longest
-// first: what only a person ends, then what the engine waits for.
+// currentWait says why no call of l starts now; l is nil where memory knows the
+// destination alone. Of several reasons it tells the one that lasts longest: what only
+// a person ends comes before what the engine waits for.
 func (d *dest) currentWait(l *lane, now instant) Wait {
 	switch {
 	case d.removed:

@@ -104,7 +104,7 @@ const largeBodyPause = time.Second
 // readBody reads the body of a delivery.
 func (s *Scheduler) readBody(item *store.Item, at int64) (*event.Event, policy.Ending) {
 	if item.Size >= largeBody {
-		pause(s.base, time.Until(<-s.largeBody))
+		sleep(s.base, time.Until(<-s.largeBody))
 		began := time.Now()
 		defer func() {
 			now := time.Now()

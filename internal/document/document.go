@@ -107,6 +107,18 @@ func Destination(root *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
+// Developer returns whom a document says it is of, "" for nobody.
+func Developer(root *yaml.Node) string { return valueOf(root, "developer") }
+
+// Name returns the name that an entry has, "" for none.
+func Name(entry *yaml.Node) string { return nameOf(entry) }
+
+// SetName puts a name before all else of an entry.
+func SetName(entry *yaml.Node, name string) {
+	remove(entry, "name")
+	entry.Content = append([]*yaml.Node{text("name"), text(name)}, entry.Content...)
+}
+
 func nameOf(entry *yaml.Node) string { return valueOf(entry, "name") }
 
 func valueOf(n *yaml.Node, key string) string {
@@ -121,7 +133,7 @@ func valueOf(n *yaml.Node, key string) string {
 func Put(root *yaml.Node, name string, entry *yaml.Node) {
 	list := listOf(root)
 	if list == nil {
-		_ = remove(root, "destinations")
+		remove(root, "destinations")
 		list = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
 		root.Content = append(root.Content, text("destinations"), list)
 	}
@@ -154,14 +166,12 @@ func set(n *yaml.Node, key, value string) {
 	n.Content = append(n.Content, text(key), text(value))
 }
 
-// remove takes a key out of a mapping, and returns its value.
-func remove(n *yaml.Node, key string) *yaml.Node {
+// remove takes a key out of a mapping.
+func remove(n *yaml.Node, key string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
-			v := n.Content[i+1]
 			n.Content = slices.Delete(n.Content, i, i+2)
-			return v
+			return
 		}
 	}
-	return nil
 }

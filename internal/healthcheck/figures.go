@@ -57,7 +57,7 @@ func trend(hour, before int64) float64 {
 	return float64((hour-before)*1000/before) / 10
 }
 
-// body is the healthcheck of CONTRACT 8, its time written as the vendor writes it.
+// body is the healthcheck of the data contract, its time written as the vendor writes it.
 func body(now time.Time, hour, before int64) []byte {
 	text, _ := json.Marshal(struct { // numbers and texts always marshal
 		Type    string  `json:"type"`

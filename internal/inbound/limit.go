@@ -76,8 +76,8 @@ type listener struct {
 	closed bool // guarded by limit.mu
 }
 
-// Accept accepts first and makes room then: who would be closed for nobody need
-// not be closed.
+// Accept accepts first and makes room afterwards, so that no connection is closed for
+// a new one that never comes.
 func (l *listener) Accept() (net.Conn, error) {
 	inner, err := l.Listener.Accept()
 	if err != nil {

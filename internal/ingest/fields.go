@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxReference      = 128 // CONTRACT 2
+	maxReference      = 128 // of the data contract; receivers rely on it
 	maxIdempotencyKey = 255
 )
 

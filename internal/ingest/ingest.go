@@ -157,7 +157,7 @@ func (in *Ingest) prepare(routes *routes, r *Request, now time.Time, loads *[]lo
 	}
 	envelope, err := event.Parse(r.Body)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, Unreadable(err)
 	}
 	a := &accepting{event: event.Event{
 		Developer: dev.ID,

@@ -16,7 +16,7 @@ var ErrNotWanted = errors.New("the destination does not want this event")
 func (in *Ingest) own(dev *developer, r *Request) (*store.Entry, *Refusal) {
 	envelope, err := event.Parse(r.Body)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, Unreadable(err)
 	}
 	if !dev.wanted(r.Only, envelope.Type) {
 		return nil, &Refusal{Status: 409, Code: "not_wanted", Message: ErrNotWanted.Error(), Cause: ErrNotWanted}

@@ -39,7 +39,8 @@ func unavailable(err error) *Refusal {
 	return r
 }
 
-func unreadable(err error) *Refusal {
+// Unreadable says why a body is no event.
+func Unreadable(err error) *Refusal {
 	if p, ok := errors.AsType[*event.ParseError](err); ok {
 		return Refuse(400, p.Code, p.Message)
 	}

@@ -30,8 +30,12 @@ var ErrDamaged = errors.New("sealed settings are damaged, or were sealed for ano
 //	format (1) | id of the key (8) | nonce (12) | ciphertext | tag (16)
 const (
 	format     = 1
-	headerSize = 1 + idSize
+	headerSize = HeaderSize
 )
+
+// HeaderSize is how many bytes at the beginning of a sealed text are the same for
+// all that one key sealed, and for nothing else.
+const HeaderSize = 1 + idSize
 
 // Ring holds the operator's keys: the first seals and signs, all open and
 // verify, the last fingerprints, so that a key put in front changes no fingerprint. It is safe

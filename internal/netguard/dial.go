@@ -131,7 +131,7 @@ func (f *failure) Timeout() bool {
 	return ok && e.Timeout()
 }
 
-// Temporary completes net.Error; nobody should ask.
+// Temporary is there because net.Error still wants it.
 func (f *failure) Temporary() bool { return f.Timeout() }
 
 func refuse(what, why string) error {

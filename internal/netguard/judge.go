@@ -86,8 +86,8 @@ type verdict struct {
 func (v verdict) permitted() bool { return v.why == "" }
 
 // judge decides about one address, which comes with its zone if it had one. An
-// IPv4 address in IPv6 clothes is never permitted: callers unmap the answers
-// of a resolver, which uses that form itself.
+// IPv4-mapped IPv6 address (::ffff:192.0.2.1) is never permitted: callers unmap the
+// answers of a resolver, which uses that form itself.
 func (g *Guard) judge(a netip.Addr) verdict {
 	switch {
 	case !a.IsValid():

@@ -162,10 +162,10 @@ func TestNoticesWaitForTheStore(t *testing.T) {
 		d.err = nil
 		d.mu.Unlock()
 		time.Sleep(2 * time.Second)
+		stop()
 		if len(d.bodies) != 1 {
 			t.Errorf("handed in %v", d.bodies)
 		}
-		stop()
 		n.Tell(death("late", 1))
 		if !strings.Contains(d.log.String(), "destination=late") {
 			t.Errorf("the log:\n%s", &d.log)

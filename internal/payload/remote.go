@@ -82,8 +82,8 @@ func codeOf(text string) string {
 }
 
 // ours tells whether an answer is of an object: with the ETag that S3 and Cloud
-// Storage promise, which some services weaken or leave unquoted, and no page. Payloads that were restored from a copy may have
-// lost their type.
+// Storage promise, which some services weaken or leave unquoted, and no page. It asks
+// for no type: payloads that were restored from a copy may have lost theirs.
 func ours(res *http.Response) bool {
 	return res.Header.Get("ETag") != "" && !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html")
 }

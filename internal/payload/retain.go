@@ -35,6 +35,24 @@ func (d *Dir) Retain(ctx context.Context, now time.Time, keep time.Duration) (re
 	return removed, nil
 }
 
+// Erase removes the payloads of a developer, and returns how many files went.
+func (d *Dir) Erase(ctx context.Context, developer string) (removed int, err error) {
+	days, err := d.list(".", -1)
+	if err != nil {
+		return 0, fmt.Errorf("list the payload store: %w", err)
+	}
+	for _, e := range days {
+		if _, ok := event.ParseDate(e.Name()); !ok || !e.IsDir() {
+			continue
+		}
+		n, err := d.removeFolder(ctx, e.Name()+"/"+developer)
+		if removed += n; err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return removed, fmt.Errorf("remove payloads of %s: %w", e.Name(), err)
+		}
+	}
+	return removed, nil
+}
+
 // end is when the payloads of a day are removed.
 func end(day event.Day, keep time.Duration) time.Time { return day.Start().Add(24*time.Hour + keep) }
 

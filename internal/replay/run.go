@@ -70,7 +70,7 @@ func (w *worker) all() error {
 		if err != nil {
 			return err
 		}
-		// Reading costs the machine as much again in peace.
+		// A pause as long as each read leaves half of the machine to live traffic.
 		took := time.Since(began)
 		if err := w.make(p.wants, rec.DryRun, rec.Rate); err != nil {
 			return err

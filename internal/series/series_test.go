@@ -160,6 +160,23 @@ func TestDownIsAGap(t *testing.T) {
 	r.same("a destination", ends(p.Accepted, 8), 1, 0, 0, 0, -1, -1, 7, 0)
 }
 
+// What stood where the gap is an hour ago does not stand for it.
+func TestAGapIsNotTheHourBefore(t *testing.T) {
+	r := newRig(t)
+	d := r.s.Dest(1, "webhook")
+	for range 90 * 6 {
+		d.Accepted(1)
+		r.pass(Step)
+	}
+	r.now = r.now.Add(10 * time.Minute)
+	r.pass(Step)
+	got := ends(r.kind("", Hour).Accepted, 360)
+	r.same("around the gap", append(got[298:301], got[358:]...), 1, -1, -1, -1, 0)
+	r.now = r.now.Add(50 * time.Hour)
+	r.pass(Step)
+	r.same("longer than the ring", ends(r.kind("", Day).Accepted, 1440)[1436:], -1, -1, -1, -1)
+}
+
 // What was counted before a long stop is not of the time after it.
 func TestAStepThatAStopHasCutShort(t *testing.T) {
 	r := newRig(t)

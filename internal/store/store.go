@@ -138,9 +138,12 @@ type Registry interface {
 	// SetLast stores what the last attempts of destinations came to, all in one
 	// commit; ErrNotFound, and nothing is stored, where one of them is not known.
 	SetLast(ctx context.Context, last map[uint32]Last) error
-	// PutSettings stores sealed settings under their hash; doing so again is
-	// free. Settings returns them or ErrNotFound.
-	PutSettings(ctx context.Context, hash uint64, sealed []byte) error
+	// PutSettings stores sealed settings under their hashes, and values as Put does,
+	// all in one commit; settings that are stored already stay as they are. Settings
+	// returns them or ErrNotFound; WithoutSettings returns those of the hashes that
+	// nothing is stored under, from memory.
+	PutSettings(ctx context.Context, sealed map[uint64][]byte, values map[string][]byte) error
+	WithoutSettings(ctx context.Context, hashes []uint64) ([]uint64, error)
 	Settings(ctx context.Context, hash uint64) ([]byte, error)
 	// CollectSettings removes settings that no pending delivery needs, except those in
 	// keep: whatever an outcome may yet freeze a delivery to, which the store cannot know.

@@ -58,8 +58,8 @@ func (id DeliveryID) String() string {
 
 // AppendText appends the text of id to b.
 func (id DeliveryID) AppendText(b []byte) ([]byte, error) {
-	e, _ := id.Event.MarshalText()
-	b = append(append(b, e...), '_')
+	b, _ = id.Event.AppendText(b) // an id always has a text
+	b = append(b, '_')
 	b = strconv.AppendUint(b, uint64(id.Dest), 10)
 	if id.Replay != 0 {
 		b = strconv.AppendUint(append(b, '_'), uint64(id.Replay), 10)
@@ -359,6 +359,7 @@ type RetainReport struct {
 type Erasure struct {
 	Developer string
 	User      string
+	Whole     bool   // of all users, and of events without one: everything of the developer; User is ""
 	By        string // the name of the token that asked
 }
 

@@ -200,11 +200,14 @@ func (t *Trail) Run(ctx context.Context) {
 		case <-beat.C:
 			t.write(ctx, time.Now(), true)
 		case <-ctx.Done():
-			t.write(ctx, time.Now().Add(countEvery), true)
+			t.Flush(ctx)
 			return
 		}
 	}
 }
+
+// Flush writes whatever is told or counted by now: nobody writes it after that.
+func (t *Trail) Flush(ctx context.Context) { t.write(ctx, time.Now().Add(countEvery), true) }
 
 // write writes what was told and, with counts, whatever was counted for a minute at now.
 func (t *Trail) write(ctx context.Context, now time.Time, counts bool) {

@@ -102,6 +102,7 @@ type Limits struct {
 	BodyRate      float64 `json:"body_rate"` // that a body must come with
 	InFlight      int     `json:"in_flight"`
 	InFlightBytes int64   `json:"in_flight_bytes"`
+	Lag           int64   `json:"lag_ms"` // of deliveries before producers are slowed down
 	PerDeveloper  struct {
 		Rate         float64 `json:"rate"` // events handed in
 		Pending      int64   `json:"pending"`

@@ -38,16 +38,34 @@ func IsNotFound(err error) bool {
 	return ok && e.Status == http.StatusNotFound
 }
 
+// Refused is an *Error of a change of settings, with what is wrong with them, or
+// with what would have been, or was, done.
+type Refused struct {
+	Err    *Error
+	Faults []DocumentFault
+	Plan   []Step
+	Notes  []string
+}
+
+func (r *Refused) Error() string { return r.Err.Error() }
+func (r *Refused) Unwrap() error { return r.Err }
+
 // readError makes an *Error of an answer that is not 2xx.
 func readError(res *http.Response) error {
 	e := &Error{Status: res.StatusCode}
 	e.RetryAfter, _ = retryafter.Parse(res.Header.Get("Retry-After"), time.Now())
-	b, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	b, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	var body struct {
-		Error struct{ Code, Message string }
+		Error  struct{ Code, Message string }
+		Faults []DocumentFault
+		Plan   []Step
+		Notes  []string
 	}
 	if json.Unmarshal(b, &body) == nil && body.Error.Code != "" {
 		e.Code, e.Message = body.Error.Code, body.Error.Message
+		if body.Faults != nil || body.Plan != nil || body.Notes != nil {
+			return &Refused{e, body.Faults, body.Plan, body.Notes}
+		}
 		return e
 	}
 	e.Message = strings.TrimSpace(string(b[:min(len(b), 200)]))

@@ -11,7 +11,10 @@ import (
 // Catalogue says which types are data, and where their items, times and
 // identities lie. It is configuration: the engine itself is agnostic to types.
 // It never changes and may be used from several goroutines at once.
-type Catalogue struct{ types map[string]*dataType }
+type Catalogue struct {
+	types map[string]*dataType
+	given map[string]DataType // what types is made of
+}
 
 // DataType is where a data type keeps what keys and rows are made of. Paths
 // are member names joined with dots, below an item. Where several are given, the
@@ -48,6 +51,9 @@ func NewCatalogue(types map[string]DataType) (*Catalogue, error) {
 
 // IsData tells whether typ is a data type.
 func (c *Catalogue) IsData(typ string) bool { return c.types[typ] != nil }
+
+// Types returns the data types, by name.
+func (c *Catalogue) Types() map[string]DataType { return maps.Clone(c.given) }
 
 func defaultTypes() map[string]DataType {
 	start, end := []string{"metadata.start_time"}, []string{"metadata.end_time"}
@@ -104,10 +110,10 @@ func (d DataType) validate() error {
 }
 
 func compile(types map[string]DataType) *Catalogue {
-	c := &Catalogue{types: make(map[string]*dataType, len(types))}
+	c := &Catalogue{types: make(map[string]*dataType, len(types)), given: map[string]DataType{}}
 	for name, d := range types {
 		if d.Data != "" {
-			c.types[name] = d.compile()
+			c.types[name], c.given[name] = d.compile(), d
 		}
 	}
 	return c

@@ -48,19 +48,19 @@ func (id ID) IsZero() bool { return id == ID{} }
 
 // String returns the canonical form, 36 lower-case characters.
 func (id ID) String() string {
-	b, _ := id.MarshalText()
+	b, _ := id.AppendText(make([]byte, 0, 36))
 	return string(b)
 }
 
-func (id ID) MarshalText() ([]byte, error) {
-	b := make([]byte, 36)
-	hex.Encode(b, id[:4])
-	hex.Encode(b[9:], id[4:6])
-	hex.Encode(b[14:], id[6:8])
-	hex.Encode(b[19:], id[8:10])
-	hex.Encode(b[24:], id[10:])
-	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
-	return b, nil
+func (id ID) MarshalText() ([]byte, error) { return id.AppendText(nil) }
+
+// AppendText appends the canonical form to b. Its error is always nil.
+func (id ID) AppendText(b []byte) ([]byte, error) {
+	b = append(hex.AppendEncode(b, id[:4]), '-')
+	b = append(hex.AppendEncode(b, id[4:6]), '-')
+	b = append(hex.AppendEncode(b, id[6:8]), '-')
+	b = append(hex.AppendEncode(b, id[8:10]), '-')
+	return hex.AppendEncode(b, id[10:]), nil
 }
 
 func (id *ID) UnmarshalText(b []byte) (err error) {

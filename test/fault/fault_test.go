@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -161,7 +162,32 @@ func (d *daemon) settled(t *testing.T) client.AuditRow {
 			t.Errorf("the audit does not balance: %+v", r)
 		}
 	}
+	d.used(t, rows)
 	return rows[0]
+}
+
+// used holds usage, which counts by day, to the audit: no crash may part them.
+func (d *daemon) used(t *testing.T, rows []client.AuditRow) {
+	t.Helper()
+	u, err := d.Usage(t.Context(), client.UsageFilter{By: "destination", Since: time.Unix(0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		i := slices.IndexFunc(u.Items, func(u client.UsageRow) bool {
+			return u.Developer == r.Developer && u.Destination == r.Destination && u.Kind == r.Kind
+		})
+		if i < 0 {
+			if r.Accepted > 0 {
+				t.Errorf("usage lacks %+v", r)
+			}
+			continue
+		}
+		got := u.Items[i]
+		if got.Accepted != r.Accepted || got.Delivered != r.Delivered || got.Dead != r.Dead || got.Cancelled != r.Cancelled || got.Attempts == nil || *got.Attempts < r.Delivered {
+			t.Errorf("usage says %+v, the audit %+v", got, r)
+		}
+	}
 }
 
 // settings writes a daemon with one developer, acme, whose destinations are urls.

@@ -71,6 +71,30 @@ func TestOperationsShowsValidSettings(t *testing.T) {
 	}
 }
 
+// The settings that the page of settings shows are valid together.
+func TestConfigurationShowsValidSettings(t *testing.T) {
+	page, err := os.ReadFile("../../docs/CONFIGURATION.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHome(t)
+	daemon, developers := "", 0
+	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
+		if strings.HasPrefix(block[1], "developer:") {
+			h.write("developers/acme.yaml", block[1])
+			developers++
+		} else {
+			daemon += block[1]
+		}
+	}
+	h.write("fantail.yaml", daemon)
+	h.write("secrets/acme/app.key", "made-up-secret-of-acme")
+	code, out := command(t, "validate", "--config", filepath.Join(h.dir, "fantail.yaml"))
+	if code != 0 || developers != 1 || !strings.Contains(daemon, "types:") || !strings.Contains(daemon, "listen:") {
+		t.Errorf("exit %d, %d developers: %s", code, developers, out)
+	}
+}
+
 // The page explains the metrics that the daemon has.
 func TestOperationsExplainsMetricsThatExist(t *testing.T) {
 	there := scrape(t, startBusy(t))

@@ -18,7 +18,7 @@ func TestReloadRefusesAFaultyDeveloperAlone(t *testing.T) {
 	h.write("developers/acme.yaml", webhook("acme", moved.URL, "a-secret-of-acme", ""))
 	h.write("developers/globex.yaml", webhook("globex", old.URL, "a-secret-of-globex", "retires: 3\n    timeout: soon"))
 	code, out, errs := commandLine(t, "reload", "--server", d.app.URL())
-	if code != 1 || out != "" {
+	if code != 1 || out != "~ acme/app (url)\n" {
 		t.Errorf("a reload that refuses something ends with %d: %s", code, out)
 	}
 	for _, want := range []string{"globex.yaml:5", "retires", "globex.yaml:6", "timeout", "developer globex: faulty settings, running on the last good ones"} {

@@ -99,6 +99,18 @@ func TestNothingIsLostAndEverySignatureVerifies(t *testing.T) {
 	})
 }
 
+func TestManyCountsWhatItMeasures(t *testing.T) {
+	o := small(t, manyDefaults())
+	o.Developers, o.Destinations = 20, 2
+	c, err := o.crowd(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.destinations != 40 || c.first <= 0 || c.later <= 0 || c.reload <= 0 || c.metrics <= 0 || c.rest <= 0 || c.reloadPeak < c.rest/2 || c.lines == 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestScenariosAreNamed(t *testing.T) {
 	for _, args := range [][]string{nil, {"fast"}, {"sink"}, {"loader"}} {
 		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "isolation") {

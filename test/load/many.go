@@ -20,19 +20,21 @@ func manyDefaults() options {
 
 // crowd is what many developers cost in one run.
 type crowd struct {
-	destinations     int
-	first, later     time.Duration // from the start of the process to the first 200 of /readyz
-	reload           time.Duration // with one file changed
-	reloadPeak, rest int64         // of memory, in bytes
-	perDestination   int64         // of rest, beyond that of a daemon with one destination
-	metrics          time.Duration // of /metrics
-	lines            int           // in the log of the later start, until it rests
+	destinations       int
+	first, later       time.Duration // from the start of the process to the first 200 of /readyz
+	firstCPU, laterCPU time.Duration // of the process until then
+	reloadCPU          time.Duration
+	reload             time.Duration // with one file changed
+	reloadPeak, rest   int64         // of memory, in bytes
+	perDestination     int64         // of rest, beyond that of a daemon with one destination
+	metrics            time.Duration // of /metrics
+	lines              int           // in the log of the later start, until it rests
 }
 
 // many measures what it costs to have many developers: starts, a reload, and a
 // daemon at rest. Nobody answers at their destinations, so that all checks fail.
 func many(ctx context.Context, o options) error {
-	t := o.newTable(fmt.Sprintf("Many, %d developers with %d destinations each", o.Developers, o.Destinations), "run", "first start s", "later start s", "reload of one file ms",
+	t := o.newTable(fmt.Sprintf("Many, %d developers with %d destinations each", o.Developers, o.Destinations), "run", "first start s (CPU s)", "later start s (CPU s)", "reload of one file ms (CPU ms)",
 		"its peak RSS MiB", "RSS at rest MiB", "KiB a destination", "/metrics ms", "lines in the log", "bars")
 	one := o
 	one.Developers, one.Destinations = 1, 1
@@ -57,7 +59,7 @@ func many(ctx context.Context, o options) error {
 }
 
 func (c *crowd) cells(run string) []string {
-	return []string{run, fmt.Sprintf("%.2f", c.first.Seconds()), fmt.Sprintf("%.2f", c.later.Seconds()), millis(c.reload), mebibytes(c.reloadPeak), mebibytes(c.rest),
+	return []string{run, fmt.Sprintf("%.2f (%.2f)", c.first.Seconds(), c.firstCPU.Seconds()), fmt.Sprintf("%.2f (%.2f)", c.later.Seconds(), c.laterCPU.Seconds()), fmt.Sprintf("%.0f (%.0f)", c.reload.Seconds()*1000, c.reloadCPU.Seconds()*1000), mebibytes(c.reloadPeak), mebibytes(c.rest),
 		fmt.Sprintf("%.1f", float64(c.perDestination)/1024), millis(c.metrics), strconv.Itoa(c.lines),
 		bars(bar{"first start below 5 s", c.first < 5*time.Second}, bar{"later below 3 s", c.later < 3*time.Second}, bar{"reload below 0.5 s", c.reload < 500*time.Millisecond},
 			bar{"below 5 KiB a destination", c.perDestination < 5<<10}, bar{"/metrics below 50 ms", c.metrics < 50*time.Millisecond})}
@@ -80,6 +82,9 @@ func (o *options) crowd(ctx context.Context) (c crowd, err error) {
 		return c, err
 	}
 	c.first = r.ready
+	if c.firstCPU, err = r.cpu(); err != nil {
+		return c, err
+	}
 	err = r.daemon.stop()
 	r.daemon = nil
 	if err != nil {
@@ -89,6 +94,9 @@ func (o *options) crowd(ctx context.Context) (c crowd, err error) {
 		return c, err
 	}
 	c.later = r.ready
+	if c.laterCPU, err = r.cpu(); err != nil {
+		return c, err
+	}
 	wait(ctx, o.Warm)
 	if c.rest, err = r.memory("VmRSS"); err != nil {
 		return c, err
@@ -134,11 +142,20 @@ func (r *rig) reloadOne(ctx context.Context, c *crowd) error {
 	if err := r.forgetPeak(); err != nil {
 		return err
 	}
+	before, err := r.cpu()
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	if _, err := r.Reload(ctx); err != nil {
 		return err
 	}
 	c.reload = time.Since(began)
+	after, err := r.cpu()
+	if err != nil {
+		return err
+	}
+	c.reloadCPU = after - before
 	c.reloadPeak, err = r.memory("VmHWM")
 	return err
 }

@@ -26,21 +26,22 @@ import (
 
 // engine starts, stops and crashes the daemon.
 type engine struct {
-	sc      *Scenario
-	model   *Model
-	world   *world
-	began   time.Time
-	disk    *disk
-	memory  []byte        // of the flight record: outlives the process, not the machine
-	crashed chan struct{} // signalled when the power is cut
-	process *process
-	after   *remains
-	runs    int
-	rescued float64
-	chance  *rand.Rand
-	lucky   sync.Mutex
-	ops     sync.WaitGroup // what people do
-	asks    sync.WaitGroup // what producers do
+	sc        *Scenario
+	model     *Model
+	world     *world
+	began     time.Time
+	disk      *disk
+	memory    []byte        // of the flight record: outlives the process, not the machine
+	crashed   chan struct{} // signalled when the power is cut
+	process   *process
+	documents map[string]stored // of developers, which outlive the process
+	after     *remains
+	runs      int
+	rescued   float64
+	chance    *rand.Rand
+	lucky     sync.Mutex
+	ops       sync.WaitGroup // what people do
+	asks      sync.WaitGroup // what producers do
 }
 
 // process is one run of the daemon.
@@ -74,7 +75,7 @@ const flightSlots = 4096
 func newEngine(sc *Scenario) *engine {
 	began := time.Now()
 	e := &engine{sc: sc, began: began, model: newModel(sc, began), disk: newDisk(), memory: make([]byte, 64*flightSlots),
-		crashed: make(chan struct{}, 1), chance: rand.New(rand.NewPCG(sc.Seed, 2))}
+		documents: map[string]stored{}, crashed: make(chan struct{}, 1), chance: rand.New(rand.NewPCG(sc.Seed, 2))}
 	e.world = &world{sc: sc, model: e.model, began: began, open: map[*place]bool{}}
 	return e
 }
@@ -267,6 +268,9 @@ func (p *process) apply(setups map[int]Setup) error {
 			which = append(which, i)
 		}
 	}
+	if err := p.document(setups); err != nil {
+		return err
+	}
 	ids, err := p.store.Register(ctx, keys)
 	if err != nil {
 		return err
@@ -283,7 +287,7 @@ func (p *process) apply(setups map[int]Setup) error {
 		if v.Frozen {
 			sealed, err := json.Marshal(frozen{i, s.Version})
 			if err == nil {
-				err = p.store.PutSettings(ctx, v.Hash, sealed)
+				err = p.store.PutSettings(ctx, map[uint64][]byte{v.Hash: sealed}, nil)
 			}
 			if err != nil {
 				return fmt.Errorf("store settings: %w", err)

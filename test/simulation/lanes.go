@@ -163,7 +163,8 @@ func (l *lane) fall(c *call, i int) {
 	l.limit, l.healthy = max(1, l.limit/2), 0
 }
 
-// fail counts a failure; after 20 running, of 5 deliveries, over a minute, the breaker opens.
+// fail counts a failure; after 20 running, of 5 deliveries, over a minute, the breaker
+// opens. Those that the store knows of from the process before count, but for the deliveries.
 func (l *lane) fail(d *parcel, now int64) {
 	if l.open {
 		l.pace.next(now, time.Second, time.Minute)

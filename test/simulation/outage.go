@@ -138,7 +138,9 @@ func (m *Model) remembers(registered []store.Destination) {
 			m.fault2("%s has failed for %v, longer than it exists", d.Name, f.Lasted)
 		}
 		if v := d.current(); v != nil && v.Hash == f.Settings && f.Attempts > 0 && d.setup.Enabled {
-			m.lane(d, v.Hash).outage = outage{attempts: f.Attempts, since: now - int64(f.Lasted), last: now}
+			l := m.lane(d, v.Hash)
+			l.outage = outage{attempts: f.Attempts, since: now - int64(f.Lasted), last: now}
+			l.failures, l.failing = f.Attempts, l.outage.since // of deliveries that are not known
 		}
 	}
 }

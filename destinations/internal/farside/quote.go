@@ -22,10 +22,11 @@ func Describe(s *secret.Scrubber, err error) string {
 }
 
 // Fault is an error of a class, met doing what, with advice on what to do about it
-// unless that is "".
+// unless that is "". It ends the text without brackets: SQL that somebody copies to the
+// end of the line has some of its own.
 func Fault(class destination.Class, what, text, advice string, err error) error {
 	if advice != "" {
-		text += " (" + advice + ")"
+		text += "; " + advice
 	}
 	return &destination.Fault{Class: class, Err: fault.Of(err, what+": "+text)}
 }

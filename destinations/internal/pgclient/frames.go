@@ -21,8 +21,8 @@ const (
 	// them. Servers and poolers report about fifteen.
 	maxNames = 100
 	// maxIterations is how often a password is hashed for SCRAM, for every
-	// connection: half a second of a core. PostgreSQL's default is 4096, and
-	// 600,000 is what those advise who advise most.
+	// connection: half a second of a core. PostgreSQL's default is 4096; the
+	// highest number that is commonly advised is 600,000.
 	maxIterations = 600_000
 	// maxColumns is what PostgreSQL allows a result, maxRows far more than any of
 	// ours has: the driver keeps them all.

@@ -114,8 +114,8 @@ func (t *Target) Config(dial destination.DialFunc) (*pgconn.Config, error) {
 	return c, nil
 }
 
-// expect looks for a server that answers as wanted. The driver's own do so, too, and
-// panic where a server answers with nothing.
+// expect accepts a server that answers the query as wanted. The driver's own functions
+// for that panic where a server answers with no rows.
 func expect(query, want, otherwise string) pgconn.ValidateConnectFunc {
 	return func(ctx context.Context, c *pgconn.PgConn) error {
 		r := c.ExecParams(ctx, query, nil, nil, nil, nil).Read()

@@ -102,6 +102,13 @@ var needs = map[string]need{
 // event says, or are none of our columns.
 func Ours(column string) bool { return needs[column].ours }
 
+// HoldsEvents tells whether one of columns holds what an event says. A rule about such
+// a column may refuse one event and take another; a rule about others alone, ours or
+// those of the customer, refuses every event.
+func (t Table) HoldsEvents(columns []string) bool {
+	return slices.ContainsFunc(columns, func(c string) bool { return slices.Contains(t.Names(), c) && !Ours(c) })
+}
+
 // Misfits holds the columns that a table has against what we write. Columns that
 // are missing are no misfits. Each column has one at most, the worst.
 func (t Table) Misfits(existing []Existing) (all []Misfit) {

@@ -88,7 +88,7 @@ func New(mem []byte, now time.Time) *Record {
 	return f
 }
 
-// read returns what was in flight and as what, slotFlying or slotTrial. What is
+// read returns what was in flight and as what, slotInFlight or slotTrial. What is
 // torn may have been a suspect: it stands under no ID.
 func (f *Record) read() map[store.DeliveryID]byte {
 	inFlight := make(map[store.DeliveryID]byte)

@@ -21,6 +21,9 @@ func (s *Store) Append(ctx context.Context, now time.Time, batch []*store.Entry)
 		return nil, err
 	}
 	defer s.leave()
+	if err := s.tend(now, tendLate); err != nil {
+		return nil, err
+	}
 	out := make([]store.Appended, len(batch))
 	fresh := make([]fresh, 0, len(batch))
 	var keyed []int
@@ -134,7 +137,11 @@ func (s *Store) build(g *group, now time.Time, f *fresh, out *store.Appended) {
 		}
 	}
 	day := id.Day()
-	ev := eventRow{EventRecord: store.EventRecord{Event: *e, Size: len(e.Body), To: to}}
+	ev := eventRow{EventRecord: store.EventRecord{Event: *e, Size: len(e.Body), To: to}, at: now.UnixNano()}
+	r := ev.implies()
+	if ev.at == 0 || !s.implied.add(g, id, to, r) {
+		ev.at = 0
+	}
 	if c := f.claim; c != nil {
 		ev.key = &c.hash
 		c.first = first{id: id, reference: e.Reference, fanout: len(to)}
@@ -155,15 +162,12 @@ func (s *Store) build(g *group, now time.Time, f *fresh, out *store.Appended) {
 	if len(to) > 0 {
 		out.Items = make([]store.Item, len(to))
 	}
-	r := row{State: store.Pending, Version: 1, Size: uint32(len(e.Body)), Due: max(now.UnixNano(), 0),
-		Ordering: e.Ordering.UnixNano(), Changed: now.UnixNano()}
 	for i, dest := range to {
 		did := store.DeliveryID{Day: day, Event: id, Dest: dest}
 		out.Items[i] = r.item(did)
-		g.setRow(did, &r)
-		g.setDue(did, &r)
-		g.k, g.v = stateKey(g.k[:0], did, store.Pending), g.v[:0]
-		g.set()
+		if ev.at == 0 {
+			g.writePending(did, &r)
+		}
 		c := g.sum.of(day, dest)
 		c[nAccepted]++
 		c[nBytes] += int64(r.Size)

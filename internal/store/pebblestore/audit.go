@@ -72,7 +72,8 @@ func (s *Store) Audit(ctx context.Context, deep bool, progress func(rows int64))
 }
 
 // recount takes what was accepted from the events and from replays, and what
-// became of it from the deliveries: a delivery that is missing shows.
+// became of it from the deliveries, those that are implied among them: a delivery
+// that is missing shows.
 func (s *Store) recount(ctx context.Context, snap *pebble.Snapshot, progress func(int64), of func(uint32) *counts) error {
 	var rows int64
 	step := func() error {
@@ -120,6 +121,12 @@ func (s *Store) recount(ctx context.Context, snap *pebble.Snapshot, progress fun
 		c.count(r.State, r.Size, 1)
 		return true, step()
 	})
+	if err == nil {
+		_, err = eachImplied(snap, func(id store.DeliveryID, r *row) error {
+			of(id.Dest).count(r.State, r.Size, 1)
+			return step()
+		})
+	}
 	if err == nil && progress != nil {
 		progress(rows)
 	}

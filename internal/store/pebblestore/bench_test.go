@@ -35,10 +35,13 @@ func benchBody(r *rand.Rand, n int) []byte {
 	return append(p[:n-2], "]}"...)
 }
 
+// meter measures what a store costs. disk-B/op are bytes of the log, of flushes and
+// of compactions, ops/op the keys that were written or deleted.
 type meter struct {
 	cpu   time.Duration
 	start time.Time
 	wrote uint64
+	ops   uint64
 }
 
 func cpuTime() time.Duration {
@@ -60,7 +63,7 @@ func (s *Store) written() uint64 {
 
 func startMeter(b *testing.B, s *Store) *meter {
 	b.ResetTimer()
-	return &meter{cpu: cpuTime(), start: time.Now(), wrote: s.written()}
+	return &meter{cpu: cpuTime(), start: time.Now(), wrote: s.written(), ops: s.operations(b)}
 }
 
 func (m *meter) report(b *testing.B, s *Store) {
@@ -68,6 +71,7 @@ func (m *meter) report(b *testing.B, s *Store) {
 	n := float64(b.N)
 	b.ReportMetric(float64((cpuTime()-m.cpu).Microseconds())/n, "cpu-us/op")
 	b.ReportMetric(float64(s.written()-m.wrote)/n, "disk-B/op")
+	b.ReportMetric(float64(s.operations(b)-m.ops)/n, "ops/op")
 	b.ReportMetric(n/time.Since(m.start).Seconds(), "op/s")
 }
 
@@ -106,14 +110,14 @@ func benchOne(b *testing.B, s *Store, e *store.Entry) []store.Item {
 
 func benchAppend(b *testing.B, callers, size int) {
 	s := bench(b)
-	bodies := make([][]byte, 64)
+	bodies := make([][]byte, 4096)
 	for i := range bodies {
 		bodies[i] = benchBody(rand.New(rand.NewPCG(9, uint64(i))), size)
 	}
 	m := startMeter(b, s)
 	run(b, callers, func(r *rand.Rand) {
 		e := entry("acme", "user", "", 1, 2, 3)
-		e.Event.Body = bodies[r.IntN(64)]
+		e.Event.Body = bodies[r.IntN(4096)]
 		benchOne(b, s, e)
 	})
 	m.report(b, s)
@@ -142,7 +146,7 @@ func BenchmarkCycle(b *testing.B) {
 
 func benchCycle(b *testing.B, size int) {
 	s := bench(b)
-	bodies := make([][]byte, 64)
+	bodies := make([][]byte, 4096)
 	for i := range bodies {
 		bodies[i] = benchBody(rand.New(rand.NewPCG(9, uint64(i))), size)
 	}
@@ -152,7 +156,7 @@ func benchCycle(b *testing.B, size int) {
 	wg.Go(func() { benchSettle(b, s, todo) })
 	run(b, 64, func(r *rand.Rand) {
 		e := entry("acme", "user", "", 1, 2, 3)
-		e.Event.Body = bodies[r.IntN(64)]
+		e.Event.Body = bodies[r.IntN(4096)]
 		for _, it := range benchOne(b, s, e) {
 			todo <- it
 		}

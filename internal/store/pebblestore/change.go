@@ -17,6 +17,7 @@ type changes struct {
 	s    *Store
 	now  int64
 	rows map[store.DeliveryID]row // as the batch leaves them
+	left []store.DeliveryID       // that are implied no longer
 	sum  deltas
 }
 
@@ -29,6 +30,9 @@ func (s *Store) begin(now time.Time) *changes {
 func (c *changes) row(id store.DeliveryID) (row, bool, error) {
 	if r, ok := c.rows[id]; ok {
 		return r, true, nil
+	}
+	if r, ok, err := c.s.impliedRow(id); ok || err != nil {
+		return r, ok, err
 	}
 	c.k = deliveryKey(c.k[:0], id)
 	return readDelivery(c.s.db, c.k)
@@ -55,7 +59,8 @@ func readDelivery(r pebble.Reader, key []byte) (row, bool, error) {
 // Index keys are set once before they are deleted, so that SingleDelete, which
 // vanishes together with its Set at the first flush, is enough. A row that
 // keeps its place in its queue would set the same key again: that pair gets an
-// ordinary Delete in between, after which the key counts as new.
+// ordinary Delete in between, after which the key counts as new. What is implied has
+// no entry that could be deleted.
 func (c *changes) put(id store.DeliveryID, old row, r row) row {
 	r.Version = old.Version + 1
 	if r.State != old.State || r.Due != old.Due || r.Settings != old.Settings {
@@ -64,8 +69,16 @@ func (c *changes) put(id store.DeliveryID, old row, r row) row {
 	if r.State != store.Pending {
 		r.Due, r.Settings = 0, 0
 	}
+	if old.implied {
+		c.left = append(c.left, id)
+		r.implied = false
+	}
+	if r.first != nil && !old.implied { // something else happens to it
+		c.attempt(id, firstVersion, r.first)
+		r.first = nil
+	}
 	stays := old.State == store.Pending && r.State == store.Pending && old.Due == r.Due && old.Settings == r.Settings
-	if old.State == store.Pending {
+	if old.State == store.Pending && !old.implied {
 		c.k = dueKey(c.k[:0], old.queue(id.Dest), store.Position{Due: old.Due, Event: id.Event, Replay: id.Replay})
 		if stays {
 			c.delete()
@@ -76,11 +89,15 @@ func (c *changes) put(id store.DeliveryID, old row, r row) row {
 	if r.State == store.Pending {
 		c.setDue(id, &r)
 	}
-	if r.State != old.State {
-		c.k, c.v = stateKey(c.k[:0], id, old.State), c.v[:0]
-		c.singleDelete()
-		c.k = stateKey(c.k[:0], id, r.State)
+	if r.State != old.State || old.implied {
+		if !old.implied {
+			c.k = stateKey(c.k[:0], id, old.State)
+			c.singleDelete()
+		}
+		c.k, c.v = stateKey(c.k[:0], id, r.State), c.v[:0]
 		c.set()
+	}
+	if r.State != old.State {
 		n := c.sum.of(id.Day, id.Dest)
 		n.count(old.State, old.Size, -1)
 		n.count(r.State, r.Size, 1)
@@ -110,6 +127,7 @@ func (c *changes) commit() error {
 		return err
 	}
 	c.s.counters.add(c.sum, 1)
+	c.s.implied.leave(c.left)
 	c.s.settled.Add(1)
 	return nil
 }

@@ -37,8 +37,9 @@ func (d *details) close() {
 	}
 }
 
-// add completes r and tells whether the query wants it.
-func (d *details) add(r *store.DeliveryRecord) (wanted bool, err error) {
+// add completes r, whose row holds the attempt first if any, and tells whether the
+// query wants it.
+func (d *details) add(r *store.DeliveryRecord, first *store.Attempt) (wanted bool, err error) {
 	if d == nil {
 		return true, nil
 	}
@@ -56,7 +57,9 @@ func (d *details) add(r *store.DeliveryRecord) (wanted bool, err error) {
 	}
 	prefix := deliveryKey(nil, r.ID)
 	prefix[0] = kindAttempt
-	if d.attempts.SeekLT(after(bytes.Clone(prefix))) && bytes.HasPrefix(d.attempts.Key(), prefix) {
+	if first != nil {
+		r.Last = *first
+	} else if d.attempts.SeekLT(after(bytes.Clone(prefix))) && bytes.HasPrefix(d.attempts.Key(), prefix) {
 		v, err := d.attempts.ValueAndErr()
 		if err != nil {
 			return false, err

@@ -1,8 +1,11 @@
 package pebblestore
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -15,7 +18,14 @@ func (s *Store) Due(ctx context.Context, q store.QueueID, from store.Position, u
 		return nil, 0, err
 	}
 	defer s.leave()
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: dueKey(nil, q, from), UpperBound: after(queuePrefix(nil, q))})
+	s.change.Lock() // under it what is implied gets its place in the queue: nothing is seen twice
+	implied, next, err := s.impliedDue(q, from, until, limit)
+	if err != nil {
+		s.change.Unlock()
+		return nil, 0, fmt.Errorf("read queue: %w", err)
+	}
+	it, err := s.view().NewIter(&pebble.IterOptions{LowerBound: dueKey(nil, q, from), UpperBound: after(queuePrefix(nil, q))})
+	s.change.Unlock()
 	if err != nil {
 		return nil, 0, fmt.Errorf("read queue: %w", err)
 	}
@@ -26,7 +36,7 @@ func (s *Store) Due(ctx context.Context, q store.QueueID, from store.Position, u
 			return nil, 0, fmt.Errorf("read queue: %w", errRow)
 		}
 		if p.Due > until || len(items) >= limit {
-			next = p.Due
+			next = sooner(next, p.Due)
 			break
 		}
 		v, err := it.ValueAndErr()
@@ -42,7 +52,25 @@ func (s *Store) Due(ctx context.Context, q store.QueueID, from store.Position, u
 	if err := it.Error(); err != nil {
 		return nil, 0, fmt.Errorf("read queue: %w", err)
 	}
+	if len(implied) == 0 {
+		return items, next, nil
+	}
+	items = append(items, implied...)
+	slices.SortFunc(items, func(a, b store.Item) int {
+		return cmp.Or(cmp.Compare(a.Due, b.Due), bytes.Compare(a.ID.Event[:], b.ID.Event[:]), cmp.Compare(a.ID.Replay, b.ID.Replay))
+	})
+	if len(items) > limit {
+		items, next = items[:limit], sooner(next, items[limit].Due)
+	}
 	return items, next, nil
+}
+
+// sooner returns the earlier of two times of which 0 is none.
+func sooner(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // Queues lists what has something pending, one seek for each queue.
@@ -51,11 +79,24 @@ func (s *Store) Queues(ctx context.Context) ([]store.QueueID, error) {
 		return nil, err
 	}
 	defer s.leave()
-	return s.queues()
+	dests, err := s.impliedQueues() // first: what leaves them has a row by then
+	if err != nil {
+		return nil, fmt.Errorf("list queues: %w", err)
+	}
+	qs, err := s.queues()
+	if err != nil {
+		return nil, err
+	}
+	for _, dest := range dests {
+		if q := (store.QueueID{Dest: dest}); !slices.Contains(qs, q) {
+			qs = append(qs, q)
+		}
+	}
+	return qs, nil
 }
 
 func (s *Store) queues() ([]store.QueueID, error) {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindDue}, UpperBound: []byte{kindDue + 1}})
+	it, err := s.view().NewIter(&pebble.IterOptions{LowerBound: []byte{kindDue}, UpperBound: []byte{kindDue + 1}})
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}

@@ -27,12 +27,12 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 		return rep, err
 	}
 	defer s.leave()
-	days, err := s.days(kindUser)
+	ranges, err := s.toErase(req)
 	if err != nil {
 		return rep, fmt.Errorf("erase: %w", err)
 	}
-	for _, day := range days {
-		if err := s.eraseDay(ctx, now, day, req, cancelled, &rep); err != nil {
+	for _, r := range ranges {
+		if err := s.eraseRange(ctx, now, r, req, cancelled, &rep); err != nil {
 			return rep, fmt.Errorf("erase: %w", err)
 		}
 	}
@@ -65,16 +65,58 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	return rep, nil
 }
 
-func (s *Store) eraseDay(ctx context.Context, now time.Time, day event.Day, req store.Erasure, cancelled func([]store.Moved), rep *store.ErasureReport) error {
-	prefix := userPrefix(nil, day, req.Developer, req.User)
-	end := after(bytes.Clone(prefix))
-	for from := prefix; ; {
+// eraseIndex is keys of an index of one day, which name events at a place in them.
+type eraseIndex struct {
+	day    event.Day
+	prefix []byte
+	size   int // of a key
+	at     int // where the event's id begins
+}
+
+// toErase lists the indexes that name what is to be erased. Of a whole developer
+// those are their events, and their deliveries, since a replay may have carried a
+// body to a day on which it is not listed as an event.
+func (s *Store) toErase(req store.Erasure) (all []eraseIndex, err error) {
+	add := func(kind byte, index func(event.Day) eraseIndex) {
+		days, e := s.days(kind)
+		err = errors.Join(err, e)
+		for _, day := range days {
+			all = append(all, index(day))
+		}
+	}
+	if !req.Whole {
+		add(kindUser, func(day event.Day) eraseIndex {
+			p := userPrefix(nil, day, req.Developer, req.User)
+			return eraseIndex{day, p, lenUserKey, len(p)}
+		})
+		return all, err
+	}
+	add(kindOwner, func(day event.Day) eraseIndex {
+		p := ownerPrefix(nil, day, req.Developer)
+		return eraseIndex{day, p, lenOwnerKey, len(p)}
+	})
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	for id, d := range s.registry.dests {
+		if d.Developer == req.Developer {
+			add(kindState, func(day event.Day) eraseIndex {
+				p := be.AppendUint32(dayKey(nil, kindState, day), id)
+				return eraseIndex{day, p, lenStateKey, len(p) + 1}
+			})
+		}
+	}
+	return all, err
+}
+
+func (s *Store) eraseRange(ctx context.Context, now time.Time, r eraseIndex, req store.Erasure, cancelled func([]store.Moved), rep *store.ErasureReport) error {
+	day, end := r.day, after(bytes.Clone(r.prefix))
+	for from := r.prefix; ; {
 		var ids []event.ID
 		err := scan(s.db, from, end, func(k, _ []byte) (bool, error) {
-			if len(k) != lenUserKey {
+			if len(k) != r.size {
 				return false, errRow
 			}
-			ids = append(ids, event.ID(k[len(prefix):]))
+			ids = append(ids, event.ID(k[r.at:][:16]))
 			from = append(slices.Clone(k), 0)
 			return len(ids) < eraseChunk, nil
 		})
@@ -102,6 +144,11 @@ func (s *Store) eraseDay(ctx context.Context, now time.Time, day event.Day, req 
 func (s *Store) eraseChunk(now time.Time, day event.Day, req store.Erasure, ids []event.ID) (int, []store.Moved, error) {
 	s.change.Lock()
 	defer s.change.Unlock()
+	for _, id := range ids {
+		if err := s.writeOutOf(id); err != nil {
+			return 0, nil, err
+		}
+	}
 	days, err := s.days(kindDelivery)
 	if err != nil {
 		return 0, nil, err
@@ -128,8 +175,10 @@ func (s *Store) eraseChunk(now time.Time, day event.Day, req store.Erasure, ids 
 // erase takes one event on days, the first of which is its own.
 func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool, []store.Moved, error) {
 	own := days[0]
-	c.k = userKey(c.k[:0], own, req.Developer, req.User, id)
-	c.delete()
+	if !req.Whole {
+		c.k = userKey(c.k[:0], own, req.Developer, req.User, id)
+		c.delete()
+	}
 	r, err := c.s.eventRecord(own, id)
 	if err != nil {
 		if errors.Is(err, store.ErrNotFound) { // retention was faster
@@ -137,8 +186,11 @@ func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool,
 		}
 		return false, nil, err
 	}
-	if r.Event.Developer != req.Developer || r.Event.UserID != req.User {
+	if r.Event.Developer != req.Developer || !req.Whole && r.Event.UserID != req.User {
 		return false, nil, nil
+	}
+	if req.Whole && r.Gone == reasonErased {
+		return false, nil, nil // before, with its user or by the call that this one repeats
 	}
 	var moved []store.Moved
 	for _, day := range days {
@@ -157,6 +209,10 @@ func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool,
 		e, err := readEvent(id, copied)
 		if err != nil {
 			return false, nil, err
+		}
+		if req.Whole && e.Event.UserID != "" {
+			c.k = userKey(c.k[:0], day, req.Developer, e.Event.UserID, id)
+			c.delete()
 		}
 		e.Event.Reference, e.Event.UserID, e.Event.Trace, e.Gone = "", "", nil, reasonErased
 		c.k, c.v = eventKey(c.k[:0], kindEvent, day, id), appendEvent(c.v[:0], &e)
@@ -209,9 +265,18 @@ func (c *changes) cancel(day event.Day, id event.ID) (moved []store.Moved, err e
 				return false, err
 			}
 			moved = append(moved, m)
-		} else if word, quote, _ := strings.Cut(r.Reason, ": "); quote != "" {
-			mute := r
+			return true, nil
+		}
+		mute := r
+		if word, quote, _ := strings.Cut(r.Reason, ": "); quote != "" {
 			mute.Reason = word
+		}
+		if r.first != nil && r.first.Answer != "" {
+			a := *r.first
+			a.Answer = ""
+			mute.first = &a
+		}
+		if mute != r {
 			c.put(did, r, mute)
 		}
 		return true, nil
@@ -265,7 +330,7 @@ func (s *Store) purgeDays(ctx context.Context) error {
 		return err
 	}
 	for _, day := range days {
-		for _, kind := range []byte{kindBody, kindEvent, kindAttempt, kindUser, kindAct} {
+		for _, kind := range []byte{kindBody, kindEvent, kindDelivery, kindAttempt, kindUser, kindAct} {
 			if err := s.db.Compact(ctx, dayKey(nil, kind, day), after(dayKey(nil, kind, day)), false); err != nil {
 				return err
 			}

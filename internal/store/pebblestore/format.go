@@ -15,10 +15,11 @@ type format struct {
 	copied bool // the old one is kept elsewhere: no checkpoint is needed
 }
 
-var theFormat = format{number: 4, steps: map[uint64]func(*Store) error{
+var theFormat = format{number: 5, steps: map[uint64]func(*Store) error{
 	1: func(*Store) error { return nil }, // destinations may say since when they fail; those that do not read as before
 	2: func(*Store) error { return nil }, // bodies may be compressed; those that are not read as before
 	3: func(*Store) error { return nil }, // deliveries may be of a later round; those of the first read as before
+	4: (*Store).placeWatermark,           // deliveries may be implied; every one of before has a row, so nothing is rewritten
 }}
 
 // checkFormat refuses what is newer than this program and migrates what is

@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,7 +54,7 @@ func TestFormatOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	if _, err := open1(); err == nil || !strings.Contains(err.Error(), "it has format 4 and this program knows formats up to 1: run the newer program") {
+	if _, err := open1(); err == nil || !strings.Contains(err.Error(), "it has format 5 and this program knows formats up to 1: run the newer program") {
 		t.Errorf("the older program: %v", err)
 	}
 	at += ".format-1"
@@ -88,6 +89,10 @@ func TestEncodingsBelongToTheFormat(t *testing.T) {
 	r := row{State: store.Pending, Attempts: 2, Version: 3, Size: 300, Due: 5, Ordering: 6, Changed: 7, Settings: 8, Reason: "why"}
 	again := r
 	again.Round = 300
+	first := row{State: store.Delivered, Attempts: 1, Version: 2, Size: 300, Ordering: 6, Changed: 70,
+		first: &store.Attempt{At: 7, Took: 60, Class: "delivered", Code: 200, Answer: "a", Address: "b", Counted: true}}
+	implies := e
+	implies.at = day0.UnixNano() + 5
 	d := store.Destination{ID: 1, DestinationKey: store.DestinationKey{Developer: "acme", Name: "app", Kind: "webhook"},
 		State: store.DestinationState{Paused: true, Reason: "why", Settings: 9, Since: day0}}
 	failing := d
@@ -101,8 +106,10 @@ func TestEncodingsBelongToTheFormat(t *testing.T) {
 		{"due", appendDue(nil, 20000, &r)},
 		{"delivery of a later round", appendRow(nil, &again)},
 		{"due in a later round", appendDue(nil, 20000, &again)},
+		{"delivery with its only attempt", appendRow(nil, &first)},
 		{"event", appendEvent(nil, &e)},
 		{"event of a trace", appendEvent(nil, &traced)},
+		{"event that implies its deliveries", appendEvent(nil, &implies)},
 		{"attempt", appendAttempt(nil, &store.Attempt{At: 1, Took: 2, Class: "transient", Code: 503, Answer: "a", Address: "b", Counted: true})},
 		{"destination", appendDestination(nil, &d)},
 		{"destination that fails", appendDestination(nil, &failing)},
@@ -116,5 +123,72 @@ func TestEncodingsBelongToTheFormat(t *testing.T) {
 	}
 	if got != string(want) {
 		t.Errorf("%s has\n%snot\n%s", file, want, got)
+	}
+}
+
+// testdata/store-of-format-4 was written by the program of that format: everything in
+// it reads as it did, goes on, and is counted. The step may be interrupted.
+func TestFormatFour(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "store")
+	if err := os.CopyFS(at, os.DirFS("testdata/store-of-format-4")); err != nil {
+		t.Fatal(err)
+	}
+	step := func(s *Store) error { return errors.Join(theFormat.steps[4](s), errDisk) }
+	if _, err := open(at, Options{Log: quiet()}, format{number: 5, steps: map[uint64]func(*Store) error{4: step}}); !errors.Is(err, errDisk) {
+		t.Fatalf("an interrupted step: %v", err)
+	}
+	s := mustOpen(t, at, Options{})
+	if kept, err := open(at+".format-4", Options{Log: quiet()}, format{number: 4}); err != nil {
+		t.Errorf("the old store is not kept: %v", err)
+	} else {
+		kept.Close()
+	}
+	var events []event.ID
+	for _, text := range []string{"019cd79e-4600-7000-be93-4d2ca61d1878", "019cd79e-49e8-7000-9218-10de5cf04bd1",
+		"019cd79e-4dd0-7000-9c15-c4ed7acd2a33", "019cd79e-51b8-7000-a1ba-f01b92544827", "019cd79e-55a0-7000-8236-aa6401daa902"} {
+		id, err := event.ParseID(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, id)
+	}
+	first := func(e int, dest uint32) store.DeliveryID {
+		return store.DeliveryID{Day: events[e].Day(), Event: events[e], Dest: dest}
+	}
+	replayed := store.DeliveryID{Day: events[2].Day() + 1, Event: events[2], Dest: 1, Replay: 9}
+	for _, want := range []struct {
+		id       store.DeliveryID
+		state    store.State
+		reason   string
+		attempts int
+	}{
+		{first(0, 1), store.Delivered, "", 1}, {first(0, 2), store.Pending, "", 1}, {first(0, 3), store.Dead, "rejected: no", 1},
+		{first(1, 1), store.Cancelled, "by hand", 0}, {first(1, 2), store.Pending, "", 1}, {first(1, 3), store.Pending, "", 0},
+		{first(2, 1), store.Delivered, "", 1}, {replayed, store.Pending, "", 0}, {first(4, 3), store.Pending, "", 0},
+	} {
+		if d, as, err := s.Delivery(ctx, want.id); err != nil || d.State != want.state || d.Reason != want.reason || len(as) != want.attempts {
+			t.Errorf("%v: %+v with %d attempts, %v; want %+v", want.id, d, len(as), err, want)
+		}
+	}
+	items, _, err := s.Due(ctx, store.QueueID{Dest: 3}, store.Position{}, 1<<62, 9)
+	if err != nil || len(items) != 4 {
+		t.Errorf("due: %v %v", items, err)
+	}
+	if frozen, _, err := s.Due(ctx, store.QueueID{Dest: 2, Settings: 77}, store.Position{}, 1<<62, 9); err != nil || len(frozen) != 1 || frozen[0].Version != 2 {
+		t.Errorf("frozen: %v %v", frozen, err)
+	}
+	for _, st := range mustSettle(t, s, day0.Add(time.Hour), delivered(items[0]), delivered(items[1]), delivered(items[2]), delivered(items[3])) {
+		if st.State != store.Delivered || st.Stale {
+			t.Errorf("settled %+v", st)
+		}
+	}
+	dup := entry("acme", "user-1", `{"n":0}`, 1)
+	dup.IdempotencyKey = "key"
+	if out := mustAppend(t, s, day0.Add(time.Hour), dup); !out[0].Duplicate || out[0].ID != events[0] {
+		t.Errorf("the key of before: %+v", out[0])
+	}
+	mustAppend(t, s, day0.Add(time.Hour), entry("acme", "user-1", "{}", 1, 2))
+	if c := mustBalance(t, s); c[1].Accepted != 7 || c[3].Delivered != 4 {
+		t.Errorf("%+v", c)
 	}
 }

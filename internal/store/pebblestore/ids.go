@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -40,25 +41,36 @@ func (c *idClock) seed(id event.ID) {
 	}
 }
 
-// seedIDs finds the newest event; retention leaves its id behind when it takes it.
-func (s *Store) seedIDs() error {
+// newestEvent returns the largest id of an event, zero if there is none.
+func (s *Store) newestEvent() (newest event.ID, err error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindEvent}, UpperBound: []byte{kindEvent + 1}})
 	if err != nil {
-		return err
+		return newest, err
 	}
 	// The largest id lies under its own day; copies that a replay carried
 	// forward lie under later ones.
 	for ok := it.Last(); ok; ok = it.Prev() {
 		if k := it.Key(); len(k) == lenEventKey {
 			id := event.ID(k[3:])
-			s.append.ids.seed(id)
+			if bytes.Compare(id[:], newest[:]) > 0 {
+				newest = id
+			}
 			if id.Day() == event.Day(be.Uint16(k[1:])) {
 				break
 			}
 		}
 	}
-	if err := it.Close(); err != nil {
+	return newest, it.Close()
+}
+
+// seedIDs finds the newest event; retention leaves its id behind when it takes it.
+func (s *Store) seedIDs() error {
+	newest, err := s.newestEvent()
+	if err != nil {
 		return err
+	}
+	if !newest.IsZero() {
+		s.append.ids.seed(newest)
 	}
 	if v, err := s.get(registryKey(regNewest, "")); err != nil || len(v) != 16 {
 		return err

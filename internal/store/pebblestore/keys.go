@@ -20,6 +20,7 @@ const (
 	kindAct      = 'h' // see act.go
 	kindOwner    = 'g' // day hash(developer) event
 	kindIdem     = 'k' // day hash(developer, idempotency key)
+	kindMark     = 'n' // the watermark: see implied.go
 	kindDocument = 'o' // see documents.go
 	kindBody     = 'p' // day event
 	kindRegistry = 'r' // see registry.go

@@ -62,7 +62,6 @@ func (s *Store) loadLast() error {
 		l, err := readLast(v)
 		if d, known := r.dests[be.Uint32(k[2:])]; known && err == nil {
 			d.Last = l
-			r.dests[d.ID] = d
 		}
 		return true, nil
 	})
@@ -100,9 +99,7 @@ func (s *Store) setLast(last map[uint32]store.Last) error {
 		return fmt.Errorf("store the last answers of destinations: %w", err)
 	}
 	for id, l := range last {
-		d := r.dests[id]
-		d.Last = l
-		r.dests[id] = d
+		r.dests[id].Last = l
 	}
 	return nil
 }
@@ -115,8 +112,9 @@ func (s *Store) eraseLast(developer string) error {
 	mute := map[uint32]store.Last{}
 	for id, d := range s.registry.dests {
 		if d.Developer == developer && (d.Last.Answer.Text != "" || d.Last.Answer.Fault != "") {
-			d.Last.Answer.Text, d.Last.Answer.Fault = "", ""
-			mute[id] = d.Last
+			l := d.Last
+			l.Answer.Text, l.Answer.Fault = "", ""
+			mute[id] = l
 		}
 	}
 	return s.setLast(mute)

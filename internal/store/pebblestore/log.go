@@ -76,14 +76,23 @@ func (s *Store) Delivery(_ context.Context, id store.DeliveryID) (store.Delivery
 		return store.DeliveryRecord{}, nil, err
 	}
 	defer s.leave()
-	at := s.db.NewSnapshot() // an outcome recorded between the reads would be half of it
+	r, ok, err := s.impliedRow(id) // first: what leaves it has a row by then
+	at := s.db.NewSnapshot()       // an outcome recorded between the reads would be half of it
 	defer at.Close()
-	r, ok, err := readDelivery(at, deliveryKey(nil, id))
+	if err == nil && !ok {
+		r, ok, err = readDelivery(s.of(at), deliveryKey(nil, id))
+	}
 	if err == nil && !ok {
 		err = store.ErrNotFound
 	}
 	if err != nil {
 		return store.DeliveryRecord{}, nil, err
+	}
+	if r.implied {
+		return r.record(id), nil, nil
+	}
+	if r.first != nil {
+		return r.record(id), []store.Attempt{*r.first}, nil
 	}
 	var as []store.Attempt
 	prefix := deliveryKey(nil, id)

@@ -130,7 +130,8 @@ func (c *mover) move(id store.DeliveryID, out *store.Moved) error {
 }
 
 // doubles tells whether another delivery of the event to the destination is
-// pending or, to RetryLatest, was delivered since r stands as it does.
+// pending or, to RetryLatest, was delivered since r stands as it does. It need not look
+// at what is implied: nobody replays what is pending, so that is the only one.
 func (c *mover) doubles(id store.DeliveryID, r *row) (yes bool, err error) {
 	err = c.family.each(id.Event, func(other store.DeliveryID, o *row) {
 		if changed, ok := c.rows[other]; ok {

@@ -36,7 +36,7 @@ type Options struct {
 	AcceptLoss bool                   // start behind proven corruption of the log, which is moved aside
 	ReadOnly   bool                   // nothing is written, not even to recover; changes fail
 	Log        *slog.Logger           // nil: slog.Default
-	OnCommit   func(time.Duration)    // sees how long each commit of Append took
+	OnCommit   func(time.Duration)    // sees how long each durable commit took
 	Fatal      func(error)            // called once when nothing can be written any more: stop and exit non-zero
 	Rand       func() uint64          // random bits of event ids; nil: math/rand/v2
 	DiskFree   func() (uint64, error) // free bytes; nil: what FS says of the folder
@@ -64,6 +64,8 @@ type Store struct {
 
 	health   health
 	counters counters
+	implied  implied
+	beside   *pebble.Batch // of a store that is open for reading: rows of what is implied
 	append   appender
 	packer   packing.Packer
 	idem     idempotency
@@ -103,6 +105,7 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 		s.opts.DiskFree = s.diskFree
 	}
 	s.append.init(o.Rand)
+	s.implied.init()
 	s.packer = packing.New()
 	s.idem.flying = map[idemHash]*claim{}
 	s.health.init()
@@ -131,6 +134,7 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 	}
 	for _, step := range []func() error{
 		func() error { return s.checkFormat(f) }, s.loadCounters, s.seedIDs, s.loadRegistry, s.loadIdempotency, s.loadActs,
+		s.recoverImplied,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("open store %s: %w", dir, err)
@@ -185,6 +189,7 @@ func syncDir(fs vfs.FS, dir string) error {
 
 const (
 	memTableSize = 32 << 20
+	tableSize    = 32 << 20 // tables that are moved down stay as large as a flush made them
 	cacheSize    = 64 << 20
 )
 
@@ -200,13 +205,21 @@ func (s *Store) openDB() (*pebble.DB, error) {
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       100,
-		LBaseMaxBytes:               64 << 20,
+		LBaseMaxBytes:               512 << 20,
 		MaxOpenFiles:                MaxOpenFiles,
 		Logger:                      &pebbleLog{s},
 		EventListener:               s.listener(),
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}
 	o.Experimental.CompactionScheduler = s.opts.Compactions
+	// Files of one kind each: most kinds are written in the order of their keys, and
+	// such files lie beside older ones, not over them, so that none is rewritten.
+	o.Experimental.SpanPolicyFunc = func(key []byte) (pebble.SpanPolicy, []byte, error) {
+		return pebble.SpanPolicy{}, []byte{key[0] + 1}, nil
+	}
+	for i := range o.TargetFileSizes {
+		o.TargetFileSizes[i] = tableSize
+	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
@@ -252,8 +265,11 @@ func (s *Store) Close() error {
 		defer s.gate.Unlock()
 		close(s.quit)
 		s.wg.Wait()
+		if s.beside != nil {
+			s.beside.Close()
+		}
 		if s.failure() == nil && !s.opts.ReadOnly {
-			s.err = s.sync()
+			s.err = errors.Join(s.finish(), s.sync())
 		}
 		err := s.db.Close()
 		if f := s.failure(); f != nil {
@@ -266,7 +282,11 @@ func (s *Store) Close() error {
 
 // get returns the value of key, nil if there is none.
 func (s *Store) get(key []byte) ([]byte, error) {
-	v, c, err := s.db.Get(key)
+	return getFrom(s.db, key)
+}
+
+func getFrom(r pebble.Reader, key []byte) ([]byte, error) {
+	v, c, err := r.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}

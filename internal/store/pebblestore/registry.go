@@ -41,7 +41,7 @@ func settingsKey(hash uint64) []byte { return be.AppendUint64([]byte{kindSetting
 type registry struct {
 	mu       sync.Mutex
 	ids      map[store.DestinationKey]uint32
-	dests    map[uint32]store.Destination
+	dests    map[uint32]*store.Destination
 	next     uint32
 	settings map[uint64]bool
 }
@@ -54,9 +54,13 @@ func (s *Store) write(f func(w *writer)) error {
 		return w.err
 	}
 	mark := s.settled.Load()
+	began := time.Now()
 	err := s.watch(func() error { return s.apply(w.b, pebble.Sync) })
 	if err == nil {
 		s.synced(mark)
+		if s.opts.OnCommit != nil {
+			s.opts.OnCommit(time.Since(began))
+		}
 	}
 	return err
 }
@@ -114,7 +118,7 @@ func readDestination(id uint32, v []byte) (store.Destination, error) {
 
 func (s *Store) loadRegistry() error {
 	r := &s.registry
-	r.ids, r.dests, r.settings = map[store.DestinationKey]uint32{}, map[uint32]store.Destination{}, map[uint64]bool{}
+	r.ids, r.dests, r.settings = map[store.DestinationKey]uint32{}, map[uint32]*store.Destination{}, map[uint64]bool{}
 	r.next = 1
 	err := scan(s.db, registryKey(regDestination, ""), registryKey(regDestination+1, ""), func(k, v []byte) (bool, error) {
 		if len(k) != 6 {
@@ -124,7 +128,7 @@ func (s *Store) loadRegistry() error {
 		if err != nil {
 			return false, fmt.Errorf("registry: %w", err)
 		}
-		r.ids[d.DestinationKey], r.dests[d.ID] = d.ID, d
+		r.ids[d.DestinationKey], r.dests[d.ID] = d.ID, &d
 		r.next = max(r.next, d.ID+1)
 		return true, nil
 	})
@@ -193,7 +197,7 @@ func (s *Store) Register(_ context.Context, keys []store.DestinationKey) ([]uint
 		return nil, fmt.Errorf("register destinations: %w", err)
 	}
 	for k, id := range made {
-		r.ids[k], r.dests[id] = id, store.Destination{ID: id, DestinationKey: k}
+		r.ids[k], r.dests[id] = id, &store.Destination{ID: id, DestinationKey: k}
 	}
 	r.next = next
 	return ids, nil
@@ -210,7 +214,7 @@ func (s *Store) Destinations(context.Context) ([]store.Destination, error) {
 	defer r.mu.Unlock()
 	ds := make([]store.Destination, 0, len(r.dests))
 	for _, d := range r.dests {
-		ds = append(ds, d)
+		ds = append(ds, *d)
 	}
 	slices.SortFunc(ds, func(a, b store.Destination) int { return cmp.Compare(a.ID, b.ID) })
 	return ds, nil
@@ -229,38 +233,70 @@ func (s *Store) SetState(_ context.Context, id uint32, st store.DestinationState
 	if !ok {
 		return store.ErrNotFound
 	}
-	d.State = st
+	next := *d
+	next.State = st
 	err := s.write(func(w *writer) {
-		w.k, w.v = destinationKey(id), appendDestination(nil, &d)
+		w.k, w.v = destinationKey(id), appendDestination(nil, &next)
 		w.set()
 	})
 	if err != nil {
 		return fmt.Errorf("store state of destination %d: %w", id, err)
 	}
-	r.dests[id] = d
+	r.dests[id] = &next
 	return nil
 }
 
-// PutSettings stores sealed settings under their hash.
-func (s *Store) PutSettings(_ context.Context, hash uint64, sealed []byte) error {
+// PutSettings stores sealed settings and values of subsystems: see store.Registry.
+func (s *Store) PutSettings(_ context.Context, sealed map[uint64][]byte, values map[string][]byte) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
-	s.registry.mu.Lock()
-	defer s.registry.mu.Unlock()
-	if s.registry.settings[hash] {
+	r := &s.registry
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	made := make([]uint64, 0, len(sealed))
+	for hash := range sealed {
+		if !r.settings[hash] {
+			made = append(made, hash)
+		}
+	}
+	if len(made)+len(values) == 0 {
 		return nil
 	}
 	err := s.write(func(w *writer) {
-		w.k, w.v = settingsKey(hash), sealed
-		w.set()
+		for _, hash := range made {
+			w.k, w.v = settingsKey(hash), sealed[hash]
+			w.set()
+		}
+		for key, value := range values {
+			w.k, w.v = registryKey(regValue, key), value
+			w.set()
+		}
 	})
 	if err != nil {
 		return fmt.Errorf("store settings: %w", err)
 	}
-	s.registry.settings[hash] = true
+	for _, hash := range made {
+		r.settings[hash] = true
+	}
 	return nil
+}
+
+// WithoutSettings returns those of the hashes that nothing is stored under.
+func (s *Store) WithoutSettings(_ context.Context, hashes []uint64) (without []uint64, err error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	for _, hash := range hashes {
+		if !s.registry.settings[hash] {
+			without = append(without, hash)
+		}
+	}
+	return without, nil
 }
 
 // Settings returns the sealed settings with that hash or store.ErrNotFound.

@@ -41,6 +41,11 @@ func (s *Store) Replay(ctx context.Context, now time.Time, replay uint32, wants 
 func (s *Store) replayChunk(now time.Time, replay uint32, wants []store.Want) ([]store.Moved, error) {
 	s.change.Lock()
 	defer s.change.Unlock()
+	for i := range wants {
+		if err := s.writeOutOf(wants[i].Event); err != nil {
+			return nil, err
+		}
+	}
 	family, err := openFamily(s.db)
 	if err != nil {
 		return nil, err

@@ -23,6 +23,9 @@ func (s *Store) Retain(ctx context.Context, now time.Time, r store.Retention, ex
 	}
 	defer s.leave()
 	gone := map[event.Day]bool{}
+	if err := s.writeOutAll(); err != nil {
+		return rep, err
+	}
 	if r.Events > 0 {
 		if err := s.retainBodies(ctx, now, firstKept(now, r.Events), expired, gone, &rep); err != nil {
 			return rep, fmt.Errorf("retain bodies: %w", err)
@@ -176,6 +179,7 @@ func (s *Store) retainRows(kept event.Day, gone map[event.Day]bool) error {
 	})
 	if err == nil {
 		s.counters.add(sums, -1)
+		s.implied.age(kept)
 	}
 	return err
 }

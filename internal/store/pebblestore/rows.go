@@ -28,7 +28,16 @@ type row struct {
 	Changed  int64
 	Settings uint64
 	Reason   string
+
+	// first is the only attempt, of what was delivered by it. It lives here until
+	// something else happens to the delivery.
+	first *store.Attempt
+	// implied: it is not stored, see implied.go.
+	implied bool
 }
+
+// firstVersion is the version of a row that first was made for.
+const firstVersion = 1
 
 func (r *row) queue(dest uint32) store.QueueID {
 	return store.QueueID{Dest: dest, Settings: r.Settings}
@@ -48,33 +57,90 @@ func (r *row) record(id store.DeliveryID) store.DeliveryRecord {
 	return d
 }
 
+// shortRow is the version of a delivery's row: its times are told by how far they are
+// from Changed, which mostly is some milliseconds. Rows of rowVersion are read too.
+const shortRow = 2
+
 func appendRow(b []byte, r *row) []byte {
-	b = append(b, rowVersion, byte(r.State))
+	b = append(b, shortRow, byte(r.State))
 	b = binary.AppendUvarint(b, uint64(r.Version))
 	b = binary.AppendUvarint(b, uint64(r.Attempts))
 	b = binary.AppendUvarint(b, uint64(r.Size))
-	b = be.AppendUint64(b, uint64(r.Due))
-	b = be.AppendUint64(b, uint64(r.Ordering))
 	b = be.AppendUint64(b, uint64(r.Changed))
-	b = binary.AppendUvarint(b, r.Settings)
-	return appendRound(appendText(b, r.Reason), r.Round)
+	b = binary.AppendVarint(b, r.Changed-r.Ordering)
+	if r.State == store.Pending { // else both are 0
+		b = binary.AppendVarint(b, r.Due-r.Changed)
+		b = binary.AppendUvarint(b, r.Settings)
+	}
+	b = appendText(b, r.Reason)
+	if r.first == nil {
+		return appendRound(b, r.Round)
+	}
+	return appendFirst(binary.AppendUvarint(b, uint64(r.Round)), r.first, r.Changed)
 }
 
 func readRow(b []byte) (r row, err error) {
 	d := decoder{b: b}
-	d.version()
+	version := d.byte()
 	r.State = store.State(d.byte())
 	r.Version = uint32(d.uint(1<<32 - 1))
 	r.Attempts = uint16(d.uint(1<<16 - 1))
 	r.Size = uint32(d.uint(1<<32 - 1))
-	r.Due, r.Ordering, r.Changed = d.int64(), d.int64(), d.int64()
-	r.Settings = d.uint(1<<64 - 1)
+	switch version {
+	case rowVersion:
+		r.Due, r.Ordering, r.Changed = d.int64(), d.int64(), d.int64()
+		r.Settings = d.uint(1<<64 - 1)
+		if r.State != store.Pending {
+			r.Due, r.Settings = 0, 0
+		}
+	case shortRow:
+		r.Changed = d.int64()
+		r.Ordering = r.Changed - d.varint()
+		if r.State == store.Pending {
+			r.Due = r.Changed + d.varint()
+			r.Settings = d.uint(1<<64 - 1)
+		}
+	default:
+		d.bad = true
+	}
 	r.Reason = d.text()
 	r.Round = d.round()
+	if len(d.b) > 0 {
+		r.first = d.first(r.Changed)
+	}
 	if r.State < store.Pending || r.State > store.Cancelled {
 		d.bad = true
 	}
 	return r, d.end()
+}
+
+// appendFirst ends a row with its only attempt. Its class nearly always is the one
+// that takes a byte.
+func appendFirst(b []byte, a *store.Attempt, changed int64) []byte {
+	b = append(b, attemptFlags(a))
+	b = binary.AppendVarint(b, changed-a.At)
+	b = binary.AppendVarint(b, int64(a.Took))
+	b = binary.AppendVarint(b, int64(a.Code))
+	if a.Class == classDelivered {
+		b = append(b, 1)
+	} else {
+		b = appendText(append(b, 0), a.Class)
+	}
+	return appendText(appendText(b, a.Answer), a.Address)
+}
+
+const classDelivered = "delivered"
+
+func (d *decoder) first(changed int64) *store.Attempt {
+	a := &store.Attempt{Class: classDelivered}
+	flags := d.byte()
+	a.Counted, a.Requests = flags&1 != 0, int(flags>>1)
+	a.At, a.Took, a.Code = changed-d.varint(), time.Duration(d.varint()), int(d.varint())
+	if d.byte() == 0 {
+		a.Class = d.text()
+	}
+	a.Answer, a.Address = d.text(), d.text()
+	return a
 }
 
 // appendDue is the value of the pending index: what an Item needs beyond its key.
@@ -118,13 +184,24 @@ const (
 	flagErased
 	flagKey
 	flagTrace
+	flagImplies
 )
 
 // eventRow is the value of an event: everything but id and body.
 type eventRow struct {
 	store.EventRecord
 	key *idemHash // of its idempotency key, if it came with one
+	at  int64     // acceptance, ns: it implies the deliveries that have no row; 0: it does not
 }
+
+// implies is what a delivery is that has no row.
+func (e *eventRow) implies() row {
+	return row{State: store.Pending, Version: firstVersion, Size: uint32(e.Size), Due: max(e.at, 0),
+		Ordering: e.ordering(), Changed: e.at, implied: true}
+}
+
+// ordering is the ordering time as it is stored, ns.
+func (e *eventRow) ordering() int64 { return e.Event.Ordering.UnixMicro() * 1000 }
 
 func appendEvent(b []byte, r *eventRow) []byte {
 	var flags byte
@@ -140,6 +217,9 @@ func appendEvent(b []byte, r *eventRow) []byte {
 	if r.Event.Trace != nil {
 		flags |= flagTrace
 	}
+	if r.at != 0 {
+		flags |= flagImplies
+	}
 	b = append(b, rowVersion, flags)
 	if r.key != nil {
 		b = append(b, r.key[:]...)
@@ -148,6 +228,9 @@ func appendEvent(b []byte, r *eventRow) []byte {
 		b = appendText(appendText(appendText(b, t.Sent.Parent), t.Sent.State), t.Span)
 	}
 	b = be.AppendUint64(b, uint64(r.Event.Ordering.UnixMicro()))
+	if r.at != 0 {
+		b = binary.AppendVarint(b, r.at-r.ordering())
+	}
 	b = binary.AppendUvarint(b, uint64(r.Size))
 	for _, t := range [...]string{r.Event.Developer, r.Event.Reference, r.Event.Type, r.Event.Version, r.Event.UserID} {
 		b = appendText(b, t)
@@ -176,6 +259,9 @@ func readEvent(id event.ID, v []byte) (r eventRow, err error) {
 		r.Event.Trace = &event.Trace{Sent: event.TraceContext{Parent: d.text(), State: d.text()}, Span: d.text()}
 	}
 	r.Event.Ordering = time.UnixMicro(d.int64()).UTC()
+	if flags&flagImplies != 0 {
+		r.at = r.ordering() + d.varint()
+	}
 	r.Size = int(d.uint(1<<32 - 1))
 	for _, t := range [...]*string{&r.Event.Developer, &r.Event.Reference, &r.Event.Type, &r.Event.Version, &r.Event.UserID} {
 		*t = d.text()
@@ -191,11 +277,7 @@ func readEvent(id event.ID, v []byte) (r eventRow, err error) {
 }
 
 func appendAttempt(b []byte, a *store.Attempt) []byte {
-	flags := byte(min(a.Requests, 127)) << 1 // readers before it knew the lowest bit alone
-	if a.Counted {
-		flags |= 1
-	}
-	b = append(b, rowVersion, flags)
+	b = append(b, rowVersion, attemptFlags(a))
 	b = be.AppendUint64(b, uint64(a.At))
 	b = binary.AppendVarint(b, int64(a.Took))
 	b = binary.AppendVarint(b, int64(a.Code))
@@ -203,6 +285,14 @@ func appendAttempt(b []byte, a *store.Attempt) []byte {
 		b = appendText(b, t)
 	}
 	return b
+}
+
+func attemptFlags(a *store.Attempt) byte {
+	flags := byte(min(a.Requests, 127)) << 1 // readers before it knew the lowest bit alone
+	if a.Counted {
+		flags |= 1
+	}
+	return flags
 }
 
 func readAttempt(v []byte) (a store.Attempt, err error) {

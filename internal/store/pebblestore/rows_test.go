@@ -20,12 +20,22 @@ import (
 func TestRowsReadBack(t *testing.T) {
 	id := event.NewID(day0, 5, 99)
 	r := row{State: store.Dead, Attempts: math.MaxUint16, Version: math.MaxUint32, Size: math.MaxUint32,
-		Due: math.MaxInt64, Ordering: -1, Changed: math.MinInt64, Settings: math.MaxUint64, Reason: "expired", Round: math.MaxUint32}
+		Ordering: -1, Changed: math.MinInt64, Reason: "expired", Round: math.MaxUint32}
 	if got, err := readRow(appendRow(nil, &r)); err != nil || got != r {
 		t.Errorf("row %+v %v", got, err)
 	}
 	did := store.DeliveryID{Day: 7, Event: id, Dest: math.MaxUint32, Replay: 3}
-	r.State = store.Pending
+	r.State, r.Due, r.Settings = store.Pending, math.MaxInt64, math.MaxUint64
+	if got, err := readRow(appendRow(nil, &r)); err != nil || got != r {
+		t.Errorf("pending row %+v %v", got, err)
+	}
+	for _, class := range []string{"delivered", "", "else"} {
+		r := row{State: store.Delivered, Attempts: 1, Version: 2, Size: 9, Changed: 7, Ordering: 6,
+			first: &store.Attempt{At: math.MinInt64, Took: time.Hour, Class: class, Code: -1, Answer: "ok", Address: "::1", Counted: true, Requests: 2}}
+		if got, err := readRow(appendRow(nil, &r)); err != nil || !reflect.DeepEqual(got, r) {
+			t.Errorf("row with an attempt of class %q: %+v, %+v %v", class, got, got.first, err)
+		}
+	}
 	want := r.item(did)
 	got, err := readDue(dueKey(nil, want.Queue, want.Position()), appendDue(nil, did.Day, &r))
 	if err != nil || got != want {
@@ -34,6 +44,13 @@ func TestRowsReadBack(t *testing.T) {
 	e := eventRow{EventRecord: store.EventRecord{Size: 3, To: []uint32{1, math.MaxUint32}, Gone: "erased",
 		Event: event.Event{ID: id, Developer: "acme", Reference: "r", Ordering: day0, Envelope: event.Envelope{Type: "t", UserID: "u"}}},
 		key: &idemHash{1, 2}}
+	for _, at := range []int64{1, -1, math.MinInt64, math.MaxInt64} {
+		e.at = at
+		if got, err := readEvent(id, appendEvent(nil, &e)); err != nil || !reflect.DeepEqual(got, e) {
+			t.Errorf("event that implies: %+v %v", got, err)
+		}
+	}
+	e.at = 0
 	bare := len(appendEvent(nil, &e))
 	if got, err := readEvent(id, appendEvent(nil, &e)); err != nil || !reflect.DeepEqual(got, e) {
 		t.Errorf("event %+v %v", got, err)
@@ -57,6 +74,8 @@ func FuzzRows(f *testing.F) {
 	r := row{State: store.Pending, Version: 1, Reason: "x", Round: 2}
 	e := eventRow{EventRecord: store.EventRecord{To: []uint32{1}}}
 	f.Add(appendRow(nil, &r))
+	f.Add(appendRow(nil, &row{State: store.Delivered, first: &store.Attempt{Class: "x", Answer: "y"}}))
+	f.Add([]byte("\x01\x03\x02\x01\x05" + strings.Repeat("\x00\x00\x00\x00\x00\x00\x00\x07", 3) + "\x08\x01x"))
 	f.Add(appendEvent(nil, &e))
 	e.Event.Trace = &event.Trace{Sent: event.TraceContext{Parent: "p"}, Span: "s"}
 	f.Add(appendEvent(nil, &e))
@@ -70,7 +89,7 @@ func FuzzRows(f *testing.F) {
 	f.Add(append(appendDue(nil, 1, &r), dueKey(nil, store.QueueID{}, store.Position{})...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := readRow(b); err == nil {
-			if again, err := readRow(appendRow(nil, &r)); err != nil || again != r {
+			if again, err := readRow(appendRow(nil, &r)); err != nil || !reflect.DeepEqual(again, r) {
 				t.Errorf("row %+v, again %+v %v", r, again, err)
 			}
 		}

@@ -121,6 +121,9 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 	if q.Dests != nil && len(q.Dests) == 0 || q.States != nil && len(q.States) == 0 {
 		return page, nil
 	}
+	if err := s.writeOutFor(q.Event); err != nil {
+		return page, err
+	}
 	detail, err := s.detail(&q)
 	if err != nil {
 		return page, err
@@ -136,7 +139,7 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 	limit := pageLimit(q.Limit)
 	w := walk{source: src, from: from, since: q.Since, until: q.Until}
 	full := position{}
-	stopped, more, err := w.run(s.db, func(day event.Day, p place, it *pebble.Iterator) (bool, error) {
+	stopped, more, err := w.run(s.view(), func(day event.Day, p place, it *pebble.Iterator) (bool, error) {
 		id := p.delivery(day)
 		var r row
 		ok := true
@@ -150,7 +153,7 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 				r, err = readRow(v)
 			}
 		} else {
-			r, ok, err = readDelivery(s.db, deliveryKey(nil, id))
+			r, ok, err = readDelivery(s.view(), deliveryKey(nil, id))
 		}
 		if err != nil {
 			return false, err
@@ -159,7 +162,7 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 			return true, nil
 		}
 		record := r.record(id)
-		if wanted, err := detail.add(&record); err != nil || !wanted {
+		if wanted, err := detail.add(&record, r.first); err != nil || !wanted {
 			return true, err
 		}
 		if len(page.Items) == limit {
@@ -222,7 +225,7 @@ func (s *Store) deliveriesOf(q *store.DeliveryQuery, from position, print uint64
 	if !q.Since.IsZero() && q.Event.Time().Before(q.Since) || !q.Until.IsZero() && !q.Event.Time().Before(q.Until) {
 		return page, nil
 	}
-	family, err := openFamily(s.db)
+	family, err := openFamily(s.view())
 	if err != nil {
 		return page, fmt.Errorf("list deliveries of %v: %w", q.Event, err)
 	}
@@ -233,7 +236,7 @@ func (s *Store) deliveriesOf(q *store.DeliveryQuery, from position, print uint64
 		before := id.Day < from.day || id.Day == from.day && bytes.Compare(p[:], from.at[:]) < 0
 		if before && wantsState(q, r.State) && (len(q.Dests) == 0 || slices.Contains(q.Dests, id.Dest)) {
 			record := r.record(id)
-			wanted, err := detail.add(&record)
+			wanted, err := detail.add(&record, r.first)
 			if failed = errors.Join(failed, err); wanted {
 				page.Items = append(page.Items, record)
 			}

@@ -23,6 +23,9 @@ func (s *Store) Settle(ctx context.Context, now time.Time, outcomes []store.Outc
 			return nil, fmt.Errorf("settle %v: state %d", outcomes[i].Item.ID, st)
 		}
 	}
+	if err := s.tend(now, tendEvery); err != nil {
+		return nil, err
+	}
 	out, err := s.settle(now, outcomes)
 	if err != nil {
 		return nil, err
@@ -67,10 +70,20 @@ func (c *changes) settle(o *store.Outcome, out *store.Settled) error {
 				a = &mute
 			}
 		}
+		if out.Stale && r.first != nil { // now there are two
+			c.attempt(id, firstVersion, r.first)
+			r.first = nil
+			c.setRow(id, &r)
+			c.rows[id] = r
+		}
 		if err := c.countAttempt(id, o.Item.Version, a, out.Stale); err != nil {
 			return err
 		}
-		c.attempt(id, o.Item.Version, a)
+		if r.implied && o.State == store.Delivered && !out.Stale {
+			r.first = a
+		} else {
+			c.attempt(id, o.Item.Version, a)
+		}
 	}
 	switch next := r; {
 	case !out.Stale:

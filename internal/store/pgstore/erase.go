@@ -28,7 +28,7 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	for i := range 8 {
 		until[8+i] = 0xff
 	}
-	for more := req.User != ""; more; {
+	for more := req.User != "" || req.Whole; more; {
 		var ms []store.Moved
 		n := 0
 		err := s.durably(ctx, now, func(c *changes) (err error) {
@@ -71,8 +71,11 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 // erase takes a few events, with the copies that replays carried to other days.
 func (c *changes) erase(req store.Erasure, until event.ID) (int, []store.Moved, error) {
 	var ids [][16]byte
-	args := []any{who(req.Developer, req.User), []byte(req.Developer), []byte(req.User), [16]byte(until), eraseChunk}
-	err := c.each(sqlErasable, args, func(scan func(...any) error) error {
+	sql, args := sqlErasable, []any{who(req.Developer, req.User), []byte(req.Developer), []byte(req.User), [16]byte(until), eraseChunk}
+	if req.Whole {
+		sql, args = sqlErasableWhole, []any{[]byte(req.Developer), [16]byte(until), eraseChunk}
+	}
+	err := c.each(sql, args, func(scan func(...any) error) error {
 		var id [16]byte
 		err := scan(&id)
 		ids = append(ids, id)

@@ -239,8 +239,8 @@ const (
 	sqlPutState          = `UPDATE fantail.destination SET state = $2, version = version + 1 WHERE id = $1`
 	sqlPutLast           = `UPDATE fantail.destination SET last = $2, version = version + 1 WHERE id = $1`
 	sqlLastsOf           = `SELECT id, last FROM fantail.destination WHERE developer = $1 AND last <> '' FOR UPDATE`
-	sqlPutSettings       = `INSERT INTO fantail.settings (hash, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING`
-	sqlPutValue          = `INSERT INTO fantail.value (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = fantail.value.version + 1`
+	sqlPutSettings       = `INSERT INTO fantail.settings (hash, sealed) SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT DO NOTHING`
+	sqlPutValues         = `INSERT INTO fantail.value (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = fantail.value.version + 1`
 	sqlDropValue         = `DELETE FROM fantail.value WHERE key = $1`
 )
 
@@ -277,10 +277,13 @@ DELETE FROM fantail.counter c USING nothing n WHERE c.day = n.day AND c.dest = n
 const sqlDropKeys = `
 DELETE FROM fantail.idem WHERE hash IN (SELECT hash FROM fantail.idem WHERE day < $1 LIMIT 5000) AND ` + hasty + ` IS NOT NULL`
 
-// Of an erasure. Its events are found by event_who, in every partition.
+// Of an erasure. Its events are found by event_who, or by event_developer where all of a
+// developer goes, in every partition.
 const (
 	sqlErasable = `
 SELECT id FROM fantail.event WHERE who = $1 AND developer = $2 AND usr = $3 AND id <= $4 GROUP BY id ORDER BY id LIMIT $5`
+	sqlErasableWhole = `
+SELECT id FROM fantail.event WHERE developer = $1 AND NOT erased AND id <= $2 GROUP BY id ORDER BY id LIMIT $3`
 	sqlEraseKeys = `
 UPDATE fantail.idem SET reference = '' WHERE hash IN (SELECT key FROM fantail.event WHERE id = ANY($1) AND key IS NOT NULL)`
 	sqlEraseBodies  = `DELETE FROM fantail.body WHERE id = ANY($1)`

@@ -157,10 +157,11 @@ WHERE n.nspname = 'fantail' AND c.relkind = 'r' AND c.relname ~ ('^' || $1::text
 
 // Of the registry: small tables, by primary key.
 const (
-	sqlKept         = `SELECT bodies, newest FROM fantail.kept`
-	sqlDestinations = `SELECT id, developer, name, kind, state, last FROM fantail.destination ORDER BY id`
-	sqlSettings     = `SELECT sealed FROM fantail.settings WHERE hash = $1`
-	sqlValue        = `SELECT value FROM fantail.value WHERE key = $1`
+	sqlKept           = `SELECT bodies, newest FROM fantail.kept`
+	sqlDestinations   = `SELECT id, developer, name, kind, state, last FROM fantail.destination ORDER BY id`
+	sqlSettings       = `SELECT sealed FROM fantail.settings WHERE hash = $1`
+	sqlStoredSettings = `SELECT hash FROM fantail.settings WHERE hash = ANY($1)`
+	sqlValue          = `SELECT value FROM fantail.value WHERE key = $1`
 )
 
 // sqlUsage reads counters by day and destination, folded or not, on one snapshot.

@@ -41,9 +41,60 @@ func readLast(b []byte) (store.Last, error) {
 // sortedIDs is the order in which rows of destinations are taken.
 func sortedIDs[T any](m map[uint32]T) []uint32 { return slices.Sorted(maps.Keys(m)) }
 
-// PutSettings stores sealed settings under their hash.
-func (s *Store) PutSettings(ctx context.Context, hash uint64, sealed []byte) error {
-	return s.put(ctx, "settings", sqlPutSettings, int64(hash), bytesOf(sealed))
+// PutSettings stores sealed settings under their hashes, and values, in one commit.
+func (s *Store) PutSettings(ctx context.Context, sealed map[uint64][]byte, values map[string][]byte) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if len(sealed)+len(values) == 0 {
+		return nil
+	}
+	var hashes []int64
+	var keys, texts, all [][]byte
+	for _, h := range slices.Sorted(maps.Keys(sealed)) {
+		hashes, texts = append(hashes, int64(h)), append(texts, bytesOf(sealed[h]))
+	}
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		keys, all = append(keys, []byte(k)), append(all, bytesOf(values[k]))
+	}
+	err := s.durably(ctx, time.Now(), func(c *changes) error {
+		_, err := c.exec(sqlPutSettings, hashes, texts)
+		if err == nil {
+			_, err = c.exec(sqlPutValues, keys, all)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store settings: %w", err)
+	}
+	return nil
+}
+
+// WithoutSettings returns the hashes that nothing is stored under.
+func (s *Store) WithoutSettings(ctx context.Context, hashes []uint64) (without []uint64, err error) {
+	asked := make([]int64, len(hashes))
+	for i, h := range hashes {
+		asked[i] = int64(h)
+	}
+	stored := map[uint64]bool{}
+	err = s.read(ctx, func(q query) error {
+		return q.each(sqlStoredSettings, []any{asked}, func(scan func(...any) error) error {
+			var h uint64
+			err := scan(hash{&h})
+			stored[h] = true
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for settings: %w", err)
+	}
+	for _, h := range hashes {
+		if !stored[h] {
+			without = append(without, h)
+		}
+	}
+	return without, nil
 }
 
 // Settings returns the sealed settings with that hash or store.ErrNotFound.
@@ -76,7 +127,7 @@ func (s *Store) CollectSettings(ctx context.Context, keep []uint64) (int, error)
 
 // Put keeps one value of a named subsystem.
 func (s *Store) Put(ctx context.Context, key string, value []byte) error {
-	return s.put(ctx, fmt.Sprintf("%q", key), sqlPutValue, []byte(key), bytesOf(value))
+	return s.put(ctx, fmt.Sprintf("%q", key), sqlPutValues, [][]byte{[]byte(key)}, [][]byte{bytesOf(value)})
 }
 
 // Delete removes it; what is not there is removed too.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
@@ -111,6 +112,25 @@ func brokenDocuments() []mutant {
 				}
 			}
 		})},
+		{rule: "a whole erasure passes over events without a user", caught: "erase/a whole developer", breaks: docs(broken{erase: func(m *model, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (rep store.ErasureReport, err error) {
+			if !req.Whole {
+				return m.Erase(bg, now, req, cancelled)
+			}
+			for _, user := range []string{"u1", "u2", "u3"} {
+				one, err := m.Erase(bg, now, store.Erasure{Developer: req.Developer, User: user}, cancelled)
+				if err != nil {
+					return rep, err
+				}
+				rep.Events, rep.Cancelled = rep.Events+one.Events, rep.Cancelled+one.Cancelled
+			}
+			return rep, nil
+		}})},
+		{rule: "a whole erasure looks at the own day of events", caught: "erase/a whole developer, over days", breaks: docs(broken{erase: func(m *model, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (store.ErasureReport, error) {
+			copies := m.copies
+			m.copies = map[dayEvent]*modelEvent{}
+			defer func() { m.copies = copies }()
+			return m.Erase(bg, now, req, cancelled)
+		}})},
 		{rule: "texts are listed", caught: "documents/are kept as they are", breaks: docs(broken{docs: func(m *model, developer string) ([]store.Document, error) {
 			all := slices.Clone(m.docs[developer])
 			slices.Reverse(all)

@@ -79,6 +79,22 @@ func brokenKeepers() []mutant {
 				return nil
 			}}
 		}},
+		{rule: "values that come with settings are lost", caught: "settings/and values in one call", breaks: func(m *model) store.Store {
+			return &broken{model: m, putSettings: func(m *model, sealed map[uint64][]byte, _ map[string][]byte) error {
+				return m.PutSettings(bg, sealed, nil)
+			}}
+		}},
+		{rule: "settings are stored over those that are there", caught: "settings/and values in one call", breaks: func(m *model) store.Store {
+			return &broken{model: m, putSettings: func(m *model, sealed map[uint64][]byte, values map[string][]byte) error {
+				for hash := range sealed {
+					delete(m.settings, hash)
+				}
+				return m.PutSettings(bg, sealed, values)
+			}}
+		}},
+		{rule: "settings count as stored once they were asked for", caught: "settings/and values in one call", breaks: func(m *model) store.Store {
+			return &broken{model: m, without: func(*model, []uint64) ([]uint64, error) { return nil, nil }}
+		}},
 		{rule: "settings are collected in spite of keep", caught: "settings/are collected when no delivery needs them", breaks: func(m *model) store.Store {
 			return &broken{model: m, collect: func(m *model, _ []uint64) (int, error) { return m.CollectSettings(bg, nil) }}
 		}},

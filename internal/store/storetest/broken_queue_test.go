@@ -167,6 +167,15 @@ func brokenQueues() []mutant {
 			}
 			return m.Append(bg, now, batch)
 		})},
+		{rule: "an id in flight does not wait", caught: "idempotency by id/the id of an event in flight", breaks: appends(func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
+			m.mu.Lock()
+			a, known := m.known(batch[0])
+			m.mu.Unlock()
+			if known {
+				return []store.Appended{a}, nil
+			}
+			return m.Append(bg, now, batch)
+		})},
 		{rule: "ids are no keys", caught: "idempotency by id/the id of an event is a known key", breaks: appends(func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
 			for _, e := range batch {
 				if len(e.IdempotencyKey) == 36 {

@@ -18,37 +18,39 @@ import (
 // broken is a store that keeps every rule but one: what is set replaces a call of the model.
 type broken struct {
 	*model
-	append     func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error)
-	settle     func(m *model, now time.Time, os []store.Outcome) ([]store.Settled, error)
-	due        func(m *model, q store.QueueID, from store.Position, until int64, limit int) ([]store.Item, int64, error)
-	queues     func(m *model) ([]store.QueueID, error)
-	move       func(m *model, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error)
-	replay     func(m *model, now time.Time, replay uint32, wants []store.Want) ([]store.Moved, error)
-	event      func(m *model, id event.ID) (*event.Event, error)
-	delivery   func(m *model, id store.DeliveryID) (store.DeliveryRecord, []store.Attempt, error)
-	events     func(m *model, q store.EventQuery) (store.Page[store.EventRecord], error)
-	deliveries func(m *model, q store.DeliveryQuery) (store.Page[store.DeliveryRecord], error)
-	audit      func(m *model, deep bool) ([]store.AuditRow, error)
-	usage      func(m *model, q store.UsageQuery, each func(*store.UsageRow))
-	counts     func(m *model, dest uint32) store.Counts
-	register   func(m *model, keys []store.DestinationKey) ([]uint32, error)
-	setState   func(m *model, id uint32, s store.DestinationState) error
-	setLast    func(m *model, last map[uint32]store.Last) error
-	put        func(m *model, key string, value []byte) error
-	putDoc     func(m *model, was uint64, d store.Document) (uint64, error)
-	doc        func(m *model, developer string, version uint64) (store.Document, error)
-	docs       func(m *model, developer string) ([]store.Document, error)
-	eachDoc    func(m *model, old bool, f func(store.Document) error) error
-	forget     func(m *model, developer string) error
-	reseal     func(m *model, developer string, version uint64, text []byte) error
-	collect    func(m *model, keep []uint64) (int, error)
-	retain     func(m *model, now time.Time, r store.Retention, expired func([]store.Moved)) (store.RetainReport, error)
-	erase      func(m *model, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (store.ErasureReport, error)
-	note       func(m *model, now time.Time, acts []store.Act) error
-	acts       func(m *model, q store.ActQuery) (store.Page[store.Act], error)
-	backup     func(m *model, dir string) error
-	ready      func(m *model) error
-	close      func(m *model) error
+	append      func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error)
+	settle      func(m *model, now time.Time, os []store.Outcome) ([]store.Settled, error)
+	due         func(m *model, q store.QueueID, from store.Position, until int64, limit int) ([]store.Item, int64, error)
+	queues      func(m *model) ([]store.QueueID, error)
+	move        func(m *model, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error)
+	replay      func(m *model, now time.Time, replay uint32, wants []store.Want) ([]store.Moved, error)
+	event       func(m *model, id event.ID) (*event.Event, error)
+	delivery    func(m *model, id store.DeliveryID) (store.DeliveryRecord, []store.Attempt, error)
+	events      func(m *model, q store.EventQuery) (store.Page[store.EventRecord], error)
+	deliveries  func(m *model, q store.DeliveryQuery) (store.Page[store.DeliveryRecord], error)
+	audit       func(m *model, deep bool) ([]store.AuditRow, error)
+	usage       func(m *model, q store.UsageQuery, each func(*store.UsageRow))
+	counts      func(m *model, dest uint32) store.Counts
+	register    func(m *model, keys []store.DestinationKey) ([]uint32, error)
+	setState    func(m *model, id uint32, s store.DestinationState) error
+	setLast     func(m *model, last map[uint32]store.Last) error
+	put         func(m *model, key string, value []byte) error
+	putDoc      func(m *model, was uint64, d store.Document) (uint64, error)
+	doc         func(m *model, developer string, version uint64) (store.Document, error)
+	docs        func(m *model, developer string) ([]store.Document, error)
+	eachDoc     func(m *model, old bool, f func(store.Document) error) error
+	forget      func(m *model, developer string) error
+	reseal      func(m *model, developer string, version uint64, text []byte) error
+	collect     func(m *model, keep []uint64) (int, error)
+	putSettings func(m *model, sealed map[uint64][]byte, values map[string][]byte) error
+	without     func(m *model, hashes []uint64) ([]uint64, error)
+	retain      func(m *model, now time.Time, r store.Retention, expired func([]store.Moved)) (store.RetainReport, error)
+	erase       func(m *model, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (store.ErasureReport, error)
+	note        func(m *model, now time.Time, acts []store.Act) error
+	acts        func(m *model, q store.ActQuery) (store.Page[store.Act], error)
+	backup      func(m *model, dir string) error
+	ready       func(m *model) error
+	close       func(m *model) error
 }
 
 func (b *broken) Append(ctx context.Context, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
@@ -205,6 +207,20 @@ func (b *broken) ForgetVersions(ctx context.Context, developer string) error {
 	return b.model.ForgetVersions(ctx, developer)
 }
 
+func (b *broken) PutSettings(ctx context.Context, sealed map[uint64][]byte, values map[string][]byte) error {
+	if b.putSettings != nil {
+		return b.putSettings(b.model, sealed, values)
+	}
+	return b.model.PutSettings(ctx, sealed, values)
+}
+
+func (b *broken) WithoutSettings(ctx context.Context, hashes []uint64) ([]uint64, error) {
+	if b.without != nil {
+		return b.without(b.model, hashes)
+	}
+	return b.model.WithoutSettings(ctx, hashes)
+}
+
 func (b *broken) CollectSettings(ctx context.Context, keep []uint64) (int, error) {
 	if b.collect != nil {
 		return b.collect(b.model, keep)
@@ -325,7 +341,7 @@ func caseNamed(t *testing.T, h Harness, name string) scenario {
 
 // TestSuiteFindsBrokenStores breaks one rule at a time and wants the case that names it to fail.
 func TestSuiteFindsBrokenStores(t *testing.T) {
-	for _, m := range slices.Concat(brokenQueues(), brokenReplays(), brokenLogs(), brokenUsage(), brokenKeepers(), brokenDocuments(), brokenTrails()) {
+	for _, m := range slices.Concat(brokenQueues(), brokenUntouched(), brokenReplays(), brokenLogs(), brokenUsage(), brokenKeepers(), brokenDocuments(), brokenTrails()) {
 		t.Run(strings.ReplaceAll(m.rule, " ", "_"), func(t *testing.T) {
 			h := modelHarness(func(model *model) store.Store { return m.breaks(model) })
 			if m.harness != nil {

@@ -58,15 +58,16 @@ func closedSays(r *rig) {
 			_, err := s.Register(r.ctx, []store.DestinationKey{{Developer: "a", Name: "b", Kind: "c"}})
 			return err
 		},
-		"destinations": func() error { _, err := s.Destinations(r.ctx); return err },
-		"set state":    func() error { return s.SetState(r.ctx, d, store.DestinationState{Paused: true}) },
-		"set last":     func() error { return s.SetLast(r.ctx, map[uint32]store.Last{d: {Success: 1}}) },
-		"put settings": func() error { return s.PutSettings(r.ctx, 1, []byte("x")) },
-		"settings":     func() error { _, err := s.Settings(r.ctx, 1); return err },
-		"collect":      func() error { _, err := s.CollectSettings(r.ctx, nil); return err },
-		"put":          func() error { return s.Put(r.ctx, "k", []byte("v")) },
-		"get":          func() error { _, err := s.Get(r.ctx, "k"); return err },
-		"delete":       func() error { return s.Delete(r.ctx, "k") },
+		"destinations":     func() error { _, err := s.Destinations(r.ctx); return err },
+		"set state":        func() error { return s.SetState(r.ctx, d, store.DestinationState{Paused: true}) },
+		"set last":         func() error { return s.SetLast(r.ctx, map[uint32]store.Last{d: {Success: 1}}) },
+		"put settings":     func() error { return s.PutSettings(r.ctx, map[uint64][]byte{1: []byte("x")}, nil) },
+		"without settings": func() error { _, err := s.WithoutSettings(r.ctx, []uint64{1}); return err },
+		"settings":         func() error { _, err := s.Settings(r.ctx, 1); return err },
+		"collect":          func() error { _, err := s.CollectSettings(r.ctx, nil); return err },
+		"put":              func() error { return s.Put(r.ctx, "k", []byte("v")) },
+		"get":              func() error { _, err := s.Get(r.ctx, "k"); return err },
+		"delete":           func() error { return s.Delete(r.ctx, "k") },
 		"retain": func() error {
 			_, err := s.Retain(r.ctx, r.now.Add(90*day), store.Retention{Events: day, Attempts: day}, nil)
 			return err

@@ -76,8 +76,11 @@ func crashRegistry(r *rig) {
 	if n := r.registered()[ids[1]].Last.Failed; n != 3 {
 		r.Errorf("of 3 failed attempts %d came back", n)
 	}
-	r.must("put settings", r.s.PutSettings(r.ctx, 7, []byte("sealed")))
+	r.must("put settings", r.s.PutSettings(r.ctx, map[uint64][]byte{7: []byte("sealed")}, map[string][]byte{"with": []byte("it")}))
 	r.crash()
+	if v, err := r.s.Get(r.ctx, "with"); err != nil || string(v) != "it" {
+		r.Errorf("the value that was put with settings came back as %q, %v", v, err)
+	}
 	if v, err := r.s.Settings(r.ctx, 7); err != nil || string(v) != "sealed" {
 		r.Errorf("settings came back as %q, %v", v, err)
 	}

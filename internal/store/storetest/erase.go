@@ -26,6 +26,8 @@ func eraseCases() []scenario {
 		{"events that come later stay", 0, eraseLater},
 		{"while events arrive", 0, eraseBusy},
 		{"while it is retried", 0, eraseRetryRace},
+		{"a whole developer", 0, eraseWhole},
+		{"a whole developer, over days", 0, eraseWholeDays},
 		{"survives a power failure", needCrash, eraseDurable},
 	}
 }
@@ -365,4 +367,60 @@ func eraseDurable(r *rig) {
 	if rec := r.record(keep.ID); rec.Gone != "" {
 		r.Errorf("somebody else's event: %+v", rec)
 	}
+}
+
+func (r *rig) eraseAll(developer string) store.ErasureReport {
+	r.Helper()
+	rep, err := r.s.Erase(r.ctx, r.now, store.Erasure{Developer: developer, Whole: true, By: "operator"}, nil)
+	r.must("erase a developer", err)
+	return rep
+}
+
+// eraseWhole: of all users, of none, what matched nobody, and what was erased before.
+func eraseWhole(r *rig) {
+	d, other := r.dest(), r.register(store.DestinationKey{Developer: "acme2", Name: "app", Kind: "webhook"})[0]
+	mine := r.append(r.of("acme", "u1", d), r.of("acme", "u2", d), r.of("acme", "", d), r.of("acme", "u3"), r.of("acme", "gone", d))
+	theirs := r.append(r.of("acme2", "u1", other), r.of("acme2", "", other))
+	r.settle(r.delivered(mine[0].Items[0]))
+	r.erase("acme", "gone")
+	if rep := r.eraseAll("acme"); rep.Events != 4 || rep.Cancelled != 2 {
+		r.Errorf("erased %+v", rep)
+	}
+	for _, a := range mine {
+		r.erased(a.ID, "u")
+	}
+	for _, a := range theirs {
+		if _, err := r.s.Event(r.ctx, a.ID.Day(), a.ID); err != nil {
+			r.Errorf("somebody else's body: %v", err)
+		}
+	}
+	r.counts(d, store.Counts{Accepted: 4, Delivered: 1, Cancelled: 3})
+	r.counts(other, store.Counts{Accepted: 2, Pending: 2})
+	if rep := r.eraseAll("acme"); rep != (store.ErasureReport{}) {
+		r.Errorf("again: %+v", rep)
+	}
+	if rep := r.eraseAll("nobody"); rep != (store.ErasureReport{}) {
+		r.Errorf("nobody: %+v", rep)
+	}
+	after := r.append(r.of("acme", "u1", d))[0]
+	if _, err := r.s.Event(r.ctx, after.ID.Day(), after.ID); err != nil {
+		r.Errorf("an event that came later: %v", err)
+	}
+}
+
+// eraseWholeDays: a body that a replay has carried to a day of its own goes, too,
+// also when the event's own day is gone.
+func eraseWholeDays(r *rig) {
+	d := r.dest()
+	it := r.append(r.of("acme", "", d))[0].Items[0]
+	r.settle(r.rejected(it))
+	r.advance(20 * day)
+	again := r.made(r.replay(1, r.want(it))[0], 1, r.want(it))
+	_, err := r.s.Retain(r.ctx, r.now, store.Retention{Events: 7 * day, Attempts: 7 * day}, nil)
+	r.must("retain", err)
+	if rep := r.eraseAll("acme"); rep.Cancelled != 1 {
+		r.Errorf("erased %+v", rep)
+	}
+	_, err = r.s.Event(r.ctx, again.ID.Day, again.ID.Event)
+	r.wants("a body that was carried", err, store.ErrNotFound)
 }

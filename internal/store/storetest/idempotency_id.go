@@ -1,6 +1,10 @@
 package storetest
 
 import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -14,6 +18,7 @@ func idKeyCases() []scenario {
 		{"the id of an event with another body", 0, idMismatch},
 		{"the id of another developer's event", 0, idScope},
 		{"the id of an event that was erased", 0, idErased},
+		{"the id of an event in flight", needStall | needBubble, idInFlight},
 	}
 }
 
@@ -87,4 +92,35 @@ func idErased(r *rig) {
 	first.Reference = ""
 	r.duplicates(r.keyed(first.ID.String(), "body", d), first)
 	r.duplicates(r.keyed(first.ID.String(), "nobody knows what it was", d), first)
+}
+
+// idInFlight: who saw an event in a list before it was durable is told that it is known
+// only once it is.
+func idInFlight(r *rig) {
+	d := r.dest()
+	release := r.h.Stall(r, r.s)
+	var first, again []store.Appended
+	var errs [2]error
+	var wg sync.WaitGroup
+	var done atomic.Bool
+	wg.Go(func() { first, errs[0] = r.s.Append(r.ctx, r.now, []*store.Entry{r.keyed("", "body", d)}) })
+	synctest.Wait()
+	if seen := r.events(r.s, store.EventQuery{}); len(seen) == 1 {
+		e := r.keyed(seen[0].Event.ID.String(), "body", d)
+		wg.Go(func() {
+			again, errs[1] = r.s.Append(r.ctx, r.now, []*store.Entry{e})
+			done.Store(true)
+		})
+		synctest.Wait()
+		if done.Load() {
+			r.Errorf("it was known before it was durable")
+		}
+	}
+	release()
+	wg.Wait()
+	r.must("append", errors.Join(errs[0], errs[1]))
+	if again != nil && (!again[0].Duplicate || again[0].ID != first[0].ID) {
+		r.Errorf("first %+v, again %+v", first[0], again[0])
+	}
+	r.counts(d, store.Counts{Accepted: 1, Pending: 1})
 }

@@ -67,13 +67,33 @@ func (m *model) SetLast(ctx context.Context, last map[uint32]store.Last) error {
 	return nil
 }
 
-func (m *model) PutSettings(ctx context.Context, hash uint64, sealed []byte) error {
+func (m *model) PutSettings(ctx context.Context, sealed map[uint64][]byte, values map[string][]byte) error {
 	if err := m.lock(); err != nil {
 		return err
 	}
 	defer m.commit()
-	m.settings[hash] = bytes.Clone(sealed)
+	for hash, text := range sealed {
+		if m.settings[hash] == nil {
+			m.settings[hash] = bytes.Clone(text)
+		}
+	}
+	for key, value := range values {
+		m.values[key] = bytes.Clone(value)
+	}
 	return nil
+}
+
+func (m *model) WithoutSettings(ctx context.Context, hashes []uint64) (without []uint64, err error) {
+	if err := m.lock(); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	for _, hash := range hashes {
+		if m.settings[hash] == nil {
+			without = append(without, hash)
+		}
+	}
+	return without, nil
 }
 
 func (m *model) Settings(ctx context.Context, hash uint64) ([]byte, error) {
@@ -218,7 +238,7 @@ func (m *model) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	defer m.mu.Unlock()
 	var rep store.ErasureReport
 	whose := func(e *modelEvent) bool {
-		return e.gone != "erased" && e.Developer == req.Developer && e.UserID == req.User
+		return e.gone != "erased" && e.Developer == req.Developer && (req.Whole || e.UserID == req.User)
 	}
 	rep.Cancelled = m.end(now, store.Cancel, cancelled, func(id store.DeliveryID) bool { return whose(m.at(id.Day, id.Event)) })
 	erased := map[event.ID]bool{}

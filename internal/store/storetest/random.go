@@ -318,8 +318,8 @@ func (t *trial) erase() {
 func (t *trial) collect() {
 	t.Helper()
 	hash := uint64(1 + t.rnd.IntN(3))
-	t.must("put settings", t.s.PutSettings(t.ctx, hash, []byte{byte(hash)}))
-	t.must("put settings", t.m.PutSettings(t.ctx, hash, []byte{byte(hash)}))
+	t.must("put settings", t.s.PutSettings(t.ctx, map[uint64][]byte{hash: {byte(hash)}}, nil))
+	t.must("put settings", t.m.PutSettings(t.ctx, map[uint64][]byte{hash: {byte(hash)}}, nil))
 	keep := []uint64{uint64(t.rnd.IntN(4))}
 	got, err := t.s.CollectSettings(t.ctx, keep)
 	t.must("collect settings", err)

@@ -241,7 +241,7 @@ func valuesKept(r *rig) {
 func valuesCopied(r *rig) {
 	v := []byte("value")
 	r.must("put", r.s.Put(r.ctx, "k", v))
-	r.must("put settings", r.s.PutSettings(r.ctx, 5, v))
+	r.must("put settings", r.s.PutSettings(r.ctx, map[uint64][]byte{5: v}, nil))
 	v[0] = 'X'
 	for range 2 {
 		got, err := r.s.Get(r.ctx, "k")

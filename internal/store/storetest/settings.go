@@ -14,13 +14,14 @@ func settingsCases() []scenario {
 		{"are collected when no delivery needs them", 0, settingsCollected},
 		{"every end of a delivery frees them", 0, settingsFreed},
 		{"that were never put", 0, settingsMissing},
+		{"and values in one call", 0, settingsTogether},
 	}
 }
 
 func (r *rig) seal(hashes ...uint64) {
 	r.Helper()
 	for _, h := range hashes {
-		r.must("put settings", r.s.PutSettings(r.ctx, h, []byte{byte(h), 1, 2, 3}))
+		r.must("put settings", r.s.PutSettings(r.ctx, map[uint64][]byte{h: {byte(h), 1, 2, 3}}, nil))
 	}
 }
 
@@ -55,8 +56,8 @@ func settingsKept(r *rig) {
 	for _, h := range []uint64{1, 255, 256, 1 << 63, 1<<64 - 1} {
 		_, err := r.s.Settings(r.ctx, h)
 		r.wants("settings before put", err, store.ErrNotFound)
-		r.must("put settings", r.s.PutSettings(r.ctx, h, append([]byte{byte(h), byte(h >> 8)}, big...)))
-		r.must("put settings again", r.s.PutSettings(r.ctx, h, append([]byte{byte(h), byte(h >> 8)}, big...)))
+		r.must("put settings", r.s.PutSettings(r.ctx, map[uint64][]byte{h: append([]byte{byte(h), byte(h >> 8)}, big...)}, nil))
+		r.must("put settings again", r.s.PutSettings(r.ctx, map[uint64][]byte{h: append([]byte{byte(h), byte(h >> 8)}, big...)}, nil))
 	}
 	r.reopen()
 	for _, h := range []uint64{1, 255, 256, 1 << 63, 1<<64 - 1} {
@@ -65,6 +66,45 @@ func settingsKept(r *rig) {
 		if !bytes.Equal(got, append([]byte{byte(h), byte(h >> 8)}, big...)) {
 			r.Errorf("settings %d: %d bytes, or other ones", h, len(got))
 		}
+	}
+}
+
+func settingsTogether(r *rig) {
+	r.seal(1)
+	r.must("put a value", r.s.Put(r.ctx, "old", []byte("old")))
+	r.must("put settings", r.s.PutSettings(r.ctx, map[uint64][]byte{1: []byte("other"), 2: []byte("two"), 3: []byte("three")}, map[string][]byte{"old": []byte("new"), "more": []byte("more")}))
+	check := func() {
+		r.Helper()
+		for hash, want := range map[uint64]string{1: "\x01\x01\x02\x03", 2: "two", 3: "three"} {
+			got, err := r.s.Settings(r.ctx, hash)
+			r.must("settings", err)
+			if string(got) != want {
+				r.Errorf("settings %d: %q, want %q", hash, got, want)
+			}
+		}
+		for key, want := range map[string]string{"old": "new", "more": "more"} {
+			got, err := r.s.Get(r.ctx, key)
+			r.must("get", err)
+			if string(got) != want {
+				r.Errorf("value %s: %q, want %q", key, got, want)
+			}
+		}
+		without, err := r.s.WithoutSettings(r.ctx, []uint64{4, 3, 2, 5, 1})
+		r.must("without settings", err)
+		if !slices.Equal(without, []uint64{4, 5}) {
+			r.Errorf("without settings: %v, want 4 and 5", without)
+		}
+	}
+	check()
+	r.reopen()
+	check()
+	r.must("put nothing", r.s.PutSettings(r.ctx, nil, nil))
+	check()
+	r.collects([]uint64{1, 2, 3}, []uint64{2}, 2)
+	without, err := r.s.WithoutSettings(r.ctx, []uint64{1, 2, 3})
+	r.must("without settings", err)
+	if !slices.Equal(without, []uint64{1, 3}) {
+		r.Errorf("without settings: %v, want those that were collected", without)
 	}
 }
 

@@ -63,7 +63,7 @@ func stallAcknowledges(r *rig) {
 		},
 		"set state":    func() error { return r.s.SetState(r.ctx, d, store.DestinationState{Paused: true}) },
 		"set last":     func() error { return r.s.SetLast(r.ctx, map[uint32]store.Last{d: {Success: 1}}) },
-		"put settings": func() error { return r.s.PutSettings(r.ctx, 3, []byte("x")) },
+		"put settings": func() error { return r.s.PutSettings(r.ctx, map[uint64][]byte{3: []byte("x")}, nil) },
 		"put":          func() error { return r.s.Put(r.ctx, "k", []byte("v")) },
 	} {
 		r.hung(map[string]func() error{name: call})

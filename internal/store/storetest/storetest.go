@@ -87,6 +87,7 @@ func topics(h Harness) []topic {
 		{"settle", settleCases()},
 		{"attempts", attemptCases()},
 		{"stale", staleCases()},
+		{"untouched", untouchedCases()},
 		{"move", moveCases()},
 		{"replay", replayCases()},
 		{"replay over days", replayDayCases()},

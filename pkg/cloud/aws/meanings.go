@@ -86,11 +86,11 @@ var meanings = map[string]meaning{
 	"MetadataTooLarge": {destination.Rejected, ""},
 }
 
-// statuses judge an answer without a code that we know, as those to HEAD are, which
-// have no body. What is missing may pass, and is Transient: 307 while a new bucket
-// becomes known, 400 for lack of a word, 404 (of which kinds know more), 408, 409,
-// and what the service says of itself, 5xx. 412 is only met where no condition was
-// sent, so that no service of ours says it.
+// statuses judge an answer without a code that we know; those to HEAD have no body
+// and so no code. A status that is missing here may pass, and is Transient: 307 while a
+// new bucket becomes known, 400 without a code, 404 (of which kinds know more), 408,
+// 409 and 5xx. 412 comes here only where no condition was sent, and then something
+// else than the service says it.
 var statuses = map[int]meaning{
 	http.StatusMovedPermanently:              {destination.Misconfigured, ""},
 	http.StatusFound:                         {destination.Misconfigured, otherFarSide},

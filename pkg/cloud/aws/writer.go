@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -135,13 +136,28 @@ var atOnce = map[string]bool{"ConditionalRequestConflict": true, "OperationAbort
 // Busy tells whether a put failed since somebody else writes its key at this moment.
 func Busy(err error) bool { return Status(err) == http.StatusConflict && atOnce[Code(err)] }
 
-// Head looks at an object. An answer that S3 would not give is an error.
+// Head looks at an object, by GET where the service knows no HEAD. An answer that S3
+// would not give is an error.
 func Head(ctx context.Context, client *s3.Client, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
 	out, err := client.HeadObject(ctx, in)
+	if status := Status(err); status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented {
+		return headByGet(ctx, client, in)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return out, answeredByS3(out.ResultMetadata, out.ETag, http.MethodHead)
+}
+
+func headByGet(ctx context.Context, client *s3.Client, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
+	out, err := client.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: in.Bucket, Key: in.Key, ExpectedBucketOwner: in.ExpectedBucketOwner, Range: ptr("bytes=0-0"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	_ = out.Body.Close() // the rest of what no range was made of is left
+	return &s3.HeadObjectOutput{ETag: out.ETag, Metadata: out.Metadata}, answeredByS3(out.ResultMetadata, out.ETag, http.MethodGet)
 }
 
 // etagForm is an entity tag of RFC 9110, 8.8.3, which S3 gives with every object,
@@ -161,10 +177,16 @@ func answeredByS3(m middleware.Metadata, etag *string, method string) error {
 	// says little: frameworks give one to whatever they answer.
 	kind := raw.Header.Get("Content-Type")
 	page := method == http.MethodPut && raw.ContentLength != 0 && kind != "" && !strings.Contains(kind, "xml")
-	if raw.StatusCode == http.StatusOK && etag != nil && etagForm.MatchString(*etag) && !page {
+	if slices.Contains(successes[method], raw.StatusCode) && etag != nil && etagForm.MatchString(*etag) && !page {
 		return nil
 	}
 	return &smithyhttp.ResponseError{Response: raw, Err: errNotS3}
+}
+
+// successes are how services say that it went well. S3 answers a put with 200; others
+// mean the same by 201 or 204, which HTTP has for what was made or replaced.
+var successes = map[string][]int{
+	http.MethodPut: {http.StatusOK, http.StatusCreated, http.StatusNoContent}, http.MethodHead: {http.StatusOK}, http.MethodGet: {http.StatusOK, http.StatusPartialContent},
 }
 
 // errNotS3 is a success that S3 does not word so.

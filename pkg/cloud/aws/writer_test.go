@@ -64,7 +64,9 @@ func TestOnlyWhatS3SaysIsStored(t *testing.T) {
 		{"an echo with a tag", reply(200, "{}", "Content-Type", "application/json", "ETag", etag), destination.Misconfigured, other},
 		{"an empty tag", reply(200, "", "ETag", `""`), destination.Misconfigured, other},
 		{"accepted for later", reply(202, "", "ETag", etag), destination.Misconfigured, other},
-		{"no content", reply(204, "", "ETag", etag), destination.Misconfigured, other},
+		{"made", reply(201, "", "ETag", etag), 0, ""},
+		{"no content", reply(204, "", "ETag", etag), 0, ""},
+		{"no content and no tag", reply(204, ""), destination.Misconfigured, other},
 		{"the way to a portal", reply(302, "", "Location", "http://192.0.2.1/login"), destination.Misconfigured, "captive portal"},
 		{"a network that wants a login", reply(511, "<html>"), destination.Misconfigured, "captive portal"},
 	} {

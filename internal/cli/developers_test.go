@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// storing is a daemon whose documents are in the store.
+func storing(t *testing.T) trial {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fantail.yaml")
+	put(t, path, "developers: { store: {} }\nstore: { pebble: { dir: store, reserve: 1MiB } }\n")
+	tr, _ := daemon(t, path)
+	return tr
+}
+
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func paperDoc(developer, url string) string {
+	return fmt.Sprintf("developer: %s\ndestinations:\n  - name: app\n    kind: paper\n    settings: { url: %q }\n", developer, url)
+}
+
+// A folder is applied, told apart, pruned and written back, over a real daemon.
+func TestDocumentsOverTheCommandLine(t *testing.T) {
+	tr := storing(t)
+	dir := t.TempDir()
+	for _, id := range []string{"acme", "globex", "initech"} {
+		put(t, filepath.Join(dir, id+".yaml"), paperDoc(id, "https://one.example"))
+	}
+	check := func(code int, out, err string, args ...string) {
+		t.Helper()
+		r := tr.run(t, args...)
+		if r.code != code || !strings.Contains(r.out, out) || !strings.Contains(r.err, err) {
+			t.Errorf("%q: %d, %q, %q; want %d, %q, %q", args, r.code, r.out, r.err, code, out, err)
+		}
+	}
+	check(1, "+ acme/app\n+ globex/app\n+ initech/app\nNothing was changed.\n", "", "diff", "-f", dir)
+	check(0, "+ acme/app\n+ globex/app\n+ initech/app\n", "", "apply", "-f", dir)
+	check(0, "Nothing to change.\n", "", "diff", "-f", dir)
+	put(t, filepath.Join(dir, "acme.yaml"), paperDoc("acme", "https://two.example"))
+	put(t, filepath.Join(dir, "globex.yaml"), "developer: globex\ndestinations: 5\n")
+	check(1, "~ acme/app (url)\n", "globex:2: destinations: must be a list", "apply", "-f", dir)
+	check(0, "acme", "", "developers", "list")
+	check(0, "url: https://two.example", "", "developers", "get", "acme")
+	check(0, "kind: paper", "", "developers", "get", "acme/app")
+	check(0, "one.example", "", "developers", "get", "acme", "--version", "1")
+	check(0, "local", "", "developers", "versions", "acme")
+	check(0, "~ acme/app (url)\nNothing was changed.\n", "", "developers", "restore", "acme", "1", "--dry-run")
+	check(0, "~ acme/app (url)\nacme has version 3.\n", "", "developers", "restore", "acme", "1")
+	out := filepath.Join(t.TempDir(), "out")
+	check(0, "Wrote 3 documents.\n", "", "developers", "export", out)
+	check(1, "", "acme.yaml", "developers", "export", out)
+	check(0, "Nothing to change.\n", "", "apply", "-f", out)
+	if text, err := os.ReadFile(filepath.Join(out, "acme.yaml")); err != nil || !strings.Contains(string(text), "one.example") {
+		t.Errorf("exported %s, %v", text, err)
+	}
+	for _, id := range []string{"acme", "globex", "initech"} {
+		if err := os.Remove(filepath.Join(out, id+".yaml")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(1, "", "--prune would remove 3 of 3 developers, and removed nobody", "apply", "-f", out, "--prune")
+	put(t, filepath.Join(out, "acme.yaml"), paperDoc("acme", "https://one.example"))
+	check(0, "- globex (1 destination)\n- initech (1 destination)\nNothing was changed.\n", "", "apply", "-f", out, "--prune", "--dry-run")
+	check(0, "- globex (1 destination)\n- initech (1 destination)\n", "", "apply", "-f", out, "--prune")
+	check(1, "", "say what becomes of what the developer has: - acme (1 destination)", "developers", "delete", "acme")
+	check(2, "", "say --yes", "developers", "delete", "acme", "--data", "erase")
+	check(0, "- acme (1 destination)\nErased 0 events and 0 payloads, cancelled 0 deliveries.\n", "", "developers", "delete", "acme", "--data", "erase", "--yes")
+	check(0, "", "No developers.", "developers", "list")
+	check(2, "", "there is no terminal to edit in", "developers", "edit", "acme")
+	for _, args := range [][]string{{"apply"}, {"apply", "-f", filepath.Join(out, "acme.yaml"), "--prune"}, {"developers", "restore", "acme", "x"}, {"developers", "rotate-secret", "acme"}, {"developers", "delete", "acme", "--data", "x"}} {
+		if r := tr.run(t, args...); r.code != 2 {
+			t.Errorf("%q: %+v", args, r)
+		}
+	}
+}
+
+func TestImportResolvesReferences(t *testing.T) {
+	tr := storing(t)
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "secrets/acme/key"), "hunter2\n")
+	put(t, filepath.Join(dir, "developers/acme.yaml"), strings.Replace(paperDoc("acme", "https://one.example"), "url:", "secret: \"${file:secrets/acme/key}\", url:", 1))
+	put(t, filepath.Join(dir, "developers/globex.yaml"), strings.Replace(paperDoc("globex", "https://one.example"), "url:", "secret: \"${file:secrets/acme/key}\", url:", 1))
+	config := filepath.Join(dir, "fantail.yaml")
+	for range 2 {
+		r := tr.run(t, "developers", "import", filepath.Join(dir, "developers"), "--config", config, "--dry-run")
+		if r.code != 1 || r.out != "+ acme/app\n" || !strings.Contains(r.err, "is not this developer's") || strings.Contains(r.out+r.err, "hunter2") {
+			t.Errorf("a dry run: %+v", r)
+		}
+	}
+	if r := tr.run(t, "developers", "import", filepath.Join(dir, "developers"), "--config", config); r.code != 1 || r.out != "+ acme/app\n" {
+		t.Errorf("import: %+v", r)
+	}
+	if r := tr.run(t, "developers", "import", filepath.Join(dir, "developers"), "--config", config); r.code != 1 || !strings.Contains(r.err, "acme: the newest version of the document is 1") {
+		t.Errorf("import again: %+v", r)
+	}
+	if r := tr.run(t, "developers", "get", "acme"); !strings.Contains(r.out, "secret: '[redacted]'") {
+		t.Errorf("document %+v", r)
+	}
+}
+
+// What a hostile daemon says is no path, and no command of a terminal.
+func TestDocumentsOfAHostileDaemon(t *testing.T) {
+	f := newFake(t, map[string]http.HandlerFunc{
+		"GET /v1/developers":         say(`{"items":[{"developer":"../../x","version":1,"by":"\u001b[31m","faults":["\u001b[2J"]}],"next":""}`),
+		"GET /v1/developers/acme":    say("developer: acme\n# \x1b[31mfake\n"),
+		"PUT /v1/developers/acme":    say(`{"developer":"acme\u001b[31m","version":2,"plan":[{"do":"add","developer":"\u001b[31m\nfake"}],"notes":["\u001b[31m"]}`),
+		"POST /v1/reload":            say(`{"reloaded":true,"plan":[{"do":"remove","developer":"\u001b[31m"}],"notes":["\u001b[2J"]}`),
+		"DELETE /v1/developers/acme": say(`{"developer":"acme","plan":[],"left":"\u001b[31m"}`),
+	})
+	tr := trial{kinds: paperKinds(), env: map[string]string{"FANTAIL_SERVER": f.URL}}
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "acme.yaml"), "developer: acme\n")
+	for _, args := range [][]string{
+		{"developers", "list"}, {"developers", "get", "acme"}, {"apply", "-f", dir}, {"reload"}, {"developers", "delete", "acme", "--data", "keep", "--yes"}, {"developers", "export", filepath.Join(dir, "out")},
+	} {
+		for _, json := range []bool{false, true} {
+			if json {
+				args = append(args, "--json")
+			}
+			if r := tr.run(t, args...); strings.Contains(r.out+r.err, "\x1b") {
+				t.Errorf("%q: raw text %+v", args, r)
+			}
+		}
+	}
+	if r := tr.run(t, "developers", "export", filepath.Join(dir, "out2")); r.code != 1 {
+		t.Errorf("export: %+v", r)
+	}
+	if found, _ := filepath.Glob(filepath.Join(dir, "*", "..", "x*")); len(found) > 0 {
+		t.Errorf("wrote %v", found)
+	}
+}
+
+func TestEditHandsInWhatTheEditorMade(t *testing.T) {
+	tr := storing(t)
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "acme.yaml"), paperDoc("acme", "https://one.example"))
+	tr.must(t, "apply", "-f", dir)
+	tr.terminal = true
+	editor := filepath.Join(dir, "editor")
+	for script, want := range map[string]struct {
+		code     int
+		out, err string
+	}{
+		"exit 0":                         {0, "", "Nothing was changed."},
+		"exit 3":                         {1, "", "the editor failed, and nothing was changed"},
+		": > \"$1\"":                     {0, "", "Nothing was changed."},
+		"sed -i 's/one/two/' \"$1\"":     {0, "~ acme/app (url)", ""},
+		"echo 'nothing: good' >> \"$1\"": {1, "", "your text is in "},
+	} {
+		put(t, editor, "#!/bin/sh\n"+script+"\n")
+		tr.env["EDITOR"] = "sh " + editor
+		r := tr.run(t, "developers", "edit", "acme")
+		if r.code != want.code || !strings.Contains(r.out, want.out) || !strings.Contains(r.err, want.err) {
+			t.Errorf("%s: %+v, want %+v", script, r, want)
+		}
+		if _, name, ok := strings.Cut(r.err, "your text is in "); ok {
+			name, _, _ = strings.Cut(name, ":")
+			if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%s: %v, %v", name, info, err)
+			}
+			os.Remove(name)
+		}
+	}
+	delete(tr.env, "EDITOR")
+	if r := tr.run(t, "developers", "edit", "acme"); r.code != 2 || !strings.Contains(r.err, "neither VISUAL nor EDITOR") {
+		t.Errorf("without an editor: %+v", r)
+	}
+}

@@ -1,0 +1,161 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/destination"
+)
+
+// TestLagIsOfWhatWaitsForTheDaemon alone: 8,000 deliveries are five seconds of work for
+// each destination here, and whose fault that is decides whether producers are slowed down.
+func TestLagIsOfWhatWaitsForTheDaemon(t *testing.T) {
+	type setting struct {
+		r  *rig
+		id uint32
+		f  *far
+	}
+	throttles := func(context.Context, destination.Delivery) error {
+		return destination.Throttle(errors.New("slow down"), time.Second)
+	}
+	for name, c := range map[string]struct {
+		busy   time.Duration // what goroutines wait
+		change func(*Settings)
+		before func(*setting) // the 8,000
+		after  func(*setting)
+		counts bool
+	}{
+		"too much to do":      {busy: 20 * time.Millisecond, counts: true},
+		"processors are free": {busy: 0},
+		"they are nearly free": {busy: 900 * time.Microsecond, change: func(s *Settings) { s.MaxInFlight = 1 }, before: func(s *setting) {
+			s.f.set(takes(time.Millisecond))
+			s.r.acceptMany(30, s.id)
+			time.Sleep(time.Second)
+		}},
+		"the far side is what is slow": {busy: 4 * time.Millisecond},
+		"limited by its rate":          {busy: 20 * time.Millisecond, change: func(s *Settings) { s.Rate = 1000 }},
+		"fails":                        {busy: 20 * time.Millisecond, after: func(s *setting) { s.f.set(fails) }},
+		"hangs":                        {busy: 20 * time.Millisecond, after: func(s *setting) { s.f.set(hang) }},
+		"throttles":                    {busy: 20 * time.Millisecond, after: func(s *setting) { s.f.set(throttles) }},
+		"is paused":                    {busy: 20 * time.Millisecond, after: func(s *setting) { s.r.pause(s.id) }},
+		"catches up after a pause":     {busy: 20 * time.Millisecond, before: func(s *setting) { s.r.pause(s.id) }, after: func(s *setting) { s.r.resume(s.id) }},
+		"catches up after it throttled": {busy: 20 * time.Millisecond, before: func(s *setting) {
+			s.f.set(throttles)
+			s.r.accept(s.id)
+			settleDown()
+			s.f.set(takes(10 * time.Millisecond))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.busy = func() time.Duration { return c.busy }
+				var changes []func(*Settings)
+				if c.change != nil {
+					changes = append(changes, c.change)
+				}
+				id, f := r.add("acme", "a", changes...)
+				r.start()
+				defer r.close()
+				r.proveFast(id, f)
+				if lag := r.s.Lag(); lag != 0 {
+					t.Errorf("behind by %v with nothing to do", lag)
+				}
+				s := &setting{r, id, f}
+				if c.before != nil {
+					c.before(s)
+				}
+				r.acceptMany(8000, id)
+				if c.after != nil {
+					time.Sleep(10 * time.Millisecond)
+					c.after(s)
+				}
+				time.Sleep(3 * time.Second)
+				settleDown()
+				lag := r.s.Lag()
+				if c.counts && (lag < 2900*time.Millisecond || lag > 3*time.Second) || !c.counts && lag != 0 {
+					t.Errorf("behind by %v", lag)
+				}
+				if c.counts {
+					time.Sleep(3 * time.Second)
+					if lag := r.s.Lag(); lag != 0 {
+						t.Errorf("behind by %v when all is delivered", lag)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestABacklogOfBeforeTheRestartIsNoLag: producers of today do not pay for it.
+func TestABacklogOfBeforeTheRestartIsNoLag(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, f := r.add("acme", "a")
+		f.answer = hang
+		r.start()
+		r.acceptMany(8000, id)
+		time.Sleep(time.Second)
+		r.stop()
+		f = &far{name: "again", rig: r, answer: takes(10 * time.Millisecond)}
+		r.targets[id].Current.Destination = f
+		r.busy = func() time.Duration { return 20 * time.Millisecond }
+		r.start()
+		defer r.close()
+		for range 3 {
+			time.Sleep(time.Second)
+			settleDown()
+			if lag := r.s.Lag(); lag != 0 {
+				t.Errorf("behind by %v", lag)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		settleDown()
+		r.acceptMany(8000, id) // it has caught up: this is of today
+		time.Sleep(time.Second)
+		if lag := r.s.Lag(); lag < 900*time.Millisecond {
+			t.Errorf("behind by %v", lag)
+		}
+	})
+}
+
+// TestGoroutinesThatWaitForAProcessorAreSeen, and those that wait for anything else are not.
+func TestGoroutinesThatWaitForAProcessorAreSeen(t *testing.T) {
+	p := newProcessors()
+	done := make(chan struct{})
+	n := 50 * runtime.GOMAXPROCS(0)
+	for range n {
+		go func() {
+			for began := time.Now(); time.Since(began) < 300*time.Millisecond; {
+				for spin := time.Now(); time.Since(spin) < time.Millisecond; {
+				}
+				runtime.Gosched()
+			}
+			done <- struct{}{}
+		}()
+	}
+	for range n {
+		<-done
+	}
+	if wait := p.wait(); wait < busyWait {
+		t.Errorf("they waited %v", wait)
+	}
+}
+
+func (r *rig) pause(id uint32) {
+	r.t.Helper()
+	if err := r.s.Pause(context.Background(), id, "asked for"); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) resume(id uint32) {
+	r.t.Helper()
+	if err := r.s.Resume(context.Background(), id); err != nil {
+		r.t.Fatal(err)
+	}
+}

@@ -1,0 +1,144 @@
+package session
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// shards are the values that everything is spread over, so that a change writes little.
+const shards = 64
+
+func shardOf(h hash) int { return int(h[0]) % shards }
+
+// shard is one value as it is stored: hashes in hex.
+type shard struct {
+	Links    map[string]Link    `json:"links,omitempty"`
+	Sessions map[string]Session `json:"sessions,omitempty"`
+}
+
+func shardKey(i int) string { return fmt.Sprintf("sessions/%02d", i) }
+
+func (d *Desk) load(ctx context.Context, i int, now time.Time) error {
+	value, err := d.values.Get(ctx, shardKey(i))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var s shard
+	if json.Unmarshal(value, &s) != nil {
+		return nil // whoever it was logs in again: no reason not to start
+	}
+	read(s.Links, d.links, func(l Link) bool { return now.Before(l.Ends) })
+	read(s.Sessions, d.all, func(s Session) bool { return now.Before(s.Ends) })
+	return nil
+}
+
+// read takes over what lives. A key that is no hash opens nothing.
+func read[T any](from map[string]T, into map[hash]T, lives func(T) bool) {
+	for key, v := range from {
+		b, err := hex.DecodeString(key)
+		if err == nil && len(b) == len(hash{}) && lives(v) {
+			into[hash(b)] = v
+		}
+	}
+}
+
+// edit is a change on its way: what will be, and which values differ by it.
+type edit struct {
+	d     *Desk
+	links map[hash]Link
+	all   map[hash]Session
+	dirty map[int]bool
+}
+
+// edit begins a change of what lives at now. It needs Desk.change.
+func (d *Desk) edit(now time.Time) *edit {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	c := &edit{d, maps.Clone(d.links), maps.Clone(d.all), map[int]bool{}}
+	maps.DeleteFunc(c.links, func(_ hash, l Link) bool { return !now.Before(l.Ends) })
+	maps.DeleteFunc(c.all, func(_ hash, s Session) bool { return !now.Before(s.Ends) })
+	return c
+}
+
+func (c *edit) set(h hash, s Session) { c.all[h], c.dirty[shardOf(h)] = s, true }
+
+func (c *edit) setLink(h hash, l Link) { c.links[h], c.dirty[shardOf(h)] = l, true }
+
+func (c *edit) end(h hash) {
+	if _, there := c.all[h]; there {
+		delete(c.all, h)
+		c.dirty[shardOf(h)] = true
+	}
+}
+
+func (c *edit) endLink(h hash) {
+	delete(c.links, h)
+	c.dirty[shardOf(h)] = true
+}
+
+// endOldest makes room for one more session of a token.
+func (c *edit) endOldest(token string) {
+	var oldest hash
+	var begun time.Time
+	n := 0
+	for h, s := range c.all {
+		if s.Token.Name != token || s.Link != "" {
+			continue
+		}
+		if n++; n == 1 || s.Begun.Before(begun) {
+			oldest, begun = h, s.Begun
+		}
+	}
+	if n >= mostOfOne {
+		c.end(oldest)
+	}
+}
+
+// commit stores what differs, and then puts it in force. What ends, ends although it
+// cannot be stored: then it would come back with the next start, and the error says so.
+func (c *edit) commit(ctx context.Context) error {
+	var failed error
+	for i := range c.dirty {
+		if failed = c.write(ctx, i); failed != nil {
+			break
+		}
+	}
+	c.d.mu.Lock()
+	defer c.d.mu.Unlock()
+	if failed == nil {
+		c.d.links, c.d.all = c.links, c.all
+		return nil
+	}
+	maps.DeleteFunc(c.d.links, func(h hash, _ Link) bool { _, stays := c.links[h]; return !stays })
+	maps.DeleteFunc(c.d.all, func(h hash, _ Session) bool { _, stays := c.all[h]; return !stays })
+	return fmt.Errorf("store sessions: %w", failed)
+}
+
+func (c *edit) write(ctx context.Context, i int) error {
+	s := shard{Links: map[string]Link{}, Sessions: map[string]Session{}}
+	for h, l := range c.links {
+		if shardOf(h) == i {
+			s.Links[hex.EncodeToString(h[:])] = l
+		}
+	}
+	for h, v := range c.all {
+		if shardOf(h) == i {
+			s.Sessions[hex.EncodeToString(h[:])] = v
+		}
+	}
+	value, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return c.d.values.Put(context.WithoutCancel(ctx), shardKey(i), value)
+}

@@ -1,0 +1,233 @@
+// Package session keeps links to the portal and the sessions of browsers. What opens
+// them, the code of a link and the secret of a session, leaves the daemon once, and is
+// kept as a hash alone; both have 256 random bits, so that a plain hash will do.
+package session
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// MaxLife is how long a session, and a link with its session, may live.
+	MaxLife = 24 * time.Hour
+	// mostLinks bounds the links that live, and mostSessions the sessions.
+	mostLinks, mostSessions = 10_000, 10_000
+	// mostOfOne bounds the sessions that one token has without a link: another one ends the oldest.
+	mostOfOne = 100
+
+	secretPrefix = "fts_" // tells a session's secret from a token
+	codePrefix   = "ftl_"
+)
+
+var (
+	// ErrUnknown: there is no such code or link, it was used or revoked, or it has expired.
+	ErrUnknown = errors.New("no such link, or it was used, revoked, or has expired")
+	// ErrFull: there are as many as may be.
+	ErrFull = errors.New("as many live as may")
+)
+
+// Token is on whose word links and sessions are made. They end when its Print is another.
+type Token struct {
+	Name  string `json:"name"`
+	Print string `json:"print"` // hash of its value and rights
+}
+
+// Link opens one session of a developer's portal, and ends with it.
+type Link struct {
+	ID        string    `json:"id"`
+	Token     Token     `json:"token"`
+	Developer string    `json:"developer"`
+	May       []string  `json:"may"`
+	Created   time.Time `json:"created"`
+	Ends      time.Time `json:"ends"`
+	Used      time.Time `json:"used,omitzero"`
+}
+
+// Session is a browser that has logged in.
+type Session struct {
+	Token     Token     `json:"token"`
+	Link      string    `json:"link,omitempty"`      // id of the link that it came over; "": a token was shown
+	Developer string    `json:"developer,omitempty"` // of the link
+	May       []string  `json:"may,omitempty"`       // of the link
+	Begun     time.Time `json:"begun"`
+	Ends      time.Time `json:"ends"`
+}
+
+// Values keeps values by name: a part of store.Registry.
+type Values interface {
+	Put(ctx context.Context, key string, value []byte) error
+	Get(ctx context.Context, key string) ([]byte, error)
+}
+
+type hash = [sha256.Size]byte
+
+func hashOf(secret string) hash { return sha256.Sum256([]byte(secret)) }
+
+// Desk gives out links and sessions. Its methods may be called from several goroutines
+// at once; what they report as made, used or ended is durable.
+type Desk struct {
+	values Values
+
+	change sync.Mutex   // one change at a time, with its writing
+	mu     sync.RWMutex // held for what is in memory alone: nobody who shows a session waits for the disk
+	links  map[hash]Link
+	all    map[hash]Session
+}
+
+// Open reads what a process before this one has kept.
+func Open(ctx context.Context, v Values, now time.Time) (*Desk, error) {
+	d := &Desk{values: v, links: map[hash]Link{}, all: map[hash]Session{}}
+	for i := range shards {
+		if err := d.load(ctx, i, now); err != nil {
+			return nil, fmt.Errorf("read sessions: %w", err)
+		}
+	}
+	return d, nil
+}
+
+func random(prefix string) string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails: the program would end
+	return prefix + base64.RawURLEncoding.EncodeToString(b)
+}
+
+// Begin begins a session of a token, and returns its secret.
+func (d *Desk) Begin(ctx context.Context, t Token, now time.Time, life time.Duration) (string, Session, error) {
+	d.change.Lock()
+	defer d.change.Unlock()
+	return d.begin(ctx, Session{Token: t, Begun: now, Ends: now.Add(min(life, MaxLife))})
+}
+
+// begin needs change.
+func (d *Desk) begin(ctx context.Context, s Session) (string, Session, error) {
+	c := d.edit(s.Begun)
+	if s.Link == "" {
+		c.endOldest(s.Token.Name)
+	}
+	if len(c.all) >= mostSessions {
+		return "", s, ErrFull
+	}
+	secret := random(secretPrefix)
+	c.set(hashOf(secret), s)
+	return secret, s, c.commit(ctx)
+}
+
+// Find returns the session of a secret, if it lives.
+func (d *Desk) Find(secret string, now time.Time) (Session, bool) {
+	if !strings.HasPrefix(secret, secretPrefix) {
+		return Session{}, false
+	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	s, ok := d.all[hashOf(secret)]
+	return s, ok && now.Before(s.Ends)
+}
+
+// End ends the session of a secret; one that is not there has ended.
+func (d *Desk) End(ctx context.Context, secret string, now time.Time) error {
+	d.change.Lock()
+	defer d.change.Unlock()
+	c := d.edit(now)
+	c.end(hashOf(secret))
+	return c.commit(ctx)
+}
+
+// MakeLink makes a link of l, with its ID and times, and returns the code that uses it.
+func (d *Desk) MakeLink(ctx context.Context, l Link, now time.Time, life time.Duration) (string, Link, error) {
+	d.change.Lock()
+	defer d.change.Unlock()
+	c := d.edit(now)
+	if len(c.links) >= mostLinks {
+		return "", l, ErrFull
+	}
+	code := random(codePrefix)
+	l.ID, l.Created, l.Ends, l.Used = "lnk_"+strings.ToLower(rand.Text()[:16]), now, now.Add(min(life, MaxLife)), time.Time{}
+	c.setLink(hashOf(code), l)
+	return code, l, c.commit(ctx)
+}
+
+// UseLink begins the session that a code is for. Of several who use it one succeeds. good
+// tells whether the token still stands for what the link may do.
+func (d *Desk) UseLink(ctx context.Context, code string, now time.Time, good func(Token) bool) (string, Session, error) {
+	d.change.Lock()
+	defer d.change.Unlock()
+	h := hashOf(code)
+	d.mu.RLock()
+	l, ok := d.links[h]
+	d.mu.RUnlock()
+	if !ok || !l.Used.IsZero() || !now.Before(l.Ends) || !good(l.Token) {
+		return "", Session{}, ErrUnknown
+	}
+	l.Used = now
+	c := d.edit(now)
+	c.setLink(h, l)
+	if err := c.commit(ctx); err != nil { // used before anything is opened with it: a crash must not make it new
+		return "", Session{}, err
+	}
+	return d.begin(ctx, Session{Token: l.Token, Link: l.ID, Developer: l.Developer, May: l.May, Begun: now, Ends: l.Ends})
+}
+
+// Links lists the links that live, newest first.
+func (d *Desk) Links(now time.Time) []Link {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var all []Link
+	for _, l := range d.links {
+		if now.Before(l.Ends) {
+			all = append(all, l)
+		}
+	}
+	slices.SortFunc(all, func(a, b Link) int { return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID)) })
+	return all
+}
+
+// Revoke ends a link and its session. ErrUnknown: there is no such link.
+func (d *Desk) Revoke(ctx context.Context, id string, now time.Time) error {
+	d.change.Lock()
+	defer d.change.Unlock()
+	c := d.edit(now)
+	found := false
+	for h, l := range c.links {
+		if l.ID == id {
+			found = true
+			c.endLink(h)
+		}
+	}
+	for h, s := range c.all {
+		if s.Link == id {
+			c.end(h)
+		}
+	}
+	if !found {
+		return ErrUnknown
+	}
+	return c.commit(ctx)
+}
+
+// Keep ends the links and sessions of tokens that are not good any more.
+func (d *Desk) Keep(ctx context.Context, now time.Time, good func(Token) bool) error {
+	d.change.Lock()
+	defer d.change.Unlock()
+	c := d.edit(now)
+	for h, l := range c.links {
+		if !good(l.Token) {
+			c.endLink(h)
+		}
+	}
+	for h, s := range c.all {
+		if !good(s.Token) {
+			c.end(h)
+		}
+	}
+	return c.commit(ctx)
+}
