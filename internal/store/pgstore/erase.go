@@ -126,12 +126,12 @@ func (c *changes) eraseLast(developer string) error {
 		if err := scan(unsigned{&id}, &b); err != nil {
 			return err
 		}
-		l, err := readLast(b)
+		l := readLast(b)
 		if l.Answer.Text != "" || l.Answer.Fault != "" {
 			l.Answer.Text, l.Answer.Fault = "", ""
 			mute[id] = l
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err

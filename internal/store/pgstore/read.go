@@ -78,7 +78,7 @@ func (s *Store) reading(ctx context.Context, f func(query) error) error {
 			return err
 		}
 		if ctx.Err() != nil || try == 2 {
-			if context.Cause(ctx) == context.DeadlineExceeded || ctx.Err() == nil {
+			if ctx.Err() == nil || errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 				s.log.Debug("the database does not answer", "error", err)
 				return &store.Unavailable{Reason: "the database does not answer", After: time.Second}
 			}

@@ -109,9 +109,7 @@ func (s *Store) Destinations(ctx context.Context) (ds []store.Destination, err e
 			if err == nil {
 				d.State, err = readState(state)
 			}
-			if err == nil {
-				d.Last, err = readLast(last)
-			}
+			d.Last = readLast(last)
 			ds = append(ds, d)
 			return err
 		})

@@ -29,13 +29,13 @@ func appendLast(l *store.Last) []byte {
 }
 
 // readLast reads a row; one that cannot be read is none: nothing is decided by it.
-func readLast(b []byte) (store.Last, error) {
+func readLast(b []byte) store.Last {
 	var l lastAnswer
 	if len(b) == 0 || json.Unmarshal(b, &l) != nil {
-		return store.Last{}, nil
+		return store.Last{}
 	}
 	return store.Last{Success: l.Success, Failed: l.Failed, Settings: l.Settings, Dead: store.Hours{Newest: l.Hour, Counts: l.Dead},
-		Answer: store.Answer{At: l.At, Class: string(l.Class), Code: l.Code, Text: string(l.Text), Fault: string(l.Fault)}}, nil
+		Answer: store.Answer{At: l.At, Class: string(l.Class), Code: l.Code, Text: string(l.Text), Fault: string(l.Fault)}}
 }
 
 // sortedIDs is the order in which rows of destinations are taken.
