@@ -1,7 +1,7 @@
 // Package store is the contract between the engine and what keeps its events,
-// deliveries and attempts. pebblestore is the embedded implementation; storetest
-// holds every implementation to this contract. The words used here are those of
-// ARCHITECTURE.md.
+// deliveries and attempts. pebblestore is the embedded implementation, pgstore the one
+// in PostgreSQL; storetest holds every implementation to this contract. The words used
+// here are those of ARCHITECTURE.md.
 //
 // A row that cannot be made durable is never reported as made. Times that are
 // int64 count nanoseconds of wall time since 1970.

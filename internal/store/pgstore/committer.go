@@ -20,6 +20,8 @@ const (
 	// There is no deadline on the commit itself: the connection is cut, the server is
 	// told nothing, and another connection finds out what became of it.
 	giveUpAfter = 30 * time.Second
+	// closeAfter is how long Close lets it wait.
+	closeAfter = 5 * time.Second
 )
 
 // committer writes for one slot, one commit after the other.
@@ -178,9 +180,11 @@ func (s *Store) watch(l *link, f func() error) error {
 		}
 	})
 	cut := time.AfterFunc(giveUpAfter, l.cut)
+	hurry := context.AfterFunc(s.ending, func() { time.AfterFunc(closeAfter, l.cut) })
 	defer func() {
 		stall.Stop()
 		cut.Stop()
+		hurry()
 		mu.Lock()
 		defer mu.Unlock()
 		if over = true; slow {

@@ -243,3 +243,37 @@ func TestAnAnswerThatIsLostAfterCommit(t *testing.T) {
 		t.Errorf("append said %v, and %d events are stored", err, n)
 	}
 }
+
+// TestCloseWaitsForNobodyWhoDoesNotAnswer: whoever waits is told that nobody knows.
+func TestCloseWaitsForNobodyWhoDoesNotAnswer(t *testing.T) {
+	f := newFar(t)
+	s, err := Open(ctx, optionsOf(f.url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dest := register(t, s)
+	it := appendOne(t, s, entryTo(`{"n":1}`, dest)).Items[0]
+	f.server.Freeze()
+	defer f.server.Thaw()
+	done := make(chan error, 2)
+	go func() {
+		_, err := s.Append(ctx, time.Now(), []*store.Entry{entryTo(`{"n":2}`, dest)})
+		done <- err
+	}()
+	go func() {
+		_, err := s.Settle(ctx, time.Now(), []store.Outcome{{Item: it, State: store.Delivered}})
+		done <- err
+	}()
+	eventually(t, "commits wait", func() bool { return s.health.slow.Load() >= 2 })
+	began := time.Now()
+	s.Close()
+	if took := time.Since(began); took > 25*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	for range 2 {
+		var u *store.Unavailable
+		if err := <-done; !errors.As(err, &u) {
+			t.Errorf("who waited was told %v", err)
+		}
+	}
+}

@@ -28,7 +28,7 @@ func (s *Store) keepLoop() {
 			return
 		}
 		if s.health.reachable() {
-			if err := s.keepOnce(&analyzed); err != nil {
+			if err := s.keepOnce(&analyzed); err != nil && s.ending.Err() == nil {
 				s.log.Warn("the database could not be kept in order; trying again in a minute", "error", err)
 			}
 		}
@@ -50,7 +50,7 @@ func (s *Store) keepOnce(analyzed *time.Time) error {
 			return fmt.Errorf("fold the counters of slot %d: %w", c.slot, err)
 		}
 	}
-	if err := s.each(context.Background(), sqlDropCounters); err != nil {
+	if err := s.each(s.ending, sqlDropCounters); err != nil {
 		return fmt.Errorf("drop counters: %w", err)
 	}
 	if err := s.measure(); err != nil {
@@ -77,7 +77,7 @@ func (s *Store) fold(c *committer) error {
 	if to <= c.folded {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*readTimeout)
+	ctx, cancel := context.WithTimeout(s.ending, 2*readTimeout)
 	defer cancel()
 	if _, err := s.pool.Exec(ctx, sqlFold, c.slot, c.folded, to); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (s *Store) fold(c *committer) error {
 // measure asks for what Stats and Warnings say.
 func (s *Store) measure() error {
 	var bytes, age int64
-	err := s.reading(context.Background(), func(q query) error { return q.one(sqlSize, nil, &bytes, &age) })
+	err := s.reading(s.ending, func(q query) error { return q.one(sqlSize, nil, &bytes, &age) })
 	if err != nil {
 		return err
 	}

@@ -118,6 +118,7 @@ func (s *Store) leaseLoop() {
 			s.health.gone.Store(true)
 			_ = s.fenced()
 			return
+		case s.ending.Err() != nil: // Close has cut it short
 		case err != nil:
 			s.unreachable(err)
 			if c != nil {
@@ -133,7 +134,7 @@ func (s *Store) leaseLoop() {
 }
 
 func (s *Store) renew(c **pgx.Conn) (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout+s.opts.Lease/3)
+	ctx, cancel := context.WithTimeout(s.ending, connectTimeout+s.opts.Lease/3)
 	defer cancel()
 	if *c == nil {
 		if *c, err = s.configs.connect(ctx); err != nil {

@@ -151,9 +151,9 @@ func (s *Store) ddl(sql string) error {
 	}
 }
 
-// exec runs statements in one message.
+// exec runs statements in one message. Close ends it.
 func (s *Store) exec(within time.Duration, sql string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(s.ending, within)
 	defer cancel()
 	c, err := s.pool.Acquire(ctx)
 	if err != nil {

@@ -66,7 +66,9 @@ type Store struct {
 
 	// gate is held for reading by every call and for writing by Close.
 	gate    sync.RWMutex
-	closing chan struct{} // closed when Close begins: no new calls
+	closing chan struct{}   // closed when Close begins: no new calls
+	ending  context.Context // done when Close begins
+	end     context.CancelFunc
 	quit    chan struct{} // closed when no call runs any more: goroutines end
 	closed  sync.Once
 	wg      sync.WaitGroup
@@ -112,6 +114,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		return nil, fmt.Errorf("open the store: %d connections are too few, it needs %d", o.Connections, MinConnections)
 	}
 	s := &Store{opts: o, log: o.Log, closing: make(chan struct{}), quit: make(chan struct{}), dirty: make(chan struct{}, 1), packer: packing.New()}
+	s.ending, s.end = context.WithCancel(context.Background())
 	s.idem.flying = map[[16]byte]*claim{}
 	s.groups.ids.rand, s.groups.wake = o.Rand, make(chan struct{}, 1)
 	s.counters.dests = map[uint32]*[8]atomic.Int64{}
@@ -243,6 +246,7 @@ func (s *Store) Close() error {
 	var err error
 	s.closed.Do(func() {
 		close(s.closing)
+		s.end()
 		s.gate.Lock()
 		defer s.gate.Unlock()
 		if s.health.reachable() && s.durable.Load() < s.settled.Load() {
