@@ -103,12 +103,14 @@ func stall(t testing.TB, url string) (release func()) {
 
 // TestConformance also stalls and crashes a server of its own.
 func TestConformance(t *testing.T) {
+	t.Parallel() // it has a server of its own, and waits for it most of the time
 	storetest.Run(t, harness(servers.PrivatePostgres(t), "", 1, 2))
 }
 
 // TestConformanceBehindPgBouncer: in transaction mode every transaction may have another
 // connection to the server.
 func TestConformanceBehindPgBouncer(t *testing.T) {
+	t.Parallel()
 	server := servers.PrivatePostgres(t)
 	storetest.Run(t, harness(server, servers.StartPgBouncer(t, server.DSN, 8).DSN, 3))
 }

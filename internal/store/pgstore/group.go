@@ -104,7 +104,8 @@ func (a *groups) take() *group {
 	defer a.mu.Unlock()
 	g := a.open
 	if len(a.ready) > 0 {
-		g, a.ready = a.ready[0], slices.Delete(a.ready, 0, 1)
+		g = a.ready[0]
+		a.ready = slices.Delete(a.ready, 0, 1)
 	} else {
 		a.open = nil
 	}

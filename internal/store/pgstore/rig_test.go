@@ -4,11 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 	"github.com/seed-51f8da91/fantail/test/servers"
 )
@@ -32,19 +34,54 @@ func migrate(t testing.TB, url string) {
 	}
 }
 
-// freshOn makes one on the server of a URL.
-func freshOn(t testing.TB, server string) string {
+// templates have, for each server, the name of a database with the schema and the
+// partitions of the days that tests are mostly about: copying one is cheaper than
+// making one.
+var templates sync.Map
+
+func templateOn(t testing.TB, server string) string {
+	t.Helper()
+	if name, ok := templates.Load(server); ok {
+		return name.(string)
+	}
+	name := servers.Name()
+	exec(t, server, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	template := databaseOn(t, server, name)
+	migrate(t, template)
+	s, err := Open(context.Background(), optionsOf(template))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := int32(event.DayOf(time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)))
+	if err := s.days.make(s, []int32{first, first + 1}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the days to come have partitions", func() bool { return s.days.has(event.DayOf(time.Now()) + ahead) })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	templates.Store(server, name)
+	return name
+}
+
+func databaseOn(t testing.TB, server, name string) string {
 	t.Helper()
 	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := servers.Name()
-	exec(t, server, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
-	t.Cleanup(func() { exec(t, server, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)") })
 	u.Path = "/" + name
-	migrate(t, u.String())
 	return u.String()
+}
+
+// freshOn makes one on the server of a URL.
+func freshOn(t testing.TB, server string) string {
+	t.Helper()
+	name := servers.Name()
+	quoted := pgx.Identifier{name}.Sanitize()
+	exec(t, server, "CREATE DATABASE "+quoted+" TEMPLATE "+pgx.Identifier{templateOn(t, server)}.Sanitize())
+	t.Cleanup(func() { exec(t, server, "DROP DATABASE "+quoted+" WITH (FORCE)") })
+	return databaseOn(t, server, name)
 }
 
 // otherHost returns the URL with the host of another.

@@ -148,10 +148,30 @@ func TestAKeyInFlightElsewhereHoldsUpNobodyElse(t *testing.T) {
 	if _, err := tx.Exec(ctx, "INSERT INTO fantail.idem VALUES ($1, $2, gen_random_uuid(), 0, 0, '')", k.hash[:], k.body[:]); err != nil {
 		t.Fatal(err)
 	}
+	appendOne(t, s, entryTo(`{"n":0}`)) // the partitions are there
+	for _, c := range s.appends {       // so that a group fills behind those that are taken
+		c.mu.Lock()
+	}
+	others := make(chan store.Appended, 100)
+	plain := func() { others <- appendOne(t, s, entryTo(`{"n":2}`)) }
+	for n := range s.appends {
+		before := s.groups.seen()
+		go plain()
+		eventually(t, fmt.Sprintf("committer %d has taken a group", n), func() bool { return s.groups.seen() > before })
+	}
 	held := make(chan store.Appended, 1)
 	go func() { held <- appendOne(t, s, keyed) }()
-	for range 20 { // in the same groups, and in others
-		appendOne(t, s, entryTo(`{"n":2}`))
+	go plain()
+	eventually(t, "both are in one group", func() bool {
+		s.groups.mu.Lock()
+		defer s.groups.mu.Unlock()
+		return s.groups.open != nil && len(s.groups.open.calls) == 2
+	})
+	for _, c := range s.appends {
+		c.mu.Unlock()
+	}
+	for range len(s.appends) + 1 {
+		<-others
 	}
 	select {
 	case a := <-held:
@@ -164,6 +184,17 @@ func TestAKeyInFlightElsewhereHoldsUpNobodyElse(t *testing.T) {
 	if a := <-held; a.Duplicate || a.Err != nil {
 		t.Errorf("after the other gave up: %+v", a)
 	}
+}
+
+// seen is how many groups committers have taken: their events have ids, and no group is
+// open.
+func (a *groups) seen() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open != nil {
+		return 0
+	}
+	return a.ids.us<<12 + int64(a.ids.order)
 }
 
 // TestOnlyPendingChurns (T9, T10): no row is hot, and nothing large has dead rows.
