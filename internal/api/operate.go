@@ -145,6 +145,8 @@ func (a *API) backup(c *call) error {
 	switch err := a.Daemon.Backup(c.r.Context(), req.Dir); {
 	case errors.Is(err, fs.ErrExist):
 		return refuse(409, "conflict", "dir exists already: a backup never overwrites")
+	case errors.Is(err, store.ErrBackup):
+		return refuse(400, "invalid_request", err.Error())
 	case unwritable(err):
 		return &ingest.Refusal{Status: 422, Code: "invalid_dir", Message: "dir cannot be written: " + err.Error(), Cause: err}
 	case err != nil:

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/internal/store/pgstore"
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
@@ -106,6 +107,9 @@ func (e *env) storeDir(path string) (string, error) {
 	snapshot, err := config.Load(path, e.kinds)
 	if snapshot == nil {
 		return "", err
+	}
+	if snapshot.Daemon.Store.Shared() {
+		return "", pgstore.ErrBackup
 	}
 	return snapshot.Daemon.Store.Pebble.Dir, nil
 }

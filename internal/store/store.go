@@ -1,7 +1,7 @@
 // Package store is the contract between the engine and what keeps its events,
-// deliveries and attempts. pebblestore is the embedded implementation; storetest
-// holds every implementation to this contract. The words used here are those of
-// ARCHITECTURE.md.
+// deliveries and attempts. pebblestore is the embedded implementation, pgstore the one
+// in PostgreSQL; storetest holds every implementation to this contract. The words used
+// here are those of ARCHITECTURE.md.
 //
 // A row that cannot be made durable is never reported as made. Times that are
 // int64 count nanoseconds of wall time since 1970.
@@ -26,6 +26,8 @@ var (
 	ErrIdempotencyMismatch = errors.New("idempotency key was used with another body")
 	// ErrFenced: the lease of this daemon is stale; another has adopted its work.
 	ErrFenced = errors.New("lease lost")
+	// ErrBackup: something else makes backups of this store, as the text around it says.
+	ErrBackup = errors.New("no backup by fantail")
 	// ErrClosed: the store is closed, or closing.
 	ErrClosed = errors.New("store is closed")
 )
@@ -170,7 +172,7 @@ type Keeper interface {
 	// asked and when. cancelled sees every chunk.
 	Erase(ctx context.Context, now time.Time, req Erasure, cancelled func([]Moved)) (ErasureReport, error)
 	// Backup writes a consistent copy to dir, on which a store can be opened. ErrConflict:
-	// dir exists.
+	// dir exists. ErrBackup: the store has other means.
 	Backup(ctx context.Context, dir string) error
 	io.Closer
 }

@@ -55,11 +55,11 @@ func (s *Store) commit(ctx context.Context, now time.Time, entries []fresh, out 
 		return nil
 	}
 	for i := range entries {
-		entries[i].body = s.packer.pack(entries[i].entry.Event.Body)
+		entries[i].body = s.packer.Pack(entries[i].entry.Event.Body)
 	}
 	g, err := s.join(ctx, now, entries, out)
 	for i := range entries {
-		s.packer.release(entries[i].body)
+		s.packer.Release(entries[i].body)
 	}
 	if err != nil {
 		return err
