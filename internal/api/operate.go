@@ -95,6 +95,7 @@ func (a *API) reload(c *call) error {
 		if len(done.Waiting) > 0 {
 			refused.Lines = append(refused.Lines, "at the next start: "+strings.Join(done.Waiting, ", "))
 		}
+		c.partly = !o.DryRun
 		return c.planned(422, "developers_refused", refused.Error(), done.Plan, done.Notes)
 	}
 	return c.json(200, struct {
@@ -108,6 +109,7 @@ func (a *API) reload(c *call) error {
 
 // planned answers with an error, and with what was, or would have been, done.
 func (c *call) planned(status int, code, message string, plan []Step, notes []string) error {
+	c.refused = code
 	return c.json(status, struct {
 		problem
 		Plan  []Step   `json:"plan,omitempty"`
