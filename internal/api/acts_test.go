@@ -219,6 +219,9 @@ func TestNoActAfterAnErasureNamesThePerson(t *testing.T) {
 	if got := r.do("DELETE", "/v1/users/user-77/data?developer=acme", ""); got.status != 200 {
 		t.Fatal(got)
 	}
+	if !slices.Equal(r.sched.forgotten, []string{"acme user-77"}) {
+		t.Errorf("reasons of pauses that forget: %q", r.sched.forgotten)
+	}
 	r.do("POST", "/v1/destinations/acme/app/pause", "", reasonHeader+": user-77%20asked")
 	if a := r.acts("")[0]; a.Call != "pauseDestination" || a.Reason != "[erased]" {
 		t.Errorf("act %+v", a)

@@ -37,6 +37,7 @@ func (a *API) erase(c *call) error {
 	a.Trail.Forget(developer, user) // acts of others who are at it now may name them
 	report, err := a.Eraser.Erase(c.r.Context(), time.Now(), store.Erasure{Developer: developer, User: user, By: c.who.name}, a.Scheduler.Moved)
 	a.Scheduler.ForgetAnswers(developer) // after an erasure that was cut short, too
+	err = errors.Join(err, a.Scheduler.ForgetUser(c.r.Context(), developer, user))
 	if err != nil {
 		return err
 	}
