@@ -96,7 +96,8 @@ func (c *call) actor() trail.Actor {
 	return trail.Actor{By: c.who.name, Via: c.who.via, Call: c.operation}
 }
 
-// about says whom the call is about, and what of theirs. Calls that are no act pass it by.
+// about says whom the call is about, and what of theirs. It does nothing for a call
+// that is no act.
 func (c *call) about(developer, object string) {
 	if c.act != nil {
 		c.act.Developer, c.act.Object = developer, object
@@ -136,7 +137,7 @@ func (c *call) because(reason string) error {
 	return longReason(reason)
 }
 
-// errUntold: what cannot be noted must not look as if it were.
+// errUntold is answered when an act cannot be noted: it must not look as if it were.
 var errUntold = errors.New("the trail could not be written")
 
 // settle notes the act before its answer, with status, goes out.
@@ -149,7 +150,8 @@ func (a *API) settle(c *call, status int) error {
 		act.Forget(c.person)
 	}
 	if act.Developer != "" && (c.who == nil || !c.who.sees(act.Developer)) {
-		// It is no act of theirs, and who tries the names of others must not write into their trail.
+		// It is no act of that developer: whoever tries the names of others must not write
+		// into their trails.
 		act.Object = strings.TrimSuffix(act.Developer+"/"+act.Object, "/")
 		act.Developer, act.State = "", ""
 	}

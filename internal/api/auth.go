@@ -34,7 +34,7 @@ const (
 	canConfigure // documents of the token's developers
 	canLink      // links to the portal
 
-	// withAnyRight is for what everybody may who is known.
+	// withAnyRight is needed for what every known caller may do.
 	withAnyRight = canIngest | canRead | canOperate | canConfigure | canLink
 )
 

@@ -44,7 +44,8 @@ func (a *API) erase(c *call) error {
 	if report.Events == 0 && !a.Ingest.Knows(developer) && len(a.Daemon.Names().find(c.who, developer, "")) == 0 {
 		return refuse(404, "unknown_developer", "nothing was found: there is no such developer in the settings, nor a destination that was ever theirs")
 	}
-	// Whose data it was is in the store's record; a log is copied too widely.
+	// The log does not say whose data it was: it is copied too widely. The store's record
+	// does.
 	return c.json(200, struct {
 		Events    int `json:"events"`
 		Cancelled int `json:"cancelled"`
@@ -80,7 +81,8 @@ func (a *API) reload(c *call) error {
 	if o.DryRun {
 		c.before = nil // it is no act
 	}
-	// Half done because a client hung up is worse than done unseen.
+	// A reload goes on when its client hangs up: half of one is worse than one that nobody
+	// waits for.
 	done, err := a.Daemon.ReloadWith(context.WithoutCancel(c.r.Context()), o)
 	if removal, ok := errors.AsType[*Removal](err); ok {
 		return c.planned(409, "removal_not_allowed", removal.Error(), removal.Plan, nil)

@@ -177,8 +177,8 @@ func (a *API) deleteSession(c *call) error {
 	return nil
 }
 
-// cookie returns the secret of the session in a request. Of two, one is of somebody who
-// could set a cookie for this host: neither counts.
+// cookie returns the secret of the session in a request. Where there are two, somebody
+// else was able to set one for this host, and neither counts.
 func (a *API) cookie(r *http.Request) string {
 	found := r.CookiesNamed(a.cookieName(r))
 	if len(found) != 1 {

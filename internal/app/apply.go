@@ -11,10 +11,10 @@ import (
 )
 
 // start applies the first reading of the settings.
-func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
+func (a *App) start(ctx context.Context, snap *config.Snapshot, made []config.Text) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	refused, err := a.takeOver(ctx, snap)
+	refused, err := a.takeOver(ctx, snap, made)
 	if err == nil && len(refused) > 0 {
 		a.reloads.ended(refusedError(refused))
 	} else {
@@ -24,11 +24,14 @@ func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
 }
 
 // takeOver puts a reading of the settings in force, and returns which developers'
-// are not used.
-func (a *App) takeOver(ctx context.Context, snap *config.Snapshot) ([]refusal, error) {
+// are not used. made are documents of it that are not in the store yet.
+func (a *App) takeOver(ctx context.Context, snap *config.Snapshot, made []config.Text) ([]refusal, error) {
 	a.note(snap.Notes)
 	opened, refused, err := a.admit(ctx, snap)
 	a.tellRefused(refused)
+	if err == nil {
+		err = a.keepDocuments(ctx, snap, made)
+	}
 	if err == nil {
 		err = a.apply(ctx, snap, opened, refused)
 	}
@@ -103,9 +106,9 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 // worth a collection of garbage at once.
 const crowd = 1000
 
-// deliveryTargets are the destinations of developers that differ, to which
-// deliveries may go, or went before they were removed. Of those that were registered
-// before the start known has the state.
+// deliveryTargets are the destinations of developers that differ, to which deliveries
+// may go, or went before they were removed. known has the state of those that were
+// registered before the start.
 func deliveryTargets(snap *config.Snapshot, next *state, d *delta, known []store.Destination, opened opening) (targets []delivery.Target) {
 	stored := make(map[uint32]*store.Destination, len(known))
 	for i := range known {

@@ -23,11 +23,11 @@ const (
 // chunk is how much of settings one commit takes, in bytes.
 const chunk = 4 << 20
 
-// remember stores, sealed, what must outlive the process: the settings that a
-// delivery may be frozen to, before any attempt uses them, and each developer's
-// last good settings: of one who was refused they are the same, under keys that
-// may be others, and a stand-in for none is not good. What is stored already is
-// left alone. At the start it returns what it replaced, by developer; nil: nothing.
+// remember stores, sealed, what must outlive the process: the settings that a delivery
+// may be frozen to, before any attempt uses them, and each developer's last good
+// settings. Those of a developer who was refused are sealed anew, as the keys may have
+// changed, unless they are only a stand-in without destinations. What is stored already
+// is left alone. At the start it returns what it replaced, by developer; nil: nothing.
 func (a *App) remember(ctx context.Context, keys *keyring.Ring, made []*developer, broken []string) (replaced map[string][]byte, err error) {
 	var frozen []uint64
 	by := map[uint64]*config.Destination{}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -120,7 +121,7 @@ var acting = []string{"retry", "cancel", "replay", "resume", "rebind", "reload",
 
 func (e *env) reasonFlag(c *cobra.Command) {
 	if slices.Contains(acting, c.Name()) {
-		c.PersistentFlags().StringVar(&e.why, "reason", "", `why, for whoever reads "fantail changes"; at most 500 bytes`)
+		c.PersistentFlags().StringVar(&e.why, "reason", "", fmt.Sprintf(`why, for whoever reads "fantail changes"; at most %d bytes`, trail.MaxReason))
 	}
 }
 

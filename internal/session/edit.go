@@ -148,8 +148,8 @@ func (c *edit) roomFor(token string) bool {
 	return all < mostSessions
 }
 
-// commit stores what differs, and then puts it in force. What ends, ends although it
-// cannot be stored: then it would come back with the next start, and the error says so.
+// commit stores what differs, and then puts it in force. What ends does so even where
+// that cannot be stored: the error says that it may come back with the next start.
 func (c *edit) commit(ctx context.Context) error {
 	var failed error
 	for i := range c.dirty {

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// MaxLife is how long a session, and a link with its session, may live.
-	MaxLife = 24 * time.Hour
+	// MinLife and MaxLife are how long a session, and a link with its session, may live.
+	MinLife, MaxLife = time.Minute, 24 * time.Hour
 	// mostLinks bounds the links that live, each with one session at the most, and
 	// mostSessions the sessions without a link.
 	mostLinks, mostSessions = 10_000, 10_000
@@ -40,7 +40,8 @@ var (
 	ErrFull = errors.New("as many live as may")
 )
 
-// Token is on whose word links and sessions are made. They end when its Print is another.
+// Token is the bearer token on whose word a link or a session was made. Both end when
+// its Print is another.
 type Token struct {
 	Name  string `json:"name"`
 	Print string `json:"print"` // hash of its value and rights
@@ -123,7 +124,7 @@ func (d *Desk) Begin(ctx context.Context, t Token, now time.Time, life time.Dura
 	return d.begin(ctx, Session{Token: t, Begun: now, Ends: now.Add(min(life, MaxLife))})
 }
 
-// begin needs change.
+// begin stores s under a fresh secret. It needs Desk.change.
 func (d *Desk) begin(ctx context.Context, s Session) (string, Session, error) {
 	c := d.edit(s.Begun)
 	if s.Link == "" && !c.roomFor(s.Token.Name) {

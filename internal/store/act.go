@@ -26,9 +26,10 @@ type Act struct {
 
 // Trail keeps who did what.
 type Trail interface {
-	// Note keeps acts, all of them or none; durable on return. At of each becomes now,
-	// or that of the last act where now lies before it, whatever it was. Acts never run backward.
-	// It works below the reserve of the disk, too: who mends that leaves a trail.
+	// Note keeps acts, all of them or none; durable on return. At of each becomes now, or
+	// that of the last act where now lies before it, whatever it was. Acts never run
+	// backward. It works below the reserve of the disk, too: whoever makes room there
+	// leaves a trail.
 	Note(ctx context.Context, now time.Time, acts []Act) error
 	// Acts lists acts newest first. A scan is bounded, as those of Log are.
 	Acts(ctx context.Context, q ActQuery) (Page[Act], error)

@@ -52,20 +52,19 @@ type Store interface {
 // Queue is the way of a delivery: made by Append, offered by Due, ended or
 // rescheduled by Settle, changed by a person or by age with Move, made again by Replay.
 type Queue interface {
-	// Append makes every event of batch durable together with its deliveries and
-	// counters: on return with a nil error they survive a power failure.
-	// Concurrent calls share a commit. Append sets ID (and Ordering where it is
-	// zero) of each event; acceptance never runs backward within a store,
-	// whatever the clock does. Outcome i belongs to batch[i]; events of one
-	// batch stand alone and the error is for all of them: *Unavailable,
-	// ErrFenced, ErrClosed. A context that ends early does not undo a commit
+	// Append makes every event of batch durable together with its deliveries and counters:
+	// on return with a nil error they survive a power failure. Concurrent calls share a
+	// commit. Append sets ID (and Ordering where it is zero) of each event; acceptance
+	// never runs backward within a store, whatever the clock does. Outcome i belongs to
+	// batch[i]; events of one batch stand alone and the error is for all of them:
+	// *Unavailable, ErrFenced, ErrClosed. A context that ends early does not undo a commit
 	// that has begun: Append waits for it, or, when the disk does not answer for long,
-	// says with *Unavailable that it is not known. A delivery may be offered by Due
-	// while its commit still waits for the disk; it is not reported as made before.
-	// An entry with a known idempotency key is not stored: its outcome names the
-	// first event once that is durable (one in flight is waited for). The id of an
-	// event of the same developer is a known key as long as the event is; once its
-	// body is gone, with whatever body.
+	// says with *Unavailable that it is not known. A delivery may be offered by Due while
+	// its commit still waits for the disk; it is not reported as made before. An entry
+	// with a known idempotency key is not stored: its outcome names the first event once
+	// that is durable (one in flight is waited for). The id of an event of the same
+	// developer is a known key as long as the event is; once its body is gone, any body
+	// counts as the same.
 	Append(ctx context.Context, now time.Time, batch []*Entry) ([]Appended, error)
 
 	// Settle records what attempts came to. It may return before the outcomes
@@ -170,7 +169,8 @@ type Keeper interface {
 	// destinations quotes one, takes the user's name out of acts (Act.Forget), cancels the pending deliveries, and keeps a record of who
 	// asked and when. cancelled sees every chunk.
 	Erase(ctx context.Context, now time.Time, req Erasure, cancelled func([]Moved)) (ErasureReport, error)
-	// Backup writes a consistent copy that a store can be opened on to dir, which must not exist.
+	// Backup writes a consistent copy to dir, on which a store can be opened. ErrConflict:
+	// dir exists.
 	Backup(ctx context.Context, dir string) error
 	io.Closer
 }

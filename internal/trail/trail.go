@@ -99,7 +99,7 @@ func (t *Trail) Acts(ctx context.Context, q store.ActQuery) (store.Page[store.Ac
 	return t.store.Acts(ctx, q)
 }
 
-// Note keeps acts, durable on return, whoever waits for them goes or not.
+// Note keeps acts, durable on return, also when ctx ends meanwhile.
 func (t *Trail) Note(ctx context.Context, acts ...store.Act) error {
 	t.gone.RLock()
 	defer t.gone.RUnlock()

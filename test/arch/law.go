@@ -50,7 +50,7 @@ var law = map[string][]string{
 	"internal/explain":                {"pkg", "internal/config", "internal/store"},
 	"internal/healthcheck":            {"pkg", "internal/store", "internal/ingest"},
 	"internal/replay":                 {"pkg", "internal/config", "internal/store", "internal/delivery"},
-	"internal/check":                  {"pkg", "internal/store"},
+	"internal/check":                  {"pkg", "internal/store", "internal/series"},
 	"internal/api":                    {"pkg", "internal/check", "internal/config", "internal/document", "internal/strictyaml", "internal/store", "internal/delivery", "internal/ingest", "internal/payload", "internal/replay", "internal/series", "internal/tracing", "internal/trail", "internal/session", "internal/explain"},
 	"internal/api/ndjson":             {"pkg", "internal/ingest"},
 	"internal/console":                {"pkg"},
