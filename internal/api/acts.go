@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
@@ -160,7 +161,7 @@ func (a *API) settle(c *call, status int) error {
 		act.Result, act.State = cmp.Or(c.refused, fmt.Sprint(status)), ""
 	}
 	var err error
-	if refused || counted[c.operation] {
+	if refused || c.idle || counted[c.operation] {
 		err = a.Trail.Count(c.r.Context(), act)
 	} else {
 		err = a.Trail.Note(c.r.Context(), act)
@@ -168,9 +169,7 @@ func (a *API) settle(c *call, status int) error {
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, store.ErrClosed) {
-		a.Log.Error("an act could not be noted", "call", act.Call, "by", act.By, "developer", act.Developer, "object", act.Object, "result", act.Result, "error", err)
-	}
+	a.untold(&act, err)
 	return &ingest.Refusal{Status: 503, Code: "unavailable", Message: errUntold.Error() + ": what was asked for may have been done", Cause: err}
 }
 
@@ -178,7 +177,16 @@ func (a *API) settle(c *call, status int) error {
 // not fill its disk.
 func (a *API) turnedAway(c *call) {
 	act := store.Act{From: network(c.r.RemoteAddr), Call: logIn, Object: c.operation, Result: "unauthorized"}
-	if err := a.Trail.Count(c.r.Context(), act); err != nil && !errors.Is(err, store.ErrClosed) {
-		a.Log.Error("a refused log-in could not be noted", "error", err)
+	if err := a.Trail.Count(c.r.Context(), act); err != nil {
+		a.untold(&act, err)
 	}
+}
+
+// untold says that an act is not in the trail. Of what anybody may try it says so once a
+// minute: a disk that is full is no place for a line each.
+func (a *API) untold(act *store.Act, err error) {
+	if errors.Is(err, store.ErrClosed) || act.By == "" && a.strangers.Take(time.Now()) > 0 {
+		return
+	}
+	a.Log.Error("an act could not be noted", "call", act.Call, "by", act.By, "from", act.From, "developer", act.Developer, "object", act.Object, "result", act.Result, "error", err)
 }

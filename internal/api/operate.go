@@ -34,6 +34,7 @@ func (a *API) erase(c *call) error {
 	if !c.who.sees(developer) {
 		return notYours(c.who)
 	}
+	a.Trail.Forget(developer, user) // acts of others who are at it now may name them
 	report, err := a.Eraser.Erase(c.r.Context(), time.Now(), store.Erasure{Developer: developer, User: user, By: c.who.name}, a.Scheduler.Moved)
 	a.Scheduler.ForgetAnswers(developer) // after an erasure that was cut short, too
 	if err != nil {

@@ -79,6 +79,7 @@ type App struct {
 
 	started   *config.Daemon // what is built in until the next start
 	reloading sync.Mutex
+	erasing   map[string]bool // developers who are being erased; guarded by reloading
 	reloads   reloads
 	heads     atomic.Pointer[map[string]api.DocumentHead] // of the documents in the store
 	current   atomic.Pointer[state]
@@ -118,7 +119,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a := &App{
 		loader: loader, kinds: o.Kinds, log: o.Log, version: o.Version,
-		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), started: &snapshot.Daemon,
+		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), erasing: map[string]bool{}, started: &snapshot.Daemon,
 	}
 	defer func() {
 		if err != nil {
@@ -134,12 +135,13 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.inbound = inbound.NewLimit(mostConnections(&snapshot.Daemon, openFiles(), o.Log))
 	a.observe()
+	var made []config.Text
 	if snapshot.Daemon.Developers.Stored {
-		if snapshot, loadErr = a.load(ctx); snapshot == nil {
+		if snapshot, made, loadErr = a.load(ctx); snapshot == nil {
 			return nil, loadErr
 		}
 	}
-	if err := a.start(ctx, snapshot); err != nil {
+	if err := a.start(ctx, snapshot, made); err != nil {
 		return nil, err
 	}
 	if err := a.listen(ctx, &snapshot.Daemon); err != nil {

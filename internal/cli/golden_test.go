@@ -232,7 +232,7 @@ func TestGoldenLists(t *testing.T) {
 			}
 			p := picture{name: set + " " + strings.ReplaceAll(strings.ReplaceAll(command, "/", "-"), " -o ", " "), args: strings.Fields(command)}
 			p.answers = func() map[string]http.HandlerFunc { return answers }
-			p.whole = slices.Contains([]string{"deliveries -o wide", "deliveries -o id", "deliveries -o jsonl", "deliveries d1", "events e1", "changes -o wide", "changes -o id", "changes -o jsonl", "portal-links"}, command)
+			p.whole = slices.Contains([]string{"deliveries -o wide", "deliveries -o id", "deliveries -o jsonl", "deliveries d1", "events e1", "changes -o wide", "changes -o id", "changes -o jsonl"}, command)
 			p.folds = strings.HasPrefix(command, "check")
 			p.waits = 2 // of tail, which asks again after the end of its stream
 			golden(t, filepath.Join("golden", p.name+".txt"), p.draw(t))

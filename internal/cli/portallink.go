@@ -98,7 +98,9 @@ func newPortalLinks(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printList(e, c.PortalLinks(cmd.Context(), developer), limit, []string{"ID", "DEVELOPER", "MAY", "BY", "USED", "ENDS"}, func(l client.PortalLink) []string {
+			return printList(e, c.PortalLinks(cmd.Context(), developer), limit, []column{
+				{head: "ID", least: 20}, {head: "DEVELOPER", least: 10}, {head: "MAY", least: 4}, {head: "BY", least: 6, drop: 2}, {head: "USED", least: 20, drop: 1}, {head: "ENDS", least: 20},
+			}, func(l client.PortalLink) []string {
 				return []string{l.ID, l.Developer, strings.Join(l.May, ","), l.By, e.moment(l.Used), e.moment(l.Ends)}
 			}, "No links live.")
 		},

@@ -12,10 +12,10 @@ import (
 // short, and fit to store; whoever shows them makes them fit to show.
 type Act struct {
 	At        int64  // ns, whole milliseconds; as Note gave it
-	By        string // name of the token; "local" without tokens, "daemon", "signal", "" of a log-in that was refused
+	By        string // name of the token; "local" without tokens or a daemon, "daemon", "signal", "" of a log-in that was refused
 	Via       string // id of the portal link that it was done over; "": none
 	From      string // where a refused log-in came from: a network, not an address
-	Call      string // operationId of the API; "reload" of a signal; notice of the engine
+	Call      string // operationId of the API; "reload" of a signal; "start", "restore"; notice of the engine
 	Developer string // whose it is; "": the whole daemon, or of several
 	Object    string // what of them: name of a destination, id of a delivery, event, payload, replay or link
 	Reason    string // why, as whoever did it says; of the engine, what it saw

@@ -21,9 +21,6 @@ func (s *Store) Append(ctx context.Context, now time.Time, batch []*store.Entry)
 		return nil, err
 	}
 	defer s.leave()
-	if err := s.tend(now, tendLate); err != nil {
-		return nil, err
-	}
 	out := make([]store.Appended, len(batch))
 	fresh := make([]fresh, 0, len(batch))
 	var keyed []int
@@ -116,6 +113,7 @@ func (s *Store) join(ctx context.Context, now time.Time, entries []fresh, out []
 	for i := range entries {
 		s.build(g, now, &entries[i], &out[entries[i].at])
 	}
+	g.now = now
 	a.joined()
 	return g, nil
 }
