@@ -143,7 +143,15 @@ func TestFormatFour(t *testing.T) {
 	if _, err := open(at, Options{Log: quiet()}, format{number: 5, steps: map[uint64]func(*Store) error{4: step}}); !errors.Is(err, errDisk) {
 		t.Fatalf("an interrupted step: %v", err)
 	}
-	s := mustOpen(t, at, Options{})
+	s, err := open(at, Options{Log: quiet(), ReadOnly: true}, format{number: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w, err := readWatermark(s.db); err != nil || w.IsZero() {
+		t.Errorf("the step leaves the watermark at %v, %v", w, err)
+	}
+	s.Close()
+	s = mustOpen(t, at, Options{})
 	if kept, err := open(at+".format-4", Options{Log: quiet()}, format{number: 4}); err != nil {
 		t.Errorf("the old store is not kept: %v", err)
 	} else {
