@@ -28,7 +28,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/replay"
 	"github.com/seed-51f8da91/fantail/internal/series"
-	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -52,30 +52,31 @@ type App struct {
 	log     *slog.Logger
 	version string
 
-	store     *pebblestore.Store
-	scheduler *delivery.Scheduler
-	series    *series.Series
-	flight    *suspects.Record
-	ingest    *ingest.Ingest
-	replays   *replay.Runner
-	tracer    *tracing.Tracer // nil: off
-	exchange  *exchange.Pool
-	dial      destination.DialFunc
-	metadata  *http.Client
-	metrics   *prometheus.Registry
-	fronts    []*front
-	inbound   *inbound.Limit
-	broken    *prometheus.GaugeVec
-	brand     string
-	catalogue *event.Catalogue
-	payloads  *payload.Operator // nil: none are kept
-	files     *payload.Dir      // the embedded store that they are kept in; nil: another
-	api       *api.API
-	checks    *check.Runner
-	notices   *notices.Notices
-	trail     *trail.Trail
-	health    *healthcheck.Healthcheck
-	cert      atomic.Pointer[tls.Certificate]
+	store         store.Store
+	storeWarnings func() []string // what somebody should look at though it works; nil: it has no such words
+	scheduler     *delivery.Scheduler
+	series        *series.Series
+	flight        *suspects.Record
+	ingest        *ingest.Ingest
+	replays       *replay.Runner
+	tracer        *tracing.Tracer // nil: off
+	exchange      *exchange.Pool
+	dial          destination.DialFunc
+	metadata      *http.Client
+	metrics       *prometheus.Registry
+	fronts        []*front
+	inbound       *inbound.Limit
+	broken        *prometheus.GaugeVec
+	brand         string
+	catalogue     *event.Catalogue
+	payloads      *payload.Operator // nil: none are kept
+	files         *payload.Dir      // the embedded store that they are kept in; nil: another
+	api           *api.API
+	checks        *check.Runner
+	notices       *notices.Notices
+	trail         *trail.Trail
+	health        *healthcheck.Healthcheck
+	cert          atomic.Pointer[tls.Certificate]
 
 	started   *config.Daemon // what is built in until the next start
 	reloading sync.Mutex

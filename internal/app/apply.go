@@ -67,7 +67,8 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	if err != nil {
 		return err
 	}
-	if err := a.remember(ctx, snap.Keys, made, broken); err != nil {
+	replaced, err := a.remember(ctx, snap.Keys, made, broken)
+	if err != nil {
 		return err
 	}
 
@@ -89,10 +90,12 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	for _, id := range broken {
 		a.broken.WithLabelValues(id).Set(1)
 	}
-	a.forget(ctx, d.gone)
 	if old != nil {
-		a.noteStates(ctx, old.snapshot, snap)
+		a.noteStates(ctx, "reload", between(old.snapshot, snap))
+	} else if len(registered) > 0 { // the very first start moves nothing
+		a.noteStates(ctx, "start", a.sinceBefore(ctx, next, replaced, d.gone))
 	}
+	a.forget(ctx, d.gone)
 	if len(d.changed) >= crowd {
 		go debug.FreeOSMemory() // what parsing them took is given back, and not kept as peak
 	}
@@ -103,9 +106,9 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 // worth a collection of garbage at once.
 const crowd = 1000
 
-// deliveryTargets are the destinations of developers that differ, to which
-// deliveries may go, or went before they were removed. Of those that were registered
-// before the start known has the state.
+// deliveryTargets are the destinations of developers that differ, to which deliveries
+// may go, or went before they were removed. known has the state of those that were
+// registered before the start.
 func deliveryTargets(snap *config.Snapshot, next *state, d *delta, known []store.Destination, opened opening) (targets []delivery.Target) {
 	stored := make(map[uint32]*store.Destination, len(known))
 	for i := range known {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/session"
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
@@ -32,7 +33,7 @@ that token is removed or changed, and with --revoke, which takes the id that
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			life, ok := parseSpan(ttl)
-			if !ok || life < time.Minute || life > 24*time.Hour || life%time.Second != 0 {
+			if !ok || life < session.MinLife || life > session.MaxLife || life%time.Second != 0 {
 				return usagef("--ttl %q: want from 1m to 24h, such as 10m or 6h", ttl)
 			}
 			if (len(args) == 1) == (revoke != "") {
