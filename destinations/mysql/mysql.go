@@ -15,6 +15,7 @@ import (
 
 	driver "github.com/go-sql-driver/mysql"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/network"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -26,14 +27,6 @@ var (
 	_ destination.Checker     = (*mysql)(nil)
 	_ destination.Explainer   = (*mysql)(nil)
 	_ sqltables.Writer        = (*mysql)(nil)
-)
-
-const (
-	// idleTime is how long a connection is kept without use: a database has few.
-	idleTime = 30 * time.Second
-	// lifetime is how old a connection grows: new ones follow a change of the
-	// name's address.
-	lifetime = 30 * time.Minute
 )
 
 type mysql struct {
@@ -69,8 +62,8 @@ func open(c Config, deps destination.Deps) (destination.Destination, error) {
 		db := sql.OpenDB(&connector{d})
 		db.SetMaxOpenConns(m.most)
 		db.SetMaxIdleConns(m.most)
-		db.SetConnMaxIdleTime(idleTime)
-		db.SetConnMaxLifetime(lifetime)
+		db.SetConnMaxIdleTime(network.IdleTime)
+		db.SetConnMaxLifetime(network.Lifetime)
 		return db
 	})
 	if m.sender, err = sqltables.NewSender(c.Settings, deps, m); err != nil {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/network"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -27,10 +28,9 @@ const (
 	maxColumns = 4096
 	// maxAnswerRows is more than three tables have columns.
 	maxAnswerRows = 10_000
-	// maxAnswer bounds one answer, of which all rows may be kept, and maxLease all of
-	// those between taking the connection from the pool and giving it back.
+	// maxAnswer bounds one answer, of which all rows may be kept, and network.Lease all
+	// of those between taking the connection from the pool and giving it back.
 	maxAnswer = 1 << 20
-	maxLease  = 8 << 20
 )
 
 // wire is the connection that the driver sees: without TLS, which lies beneath, and
@@ -122,8 +122,8 @@ func (w *wire) next() error {
 	if n == 0 || n > most {
 		return breach("a packet of %d bytes", n)
 	}
-	if w.spent += headerSize + n; w.spent > maxLease {
-		return breach("more than %d bytes for one attempt", maxLease)
+	if w.spent += headerSize + n; w.spent > network.Lease {
+		return breach("more than %d bytes for one attempt", network.Lease)
 	}
 	known, err := w.in.Peek(headerSize + min(n, maxHandshake))
 	if err != nil {

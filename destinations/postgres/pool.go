@@ -11,16 +11,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-const (
-	// idleTime is how long a connection is kept without use: a database has few.
-	idleTime = 30 * time.Second
-	// lifetime is how old a connection grows: new ones follow a change of the
-	// name's address or of roles behind a balancer.
-	lifetime = 30 * time.Minute
-)
-
 // pool lends connections, a few at a time. It has no goroutine and, after
-// idleTime without use, no connection: there may be thousands of destinations.
+// [network.IdleTime] without use, no connection: there may be thousands of destinations.
 type pool struct {
 	config *pgconn.Config
 	slots  chan struct{} // one for each connection in use
@@ -97,7 +89,7 @@ func (p *pool) put(c *conn, keep bool) {
 	if c.IsClosed() {
 		return
 	}
-	if !keep || c.TxStatus() != 'I' || time.Since(c.born) > lifetime || !p.keep(c) {
+	if !keep || c.TxStatus() != 'I' || time.Since(c.born) > network.Lifetime || !p.keep(c) {
 		end(c)
 	}
 }
@@ -111,18 +103,18 @@ func (p *pool) keep(c *conn) bool {
 	c.used = time.Now()
 	p.idle = append(p.idle, c)
 	if p.timer == nil {
-		p.timer = time.AfterFunc(idleTime, p.sweep)
+		p.timer = time.AfterFunc(network.IdleTime, p.sweep)
 	}
 	return true
 }
 
 // sweep closes what was idle for too long and comes again while anything is left.
 func (p *pool) sweep() {
-	p.drop(time.Now().Add(-idleTime))
+	p.drop(time.Now().Add(-network.IdleTime))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.timer = nil; len(p.idle) > 0 {
-		p.timer = time.AfterFunc(idleTime, p.sweep)
+		p.timer = time.AfterFunc(network.IdleTime, p.sweep)
 	}
 }
 

@@ -37,9 +37,6 @@ type Config struct {
 	aws.Settings `yaml:",inline"`
 }
 
-// maxLinkTTL is the longest life of a presigned URL, by SigV4 and V4 alike.
-const maxLinkTTL = 7 * 24 * time.Hour
-
 func defaults() Config { return Config{LinkTTL: 10 * time.Minute} }
 
 // Validate reports every fault at once, joined, each beginning with the path
@@ -61,9 +58,7 @@ func (c Config) Validate() error {
 		at("account", errors.New("has no meaning with a URL, which names the account"))
 	}
 	at("endpoint", c.regionOfEndpoint())
-	if c.LinkTTL < time.Second || c.LinkTTL > maxLinkTTL || c.LinkTTL%time.Second != 0 {
-		at("link_ttl", errors.New("must be whole seconds, from 1s to 168h, the longest life of a presigned URL"))
-	}
+	at("link_ttl", destination.ValidateLinkTTL(c.LinkTTL))
 	faults = append(faults, c.payloads().Validate())
 	return errors.Join(faults...)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables/sqltablestest"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -98,7 +99,7 @@ func TestExplainNamesRowsAndObjects(t *testing.T) {
 		}
 	}
 	x, err = d.Explain(destination.Delivery{ID: "x", Attempt: 1, Event: happened(t, 1, many(300))})
-	if err != nil || strings.Count(x.Body, "\n") > maxExplained+2 {
+	if err != nil || strings.Count(x.Body, "\n") > sqltables.MaxExplained+2 {
 		t.Errorf("%v, %d lines", err, strings.Count(x.Body, "\n"))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/seed-51f8da91/fantail/destinations/internal/sqltables"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -89,9 +90,6 @@ func (s *supabase) Send(ctx context.Context, d destination.Delivery) (r destinat
 	return r, nil
 }
 
-// maxExplained is how many rows of one event are shown.
-const maxExplained = 100
-
 // Explain shows the rows that Send would write, one a line, and names the
 // objects.
 func (s *supabase) Explain(d destination.Delivery) (destination.Explanation, error) {
@@ -112,7 +110,7 @@ func (s *supabase) Explain(d destination.Delivery) (destination.Explanation, err
 	for p := range s.items(d.Event) {
 		line(p.table, p.row)
 		keys.WriteString(p.object + " ")
-		if n++; n == maxExplained {
+		if n++; n == sqltables.MaxExplained {
 			body.WriteString("...\n")
 			break
 		}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
@@ -95,7 +96,8 @@ func (c *call) by() string {
 	return c.who.name
 }
 
-// about says whom the call is about, and what of theirs. Calls that are no act pass it by.
+// about says whom the call is about, and what of theirs. It does nothing for a call
+// that is no act.
 func (c *call) about(developer, object string) {
 	if c.act != nil {
 		c.act.Developer, c.act.Object = developer, object
@@ -135,7 +137,7 @@ func (c *call) because(reason string) error {
 	return longReason(reason)
 }
 
-// errUntold: what cannot be noted must not look as if it were.
+// errUntold is answered when an act cannot be noted: it must not look as if it were.
 var errUntold = errors.New("the trail could not be written")
 
 // settle notes the act before its answer, with status, goes out.
@@ -148,7 +150,8 @@ func (a *API) settle(c *call, status int) error {
 		act.Forget(c.person)
 	}
 	if act.Developer != "" && (c.who == nil || !c.who.sees(act.Developer)) {
-		// It is no act of theirs, and who tries the names of others must not write into their trail.
+		// It is no act of that developer: whoever tries the names of others must not write
+		// into their trails.
 		act.Object = strings.TrimSuffix(act.Developer+"/"+act.Object, "/")
 		act.Developer, act.State = "", ""
 	}
@@ -158,7 +161,7 @@ func (a *API) settle(c *call, status int) error {
 		act.Result, act.State = cmp.Or(c.refused, fmt.Sprint(status)), ""
 	}
 	var err error
-	if refused || counted[c.operation] {
+	if refused || c.idle || counted[c.operation] {
 		err = a.Trail.Count(c.r.Context(), act)
 	} else {
 		err = a.Trail.Note(c.r.Context(), act)
@@ -166,9 +169,7 @@ func (a *API) settle(c *call, status int) error {
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, store.ErrClosed) {
-		a.Log.Error("an act could not be noted", "call", act.Call, "by", act.By, "developer", act.Developer, "object", act.Object, "result", act.Result, "error", err)
-	}
+	a.untold(&act, err)
 	return &ingest.Refusal{Status: 503, Code: "unavailable", Message: errUntold.Error() + ": what was asked for may have been done", Cause: err}
 }
 
@@ -176,7 +177,16 @@ func (a *API) settle(c *call, status int) error {
 // not fill its disk.
 func (a *API) turnedAway(c *call) {
 	act := store.Act{From: network(c.r.RemoteAddr), Call: logIn, Object: c.operation, Result: "unauthorized"}
-	if err := a.Trail.Count(c.r.Context(), act); err != nil && !errors.Is(err, store.ErrClosed) {
-		a.Log.Error("a refused log-in could not be noted", "error", err)
+	if err := a.Trail.Count(c.r.Context(), act); err != nil {
+		a.untold(&act, err)
 	}
+}
+
+// untold says that an act is not in the trail. Of what anybody may try it says so once a
+// minute: a disk that is full is no place for a line each.
+func (a *API) untold(act *store.Act, err error) {
+	if errors.Is(err, store.ErrClosed) || act.By == "" && a.strangers.Take(time.Now()) > 0 {
+		return
+	}
+	a.Log.Error("an act could not be noted", "call", act.Call, "by", act.By, "from", act.From, "developer", act.Developer, "object", act.Object, "result", act.Result, "error", err)
 }

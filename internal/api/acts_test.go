@@ -211,6 +211,44 @@ func TestAnErasureKeepsTheActAndLosesThePerson(t *testing.T) {
 	}
 }
 
+// Who gave the name of a user as their reason while that user was being erased does not
+// bring it back.
+func TestNoActAfterAnErasureNamesThePerson(t *testing.T) {
+	r := newRig(t, setup{})
+	if got := r.do("DELETE", "/v1/users/user-77/data?developer=acme", ""); got.status != 200 {
+		t.Fatal(got)
+	}
+	r.do("POST", "/v1/destinations/acme/app/pause", "", reasonHeader+": user-77%20asked")
+	if a := r.acts("")[0]; a.Call != "pauseDestination" || a.Reason != "[erased]" {
+		t.Errorf("act %+v", a)
+	}
+}
+
+// A change that changes nothing, and a dry run, cost a row a minute: whoever may retry
+// cannot fill the disk with them.
+func TestWhatChangesNothingIsCounted(t *testing.T) {
+	r := newRig(t, setup{})
+	for range 20 {
+		for path, body := range map[string]string{
+			"/v1/deliveries/retry": `{"developer":"acme"}`, "/v1/deliveries/cancel": `{"developer":"acme"}`,
+			"/v1/replays": `{"developer":"acme","dry_run":true}`,
+		} {
+			if got := r.do("POST", path, body); got.status >= 300 && got.status != 429 {
+				t.Fatalf("%s: %s", path, got)
+			}
+		}
+	}
+	n := map[string]int{}
+	for _, a := range r.acts("?limit=1000") {
+		if a.Result == "ok" {
+			n[a.Call]++
+		}
+	}
+	if n["retryDeliveries"] != 1 || n["cancelDeliveries"] != 1 || n["createReplay"] != 1 {
+		t.Errorf("rows %v", n)
+	}
+}
+
 func TestReadsAreCountedByTokenAndDeveloper(t *testing.T) {
 	r := newRig(t, setup{tokens: []Token{token("a", "ingest read"), token("b", "read")}})
 	id := r.post(sleep, bearer("a"))

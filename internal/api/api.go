@@ -147,10 +147,11 @@ type API struct {
 	header headers
 	deep   sync.Mutex // one deep audit at a time
 
-	drafts  chan struct{}
-	readers *readers
-	console atomic.Pointer[config.Console]
-	tries   tries
+	drafts    chan struct{}
+	readers   *readers
+	console   atomic.Pointer[config.Console]
+	tries     tries
+	strangers *ingest.Bucket // lines of the log about acts of those who showed no token
 
 	explaining chan struct{} // has a place for each who does: kinds read keys for it
 }
@@ -171,7 +172,9 @@ func New(o Options) (*API, error) {
 	if o.BodyRate <= 0 {
 		o.BodyRate = 1 << 10
 	}
-	a := &API{Options: o, header: newHeaders(o.Brand), drafts: make(chan struct{}, maxDrafts), readers: newReaders(), explaining: make(chan struct{}, 4)}
+	a := &API{
+		Options: o, header: newHeaders(o.Brand), drafts: make(chan struct{}, maxDrafts), readers: newReaders(), strangers: ingest.NewBucket(1.0 / 60), explaining: make(chan struct{}, 4),
+	}
 	a.SetConsole(config.Console{})
 	a.memory.setup(o.MaxBody, o.Memory)
 	if err := a.SetTokens(o.Tokens); err != nil {

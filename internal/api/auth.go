@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -33,7 +34,7 @@ const (
 	canConfigure // documents of the token's developers
 	canLink      // links to the portal
 
-	// withAnyRight is for what everybody may who is known.
+	// withAnyRight is needed for what every known caller may do.
 	withAnyRight = canIngest | canRead | canOperate | canConfigure | canLink
 )
 
@@ -80,7 +81,7 @@ type principal struct {
 }
 
 // local is who makes requests when there are no tokens.
-var local = principal{name: "local", may: canIngest | canRead | canOperate | canConfigure | canLink}
+var local = principal{name: trail.Local, may: canIngest | canRead | canOperate | canConfigure | canLink}
 
 // sees tells whether p has to do with that developer.
 func (p *principal) sees(developer string) bool {
@@ -233,8 +234,8 @@ func fromHere(r *http.Request) error {
 	if !loopback(r.RemoteAddr) {
 		return refuse(403, "forbidden", "without tokens only this machine may ask")
 	}
-	if forwarded(r.Header) {
-		return refuse(403, "forwarded", "without tokens only this machine may ask, and this was forwarded: behind a proxy everybody is local, so list tokens")
+	if forwarded(r) {
+		return refuse(403, "forwarded", "without tokens only this machine may ask, and this was forwarded, or speaks HTTP/1.0 as proxies do: behind one everybody is local, so list tokens")
 	}
 	if !loopback(r.Host) {
 		return refuse(403, "forbidden_host", "without tokens the Host must be a loopback address or localhost")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/api/ndjson"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
+	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -199,7 +200,7 @@ func (b *batch) refused(line int, err error) {
 func (b *batch) flush() error {
 	b.begin()
 	rc := http.NewResponseController(b.c.ResponseWriter)
-	_ = rc.SetWriteDeadline(time.Now().Add(grace))
+	_ = rc.SetWriteDeadline(time.Now().Add(payload.Grace))
 	_, err := b.c.Write(b.out)
 	b.out = b.out[:0]
 	if err == nil {

@@ -30,6 +30,7 @@ type call struct {
 
 	operation string                 // its name
 	act       *store.Act             // what it is for the trail; nil: nothing
+	idle      bool                   // it turned out to change nothing
 	person    string                 // a user whom the path names: no act may
 	refused   string                 // the code of the refusal
 	before    func(status int) error // notes the act; an error is answered in place of what follows
@@ -73,24 +74,12 @@ func (c *call) sayInstead(r *ingest.Refusal) {
 	c.muted = true
 }
 
-const (
-	// grace is how long a client may take for what is small.
-	grace = 30 * time.Second
-	// minSpeed, in bytes a second, is what a client must manage for the rest of an answer.
-	minSpeed = 256 << 10
-)
-
-// patience is how long a client may take for n bytes of an answer.
-func patience(n int64) time.Duration {
-	return grace + time.Duration(float64(n)/minSpeed*float64(time.Second))
-}
-
 // send answers with b.
 func (c *call) send(status int, contentType []string, b []byte) {
 	// A small answer fits the socket's buffer and needs no deadline.
 	if len(b) > 32<<10 {
 		// Not every writer has deadlines (a test's recorder has none).
-		_ = http.NewResponseController(c.ResponseWriter).SetWriteDeadline(time.Now().Add(patience(int64(len(b)))))
+		_ = http.NewResponseController(c.ResponseWriter).SetWriteDeadline(time.Now().Add(payload.Patience(int64(len(b)))))
 	}
 	h := c.Header()
 	h["Content-Type"] = contentType
@@ -198,8 +187,8 @@ func (a *API) fail(c *call, err error) {
 	_ = c.json(r.Status, problem{problemText{r.Code, message}}) // two strings always marshal
 }
 
-// seconds rounds up, and never says none: a client that waits as told must not
-// come too early, and not at once.
+// seconds returns d in whole seconds, rounded up, at least 1: a client that waits as
+// told must not come too early.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((max(d, 1)+time.Second-1)/time.Second), 10)
 }

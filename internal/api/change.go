@@ -148,6 +148,7 @@ func (a *API) changeStep(c *call, r *changeRequest, change store.Change, state s
 	if err != nil {
 		return err
 	}
+	c.idle = true // until something is changed
 	if !some {
 		return c.json(200, stepView{})
 	}
@@ -163,6 +164,7 @@ func (a *API) changeStep(c *call, r *changeRequest, change store.Change, state s
 	for i := range found.Items {
 		ids[i] = found.Items[i].ID
 	}
+	c.idle = false
 	moved, err := a.Scheduler.Move(c.r.Context(), time.Now(), change, ids)
 	if err != nil {
 		return err
@@ -172,6 +174,6 @@ func (a *API) changeStep(c *call, r *changeRequest, change store.Change, state s
 			step.Changed++
 		}
 	}
-	c.act.Count = step.Changed
+	c.idle, c.act.Count = step.Changed == 0, step.Changed
 	return c.json(200, step)
 }

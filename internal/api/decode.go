@@ -38,10 +38,10 @@ func (a *API) decode(c *call, v any) error {
 }
 
 // oversight finds what encoding/json passes over in the JSON b, whose members hold
-// texts, numbers, booleans, and lists of texts: a null or an empty value, which would
-// be taken as left out, and a filter of a script whose variable is empty would mean
-// everything; a member that stands twice, of which the last one would count; one in
-// capitals; bytes that are not UTF-8, which would be replaced.
+// texts, numbers, booleans, and lists of texts. A null or an empty value would count as
+// left out: a filter of a script whose variable is empty would select everything. Of a
+// member that stands twice the last one would count. A name in capitals would be taken
+// for ours. Bytes that are not UTF-8 would be replaced.
 func oversight(b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("it is not UTF-8")

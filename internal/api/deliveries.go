@@ -118,9 +118,6 @@ type selection struct {
 	detail         bool
 }
 
-// attemptClasses are those an attempt may have.
-var attemptClasses = []string{"delivered", "transient", "throttled", "rejected", "misconfigured", "interrupted", "expired"}
-
 // deliveryQuery translates s for the store. It reports false when s can match
 // nothing: to the store, no destinations mean all of them.
 func (a *API) deliveryQuery(c *call, s selection) (store.DeliveryQuery, bool, error) {
@@ -129,8 +126,8 @@ func (a *API) deliveryQuery(c *call, s selection) (store.DeliveryQuery, bool, er
 		Since: s.since, Until: s.until, Limit: s.limit, Cursor: s.cursor, Types: s.types, User: s.user, Classes: s.classes, Codes: s.codes, Detail: s.detail,
 	}
 	for _, class := range s.classes {
-		if !slices.Contains(attemptClasses, class) {
-			return q, false, refuse(400, "invalid_parameter", fmt.Sprintf("unknown class %q: want %s", class, strings.Join(attemptClasses, ", ")))
+		if !slices.Contains(store.AttemptClasses, class) {
+			return q, false, refuse(400, "invalid_parameter", fmt.Sprintf("unknown class %q: want %s", class, strings.Join(store.AttemptClasses, ", ")))
 		}
 	}
 	for _, name := range s.states {

@@ -58,7 +58,7 @@ func viewDestination(s *delivery.Status) destinationView {
 		Since: s.Since, WaitsUntil: s.WaitsUntil, Pending: s.Pending, OldestPending: s.OldestPending, InFlight: s.InFlight, Breaker: s.Breaker,
 		LastSuccess: wall(s.Last.Success), LastAnswer: viewAnswer(&s.Last.Answer), Failed: s.Last.Failed, Dead: s.Dead,
 	}
-	if w := &s.Wait; w.For != delivery.WaitRate { // which is as it should be
+	if w := &s.Wait; w.For != delivery.WaitRate { // a rate that the settings ask for is no trouble
 		v.WaitsFor = w.For
 		if v.WaitsUntil.IsZero() {
 			v.WaitsUntil = w.Until

@@ -13,7 +13,7 @@ import (
 )
 
 // Documents are the documents of developers, in the store or in a folder. Its
-// errors: store.ErrNotFound, ErrFolder, *Stale, *config.Faults (what is wrong with
+// errors: store.ErrNotFound, ErrFolder, ErrErasing, *Unreadable, *Stale, *config.Faults (what is wrong with
 // the document, by its lines), *Refused, *Removal, *Choice.
 type Documents interface {
 	// DocumentHeads lists the developers who have a document, by their names.
@@ -41,7 +41,10 @@ type DocumentHead struct {
 }
 
 // Edit is what a change does to a document.
-type Edit interface{ edit() }
+type Edit interface {
+	// Whole tells whether nothing of the newest version is needed for it.
+	Whole() bool
+}
 
 // ReplaceDocument sets the whole of it.
 type ReplaceDocument struct {
@@ -69,11 +72,11 @@ type RotateSecret struct {
 // RestoreDocument makes a version the newest again.
 type RestoreDocument struct{ Version uint64 }
 
-func (ReplaceDocument) edit()   {}
-func (PutDestination) edit()    {}
-func (RemoveDestination) edit() {}
-func (RotateSecret) edit()      {}
-func (RestoreDocument) edit()   {}
+func (ReplaceDocument) Whole() bool   { return true }
+func (PutDestination) Whole() bool    { return false }
+func (RemoveDestination) Whole() bool { return false }
+func (RotateSecret) Whole() bool      { return false }
+func (RestoreDocument) Whole() bool   { return true }
 
 // Match says which version a change is for.
 type Match struct {
@@ -127,6 +130,19 @@ type DeveloperRemoved struct {
 // ErrFolder says that documents are files, which are changed as files are.
 var ErrFolder = errors.New("the developers' documents are files in the folder that `developers` of fantail.yaml names: change them there, check them with `fantail validate` and take them over with `fantail reload`; " +
 	"with `developers: { store: {} }` in fantail.yaml they can be changed here")
+
+// ErrErasing says that what a developer has is being erased.
+var ErrErasing = errors.New("everything of this developer is being erased: wait until that has ended")
+
+// Unreadable says that a version cannot be opened, as when its key is gone.
+type Unreadable struct {
+	Version uint64
+	Err     error
+}
+
+func (u *Unreadable) Error() string {
+	return fmt.Sprintf("version %d of the document cannot be read: %v", u.Version, u.Err)
+}
 
 // Stale says that a change is for another version than the newest.
 type Stale struct{ Version uint64 } // the newest; 0: there is none

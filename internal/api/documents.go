@@ -72,6 +72,11 @@ func documentFault(developer string, err error) error {
 		return refuse(409, "rotating", err.Error())
 	case errors.Is(err, document.ErrNoRotation):
 		return refuse(422, "no_rotation", "the destination's kind has no secret that rotates, or it has none yet")
+	case errors.Is(err, ErrErasing):
+		return refuse(409, "erasing", err.Error())
+	}
+	if closed, ok := errors.AsType[*Unreadable](err); ok {
+		return refuse(409, "unreadable", closed.Error()+"; or hand in the whole document again, or restore another version")
 	}
 	if stale, ok := errors.AsType[*Stale](err); ok {
 		return refuse(412, "stale", stale.Error())
@@ -403,7 +408,7 @@ func (a *API) change(c *call, what string, ch DocumentChange) error {
 	}
 	defer end()
 	done, err := a.Documents.ChangeDocument(c.r.Context(), ch)
-	if _, whole := ch.Edit.(ReplaceDocument); errors.Is(err, store.ErrNotFound) && !whole {
+	if _, replaces := ch.Edit.(ReplaceDocument); errors.Is(err, store.ErrNotFound) && !replaces {
 		return notFound("there is no such version or destination in the document of developer " + strconv.Quote(developer) + ", or no document")
 	}
 	if err != nil {

@@ -45,6 +45,8 @@ func TestDocumentsAreAnsweredAsTheDaemonSays(t *testing.T) {
 		}{
 			{fmt.Errorf("x: %w", store.ErrNotFound), 404, "not_found", "there is no"},
 			{ErrFolder, 409, "documents_are_files", "fantail reload"},
+			{ErrErasing, 409, "erasing", "wait until"},
+			{&Unreadable{Version: 7, Err: errors.New("no key")}, 409, "unreadable", "version 7 of the document cannot be read: no key; or hand in"},
 			{&Stale{Version: 7}, 412, "stale", "version of the document is 7"},
 			{store.ErrConflict, 412, "stale", "changed meanwhile"},
 			{&Removal{What: "2 of 2 destinations", Plan: []Step{{Do: StepRemove, Developer: "acme", Destinations: 2, Pending: 3}}}, 409, "removal_not_allowed", `"pending":3`},

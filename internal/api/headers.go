@@ -34,7 +34,8 @@ func (h *headers) request(r *http.Request, who *principal) (req ingest.Request, 
 		case len(values) > 1:
 			return req, refuse(400, "invalid_header", "the header "+f.name+" stands twice")
 		case len(values) == 1 && values[0] == "" && f.name == h.idempotency:
-			// Taken as none it would protect nobody, against the producer's word.
+			// If it counted as none, events would double although the producer asked that they
+			// do not.
 			return req, refuse(400, "invalid_idempotency_key", "the idempotency key is empty")
 		case len(values) == 1:
 			*f.into = values[0]

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// shortest is how many characters of an event's id are taken for it: its time but for
-	// the last minute. 18 name one event of a store, whatever comes after it.
+	// shortest is how many characters of an event's id stand for it at the least: those of
+	// its time, to about a minute. 18 characters name one event of a store.
 	shortest = 8
 	// mostNamed is how many ids are named that one beginning may mean.
 	mostNamed = 5

@@ -93,8 +93,8 @@ func (m *memory) hold(who *principal, developer string) hold {
 	return h
 }
 
-// grow makes it n bytes, of a request that may come to most. After an error the
-// request is over: it is refused, whoever waits for its room gets it.
+// grow makes it n bytes, of a request that may come to most. After an error the request
+// is refused, and its room goes to whoever waits for some.
 func (h *hold) grow(ctx context.Context, n, most int64) error {
 	n = max(n, least)
 	if n > h.claimed {
@@ -120,8 +120,8 @@ func (h *hold) grow(ctx context.Context, n, most int64) error {
 	return nil
 }
 
-// all makes it the n bytes of a body that is read from the store. That may be older
-// than a limit that was lowered since, and larger than it.
+// all makes it the n bytes of a body that is read from the store. It may be larger than
+// today's limit, which was lowered since.
 func (h *hold) all(ctx context.Context, n int64) error {
 	n = min(n, h.m.batch)
 	return h.grow(ctx, n, n)

@@ -34,6 +34,7 @@ func (a *API) erase(c *call) error {
 	if !c.who.sees(developer) {
 		return notYours(c.who)
 	}
+	a.Trail.Forget(developer, user) // acts of others who are at it now may name them
 	report, err := a.Eraser.Erase(c.r.Context(), time.Now(), store.Erasure{Developer: developer, User: user, By: c.who.name}, a.Scheduler.Moved)
 	a.Scheduler.ForgetAnswers(developer) // after an erasure that was cut short, too
 	if err != nil {
@@ -42,7 +43,8 @@ func (a *API) erase(c *call) error {
 	if report.Events == 0 && !a.Ingest.Knows(developer) && len(a.Daemon.Names().find(c.who, developer, "")) == 0 {
 		return refuse(404, "unknown_developer", "nothing was found: there is no such developer in the settings, nor a destination that was ever theirs")
 	}
-	// Whose data it was is in the store's record; a log is copied too widely.
+	// The log does not say whose data it was: it is copied too widely. The store's record
+	// does.
 	return c.json(200, struct {
 		Events    int `json:"events"`
 		Cancelled int `json:"cancelled"`
@@ -78,7 +80,8 @@ func (a *API) reload(c *call) error {
 	if o.DryRun {
 		c.before = nil // it is no act
 	}
-	// Half done because a client hung up is worse than done unseen.
+	// A reload goes on when its client hangs up: half of one is worse than one that nobody
+	// waits for.
 	done, err := a.Daemon.ReloadWith(context.WithoutCancel(c.r.Context()), o)
 	if removal, ok := errors.AsType[*Removal](err); ok {
 		return c.planned(409, "removal_not_allowed", removal.Error(), removal.Plan, nil)
@@ -142,6 +145,8 @@ func (a *API) backup(c *call) error {
 	switch err := a.Daemon.Backup(c.r.Context(), req.Dir); {
 	case errors.Is(err, fs.ErrExist):
 		return refuse(409, "conflict", "dir exists already: a backup never overwrites")
+	case errors.Is(err, store.ErrBackup):
+		return refuse(400, "invalid_request", err.Error())
 	case unwritable(err):
 		return &ingest.Refusal{Status: 422, Code: "invalid_dir", Message: "dir cannot be written: " + err.Error(), Cause: err}
 	case err != nil:

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
@@ -13,20 +14,19 @@ func encodePrint(b []byte) string { return hex.EncodeToString(b[:16]) }
 
 // forwarding are headers that a proxy adds: what has one does not come from here,
 // whatever its address says.
-var forwarding = []string{"Forwarded", "Via", "X-Real-Ip"}
+var forwarding = []string{
+	"Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "X-Original-Host", "True-Client-Ip", "Cf-Connecting-Ip", "Cdn-Loop",
+}
 
-func forwarded(h http.Header) bool {
-	for name := range h {
-		if strings.HasPrefix(name, "X-Forwarded-") {
+// forwarded tells whether a proxy passed on a request. nginx adds no header unless it is
+// told to, but speaks HTTP/1.0, which nobody else does any more.
+func forwarded(r *http.Request) bool {
+	for name := range r.Header {
+		if strings.HasPrefix(name, "X-Forwarded") || slices.Contains(forwarding, name) {
 			return true
 		}
 	}
-	for _, name := range forwarding {
-		if _, there := h[name]; there {
-			return true
-		}
-	}
-	return false
+	return !r.ProtoAtLeast(1, 1)
 }
 
 // SetConsole says where browsers reach the console, for requests that begin from now on.
@@ -37,14 +37,20 @@ func (a *API) SetConsole(c config.Console) { a.console.Store(&c) }
 func (a *API) origin(r *http.Request) string {
 	if public := a.console.Load().PublicURL; public != "" {
 		if u, err := url.Parse(public); err == nil {
-			return u.Scheme + "://" + u.Host
+			return u.Scheme + "://" + withoutDefault(u.Scheme, u.Host)
 		}
 	}
 	scheme := "http"
 	if said := r.Header["X-Forwarded-Proto"]; r.TLS != nil || len(said) == 1 && strings.EqualFold(said[0], "https") {
 		scheme = "https"
 	}
-	return scheme + "://" + r.Host
+	return scheme + "://" + withoutDefault(scheme, r.Host)
+}
+
+// withoutDefault is a host without the port that browsers leave out. A setting, and some
+// proxies, write it.
+func withoutDefault(scheme, host string) string {
+	return strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[scheme])
 }
 
 // secure tells whether the browser speaks TLS.

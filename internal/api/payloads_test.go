@@ -190,7 +190,7 @@ func TestLinkToWhatOutlivedItsEvent(t *testing.T) {
 	}
 }
 
-func TestTokensOfADeveloperLinkToHisOwnOnly(t *testing.T) {
+func TestTokensOfADeveloperLinkToTheirOwnOnly(t *testing.T) {
 	r, _ := filed(t, setup{tokens: []Token{token("acme", "ingest read", "acme"), token("initech", "read operate", "initech")}})
 	id := r.post(twoItems, bearer("acme"))
 	if got := r.do("POST", "/v1/payloads/"+id+"/link", "", bearer("initech")); got.status != 404 {

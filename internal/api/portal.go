@@ -42,10 +42,7 @@ func rightsOf(names []string) (may scope, operations map[string]bool) {
 	return may, operations
 }
 
-const (
-	defaultLinkLife = time.Hour
-	shortestLife    = time.Minute
-)
+const defaultLinkLife = time.Hour
 
 // portalLinkRequest asks for a link to the portal.
 type portalLinkRequest struct {
@@ -80,7 +77,7 @@ func (a *API) createPortalLink(c *call) error {
 	c.about(req.Developer, "")
 	life := defaultLinkLife
 	if req.TTL != nil {
-		if *req.TTL < int64(shortestLife/time.Second) || *req.TTL > int64(session.MaxLife/time.Second) {
+		if *req.TTL < int64(session.MinLife/time.Second) || *req.TTL > int64(session.MaxLife/time.Second) {
 			return refuse(400, "invalid_request", "ttl must be from 60 to 86400 seconds")
 		}
 		life = time.Duration(*req.TTL) * time.Second

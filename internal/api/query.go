@@ -42,7 +42,8 @@ func (c *call) readQuery(known params) error {
 			return refuse(400, "invalid_parameter", fmt.Sprintf("the parameter %q stands twice", name))
 		}
 		if slices.Contains(given, "") {
-			// Taken as left out, until= of a script whose variable is empty would select everything.
+			// If it counted as left out, until= of a script whose variable is empty would select
+			// everything.
 			return refuse(400, "invalid_parameter", fmt.Sprintf("the parameter %q is empty: leave it out, or give it a value", name))
 		}
 	}

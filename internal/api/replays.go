@@ -87,6 +87,7 @@ func (a *API) createReplay(c *call) error {
 	case err != nil:
 		return err
 	}
+	c.idle = r.DryRun
 	c.about(r.Developer, cmp.Or(r.Destination, "all")+" (replay "+strconv.FormatUint(uint64(p.ID), 10)+")")
 	return c.json(201, p)
 }

@@ -19,8 +19,8 @@ type operation struct {
 // params are the names that a query may have. One that ends in * may stand several times.
 type params []string
 
-// anyQuery is for an operation that judges its query itself, and for those that
-// probes of load balancers ask, which may add what they like.
+// anyQuery is for an operation that judges its query itself, and for those that load
+// balancers probe, whose probes may add what they like.
 var anyQuery = params{"*"}
 
 // endpoint is what stands at one path, by method.

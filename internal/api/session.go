@@ -78,13 +78,15 @@ func (a *API) createSession(c *call) error {
 		}
 	}
 	now, from := time.Now(), network(c.r.RemoteAddr)
-	if wait := a.tries.wait(now, from); wait > 0 {
-		return &ingest.Refusal{Status: 429, Code: "too_many_tries", RetryAfter: wait, Message: "too many log-ins from this network have failed"}
-	}
 	secret, s, err := a.open(c, &req, now)
 	if errors.Is(err, session.ErrUnknown) {
-		a.tries.failed(now, from)
 		c.act.From = from
+		// Only now: who floods the daemon from behind a proxy must not lock out all the
+		// others there. Who guesses gains nothing, tokens are long and codes longer.
+		if wait := a.tries.wait(now, from); wait > 0 {
+			return &ingest.Refusal{Status: 429, Code: "too_many_tries", RetryAfter: wait, Message: "too many log-ins from this network have failed"}
+		}
+		a.tries.failed(now, from)
 		return refuseLogIn(c)
 	}
 	if errors.Is(err, session.ErrFull) {
@@ -175,8 +177,8 @@ func (a *API) deleteSession(c *call) error {
 	return nil
 }
 
-// cookie returns the secret of the session in a request. Of two, one is of somebody who
-// could set a cookie for this host: neither counts.
+// cookie returns the secret of the session in a request. Where there are two, somebody
+// else was able to set one for this host, and neither counts.
 func (a *API) cookie(r *http.Request) string {
 	found := r.CookiesNamed(a.cookieName(r))
 	if len(found) != 1 {

@@ -167,7 +167,19 @@ func TestThePublicAddressIsTheOrigin(t *testing.T) {
 	if a := r.do("GET", "/v1/session", "", strings.Replace(cookieOf(t, got), "__Host-fantail", "fantail_session", 1)); a.status != 401 {
 		t.Errorf("a cookie under the other name: %s", a)
 	}
+	// Browsers leave the port out that the scheme has anyway.
+	r.api.SetConsole(config.Console{PublicURL: "https://Events.example:443"})
+	if a := r.do("POST", "/v1/session", `{"token":"secret-of-all"}`, "Origin: https://events.example"); a.status != 201 {
+		t.Errorf("with a default port in the setting: %s", a)
+	}
 	r.api.SetConsole(config.Console{})
+	for _, c := range []struct{ proto, host, origin string }{
+		{"https", "events.example:443", "https://events.example"}, {"http", "events.example:80", "http://events.example"}, {"http", "events.example:443", "http://events.example:443"},
+	} {
+		if a := r.do("POST", "/v1/session", `{"token":"secret-of-all"}`, "Host: "+c.host, "X-Forwarded-Proto: "+c.proto, "Origin: "+c.origin); a.status != 201 {
+			t.Errorf("over %s, with Host %s: %s", c.proto, c.host, a)
+		}
+	}
 	for _, c := range []struct {
 		forwarded string
 		secure    bool
@@ -460,14 +472,14 @@ func TestFailedTriesAreSlowed(t *testing.T) {
 	if last.status != 429 || last.code() != "too_many_tries" || last.header.Get("Retry-After") == "" {
 		t.Errorf("%s, %v", last, last.header)
 	}
-	if got := r.logIn(`{"token":"secret-of-all"}`); got.status != 429 {
-		t.Errorf("the right one among them: %s", got)
+	if got := r.logIn(`{"token":"secret-of-all"}`); got.status != 201 {
+		t.Errorf("somebody behind the same address is locked out: %s", got)
 	}
 	if got := r.do("GET", "/v1/session", "", bearer("all")); got.status != 200 {
 		t.Errorf("a token that is no log-in: %s", got)
 	}
 	acts := r.acts("?call=createSession", bearer("all"))
-	if len(acts) == 0 || len(acts) > 2 || acts[len(acts)-1].From != "127.0.0.0/24" || acts[len(acts)-1].Result != "unauthorized" {
+	if len(acts) == 0 || len(acts) > 3 || acts[len(acts)-1].From != "127.0.0.0/24" || acts[len(acts)-1].Result != "unauthorized" {
 		t.Errorf("acts %+v", acts)
 	}
 }
@@ -503,12 +515,19 @@ func TestTriesAreBounded(t *testing.T) {
 // Behind a proxy everybody comes from this machine.
 func TestWhatWasForwardedIsNotLocal(t *testing.T) {
 	r := newRig(t, setup{})
-	for _, header := range []string{"Forwarded: for=192.0.2.1", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: localhost", "X-Forwarded-Anything: ", "Via: 1.1 proxy", "X-Real-IP: 127.0.0.1"} {
+	for _, header := range []string{"Forwarded: for=192.0.2.1", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: localhost", "X-Forwarded-Anything: ", "Via: 1.1 proxy", "X-Real-IP: 127.0.0.1", "CF-Connecting-IP: 192.0.2.1", "x-forwarded: for=x", "True-Client-IP: x"} {
 		for _, path := range []string{"/v1/destinations", "/v1/session"} {
 			if got := r.do("GET", path, "", header); got.status != 403 || got.code() != "forwarded" {
 				t.Errorf("%s with %q: %s", path, header, got)
 			}
 		}
+	}
+	// nginx adds no header of its own accord.
+	if got := r.raw("GET /v1/destinations HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"); got.status != 403 || got.code() != "forwarded" {
+		t.Errorf("over HTTP/1.0: %s", got)
+	}
+	if got := r.raw("GET /healthz HTTP/1.0\r\n\r\n"); got.status != 200 {
+		t.Errorf("a probe over HTTP/1.0: %s", got)
 	}
 	if got := r.do("GET", "/healthz", "", "X-Forwarded-For: 192.0.2.1"); got.status != 200 {
 		t.Errorf("a probe through a proxy: %s", got)

@@ -26,10 +26,10 @@ type testView struct {
 	Destination destinationView  `json:"destination"`
 }
 
-// test accepts an event for one destination alone, whatever types that wants.
-// From there on nothing tells it from any other: it is stored, delivered,
-// retried, logged and counted, but that it is not kept back by what the far side
-// asked for. The event is the body, or made up.
+// test accepts an event for one destination alone, whatever types that wants. It is
+// stored, delivered, retried, logged and counted like any other, with one difference:
+// it goes out also while the far side has asked to be left alone. The event is the
+// body, or made up.
 func (a *API) test(c *call) error {
 	q := &c.query
 	if err := errors.Join(checkEncoding(c.r), a.header.none(c.r)); err != nil {

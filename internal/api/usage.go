@@ -12,7 +12,7 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// usageDays is how many days are told of, today included, where nobody says since when.
+// usageDays is how many days up to the end are told of where nobody says since when.
 const usageDays = 30
 
 // usageView is what one day, developer or destination was used for.
@@ -39,7 +39,8 @@ type usageAnswer struct {
 func (a *API) usage(c *call) error {
 	q := &c.query
 	today := event.DayOf(time.Now())
-	since, until := q.day("since", false, today-usageDays+1), q.day("until", true, today+1)
+	open, until := q.text("until") == "", q.day("until", true, today+1)
+	since := q.day("since", false, max(until, usageDays)-usageDays)
 	by := cmp.Or(q.text("by"), "day")
 	group := usageGroups[by]
 	if q.err != nil {
@@ -53,6 +54,9 @@ func (a *API) usage(c *call) error {
 	}
 	names, developer, destination := a.Daemon.Names(), q.text("developer"), q.text("destination")
 	ask := store.UsageQuery{Since: since, Until: until}
+	if open {
+		ask.Until = 0 // behind a clock that was set back, today has days after it
+	}
 	if developer != "" || destination != "" || c.who.developers != nil {
 		ask.Dests = append([]uint32{}, names.find(c.who, developer, destination)...)
 	}
@@ -61,6 +65,9 @@ func (a *API) usage(c *call) error {
 	err := a.Usage.Usage(c.r.Context(), ask, func(u *store.UsageRow) {
 		if *u == (store.UsageRow{Day: u.Day, Dest: u.Dest}) {
 			return
+		}
+		if open {
+			until = max(until, u.Day+1)
 		}
 		if u.Partial {
 			counted = max(counted, u.Day+1)
@@ -116,8 +123,9 @@ func addUsage(sum, u *store.UsageRow) {
 	sum.Partial = sum.Partial || u.Partial
 }
 
-// day reads a date, or a moment: of the beginning its day, of an end the first day
-// that is all behind it.
+// day reads a date or a moment. A moment stands for the day that it lies in or, as an
+// end, for the first day that does not begin before it. otherwise is returned where the
+// parameter is missing.
 func (q *query) day(name string, end bool, otherwise event.Day) event.Day {
 	v := q.text(name)
 	if v == "" {
@@ -134,6 +142,6 @@ func (q *query) day(name string, end bool, otherwise event.Day) event.Day {
 	if end && t.After(first) {
 		first = first.Add(24 * time.Hour)
 	}
-	// Days outside those that are counted are the first or the last of them.
+	// A date that no event.Day can hold becomes the first or the last one.
 	return event.Day(min(max(first.Unix()/86400, 0), math.MaxUint16))
 }

@@ -135,3 +135,31 @@ func TestUsageThatWasNotCountedIsNull(t *testing.T) {
 		}
 	}
 }
+
+// TestUsageBehindAClockThatWasSetBack: ids do not run backward, so what is accepted then
+// counts on the day that the clock had reached. Audit has it, and so has usage.
+func TestUsageBehindAClockThatWasSetBack(t *testing.T) {
+	r := newRig(t, setup{})
+	ahead := time.Now().Add(72 * time.Hour)
+	e := &event.Event{Developer: "acme", Reference: "r", Envelope: event.Envelope{Type: "walk"}, Body: []byte(`{"type":"walk"}`)}
+	if _, err := r.store.Append(t.Context(), ahead, []*store.Entry{{Event: e, To: []uint32{1}}}); err != nil {
+		t.Fatal(err)
+	}
+	r.post(`{"type":"walk"}`)
+	day := event.DayOf(ahead)
+	u := r.usage("")
+	if len(u.Items) != 1 || u.Items[0].Day != day.Date() || u.Items[0].Accepted != r.store.Counts(1).Accepted || u.Until != (day+1).Date() {
+		t.Errorf("%d accepted, usage tells of %s until %s", r.store.Counts(1).Accepted, texts(u.Items), u.Until)
+	}
+}
+
+// TestUsageUntilAlone is of the days before it.
+func TestUsageUntilAlone(t *testing.T) {
+	r := newRig(t, setup{})
+	if u := r.usage("?until=2026-03-31"); u.Since != "2026-03-01" || u.Until != "2026-03-31" {
+		t.Errorf("%s to %s", u.Since, u.Until)
+	}
+	if u := r.usage("?until=1970-01-03"); u.Since != "1970-01-01" {
+		t.Errorf("from %s", u.Since)
+	}
+}

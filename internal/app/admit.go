@@ -112,8 +112,8 @@ func (a *App) fallBack(ctx context.Context, snap *config.Snapshot, opened openin
 	if !errors.Is(err, store.ErrNotFound) {
 		r.what += fmt.Sprintf(", and the last good ones cannot be used (%v)", err)
 	}
-	// A file that was never good under its name may be from when files could have
-	// any: whom it names goes on with what was good then, and with nothing else.
+	// The file may date from when its name did not matter. The developer whom it names
+	// then goes on with their last good settings; of the one of its name there are none.
 	if named := snap.Claimed[r.developer]; named != "" && (snap.Developers[named] != nil || goOn(named) == nil) {
 		r.named, r.instead = named, named+", whom they name, is running on the last good ones"
 		return

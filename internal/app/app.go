@@ -28,7 +28,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/internal/replay"
 	"github.com/seed-51f8da91/fantail/internal/series"
-	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/tracing"
 	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
@@ -52,33 +52,35 @@ type App struct {
 	log     *slog.Logger
 	version string
 
-	store     *pebblestore.Store
-	scheduler *delivery.Scheduler
-	series    *series.Series
-	flight    *suspects.Record
-	ingest    *ingest.Ingest
-	replays   *replay.Runner
-	tracer    *tracing.Tracer // nil: off
-	exchange  *exchange.Pool
-	dial      destination.DialFunc
-	metadata  *http.Client
-	metrics   *prometheus.Registry
-	fronts    []*front
-	inbound   *inbound.Limit
-	broken    *prometheus.GaugeVec
-	brand     string
-	catalogue *event.Catalogue
-	payloads  *payload.Operator // nil: none are kept
-	files     *payload.Dir      // the embedded store that they are kept in; nil: another
-	api       *api.API
-	checks    *check.Runner
-	notices   *notices.Notices
-	trail     *trail.Trail
-	health    *healthcheck.Healthcheck
-	cert      atomic.Pointer[tls.Certificate]
+	store         store.Store
+	storeWarnings func() []string // what somebody should look at though it works; nil: it has no such words
+	scheduler     *delivery.Scheduler
+	series        *series.Series
+	flight        *suspects.Record
+	ingest        *ingest.Ingest
+	replays       *replay.Runner
+	tracer        *tracing.Tracer // nil: off
+	exchange      *exchange.Pool
+	dial          destination.DialFunc
+	metadata      *http.Client
+	metrics       *prometheus.Registry
+	fronts        []*front
+	inbound       *inbound.Limit
+	broken        *prometheus.GaugeVec
+	brand         string
+	catalogue     *event.Catalogue
+	payloads      *payload.Operator // nil: none are kept
+	files         *payload.Dir      // the embedded store that they are kept in; nil: another
+	api           *api.API
+	checks        *check.Runner
+	notices       *notices.Notices
+	trail         *trail.Trail
+	health        *healthcheck.Healthcheck
+	cert          atomic.Pointer[tls.Certificate]
 
 	started   *config.Daemon // what is built in until the next start
 	reloading sync.Mutex
+	erasing   map[string]bool // developers who are being erased; guarded by reloading
 	reloads   reloads
 	heads     atomic.Pointer[map[string]api.DocumentHead] // of the documents in the store
 	current   atomic.Pointer[state]
@@ -118,7 +120,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a := &App{
 		loader: loader, kinds: o.Kinds, log: o.Log, version: o.Version,
-		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), started: &snapshot.Daemon,
+		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), erasing: map[string]bool{}, started: &snapshot.Daemon,
 	}
 	defer func() {
 		if err != nil {
@@ -134,12 +136,13 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.inbound = inbound.NewLimit(mostConnections(&snapshot.Daemon, openFiles(), o.Log))
 	a.observe()
+	var made []config.Text
 	if snapshot.Daemon.Developers.Stored {
-		if snapshot, loadErr = a.load(ctx); snapshot == nil {
+		if snapshot, made, loadErr = a.load(ctx); snapshot == nil {
 			return nil, loadErr
 		}
 	}
-	if err := a.start(ctx, snapshot); err != nil {
+	if err := a.start(ctx, snapshot, made); err != nil {
 		return nil, err
 	}
 	if err := a.listen(ctx, &snapshot.Daemon); err != nil {

@@ -11,10 +11,10 @@ import (
 )
 
 // start applies the first reading of the settings.
-func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
+func (a *App) start(ctx context.Context, snap *config.Snapshot, made []config.Text) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	refused, err := a.takeOver(ctx, snap)
+	refused, err := a.takeOver(ctx, snap, made)
 	if err == nil && len(refused) > 0 {
 		a.reloads.ended(refusedError(refused))
 	} else {
@@ -24,11 +24,14 @@ func (a *App) start(ctx context.Context, snap *config.Snapshot) error {
 }
 
 // takeOver puts a reading of the settings in force, and returns which developers'
-// are not used.
-func (a *App) takeOver(ctx context.Context, snap *config.Snapshot) ([]refusal, error) {
+// are not used. made are documents of it that are not in the store yet.
+func (a *App) takeOver(ctx context.Context, snap *config.Snapshot, made []config.Text) ([]refusal, error) {
 	a.note(snap.Notes)
 	opened, refused, err := a.admit(ctx, snap)
 	a.tellRefused(refused)
+	if err == nil {
+		err = a.keepDocuments(ctx, snap, made)
+	}
 	if err == nil {
 		err = a.apply(ctx, snap, opened, refused)
 	}
@@ -64,7 +67,8 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	if err != nil {
 		return err
 	}
-	if err := a.remember(ctx, snap.Keys, made, broken); err != nil {
+	replaced, err := a.remember(ctx, snap.Keys, made, broken)
+	if err != nil {
 		return err
 	}
 
@@ -86,10 +90,12 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 	for _, id := range broken {
 		a.broken.WithLabelValues(id).Set(1)
 	}
-	a.forget(ctx, d.gone)
 	if old != nil {
-		a.noteStates(ctx, old.snapshot, snap)
+		a.noteStates(ctx, "reload", between(old.snapshot, snap))
+	} else if len(registered) > 0 { // the very first start moves nothing
+		a.noteStates(ctx, "start", a.sinceBefore(ctx, next, replaced, d.gone))
 	}
+	a.forget(ctx, d.gone)
 	if len(d.changed) >= crowd {
 		go debug.FreeOSMemory() // what parsing them took is given back, and not kept as peak
 	}
@@ -100,9 +106,9 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 // worth a collection of garbage at once.
 const crowd = 1000
 
-// deliveryTargets are the destinations of developers that differ, to which
-// deliveries may go, or went before they were removed. Of those that were registered
-// before the start known has the state.
+// deliveryTargets are the destinations of developers that differ, to which deliveries
+// may go, or went before they were removed. known has the state of those that were
+// registered before the start.
 func deliveryTargets(snap *config.Snapshot, next *state, d *delta, known []store.Destination, opened opening) (targets []delivery.Target) {
 	stored := make(map[uint32]*store.Destination, len(known))
 	for i := range known {

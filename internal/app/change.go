@@ -53,11 +53,17 @@ func (a *App) ChangeDocument(ctx context.Context, c api.DocumentChange) (done ap
 	if !cur.snapshot.Daemon.Developers.Stored {
 		return done, api.ErrFolder
 	}
+	if a.erasing[c.Developer] {
+		return done, api.ErrErasing
+	}
 	old, root, err := a.newest(ctx, c.Developer)
+	if _, closed := errors.AsType[*api.Unreadable](err); closed && c.Edit.Whole() {
+		err = nil // nothing of it is needed
+	}
 	if err != nil {
 		return done, err
 	}
-	if err := matches(c.Match, old.Version, root != nil); err != nil {
+	if err := matches(c.Match, old.Version, old.Version > 0 && !old.Deleted); err != nil {
 		return done, err
 	}
 	done.Version = old.Version
@@ -241,43 +247,68 @@ func (a *App) putDestination(developer string, e api.PutDestination, root *yaml.
 
 // RemoveDeveloper removes a developer's document, and with it them: see api.Documents.
 func (a *App) RemoveDeveloper(ctx context.Context, r api.DeveloperRemoval) (done api.DeveloperRemoved, err error) {
+	erases, err := a.removeDeveloper(ctx, r, &done)
+	if err != nil || !erases {
+		return done, err
+	}
+	// It takes as long as they have events, and nobody else's change waits for it.
+	defer func() {
+		a.reloading.Lock()
+		defer a.reloading.Unlock()
+		delete(a.erasing, r.Developer)
+	}()
+	return done, a.eraseDeveloper(ctx, r, &done)
+}
+
+// removeDeveloper removes the document, and tells whether what they have is to be
+// erased: until it is, they are in erasing, and none of their settings change.
+func (a *App) removeDeveloper(ctx context.Context, r api.DeveloperRemoval, done *api.DeveloperRemoved) (erases bool, err error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	cur := a.current.Load()
 	if !cur.snapshot.Daemon.Developers.Stored {
-		return done, api.ErrFolder
+		return false, api.ErrFolder
+	}
+	if a.erasing[r.Developer] {
+		return false, api.ErrErasing
 	}
 	old, err := a.store.Document(ctx, r.Developer, 0)
 	if err != nil {
-		return done, err
+		return false, err
 	}
 	// An erasure that was cut short is asked for again, when the document is gone.
 	if old.Deleted && r.Data != api.EraseData {
-		return done, store.ErrNotFound
+		return false, store.ErrNotFound
 	}
 	if err := matches(r.Match, old.Version, !old.Deleted); err != nil {
-		return done, err
+		return false, err
 	}
 	done.Plan = []api.Step{a.removal(cur.snapshot, r.Developer)}
 	switch {
 	case r.DryRun:
-		return done, nil
+		return false, nil
 	case r.Data == "":
-		return done, &api.Choice{Plan: done.Plan}
+		return false, &api.Choice{Plan: done.Plan}
 	}
 	if !old.Deleted {
 		if _, err := a.store.PutDocument(ctx, old.Version, store.Document{Developer: r.Developer, At: now(), By: r.By, Deleted: true}); err != nil {
-			return done, err
+			return false, err
 		}
 		if err := a.changed(ctx, cur, with(cur.snapshot, nil, r.Developer), opening{}, r.Developer); err != nil {
-			return done, err
+			return false, err
 		}
 		a.log.Info("settings: " + done.Plan[0].String())
 	}
-	if r.Data == api.EraseData {
-		err = a.eraseDeveloper(ctx, r, &done)
+	if r.Data != api.EraseData {
+		return false, nil
 	}
-	return done, err
+	// Also what a process that ended in between left behind.
+	a.forget(ctx, []string{r.Developer})
+	if err := a.store.ForgetVersions(ctx, r.Developer); err != nil {
+		return false, err
+	}
+	a.erasing[r.Developer] = true
+	return true, nil
 }
 
 // removal is the step of a developer's removal: what is pending counts, too, of
@@ -316,5 +347,5 @@ func (a *App) eraseDeveloper(ctx context.Context, r api.DeveloperRemoval, done *
 	case a.payloads != nil:
 		done.Left = "payloads in the operator's bucket: remove what lies below {day}/" + r.Developer + "/ there"
 	}
-	return a.store.ForgetVersions(ctx, r.Developer)
+	return nil
 }

@@ -64,3 +64,42 @@ func TestWhatKilledTheProcessWhenItWasOpenedIsOpenedLater(t *testing.T) {
 		})
 	}
 }
+
+// A destination that could be opened when its settings were read, and cannot when it is
+// used, is held and says so; its events wait, and go out once it can.
+func TestADestinationThatCannotBeOpenedWhenItIsUsed(t *testing.T) {
+	for name, panics := range map[string]bool{"an error": false, "a panic": true} {
+		t.Run(name, func(t *testing.T) {
+			h := newHome(t)
+			h.developer("acme", "a", "")
+			d := h.start()
+			h.setBroken("a", true, panics)
+			d.send(t, "acme")
+			until(t, "it is held", func() bool {
+				st := d.scheduler.Status()[0]
+				return st.State == "held" && strings.Contains(st.Reason, "open acme/app")
+			})
+			if c := d.store.Counts(d.scheduler.Status()[0].ID); c.Pending != 1 || c.Dead != 0 {
+				t.Errorf("while it cannot be opened: %+v", c)
+			}
+			h.setBroken("a", false, false)
+			if err := d.scheduler.Resume(t.Context(), d.scheduler.Status()[0].ID); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "its event is delivered", func() bool { return h.delivered() == "a" })
+			if err := d.stop(); err != nil {
+				t.Fatal(err)
+			}
+			if opened, closed := h.counts(); opened != closed {
+				t.Errorf("%d opened, %d closed", opened, closed)
+			}
+		})
+	}
+}
+
+// setBroken has no more, or again, be opened what goes there.
+func (h *home) setBroken(to string, broken, panics bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.broken[to], h.panics = broken, panics
+}

@@ -71,7 +71,8 @@ func (s *state) difference(snap *config.Snapshot, broken []string) (d delta) {
 	return d
 }
 
-// with returns the developers in force once those that differ are, whom made are of.
+// with returns the developers that are in force after d: made takes the place of those
+// that differ.
 func (s *state) with(d *delta, made []*developer) map[string]*developer {
 	all := maps.Clone(s.developers)
 	for _, dev := range made {

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/document"
 	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 )
 
 var _ api.Documents = (*App)(nil)
@@ -28,26 +29,55 @@ const (
 )
 
 // load reads the settings, with the documents in the store if that is where they
-// are.
-func (a *App) load(ctx context.Context) (*config.Snapshot, error) {
+// are. made are documents that come of the folder of imports: they are among the
+// settings, and in the store once keepDocuments has put them there.
+func (a *App) load(ctx context.Context) (snap *config.Snapshot, made []config.Text, err error) {
 	a.loader.Documents = a.documents
-	snap, err := a.loader.Load(ctx)
-	if snap == nil || !snap.Daemon.Developers.Stored {
-		return snap, err
+	snap, err = a.loader.Load(ctx)
+	if snap == nil || snap.Daemon.Developers.Import == "" {
+		return snap, nil, err
 	}
-	if a.sealAnew(ctx, snap.Keys); snap.Daemon.Developers.Import == "" {
-		return snap, err
-	}
-	made, faults := a.importFolder(ctx, snap)
-	if made > 0 {
+	made, faulty, unread := a.readImports(ctx, snap)
+	if len(made)+len(faulty) > 0 {
+		a.loader.Documents = func(ctx context.Context, keys *keyring.Ring) ([]config.Text, error) {
+			texts, err := a.documents(ctx, keys)
+			texts = slices.Concat(texts, made, faulty)
+			slices.SortFunc(texts, func(x, y config.Text) int { return cmp.Compare(x.ID, y.ID) })
+			return texts, err
+		}
 		if snap, err = a.loader.Load(ctx); snap == nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	for _, f := range faults {
-		snap.Notes = append(snap.Notes, config.Fault{File: snap.Daemon.Developers.Import, Message: f.Error()})
+	if unread != nil {
+		snap.Notes = append(snap.Notes, config.Fault{File: snap.Daemon.Developers.Import, Message: unread.Error()})
 	}
-	return snap, err
+	return snap, made, err
+}
+
+// keepDocuments stores what a reading that is taken over has of documents: those
+// that came of files, and all under its first key. A dry run, and a reading that is
+// refused, change nothing: their keys may never be those in force.
+func (a *App) keepDocuments(ctx context.Context, snap *config.Snapshot, made []config.Text) error {
+	if !snap.Daemon.Developers.Stored {
+		return nil
+	}
+	a.sealAnew(ctx, snap.Keys)
+	if len(made) == 0 {
+		return nil
+	}
+	heads := maps.Clone(*a.heads.Load())
+	defer a.heads.Store(&heads)
+	for _, t := range made {
+		d := store.Document{Developer: t.ID, At: now(), By: importer, Text: snap.Keys.Seal(sealDocument, t.Raw)}
+		var err error
+		if d.Version, err = a.store.PutDocument(ctx, 0, d); err != nil {
+			return fmt.Errorf("make a document of the file of developer %s: %w", t.ID, err)
+		}
+		heads[t.ID] = headOf(d)
+		a.log.Info("a developer's file is a document in the store now", "developer", t.ID)
+	}
+	return nil
 }
 
 // documents returns the newest document of every developer.
@@ -94,6 +124,7 @@ func (a *App) sealAnew(ctx context.Context, keys *keyring.Ring) {
 		}
 		return nil
 	})
+	closed := false
 	for _, d := range all {
 		if err != nil {
 			break
@@ -101,11 +132,15 @@ func (a *App) sealAnew(ctx context.Context, keys *keyring.Ring) {
 		clear, open := keys.Open(sealDocument, d.Text)
 		if open != nil {
 			a.log.Error("a version of a document cannot be opened", "developer", d.Developer, "version", d.Version, "error", open)
+			closed = true
 			continue
 		}
 		if err = a.store.ResealDocument(ctx, d.Developer, d.Version, keys.Seal(sealDocument, clear)); errors.Is(err, store.ErrNotFound) {
 			err = nil // aged meanwhile
 		}
+	}
+	if err == nil && closed {
+		return // it is sealed anew once its key is back: the next reading tries again
 	}
 	if err == nil {
 		err = a.store.Put(ctx, sealedUnder, mark)
@@ -117,12 +152,13 @@ func (a *App) sealAnew(ctx context.Context, keys *keyring.Ring) {
 	}
 }
 
-// importFolder makes documents of the files of a folder whose developers never had
-// one, references resolved. What is faulty is left for the next time.
-func (a *App) importFolder(ctx context.Context, snap *config.Snapshot) (made int, faults []error) {
+// readImports makes documents of the files of a folder whose developers never had
+// one, references resolved. What is faulty is refused as it is in a folder: its
+// developer goes on with the last good settings, and the next reading tries again.
+func (a *App) readImports(ctx context.Context, snap *config.Snapshot) (made, faulty []config.Text, err error) {
 	texts, err := config.ReadFolder(snap.Daemon.Developers.Import)
 	if err != nil {
-		return 0, []error{err}
+		return nil, nil, err
 	}
 	heads := *a.heads.Load()
 	for i := range texts {
@@ -130,31 +166,39 @@ func (a *App) importFolder(ctx context.Context, snap *config.Snapshot) (made int
 		if _, had := heads[t.ID]; had {
 			continue
 		}
-		doc := document.Read(t.File, t.Raw, false)
-		if doc.Root != nil {
-			document.Resolve(doc, a.kinds, config.Lookup(snap.Daemon.Dir, texts, t.ID))
-		}
-		if t.Err != nil || doc.Root == nil || !doc.Sound() {
-			faults = append(faults, cmp.Or(t.Err, error(config.Faults(doc.Faults()))))
+		if t.Err != nil {
+			faulty = append(faulty, *t)
 			continue
 		}
-		t.Raw, err = document.YAML(doc.Root)
-		if err == nil {
-			if bound := snap.Rules.Bind(ctx, t, snap.Secrets); bound.Developer == nil {
-				err = config.Faults(bound.Faults)
-			}
-		}
-		if err == nil {
-			_, err = a.store.PutDocument(ctx, 0, store.Document{Developer: t.ID, At: now(), By: importer, Text: snap.Keys.Seal(sealDocument, t.Raw)})
-		}
-		if err != nil {
-			faults = append(faults, err)
+		raw, faults := a.importable(ctx, snap, texts, t)
+		if len(faults) == 0 {
+			made = append(made, config.Text{ID: t.ID, File: t.ID, Raw: raw})
 			continue
 		}
-		made++
-		a.log.Info("a developer's file is a document in the store now", "developer", t.ID, "file", t.File)
+		doc := &strictyaml.Document{File: t.File}
+		for _, f := range faults {
+			doc.Fault(f.Line, "%s", f.Message)
+		}
+		faulty = append(faulty, config.Text{ID: t.ID, File: t.File, Document: doc})
 	}
-	return made, faults
+	return made, faulty, nil
+}
+
+// importable returns the text of the document that one of the files comes to.
+func (a *App) importable(ctx context.Context, snap *config.Snapshot, texts []config.Text, t *config.Text) ([]byte, []config.Fault) {
+	given := *t
+	given.Document = document.Read(t.File, t.Raw, false)
+	if given.Document.Root != nil {
+		document.Resolve(given.Document, a.kinds, config.Lookup(snap.Daemon.Dir, texts, t.ID))
+	}
+	if bound := snap.Rules.Bind(ctx, &given, snap.Secrets); bound.Developer == nil {
+		return nil, bound.Faults
+	}
+	raw, err := document.YAML(given.Document.Root)
+	if err != nil {
+		return nil, []config.Fault{{File: t.File, Message: err.Error()}}
+	}
+	return raw, nil
 }
 
 // DocumentHeads lists the developers who have a document.
@@ -170,6 +214,11 @@ func (a *App) DocumentHeads() []api.DocumentHead {
 	} else {
 		for id := range cur.snapshot.Developers {
 			all[id] = api.DocumentHead{Developer: id}
+		}
+	}
+	for _, r := range cur.refused {
+		if _, there := all[r.developer]; !there { // a file that could not be imported
+			all[r.developer] = api.DocumentHead{Developer: r.developer}
 		}
 	}
 	for id, h := range all {
@@ -190,7 +239,8 @@ func (a *App) DocumentHeads() []api.DocumentHead {
 	return heads
 }
 
-// stored returns a version of a document in clear.
+// stored returns a version of a document in clear; what of it is known stands
+// beside an *api.Unreadable, too.
 func (a *App) stored(ctx context.Context, developer string, version uint64) (store.Document, *yaml.Node, error) {
 	d, err := a.store.Document(ctx, developer, version)
 	if err != nil {
@@ -201,11 +251,11 @@ func (a *App) stored(ctx context.Context, developer string, version uint64) (sto
 	}
 	t := a.textOf(a.current.Load().keys, d)
 	if t.Err != nil {
-		return d, nil, fmt.Errorf("open the document of %s, version %d: %w", developer, d.Version, t.Err)
+		return d, nil, &api.Unreadable{Version: d.Version, Err: t.Err}
 	}
 	doc := document.Read(t.File, t.Raw, false)
 	if doc.Root == nil {
-		return d, nil, fmt.Errorf("read the document of %s, version %d: it is no YAML", developer, d.Version)
+		return d, nil, &api.Unreadable{Version: d.Version, Err: errors.New("it is no YAML")}
 	}
 	return d, doc.Root, nil
 }

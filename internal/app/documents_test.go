@@ -484,8 +484,12 @@ func TestAFolderIsImported(t *testing.T) {
 	}
 	h.write("developers/globex.yaml", "developer: globex\ndestinations:\n  - { name: app, kind: post, settings: { to: x } }\n")
 	done, err := d.Client.ReloadWith(ctx, client.ReloadOptions{})
-	if err != nil || plan(done.Plan) != "+ globex/app" || d.ingest.Knows("acme") {
+	if e := refusedAs(t, err, "developers_refused"); !strings.Contains(e.Message, "faulty.yaml:2: destinations: must be a list") || !d.ingest.Knows("globex") || d.ingest.Knows("acme") {
 		t.Errorf("reload: %+v, %v", done, err)
+	}
+	h.write("developers/faulty.yaml", "developer: faulty\ndestinations: []\n")
+	if done, err := d.Client.ReloadWith(ctx, client.ReloadOptions{}); err != nil || len(d.DocumentHeads()) != 2 {
+		t.Errorf("mended: %+v, %v", done, err)
 	}
 }
 

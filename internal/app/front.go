@@ -101,6 +101,9 @@ func (a *App) Health() (problems, warnings []string) {
 	if err := a.store.Ready(); err != nil {
 		problems = append(problems, err.Error())
 	}
+	if a.storeWarnings != nil {
+		warnings = append(warnings, a.storeWarnings()...)
+	}
 	held := 0
 	for _, s := range a.scheduler.Status() {
 		if s.State == "held" {

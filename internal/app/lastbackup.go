@@ -11,7 +11,7 @@ import (
 const lastBackup = "last-backup"
 
 func (a *App) lastBackup() string {
-	return filepath.Join(a.started.Store.Pebble.Dir, lastBackup)
+	return filepath.Join(a.started.Store.Dir(), lastBackup)
 }
 
 // backedUp notes that a backup was written at the time at.

@@ -22,11 +22,6 @@ func (a *App) observe() {
 	a.metrics.MustRegister(build, a.broken, a.checks.Board,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_store_bytes", Help: "Bytes of the store on disk."},
 			func() float64 { return float64(a.store.Stats().Bytes) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_free_bytes", Help: "Free bytes of the disk the store lies on."},
-			func() float64 { return float64(a.store.Stats().DiskFree) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_reserve_bytes", Help: "Free bytes below which no new events are taken."},
-			func() float64 { return float64(a.started.Store.Pebble.Reserve) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_last_backup_timestamp_seconds", Help: "When the last backup that this daemon wrote was begun; 0 for none."}, a.backupTime),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_lag_seconds", Help: "How far the daemon itself is behind with deliveries, for want of processors."},
 			func() float64 { return a.scheduler.Lag().Seconds() }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_connections", Help: "Connections of producers and of whoever else calls, busy and idle."},
@@ -41,6 +36,14 @@ func (a *App) observe() {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_last_reload_seconds", Help: "When the settings were read the last time, at the start or by a reload, in unix seconds."}, a.reloadTime),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_ready", Help: "1 while new events are taken, as /readyz says."}, a.ready),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if !a.started.Store.Shared() { // nobody tells how much room a database has, and others make its backups
+		a.metrics.MustRegister(
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_last_backup_timestamp_seconds", Help: "When the last backup that this daemon wrote was begun; 0 for none."}, a.backupTime),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_free_bytes", Help: "Free bytes of the disk the store lies on."},
+				func() float64 { return float64(a.store.Stats().DiskFree) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_reserve_bytes", Help: "Free bytes below which no new events are taken."},
+				func() float64 { return float64(a.started.Store.Pebble.Reserve) }))
+	}
 	a.observeLimits()
 }
 

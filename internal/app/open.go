@@ -95,8 +95,9 @@ func (a *App) openInForce(d *config.Destination) (destination.Destination, error
 	return a.openNow(d, &a.current.Load().snapshot.Daemon)
 }
 
-// open opens one destination, and notes it over a crash. Where the process died of
-// that, it is opened by the first attempt, which the next crash is charged to.
+// open opens one destination, under a note in the flight record. Where the process died
+// while it opened the destination, the first attempt opens it: the next crash then
+// counts against that delivery.
 func (a *App) open(d *config.Destination, daemon *config.Daemon) (destination.Destination, error) {
 	end := a.flight.Opening(keyOf(d))
 	if end == nil {
@@ -124,9 +125,9 @@ func (a *App) guarded(d *config.Destination, call func() error) (err error) {
 	return call()
 }
 
-// openNow opens one destination under the settings of the daemon that are, or are
-// to be, in force: what was frozen, or was good once, may ask for what they no
-// longer have.
+// openNow opens one destination under the settings of the daemon that are, or are to
+// be, in force. Frozen settings, and last good ones, may ask for what these no longer
+// allow.
 func (a *App) openNow(d *config.Destination, daemon *config.Daemon) (dest destination.Destination, err error) {
 	deps := a.deps(d, daemon)
 	switch {
@@ -160,7 +161,8 @@ func (a *App) deps(d *config.Destination, daemon *config.Daemon) destination.Dep
 	if a.payloads != nil { // an interface that holds a nil pointer is not nil
 		deps.Payloads = a.payloads
 	}
-	// Listed alone does not suffice: settings frozen before were opened without.
+	// Being listed is not enough: settings that were frozen before that go without the
+	// operator's credentials.
 	if d.Ambient && listed(d, daemon) {
 		deps.Ambient, deps.Metadata = true, a.metadata
 	}

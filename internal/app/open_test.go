@@ -158,7 +158,7 @@ func TestSiblingsOfADestinationThatCannotBeOpenedAreClosed(t *testing.T) {
 }
 
 // The operator's credentials are lent to whom they list, for as long as they do.
-func TestOperatorsCredentialsAreLentToWhomHeLists(t *testing.T) {
+func TestOperatorsCredentialsAreLentToWhomTheyList(t *testing.T) {
 	h := newHome(t)
 	h.settings("ambient: [acme/app]\n")
 	h.developer("acme", "a", ", cloud: true")

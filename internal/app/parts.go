@@ -4,11 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"os"
 	"path/filepath"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-51f8da91/fantail/internal/check"
 	"github.com/seed-51f8da91/fantail/internal/config"
@@ -16,32 +12,9 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/netguard"
-	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
 	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/exchange"
 )
-
-func (a *App) openStore(_ context.Context, d *config.Daemon, o Options) error {
-	commit := prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "fantail_store_commit_seconds", Help: "How long a durable commit took.",
-		Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
-	})
-	a.metrics.MustRegister(commit)
-	if err := os.MkdirAll(d.Store.Pebble.Dir, 0o700); err != nil {
-		return fmt.Errorf("make the folder of the store: %w", err)
-	}
-	var err error
-	a.store, err = pebblestore.Open(d.Store.Pebble.Dir, pebblestore.Options{
-		Reserve: d.Store.Pebble.Reserve, AcceptLoss: o.AcceptLoss, Log: a.log,
-		OnCommit: func(took time.Duration) { commit.Observe(took.Seconds()) },
-		Fatal:    a.fail,
-	})
-	if err != nil {
-		return fmt.Errorf("open the store in %s: %w", d.Store.Pebble.Dir, err)
-	}
-	a.onStop("store", func(context.Context) error { return a.store.Close() })
-	return nil
-}
 
 // fail ends the daemon, which can write no more.
 func (a *App) fail(err error) {
@@ -69,10 +42,10 @@ func (a *App) openEgress(_ context.Context, d *config.Daemon, _ Options) error {
 }
 
 func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) error {
-	// The flight record lies beside the store: it must survive a crash of the
+	// The flight record lies beside the store, or where this daemon keeps what is its own: it must survive a crash of the
 	// process, not of the machine.
 	var err error
-	if a.flight, err = suspects.Open(filepath.Join(d.Store.Pebble.Dir, "flight"), 2*d.Limits.InFlight); err != nil {
+	if a.flight, err = suspects.Open(filepath.Join(d.Store.Dir(), "flight"), 2*d.Limits.InFlight); err != nil {
 		return fmt.Errorf("open the flight record: %w", err)
 	}
 	a.onStop("flight record", func(context.Context) error { return a.flight.Close() })

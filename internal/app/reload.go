@@ -28,7 +28,7 @@ func (a *App) ReloadWith(ctx context.Context, o api.ReloadOptions) (done api.Rel
 	if !o.DryRun {
 		defer func() { a.reloads.ended(err) }()
 	}
-	snap, err := a.load(ctx)
+	snap, made, err := a.load(ctx)
 	if snap == nil {
 		return done, err
 	}
@@ -50,7 +50,7 @@ func (a *App) ReloadWith(ctx context.Context, o api.ReloadOptions) (done api.Rel
 	if o.DryRun {
 		refused, err = a.rehearse(ctx, snap)
 	} else {
-		refused, err = a.takeOver(ctx, snap)
+		refused, err = a.takeOver(ctx, snap, made)
 	}
 	if err != nil {
 		return done, err

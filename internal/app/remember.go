@@ -23,12 +23,12 @@ const (
 // chunk is how much of settings one commit takes, in bytes.
 const chunk = 4 << 20
 
-// remember stores, sealed, what must outlive the process: the settings that a
-// delivery may be frozen to, before any attempt uses them, and each developer's
-// last good settings: of one who was refused they are the same, under keys that
-// may be others, and a stand-in for none is not good. What is stored already is
-// left alone.
-func (a *App) remember(ctx context.Context, keys *keyring.Ring, made []*developer, broken []string) error {
+// remember stores, sealed, what must outlive the process: the settings that a delivery
+// may be frozen to, before any attempt uses them, and each developer's last good
+// settings. Those of a developer who was refused are sealed anew, as the keys may have
+// changed, unless they are only a stand-in without destinations. What is stored already
+// is left alone. At the start it returns what it replaced, by developer; nil: nothing.
+func (a *App) remember(ctx context.Context, keys *keyring.Ring, made []*developer, broken []string) (replaced map[string][]byte, err error) {
 	var frozen []uint64
 	by := map[uint64]*config.Destination{}
 	for _, dev := range made {
@@ -38,10 +38,11 @@ func (a *App) remember(ctx context.Context, keys *keyring.Ring, made []*develope
 			}
 		}
 	}
-	frozen, err := a.store.WithoutSettings(ctx, frozen)
+	frozen, err = a.store.WithoutSettings(ctx, frozen)
 	if err != nil {
-		return fmt.Errorf("look for frozen settings: %w", err)
+		return nil, fmt.Errorf("look for frozen settings: %w", err)
 	}
+	replaced = map[string][]byte{}
 	settings, values, size := map[uint64][]byte{}, map[string][]byte{}, 0
 	flush := func(least int) error {
 		if size <= least {
@@ -59,7 +60,7 @@ func (a *App) remember(ctx context.Context, keys *keyring.Ring, made []*develope
 		settings[hash] = keys.Seal(sealSettings, by[hash].Freeze())
 		size += len(settings[hash])
 		if err := flush(chunk); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for _, dev := range made {
@@ -69,16 +70,20 @@ func (a *App) remember(ctx context.Context, keys *keyring.Ring, made []*develope
 		key := developerKey(dev.settings.ID)
 		text := dev.settings.Freeze()
 		value := binary.BigEndian.AppendUint64(nil, keys.Fingerprint(text))
-		if old, err := a.store.Get(ctx, key); err == nil && bytes.HasPrefix(old, value) {
+		old, err := a.store.Get(ctx, key)
+		if err == nil && bytes.HasPrefix(old, value) {
 			continue
+		}
+		if a.current.Load() == nil && (err == nil || errors.Is(err, store.ErrNotFound)) {
+			replaced[dev.settings.ID] = old
 		}
 		values[key] = append(value, keys.Seal(sealDeveloper, text)...) // fingerprint, then the sealed text
 		size += len(values[key])
 		if err := flush(chunk); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return flush(0)
+	return replaced, flush(0)
 }
 
 func (a *App) lastGood(ctx context.Context, keys *keyring.Ring, id string) (*config.Developer, error) {
@@ -86,6 +91,11 @@ func (a *App) lastGood(ctx context.Context, keys *keyring.Ring, id string) (*con
 	if err != nil {
 		return nil, err
 	}
+	return a.openGood(value, keys)
+}
+
+// openGood opens the value that a developer's last good settings are kept as.
+func (a *App) openGood(value []byte, keys *keyring.Ring) (*config.Developer, error) {
 	clear, err := keys.Open(sealDeveloper, value[min(8, len(value)):])
 	if err != nil {
 		return nil, err

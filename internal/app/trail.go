@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/config"
@@ -27,48 +28,104 @@ func (a *App) tell(n delivery.Notice) {
 }
 
 // standing is the state that the settings give a destination.
-func standing(d *config.Destination) string {
-	switch {
-	case d == nil:
-		return "removed"
-	case !d.Enabled:
-		return "disabled"
-	}
-	return "active"
-}
-
-// noteStates keeps which destinations a change of the settings moved to another state,
-// and who made it. What differs from a process before this one is not known.
-func (a *App) noteStates(ctx context.Context, old, now *config.Snapshot) {
-	var acts []store.Act
-	add := func(developer, name, state string) {
-		acts = append(acts, store.Act{By: trail.Who(ctx), Call: "reload", Developer: developer, Object: name, Result: "ok", State: state})
-	}
-	for id, dev := range now.Developers {
-		if old.Developers[id] == dev {
-			continue
-		}
+func standing(dev *config.Developer, name string) string {
+	if dev != nil {
 		for _, d := range dev.Destinations {
-			if state := standing(d); state != standing(old.Find(id, d.Name)) {
-				add(id, d.Name, state)
+			switch {
+			case d.Name != name:
+			case !d.Enabled:
+				return "disabled"
+			default:
+				return "active"
 			}
 		}
 	}
-	for id, dev := range old.Developers {
-		if now.Developers[id] == dev {
-			continue
+	return "removed"
+}
+
+// differing are developers whose settings were others before; nil: they had none, or have none.
+type differing map[string]struct{ was, is *config.Developer }
+
+func (d differing) add(id string, was, is *config.Developer) {
+	d[id] = struct{ was, is *config.Developer }{was, is}
+}
+
+// between returns who differs between two readings of the settings.
+func between(old, now *config.Snapshot) differing {
+	all := differing{}
+	for id, dev := range now.Developers {
+		if old.Developers[id] != dev {
+			all.add(id, old.Developers[id], dev)
 		}
-		for _, d := range dev.Destinations {
-			if now.Find(id, d.Name) == nil && now.Broken[id] == nil {
-				add(id, d.Name, "removed")
+	}
+	for id, dev := range old.Developers {
+		if now.Developers[id] == nil && now.Broken[id] == nil {
+			all.add(id, dev, nil)
+		}
+	}
+	return all
+}
+
+// sinceBefore returns who differs from what a process before this one ran on: replaced are
+// the values of their last good settings, gone who has none any more.
+func (a *App) sinceBefore(ctx context.Context, now *state, replaced map[string][]byte, gone []string) differing {
+	all := differing{}
+	for id, value := range replaced {
+		was, err := a.openGood(value, now.keys)
+		if err != nil && value != nil {
+			continue // under a key that is gone: nobody knows what it was
+		}
+		all.add(id, was, now.snapshot.Developers[id])
+	}
+	for _, id := range gone {
+		if was, err := a.lastGood(ctx, now.keys, id); err == nil {
+			all.add(id, was, nil)
+		}
+	}
+	return all
+}
+
+// noteStates keeps which destinations a call, a reload or a start, moved to another state,
+// and who made it.
+func (a *App) noteStates(ctx context.Context, call string, all differing) {
+	var acts []store.Act
+	for id, dev := range all {
+		names := map[string]bool{}
+		for _, one := range []*config.Developer{dev.was, dev.is} {
+			if one == nil {
+				continue
+			}
+			for _, d := range one.Destinations {
+				if state := standing(dev.is, d.Name); !names[d.Name] && state != standing(dev.was, d.Name) {
+					acts = append(acts, store.Act{By: trail.Who(ctx), Call: call, Developer: id, Object: d.Name, Result: "ok", State: state})
+				}
+				names[d.Name] = true
 			}
 		}
 	}
 	if len(acts) == 0 {
 		return
 	}
-	if err := a.trail.Note(ctx, acts...); err != nil {
-		a.log.Error("which destinations the settings changed could not be noted", "destinations", len(acts), "error", err)
+	a.asTheyAre(acts)
+	for some := range slices.Chunk(acts, 1000) {
+		if err := a.trail.Note(ctx, some...); err != nil {
+			a.log.Error("which destinations the settings changed could not be noted", "destinations", len(some), "error", err)
+		}
+	}
+}
+
+// asTheyAre corrects what becomes active: it may be paused, or held.
+func (a *App) asTheyAre(acts []store.Act) {
+	states := map[[2]string]string{}
+	for _, s := range a.scheduler.Status() {
+		if s.State != "removed" { // under another kind
+			states[[2]string{s.Key.Developer, s.Key.Name}] = s.State
+		}
+	}
+	for i := range acts {
+		if state := states[[2]string{acts[i].Developer, acts[i].Object}]; acts[i].State == "active" && state != "" {
+			acts[i].State = state
+		}
 	}
 }
 

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -68,6 +70,54 @@ func TestHistorySaysWhoChangedTheSettings(t *testing.T) {
 	}
 	for a, err := range d.Changes(t.Context(), client.ChangeFilter{Developer: "globex"}) {
 		t.Errorf("globex, who was not touched: %+v, %v", a, err)
+	}
+}
+
+// What a restart moves stands there, too, and nothing else; a state is the one it has.
+func TestHistorySaysWhatAStartChanged(t *testing.T) {
+	const app = "developer: acme\ndestinations:\n  - { name: app, kind: post, enabled: %v, settings: { to: %s } }\n"
+	h := newHome(t)
+	h.developer("acme", "a", "")
+	d := h.start()
+	again := func(text string) {
+		t.Helper()
+		if err := d.stop(); err != nil {
+			t.Fatal(err)
+		}
+		h.write("developers/acme.yaml", text)
+		d = h.start()
+	}
+	if got := d.history(t); got != "" {
+		t.Errorf("after the first start: %q", got)
+	}
+	again(fmt.Sprintf(app, false, "a"))
+	again(fmt.Sprintf(app, false, "b")) // moves nothing
+	again("developer: acme\ndestinations: []\n")
+	if err := d.stop(); err != nil {
+		t.Fatal(err)
+	}
+	h.developer("acme", "a", "")
+	d = h.start()
+	if err := d.Pause(t.Context(), "acme", "app", "why"); err != nil {
+		t.Fatal(err)
+	}
+	again(fmt.Sprintf(app, false, "a"))
+	h.developer("acme", "a", "")
+	if _, err := d.App.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(h.dir, "developers", "acme.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	h.developer("globex", "b", "")
+	d = h.start()
+	got := d.history(t)
+	want := "disabled by daemon, removed by daemon, active by daemon, paused by local, disabled by daemon, paused by daemon, removed by daemon"
+	if got != want {
+		t.Errorf("history %q, want %q", got, want)
 	}
 }
 

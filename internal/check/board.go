@@ -8,12 +8,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
-
-// labelled is how many destinations have a gauge of their own: the first by
-// developer and name, as with all gauges of destinations.
-const labelled = 500
 
 // Board keeps the last result of each destination, in memory: after a start all
 // are checked anew.
@@ -96,15 +93,15 @@ func (b *Board) Collect(c chan<- prometheus.Metric) {
 		}
 	}
 	b.mu.Unlock()
-	// Another kind under the same name is another destination, and the sooner end
-	// counts, as it does among those that share the label "other".
+	// Two kinds under one name are two destinations with the same labels. The sooner end
+	// of them counts, as it does for those that share the label "other".
 	slices.SortFunc(all, func(x, y gauge) int {
 		return cmp.Or(cmp.Compare(x.developer, y.developer), cmp.Compare(x.name, y.name), x.expires.Compare(y.expires))
 	})
 	all = slices.CompactFunc(all, func(x, y gauge) bool { return x.developer == y.developer && x.name == y.name })
-	if len(all) > labelled {
-		rest := slices.MinFunc(all[labelled:], func(x, y gauge) int { return x.expires.Compare(y.expires) })
-		all = append(all[:labelled], gauge{"other", "other", rest.expires})
+	if len(all) > series.Labelled {
+		rest := slices.MinFunc(all[series.Labelled:], func(x, y gauge) int { return x.expires.Compare(y.expires) })
+		all = append(all[:series.Labelled], gauge{"other", "other", rest.expires})
 	}
 	for _, g := range all {
 		c <- prometheus.MustNewConstMetric(b.expiry, prometheus.GaugeValue, time.Until(g.expires).Seconds(), g.developer, g.name)

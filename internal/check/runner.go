@@ -75,8 +75,8 @@ func Each(ctx context.Context, targets []Target, done func(i int, r Result, err 
 
 // Options build a Runner.
 type Options struct {
-	// Begin is told of each check before it begins, and calls end when it is over.
-	// Where the check must not be made end is nil, and why says so in one sentence.
+	// Begin is told of each check before it begins, and calls end when it is over. Where
+	// the check must not be made, end is nil, and why gives the reason in one sentence.
 	Begin func(destination uint32) (end func(), why string)
 	Log   *slog.Logger
 }

@@ -97,13 +97,19 @@ type documentFile struct {
 	config.Text
 }
 
+// readDocument reads no more than a document may have, and one byte that tells that
+// there was more.
+func readDocument(r io.Reader) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(r, strictyaml.MaxFile+1))
+}
+
 // readDocuments reads a file, a folder of files, or standard input.
 func (e *env) readDocuments(from string) (all []documentFile, folder bool, err error) {
 	switch info, err := os.Stat(from); {
 	case from == "":
 		return nil, false, usagef("-f says which file or folder to read")
 	case from == "-":
-		raw, err := io.ReadAll(io.LimitReader(e.in, strictyaml.MaxFile+1))
+		raw, err := readDocument(e.in)
 		if err != nil {
 			return nil, false, fmt.Errorf("read standard input: %w", err)
 		}
@@ -120,7 +126,12 @@ func (e *env) readDocuments(from string) (all []documentFile, folder bool, err e
 		}
 		folder = true
 	default:
-		raw, err := os.ReadFile(from)
+		f, err := os.Open(from)
+		if err != nil {
+			return nil, false, err
+		}
+		defer f.Close() //nolint:errcheck // nothing was written
+		raw, err := readDocument(f)
 		if err != nil {
 			return nil, false, err
 		}
@@ -128,7 +139,9 @@ func (e *env) readDocuments(from string) (all []documentFile, folder bool, err e
 	}
 	for i := range all {
 		f := &all[i]
-		f.developer = f.ID
+		if f.developer = f.ID; folder {
+			continue // a file is called after its developer, or the daemon says so
+		}
 		if doc := document.Read(f.File, f.Raw, false); doc.Root != nil {
 			if name := document.Developer(doc.Root); event.ValidName(name) {
 				f.developer = name
@@ -180,6 +193,9 @@ func (e *env) apply(ctx context.Context, f applyFlags) (steps int, err error) {
 			return steps, err
 		}
 	}
+	if failed > 0 && !e.json {
+		fmt.Fprintf(e.err, "fantail: %s of %d refused\n", count(failed, "document"), len(files))
+	}
 	if f.prune {
 		n, err := e.prune(ctx, c, files, f.o)
 		if steps += n; err != nil {
@@ -188,9 +204,6 @@ func (e *env) apply(ctx context.Context, f applyFlags) (steps int, err error) {
 	}
 	switch {
 	case failed > 0:
-		if !e.json {
-			fmt.Fprintf(e.err, "fantail: %s of %d refused\n", count(failed, "document"), len(files))
-		}
 		return steps, errSilent
 	case e.json:
 		return steps, nil
@@ -254,7 +267,7 @@ func (e *env) prune(ctx context.Context, c *client.Client, files []documentFile,
 	for _, head := range gone {
 		done, err := c.RemoveDeveloper(ctx, head.Developer, "keep", client.ChangeOptions{Version: head.Version, DryRun: o.DryRun})
 		if err != nil {
-			return steps, err
+			return steps, fmt.Errorf("remove developer %s: %w", clean(head.Developer), err)
 		}
 		steps += len(done.Plan)
 		if err := e.printApplied(applied{Developer: head.Developer, DryRun: o.DryRun, Plan: done.Plan}); err != nil {

@@ -118,7 +118,7 @@ func TestCtrlCAtAQuestionChangesNothing(t *testing.T) {
 	}
 }
 
-// alarm calls do once a text has been written.
+// alarm calls do, if there is one, once a text has been written.
 type alarm struct {
 	strings.Builder
 	at string
@@ -127,7 +127,7 @@ type alarm struct {
 
 func (w *alarm) Write(b []byte) (int, error) {
 	n, err := w.Builder.Write(b)
-	if strings.Contains(w.String(), w.at) {
+	if w.do != nil && strings.Contains(w.String(), w.at) {
 		w.do()
 	}
 	return n, err

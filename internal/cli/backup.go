@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/internal/store/pgstore"
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
@@ -76,6 +79,10 @@ func (e *env) backupOnline(ctx context.Context, dir string) error {
 }
 
 func (e *env) backupOffline(ctx context.Context, path, dir string) (err error) {
+	act, err := e.act("createBackup", dir)
+	if err != nil {
+		return err
+	}
 	d, err := e.storeDir(path)
 	if err != nil {
 		return err
@@ -88,7 +95,10 @@ func (e *env) backupOffline(ctx context.Context, path, dir string) (err error) {
 		return fmt.Errorf("open the store in %s (is the daemon stopped?): %w", d, err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	return s.Backup(ctx, dir)
+	if err := s.Backup(ctx, dir); err != nil {
+		return err
+	}
+	return s.Note(ctx, time.Now(), []store.Act{act})
 }
 
 // storeDir returns where the store of the daemon with these settings lies.
@@ -97,6 +107,9 @@ func (e *env) storeDir(path string) (string, error) {
 	snapshot, err := config.Load(path, e.kinds)
 	if snapshot == nil {
 		return "", err
+	}
+	if snapshot.Daemon.Store.Shared() {
+		return "", pgstore.ErrBackup
 	}
 	return snapshot.Daemon.Store.Pebble.Dir, nil
 }

@@ -22,8 +22,9 @@ func newChanges(e *env) *cobra.Command {
 		Use:   "changes",
 		Short: "See who did what, when and why",
 		Long: `Lists what was changed, and who read bodies or made links, newest first. BY is the
-name of the token: "local" without tokens, "daemon" for what the engine decided by
-itself, "signal" for a reload that a signal asked for. DID is the call of the API,
+name of the token: "local" without tokens, or without a daemon (restore, backup
+--offline), "daemon" for what the engine decided by itself, "signal" for a reload
+that a signal asked for. DID is the call of the API,
 as openapi.yaml names it. What is only read, and whatever was refused, is one row a
 minute for a token and developer; COUNT says how many there were. Refused log-ins
 name the network that they came from.

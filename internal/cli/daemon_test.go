@@ -202,8 +202,11 @@ func TestTheCommandsAgainstARealDaemon(t *testing.T) {
 	offline := filepath.Join(t.TempDir(), "b2")
 	tr.must(t, "backup --offline --config "+again, offline)
 	third := settings(t, map[string]string{"acme": pickyAcme})
-	tr.must(t, "restore --config "+third, offline)
+	tr.must(t, "restore --reason moved --config "+third, offline)
 	tr, _ = daemon(t, third)
+	if acts := listed[client.Act](t, tr.must(t, "changes --call restore --json")); len(acts) != 2 || acts[0].Object != offline || acts[0].Reason != "moved" || acts[0].By != "local" || acts[1].Object != backup {
+		t.Errorf("acts of two restores: %+v", acts)
+	}
 	if rows := listed[client.AuditRow](t, tr.must(t, "audit --deep --json")); len(rows) != 1 || !rows[0].Balanced || rows[0].Accepted != 3 {
 		t.Errorf("audit after two backups and restores: %+v", rows)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/client"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -76,8 +77,7 @@ was.`,
 	limitFlag(cmd, &l.limit)
 	l.flags(cmd, "accepted", "state", "destination", "type", "user", "tried", "due")
 	completeStates(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("class", cobra.FixedCompletions(
-		[]string{"delivered", "transient", "throttled", "rejected", "misconfigured", "interrupted", "expired"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("class", cobra.FixedCompletions(store.AttemptClasses, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -141,10 +141,10 @@ func (e *env) deliveryRow(d client.Delivery, wide bool) []cell {
 // with those of a replay and its day.
 var anID = regexp.MustCompile(`^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4})-[0-9a-f]{4}-[0-9a-f]{12}((_\d{1,10}){0,2}(_\d{1,5})?)$`)
 
-// short cuts an id to what means it all the same: the time of its event and the place
-// within the millisecond, which no two events of a store share. No column cuts what it
-// returns, so that every command takes what a list shows. What is no id is cut to as
-// much: nobody has to type it.
+// short cuts an id to a beginning that stands for it alone: the time of its event and
+// the place within the millisecond, which no two events of a store share. No column
+// cuts what it returns, so that every command takes what a list shows. What is no id is
+// cut to as much: nobody has to type it.
 func short(id string) string {
 	if parts := anID.FindStringSubmatch(id); parts != nil {
 		return parts[1] + parts[2]

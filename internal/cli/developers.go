@@ -61,8 +61,15 @@ FAULT says why a document is not in force: the last good settings are.`,
 				return err
 			}
 			return printList(e, c.Developers(cmd.Context(), strings.Join(args, "")), 0,
-				[]string{"DEVELOPER", "DESTINATIONS", "VERSION", "CHANGED", "BY", "FAULT"}, func(h client.DocumentHead) []string {
-					return []string{h.Developer, strconv.Itoa(h.Destinations), versionText(h), e.moment(h.At), h.By, cut(strings.Join(h.Faults, "; "), 100)}
+				[]column{
+					{head: "DEVELOPER", least: 12}, {head: "DESTINATIONS", drop: 1}, {head: "VERSION", least: 7}, {head: "CHANGED"}, {head: "BY", least: 6, drop: 2},
+					{head: "FAULT", least: 24, fold: true},
+				}, func(h client.DocumentHead) []string {
+					changed := "-"
+					if !h.At.IsZero() {
+						changed = about(max(0, e.now().Sub(h.At))) + " ago"
+					}
+					return []string{h.Developer, strconv.Itoa(h.Destinations), versionText(h), changed, or(h.By, "-"), or(strings.Join(h.Faults, "; "), "-")}
 				}, "No developers.")
 		},
 	}
@@ -143,7 +150,7 @@ func newDevelopersVersions(e *env) *cobra.Command {
 						return
 					}
 				}
-			}, 0, []string{"VERSION", "CHANGED", "BY", "NOTE"}, func(h client.DocumentHead) []string {
+			}, 0, []column{{head: "VERSION", least: 7}, {head: "CHANGED", least: 20}, {head: "BY", least: 8}, {head: "NOTE"}}, func(h client.DocumentHead) []string {
 				note := ""
 				if h.Deleted {
 					note = "deleted"

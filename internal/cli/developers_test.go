@@ -87,6 +87,44 @@ func TestDocumentsOverTheCommandLine(t *testing.T) {
 	}
 }
 
+// A file of a folder is of whom it is called after, as it is for the daemon: a copy
+// beside it must not take turns with it.
+func TestAppliedFilesAreCalledAfterTheirDevelopers(t *testing.T) {
+	tr := storing(t)
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "acme.yaml"), paperDoc("acme", "https://one.example"))
+	put(t, filepath.Join(dir, "copy-of-acme.yaml"), paperDoc("acme", "https://old.example"))
+	r := tr.run(t, "apply", "-f", dir)
+	if r.code != 1 || r.out != "+ acme/app\n" || !strings.Contains(r.err, "this is developer copy-of-acme, and the text names acme") {
+		t.Errorf("apply: %+v", r)
+	}
+	if r := tr.run(t, "diff", "-f", filepath.Join(dir, "acme.yaml")); r.code != 0 {
+		t.Errorf("diff: %+v", r)
+	}
+	put(t, filepath.Join(dir, "big"), strings.Repeat("#", 2<<20))
+	for _, from := range []string{"/dev/zero", filepath.Join(dir, "big")} {
+		if r := tr.run(t, "apply", "-f", from); r.code != 1 || !strings.Contains(r.err, "larger than 1 MiB") {
+			t.Errorf("%s: %+v", from, r)
+		}
+	}
+}
+
+// Who edited an older version is not told to overwrite what came meanwhile.
+func TestEditOfAnOlderVersion(t *testing.T) {
+	f := newFake(t, map[string]http.HandlerFunc{
+		"GET /v1/developers/acme": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"3"`)
+			say("developer: acme\n")(w, r)
+		},
+		"PUT /v1/developers/acme": deny(412, "stale", "the newest version of the document is 4: read it, and change that"),
+	})
+	t.Setenv("TMPDIR", t.TempDir())
+	r := trial{terminal: true, env: map[string]string{"FANTAIL_SERVER": f.URL, "EDITOR": "sed -i s/acme/acme2/"}}.run(t, "developers", "edit", "acme")
+	if r.code != 1 || !strings.Contains(r.err, "your text, for version 3, is in ") || strings.Contains(r.err, "apply -f") || f.requests()[1].header.Get("If-Match") != `"3"` {
+		t.Errorf("edit: %+v", r)
+	}
+}
+
 func TestImportResolvesReferences(t *testing.T) {
 	tr := storing(t)
 	dir := t.TempDir()

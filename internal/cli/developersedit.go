@@ -76,6 +76,9 @@ func (e *env) edit(ctx context.Context, c *client.Client, developer, editor stri
 		return os.Remove(name)
 	}
 	done, err := c.PutDocument(ctx, developer, text, client.ChangeOptions{Version: d.Version, AllowRemoval: allow})
+	if refused, ok := errors.AsType[*client.Error](err); ok && refused.Code == "stale" {
+		return fmt.Errorf("%w\nsomebody changed it while you did: your text, for version %d, is in %s; say fantail developers edit %s again, and enter what you changed", err, d.Version, name, developer)
+	}
 	if err != nil {
 		return fmt.Errorf("%w\nyour text is in %s: mend it, and say fantail apply -f %s", err, name, name)
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/client"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -83,12 +85,25 @@ func (e *env) client() (*client.Client, error) {
 	if err != nil {
 		return nil, usagef("%w: see --server and FANTAIL_SERVER", err)
 	}
-	if len(e.why) > 500 || !utf8.ValidString(e.why) {
-		return nil, usagef("--reason has more than 500 bytes, or is not UTF-8")
+	if c.Reason, err = e.because(); err != nil {
+		return nil, err
 	}
-	c.Reason = e.why
 	c.Patience = 0 // a person waits: better to hear at once that nobody is there
 	return c, nil
+}
+
+// because is why somebody does what they do.
+func (e *env) because() (string, error) {
+	if len(e.why) > trail.MaxReason || !utf8.ValidString(e.why) {
+		return "", usagef("--reason has more than %d bytes, or is not UTF-8", trail.MaxReason)
+	}
+	return e.why, nil
+}
+
+// act is what somebody does to a store whose daemon does not run: nobody else notes it.
+func (e *env) act(call, object string) (store.Act, error) {
+	why, err := e.because()
+	return store.Act{By: trail.Local, Call: call, Object: trail.Cut(object, 128), Reason: why, Result: "ok", Count: 1}, err
 }
 
 func (e *env) bearer() (string, error) {

@@ -174,7 +174,7 @@ func (x *export) run(ctx context.Context, out *bufio.Writer) error {
 
 func (x *export) summary(written int) {
 	if x.flags.out != "" {
-		fmt.Fprintf(x.env.err, "%d events are in %s.\n", written, x.flags.out)
+		fmt.Fprintf(x.env.err, "%s written to %s.\n", count(written, "event"), clean(x.flags.out))
 	} else if !x.env.outTerminal { // on one, the events themselves are what is seen
 		fmt.Fprintf(x.env.err, "%s written.\n", count(written, "event"))
 	}

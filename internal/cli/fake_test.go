@@ -103,12 +103,14 @@ type trial struct {
 	now      func() time.Time // nil: testNow
 	waits    int              // Ctrl-C comes at the wait of this number; 0: at none
 	waited   *[]time.Duration // the waits, where they are wanted
+	drawn    func()           // called once there is a line of progress
 }
 
 func (tr trial) run(t *testing.T, args ...string) result {
 	t.Helper()
-	var out, err bytes.Buffer
-	e := newEnv(strings.NewReader(tr.in), &out, &err, tr.kinds)
+	var out bytes.Buffer
+	err := &alarm{at: "...", do: tr.drawn}
+	e := newEnv(strings.NewReader(tr.in), &out, err, tr.kinds)
 	if e.now = tr.now; e.now == nil {
 		e.now = func() time.Time { return testNow }
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -105,4 +106,15 @@ func TestGenerateEndsWhenTheDaemonTakesNothing(t *testing.T) {
 			t.Errorf("%s: %+v after %v, want %q", name, r, took, tc.want)
 		}
 	}
+}
+
+// The time stands beside a rate that is of its tenths, too.
+func TestGenerateSaysItsTimeInTenths(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		s := &stream{env: &env{out: &out}, began: time.Now().Add(-1900 * time.Millisecond), accepted: 19}
+		if err := s.summary(); err != nil || !strings.HasPrefix(out.String(), "accepted 19, refused 0 (0 deliveries) in 1.9s: 10.0/s\n") {
+			t.Errorf("%v: %s", err, out.String())
+		}
+	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/payload"
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
@@ -32,7 +33,7 @@ known of its event: then --developer says whose it was.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			life, ok := parseSpan(ttl)
-			if !ok || life < time.Second || life > 7*24*time.Hour || life%time.Second != 0 {
+			if !ok || life < time.Second || life > payload.MaxTTL || life%time.Second != 0 {
 				return usagef("--ttl %q: want from 1s to 7d, such as 10m, 6h or 2d", ttl)
 			}
 			r.Payload, r.TTL = args[0], life

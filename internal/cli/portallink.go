@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/session"
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
@@ -32,7 +33,7 @@ that token is removed or changed, and with --revoke, which takes the id that
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			life, ok := parseSpan(ttl)
-			if !ok || life < time.Minute || life > 24*time.Hour || life%time.Second != 0 {
+			if !ok || life < session.MinLife || life > session.MaxLife || life%time.Second != 0 {
 				return usagef("--ttl %q: want from 1m to 24h, such as 10m or 6h", ttl)
 			}
 			if (len(args) == 1) == (revoke != "") {
@@ -97,7 +98,9 @@ func newPortalLinks(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printList(e, c.PortalLinks(cmd.Context(), developer), limit, []string{"ID", "DEVELOPER", "MAY", "BY", "USED", "ENDS"}, func(l client.PortalLink) []string {
+			return printList(e, c.PortalLinks(cmd.Context(), developer), limit, []column{
+				{head: "ID", least: 20}, {head: "DEVELOPER", least: 10}, {head: "MAY", least: 4}, {head: "BY", least: 6, drop: 2}, {head: "USED", least: 20, drop: 1}, {head: "ENDS", least: 20},
+			}, func(l client.PortalLink) []string {
 				return []string{l.ID, l.Developer, strings.Join(l.May, ","), l.By, e.moment(l.Used), e.moment(l.Ends)}
 			}, "No links live.")
 		},

@@ -91,9 +91,13 @@ func (e *env) facts(pairs ...[2]string) error {
 }
 
 // printList prints a list: as lines of JSON, or as a table of at most limit
-// rows (0: all) that says when there is more. none is said of an empty table.
-func printList[T any](e *env, items iter.Seq2[T, error], limit int, head []string, row func(T) []string, none string) error {
-	var t *table
+// rows (0: all) that fits the screen and says when there is more. none is said of an
+// empty table.
+func printList[T any](e *env, items iter.Seq2[T, error], limit int, columns []column, row func(T) []string, none string) error {
+	for i := range columns {
+		columns[i].fold = columns[i].fold && e.outTerminal // a program wants a row on one line
+	}
+	t := e.grid(e.columns(), columns...)
 	n := 0
 	for item, err := range items {
 		if err != nil {
@@ -111,10 +115,7 @@ func printList[T any](e *env, items iter.Seq2[T, error], limit int, head []strin
 			}
 			continue
 		}
-		if t == nil {
-			t = newTable(e.out, head...)
-		}
-		t.row(row(item)...)
+		t.add(texts(row(item)...))
 	}
 	if n == 0 && !e.json {
 		fmt.Fprintln(e.err, none)

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 )
 
 // redraw is the least time between two states of a progress line.
@@ -21,7 +20,7 @@ type progress struct {
 
 	mu    sync.Mutex
 	drawn time.Time
-	width int // of the line that stands there
+	width int // columns of the line that stands there
 }
 
 func (e *env) progress() *progress {
@@ -43,8 +42,8 @@ func (p *progress) show(format string, args ...any) {
 		return
 	}
 	p.drawn = p.now()
-	text := cut(clean(fmt.Sprintf(format, args...)), 78) // a line that wraps cannot be rewritten
-	n := utf8.RuneCountInString(text)
+	text := clip(clean(fmt.Sprintf(format, args...)), 78) // a line that wraps cannot be rewritten
+	n := width(text)
 	fmt.Fprintf(p.w, "\r%s%s", text, strings.Repeat(" ", max(0, p.width-n)))
 	p.width = n
 }

@@ -57,7 +57,7 @@ func TestReplaysListShowCancel(t *testing.T) {
 	})
 	f.run(t, "replay", "list", "--developer", "acme").want(t, 0,
 		"ID  STATE     DESTINATION  STATES  CREATED                        FOUND  MADE  PENDING  GONE  NOTE\n"+
-			"3   finished  acme/app     dead    2026-07-01 12:00:00Z (0s ago)  12     9     2        1     \n", "")
+			"3   finished  acme/app     dead    2026-07-01 12:00:00Z (0s ago)  12     9     2        1\n", "")
 	if r := f.run(t, "replay", "show", "3"); r.code != 0 || !strings.Contains(r.out, "rate         100/s\n") || !strings.Contains(r.out, "made         9\n") || strings.Contains(r.out, "ended") {
 		t.Errorf("%+v", r)
 	}

@@ -28,7 +28,10 @@ func newReplayList(e *env) *cobra.Command {
 				return err
 			}
 			return printList(e, c.Replays(cmd.Context(), developer, limit+1), limit,
-				[]string{"ID", "STATE", "DESTINATION", "STATES", "CREATED", "FOUND", "MADE", "PENDING", "GONE", "NOTE"}, e.replayRow, "No replays.")
+				[]column{
+					{head: "ID"}, {head: "STATE"}, {head: "DESTINATION", least: 12}, {head: "STATES", least: 6, drop: 2}, {head: "CREATED", least: 20, drop: 1},
+					{head: "FOUND"}, {head: "MADE"}, {head: "PENDING"}, {head: "GONE", drop: 3}, {head: "NOTE", least: 12, fold: true},
+				}, e.replayRow, "No replays.")
 		},
 	}
 	cmd.Flags().StringVar(&developer, "developer", "", "only replays of this developer's events")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +16,8 @@ func newRestore(e *env) *cobra.Command {
 		Short: "Put a backup in the place of the store",
 		Long: `Copies a backup made by "fantail backup" to where the settings say that the
 store lies. The daemon must be stopped, and there must be no store in that
-place: move an old one aside first. The backup itself is left as it is.
+place: move an old one aside first. The backup itself is left as it is. The trail
+of the copy ("fantail changes") says that it was restored, and from where.
 
 What was pending when the backup was made is delivered again once the daemon
 runs, with the same ids, so that receivers can tell what they have already.`,
@@ -28,7 +30,15 @@ runs, with the same ids, so that receivers can tell what they have already.`,
 			if err != nil {
 				return err
 			}
-			if err := e.progress().during("restoring", func() error { return pebblestore.Restore(args[0], dir) }); err != nil {
+			from, err := filepath.Abs(args[0])
+			if err != nil {
+				return fmt.Errorf("find %s: %w", args[0], err)
+			}
+			act, err := e.act("restore", from)
+			if err != nil {
+				return err
+			}
+			if err := e.progress().during("restoring", func() error { return pebblestore.Restore(from, dir, act) }); err != nil {
 				return err
 			}
 			if e.json {

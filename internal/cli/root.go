@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
@@ -103,7 +104,7 @@ func (e *env) addCommands(root *cobra.Command) {
 		{"run", []*cobra.Command{newServe(e), newDemo(e)}},
 		{"events", []*cobra.Command{newSend(e), newEvents(e), newDeliveries(e), newTail(e), newRetry(e), newCancel(e), newReplay(e), newExport(e), newLink(e), newGenerate(e), newReceive(e)}},
 		{"destinations", []*cobra.Command{newDestinations(e), newPause(e), newResume(e), newRebind(e), newDevelopers(e), newApply(e), newDiff(e), newReload(e), newValidate(e), newExplain(e), newCheck(e), newTest(e), newPortalLink(e), newPortalLinks(e)}},
-		{"store", []*cobra.Command{newAudit(e), newUsage(e), newChanges(e), newErase(e), newBackup(e), newRestore(e)}},
+		{"store", []*cobra.Command{newAudit(e), newUsage(e), newChanges(e), newErase(e), newBackup(e), newRestore(e), newStore(e)}},
 		{"", []*cobra.Command{newVersion(e)}},
 	} {
 		for _, c := range g.commands {
@@ -116,11 +117,11 @@ func (e *env) addCommands(root *cobra.Command) {
 
 // acting are the commands that change something, or read a body, and may say why. pause
 // has a reason of its own, which the destination shows.
-var acting = []string{"retry", "cancel", "replay", "resume", "rebind", "reload", "check", "test", "link", "portal-link", "erase", "backup", "events", "export"}
+var acting = []string{"retry", "cancel", "replay", "resume", "rebind", "reload", "check", "test", "link", "portal-link", "erase", "backup", "restore", "events", "export"}
 
 func (e *env) reasonFlag(c *cobra.Command) {
 	if slices.Contains(acting, c.Name()) {
-		c.PersistentFlags().StringVar(&e.why, "reason", "", `why, for whoever reads "fantail changes"; at most 500 bytes`)
+		c.PersistentFlags().StringVar(&e.why, "reason", "", fmt.Sprintf(`why, for whoever reads "fantail changes"; at most %d bytes`, trail.MaxReason))
 	}
 }
 

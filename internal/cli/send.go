@@ -191,7 +191,7 @@ func totalSize(names []string) (total int64) {
 
 func (s *sender) summary() error {
 	text := fmt.Sprintf("accepted %d, duplicates %d, failed %d (%s in %s)",
-		s.accepted, s.duplicates, s.failed, count(s.deliveries, "delivery"), span(s.env.now().Sub(s.began)))
+		s.accepted, s.duplicates, s.failed, count(s.deliveries, "delivery"), took(s.env.now().Sub(s.began)))
 	if s.env.json {
 		fmt.Fprintln(s.env.err, text)
 	} else {

@@ -14,6 +14,10 @@ import (
 // chunkBytes bounds one request, well below what a daemon takes by default.
 const chunkBytes = 8 << 20
 
+// A daemon that cannot take lines now is asked again after firstWait, and as long as
+// it takes none after twice the time before, up to mostWait.
+const firstWait, mostWait = 250 * time.Millisecond, 15 * time.Second
+
 // entry is one line to hand in.
 type entry struct {
 	source string
@@ -44,14 +48,14 @@ func (b *batch) add(ctx context.Context, e entry) error {
 func (b *batch) flush(ctx context.Context) error {
 	entries := b.entries
 	b.entries, b.bytes = nil, 0
-	last, wait := b.sender.env.now(), 250*time.Millisecond
+	last, wait := b.sender.env.now(), firstWait
 	for len(entries) > 0 {
 		left, err := b.sender.chunk(ctx, entries)
 		if errors.Is(err, errTooLarge) {
 			return errors.Join(b.sender.halves(ctx, entries)...)
 		}
 		if len(left) < len(entries) {
-			last, wait = b.sender.env.now(), 250*time.Millisecond
+			last, wait = b.sender.env.now(), firstWait
 		}
 		if entries = left; len(entries) == 0 {
 			return nil
@@ -73,7 +77,7 @@ func (b *batch) flush(ctx context.Context) error {
 		if !b.sender.env.pause(ctx, pause) {
 			return err
 		}
-		wait = min(2*wait, 15*time.Second)
+		wait = min(2*wait, mostWait)
 	}
 	return nil
 }
@@ -130,8 +134,9 @@ func (s *sender) chunk(ctx context.Context, entries []entry) (left []entry, err 
 	return left, err
 }
 
-// unread tells whether the line was not judged: the daemon was busy, or did not
-// read so far. A line that is too large by itself is so as the first one, too.
+// unread tells whether the line was not judged: the daemon was busy, or did not read so
+// far. A line that is too large by itself is refused as the first one of a request,
+// too.
 func unread(r client.BatchResult) bool {
 	if r.Err == nil {
 		return false

@@ -73,7 +73,7 @@ func (s *sender) show() {
 }
 
 func (s *sender) waiting(err error, pause time.Duration) {
-	s.line.show("the daemon cannot take events now (%v): asking again in %s", err, span(pause))
+	s.line.show("the daemon cannot take events now, asking again in %s: %v", span(pause), err)
 }
 
 // key returns the idempotency key of an event: of its content, or one of its own.

@@ -128,10 +128,10 @@ func refusesAll(refused *client.Error) bool {
 }
 
 func (s *stream) summary() error {
-	took := time.Since(s.began)
+	lasted := time.Since(s.began)
 	slices.Sort(s.took)
 	g := generated{
-		Accepted: s.accepted, Refused: s.refused(), Refusals: s.refusals, Deliveries: s.deliveries, Seconds: took.Seconds(), Rate: float64(s.accepted) / took.Seconds(),
+		Accepted: s.accepted, Refused: s.refused(), Refusals: s.refusals, Deliveries: s.deliveries, Seconds: lasted.Seconds(), Rate: float64(s.accepted) / lasted.Seconds(),
 		P50: s.quantile(0.50), P95: s.quantile(0.95), P99: s.quantile(0.99), Max: s.quantile(1), Seed: s.flags.seed,
 	}
 	if s.env.json {
@@ -139,7 +139,7 @@ func (s *stream) summary() error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(s.env.out, "accepted %d, refused %d (%s) in %s: %.1f/s\n", g.Accepted, g.Refused, count(g.Deliveries, "delivery"), span(took), g.Rate)
+		fmt.Fprintf(s.env.out, "accepted %d, refused %d (%s) in %s: %.1f/s\n", g.Accepted, g.Refused, count(g.Deliveries, "delivery"), took(lasted), g.Rate)
 		if g.Accepted > 0 {
 			fmt.Fprintf(s.env.out, "until on disk: p50 %.1f ms, p95 %.1f ms, p99 %.1f ms, max %.1f ms\n", g.P50, g.P95, g.P99, g.Max)
 		}

@@ -77,6 +77,15 @@ func span(d time.Duration) string {
 	}
 }
 
+// took is span for what is done: a rate that stands beside it is that of tenths of
+// a second, too.
+func took(d time.Duration) string {
+	if tenths := d.Round(100 * time.Millisecond); tenths >= time.Second && tenths < time.Minute {
+		return tenths.String()
+	}
+	return span(d)
+}
+
 // about is span with its largest unit alone.
 func about(d time.Duration) string {
 	switch {

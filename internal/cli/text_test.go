@@ -50,6 +50,11 @@ func TestSpansAndMoments(t *testing.T) {
 			t.Errorf("%d: %s, want %s", d, got, want)
 		}
 	}
+	for d, want := range map[time.Duration]string{0: "0s", 850 * time.Millisecond: "850ms", 1949 * time.Millisecond: "1.9s", 2 * time.Second: "2s", 59960 * time.Millisecond: "59s", 61 * time.Second: "1m1s"} {
+		if got := took(d); got != want {
+			t.Errorf("%d: took %s, want %s", d, got, want)
+		}
+	}
 	e := &env{now: func() time.Time { return testNow }}
 	for _, tc := range []struct {
 		at   time.Time
@@ -102,6 +107,13 @@ func TestProgressIsALineOnATerminalAndNothingElsewhere(t *testing.T) {
 	p.show("%s", strings.Repeat("y", 500)+hostile)
 	if got := out.String(); len([]rune(got)) > 80 || strings.ContainsAny(got[1:], "\x1b\n\r") {
 		t.Errorf("wraps or is not clean: %q", got)
+	}
+	p.clear()
+	out.Reset()
+	now = now.Add(time.Second)
+	p.show("%s", strings.Repeat("\u65e5", 60))
+	if n := width(strings.TrimPrefix(out.String(), "\r")); n > 78 {
+		t.Errorf("wraps: %d columns", n)
 	}
 	out.Reset()
 	e.errTerminal = false

@@ -22,7 +22,7 @@ func newUsage(e *env) *cobra.Command {
 		Short: "See what was accepted on which days, and what became of it",
 		Long: `Counts deliveries by the day of acceptance, by developer or by destination:
 accepted = delivered + pending + dead + cancelled, with the attempts at them and
-the bytes of their bodies. Without --since it tells of 30 days, today included.
+the bytes of their bodies. Without --since it tells of the last 30 days.
 
 Days are whole ones of UTC. What was accepted on a day counts there, whenever it
 was delivered; a delivery that a replay made counts on the day of the replay. The

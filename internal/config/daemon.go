@@ -53,15 +53,6 @@ type Token struct {
 	Rate       float64  // requests a second; 0: no limit
 }
 
-// Store says where events are kept.
-type Store struct{ Pebble Pebble }
-
-// Pebble is the embedded store.
-type Pebble struct {
-	Dir     string // absolute
-	Reserve int64  // bytes of the disk kept free: below it nothing is accepted
-}
-
 // Payloads says where payloads are kept that destinations link to: at most one
 // of its parts is set.
 type Payloads struct {

@@ -4,8 +4,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"go.yaml.in/yaml/v4"
-
 	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
@@ -51,13 +49,19 @@ type tokenFile struct {
 }
 
 type storeFile struct {
-	Pebble   pebbleFile `yaml:"pebble"`
-	Postgres yaml.Node  `yaml:"postgres"` // of a later version
+	Pebble   pebbleFile    `yaml:"pebble"`
+	Postgres *postgresFile `yaml:"postgres"`
 }
 
 type pebbleFile struct {
 	Dir     string `yaml:"dir"`
 	Reserve size   `yaml:"reserve"`
+}
+
+type postgresFile struct {
+	URLs        []secret.Value `yaml:"urls"`
+	Connections int            `yaml:"connections"`
+	Dir         string         `yaml:"dir"`
 }
 
 type retentionFile struct {
@@ -154,7 +158,7 @@ func (d *daemon) settings() Daemon {
 	s := Daemon{
 		Brand: f.Brand, Listen: f.Listen,
 		Developers: Source{Stored: f.Developers.Store != nil},
-		Store:      Store{Pebble{Dir: absolute(d.dir, f.Store.Pebble.Dir), Reserve: int64(f.Store.Pebble.Reserve)}},
+		Store:      f.Store.settings(d.dir),
 		Retention: Retention{
 			Events: time.Duration(f.Retention.Events), Attempts: time.Duration(f.Retention.Attempts),
 			Payloads: time.Duration(f.Retention.Payloads), Idempotency: time.Duration(f.Idempotency), Changes: time.Duration(f.Retention.Changes),

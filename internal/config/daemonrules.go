@@ -92,15 +92,6 @@ func judgeListen(address string) (loopback bool, fault string) {
 	return ip.Unmap().IsLoopback(), ""
 }
 
-func (r *daemonRules) store() {
-	f := &r.daemon.file.Store
-	if !f.Postgres.IsZero() {
-		r.At("store.postgres", "is not available in this version: use store.pebble")
-	}
-	r.Require("store.pebble.dir", f.Pebble.Dir != "", "must name a folder")
-	r.Require("store.pebble.reserve", f.Pebble.Reserve >= 1<<20, "must be at least 1MiB: without free space the store cannot even delete")
-}
-
 func (r *daemonRules) retention() {
 	f := &r.daemon.file
 	const day = 24 * time.Hour

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -106,13 +107,39 @@ type core struct {
 type sealable struct{ text []byte }
 
 // settle takes over the settings of the kind as they were written and what their
-// references stand for, and sets Hash.
+// references stand for, and sets Hash: that of the settings with their references
+// resolved, so that it stays the same when a file becomes a document, and back.
 func (d *Destination) settle(settings *tree, refs map[string][]byte, keys *keyring.Ring) {
-	d.written = &sealable{mustJSON(core{
+	c := core{
 		Developer: d.Developer, Name: d.Name, Kind: d.Kind, Settings: settings, Refs: refs,
 		Waits: d.Schedule.Waits, Jitter: d.Schedule.Jitter, Timeout: d.Timeout, Frozen: d.Frozen, Ambient: d.Ambient,
-	})}
-	d.Hash = keys.Fingerprint(d.written.text)
+	}
+	d.written = &sealable{mustJSON(c)}
+	c.Settings, c.Refs = settings.resolved(refs), maps.Clone(refs)
+	maps.DeleteFunc(c.Refs, func(_ string, value []byte) bool { return utf8.Valid(value) })
+	d.Hash = keys.Fingerprint(mustJSON(c))
+}
+
+// resolved is a tree with literals in the place of references, but of those to what
+// is no text, which JSON cannot hold. The tags of single values are left out: what is
+// bound of "8" and 8, and of a time with quotes and without, is the same.
+func (t *tree) resolved(refs map[string][]byte) *tree {
+	if t == nil {
+		return nil
+	}
+	r := &tree{Text: t.Text, Keys: t.Keys}
+	if t.Tag == "!!map" || t.Tag == "!!seq" {
+		r.Tag = t.Tag
+	}
+	if ref, _, err := strictyaml.ParseReference(t.Text); err == nil && ref.Scheme != "" {
+		if value, ok := refs[ref.String()]; ok && utf8.Valid(value) {
+			r.Text = strictyaml.Literal(string(value))
+		}
+	}
+	for _, e := range t.List {
+		r.List = append(r.List, e.resolved(refs))
+	}
+	return r
 }
 
 // readCore reads the text of a sealable.

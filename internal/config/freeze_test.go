@@ -123,6 +123,45 @@ func TestThawRefusesWhatItCannotRead(t *testing.T) {
 	}
 }
 
+// Of what a reference stands for, wherever it is written, comes one hash, and of
+// everything else another: else what is pending would be frozen to what did not change.
+func TestHashIsOfWhatReferencesStandFor(t *testing.T) {
+	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3${cret}")
+	hash := func(secret, key string) uint64 {
+		t.Helper()
+		path := folder(t, map[string]string{
+			"developers/acme.yaml": "developer: acme\ndestinations:\n  - { name: app, kind: webhook, settings: { url: 'https://a.example', secret: " + secret + " } }\n",
+			"secrets/acme/key":     key,
+		})
+		d := load(t, path).Find("acme", "app")
+		thawed, err := Thaw(d.Freeze(), kinds(), ring(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return thawed.Hash
+	}
+	written := hash("'s3$${cret}'", "")
+	const file = "'${file:secrets/acme/key}'"
+	if hash("'${env:FANTAIL_DEV_ACME_SECRET}'", "") != written || hash(file, "s3${cret}\n") != written {
+		t.Error("a reference has another hash than what it stands for")
+	}
+	if hash(file, "s3${cret}.\n") == written || hash(file, "\xff1") == hash(file, "\xfe1") {
+		t.Error("two secrets have one hash")
+	}
+	if hash("2030-01-02T03:04:05Z", "") != hash("'2030-01-02T03:04:05Z'", "") {
+		t.Error("quotes make another hash")
+	}
+}
+
+func ring(t *testing.T) *keyring.Ring {
+	t.Helper()
+	keys, err := keyring.New([]secret.Value{secret.New("one key of 16 bytes or more")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
 func TestHashIsKeyed(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3cret")
 	snap := load(t, folder(t, map[string]string{"developers/acme.yaml": acme}))

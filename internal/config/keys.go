@@ -111,6 +111,13 @@ func EnsureKeyFile(path string) (made []string, err error) {
 		name = ref.Name
 	}
 	file := absolute(dir, name)
+	if _, shared := strictyaml.Find(doc.Root, "store.postgres"); shared != nil {
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("the key file %s is missing: a store that daemons share is sealed with one key, which no daemon makes by itself: "+
+				"put the same file beside each fantail.yaml (the first time: head -c 32 /dev/urandom | base64 > %s; chmod 600 %s)", file, file, file)
+		}
+		return nil, nil
+	}
 	ok, err := writeNew(file, append(newKey(), '\n'))
 	if err != nil {
 		return nil, fmt.Errorf("make the key file %s: %w", file, bare(err))

@@ -20,7 +20,7 @@ func TestDefaults(t *testing.T) {
 	dir := filepath.Dir(path)
 	want := Daemon{
 		Brand: "terra", Listen: "127.0.0.1:8080", Developers: Source{Folder: filepath.Join(dir, "developers")},
-		Store:     Store{Pebble{Dir: filepath.Join(dir, "data/store"), Reserve: 512 << 20}},
+		Store:     Store{Pebble: Pebble{Dir: filepath.Join(dir, "data/store"), Reserve: 512 << 20}},
 		Retention: Retention{Events: 168 * time.Hour, Attempts: 720 * time.Hour, Idempotency: 48 * time.Hour, Changes: 8760 * time.Hour},
 		Limits:    Limits{Body: 32 << 20, BodyRate: 1 << 10, InFlight: 1024, InFlightBytes: 256 << 20, Lag: 2 * time.Second, PerDeveloper: PerDeveloper{Destinations: 1000, ShortestWait: time.Second}}, ShutdownGrace: 25 * time.Second, Dir: dir,
 		Healthcheck: Healthcheck{Kinds: []string{"webhook", "sqs"}},

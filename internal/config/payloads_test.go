@@ -103,7 +103,7 @@ func TestKindsThatLinkNeedAPayloadStore(t *testing.T) {
 	}
 }
 
-func TestOperatorsCredentialsNeedHisPermission(t *testing.T) {
+func TestOperatorsCredentialsNeedTheirPermission(t *testing.T) {
 	const file = "developer: acme\ndestinations:\n  - name: app\n    kind: sqs\n    settings:\n      url: https://x.example\n      secret: x\n      cloud: true\n"
 	faults := faultsOf(t, map[string]string{"developers/acme.yaml": file, "fantail.yaml": "ambient: [acme/other, globex/app]\n"})
 	if len(faults) != 1 || faults[0].Line != 5 || !strings.Contains(faults[0].Message, "destination app: settings: name no credentials") || !strings.Contains(faults[0].Message, "acme/app") {

@@ -100,7 +100,7 @@ func (s *Scheduler) applyVerdict(c *call, j *job, v policy.Verdict, e *policy.En
 		s.recordSuccess(l)
 		l.retryAfter = policy.RetryAfter{}
 		l.proven, l.hanging = true, false
-		l.backlog = l.backlog && l.waits(now)
+		l.excuse(now)
 		if l.breaker.Close() {
 			l.concurrency = policy.Concurrency{Limit: 1}
 			s.log.Info("the destination is back", "developer", l.dest.key.Developer, "destination", l.dest.key.Name)
@@ -134,7 +134,7 @@ func (s *Scheduler) applyVerdict(c *call, j *job, v policy.Verdict, e *policy.En
 			l.concurrency.Fall()
 		}
 		l.retryAfter.Extend(e, now.mono)
-		l.backlog = true
+		l.hindered = true
 		s.shrinkWindows(l)
 		if c.probe && l.held() {
 			l.hold.Next(now.mono, holdFirst, holdMost)

@@ -1,8 +1,10 @@
 package delivery
 
 import (
+	"cmp"
 	"math"
 	runtimemetrics "runtime/metrics"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +16,9 @@ const (
 	// busyWait is what a tenth of all goroutines wait at least for a processor when
 	// the daemon has more to do than it can.
 	busyWait = time.Millisecond
+	// lagLeast is how many calls of a lane may run where it counts: with fewer it is
+	// its settings, or its failures, that keep it.
+	lagLeast = 16
 )
 
 // lag is how far the daemon itself is behind with deliveries.
@@ -23,10 +28,10 @@ type lag struct {
 	at    atomic.Int64         // mono: when it is looked at again
 }
 
-// Lag returns for how long what goes out next has been due, at the destination that
-// is furthest behind. Only those count that wait for the daemon: they are healthy,
-// have caught up since anything kept them from delivering, and most of an attempt's
-// time goes by until a processor is free. It is at most lagEvery old.
+// Lag returns how late more than half of the deliveries go out for want of
+// processors, as those that go out next have been due for. Half, because one
+// destination that gets more than it takes looks like that, too, and is nobody else's
+// fault. It is at most lagEvery old.
 func (s *Scheduler) Lag() time.Duration {
 	g := &s.lag
 	at, mono := g.at.Load(), s.now().mono
@@ -36,23 +41,62 @@ func (s *Scheduler) Lag() time.Duration {
 	return time.Duration(g.known.Load())
 }
 
-func (s *Scheduler) lookForLag(wait time.Duration) (most int64) {
+func (s *Scheduler) lookForLag(wait time.Duration) int64 {
 	if wait < busyWait {
 		return 0
 	}
+	type late struct {
+		by    int64
+		share int
+	}
+	var lates []late
+	all, least := 0, min(lagLeast, s.budget.maxInFlight)
 	now := s.lock()
-	defer s.mu.Unlock()
 	for _, d := range s.dests {
-		if d.rate.Every > 0 || d.dev.allowance.rate.Every > 0 {
-			continue
-		}
 		for _, l := range d.lanes {
-			if !l.backlog && l.proven && l.median.Get() < 2*int64(wait) {
-				most = max(most, l.behind(now))
+			n := l.begun
+			l.begun = 0
+			all += n
+			if n > 0 && l.waitsForDaemon(wait, least) {
+				lates = append(lates, late{max(0, l.behind(now)-l.excused), n})
 			}
 		}
 	}
-	return most
+	s.mu.Unlock()
+	slices.SortFunc(lates, func(a, b late) int { return cmp.Compare(b.by, a.by) })
+	n := 0
+	for _, x := range lates {
+		if n += x.share; 2*n > all {
+			return x.by
+		}
+	}
+	return 0
+}
+
+// excuse takes in a success: what was due while something kept l from delivering is no
+// fault of the daemon's, nor is how far behind the rest has become by then. It is one
+// from where l falls further behind again: who never catches up would count never.
+func (l *lane) excuse(now instant) {
+	if l.hindered && !l.dest.active() {
+		return // it was in flight when it was paused
+	}
+	if l.hindered {
+		l.hindered, l.hinderedUntil, l.excused = false, now.wall, never
+	}
+	if l.excused > 0 {
+		if b := l.behind(now); now.wall-b >= l.hinderedUntil {
+			l.excused = min(l.excused, b)
+		}
+	}
+}
+
+// waitsForDaemon tells whether nothing else keeps l from delivering: it is healthy, may
+// make least calls at once, has no rate, and most of an attempt's time goes by until a
+// processor is free, for which goroutines wait.
+func (l *lane) waitsForDaemon(wait time.Duration, least int) bool {
+	d := l.dest
+	return l.proven && !l.hindered && min(l.concurrency.Limit, d.max) >= least && d.rate.Every == 0 && d.dev.allowance.rate.Every == 0 &&
+		l.median.Get() < 2*int64(wait)
 }
 
 // processors measures how long goroutines wait for a processor.

@@ -92,11 +92,16 @@ type lane struct {
 	first         *call
 	last          *call
 	calls         int
+	begun         int  // deliveries in calls that were made since the lag was last looked for
 	unsettled     int  // outcomes that may bring deliveries back
 	overAge       int  // calls in flight older than the threshold
 	hanging       bool // one went over age and none has succeeded since
 	proven        bool // its last attempt succeeded
-	backlog       bool // something has kept it from delivering, and it has not caught up since
+
+	// What it is behind for another's sake than the daemon's: see excuse.
+	hindered      bool  // something has kept it from delivering, and it has not succeeded since
+	hinderedUntil int64 // ns of wall time
+	excused       int64 // ns
 
 	concurrency policy.Concurrency
 	breaker     policy.Breaker
@@ -123,9 +128,6 @@ func (l *lane) window(now instant) int {
 	each = max(each, l.dest.rate.Every, l.dest.dev.allowance.rate.Every, 1)
 	return int(min(max(int64(windowTime)/each, windowSize), windowMost))
 }
-
-// waits tells whether something of l is due that is not in flight.
-func (l *lane) waits(now instant) bool { return l.behind(now) > 0 }
 
 // behind is for how long what l delivers next has been due, in ns; 0: nothing is due.
 func (l *lane) behind(now instant) int64 {

@@ -29,7 +29,7 @@ func (s *Scheduler) Start(ctx context.Context) error {
 		q := s.queue(id)
 		q.spill(store.Position{}) // where it begins is not known: read from the start
 		if q.lane != nil {
-			q.lane.backlog = true
+			q.lane.hindered = true
 		}
 	}
 	for _, d := range s.dests {

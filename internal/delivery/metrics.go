@@ -6,12 +6,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
+	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
-
-// labelled is how many destinations have gauges of their own: the first by
-// developer and name, so that the set does not change with what happens.
-const labelled = 500
 
 var classNames = [...]string{"delivered", "transient", "throttled", "rejected", "misconfigured", "interrupted"}
 
@@ -164,6 +161,8 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 	}
 	s.mu.Unlock()
 
+	// The first by developer and name are shown by themselves, so that the set does not
+	// change with what happens.
 	other := gauge{developer: "other", name: "other"}
 	shown := gauges[:0]
 	for _, g := range gauges {
@@ -173,13 +172,13 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 		switch n := len(shown); {
 		case n > 0 && shown[n-1].developer == g.developer && shown[n-1].name == g.name: // another kind of that name
 			shown[n-1].add(g)
-		case n < labelled:
+		case n < series.Labelled:
 			shown = append(shown, g)
 		default:
 			other.add(g)
 		}
 	}
-	if len(shown) == labelled {
+	if len(shown) == series.Labelled {
 		shown = append(shown, other)
 	}
 	for _, g := range shown {

@@ -333,7 +333,7 @@ func runModel(t *testing.T, seed uint64) {
 		crashes: seed%4 == 1, steps: seed%4 == 2, slow: seed%4 >= 3, byHand: map[string]bool{}, inFlight: map[string]int{}, accepted: map[string]int{},
 	}
 	m.mem = make([]byte, 4<<10)
-	m.limits = Limits{InFlight: 8, Slow: 4, Bytes: 3000, CacheBytes: 2000, Window: 200}
+	m.limits = Limits{InFlight: 8, Slow: 4, Bytes: 3000, CacheBytes: 2000 + 40*bodyCost, Window: 200}
 	if seed >= 4 {
 		m.limits.PerDeveloper = 5
 	}

@@ -209,7 +209,7 @@ func (s *Scheduler) trimWindow(q *queue, n int) {
 
 // emptyWindows empties the windows of a lane that stops or only probes.
 func (s *Scheduler) emptyWindows(l *lane) {
-	l.backlog = true
+	l.hindered = true
 	for _, q := range l.queues {
 		s.trimWindow(q, 0)
 	}

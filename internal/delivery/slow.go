@@ -25,7 +25,7 @@ func (s *Scheduler) markSlow(l *lane, now instant) {
 		}
 		c.overAge = true
 		l.overAge++
-		l.hanging, l.backlog = true, true
+		l.hanging, l.hindered = true, true
 		s.shrinkWindows(l)
 		s.budget.moveToSlow(c)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
+	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
@@ -42,7 +43,7 @@ func (m *usageMetrics) of(d *developer) *developerUsage {
 	if d.usage != nil {
 		return d.usage
 	}
-	if m.labelled < labelled {
+	if m.labelled < series.Labelled {
 		m.labelled++
 		d.usage = m.counters(d.name)
 		return d.usage

@@ -113,7 +113,7 @@ func TestUsageMetricsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		var ids []uint32
-		for i := range labelled + 30 {
+		for i := range series.Labelled + 30 {
 			id, _ := r.add(fmt.Sprintf("dev%03d", i), "app")
 			ids = append(ids, id)
 		}
@@ -130,7 +130,7 @@ func TestUsageMetricsAreBounded(t *testing.T) {
 				own++
 			}
 		}
-		if own != labelled+1 || got["fantail_usage_deliveries_total{other,accepted}"] != 60 || got["fantail_usage_deliveries_total{other,delivered}"] != 60 {
+		if own != series.Labelled+1 || got["fantail_usage_deliveries_total{other,accepted}"] != 60 || got["fantail_usage_deliveries_total{other,delivered}"] != 60 {
 			t.Errorf("%d developers, others: %v accepted", own, got["fantail_usage_deliveries_total{other,accepted}"])
 		}
 	})

@@ -62,9 +62,12 @@ func JSON(root *yaml.Node) []byte { return append(strictyaml.AppendJSON(nil, roo
 func Plain(root *yaml.Node) *yaml.Node { return clone(root, plain) }
 
 // plain leaves the form of a value to the writer, but for texts of several lines,
-// which are certificates and keys as a rule.
+// which are certificates and keys as a rule. A time is a text, as it is in JSON.
 func plain(n *yaml.Node) {
 	n.Style = 0
+	if n.ShortTag() == "!!timestamp" {
+		n.Tag = "!!str"
+	}
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" && strings.Contains(n.Value, "\n") {
 		n.Style = yaml.LiteralStyle
 	}

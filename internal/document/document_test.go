@@ -26,7 +26,9 @@ type hook struct {
 		Key  secret.Value `yaml:"key"`
 		Port int          `yaml:"port"`
 	} `yaml:"inner"`
-	Keys []secret.Value `yaml:"keys"`
+	Keys    []secret.Value `yaml:"keys"`
+	CA      secret.Value   `yaml:"ca"`
+	RoleARN string         `yaml:"role_arn"`
 }
 
 func (hook) Validate() error { return errors.New("nothing is judged here") }
@@ -51,7 +53,7 @@ destinations:
     kind: hook
     events: [sleep, "lab_report.*"]
     timeout: 30s
-    retry: { waits: [1s, 5m] }
+    retry: { waits: [1s, 5m], passwort: hunter2-in-retry }
     settings:
       url: https://acme.example/hooks?to=1
       dsn: postgres://acme:hunter2-dsn@db.example,db2.example:5433/app
@@ -66,6 +68,10 @@ destinations:
     kind: hookk
     settings: { url: "https://hunter2-unknown-kind.example" }
   - hunter2-no-mapping
+  - name: { a: hunter2-nested }
+    kind: hook
+    events: [sleep, [hunter2-list]]
+    retry: hunter2-no-retry
   - name: old
     kind: hook
     settings: { url: "https://user:hunter2-url@acme.example/", host: "hunter2.example" }
@@ -102,8 +108,8 @@ func TestRedactedShowsNoSecretWhereverItStands(t *testing.T) {
 	if strings.Contains(text, "hunter2-") || strings.Contains(text, "12345678") {
 		t.Errorf("shows a secret:\n%s", text)
 	}
-	for _, want := range []string{"name: app", "kind: hook", "lab_report.*", "timeout: 30s", "https://acme.example/hooks?to=1", "port: 80",
-		"${env:FANTAIL_DEV_ACME_KEY}", "hunter2.example", "2030-01-02T03:04:05Z", "X-Key: '[redacted]'"} {
+	for _, want := range []string{"name: app", "kind: hook", "lab_report.*", "timeout: 30s", "- 5m", "https://acme.example/hooks?to=1", "port: 80",
+		"${env:FANTAIL_DEV_ACME_KEY}", "hunter2.example", "'2030-01-02T03:04:05Z'", "X-Key: '[redacted]'"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
@@ -218,9 +224,42 @@ func TestRedactedKeepsItsValueOnlyWhileThePlaceIsTheSame(t *testing.T) {
 	}
 }
 
+// Who takes part in saying how safely a secret travels, and who gets it, is part of
+// the place.
+func TestRedactedIsNotKeptOnALessSafeWay(t *testing.T) {
+	const stored = `"host": "db.example", "dsn": "postgres://u@db.example/app?sslmode=verify-full", "ca": "old-ca", "role_arn": "arn:aws:iam::1:role/ours", "secret": "old-secret"`
+	for name, c := range map[string]struct {
+		was, is string
+		kept    bool
+	}{
+		"as it was":               {"", "", true},
+		"a redacted authority":    {`"old-ca"`, `"[redacted]"`, true},
+		"another user":            {"//u@", "//v@", true},
+		"without TLS":             {"sslmode=verify-full", "sslmode=disable", false},
+		"with another parameter":  {"verify-full", "verify-full&options=-c", false},
+		"another authority":       {"old-ca", "theirs", false},
+		"none":                    {`"ca": "old-ca", `, "", false},
+		"another account's role":  {"1:role/ours", "2:role/theirs", false},
+		"a host behind a slash":   {"db.example/app", "db.example/@evil.example/app", true},
+		"a host in front of it":   {"u@db.example/", "u@evil.example/db.example/", false},
+		"a host behind the other": {"db.example/app", "db.example,evil.example/app", false},
+	} {
+		before := read(t, `{"developer": "acme", "destinations": [{"name": "app", "kind": "hook", "settings": {`+stored+`}}]}`)
+		doc := read(t, `{"developer": "acme", "destinations": [{"name": "app", "kind": "hook", "settings": {`+
+			strings.Replace(strings.Replace(stored, "old-secret", secret.Redacted, 1), c.was, c.is, 1)+`}}]}`)
+		Keep(doc, before.Root, kinds())
+		if got := strings.Contains(string(JSON(doc.Root)), "old-secret"); got != c.kept || doc.Sound() != c.kept {
+			t.Errorf("%s: kept %t: %v", name, got, doc.Faults())
+		}
+	}
+}
+
 func TestResolvedHoldsNoReference(t *testing.T) {
-	doc := read(t, `{"developer": "acme", "destinations": [{"name": "app", "kind": "hook", "settings": {"secret": "${env:A}", "keys": ["${file:secrets/b}", "plain"], "url": "${env:A}"}}]}`)
+	doc := read(t, `{"developer": "acme", "destinations": [{"name": "app", "kind": "hook", "settings": {"secret": "${env:A}", "keys": ["${file:secrets/b}", "plain", "${env:BINARY}"], "url": "${env:A}"}}]}`)
 	Resolve(doc, kinds(), func(r strictyaml.Reference) ([]byte, error) {
+		if r.Name == "BINARY" {
+			return []byte("\xff\x00"), nil
+		}
 		if r.Scheme == "file" {
 			return nil, errors.New("file " + r.Name + " is not there")
 		}
@@ -230,7 +269,7 @@ func TestResolvedHoldsNoReference(t *testing.T) {
 	if !strings.Contains(text, `"secret":"va$${lue}$"`) || !strings.Contains(text, `"url":"${env:A}"`) {
 		t.Errorf("resolved to %s", text)
 	}
-	if got := strictyaml.Faults(doc.Faults()).Error(); got != "acme:1: destination app: file secrets/b is not there" {
+	if got := strictyaml.Faults(doc.Faults()).Error(); !strings.HasPrefix(got, "acme:1: destination app: file secrets/b is not there\nacme:1: destination app: what env:BINARY stands for is no text in UTF-8") {
 		t.Errorf("faults %s", got)
 	}
 	if _, literal, err := strictyaml.ParseReference(strictyaml.Literal("va${lue}$${x}$")); err != nil || literal != "va${lue}$${x}$" {

@@ -13,9 +13,10 @@ import (
 )
 
 // placeKeys are the keys, at whatever depth of settings, that say where a
-// destination leads to, or how safely. A kind's key of another name that does so
-// has to be entered here: a test over all kinds asks.
-var placeKeys = []string{"url", "host", "port", "endpoint", "sts_endpoint", "queue", "api", "dsn", "mode", "server_name"}
+// destination leads to, or how safely: who may name another authority, or another
+// account's role, may stand in for the far side. A kind's key of another name that
+// does so has to be entered here.
+var placeKeys = []string{"url", "host", "port", "endpoint", "sts_endpoint", "queue", "api", "dsn", "mode", "server_name", "ca", "role_arn"}
 
 // places returns where settings lead to, by the path of the key that says so.
 func places(settings *yaml.Node) map[string]string {
@@ -34,7 +35,7 @@ func places(settings *yaml.Node) map[string]string {
 			}
 		case yaml.ScalarNode:
 			if slices.Contains(placeKeys, key) {
-				all[path] = place(n.Value)
+				all[path] = place(key, n.Value)
 			}
 		}
 	}
@@ -55,17 +56,18 @@ func samePlace(settings, before *yaml.Node) bool {
 }
 
 // place is the part of an address that says where it leads: scheme, host and port
-// of a URL, scheme and hosts of a DSN, else all of it.
-func place(value string) string {
-	if u, err := url.Parse(value); err == nil && u.Scheme != "" && u.Host != "" {
-		return strings.ToLower(u.Scheme + "://" + u.Host)
-	}
+// of a URL; scheme, hosts and parameters of a DSN, of which sslmode is one; else all
+// of it.
+func place(key, value string) string {
 	scheme, rest, ok := strings.Cut(value, "://")
 	if !ok {
 		return value
 	}
+	if u, err := url.Parse(value); key != "dsn" && err == nil && u.Scheme != "" && u.Host != "" {
+		return strings.ToLower(u.Scheme + "://" + u.Host)
+	}
 	// As the kinds that have DSNs take them apart: net/url knows one host alone.
-	rest, _, _ = strings.Cut(rest, "?")
+	rest, params, _ := strings.Cut(rest, "?")
 	rest, _, _ = strings.Cut(rest, "/")
-	return strings.ToLower(scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:])
+	return strings.ToLower(scheme+"://"+rest[strings.LastIndexByte(rest, '@')+1:]) + "?" + params
 }

@@ -2,7 +2,10 @@ package document
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -12,13 +15,14 @@ import (
 )
 
 // shown are the keys of the engine whose values are no secrets: of the document,
-// and of an entry. Whatever stands below them is shown, all else of an entry but
-// settings is not.
+// of an entry, and of its retry. Single values and lists of them are shown, all
+// else but an entry's settings is not.
 var (
 	shownOfDocument = map[string]bool{"developer": true}
 	shownOfEntry    = map[string]bool{
-		"name": true, "kind": true, "events": true, "enabled": true, "max_in_flight": true, "rate_limit": true, "timeout": true, "retry": true,
+		"name": true, "kind": true, "events": true, "enabled": true, "max_in_flight": true, "rate_limit": true, "timeout": true,
 	}
+	shownOfRetry = map[string]bool{"initial": true, "factor": true, "retries": true, "waits": true, "jitter": true, "settings": true}
 )
 
 // errRead ends the binding of settings that were read: they are not judged.
@@ -53,13 +57,12 @@ func Redact(root *yaml.Node, kinds destination.Registry) *yaml.Node {
 	for i := 0; i+1 < len(out.Content); i += 2 {
 		key, value := out.Content[i].Value, out.Content[i+1]
 		switch {
-		case shownOfDocument[key] && value.Kind == yaml.ScalarNode:
 		case key == "destinations" && value.Kind == yaml.SequenceNode:
 			for _, entry := range value.Content {
 				RedactEntry(entry, kinds)
 			}
 		default:
-			hide(value)
+			show(shownOfDocument, key, value)
 		}
 	}
 	return out
@@ -81,9 +84,22 @@ func RedactEntry(entry *yaml.Node, kinds destination.Registry) {
 					hideScalar(n)
 				}
 			})
-		case !shownOfEntry[key]:
-			hide(value)
+		case key == "retry" && value.Kind == yaml.MappingNode:
+			for j := 0; j+1 < len(value.Content); j += 2 {
+				show(shownOfRetry, value.Content[j].Value, value.Content[j+1])
+			}
+		default:
+			show(shownOfEntry, key, value)
 		}
+	}
+}
+
+// show hides a value unless it is of one of the keys, and has none of its own: they
+// would be unknown.
+func show(keys map[string]bool, key string, n *yaml.Node) {
+	nested := func(n *yaml.Node) bool { return n.Kind != yaml.ScalarNode }
+	if !keys[key] || n.Kind == yaml.MappingNode || slices.ContainsFunc(n.Content, nested) {
+		hide(n)
 	}
 }
 
@@ -223,6 +239,9 @@ func Resolve(doc *strictyaml.Document, kinds destination.Registry, look strictya
 				return
 			}
 			value, err := look(ref)
+			if err == nil && !utf8.Valid(value) {
+				err = fmt.Errorf("what %s stands for is no text in UTF-8, which a document cannot hold: encode it, as in base64, if the far side can read that", ref)
+			}
 			if err != nil {
 				doc.Fault(max(n.Line, 1), "destination %s: %s", label(nameOf(entry)), err)
 				return

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// paceShare of what deliveries are behind too far is what each request waits: the
-	// further they are, the fewer come in, until as many come as go out.
+	// paceShare: each request waits a tenth of the time by which deliveries are too far
+	// behind. The further they are, the fewer come in, until as many come as go out.
 	paceShare = 10
 	// paceMost is the longest wait of a request.
 	paceMost = time.Second

@@ -15,8 +15,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// MaxTTL is the longest life of a link: what SigV4 allows, of every store.
-const MaxTTL = 7 * 24 * time.Hour
+// MaxTTL is the longest life of a link, of every store: also a folder keeps to what the
+// clouds allow.
+const MaxTTL = destination.MaxLinkTTL
 
 // ErrGone says that retention has taken a payload, or is about to.
 var ErrGone = errors.New("the payload is older than retention.payloads")

@@ -14,11 +14,17 @@ import (
 )
 
 const (
-	// grace and minSpeed, in bytes a second, are what a client gets: a reader
-	// that hangs must not hold a connection for ever.
-	grace    = 30 * time.Second
+	// Grace is how long a client may take for what is small.
+	Grace = 30 * time.Second
+	// minSpeed, in bytes a second, is what a client must manage for the rest.
 	minSpeed = 256 << 10
 )
+
+// Patience is how long a client may take for n bytes of an answer: a reader that hangs
+// must not hold a connection for ever.
+func Patience(n int64) time.Duration {
+	return Grace + time.Duration(float64(n)/minSpeed*float64(time.Second))
+}
 
 // ServeHTTP answers GET and HEAD of signed links, with ranges and conditions.
 // Nothing of what is there shows without a valid signature.
@@ -51,7 +57,7 @@ func (d *Dir) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	// Not every writer has deadlines (a test's recorder has none).
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(grace + time.Duration(float64(info.Size())/minSpeed*float64(time.Second))))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(Patience(info.Size())))
 	h.Set("Content-Type", "application/json")
 	h.Set("ETag", `"`+k.ID.String()+`"`) // keys are immutable: what it names never changes
 	http.ServeContent(&answer{ResponseWriter: w}, r, "", info.ModTime(), f)

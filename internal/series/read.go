@@ -64,14 +64,15 @@ func (s *Series) Of(id uint32, now time.Time) (Points, error) {
 }
 
 // makeRoom lets go of the destination that was asked for longest ago, where as many are
-// recorded as may be.
+// recorded as may be. The busiest and the worst stay: asking for many would end the
+// past of destinations of others.
 func (s *Series) makeRoom() {
 	if len(s.own)+len(s.loaded) < Recorded {
 		return
 	}
 	last := -1
 	for i, d := range s.own {
-		if a := d.own.Load().asked; a != 0 && (last < 0 || a < s.own[last].own.Load().asked) {
+		if a := d.own.Load().asked; a != 0 && !d.kept && (last < 0 || a < s.own[last].own.Load().asked) {
 			last = i
 		}
 	}

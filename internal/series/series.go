@@ -17,6 +17,10 @@ import (
 // Step is how often Tick is called, on its multiples.
 const Step = 10 * time.Second
 
+// Labelled is how many destinations, or developers, have metrics of their own; all
+// others share one that is labelled "other".
+const Labelled = 500
+
 const (
 	// busiest and worst are how many destinations are recorded because they have the
 	// most attempts, and the most that fail; asked is how many more because somebody
@@ -47,6 +51,7 @@ type Dest struct {
 	id         uint32
 	busy, bad  atomic.Uint32 // attempts, and those that failed, since the last ranking
 	score, ill float32       // of earlier ones
+	kept       bool          // among the busiest or the worst at the last ranking
 	kind       *counters
 	own        atomic.Pointer[recorded] // nil: it is not recorded
 }
@@ -81,8 +86,8 @@ func newKind() *kind {
 
 func newRecorded() *recorded { return &recorded{ring: newRing(destStep, destPoints)} }
 
-// Dest returns what counts for a destination. A kind that comes when there are too
-// many counts in all alone.
+// Dest returns what counts for a destination. A kind beyond kindsMost counts in the
+// series of all alone.
 func (s *Series) Dest(id uint32, name string) *Dest {
 	if s == nil {
 		return nil

@@ -379,7 +379,7 @@ func TestMemoryOfManyDestinations(t *testing.T) {
 	r := newRig(t)
 	before := heap()
 	for i := 1; i <= 30_000; i++ {
-		r.s.Dest(uint32(i), fmt.Sprint("kind ", i%9))
+		r.s.Dest(uint32(i), fmt.Sprint("kind ", i%40))
 	}
 	for range 20 {
 		for id, d := range r.s.dests {
@@ -448,4 +448,35 @@ func BenchmarkSave(b *testing.B) {
 // resign makes the checksum right.
 func resign(b []byte) {
 	binary.BigEndian.PutUint32(b[1:], crc32.ChecksumIEEE(b[5:]))
+}
+
+// Somebody who asks for many destinations does not end the past of the busiest, which
+// somebody asked for before.
+func TestAskingForManyLeavesTheBusiestAlone(t *testing.T) {
+	r := newRig(t)
+	dests := many(r, 3000)
+	for i := 1; i <= 1000; i++ {
+		dests[i].busy.Add(5000)
+		dests[2001-i].bad.Add(5000)
+	}
+	for i := range uint32(asked) {
+		_, _ = r.s.Of(2100+i, r.now)
+	}
+	r.pass(5 * time.Minute)
+	was := dests[1].own.Load()
+	if _, err := r.s.Of(1, r.now); err != nil || was == nil {
+		t.Fatal(err)
+	}
+	for i := range uint32(300) {
+		r.now = r.now.Add(Step)
+		if _, err := r.s.Of(2500+i, r.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if dests[1].own.Load() != was {
+		t.Error("one of the busiest has lost its past")
+	}
+	if len(r.s.own) > Recorded {
+		t.Errorf("%d are recorded", len(r.s.own))
+	}
 }

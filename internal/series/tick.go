@@ -95,6 +95,7 @@ func (s *Series) rank() {
 	for _, d := range s.dests {
 		d.score = decay*d.score + float32(d.busy.Swap(0))
 		d.ill = decay*d.ill + float32(d.bad.Swap(0))
+		d.kept = false
 	}
 	chosen := make(map[*Dest]bool, Recorded)
 	choose := func(n int, of func(*Dest) float32) {
@@ -111,6 +112,9 @@ func (s *Series) rank() {
 	}
 	choose(worst, func(d *Dest) float32 { return d.ill })
 	choose(busiest, func(d *Dest) float32 { return d.score })
+	for d := range chosen {
+		d.kept = true
+	}
 	choose(asked, func(d *Dest) float32 {
 		if r := d.own.Load(); r != nil {
 			return float32(r.asked)

@@ -37,8 +37,8 @@ func (d *Desk) load(ctx context.Context, i int, now time.Time) error {
 	if json.Unmarshal(value, &s) != nil {
 		return nil // whoever it was logs in again: no reason not to start
 	}
-	read(s.Links, d.links, func(l Link) bool { return now.Before(l.Ends) })
-	read(s.Sessions, d.all, func(s Session) bool { return now.Before(s.Ends) })
+	read(s.Links, d.links, func(l Link) bool { return l.lives(now) })
+	read(s.Sessions, d.all, func(s Session) bool { return s.lives(now) })
 	return nil
 }
 
@@ -65,8 +65,8 @@ func (d *Desk) edit(now time.Time) *edit {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	c := &edit{d, maps.Clone(d.links), maps.Clone(d.all), map[int]bool{}}
-	maps.DeleteFunc(c.links, func(_ hash, l Link) bool { return !now.Before(l.Ends) })
-	maps.DeleteFunc(c.all, func(_ hash, s Session) bool { return !now.Before(s.Ends) })
+	maps.DeleteFunc(c.links, func(_ hash, l Link) bool { return !l.lives(now) })
+	maps.DeleteFunc(c.all, func(_ hash, s Session) bool { return !s.lives(now) })
 	return c
 }
 
@@ -86,13 +86,55 @@ func (c *edit) endLink(h hash) {
 	c.dirty[shardOf(h)] = true
 }
 
-// endOldest makes room for one more session of a token.
-func (c *edit) endOldest(token string) {
+// endSessionOf ends the session that a link opened.
+func (c *edit) endSessionOf(link string) {
+	for h, s := range c.all {
+		if s.Link == link {
+			c.end(h)
+		}
+	}
+}
+
+// endLinkOfMost ends the oldest link of the token that has the most, and its session. It
+// returns false where that is the token that asks for another: nobody who may make links
+// for one developer keeps others from theirs.
+func (c *edit) endLinkOfMost(token string) bool {
+	count := map[string]int{}
+	for _, l := range c.links {
+		count[l.Token.Name]++
+	}
+	most := token
+	for name, n := range count {
+		if n > count[most] || n == count[most] && most != token && name < most {
+			most = name
+		}
+	}
+	if most == token {
+		return false
+	}
+	var oldest hash
+	for h, l := range c.links {
+		if first := c.links[oldest]; l.Token.Name == most && (first.ID == "" || l.Created.Before(first.Created)) {
+			oldest = h
+		}
+	}
+	c.endSessionOf(c.links[oldest].ID)
+	c.endLink(oldest)
+	return true
+}
+
+// roomFor makes room for one more session of a token without a link, and tells whether
+// there is some.
+func (c *edit) roomFor(token string) bool {
 	var oldest hash
 	var begun time.Time
-	n := 0
+	all, n := 0, 0
 	for h, s := range c.all {
-		if s.Token.Name != token || s.Link != "" {
+		if s.Link != "" {
+			continue
+		}
+		all++
+		if s.Token.Name != token {
 			continue
 		}
 		if n++; n == 1 || s.Begun.Before(begun) {
@@ -101,11 +143,13 @@ func (c *edit) endOldest(token string) {
 	}
 	if n >= mostOfOne {
 		c.end(oldest)
+		all--
 	}
+	return all < mostSessions
 }
 
-// commit stores what differs, and then puts it in force. What ends, ends although it
-// cannot be stored: then it would come back with the next start, and the error says so.
+// commit stores what differs, and then puts it in force. What ends does so even where
+// that cannot be stored: the error says that it may come back with the next start.
 func (c *edit) commit(ctx context.Context) error {
 	var failed error
 	for i := range c.dirty {

@@ -18,12 +18,16 @@ import (
 )
 
 const (
-	// MaxLife is how long a session, and a link with its session, may live.
-	MaxLife = 24 * time.Hour
-	// mostLinks bounds the links that live, and mostSessions the sessions.
+	// MinLife and MaxLife are how long a session, and a link with its session, may live.
+	MinLife, MaxLife = time.Minute, 24 * time.Hour
+	// mostLinks bounds the links that live, each with one session at the most, and
+	// mostSessions the sessions without a link.
 	mostLinks, mostSessions = 10_000, 10_000
 	// mostOfOne bounds the sessions that one token has without a link: another one ends the oldest.
 	mostOfOne = 100
+	// backward is how far the clock may run backward before what was made since ends:
+	// otherwise it would live longer than it may by as much.
+	backward = 5 * time.Minute
 
 	secretPrefix = "fts_" // tells a session's secret from a token
 	codePrefix   = "ftl_"
@@ -36,7 +40,8 @@ var (
 	ErrFull = errors.New("as many live as may")
 )
 
-// Token is on whose word links and sessions are made. They end when its Print is another.
+// Token is the bearer token on whose word a link or a session was made. Both end when
+// its Print is another.
 type Token struct {
 	Name  string `json:"name"`
 	Print string `json:"print"` // hash of its value and rights
@@ -68,6 +73,17 @@ type Values interface {
 	Put(ctx context.Context, key string, value []byte) error
 	Get(ctx context.Context, key string) ([]byte, error)
 }
+
+// lives tells whether what was made at from, and ends at to, lives at now: by the clock on
+// the wall, which goes on while a machine sleeps, and over a restart.
+func lives(from, to, now time.Time) bool {
+	now = now.Round(0)
+	return now.Add(backward).After(from) && now.Before(to)
+}
+
+func (l *Link) lives(now time.Time) bool { return lives(l.Created, l.Ends, now) }
+
+func (s *Session) lives(now time.Time) bool { return lives(s.Begun, s.Ends, now) }
 
 type hash = [sha256.Size]byte
 
@@ -108,13 +124,10 @@ func (d *Desk) Begin(ctx context.Context, t Token, now time.Time, life time.Dura
 	return d.begin(ctx, Session{Token: t, Begun: now, Ends: now.Add(min(life, MaxLife))})
 }
 
-// begin needs change.
+// begin stores s under a fresh secret. It needs Desk.change.
 func (d *Desk) begin(ctx context.Context, s Session) (string, Session, error) {
 	c := d.edit(s.Begun)
-	if s.Link == "" {
-		c.endOldest(s.Token.Name)
-	}
-	if len(c.all) >= mostSessions {
+	if s.Link == "" && !c.roomFor(s.Token.Name) {
 		return "", s, ErrFull
 	}
 	secret := random(secretPrefix)
@@ -130,7 +143,7 @@ func (d *Desk) Find(secret string, now time.Time) (Session, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	s, ok := d.all[hashOf(secret)]
-	return s, ok && now.Before(s.Ends)
+	return s, ok && s.lives(now)
 }
 
 // End ends the session of a secret; one that is not there has ended.
@@ -147,7 +160,7 @@ func (d *Desk) MakeLink(ctx context.Context, l Link, now time.Time, life time.Du
 	d.change.Lock()
 	defer d.change.Unlock()
 	c := d.edit(now)
-	if len(c.links) >= mostLinks {
+	if len(c.links) >= mostLinks && !c.endLinkOfMost(l.Token.Name) {
 		return "", l, ErrFull
 	}
 	code := random(codePrefix)
@@ -165,7 +178,7 @@ func (d *Desk) UseLink(ctx context.Context, code string, now time.Time, good fun
 	d.mu.RLock()
 	l, ok := d.links[h]
 	d.mu.RUnlock()
-	if !ok || !l.Used.IsZero() || !now.Before(l.Ends) || !good(l.Token) {
+	if !ok || !l.Used.IsZero() || !l.lives(now) || !good(l.Token) {
 		return "", Session{}, ErrUnknown
 	}
 	l.Used = now
@@ -183,7 +196,7 @@ func (d *Desk) Links(now time.Time) []Link {
 	defer d.mu.RUnlock()
 	var all []Link
 	for _, l := range d.links {
-		if now.Before(l.Ends) {
+		if l.lives(now) {
 			all = append(all, l)
 		}
 	}
@@ -203,11 +216,7 @@ func (d *Desk) Revoke(ctx context.Context, id string, now time.Time) error {
 			c.endLink(h)
 		}
 	}
-	for h, s := range c.all {
-		if s.Link == id {
-			c.end(h)
-		}
-	}
+	c.endSessionOf(id)
 	if !found {
 		return ErrUnknown
 	}

@@ -232,14 +232,53 @@ func TestThereAreOnlySoMany(t *testing.T) {
 	if _, ok := d.Find(last, noon); !ok {
 		t.Error("the newest ended")
 	}
+	greedy, modest := Token{"greedy", "print"}, Token{"modest", "print"}
 	for i := range mostLinks {
-		d.links[hashOf(fmt.Sprint(i))] = Link{Ends: noon.Add(time.Hour)}
+		name := fmt.Sprint(i)
+		d.links[hashOf(name)] = Link{ID: name, Token: greedy, Created: noon.Add(time.Duration(i)), Ends: noon.Add(time.Hour)}
+		d.all[hashOf("session "+name)] = Session{Token: greedy, Link: name, Begun: noon, Ends: noon.Add(time.Hour)}
 	}
-	if _, _, err := d.MakeLink(t.Context(), Link{}, noon, time.Hour); !errors.Is(err, ErrFull) {
+	if _, _, err := d.MakeLink(t.Context(), Link{Token: greedy}, noon, time.Hour); !errors.Is(err, ErrFull) {
 		t.Errorf("one link too many: %v", err)
 	}
-	if _, _, err := d.MakeLink(t.Context(), Link{}, noon.Add(time.Hour), time.Hour); err != nil {
+	// Who fills the desk keeps nobody else from theirs.
+	code, _, err := d.MakeLink(t.Context(), Link{Token: modest}, noon, time.Hour)
+	if err != nil {
+		t.Fatalf("another token's first link: %v", err)
+	}
+	if _, _, err := d.UseLink(t.Context(), code, noon, all); err != nil {
+		t.Errorf("its session: %v", err)
+	}
+	if _, there := d.links[hashOf("0")]; there || len(d.links) != mostLinks {
+		t.Errorf("%d links, the oldest among them: %v", len(d.links), there)
+	}
+	if _, there := d.all[hashOf("session 0")]; there {
+		t.Error("the session of a link that ended lives")
+	}
+	begin(t, d, noon, time.Hour)
+	if _, _, err := d.MakeLink(t.Context(), Link{Token: greedy}, noon.Add(time.Hour), time.Hour); err != nil {
 		t.Errorf("a link after others have expired: %v", err)
+	}
+}
+
+// Nothing lives longer because the clock was put back, in one process or over two.
+func TestAClockThatIsPutBack(t *testing.T) {
+	v := &drawer{values: map[string][]byte{}}
+	d := open(t, v, noon)
+	secret := begin(t, d, noon, time.Hour)
+	code, l := link(t, d, noon)
+	last := noon.Add(-24 * time.Hour)
+	for _, again := range []*Desk{d, open(t, v, last)} {
+		if _, ok := again.Find(secret, last); ok {
+			t.Error("a session lives a day before it was begun")
+		}
+		if _, _, err := again.UseLink(t.Context(), code, last, all); !errors.Is(err, ErrUnknown) {
+			t.Errorf("a link does: %v", err)
+		}
+	}
+	little := noon.Add(-time.Minute)
+	if _, ok := open(t, v, little).Find(secret, little); !ok {
+		t.Errorf("a session ends with a clock that is set a little, and %s", l.ID)
 	}
 }
 

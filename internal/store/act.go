@@ -12,10 +12,10 @@ import (
 // short, and fit to store; whoever shows them makes them fit to show.
 type Act struct {
 	At        int64  // ns, whole milliseconds; as Note gave it
-	By        string // name of the token; "local" without tokens, "daemon", "signal", "" of a log-in that was refused
+	By        string // name of the token; "local" without tokens or a daemon, "daemon", "signal", "" of a log-in that was refused
 	Via       string // id of the portal link that it was done over; "": none
 	From      string // where a refused log-in came from: a network, not an address
-	Call      string // operationId of the API; "reload" of a signal; notice of the engine
+	Call      string // operationId of the API; "reload" of a signal; "start", "restore"; notice of the engine
 	Developer string // whose it is; "": the whole daemon, or of several
 	Object    string // what of them: name of a destination, id of a delivery, event, payload, replay or link
 	Reason    string // why, as whoever did it says; of the engine, what it saw
@@ -26,9 +26,10 @@ type Act struct {
 
 // Trail keeps who did what.
 type Trail interface {
-	// Note keeps acts, all of them or none; durable on return. At of each becomes now,
-	// or that of the last act where now lies before it, whatever it was. Acts never run backward.
-	// It works below the reserve of the disk, too: who mends that leaves a trail.
+	// Note keeps acts, all of them or none; durable on return. At of each becomes now, or
+	// that of the last act where now lies before it, whatever it was. Acts never run
+	// backward. It works below the reserve of the disk, too: whoever makes room there
+	// leaves a trail.
 	Note(ctx context.Context, now time.Time, acts []Act) error
 	// Acts lists acts newest first. A scan is bounded, as those of Log are.
 	Acts(ctx context.Context, q ActQuery) (Page[Act], error)

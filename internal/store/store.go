@@ -1,7 +1,7 @@
 // Package store is the contract between the engine and what keeps its events,
-// deliveries and attempts. pebblestore is the embedded implementation; storetest
-// holds every implementation to this contract. The words used here are those of
-// ARCHITECTURE.md.
+// deliveries and attempts. pebblestore is the embedded implementation, pgstore the one
+// in PostgreSQL; storetest holds every implementation to this contract. The words used
+// here are those of ARCHITECTURE.md.
 //
 // A row that cannot be made durable is never reported as made. Times that are
 // int64 count nanoseconds of wall time since 1970.
@@ -26,6 +26,8 @@ var (
 	ErrIdempotencyMismatch = errors.New("idempotency key was used with another body")
 	// ErrFenced: the lease of this daemon is stale; another has adopted its work.
 	ErrFenced = errors.New("lease lost")
+	// ErrBackup: something else makes backups of this store, as the text around it says.
+	ErrBackup = errors.New("no backup by fantail")
 	// ErrClosed: the store is closed, or closing.
 	ErrClosed = errors.New("store is closed")
 )
@@ -52,20 +54,19 @@ type Store interface {
 // Queue is the way of a delivery: made by Append, offered by Due, ended or
 // rescheduled by Settle, changed by a person or by age with Move, made again by Replay.
 type Queue interface {
-	// Append makes every event of batch durable together with its deliveries and
-	// counters: on return with a nil error they survive a power failure.
-	// Concurrent calls share a commit. Append sets ID (and Ordering where it is
-	// zero) of each event; acceptance never runs backward within a store,
-	// whatever the clock does. Outcome i belongs to batch[i]; events of one
-	// batch stand alone and the error is for all of them: *Unavailable,
-	// ErrFenced, ErrClosed. A context that ends early does not undo a commit
+	// Append makes every event of batch durable together with its deliveries and counters:
+	// on return with a nil error they survive a power failure. Concurrent calls share a
+	// commit. Append sets ID (and Ordering where it is zero) of each event; acceptance
+	// never runs backward within a store, whatever the clock does. Outcome i belongs to
+	// batch[i]; events of one batch stand alone and the error is for all of them:
+	// *Unavailable, ErrFenced, ErrClosed. A context that ends early does not undo a commit
 	// that has begun: Append waits for it, or, when the disk does not answer for long,
-	// says with *Unavailable that it is not known. A delivery may be offered by Due
-	// while its commit still waits for the disk; it is not reported as made before.
-	// An entry with a known idempotency key is not stored: its outcome names the
-	// first event once that is durable (one in flight is waited for). The id of an
-	// event of the same developer is a known key as long as the event is; once its
-	// body is gone, with whatever body.
+	// says with *Unavailable that it is not known. A delivery may be offered by Due while
+	// its commit still waits for the disk; it is not reported as made before. An entry
+	// with a known idempotency key is not stored: its outcome names the first event once
+	// that is durable (one in flight is waited for). The id of an event of the same
+	// developer is a known key as long as the event is; once its body is gone, any body
+	// counts as the same.
 	Append(ctx context.Context, now time.Time, batch []*Entry) ([]Appended, error)
 
 	// Settle records what attempts came to. It may return before the outcomes
@@ -170,7 +171,8 @@ type Keeper interface {
 	// destinations quotes one, takes the user's name out of acts (Act.Forget), cancels the pending deliveries, and keeps a record of who
 	// asked and when. cancelled sees every chunk.
 	Erase(ctx context.Context, now time.Time, req Erasure, cancelled func([]Moved)) (ErasureReport, error)
-	// Backup writes a consistent copy that a store can be opened on to dir, which must not exist.
+	// Backup writes a consistent copy to dir, on which a store can be opened. ErrConflict:
+	// dir exists. ErrBackup: the store has other means.
 	Backup(ctx context.Context, dir string) error
 	io.Closer
 }

@@ -165,11 +165,15 @@ type Settled struct {
 	Stale bool  // the row had been changed meanwhile
 }
 
+// AttemptClasses are what an attempt may come to. Expired are those whose body went
+// before they could be made.
+var AttemptClasses = []string{"delivered", "transient", "throttled", "rejected", "misconfigured", "interrupted", "expired"}
+
 // Attempt is the record of one try.
 type Attempt struct {
 	At      int64         // ns, start
 	Took    time.Duration // whole milliseconds are shown
-	Class   string        // delivered, transient, throttled, rejected, misconfigured, interrupted, expired
+	Class   string        // one of AttemptClasses
 	Code    int           // what the far side answered with; 0 if nothing
 	Answer  string        // excerpt or error text, control bytes escaped, at most 1 KiB
 	Address string        // connected to
@@ -196,9 +200,10 @@ const (
 	// Expire: pending becomes dead with the reason "expired"; an uncounted attempt of
 	// the class "expired" says so in the log.
 	Expire
-	// RetryLatest: as Retry, and ErrConflict where another delivery of the event to
-	// the destination, a replay's or the first one, was delivered after this one
-	// last changed. For changes of many: nobody looks whether each still lacks.
+	// RetryLatest: as Retry, and ErrConflict where another delivery of the event to the
+	// destination, a replay's or the first one, was delivered after this one last changed.
+	// It is for changes of many deliveries, where nobody looks whether each is still
+	// wanted.
 	RetryLatest
 )
 

@@ -9,10 +9,10 @@ import (
 // Usage tells what destinations were used for, day by day. It is read from the
 // counters that Audit sums, so both say the same, and is kept as long.
 type Usage interface {
-	// Usage calls each for every day and destination that q selects and that has
-	// counters, by day and then by destination, as all of them stood at one
-	// moment. The row is each's until it returns. Only a day is looked at that q
-	// names, and of few destinations only theirs.
+	// Usage calls each for every day and destination that q selects and that has counters,
+	// by day and then by destination, as all of them stood at one moment. The row is
+	// each's until it returns. It reads only the days that q names and, where q names few
+	// destinations, only theirs.
 	Usage(ctx context.Context, q UsageQuery, each func(*UsageRow)) error
 }
 

@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// ParseJSON is Parse for a text in JSON. It is not read as YAML, which most of
-// JSON is: escapes of surrogates mean something else there, and tabs nothing.
+// ParseJSON is Parse for a text in JSON. It is not read as YAML, although most of JSON
+// is YAML: there escapes of surrogates mean something else, and tabs are faults.
 func ParseJSON(file string, raw []byte) *Document {
 	d := &Document{File: file}
 	if len(raw) > MaxFile {

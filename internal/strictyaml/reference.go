@@ -148,7 +148,7 @@ func (b *Binder) EachPlain(n *yaml.Node, path string, f func(path string, line i
 func (b *Binder) IsSecret(n *yaml.Node) bool { return b.secrets[n] }
 
 // IsPlain tells whether n is a single value that fills something known that is no
-// secret. What is neither may be a secret in the wrong place.
+// secret. Anything else may be a secret in the wrong place.
 func (b *Binder) IsPlain(n *yaml.Node) bool { return b.plain[n] }
 
 func eachScalar(n *yaml.Node, path string, f func(path string, n *yaml.Node)) {

@@ -9,8 +9,8 @@ import (
 // maxKnown is how many names Some lists of those there are.
 const maxKnown = 20
 
-// Some says which of known word may have been meant to be ("did you mean acme?"),
-// or what there is ("known are acme, globex"), 20 names at the most.
+// Some says which of the known names word may have been meant to be ("did you mean
+// acme?"), or what there is ("known are acme, globex"), 20 names at the most.
 func Some(word string, known []string) string {
 	if len(known) > maxKnown && Closest(word, known) == "" {
 		return fmt.Sprintf("known are %s and %d more", strings.Join(known[:maxKnown], ", "), len(known)-maxKnown)

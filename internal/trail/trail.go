@@ -22,6 +22,8 @@ const (
 	mostNetworks = 64
 	// mostTold bounds what the engine has told and is not written yet.
 	mostTold = 4096
+	// mostWaiting bounds what waits for a disk that works again: counts, too.
+	mostWaiting = mostTold + mostCounted
 	// MaxReason is how many bytes of a reason are kept.
 	MaxReason = 500
 )
@@ -30,6 +32,7 @@ const (
 const (
 	Daemon = "daemon" // the engine, by itself
 	Signal = "signal" // whoever may signal the process
+	Local  = "local"  // whoever is on the machine: where there are no tokens, or no daemon
 )
 
 type whoKey struct{}
@@ -49,6 +52,8 @@ func Who(ctx context.Context) string {
 type Trail struct {
 	store store.Trail
 	log   *slog.Logger
+
+	gone gone
 
 	mu       sync.Mutex
 	counted  map[counting]*counter
@@ -70,6 +75,13 @@ type counter struct {
 	since time.Time // of that row
 	more  int
 	last  store.Act
+	first *writing // of the row that is on its way; nil: none is
+}
+
+// writing is a row on its way, for those who must not be answered before it is there.
+type writing struct {
+	done chan struct{} // closed when it is, or when err says why not
+	err  error
 }
 
 // New builds a Trail that writes to s.
@@ -82,9 +94,12 @@ func (t *Trail) Acts(ctx context.Context, q store.ActQuery) (store.Page[store.Ac
 	return t.store.Acts(ctx, q)
 }
 
-// Note keeps acts, durable on return, whoever waits for them goes or not.
+// Note keeps acts, durable on return, also when ctx ends meanwhile.
 func (t *Trail) Note(ctx context.Context, acts ...store.Act) error {
+	t.gone.RLock()
+	defer t.gone.RUnlock()
 	for i := range acts {
+		t.gone.takeOut(&acts[i], time.Now())
 		acts[i] = bounded(acts[i])
 	}
 	return t.store.Note(context.WithoutCancel(ctx), time.Now(), acts)
@@ -112,25 +127,52 @@ func Cut(text string, most int) string {
 }
 
 // Count keeps an act of which there may be very many: the first is durable on return,
-// and those like it within a minute, but for Object and Reason, are one more row.
+// and those like it within a minute, but for Object and Reason, are one more row. After
+// an error the act is not counted: it must not have happened.
 func (t *Trail) Count(ctx context.Context, a store.Act) error {
-	if rows := t.count(time.Now(), bounded(a)); len(rows) > 0 {
-		return t.Note(ctx, rows...)
+	a = bounded(a)
+	for {
+		now := time.Now()
+		c, first, mine := t.count(now, a)
+		if first == nil {
+			return nil
+		}
+		if !mine {
+			if <-first.done; first.err != nil {
+				return first.err
+			}
+			continue
+		}
+		row := a
+		row.Count += c.more // nobody adds to it while the row is on its way
+		first.err = t.Note(ctx, row)
+		t.mu.Lock()
+		if c.first = nil; first.err == nil {
+			c.since, c.more = now, 0
+		}
+		t.mu.Unlock()
+		close(first.done)
+		return first.err
 	}
-	return nil
 }
 
-// count counts an act and returns the rows that are due.
-func (t *Trail) count(now time.Time, a store.Act) (rows []store.Act) {
+// count counts an act behind the row of its kind. Where that is missing, or a minute old,
+// it returns the writing of one, and whether it is the caller's; whoever else counts one
+// waits for it.
+func (t *Trail) count(now time.Time, a store.Act) (c *counter, first *writing, mine bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	key := countingOf(&a)
-	c := t.counted[key]
+	c = t.counted[key]
 	full := func() bool {
 		return len(t.counted) >= mostCounted || key.from != "" && t.networks >= mostNetworks
 	}
 	if c == nil && full() {
-		if rows = t.sweep(now); full() {
+		if rows := t.sweep(now); len(rows) > 0 {
+			t.told = append(t.told, rows...)
+			t.rouse()
+		}
+		if full() {
 			a = store.Act{Call: a.Call, Result: "various", Count: a.Count}
 			key = countingOf(&a)
 			c = t.counted[key]
@@ -143,21 +185,22 @@ func (t *Trail) count(now time.Time, a store.Act) (rows []store.Act) {
 		if key.from != "" {
 			t.networks++
 		}
-	case now.Sub(c.since) < countEvery:
+	case c.first != nil:
+		return c, c.first, false
+	case !c.since.IsZero() && now.Sub(c.since) < countEvery:
 		c.more += a.Count
 		c.last = a
-		return rows
+		return c, nil, false
 	}
-	a.Count += c.more
-	c.since, c.more = now, 0
-	return append(rows, a)
+	c.first = &writing{done: make(chan struct{})}
+	return c, c.first, true
 }
 
 // sweep returns the rows of what was counted for a minute, and forgets what came once.
 // It needs mu.
 func (t *Trail) sweep(now time.Time) (rows []store.Act) {
 	for key, c := range t.counted {
-		if now.Sub(c.since) < countEvery {
+		if c.first != nil || now.Sub(c.since) < countEvery {
 			continue
 		}
 		if c.more > 0 {
@@ -178,11 +221,16 @@ func (t *Trail) sweep(now time.Time) (rows []store.Act) {
 func (t *Trail) Tell(a store.Act) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.told) == mostTold {
+	if len(t.told) >= mostTold {
 		t.lost++
 		return
 	}
 	t.told = append(t.told, bounded(a))
+	t.rouse()
+}
+
+// rouse has Run write what was told. It needs mu.
+func (t *Trail) rouse() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
@@ -210,6 +258,7 @@ func (t *Trail) Run(ctx context.Context) {
 func (t *Trail) Flush(ctx context.Context) { t.write(ctx, time.Now().Add(countEvery), true) }
 
 // write writes what was told and, with counts, whatever was counted for a minute at now.
+// What cannot be written waits for the next time, as far as there is room.
 func (t *Trail) write(ctx context.Context, now time.Time, counts bool) {
 	t.mu.Lock()
 	rows, lost := t.told, t.lost
@@ -224,7 +273,15 @@ func (t *Trail) write(ctx context.Context, now time.Time, counts bool) {
 	if len(rows) == 0 {
 		return
 	}
-	if err := t.Note(ctx, rows...); err != nil {
-		t.log.Error("what was done could not be noted", "acts", len(rows), "error", err)
+	err := t.Note(ctx, rows...)
+	if err == nil {
+		return
+	}
+	t.log.Error("what was done could not be noted yet", "acts", len(rows), "error", err)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.told = append(rows, t.told...); len(t.told) > mostWaiting {
+		t.lost += len(t.told) - mostWaiting
+		t.told = t.told[:mostWaiting]
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,4 +173,139 @@ func TestWhoActs(t *testing.T) {
 	if who := Who(As(t.Context(), Signal)); who != Signal {
 		t.Errorf("%q acts", who)
 	}
+}
+
+// A read that nobody could note is refused; the next one is no freer for it.
+func TestAReadIsFreeOnlyBehindItsRow(t *testing.T) {
+	s := &shelf{err: errors.New("the disk is full")}
+	tr := New(s, quiet())
+	a := store.Act{By: "support", Call: "getEventBody", Developer: "acme"}
+	for range 3 {
+		if err := tr.Count(t.Context(), a); err == nil {
+			t.Fatal("a read passes without a row")
+		}
+	}
+	s.err = nil
+	for range 2 {
+		if err := tr.Count(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.write(t.Context(), time.Now().Add(countEvery), true)
+	if texts, sum := s.rows(); len(texts) != 2 || sum != 2 {
+		t.Errorf("%d acts: %v", sum, texts)
+	}
+}
+
+// slowShelf waits with each write.
+type slowShelf struct {
+	shelf
+	begun, ended chan struct{}
+}
+
+func (s *slowShelf) Note(ctx context.Context, now time.Time, acts []store.Act) error {
+	s.begun <- struct{}{}
+	<-s.ended
+	return s.shelf.Note(ctx, now, acts)
+}
+
+// Whoever reads while the first row is being written waits for it: a crash would take
+// the trace of them with it.
+func TestNobodyReadsBeforeTheirRowIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowShelf{begun: make(chan struct{}), ended: make(chan struct{})}
+		tr := New(s, quiet())
+		var answered int32
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				if err := tr.Count(context.Background(), store.Act{By: "support", Call: "getEventBody"}); err != nil {
+					t.Error(err)
+				}
+				atomic.AddInt32(&answered, 1)
+			})
+		}
+		<-s.begun
+		synctest.Wait()
+		if n := atomic.LoadInt32(&answered); n != 0 {
+			t.Errorf("%d were answered before the row was there", n)
+		}
+		s.ended <- struct{}{}
+		wg.Wait()
+	})
+}
+
+// What the engine told, and what was counted, waits for a disk that works again.
+func TestWhatCannotBeWrittenWaits(t *testing.T) {
+	s := &shelf{}
+	tr := New(s, quiet())
+	for range 5 {
+		if err := tr.Count(t.Context(), store.Act{By: "support", Call: "getEventBody"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.Tell(store.Act{By: Daemon, Object: "hook"})
+	s.err = errors.New("the disk is full")
+	later := time.Now().Add(countEvery)
+	tr.write(t.Context(), later, true)
+	tr.Tell(store.Act{By: Daemon, Object: "second"})
+	s.err = nil
+	tr.write(t.Context(), later, true)
+	if texts, sum := s.rows(); sum != 5+2 || len(texts) != 4 || texts[3] != "second x1" {
+		t.Errorf("%d acts: %v", sum, texts)
+	}
+	s.err = errors.New("the disk is full")
+	for range 5 {
+		for range mostTold {
+			tr.Tell(store.Act{By: Daemon})
+		}
+		tr.write(t.Context(), later, false)
+	}
+	if len(tr.told) > mostWaiting {
+		t.Errorf("%d acts wait in memory", len(tr.told))
+	}
+}
+
+// An erasure takes the person out of what is counted, told, or on its way as well.
+func TestTheErasedAreInNoActOnItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{}
+		tr := New(s, quiet())
+		for range 2 {
+			if err := tr.Count(t.Context(), store.Act{By: "a", Developer: "acme", Call: "x", Object: "ann-42", Reason: "first"}); err != nil {
+				t.Fatal(err)
+			}
+			s.acts = nil
+		}
+		tr.Tell(store.Act{By: Daemon, Developer: "acme", Reason: "not found: ann-42"})
+		tr.Forget("acme", "ann-42")
+		for _, developer := range []string{"acme", "", "globex"} {
+			if err := tr.Note(t.Context(), store.Act{Developer: developer, Object: "o", Reason: "Ann-42 asked"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tr.write(t.Context(), time.Now().Add(countEvery), true)
+		named := 0
+		for _, a := range s.acts {
+			if strings.Contains(strings.ToLower(a.Object+a.Reason), "ann-42") {
+				named++
+				if a.Developer != "globex" {
+					t.Errorf("it names them: %+v", a)
+				}
+			}
+		}
+		if len(s.acts) != 5 || named != 1 {
+			t.Errorf("%d acts, %d with the name of another's user: %+v", len(s.acts), named, s.acts)
+		}
+		for i := range mostGone + 10 {
+			tr.Forget("acme", fmt.Sprint(i))
+		}
+		if n := len(tr.gone.users); n != mostGone {
+			t.Errorf("%d names are kept", n)
+		}
+		time.Sleep(goneFor)
+		if tr.Forget("acme", "x"); len(tr.gone.users) != 1 {
+			t.Errorf("%d names are kept for ever", len(tr.gone.users))
+		}
+	})
 }

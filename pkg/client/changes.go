@@ -13,7 +13,7 @@ type Act struct {
 	By        string    `json:"by,omitempty"`        // name of the token; "local", "daemon", "signal"; "" of a refused log-in
 	Via       string    `json:"via,omitempty"`       // id of a link to the portal
 	From      string    `json:"from,omitempty"`      // network of a refused log-in
-	Call      string    `json:"call"`                // as openapi.yaml names it; "logIn", "reload", or a notice
+	Call      string    `json:"call"`                // as openapi.yaml names it; "logIn", "reload", "start", "restore", or a notice
 	Developer string    `json:"developer,omitempty"` // whose it is; "": of several, or the daemon's
 	Object    string    `json:"object,omitempty"`
 	Reason    string    `json:"reason,omitempty"`

@@ -2,6 +2,7 @@ package destination
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"time"
 
@@ -19,6 +20,19 @@ type PayloadStore interface {
 	// Link returns a presigned GET of the payload id of developer. It does not
 	// ask whether the payload is there.
 	Link(ctx context.Context, developer, id string, ttl time.Duration) (Link, error)
+}
+
+// MaxLinkTTL is the longest life of a link: what S3's SigV4 and Cloud Storage's V4 allow
+// a presigned URL.
+const MaxLinkTTL = 7 * 24 * time.Hour
+
+// ValidateLinkTTL returns what is wrong with the life of links that settings of a kind
+// name, without the path of the setting.
+func ValidateLinkTTL(ttl time.Duration) error {
+	if ttl < time.Second || ttl > MaxLinkTTL || ttl%time.Second != 0 {
+		return errors.New("must be whole seconds, from 1s to 168h, the longest life of a presigned URL")
+	}
+	return nil
 }
 
 // Link is a URL that needs no other credential until Expires, which is the

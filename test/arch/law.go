@@ -34,9 +34,10 @@ var law = map[string][]string{
 	"internal/inbound":                {},
 	"internal/suggest":                {},
 	"internal/strictyaml":             {"pkg/secret", "internal/suggest"},
-	"internal/config":                 {"pkg", "internal/strictyaml", "internal/suggest", "internal/retry", "internal/keyring", "internal/netguard"}, // asks which addresses no connection is made to
+	"internal/config":                 {"pkg", "internal/strictyaml", "internal/suggest", "internal/retry", "internal/keyring", "internal/netguard", "internal/store/pgurl"}, // asks which addresses no connection is made to
 	"internal/document":               {"pkg", "internal/strictyaml"},
 	"internal/store":                  {"pkg", "internal/store"},
+	"internal/store/pgurl":            {},
 	"internal/payload":                {"pkg", "internal/payload", "internal/keyring"},
 	"internal/ingest":                 {"pkg", "internal/config", "internal/store"},
 	"internal/tracing":                {"pkg"},
@@ -50,7 +51,7 @@ var law = map[string][]string{
 	"internal/explain":                {"pkg", "internal/config", "internal/store"},
 	"internal/healthcheck":            {"pkg", "internal/store", "internal/ingest"},
 	"internal/replay":                 {"pkg", "internal/config", "internal/store", "internal/delivery"},
-	"internal/check":                  {"pkg", "internal/store"},
+	"internal/check":                  {"pkg", "internal/store", "internal/series"},
 	"internal/api":                    {"pkg", "internal/check", "internal/config", "internal/document", "internal/strictyaml", "internal/store", "internal/delivery", "internal/ingest", "internal/payload", "internal/replay", "internal/series", "internal/tracing", "internal/trail", "internal/session", "internal/explain"},
 	"internal/api/ndjson":             {"pkg", "internal/ingest"},
 	"internal/console":                {"pkg"},
@@ -83,6 +84,7 @@ var unique = map[string][]string{
 	"internal/app":               {"internal/cli", "internal/demo"},
 	"internal/cli":               {"."},
 	"internal/store/pebblestore": {"internal/app", "internal/cli"},
+	"internal/store/pgstore":     {"internal/app", "internal/cli"},
 	"destinations/all":           {"cmd/fantail"},
 }
 

@@ -23,8 +23,8 @@ func TestIdleConnectionsLeaveDescriptors(t *testing.T) {
 			t.Fatalf("connection %d: %v", i, err)
 		}
 		t.Cleanup(func() { c.Close() })
-		// One that has asked once may be idle for minutes. That it is answered is not
-		// waited for: on the daemon of before it never was.
+		// A connection that has asked once may be idle for minutes. The test does not wait
+		// for the answer: a daemon without the bound never gives one.
 		if _, err := c.Write([]byte("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")); err != nil {
 			t.Logf("connection %d: %v", i, err)
 		}

@@ -61,7 +61,7 @@ func TestExportedEventsArriveElsewhereAsTheyWere(t *testing.T) {
 	a.balanced(t)
 
 	file := filepath.Join(t.TempDir(), "dead.ndjson")
-	if _, said := a.command(t, 0, "export", "--developer", "acme", "--destination", "app", "--state", "dead", "--out", file); said != "4 events are in "+file+".\n" {
+	if _, said := a.command(t, 0, "export", "--developer", "acme", "--destination", "app", "--state", "dead", "--out", file); said != "4 events written to "+file+".\n" {
 		t.Errorf("it says %q", said)
 	}
 	for range 2 {

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/cli"
 )
 
-// An endpoint was down and its deliveries died. Mended, the obvious sentence
+// An endpoint was down and its deliveries died. Once it is mended, the obvious replay
 // brings everything, once, over a restart in the middle.
 func TestReplayAfterAnEndpointIsMended(t *testing.T) {
 	const events = 300

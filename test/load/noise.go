@@ -22,8 +22,9 @@ type noise struct {
 	begun  atomic.Int64 // uploads and connections that stand
 }
 
-// spread is over how long the noise begins: as long as the daemon lets a head, or a
-// body without speed, take. Else it would end, and begin anew, all in one moment.
+// spread is the time over which the noise begins: as long as the daemon waits for a
+// head, or for a body that does not come. Begun at once, all of it would end and begin
+// anew at once.
 const spread = 10 * time.Second
 
 // startNoise returns when all of it stands at once.

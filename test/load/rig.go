@@ -94,8 +94,8 @@ func (r *rig) spots(s *sent, n int) (from, to int) {
 // than the first wait of a retry.
 const patience = time.Minute
 
-// drained waits until everything that was accepted has been delivered, or
-// nothing comes any more; what is lost then, judge says.
+// drained waits until everything that was accepted has been delivered, or nothing comes
+// any more; judge says what is lost then.
 func (r *rig) drained(ctx context.Context) error {
 	want := 0
 	for _, w := range r.waves {

@@ -61,25 +61,31 @@ func startPostgres(at port, certs *certificates) (*process, error) {
 		return nil, err
 	}
 	data, password := filepath.Join(dir, "data"), filepath.Join(dir, "password")
-	args := []string{"-D", data, "-p", at.String(), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200"} // what is committed survives Kill, not the machine
+	var args []string
 	err = os.WriteFile(password, []byte(postgresPassword), 0o644) // read by nobody; the folder is closed to others
 	if err == nil {
-		err = run(true, dir, initdb, "-D", data, "-U", postgresUser, "-A", "scram-sha-256", "--pwfile="+password, "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+		err = run(true, dir, initdb, "-D", data, "-U", postgresUser, "-A", "scram-sha-256", "--pwfile="+password, "--no-sync", "--wal-segsize=1", "-E", "UTF8", "--locale=C.UTF-8")
 	}
 	if err == nil && certs != nil {
 		var f certFiles
 		f, err = certs.write(dir)
-		args = append(args, "-c", "ssl=on", "-c", "ssl_ca_file="+f.ca, "-c", "ssl_cert_file="+f.cert, "-c", "ssl_key_file="+f.key)
+		args = []string{"-c", "ssl=on", "-c", "ssl_ca_file=" + f.ca, "-c", "ssl_cert_file=" + f.cert, "-c", "ssl_key_file=" + f.key}
 		err = errors.Join(err, allowCertificates(filepath.Join(data, "pg_hba.conf")))
 	}
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}
+	return launchPostgres(at, filepath.Dir(initdb), dir, args...)
+}
+
+// launchPostgres starts the cluster in the folder data of dir.
+func launchPostgres(at port, bin, dir string, args ...string) (*process, error) {
 	return launch(command{
-		name: "postgres", path: filepath.Join(filepath.Dir(initdb), "postgres"),
-		args: args, unprivileged: true,
+		name: "postgres", path: filepath.Join(bin, "postgres"),
+		args: append([]string{"-D", filepath.Join(dir, "data"), "-p", at.String(), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+			"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200", "-c", "max_wal_size=32MB", "-c", "min_wal_size=4MB"}, args...), // what is committed survives Kill, not the machine
+		unprivileged: true,
 		// SIGQUIT is its crash: after SIGKILL its orphans keep the data locked for a moment.
 		quit: syscall.SIGINT, kill: syscall.SIGQUIT,
 		ready: func(ctx context.Context) error {

@@ -46,9 +46,9 @@ func StartPostgresMeta(t testing.TB) PostgresMeta {
 	})}
 }
 
-// Use makes a request one about the database of dsn: postgres-meta takes it
-// encrypted, in a header, with the key in FANTAIL_TEST_POSTGRES_META_KEY if it is
-// not ours.
+// Use makes a request one about the database of dsn: postgres-meta takes the dsn
+// encrypted, in a header, with the key in FANTAIL_TEST_POSTGRES_META_KEY if it is not
+// ours.
 func (PostgresMeta) Use(req *http.Request, dsn string) {
 	req.Header.Set("x-connection-encrypted", encryptOpenSSL(dsn, variable("FANTAIL_TEST_POSTGRES_META_KEY", postgresMetaKey)))
 }

@@ -22,6 +22,7 @@ const reaperScript = `
 alive() { case $(cat "/proc/$1/stat") in "" | *") Z "*) return 1 ;; esac; }
 while read -r line; do pid=$line; done
 if [ "${pid:-0}" -gt 0 ]; then
+	kill -s CONT "$pid" $(cat "/proc/$pid/task/$pid/children") # it may be frozen, with its children
 	kill -s "$1" "$pid"
 	n=0
 	while alive "$pid" && [ $n -lt 50 ]; do sleep 0.1; n=$((n+1)); done

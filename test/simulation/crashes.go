@@ -115,8 +115,8 @@ func (m *Model) part(d *dest) {
 	}
 }
 
-// review finds out whether d waits apart, surely or perhaps. Until now it did as it
-// did before, in every lane.
+// review finds out whether d waits apart, surely or perhaps. Up to this moment every
+// lane of d counts as it did before.
 func (m *Model) review(d *dest) {
 	m.touchDest(d, m.clock())
 	d.apart, d.excused = d.surely >= apartAfter, d.perhaps >= apartAfter

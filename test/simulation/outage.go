@@ -82,8 +82,8 @@ func (m *Model) resetOutages(d *dest) {
 	}
 }
 
-// told checks that the engine holds what the model holds, when it does. Of a
-// lane that it may have forgotten, the engine knows better.
+// told checks that the engine holds a destination when the model does. Where the engine
+// may have forgotten a lane, its word counts.
 func (m *Model) told(p *process, n *delivery.Notice) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -35,9 +35,9 @@ func (l *lane) wait(after time.Duration, now int64) {
 	}
 }
 
-// byHand notes that a person begins something that ends such waits of
-// destinations, and returns what notes that it is done. That must be told to which
-// of them it was done.
+// byHand notes that a person begins something that ends such waits of destinations, and
+// returns a function that notes its end, which is told the destinations that it was
+// done to.
 func (m *Model) byHand(p *process, dests map[*dest]bool) (done func(map[*dest]bool)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

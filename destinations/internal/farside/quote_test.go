@@ -12,7 +12,7 @@ import (
 
 func TestQuoteShowsNoSecretAndNoLink(t *testing.T) {
 	f := Fault(destination.Rejected, "write", "no", "mend it", fmt.Errorf("y: %w", destination.ErrEngine))
-	if class, _ := destination.ClassOf(f); class != destination.Rejected || f.Error() != "write: no (mend it)" || !errors.Is(f, destination.ErrEngine) || errors.Unwrap(errors.Unwrap(f)) != nil {
+	if class, _ := destination.ClassOf(f); class != destination.Rejected || f.Error() != "write: no; mend it" || !errors.Is(f, destination.ErrEngine) || errors.Unwrap(errors.Unwrap(f)) != nil {
 		t.Errorf("%v does not say what it is, or hands out its cause", f)
 	}
 	got := Quote(secret.NewScrubber("pass-word", "x", ""), `value "https://x.example/p?Signature=abc", HTTPS://Y/z, https:\/\/z\/abc https%3A%2F%2Fabc and pass-word `+strings.Repeat("x", 1000))

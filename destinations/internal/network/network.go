@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -70,6 +71,14 @@ func (n *Network) Close() {
 		c.(*line).Conn.Close()
 	}
 }
+
+const (
+	// IdleTime is how long a connection to a database is kept without use: it has few.
+	IdleTime = 30 * time.Second
+	// Lifetime is how old such a connection grows: new ones follow a change of the
+	// name's address, or of roles behind a balancer.
+	Lifetime = 30 * time.Minute
+)
 
 // Lease is how many bytes a connection may bring until it is lent anew. What we
 // ask databases for is answered with some kilobytes; a trigger may add a notice for

@@ -67,7 +67,7 @@ func (o operators) Check(context.Context) error {
 }
 func (o operators) Close() error { o.t.Error("the operator's store was closed"); return nil }
 
-func TestTheOperatorsStoreIsHis(t *testing.T) {
+func TestTheOperatorsStoreIsTheirs(t *testing.T) {
 	s, err := Settings{}.Open(destination.Deps{Payloads: operators{t}})
 	if err != nil {
 		t.Fatal(err)

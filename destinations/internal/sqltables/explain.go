@@ -37,7 +37,7 @@ func Explain(e *event.Event, c *event.Catalogue, t Tables) (destination.Explanat
 		} else {
 			line(t.Other, row.OtherValues())
 		}
-		if ids = append(ids, p.ID); len(ids) == maxExplained {
+		if ids = append(ids, p.ID); len(ids) == MaxExplained {
 			body.WriteString("...\n")
 			break
 		}
@@ -46,5 +46,5 @@ func Explain(e *event.Event, c *event.Catalogue, t Tables) (destination.Explanat
 	return x, nil
 }
 
-// maxExplained is how many rows of one event are shown.
-const maxExplained = 100
+// MaxExplained is how many rows of payloads of one event are shown.
+const MaxExplained = 100

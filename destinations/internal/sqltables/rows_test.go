@@ -228,7 +228,7 @@ func TestExplain(t *testing.T) {
 		t.Errorf("%v %+v", err, x)
 	}
 	x, err = Explain(made(t, 1, "sleep", `"data":[`+strings.Repeat("{},", 500)+`{}]`), event.DefaultCatalogue(), Of("terra"))
-	if err != nil || strings.Count(x.Body, "\n") != maxExplained+1 || !strings.HasSuffix(x.Body, "...\n") {
+	if err != nil || strings.Count(x.Body, "\n") != MaxExplained+1 || !strings.HasSuffix(x.Body, "...\n") {
 		t.Errorf("%v, %d lines", err, strings.Count(x.Body, "\n"))
 	}
 }

@@ -2,9 +2,11 @@ package sqltables
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/destinations/internal/ownbucket"
+	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
 // The values of content.
@@ -24,18 +26,15 @@ type Settings struct {
 	Payloads ownbucket.Settings `yaml:"payloads"`
 }
 
-// maxLinkTTL is the longest life of a presigned URL, by SigV4 and V4 alike.
-const maxLinkTTL = 7 * 24 * time.Hour
-
 // Defaults are the settings that a destination leaves out.
-func Defaults() Settings { return Settings{LinkTTL: maxLinkTTL, Content: ContentEvent} }
+func Defaults() Settings { return Settings{LinkTTL: destination.MaxLinkTTL, Content: ContentEvent} }
 
 // Validate reports every fault at once, joined, each beginning with the path of
 // its setting.
 func (s Settings) Validate() error {
 	faults := []error{s.Payloads.Validate()}
-	if s.LinkTTL < time.Second || s.LinkTTL > maxLinkTTL || s.LinkTTL%time.Second != 0 {
-		faults = append(faults, errors.New("link_ttl: must be whole seconds, from 1s to 168h, the longest life of a presigned URL"))
+	if err := destination.ValidateLinkTTL(s.LinkTTL); err != nil {
+		faults = append(faults, fmt.Errorf("link_ttl: %w", err))
 	}
 	if s.Content != ContentEvent && s.Content != ContentItem {
 		faults = append(faults, errors.New("content: must be event or item"))

@@ -67,7 +67,8 @@ func (l *Reader) take(n, newline int) ([]byte, error) {
 }
 
 // LeastBuffer is what a Reader begins with: it costs little while nobody sends.
-// fastBuffer has as many lines committed together as pays while somebody does.
+// fastBuffer is for who sends fast: it holds so many lines that committing them
+// together pays.
 const (
 	LeastBuffer = 16 << 10
 	fastBuffer  = 64 << 10
@@ -84,7 +85,7 @@ func (l *Reader) widen() bool {
 	return true
 }
 
-// enlarge moves what is not returned yet to the begin of a buffer of size bytes.
+// enlarge moves what is not returned yet to the beginning of a buffer of size bytes.
 func (l *Reader) enlarge(size int) {
 	larger := make([]byte, size)
 	l.end = copy(larger, l.buf[l.start:l.end])

@@ -21,9 +21,6 @@ func (s *Store) Append(ctx context.Context, now time.Time, batch []*store.Entry)
 		return nil, err
 	}
 	defer s.leave()
-	if err := s.tend(now, tendLate); err != nil {
-		return nil, err
-	}
 	out := make([]store.Appended, len(batch))
 	fresh := make([]fresh, 0, len(batch))
 	var keyed []int
@@ -58,11 +55,11 @@ func (s *Store) commit(ctx context.Context, now time.Time, entries []fresh, out 
 		return nil
 	}
 	for i := range entries {
-		entries[i].body = s.packer.pack(entries[i].entry.Event.Body)
+		entries[i].body = s.packer.Pack(entries[i].entry.Event.Body)
 	}
 	g, err := s.join(ctx, now, entries, out)
 	for i := range entries {
-		s.packer.release(entries[i].body)
+		s.packer.Release(entries[i].body)
 	}
 	if err != nil {
 		return err
@@ -116,6 +113,7 @@ func (s *Store) join(ctx context.Context, now time.Time, entries []fresh, out []
 	for i := range entries {
 		s.build(g, now, &entries[i], &out[entries[i].at])
 	}
+	g.now = now
 	a.joined()
 	return g, nil
 }

@@ -9,11 +9,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
+
+// occupied is a store.ErrConflict whose text says what to do.
+type occupied string
+
+func (o occupied) Error() string { return string(o) }
+
+func (occupied) Is(target error) bool { return target == store.ErrConflict }
 
 // Backup writes a copy of the store as it is now to dir, which must not exist.
 // On one file system it costs next to no space at first: files are linked.
@@ -27,7 +35,7 @@ func (s *Store) Backup(_ context.Context, dir string) error {
 	s.backup.Lock()
 	defer s.backup.Unlock()
 	if _, err := s.opts.FS.Stat(dir); err == nil {
-		return fmt.Errorf("back up to %s: it is there already: %w", dir, store.ErrConflict)
+		return occupied("back up to " + dir + ": it is there already: name a folder that does not exist")
 	}
 	if err := s.checkpoint(dir); err != nil {
 		return fmt.Errorf("back up to %s: %w", dir, err)
@@ -39,15 +47,33 @@ func (s *Store) checkpoint(dir string) error {
 	if err := mkdir(s.opts.FS, s.opts.FS.PathDir(dir)); err != nil {
 		return err
 	}
+	// Pebble copies its manifest as far as it was written since the start, which a start
+	// that finds no log does not do: the copy would be empty. A flush, which must have
+	// something to write, begins one.
+	format, err := s.get([]byte{kindFormat})
+	if err != nil {
+		return err
+	}
+	err = s.write(func(w *writer) {
+		w.k, w.v = []byte{kindFormat}, append(w.v[:0], format...)
+		w.set()
+	})
+	if err == nil {
+		err = s.db.Flush()
+	}
+	if err != nil {
+		return err
+	}
 	return s.db.Checkpoint(dir, pebble.WithFlushedWAL())
 }
 
 // Restore copies a backup to dir, which must be missing or empty, and opens the
 // copy once to prove that it is a whole store of a format that is known here.
-// After an error dir is as it was.
-func Restore(backupDir, dir string) (err error) {
+// It notes acts in the copy, which nobody else can: no daemon runs there. After an error
+// dir is as it was.
+func Restore(backupDir, dir string, acts ...store.Act) (err error) {
 	if names, err := os.ReadDir(dir); err == nil && len(names) > 0 {
-		return fmt.Errorf("restore to %s: it is not empty: stop the daemon and move what is there aside: %w", dir, store.ErrConflict)
+		return fmt.Errorf("restore to %s: it is not empty: stop the daemon, and move what is there aside", dir)
 	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("restore: %w", err)
 	}
@@ -86,7 +112,7 @@ func Restore(backupDir, dir string) (err error) {
 	if err != nil {
 		return fmt.Errorf("restore: the backup does not open: %w", err)
 	}
-	if err := s.Close(); err != nil {
+	if err := errors.Join(s.Note(context.Background(), time.Now(), acts), s.Close()); err != nil {
 		return fmt.Errorf("restore: the backup does not open: %w", err)
 	}
 	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) { // it is empty

@@ -2,13 +2,13 @@ package pebblestore
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/packing"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -25,8 +25,8 @@ func TestBodiesAreCompressed(t *testing.T) {
 		most int // bytes of its value
 	}{
 		{"two bytes", []byte("{}"), 3},
-		{"too small to try", text[:packFrom-1], packFrom},
-		{"small", text[:packFrom], packFrom - packFrom/8},
+		{"too small to try", text[:packing.From-1], packing.From},
+		{"small", text[:packing.From], packing.From - packing.From/8},
 		{"text", text, len(text) / 5},
 		{"the densest", bytes.Repeat([]byte(" "), 2<<20), 2 << 20 / 20},
 		{"noise", random, len(random) + 1},
@@ -73,31 +73,6 @@ func TestPackedBodiesKeepApart(t *testing.T) {
 	}
 }
 
-// TestReadBody: these bytes stand in stores, and what is none is an error before
-// it takes memory that it only claims to need.
-func TestReadBody(t *testing.T) {
-	const packed = "\x02" + "\x18" + "\x0c" + "beat" + "\x4e\x04\x00" // 4 bytes as they are, then 20 from 4 bytes back
-	for v, want := range map[string]string{
-		"\x01{}":                       "{}",
-		packed:                         "beatbeatbeatbeatbeatbeat",
-		"":                             "",
-		"\x03{}":                       "",
-		packed[:len(packed)-1]:         "",
-		packed + "\x00":                "",
-		"\x02":                         "",
-		"\x02\xff\xff\xff\xff\x0f\x00": "",
-	} {
-		got, err := readBody([]byte(v))
-		if string(got) != want || (err == nil) != (want != "") || err != nil && !errors.Is(err, errRow) {
-			t.Errorf("%q: %q, %v", v, got, err)
-		}
-	}
-	huge := binary.AppendUvarint([]byte{snappyBody}, 1<<30)
-	if n := testing.AllocsPerRun(10, func() { readBody(huge) }); n != 0 {
-		t.Errorf("%v allocations for a length that cannot be", n)
-	}
-}
-
 // A body that a program before format 3 wrote reads as it did.
 func TestBodyOfFormatTwo(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{})
@@ -121,13 +96,13 @@ func TestBodyOfFormatTwo(t *testing.T) {
 
 func BenchmarkPack(b *testing.B) {
 	text := bytes.Repeat([]byte(`{"timestamp":"2026-07-01T22:10:00.000000+02:00","bpm":52},`), 1200)
-	p := newPacker()
+	p := packing.New()
 	for _, n := range []int{2 << 10, 64 << 10} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.SetBytes(int64(n))
 			b.ReportAllocs()
 			for b.Loop() {
-				p.release(p.pack(text[:n]))
+				p.Release(p.Pack(text[:n]))
 			}
 		})
 	}

@@ -52,9 +52,13 @@ func (s *Store) checkFormat(f format) error {
 	}
 	if !f.copied {
 		kept := fmt.Sprintf("%s.format-%d", s.dir, have)
+		if err := s.opts.FS.RemoveAll(kept + ".part"); err != nil {
+			return fmt.Errorf("remove a copy that was interrupted: %w", err)
+		}
 		if _, err := s.opts.FS.Stat(kept); err != nil {
-			if err := s.checkpoint(kept); err != nil {
-				return fmt.Errorf("checkpoint before migration: %w", err)
+			if err := s.keep(kept); err != nil {
+				return fmt.Errorf("keep a copy of format %d before it is migrated, which takes space where %s is on another file system than the store: %w",
+					have, kept, err)
 			}
 		}
 		s.log.Warn("store: migrating to a newer format; the old one is kept", "from", have, "to", f.number, "kept", kept)
@@ -72,6 +76,19 @@ func (s *Store) checkFormat(f format) error {
 		}
 	}
 	return nil
+}
+
+// keep makes a checkpoint that is whole when it is there, also when the power fails
+// meanwhile.
+func (s *Store) keep(dir string) error {
+	fs, part := s.opts.FS, dir+".part"
+	if err := s.checkpoint(part); err != nil {
+		return err
+	}
+	if err := fs.Rename(part, dir); err != nil {
+		return err
+	}
+	return syncDir(fs, fs.PathDir(dir))
 }
 
 func (s *Store) setFormat(n uint64) error {

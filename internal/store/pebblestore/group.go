@@ -36,6 +36,7 @@ type group struct {
 	sum     deltas
 	bytes   int64
 	callers int
+	now     time.Time     // of the caller who came last
 	done    chan struct{} // closed when fault is final
 	fault   error
 }
@@ -148,7 +149,12 @@ func (s *Store) commitOpen() {
 	g.sum.write(&g.writer)
 	err := g.err
 	if err == nil {
-		err = s.watch(func() error { return s.apply(g.b, pebble.Sync) })
+		err = s.watch(func() error {
+			if err := s.tend(g.now, tendLate); err != nil {
+				return err
+			}
+			return s.apply(g.b, pebble.Sync)
+		})
 	}
 	if err != nil {
 		s.counters.add(g.sum, -1)

@@ -36,8 +36,11 @@ func (c *idClock) next(now time.Time) (event.ID, time.Time) {
 
 // seed makes every later id greater than id.
 func (c *idClock) seed(id event.ID) {
-	if us := id.Time().UnixMicro() + 999; us > c.us {
+	switch us := id.Time().UnixMicro() + 999; {
+	case us > c.us:
 		c.us, c.order = us, id.Order()
+	case us == c.us:
+		c.order = max(c.order, id.Order())
 	}
 }
 
@@ -63,14 +66,22 @@ func (s *Store) newestEvent() (newest event.ID, err error) {
 	return newest, it.Close()
 }
 
-// seedIDs finds the newest event; retention leaves its id behind when it takes it.
+// seedIDs finds the newest event; retention leaves its id behind when it takes it. The
+// watermark may lie behind both, when the event it followed was never stored: of one
+// that came before it nothing would be recovered.
 func (s *Store) seedIDs() error {
 	newest, err := s.newestEvent()
 	if err != nil {
 		return err
 	}
-	if !newest.IsZero() {
-		s.append.ids.seed(newest)
+	watermark, err := readWatermark(s.db)
+	if err != nil {
+		return err
+	}
+	for _, id := range []event.ID{newest, watermark} {
+		if !id.IsZero() {
+			s.append.ids.seed(id)
+		}
 	}
 	if v, err := s.get(registryKey(regNewest, "")); err != nil || len(v) != 16 {
 		return err

@@ -26,7 +26,7 @@ const (
 	widestImplied = 64              // destinations of an event, one bit each
 	impliedFor    = time.Second     // what is older is written out
 	tendEvery     = time.Second     // by Settle
-	tendLate      = 2 * time.Second // by Append, when nobody settles
+	tendLate      = 2 * time.Second // by a commit of events, when nobody settles
 	writeOutChunk = 256             // events written out under one lock
 )
 

@@ -23,6 +23,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/packing"
 )
 
 // MaxOpenFiles is how many files a store keeps open at a time.
@@ -66,7 +67,7 @@ type Store struct {
 	implied  implied
 	beside   *pebble.Batch // of a store that is open for reading: rows of what is implied
 	append   appender
-	packer   packer
+	packer   packing.Packer
 	idem     idempotency
 	change   sync.Mutex // serialises everything that reads a row in order to change it
 	backup   sync.Mutex // one backup at a time
@@ -105,7 +106,7 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 	}
 	s.append.init(o.Rand)
 	s.implied.init()
-	s.packer = newPacker()
+	s.packer = packing.New()
 	s.idem.flying = map[idemHash]*claim{}
 	s.health.init()
 	if s.lock, err = lock(o.FS, dir, o.ReadOnly); err != nil {

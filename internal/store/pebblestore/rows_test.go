@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/packing"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -108,7 +109,7 @@ func FuzzRows(f *testing.F) {
 		readCounts(b)
 		readDestination(1, b)
 		readIdem(b)
-		readBody(b)
+		packing.Unpack(b)
 		parseStateKey(b)
 		parseDeliveryKey(b)
 		for i := range b {

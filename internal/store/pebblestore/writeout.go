@@ -140,7 +140,9 @@ func (s *Store) writeOutSome(after event.ID, want func(*impliedEvent, int) bool)
 }
 
 // tend writes out what is implied for too long, or the older half when it is too
-// much, and moves the watermark. It does nothing when it ran less than every ago.
+// much, and moves the watermark. It does nothing when it ran less than every ago. For
+// a commit of events, when nobody settles, it waits for no change of deliveries: one
+// that the disk holds up would hold up every producer.
 func (s *Store) tend(now time.Time, every time.Duration) error {
 	x := &s.implied
 	x.mu.Lock()
@@ -156,7 +158,12 @@ func (s *Store) tend(now time.Time, every time.Duration) error {
 	}
 	for from, more := (event.ID{}), true; more; {
 		err := func() (err error) {
-			s.change.Lock()
+			if every == tendEvery {
+				s.change.Lock()
+			} else if !s.change.TryLock() {
+				more = false
+				return nil
+			}
 			defer s.change.Unlock()
 			from, more, err = s.writeOutSome(from, func(e *impliedEvent, n int) bool {
 				age := now.UnixNano() - e.row.Changed

@@ -19,7 +19,7 @@ func actCases() []scenario {
 		{"go by the day", 0, actsRetained},
 		{"lose who is erased", 0, actsErased},
 		{"of many at once", 0, actsConcurrent},
-		{"are in a backup", 0, actsBackedUp},
+		{"are in a backup", needBackup, actsBackedUp},
 		{"of a closed store", 0, actsClosed},
 		{"survive a power failure", needCrash, actsDurable},
 	}

@@ -13,12 +13,12 @@ import (
 
 func backupCases() []scenario {
 	return []scenario{
-		{"a copy is the same", 0, backupSame},
-		{"a copy is a store of its own", 0, backupApart},
-		{"of what is not synced yet", 0, backupUnsynced},
-		{"while writes go on", 0, backupBusy},
-		{"over what exists is refused", 0, backupExists},
-		{"of a fresh store", 0, backupFresh},
+		{"a copy is the same", needBackup, backupSame},
+		{"a copy is a store of its own", needBackup, backupApart},
+		{"of what is not synced yet", needBackup, backupUnsynced},
+		{"while writes go on", needBackup, backupBusy},
+		{"over what exists is refused", needBackup, backupExists},
+		{"of a fresh store", needBackup, backupFresh},
 	}
 }
 

@@ -76,7 +76,7 @@ func closedSays(r *rig) {
 			_, err := s.Erase(r.ctx, r.now, store.Erasure{Developer: "acme", User: "user-1"}, nil)
 			return err
 		},
-		"backup": func() error { return s.Backup(r.ctx, r.h.BackupDir(r, s)) },
+		"backup": func() error { return s.Backup(r.ctx, r.nowhere()) },
 	} {
 		r.wants(name, call(), store.ErrClosed)
 	}
@@ -85,6 +85,14 @@ func closedSays(r *rig) {
 	}
 	r.reopen()
 	r.stands(it.ID, store.Pending)
+}
+
+// nowhere names a directory that does not exist.
+func (r *rig) nowhere() string {
+	if r.h.BackupDir == nil {
+		return "nowhere"
+	}
+	return r.h.BackupDir(r, r.s)
 }
 
 // closeWhileAppending: what was acknowledged is there afterwards, and whole; the rest was told ErrClosed.

@@ -48,6 +48,16 @@ func (r *rig) settled() {
 	synctest.Wait()
 }
 
+// still waits until nothing moves that is not waiting for a commit: in a bubble until
+// that is so, in real time for far longer than it takes.
+func (r *rig) still() {
+	if r.h.Bubble {
+		synctest.Wait()
+		return
+	}
+	time.Sleep(200 * time.Millisecond)
+}
+
 func (r *rig) reopen() {
 	r.Helper()
 	r.s = r.h.Reopen(r, r.s)

@@ -24,7 +24,8 @@ type Harness struct {
 	// Crash is a power failure: it returns a store opened on what was durable at
 	// the moment of the call. Calls on s may be running and may go on.
 	Crash func(t testing.TB, s store.Store) store.Store
-	// BackupDir names a directory that does not exist but can be made.
+	// BackupDir names a directory that does not exist but can be made. Nil: something
+	// else makes backups of the store.
 	BackupDir func(t testing.TB, s store.Store) string
 	// Restore opens a copy that s.Backup has written to dir.
 	Restore func(t testing.TB, s store.Store, dir string) store.Store
@@ -43,6 +44,7 @@ const (
 	needCrash need = 1 << iota
 	needStall
 	needBubble
+	needBackup
 )
 
 func (h Harness) has() need {
@@ -55,6 +57,9 @@ func (h Harness) has() need {
 	}
 	if h.Bubble {
 		n |= needBubble
+	}
+	if h.BackupDir != nil {
+		n |= needBackup
 	}
 	return n
 }

@@ -54,9 +54,6 @@ func ValidateBucket(name string) error {
 	return nil
 }
 
-// maxLink is the longest life that SigV4 allows for a presigned URL.
-const maxLink = 7 * 24 * time.Hour
-
 // Bucket keeps payloads in a bucket, under keys that never change:
 // [prefix/]{day}/{developer}/{payload id}.json.
 type Bucket struct {
@@ -193,7 +190,7 @@ func (b *Bucket) Link(ctx context.Context, developer, id string, ttl time.Durati
 		return destination.Link{}, b.session.Classify(what, err)
 	}
 	now := time.Now().UTC().Truncate(time.Second) // as X-Amz-Date has it, or a second sooner
-	life := min(ttl, maxLink)
+	life := min(ttl, destination.MaxLinkTTL)
 	if !end.IsZero() {
 		life = min(life, end.Sub(now))
 	}

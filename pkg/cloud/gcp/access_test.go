@@ -131,7 +131,7 @@ func TestOnlyNoCredentialsAtAllAreTheOperators(t *testing.T) {
 	}
 }
 
-func TestTheOperatorsCredentialsNeedHisPermission(t *testing.T) {
+func TestTheOperatorsCredentialsNeedTheirPermission(t *testing.T) {
 	g := gcptest.Start(t)
 	for _, permit := range []func(*destination.Deps){
 		func(d *destination.Deps) { d.Ambient = false },

@@ -14,7 +14,7 @@ import (
 )
 
 // MaxLink is how long a link may live at most, by the specification of V4.
-const MaxLink = 7 * 24 * time.Hour
+const MaxLink = destination.MaxLinkTTL
 
 // signer signs links for a service account.
 type signer interface {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// jwtSecret signs the keys of every project, as the one of self-hosted projects
-// that nobody changed does.
+// jwtSecret signs the keys of every project. It is the one that self-hosted projects
+// begin with.
 const jwtSecret = "super-secret-jwt-token-with-at-least-32-characters-long"
 
 // Claims are those of a key.

@@ -56,8 +56,8 @@ type Project struct {
 // bucket, terra-payloads, which is private.
 func Start(tb testing.TB) *Project { return On(tb, servers.StartPostgres(tb).DSN) }
 
-// On starts a project in the database of dsn, of which it makes one of Supabase:
-// roles, but none of their rights on tables to come.
+// On starts a project in the database of dsn. It makes the roles of Supabase there, and
+// gives them no rights on tables that are made later.
 func On(tb testing.TB, dsn string) *Project {
 	tb.Helper()
 	u, err := url.Parse(dsn)

@@ -1,0 +1,63 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/pebblestore"
+	"github.com/seed-51f8da91/fantail/internal/store/pgstore"
+)
+
+// openStore opens the store that the settings name. Nobody else knows which it is.
+func (a *App) openStore(ctx context.Context, d *config.Daemon, o Options) (err error) {
+	commit := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "fantail_store_commit_seconds", Help: "How long a durable commit took.",
+		Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
+	})
+	a.metrics.MustRegister(commit)
+	if err := os.MkdirAll(d.Store.Dir(), 0o700); err != nil {
+		return fmt.Errorf("make the folder of the store: %w", err)
+	}
+	committed := func(took time.Duration) { commit.Observe(took.Seconds()) }
+	if d.Store.Shared() {
+		err = a.openPostgres(ctx, d.Store.Postgres, committed)
+	} else {
+		err = a.openPebble(&d.Store.Pebble, o, committed)
+	}
+	if err != nil {
+		return err
+	}
+	a.onStop("store", func(context.Context) error { return a.store.Close() })
+	return nil
+}
+
+func (a *App) openPebble(p *config.Pebble, o Options, committed func(time.Duration)) error {
+	s, err := pebblestore.Open(p.Dir, pebblestore.Options{
+		Reserve: p.Reserve, AcceptLoss: o.AcceptLoss, Log: a.log, OnCommit: committed, Fatal: a.fail,
+	})
+	if err != nil {
+		return fmt.Errorf("open the store in %s: %w", p.Dir, err)
+	}
+	a.store = s
+	return nil
+}
+
+func (a *App) openPostgres(ctx context.Context, p *config.Postgres, committed func(time.Duration)) error {
+	s, err := pgstore.Open(ctx, pgstore.Options{
+		URLs: p.URLs, Connections: p.Connections, Log: a.log, OnCommit: committed, Fatal: a.fail, Adopted: a.adopted,
+	})
+	if err != nil {
+		return err
+	}
+	a.store, a.storeWarnings = s, s.Warnings
+	return nil
+}
+
+// adopted hands over deliveries that the store has and nobody was told of.
+func (a *App) adopted(made []store.Moved) { a.scheduler.Moved(made) }

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/store/pgstore"
+)
+
+func newStore(e *env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "store COMMAND",
+		Short: "Prepare a store in PostgreSQL",
+		Long:  "What a store in PostgreSQL needs beside the daemon: see store.postgres of fantail.yaml.",
+		Example: `  fantail store                                 list what there is
+  fantail store migrate --config fantail.yaml`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return unknownCommand(cmd, args[0])
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newStoreMigrate(e))
+	return cmd
+}
+
+func newStoreMigrate(e *env) *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the schema of the store to the version of this program",
+		Long: `Makes the schema fantail in the database that store.postgres of the settings
+names, or brings it to the version of this program. It may be repeated, and
+daemons may run meanwhile: the version before runs on the new schema, so first
+migrate, then replace the daemons.
+
+The role of the URL needs CREATE on the database the first time, and owns what
+it made: it also makes the tables of each day.`,
+		Example: `  fantail store migrate --config fantail.yaml`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			daemon, err := config.LoadDaemon(path)
+			if err != nil {
+				return err
+			}
+			if !daemon.Store.Shared() {
+				return errors.New("the settings name no store in PostgreSQL: the embedded one needs no migration")
+			}
+			m, err := pgstore.Migrate(cmd.Context(), pgstore.Options{URLs: daemon.Store.Postgres.URLs})
+			if err != nil {
+				return err
+			}
+			switch {
+			case e.json:
+				return e.printJSON(map[string]int{"from": m.From, "to": m.To})
+			case m.From == m.To:
+				_, err = fmt.Fprintf(e.out, "The schema is version %d already.\n", m.To)
+			default:
+				_, err = fmt.Fprintf(e.out, "The schema was version %d and is version %d.\n", m.From, m.To)
+			}
+			return err
+		},
+	}
+	configFlag(cmd, &path)
+	return cmd
+}

@@ -1,0 +1,91 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/seed-51f8da91/fantail/internal/store/pgurl"
+	"github.com/seed-51f8da91/fantail/internal/strictyaml"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+// Store says where events are kept.
+type Store struct {
+	Pebble   Pebble
+	Postgres *Postgres // nil: in the embedded store
+}
+
+// Pebble is the embedded store.
+type Pebble struct {
+	Dir     string // absolute
+	Reserve int64  // bytes of the disk kept free: below it nothing is accepted
+}
+
+// Postgres is a store that daemons share.
+type Postgres struct {
+	URLs        []secret.Value // of one database, to be tried in turn
+	Connections int            // at most
+	Dir         string         // absolute; what this daemon alone knows
+}
+
+// Shared tells whether other daemons may use the store, now or later.
+func (s *Store) Shared() bool { return s.Postgres != nil }
+
+// Dir is the folder of this daemon's own.
+func (s *Store) Dir() string {
+	if s.Shared() {
+		return s.Postgres.Dir
+	}
+	return s.Pebble.Dir
+}
+
+const (
+	defaultConnections = 12
+	minConnections     = 6
+	maxConnections     = 200
+	defaultLocal       = "data/daemon"
+)
+
+func (f *storeFile) settings(dir string) Store {
+	s := Store{Pebble: Pebble{Dir: absolute(dir, f.Pebble.Dir), Reserve: int64(f.Pebble.Reserve)}}
+	if p := f.Postgres; p != nil {
+		s.Postgres = &Postgres{URLs: slices.Clone(p.URLs), Connections: p.Connections, Dir: absolute(dir, p.Dir)}
+		if p.Connections == 0 {
+			s.Postgres.Connections = defaultConnections
+		}
+		if p.Dir == "" {
+			s.Postgres.Dir = absolute(dir, defaultLocal)
+		}
+	}
+	return s
+}
+
+func (r *daemonRules) store() {
+	f := &r.daemon.file.Store
+	r.Require("store.pebble.dir", f.Pebble.Dir != "", "must name a folder")
+	r.Require("store.pebble.reserve", f.Pebble.Reserve >= 1<<20, "must be at least 1MiB: without free space the store cannot even delete")
+	if f.Postgres == nil || !r.OK("store.postgres") {
+		return
+	}
+	if _, pebble := strictyaml.Find(r.root, "store.pebble"); pebble != nil {
+		r.At("store", "must hold one of pebble and postgres: that is where events are kept")
+	}
+	p := f.Postgres
+	r.Require("store.postgres.urls", len(p.URLs) > 0, "must list the URL of the database, as \"${env:FANTAIL_STORE_URL}\" or \"${file:store-url}\"")
+	for i, u := range p.URLs {
+		path := strictyaml.Index("store.postgres.urls", i)
+		if !r.OK(path) || u.IsZero() {
+			continue
+		}
+		if _, err := pgurl.Parse(u.Reveal()); err != nil {
+			r.At(path, "%s", err)
+		}
+	}
+	if p.Connections != 0 {
+		r.Require("store.postgres.connections", p.Connections >= minConnections && p.Connections <= maxConnections,
+			fmt.Sprintf("must be from %d to %d", minConnections, maxConnections))
+	}
+	if r.daemon.file.Payloads.Dir != nil {
+		r.At("payloads.dir", "is the disk of one machine, and the store is not: keep payloads in payloads.s3 or payloads.gcs")
+	}
+}

@@ -1,0 +1,116 @@
+package pgstore
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/storetest"
+	"github.com/seed-51f8da91/fantail/test/servers"
+)
+
+// placed is a store that knows the server it lies on.
+type placed struct {
+	*Store
+	url    string // by which it reaches its database
+	direct string // without what lies between
+	server *servers.Private
+}
+
+// harness opens stores on a server; through is what lies between, if anything does.
+func harness(server *servers.Private, through string, seeds ...uint64) storetest.Harness {
+	h := storetest.Harness{
+		Seeds: seeds,
+		Open: func(t testing.TB) store.Store {
+			url := freshOn(t, server.DSN)
+			s := &placed{url: url, direct: url, server: server}
+			if through != "" {
+				s.url = otherHost(t, url, through)
+			}
+			s.Store = openAt(t, s.url)
+			return s
+		},
+		Reopen: func(t testing.TB, s store.Store) store.Store {
+			if err := s.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+			again := *s.(*placed)
+			again.Store = openAt(t, again.url)
+			return &again
+		},
+		Stall: func(t testing.TB, s store.Store) func() { return stall(t, s.(*placed).direct) },
+	}
+	if through == "" {
+		h.Crash = func(t testing.TB, s store.Store) store.Store {
+			crashed := *s.(*placed)
+			crashed.server = crashed.server.Crashed(t)
+			crashed.url = otherHost(t, crashed.url, crashed.server.DSN)
+			crashed.direct = crashed.url
+			crashed.Store = openAt(t, crashed.url)
+			return &crashed
+		}
+	}
+	return h
+}
+
+// stall makes every commit that waits for durability wait for a standby that there is
+// not, which is what the stall of a real one looks like.
+func stall(t testing.TB, url string) (release func()) {
+	t.Helper()
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do := func(sql string) {
+		t.Helper()
+		if _, err := c.Exec(ctx, sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	over := false
+	release = func() {
+		if over {
+			return
+		}
+		over = true
+		do("ALTER SYSTEM RESET synchronous_standby_names")
+		do("SELECT pg_reload_conf()")
+		c.Close(ctx)
+	}
+	t.Cleanup(release)
+	do("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+	do("SELECT pg_reload_conf()")
+	for range 100 { // each process of the server hears of it by itself
+		waiting, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		other, err := pgx.Connect(ctx, url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = other.Exec(waiting, "SELECT pg_logical_emit_message(true, 'test', 'waits')")
+		cancel()
+		other.Close(ctx)
+		if err != nil {
+			return release
+		}
+	}
+	t.Fatal("commits do not wait for the standby")
+	return nil
+}
+
+// TestConformance also stalls and crashes a server of its own.
+func TestConformance(t *testing.T) {
+	t.Parallel() // it has a server of its own, and waits for it most of the time
+	storetest.Run(t, harness(servers.PrivatePostgres(t), "", 1, 2))
+}
+
+// TestConformanceBehindPgBouncer: in transaction mode every transaction may have another
+// connection to the server.
+func TestConformanceBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	server := servers.PrivatePostgres(t)
+	storetest.Run(t, harness(server, servers.StartPgBouncer(t, server.DSN, 8).DSN, 3))
+}

@@ -1,0 +1,105 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+)
+
+// health decides about admission before a commit: once a commit has begun on a
+// database that does not answer, nobody can say for a while what became of it.
+type health struct {
+	slow   atomic.Int32 // commits that take longer than stallAfter
+	lost   atomic.Int32 // commits whose answer is lost
+	down   atomic.Bool  // the last attempt to reach the database failed
+	logged atomic.Int64 // when that was logged last, ns
+	fenced sync.Once
+	gone   atomic.Bool // the slots have another owner
+
+	bytes    atomic.Int64 // of the database
+	snapshot atomic.Int64 // age of the oldest that is held, in transactions
+	clock    atomic.Int64 // how far the database's clock is ahead of ours, ns
+	durable  string       // what is wrong with the server's durability; set at the start
+}
+
+func (h *health) reachable() bool { return !h.down.Load() && h.lost.Load() == 0 && h.slow.Load() == 0 }
+
+// Ready is nil while Append can work, else an *Unavailable or ErrClosed.
+func (s *Store) Ready() error {
+	select {
+	case <-s.closing:
+		return store.ErrClosed
+	default:
+	}
+	switch h := &s.health; {
+	case h.gone.Load():
+		return store.ErrFenced
+	case h.lost.Load() > 0 || h.down.Load():
+		return &store.Unavailable{Reason: "store stalled: the database cannot be reached", After: stallAfter}
+	case h.slow.Load() > 0:
+		return s.stalled()
+	}
+	return nil
+}
+
+// Stats returns figures of the last minute. Nobody tells how much room a database has.
+func (s *Store) Stats() store.Stats {
+	return store.Stats{Bytes: s.health.bytes.Load(), Pending: s.counters.pending.Load()}
+}
+
+// Warnings says what somebody should look at though events are taken.
+func (s *Store) Warnings() []string {
+	var all []string
+	if s.health.durable != "" {
+		all = append(all, s.health.durable)
+	}
+	if off := time.Duration(s.health.clock.Load()).Abs(); off > clockWarning {
+		all = append(all, fmt.Sprintf("the clock of this machine and that of the database differ by %v: synchronise them", off.Round(time.Millisecond)))
+	}
+	if age := s.health.snapshot.Load(); age > oldSnapshot {
+		all = append(all, fmt.Sprintf("somebody holds a snapshot of the database that is %d transactions old, and nothing since can be swept up: see backend_xmin in pg_stat_activity", age))
+	}
+	return all
+}
+
+// unreachable notes that the database could not be reached.
+func (s *Store) unreachable(err error) {
+	s.health.down.Store(true)
+	now := time.Now().UnixNano()
+	if last := s.health.logged.Load(); now-last > int64(10*time.Second) && s.health.logged.CompareAndSwap(last, now) {
+		s.log.Error("the database cannot be reached", "error", err)
+	}
+}
+
+func (s *Store) reached() {
+	if s.health.down.Swap(false) {
+		s.log.Info("the database is reached again")
+	}
+}
+
+// unavailable is what callers are told; hosts and users are for the log.
+func (s *Store) unavailable(error) error {
+	return &store.Unavailable{Reason: "store stalled: the database cannot be reached", After: time.Second}
+}
+
+// checkServer says at the start what the server's settings make of durability.
+func (s *Store) checkServer(ctx context.Context) error {
+	var version, commit, fsync, pages, standbys string
+	if err := s.pool.QueryRow(ctx, sqlServer).Scan(&version, &commit, &fsync, &pages, &standbys); err != nil {
+		return fmt.Errorf("ask the server for its settings: %w", err)
+	}
+	if fsync != "on" {
+		s.health.durable = "the database runs with fsync=" + fsync + ": what is accepted is lost when its machine fails"
+	} else if pages != "on" {
+		s.health.durable = "the database runs with full_page_writes=" + pages + ": when its machine fails it may not start again, unless its file system writes whole pages"
+	}
+	s.log.Info("the store is in PostgreSQL", "version", version, "synchronous_commit", commit, "fsync", fsync, "synchronous_standby_names", standbys)
+	if s.health.durable != "" {
+		s.log.Warn(s.health.durable)
+	}
+	return nil
+}

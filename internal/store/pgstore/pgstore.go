@@ -1,0 +1,278 @@
+// Package pgstore is the store on PostgreSQL: for who has one already, and for several
+// daemons on one database in time. What lies where stands in schema, every statement
+// in sql.go and sqllog.go with the plan that it is meant to have.
+//
+// Whatever this daemon writes to deliveries goes through a committer (committer.go),
+// one for each of its slots: it takes the fence of the slot, makes one commit, and when
+// the answer is lost finds out what became of it. Append gathers callers into groups
+// that several committers store (group.go). Everything that changes a delivery goes
+// through one more: Settle in one statement for all outcomes whose rows nobody has
+// touched (settle.go), the rest row by row in a transaction (change.go).
+//
+// Reads go through a pool, with a deadline. A commit has none: see committer.go.
+package pgstore
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/packing"
+	"github.com/seed-51f8da91/fantail/pkg/secret"
+)
+
+const (
+	// appenders is how many groups of events are stored at a time: while one waits for
+	// the disk of the database, another is on its way.
+	appenders = 2
+	// Connections that are not of the pool: the committers, and that of the lease.
+	ownConnections = appenders + 2
+	// DefaultConnections is how many a daemon has at the most, MinConnections how many
+	// it can do with.
+	DefaultConnections = 12
+	MinConnections     = ownConnections + 2
+)
+
+// Options of a store.
+type Options struct {
+	URLs        []secret.Value // of one database, to be tried in turn: see package pgurl
+	Connections int            // at most; 0: DefaultConnections
+	Log         *slog.Logger   // nil: slog.Default
+	OnCommit    func(time.Duration)
+	Fatal       func(error)         // called once when another daemon has taken over: stop and exit non-zero
+	Adopted     func([]store.Moved) // deliveries that are pending here though no caller was told; nil: nobody asks
+	Rand        func() uint64       // random bits of event ids; nil: math/rand/v2
+	Lease       time.Duration       // how long after the end of a daemon another may take over; 0: 10 s
+}
+
+// Store is a store.Store.
+type Store struct {
+	opts    Options
+	log     *slog.Logger
+	configs configs
+	pool    *pgxpool.Pool
+	owner   [16]byte // of this process
+	slots   []int16  // all of which this daemon owns
+
+	// gate is held for reading by every call and for writing by Close.
+	gate    sync.RWMutex
+	closing chan struct{}   // closed when Close begins: no new calls
+	ending  context.Context // done when Close begins
+	end     context.CancelFunc
+	quit    chan struct{} // closed when no call runs any more: goroutines end
+	closed  sync.Once
+	wg      sync.WaitGroup
+
+	health   health
+	counters counters
+	groups   groups
+	idem     idempotency
+	packer   packing.Packer
+	days     partitions
+	kept     kept
+
+	appends []*committer
+	changes *committer
+	spare   []*committer // of slots that nobody here writes for
+
+	settled atomic.Uint64 // commits that did not wait for the disk
+	durable atomic.Uint64 // how many of them one that did has covered
+	dirty   chan struct{} // wakes the syncer
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store of a database that Migrate has prepared. The error says what to
+// do when its schema is missing, older or newer, or another daemon works on it.
+func Open(ctx context.Context, o Options) (_ *Store, err error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Uint64
+	}
+	if o.Fatal == nil {
+		o.Fatal = func(error) {}
+	}
+	if o.Lease == 0 {
+		o.Lease = 10 * time.Second
+	}
+	if o.Connections == 0 {
+		o.Connections = DefaultConnections
+	}
+	if o.Connections < MinConnections {
+		return nil, fmt.Errorf("open the store: %d connections are too few, it needs %d", o.Connections, MinConnections)
+	}
+	s := &Store{opts: o, log: o.Log, closing: make(chan struct{}), quit: make(chan struct{}), dirty: make(chan struct{}, 1), packer: packing.New()}
+	s.ending, s.end = context.WithCancel(context.Background())
+	s.idem.flying = map[[16]byte]*claim{}
+	s.groups.ids.rand, s.groups.wake = o.Rand, make(chan struct{}, 1)
+	s.counters.dests = map[uint32]*[8]atomic.Int64{}
+	if s.configs, err = parse(o); err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	if _, err := crand.Read(s.owner[:]); err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	defer func() {
+		if err != nil && s.pool != nil {
+			s.pool.Close()
+		}
+	}()
+	if err := s.openPool(ctx); err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	for _, step := range []func(context.Context) error{s.checkServer, s.claimSlots, s.loadDays, s.loadKept, s.loadCounters, s.seedIDs} {
+		if err := step(ctx); err != nil {
+			return nil, fmt.Errorf("open the store: %w", err)
+		}
+	}
+	for _, c := range s.appends {
+		s.wg.Go(func() { s.commitLoop(c) })
+	}
+	s.wg.Go(s.syncLoop)
+	s.wg.Go(s.leaseLoop)
+	s.wg.Go(s.keepLoop)
+	return s, nil
+}
+
+// openPool opens the connections that read. What one host of several refuses, the
+// driver asks of the next; several URLs it does not know.
+func (s *Store) openPool(ctx context.Context) error {
+	c, err := s.configs.connect(ctx)
+	if err != nil {
+		return err
+	}
+	version, err := readVersion(ctx, c)
+	end(c)
+	if err != nil {
+		return err
+	}
+	if err := checkVersion(version); err != nil {
+		return err
+	}
+	config, err := pgxpool.ParseConfig("")
+	if err != nil {
+		return err
+	}
+	config.ConnConfig = s.configs[0].Copy()
+	config.MaxConns = int32(s.opts.Connections - ownConnections)
+	config.MaxConnLifetime = 30 * time.Minute
+	config.MaxConnIdleTime = time.Minute
+	for _, other := range s.configs[1:] {
+		config.ConnConfig.Fallbacks = append(config.ConnConfig.Fallbacks, fallback(other)...)
+	}
+	s.pool, err = pgxpool.NewWithConfig(ctx, config)
+	return err
+}
+
+// loadCounters sums what is stored.
+func (s *Store) loadCounters(ctx context.Context) error {
+	var sum deltas
+	err := s.reading(ctx, func(q query) (err error) {
+		sum, err = s.sums(q, forever)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read the counters: %w", err)
+	}
+	s.counters.add(sum, 1)
+	return nil
+}
+
+// seedIDs finds the newest event. Copies that a replay carried forward lie under later
+// days than their ids say.
+func (s *Store) seedIDs(ctx context.Context) error {
+	s.groups.ids.seed(s.kept.newest)
+	for _, day := range s.days.newestFirst() {
+		var id [16]byte
+		err := s.pool.QueryRow(ctx, sqlNewest, int32(day), firstID(day)).Scan(&id)
+		if errors.Is(err, pgx.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("find the newest event: %w", err)
+		}
+		s.groups.ids.seed(id)
+		return nil
+	}
+	return nil
+}
+
+// enter begins a call; leave ends it.
+func (s *Store) enter() error {
+	select {
+	case <-s.closing:
+		return store.ErrClosed
+	default:
+	}
+	s.gate.RLock()
+	select {
+	case <-s.closing:
+		s.gate.RUnlock()
+		return store.ErrClosed
+	default:
+		return nil
+	}
+}
+
+func (s *Store) leave() { s.gate.RUnlock() }
+
+// interrupted says why something long must end here, if it must.
+func (s *Store) interrupted(ctx context.Context) error {
+	select {
+	case <-s.closing:
+		return store.ErrClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	default:
+		return nil
+	}
+}
+
+// Close makes everything durable, leaves the slots to whoever comes next and ends
+// every goroutine. Calls that run are waited for, each of which ends by itself.
+func (s *Store) Close() error {
+	var err error
+	s.closed.Do(func() {
+		close(s.closing)
+		s.end()
+		s.gate.Lock()
+		defer s.gate.Unlock()
+		if s.health.reachable() && s.durable.Load() < s.settled.Load() {
+			err = s.sync()
+		}
+		close(s.quit)
+		s.wg.Wait()
+		s.leaveSlots()
+		for _, c := range append(s.appends, s.changes) {
+			c.close()
+		}
+		s.pool.Close()
+	})
+	return err
+}
+
+// Backup is refused: a copy that this program makes would be worse than one by the
+// database's own means.
+func (s *Store) Backup(context.Context, string) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	return ErrBackup
+}
+
+// ErrBackup says what makes backups of this store.
+var ErrBackup = fmt.Errorf("%w: the store is in PostgreSQL, whose own backups go back to any moment (pgBackRest, WAL-G, pg_basebackup, or those of the service); "+
+	"pg_dump of the schema fantail is a consistent copy, too", store.ErrBackup)

@@ -1,0 +1,86 @@
+package servers
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+)
+
+// Freeze stops every process of the server where it is: connections stay open, and
+// nothing answers, until Thaw.
+func (s *Private) Freeze() {
+	s.t.Helper()
+	for stopped := -1; ; {
+		all := s.p.all()
+		for _, pid := range all {
+			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil && err != syscall.ESRCH {
+				s.t.Fatalf("freeze: %v", err)
+			}
+		}
+		if len(all) == stopped { // the first was stopped before the others were counted
+			return
+		}
+		stopped = len(all)
+	}
+}
+
+// Thaw has the server go on.
+func (s *Private) Thaw() {
+	for _, pid := range s.p.all() {
+		syscall.Kill(pid, syscall.SIGCONT) // an error: it has ended
+	}
+}
+
+// all are the server's process and its children.
+func (p *process) all() []int {
+	pids := []int{p.cmd.Process.Pid}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range stats {
+		stat, err := os.ReadFile(file)
+		if err != nil { // it has ended
+			continue
+		}
+		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+		if len(fields) > 1 && string(fields[1]) == strconv.Itoa(pids[0]) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// Crashed starts a copy of a PostgreSQL as the failure of its machine would leave it now:
+// what it had not written is lost. The server itself goes on; the copy ends with t.
+func (s *Private) Crashed(t testing.TB) *Private {
+	t.Helper()
+	dir, err := newDir("postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Freeze()
+	out, err := exec.Command("cp", "-a", filepath.Join(s.p.dir, "data"), dir).CombinedOutput()
+	s.Thaw()
+	if err == nil {
+		err = os.Remove(filepath.Join(dir, "data", "postmaster.pid"))
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		t.Fatalf("copy the data: %v %s", err, out)
+	}
+	at, err := reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(at.release)
+	p, err := launchPostgres(at, filepath.Dir(s.p.path), dir)
+	if err != nil {
+		t.Fatal(fmt.Errorf("start the copy: %w", err))
+	}
+	t.Cleanup(p.close)
+	return &Private{DSN: postgresURL(at.addr()), t: t, p: p}
+}
