@@ -46,6 +46,8 @@ func (c *costless) Settle(_ context.Context, _ time.Time, outcomes []store.Outco
 
 func (c *costless) Counts(uint32) store.Counts { return store.Counts{} }
 
+func (c *costless) SetState(context.Context, uint32, store.DestinationState) error { return nil }
+
 func (c *costless) SetLast(context.Context, map[uint32]store.Last) error { return nil }
 
 // cpuTime is what the process has used: other processes do not disturb it much.

@@ -8,8 +8,8 @@
 // metrics.go what it is told. consider.go finds which lanes may start a call and which
 // reads of the store are due (loader.go). start.go starts calls, worker.go makes them,
 // finish.go decides what becomes of their deliveries and of the lane (outage.go, hold.go,
-// last.go), and settler.go has it stored. lane.go, queue.go, ring.go, budget.go, cache.go
-// and alarms.go are what these stand on.
+// last.go), and settler.go has it stored. lane.go, queue.go, ring.go, budget.go, cache.go,
+// workers.go and alarms.go are what these stand on.
 //
 // Two things go back up: whatever changes memory considers the lanes that it touched, and
 // every operation leaves through Scheduler.unlock, which starts what may start.

@@ -3,8 +3,9 @@ package delivery
 import "github.com/seed-51f8da91/fantail/internal/delivery/policy"
 
 // finish decides what becomes of each delivery of a call, has it stored, and returns the next
-// call to make. The worker that made the call is here with its endings.
-func (s *Scheduler) finish(c *call) *call {
+// call to make. The worker that made the call is here with its endings; where there is no
+// call for it now, it gets its next one through next.
+func (s *Scheduler) finish(c *call, next chan *call) *call {
 	now := s.lock()
 	defer s.mu.Unlock()
 	s.unlist(c)
@@ -31,6 +32,9 @@ func (s *Scheduler) finish(c *call) *call {
 	s.considerAll(l.dest, now)
 	s.tidyLane(l)
 	mine := s.startCalls(now, true)
+	if mine == nil {
+		s.workers.park(next, s.phase == stopped)
+	}
 	s.setTimer(now)
 	return mine
 }

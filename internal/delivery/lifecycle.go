@@ -78,6 +78,7 @@ func (s *Scheduler) Stop(ctx context.Context) {
 
 	s.mu.Lock()
 	s.phase = stopped
+	s.workers.dismiss(len(s.workers.idle))
 	for _, d := range s.dests {
 		for _, l := range d.lanes {
 			s.ring.set(l, false)

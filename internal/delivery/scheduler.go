@@ -69,6 +69,7 @@ type Scheduler struct {
 	flight        *suspects.Record
 	apart         []*dest // that wait apart
 	trial         trial
+	workers       workers
 	calls         int // in flight
 	lastCallEnded chan struct{}
 

@@ -3,7 +3,7 @@ package delivery
 import "github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 
 // startCalls starts every call that may start. With keep it returns one of them
-// for the caller's goroutine instead of starting a new one.
+// for the caller's goroutine instead of giving it to another worker.
 func (s *Scheduler) startCalls(now instant, keep bool) *call {
 	var mine *call
 	for s.phase == running && s.settler.unsettled < s.settler.bound {
@@ -26,7 +26,11 @@ func (s *Scheduler) startCalls(now instant, keep bool) *call {
 			mine = c
 			continue
 		}
-		go s.run(c)
+		if next := s.workers.take(); next != nil {
+			next <- c
+		} else {
+			go s.run(c)
+		}
 	}
 	return mine
 }

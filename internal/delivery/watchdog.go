@@ -18,6 +18,7 @@ type watchdog struct {
 
 // checkLanes considers every lane again. What that starts had been forgotten.
 func (s *Scheduler) checkLanes(now instant) {
+	s.workers.dismiss(s.workers.unused)
 	for _, d := range s.dests {
 		for _, l := range d.lanes {
 			class, listed, head := l.class, l.readsRequested(), l.head()

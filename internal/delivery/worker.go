@@ -16,12 +16,15 @@ import (
 // errTimeout is the cause of a context whose call took too long.
 var errTimeout = errors.New("the attempt's time is up")
 
-// run makes calls until there is nothing to start at once.
+// run makes calls until the worker is not needed any more.
 func (s *Scheduler) run(c *call) {
+	next := make(chan *call, 1)
 	for c != nil {
 		s.makeCall(c)
 		c.endSpans() // before Stop may end: the last attempt would be lost
-		c = s.finish(c)
+		if c = s.finish(c, next); c == nil {
+			c = <-next
+		}
 	}
 }
 

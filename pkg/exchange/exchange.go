@@ -201,8 +201,10 @@ func Fields(b []byte, pairs ...string) []byte {
 // oneLine keeps a value within its line: nothing that was not checked may add a
 // header of its own.
 func oneLine(value string) string {
-	if !strings.ContainsAny(value, "\r\n\x00") {
-		return value
+	for i := range len(value) { // several times as fast as strings.ContainsAny
+		if c := value[i]; c == '\r' || c == '\n' || c == 0 {
+			return strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ").Replace(value)
+		}
 	}
-	return strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ").Replace(value)
+	return value
 }

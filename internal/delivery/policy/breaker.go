@@ -22,9 +22,8 @@ const (
 type Breaker struct {
 	Open       bool
 	failures   int
-	since      int64 // mono: the first of them
-	deliveries [breakerDeliveries]store.DeliveryID
-	distinct   int // of deliveries
+	since      int64              // mono: the first of them
+	deliveries []store.DeliveryID // distinct, the first few; made when one fails: most lanes never need it
 	Pace       Pacer
 }
 
@@ -38,11 +37,10 @@ func (b *Breaker) Fail(id store.DeliveryID, mono int64) bool {
 		b.since = mono
 	}
 	b.failures++
-	if b.distinct < len(b.deliveries) && !b.knows(id) {
-		b.deliveries[b.distinct] = id
-		b.distinct++
+	if len(b.deliveries) < breakerDeliveries && !b.knows(id) {
+		b.deliveries = append(b.deliveries, id)
 	}
-	if b.failures < breakerFailures || b.distinct < breakerDeliveries || mono-b.since < int64(breakerSpan) {
+	if b.failures < breakerFailures || len(b.deliveries) < breakerDeliveries || mono-b.since < int64(breakerSpan) {
 		return false
 	}
 	b.Open = true
@@ -59,7 +57,7 @@ func (b *Breaker) Resume(failures int, lasted time.Duration, mono int64) {
 }
 
 func (b *Breaker) knows(id store.DeliveryID) bool {
-	for _, w := range b.deliveries[:b.distinct] {
+	for _, w := range b.deliveries {
 		// Not by queue: the first failure moves a frozen delivery to another one.
 		if w.Event == id.Event && w.Replay == id.Replay {
 			return true

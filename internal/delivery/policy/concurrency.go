@@ -22,7 +22,7 @@ func (c *Concurrency) Fall() { c.Limit, c.healthy = max(1, c.Limit/2), 0 }
 // Median is that of the last calls the far side answered well. Others are
 // left out: a far side that hangs must not make hanging look normal.
 type Median struct {
-	last [15]int64
+	last *[15]int64 // nil before the first
 	n    int
 	mid  int64
 	old  bool // mid is
@@ -30,6 +30,9 @@ type Median struct {
 
 // Add takes in how long one took, in ns.
 func (m *Median) Add(took int64) {
+	if m.last == nil {
+		m.last = new([15]int64)
+	}
 	m.last[m.n%len(m.last)] = took
 	m.n++
 	m.old = m.old || m.n <= len(m.last) || m.n%8 == 0 // half of them anew; sorting costs more than adding
@@ -38,7 +41,7 @@ func (m *Median) Add(took int64) {
 // Get returns it, in ns; 0 before the first.
 func (m *Median) Get() int64 {
 	if m.old {
-		all := m.last
+		all := *m.last
 		some := all[:min(m.n, len(all))]
 		slices.Sort(some)
 		m.mid, m.old = some[len(some)/2], false
