@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"io"
 	"maps"
 	"net/http"
@@ -262,7 +263,7 @@ func TestGoldenStores(t *testing.T) {
 					if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
 						t.Fatal(err)
 					}
-				} else if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(kept)); err != nil {
+				} else if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(cmp.Or(map[string]string{"store": store}[name], kept))); err != nil {
 					t.Fatal(err)
 				}
 			}
