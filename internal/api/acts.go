@@ -64,7 +64,7 @@ func (a *API) begin(c *call, pattern, method string, may scope) error {
 		return nil
 	}
 	c.before = func(status int) error { return a.settle(c, status) }
-	c.r = c.r.WithContext(trail.As(c.r.Context(), c.by()))
+	c.r = c.r.WithContext(trail.As(c.r.Context(), c.actor()))
 	return c.begin(pattern)
 }
 
@@ -88,12 +88,12 @@ func (c *call) begin(pattern string) error {
 	return err
 }
 
-// by names who makes the call; nobody does before they have logged in.
-func (c *call) by() string {
+// actor is who makes the call; nobody does before they have logged in.
+func (c *call) actor() trail.Actor {
 	if c.who == nil {
-		return ""
+		return trail.Actor{Call: c.operation}
 	}
-	return c.who.name
+	return trail.Actor{By: c.who.name, Via: c.who.via, Call: c.operation}
 }
 
 // about says whom the call is about, and what of theirs. It does nothing for a call
@@ -161,7 +161,7 @@ func (a *API) settle(c *call, status int) error {
 		act.Result, act.State = cmp.Or(c.refused, fmt.Sprint(status)), ""
 	}
 	var err error
-	if refused || c.idle || counted[c.operation] {
+	if refused && !c.partly || c.idle || counted[c.operation] {
 		err = a.Trail.Count(c.r.Context(), act)
 	} else {
 		err = a.Trail.Note(c.r.Context(), act)

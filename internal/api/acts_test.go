@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/trail"
 )
@@ -218,6 +219,9 @@ func TestNoActAfterAnErasureNamesThePerson(t *testing.T) {
 	if got := r.do("DELETE", "/v1/users/user-77/data?developer=acme", ""); got.status != 200 {
 		t.Fatal(got)
 	}
+	if !slices.Equal(r.sched.forgotten, []string{"acme user-77"}) {
+		t.Errorf("reasons of pauses that forget: %q", r.sched.forgotten)
+	}
 	r.do("POST", "/v1/destinations/acme/app/pause", "", reasonHeader+": user-77%20asked")
 	if a := r.acts("")[0]; a.Call != "pauseDestination" || a.Reason != "[erased]" {
 		t.Errorf("act %+v", a)
@@ -246,6 +250,28 @@ func TestWhatChangesNothingIsCounted(t *testing.T) {
 	}
 	if n["retryDeliveries"] != 1 || n["cancelDeliveries"] != 1 || n["createReplay"] != 1 {
 		t.Errorf("rows %v", n)
+	}
+}
+
+// A refusal that comes with a plan or with faults stands there by its code as well, and a
+// reload that took over some is a change, each time.
+func TestActsOfDocumentsHaveTheirCode(t *testing.T) {
+	r := newRig(t, setup{})
+	for _, err := range []error{config.Faults{{File: "acme", Line: 1, Message: "no"}}, &Removal{What: "all"}, &Stale{Version: 3}} {
+		r.docs.err = err
+		r.do("PUT", "/v1/developers/acme", "developer: acme\n")
+	}
+	r.daemon.reload = &Refused{Developers: []string{"acme"}, Lines: []string{"no"}}
+	for range 2 {
+		r.do("POST", "/v1/reload", "")
+	}
+	var got []string
+	for _, a := range r.acts("") {
+		got = append(got, a.Call+" "+a.Result)
+	}
+	want := []string{"reload developers_refused", "reload developers_refused", "putDeveloper stale", "putDeveloper removal_not_allowed", "putDeveloper invalid_document"}
+	if !slices.Equal(got, want) {
+		t.Errorf("acts %q, want %q", got, want)
 	}
 }
 

@@ -56,6 +56,8 @@ type Scheduler interface {
 	Watch(wants func(store.DestinationKey) bool) *delivery.Watch
 	// ForgetAnswers empties what the far sides of a developer answered last.
 	ForgetAnswers(developer string)
+	// ForgetUser takes a user's name out of why destinations of a developer are paused or held.
+	ForgetUser(ctx context.Context, developer, user string) error
 }
 
 // Eraser erases the data of a user.

@@ -144,7 +144,7 @@ func (a *API) admit(c *call, need scope) error {
 		return &ingest.Refusal{Status: 429, Code: "token_rate", RetryAfter: wait,
 			Message: fmt.Sprintf("more requests come with the token %q than its rate allows", who.name)}
 	}
-	if who.may&need == 0 && !who.portal[c.operation] {
+	if who.may&need == 0 && !who.portal[c.operation] || who.via != "" && beyondLinks[c.operation] {
 		return refuse(403, "forbidden", fmt.Sprintf("the token %q may not do this", who.name))
 	}
 	return nil

@@ -30,6 +30,7 @@ type call struct {
 
 	operation string                 // its name
 	act       *store.Act             // what it is for the trail; nil: nothing
+	partly    bool                   // it is refused, and changed something
 	idle      bool                   // it turned out to change nothing
 	person    string                 // a user whom the path names: no act may
 	refused   string                 // the code of the refusal

@@ -107,6 +107,7 @@ func (c *call) faulty(status int, code, message string, faults config.Faults) er
 		Line    int    `json:"line"`
 		Message string `json:"message"`
 	}
+	c.refused = code
 	all := make([]fault, len(faults))
 	for i, f := range faults {
 		all[i] = fault{f.Line, f.Message}
@@ -459,6 +460,9 @@ func (a *API) deleteDeveloper(c *call) error {
 	}
 	if !slices.Contains([]string{"", KeepData, EraseData}, r.Data) {
 		return refuse(400, "invalid_parameter", fmt.Sprintf("data is %s or %s", KeepData, EraseData))
+	}
+	if r.Data == EraseData && c.who.may&canOperate == 0 {
+		return refuse(403, "forbidden", fmt.Sprintf("data=erase erases events and cancels deliveries, which the token %q may not: that needs operate as well", c.who.name))
 	}
 	done, err := a.Documents.RemoveDeveloper(c.r.Context(), r)
 	if err != nil {

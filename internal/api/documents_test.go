@@ -298,6 +298,19 @@ func TestRemovalIsAskedFor(t *testing.T) {
 	}
 }
 
+// Who may keep documents erases no events by removing their developer.
+func TestErasingADeveloperIsForWhoMayOperate(t *testing.T) {
+	r := newRig(t, setup{tokens: []Token{token("keeper", "configure"), token("both", "configure operate"), token("operator", "operate")}})
+	for _, c := range []struct {
+		who, data string
+		status    int
+	}{{"keeper", "keep", 200}, {"keeper", "erase", 403}, {"keeper", "erase&dry_run=1", 403}, {"both", "erase", 200}, {"operator", "erase", 403}, {"operator", "keep", 403}} {
+		if got := r.do("DELETE", "/v1/developers/acme?data="+c.data, "", bearer(c.who)); got.status != c.status {
+			t.Errorf("%s with data=%s: %s", c.who, c.data, got)
+		}
+	}
+}
+
 // A document may come to many times its size in memory: few are read at a time.
 func TestFewDocumentsAreReadAtATime(t *testing.T) {
 	r := newRig(t, setup{})

@@ -37,6 +37,7 @@ func (a *API) erase(c *call) error {
 	a.Trail.Forget(developer, user) // acts of others who are at it now may name them
 	report, err := a.Eraser.Erase(c.r.Context(), time.Now(), store.Erasure{Developer: developer, User: user, By: c.who.name}, a.Scheduler.Moved)
 	a.Scheduler.ForgetAnswers(developer) // after an erasure that was cut short, too
+	err = errors.Join(err, a.Scheduler.ForgetUser(c.r.Context(), developer, user))
 	if err != nil {
 		return err
 	}
@@ -97,6 +98,7 @@ func (a *API) reload(c *call) error {
 		if len(done.Waiting) > 0 {
 			refused.Lines = append(refused.Lines, "at the next start: "+strings.Join(done.Waiting, ", "))
 		}
+		c.partly = !o.DryRun
 		return c.planned(422, "developers_refused", refused.Error(), done.Plan, done.Notes)
 	}
 	return c.json(200, struct {
@@ -110,6 +112,7 @@ func (a *API) reload(c *call) error {
 
 // planned answers with an error, and with what was, or would have been, done.
 func (c *call) planned(status int, code, message string, plan []Step, notes []string) error {
+	c.refused = code
 	return c.json(status, struct {
 		problem
 		Plan  []Step   `json:"plan,omitempty"`

@@ -29,6 +29,10 @@ var portalRights = map[string]portalRight{
 	"replay":    {needs: canOperate, operations: []string{"createReplay", "cancelReplay"}},
 }
 
+// beyondLinks are operations that no link allows, though its scope would: who edits the
+// destinations of a developer does not end the developer.
+var beyondLinks = map[string]bool{"deleteDeveloper": true}
+
 // rightsOf returns what the rights of a link come to.
 func rightsOf(names []string) (may scope, operations map[string]bool) {
 	operations = map[string]bool{"getSession": true, "deleteSession": true}

@@ -260,10 +260,11 @@ func bearer(name string) string { return "Authorization: Bearer secret-of-" + na
 
 // scheduler stands for the real one: it keeps states and passes moves on.
 type scheduler struct {
-	store *pebblestore.Store
-	mu    sync.Mutex
-	all   []delivery.Status
-	moved int
+	forgotten []string // users, by ForgetUser
+	store     *pebblestore.Store
+	mu        sync.Mutex
+	all       []delivery.Status
+	moved     int
 
 	delivery.Watchers
 	watched func() // is called when somebody has begun to watch
@@ -333,6 +334,13 @@ func (s *scheduler) Waits(qs []store.QueueID) []delivery.Wait {
 		}
 	}
 	return waits
+}
+
+func (s *scheduler) ForgetUser(_ context.Context, developer, user string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgotten = append(s.forgotten, developer+" "+user)
+	return nil
 }
 
 func (s *scheduler) ForgetAnswers(developer string) {

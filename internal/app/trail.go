@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -85,10 +86,12 @@ func (a *App) sinceBefore(ctx context.Context, now *state, replaced map[string][
 	return all
 }
 
-// noteStates keeps which destinations a call, a reload or a start, moved to another state,
-// and who made it.
+// noteStates keeps which destinations a change of the settings moved to another state, and
+// who made it. Where nobody called for it, call says what it was: a reload, or a start.
 func (a *App) noteStates(ctx context.Context, call string, all differing) {
 	var acts []store.Act
+	who := trail.Who(ctx)
+	call = cmp.Or(who.Call, call)
 	for id, dev := range all {
 		names := map[string]bool{}
 		for _, one := range []*config.Developer{dev.was, dev.is} {
@@ -97,7 +100,7 @@ func (a *App) noteStates(ctx context.Context, call string, all differing) {
 			}
 			for _, d := range one.Destinations {
 				if state := standing(dev.is, d.Name); !names[d.Name] && state != standing(dev.was, d.Name) {
-					acts = append(acts, store.Act{By: trail.Who(ctx), Call: call, Developer: id, Object: d.Name, Result: "ok", State: state})
+					acts = append(acts, store.Act{By: who.By, Via: who.Via, Call: call, Developer: id, Object: d.Name, Result: "ok", State: state})
 				}
 				names[d.Name] = true
 			}
@@ -131,7 +134,7 @@ func (a *App) asTheyAre(acts []store.Act) {
 
 // ReloadForSignal reloads for whoever sent a signal, which the trail keeps as an act of theirs.
 func (a *App) ReloadForSignal(ctx context.Context) (waiting []string, err error) {
-	ctx = trail.As(ctx, trail.Signal)
+	ctx = trail.As(ctx, trail.Actor{By: trail.Signal})
 	waiting, err = a.Reload(ctx)
 	act := store.Act{By: trail.Signal, Call: "reload", Result: "ok"}
 	if err != nil {

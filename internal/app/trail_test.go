@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,6 +118,45 @@ func TestHistorySaysWhatAStartChanged(t *testing.T) {
 	got := d.history(t)
 	want := "disabled by daemon, removed by daemon, active by daemon, paused by local, disabled by daemon, paused by daemon, removed by daemon"
 	if got != want {
+		t.Errorf("history %q, want %q", got, want)
+	}
+}
+
+// A document that is put stands there as what it is, over the link that it came over.
+func TestHistorySaysByWhichCall(t *testing.T) {
+	h := storing(t, "tokens: [{ name: crm, value: crm-crm-crm-crm-crm, may: [configure, read, operate, link] }]\n")
+	d := h.start()
+	as := func(token string) *daemon {
+		t.Helper()
+		c, err := client.New(d.URL(), token, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &daemon{App: d.App, Client: c}
+	}
+	crm := as("crm-crm-crm-crm-crm")
+	put(t, crm, "acme", doc("acme", "a", ""), client.ChangeOptions{})
+	l, err := crm.MakePortalLink(t.Context(), client.PortalLinkRequest{Developer: "acme", May: []string{"configure"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, _ := strings.Cut(l.URL, "#link=")
+	s, err := as("").BeginSession(t.Context(), code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, as(s.Bearer), "acme", []byte("developer: acme\ndestinations: [{ name: app, kind: post, enabled: false, settings: { to: a } }]\n"), client.ChangeOptions{})
+	if _, err := crm.Client.RemoveDeveloper(t.Context(), "acme", "keep", client.ChangeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for a, err := range crm.History(t.Context(), "acme", "app", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append([]string{a.Call + " " + a.State + " " + strings.ReplaceAll(a.Via, l.ID, "over the link")}, got...)
+	}
+	if want := []string{"putDeveloper active ", "putDeveloper disabled over the link", "deleteDeveloper removed "}; !slices.Equal(got, want) {
 		t.Errorf("history %q, want %q", got, want)
 	}
 }

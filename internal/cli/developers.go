@@ -262,7 +262,7 @@ is taken any more. What they have is, by --data,
           of the same name to come back ("fantail developers restore")
   erase   erased: events, bodies, payloads of the embedded payload store, versions
           of the document. What is pending is cancelled. It cannot be undone; cut
-          short, it goes on when it is called again
+          short, it goes on when it is called again. The token needs "operate" as well
 
 Without --data it says what they have, and changes nothing.`,
 		Example: `  fantail developers delete acme

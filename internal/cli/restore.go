@@ -38,7 +38,7 @@ runs, with the same ids, so that receivers can tell what they have already.`,
 			if err != nil {
 				return err
 			}
-			if err := e.progress().during("restoring", func() error { return pebblestore.Restore(from, dir, act) }); err != nil {
+			if err := e.progress().during("restoring", func() error { return pebblestore.Restore(args[0], dir, act) }); err != nil {
 				return err
 			}
 			if e.json {

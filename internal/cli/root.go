@@ -117,7 +117,7 @@ func (e *env) addCommands(root *cobra.Command) {
 
 // acting are the commands that change something, or read a body, and may say why. pause
 // has a reason of its own, which the destination shows.
-var acting = []string{"retry", "cancel", "replay", "resume", "rebind", "reload", "check", "test", "link", "portal-link", "erase", "backup", "restore", "events", "export"}
+var acting = []string{"retry", "cancel", "replay", "resume", "rebind", "reload", "check", "test", "link", "portal-link", "erase", "backup", "restore", "events", "export", "apply", "developers"}
 
 func (e *env) reasonFlag(c *cobra.Command) {
 	if slices.Contains(acting, c.Name()) {

@@ -35,6 +35,31 @@ func (s *Scheduler) Resume(ctx context.Context, id uint32) error {
 	})
 }
 
+// ForgetUser takes the name of a user out of why destinations of a developer are paused or
+// held, as out of the acts that say so; durable on return.
+func (s *Scheduler) ForgetUser(ctx context.Context, developer, user string) error {
+	var named []uint32
+	now := s.lock()
+	for id, d := range s.dests {
+		if d.key.Developer == developer && d.stateKnown && withoutUser(d.state.Reason, user) != d.state.Reason {
+			named = append(named, id)
+		}
+	}
+	s.unlock(now)
+	for _, id := range named {
+		if err := s.changeState(ctx, id, func(d *dest, _ instant) { d.state.Reason = withoutUser(d.state.Reason, user) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func withoutUser(reason, user string) string {
+	a := store.Act{Reason: reason}
+	a.Forget(user)
+	return a.Reason
+}
+
 // TryNow ends the wait that the far side of a destination asked for, whatever
 // settings it was asked with: a person wants to see what it says now.
 func (s *Scheduler) TryNow(dest uint32) {

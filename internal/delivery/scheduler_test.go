@@ -185,6 +185,39 @@ func TestCancelAndRetryWhileItWaits(t *testing.T) {
 	})
 }
 
+// Why a destination is paused names nobody who is erased, after a restart either.
+func TestAPauseForgetsTheErased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, _ := r.add("acme", "a")
+		same, _ := r.add("acme", "b")
+		other, _ := r.add("globex", "a")
+		r.start()
+		for d, why := range map[uint32]string{id: "user-7 asked", same: "user-77 asked", other: "user-7 asked"} {
+			if err := r.s.Pause(t.Context(), d, why); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Hour)
+		if err := r.s.ForgetUser(t.Context(), "acme", "user-7"); err != nil {
+			t.Fatal(err)
+		}
+		if st := r.status(id); st.State != "paused" || st.Reason != "[erased]" || !st.Since.Equal(r.began) {
+			t.Errorf("%+v", st)
+		}
+		stored, err := r.store.Destinations(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range stored {
+			if want := map[uint32]string{id: "[erased]", same: "user-77 asked", other: "user-7 asked"}[d.ID]; d.State.Reason != want {
+				t.Errorf("%s/%s is stored as paused because %q, want %q", d.Developer, d.Name, d.State.Reason, want)
+			}
+		}
+		r.close()
+	})
+}
+
 func TestPauseAndResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

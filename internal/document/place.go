@@ -15,7 +15,7 @@ import (
 // placeKeys are the keys, at whatever depth of settings, that say where a
 // destination leads to, or how safely: who may name another authority, or another
 // account's role, may stand in for the far side. A kind's key of another name that
-// does so has to be entered here.
+// does so has to be entered here: a test over all kinds asks.
 var placeKeys = []string{"url", "host", "port", "endpoint", "sts_endpoint", "queue", "api", "dsn", "mode", "server_name", "ca", "role_arn"}
 
 // places returns where settings lead to, by the path of the key that says so.

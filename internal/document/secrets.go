@@ -218,7 +218,7 @@ func (k *keeper) value(path string, n, old *yaml.Node) {
 	case !stored || !k.then.secret(old):
 		fault("is " + secret.Redacted + ", and no secret is stored here: give it")
 	case k.moved:
-		fault("is " + secret.Redacted + ", and the destination leads elsewhere now (its kind, scheme, host, port or endpoint differs): give the secret again")
+		fault("is " + secret.Redacted + ", and the destination leads elsewhere now (its kind, scheme, host, port, endpoint, way of TLS, authority or role differs): give the secret again")
 	default:
 		n.Tag, n.Value, n.Style = old.Tag, old.Value, old.Style
 	}

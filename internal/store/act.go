@@ -63,6 +63,21 @@ func (a *Act) Forget(user string) (changed bool) {
 	return changed
 }
 
+// Lose takes out of the act whom an erasure is of, and tells whether that changed it: a
+// user's name, or, of a whole developer, each reason, which may name any of their users.
+func (a *Act) Lose(req Erasure) (changed bool) {
+	switch {
+	case a.Developer != "" && a.Developer != req.Developer:
+		return false
+	case !req.Whole:
+		return a.Forget(req.User)
+	case a.Developer == "" || a.Reason == "" || a.Reason == erasedReason:
+		return false
+	}
+	a.Reason = erasedReason
+	return true
+}
+
 // names tells whether user stands in text as a word, in letters of either case.
 func names(text, user string) bool {
 	text, user = strings.ToLower(text), strings.ToLower(user)

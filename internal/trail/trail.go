@@ -37,15 +37,20 @@ const (
 
 type whoKey struct{}
 
-// As returns a context of what by does.
-func As(ctx context.Context, by string) context.Context { return context.WithValue(ctx, whoKey{}, by) }
+// Actor is who acts, over which link, and by what call.
+type Actor struct{ By, Via, Call string }
 
-// Who says who acts with ctx: Daemon unless As said otherwise.
-func Who(ctx context.Context) string {
-	if by, ok := ctx.Value(whoKey{}).(string); ok {
-		return by
+// As returns a context of what somebody does.
+func As(ctx context.Context, who Actor) context.Context {
+	return context.WithValue(ctx, whoKey{}, who)
+}
+
+// Who says who acts with ctx: Daemon, by no call, unless As said otherwise.
+func Who(ctx context.Context) Actor {
+	if who, ok := ctx.Value(whoKey{}).(Actor); ok {
+		return who
 	}
-	return Daemon
+	return Actor{By: Daemon}
 }
 
 // Trail notes acts. Its methods may be called from several goroutines at once.

@@ -193,8 +193,8 @@ func (s *Store) retainActs(kept event.Day) error {
 	return s.dropDays([]byte{kindAct}, kept, nil, nil)
 }
 
-// eraseActs takes the name of a user out of the acts of their developer, and of those
-// that are nobody's. The files with it are rewritten in the background.
+// eraseActs takes the name of a user, or of all, out of the acts of their developer, and of
+// those that are nobody's: see store.Act.Lose. The files with it are rewritten in the background.
 func (s *Store) eraseActs(ctx context.Context, req store.Erasure) error {
 	s.acts.write.Lock() // acts that are being written are there after it
 	days, err := s.days(kindAct)
@@ -223,7 +223,7 @@ func (s *Store) eraseActsOf(day event.Day, req store.Erasure) error {
 			if err != nil {
 				return false, err
 			}
-			if (a.Developer == "" || a.Developer == req.Developer) && a.Forget(req.User) {
+			if a.Lose(req) {
 				named[at] = a
 			}
 			if len(named) == eraseChunk {

@@ -89,7 +89,7 @@ func TestEncodingsBelongToTheFormat(t *testing.T) {
 	r := row{State: store.Pending, Attempts: 2, Version: 3, Size: 300, Due: 5, Ordering: 6, Changed: 7, Settings: 8, Reason: "why"}
 	again := r
 	again.Round = 300
-	first := row{State: store.Delivered, Attempts: 1, Version: 2, Size: 300, Ordering: 6, Changed: 70,
+	only := row{State: store.Delivered, Attempts: 1, Version: 2, Size: 300, Ordering: 6, Changed: 70,
 		first: &store.Attempt{At: 7, Took: 60, Class: "delivered", Code: 200, Answer: "a", Address: "b", Counted: true}}
 	implies := e
 	implies.at = day0.UnixNano() + 5
@@ -106,13 +106,19 @@ func TestEncodingsBelongToTheFormat(t *testing.T) {
 		{"due", appendDue(nil, 20000, &r)},
 		{"delivery of a later round", appendRow(nil, &again)},
 		{"due in a later round", appendDue(nil, 20000, &again)},
-		{"delivery with its only attempt", appendRow(nil, &first)},
+		{"delivery with its only attempt", appendRow(nil, &only)},
 		{"event", appendEvent(nil, &e)},
 		{"event of a trace", appendEvent(nil, &traced)},
 		{"event that implies its deliveries", appendEvent(nil, &implies)},
 		{"attempt", appendAttempt(nil, &store.Attempt{At: 1, Took: 2, Class: "transient", Code: 503, Answer: "a", Address: "b", Counted: true})},
 		{"destination", appendDestination(nil, &d)},
 		{"destination that fails", appendDestination(nil, &failing)},
+		{"counters", appendCounts(nil, &counts{1, -2, 300, 4, 5, -600, 7, 8})},
+		{"document", appendDocument(nil, &store.Document{Developer: "acme", Version: 2, At: day0, By: "b", Text: []byte("t"), Deleted: true})},
+		{"act", appendAct(nil, &store.Act{By: "a", Via: "b", From: "c", Call: "d", Developer: "e", Object: "f", Reason: "g", Result: "h", State: "i", Count: 300})},
+		{"last answer of a destination", appendLast(nil, &store.Last{Success: 1, Answer: store.Answer{At: 2, Code: 503, Class: "a", Text: "b", Fault: "c"},
+			Failed: 300, Settings: 9, Dead: store.Hours{Newest: 4, Counts: [24]uint32{5: 600}}})},
+		{"idempotency key", appendIdem(nil, &first{id: id, reference: "r", fanout: 300}, bodyHash{3})},
 	} {
 		got += is.name + " " + hex.EncodeToString(is.b) + "\n"
 	}
@@ -137,7 +143,15 @@ func TestFormatFour(t *testing.T) {
 	if _, err := open(at, Options{Log: quiet()}, format{number: 5, steps: map[uint64]func(*Store) error{4: step}}); !errors.Is(err, errDisk) {
 		t.Fatalf("an interrupted step: %v", err)
 	}
-	s := mustOpen(t, at, Options{})
+	s, err := open(at, Options{Log: quiet(), ReadOnly: true}, format{number: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w, err := readWatermark(s.db); err != nil || w.IsZero() {
+		t.Errorf("the step leaves the watermark at %v, %v", w, err)
+	}
+	s.Close()
+	s = mustOpen(t, at, Options{})
 	if kept, err := open(at+".format-4", Options{Log: quiet()}, format{number: 4}); err != nil {
 		t.Errorf("the old store is not kept: %v", err)
 	} else {

@@ -268,6 +268,11 @@ func TestCloseWritesOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
+	s = mustOpen(t, "db", Options{FS: disk, ReadOnly: true}) // writes nothing itself
+	if at, err := readWatermark(s.db); err != nil || at != following(a.ID) || s.rowsOf(t, kindDelivery) != 2 {
+		t.Errorf("closed with %d rows and the watermark at %v, %v", s.rowsOf(t, kindDelivery), at, err)
+	}
+	s.Close()
 	for _, dir := range []string{"db", "copy"} {
 		s := mustOpen(t, dir, Options{FS: disk})
 		for _, it := range a.Items {

@@ -85,6 +85,7 @@ func FuzzRows(f *testing.F) {
 	f.Add(appendDestination(nil, &store.Destination{}))
 	f.Add(appendLast(nil, &store.Last{Failed: 2, Dead: store.Hours{Newest: 9, Counts: [24]uint32{9: 3}}}))
 	f.Add(appendAct(nil, &store.Act{By: "support", Reason: "x", Count: 3}))
+	f.Add(appendDocument(nil, &store.Document{Developer: "acme", Version: 2, Text: []byte("t")}))
 	f.Add(appendIdem(nil, &first{reference: "r"}, bodyHash{}))
 	f.Add(append(appendDue(nil, 1, &r), dueKey(nil, store.QueueID{}, store.Position{})...))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -102,6 +103,11 @@ func FuzzRows(f *testing.F) {
 		if a, err := readAct(7<<16, b); err == nil {
 			if again, err := readAct(7<<16, appendAct(nil, &a)); err != nil || again != a {
 				t.Errorf("act %+v, again %+v %v", a, again, err)
+			}
+		}
+		if d, err := readDocument(b); err == nil {
+			if again, err := readDocument(appendDocument(nil, &d)); err != nil || !reflect.DeepEqual(again, d) {
+				t.Errorf("document %+v, again %+v %v", d, again, err)
 			}
 		}
 		readEvent(event.ID{}, b)

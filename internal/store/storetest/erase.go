@@ -383,6 +383,10 @@ func eraseWhole(r *rig) {
 	theirs := r.append(r.of("acme2", "u1", other), r.of("acme2", "", other))
 	r.settle(r.delivered(mine[0].Items[0]))
 	r.erase("acme", "gone")
+	r.must("note", r.s.Note(r.ctx, r.now, []store.Act{
+		{By: "a", Call: "pauseDestination", Developer: "acme", Object: "app", Reason: "u1 asked", Result: "ok", Count: 1},
+		{By: "a", Call: "pauseDestination", Developer: "acme2", Object: "app", Reason: "u1 asked", Result: "ok", Count: 1},
+	}))
 	if rep := r.eraseAll("acme"); rep.Events != 4 || rep.Cancelled != 2 {
 		r.Errorf("erased %+v", rep)
 	}
@@ -392,6 +396,13 @@ func eraseWhole(r *rig) {
 	for _, a := range theirs {
 		if _, err := r.s.Event(r.ctx, a.ID.Day(), a.ID); err != nil {
 			r.Errorf("somebody else's body: %v", err)
+		}
+	}
+	found, err := r.s.Acts(r.ctx, store.ActQuery{Limit: 10})
+	r.must("list acts", err)
+	for _, a := range found.Items {
+		if named := strings.Contains(a.Reason, "u1"); named != (a.Developer == "acme2") || a.Object != "app" {
+			r.Errorf("an act after the erasure: %+v", a)
 		}
 	}
 	r.counts(d, store.Counts{Accepted: 4, Delivered: 1, Cancelled: 3})

@@ -261,9 +261,7 @@ func (m *model) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 		}
 	}
 	for i := range m.acts {
-		if a := &m.acts[i]; a.Developer == "" || a.Developer == req.Developer {
-			a.Forget(req.User)
-		}
+		m.acts[i].Lose(req)
 	}
 	rep.Events = len(erased)
 	m.erasures = append(m.erasures, req)
