@@ -23,6 +23,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/api"
+
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/seed-51f8da91/fantail/destinations/all"
@@ -235,7 +237,7 @@ func TestDestinationsAreCheckedInTheBackground(t *testing.T) {
 	// What changes is checked again, soon.
 	other := newReceiver(t, nil)
 	z.h.write("developers/acme.yaml", webhook("acme", other.URL, "secret-of-acme", ""))
-	if _, err := d.app.Reload(t.Context()); err != nil {
+	if _, err := d.app.ReloadWith(t.Context(), api.ReloadOptions{AllowRemoval: true}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the new destination is checked", func() bool {

@@ -103,17 +103,17 @@ func actsFrom(t time.Time, otherwise int64) int64 {
 	return min(max(ms, 0), 1<<46) << actBits
 }
 
-// eraseActs takes the name of a user out of the acts of their developer, and of those
+// eraseActs takes whom an erasure is of out of the acts of their developer, and of those
 // that are nobody's.
 func (c *changes) eraseActs(req store.Erasure) error {
 	owners := [][]byte{[]byte(req.Developer), {}}
-	for before := int64(math.MaxInt64); req.User != ""; {
+	for before := int64(math.MaxInt64); req.User != "" || req.Whole; {
 		named := map[int64]store.Act{}
 		read := 0
 		args := []any{before, int64(0), owners, []byte{}, []byte{}, []byte{}, false, pieceRows}
 		err := c.each(sqlActs, args, func(scan func(...any) error) error {
 			at, a, err := scanAct(scan)
-			if read, before = read+1, at; a.Forget(req.User) {
+			if read, before = read+1, at; a.Lose(req) {
 				named[at] = a
 			}
 			return err
