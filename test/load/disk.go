@@ -11,7 +11,28 @@ import (
 	"time"
 )
 
-// logged is how many bytes the store's log holds.
+// commitSize is how many bytes the store's log takes for an event, its outcomes
+// included, by the first few after a start: later, logs are overwritten, and do not grow.
+func (r *rig) commitSize(ctx context.Context, size int) (int64, error) {
+	before, err := r.logged()
+	if err != nil {
+		return 0, err
+	}
+	w, err := r.send(ctx, task{For: time.Minute, Count: 20, Conns: 1, Size: size})
+	if err != nil {
+		return 0, err
+	}
+	if err := r.drained(ctx); err != nil {
+		return 0, err
+	}
+	after, err := r.logged()
+	if err == nil && after <= before {
+		err = errors.New("the store's log did not grow with its first events: how much a commit writes is unknown")
+	}
+	return (after - before) / int64(w.accepted()), err
+}
+
+// logged is how many bytes the files of the store's log hold.
 func (r *rig) logged() (n int64, err error) {
 	logs, err := filepath.Glob(filepath.Join(r.dir, "store", "*.log"))
 	for _, name := range logs {
@@ -29,9 +50,6 @@ func (r *rig) logged() (n int64, err error) {
 // Each falls at a random moment of its turn: a fixed one might always, or never,
 // meet the commit of an event that is sent at the same rate.
 func syncs(ctx context.Context, dir string, block int64, rate float64, long time.Duration) (all []time.Duration, err error) {
-	if block < 1 {
-		return nil, errors.New("the store's log did not grow in the warm-up: -warm must be long enough for some events, and too short to fill the log")
-	}
 	file, err := os.CreateTemp(dir, "syncs-")
 	if err != nil {
 		return nil, err

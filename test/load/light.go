@@ -67,19 +67,12 @@ func (o *options) delay(ctx context.Context, size, fanout int) (d delay, err err
 	if err := r.start(ctx); err != nil {
 		return d, err
 	}
-	before, err := r.logged()
-	if err != nil {
+	if d.block, err = r.commitSize(ctx, size); err != nil {
 		return d, err
 	}
-	warm, err := r.send(ctx, task{For: o.Warm, Size: size, Rate: o.Rate})
-	if err != nil {
+	if _, err := r.send(ctx, task{For: o.Warm, Size: size, Rate: o.Rate}); err != nil {
 		return d, err
 	}
-	after, err := r.logged()
-	if err != nil {
-		return d, err
-	}
-	d.block = (after - before) / int64(warm.accepted())
 	var synced []time.Duration
 	loop := make(chan error, 1)
 	go func() {
