@@ -63,7 +63,7 @@ mutants: ## break rules of the engine on purpose: each must be noticed
 	test/simulation/mutants/run
 
 .PHONY: load
-load: build ## throughput, light load, isolation, producers, backlog and many developers on this machine (hours), as Markdown
+load: build ## throughput, light load, isolation, producers, backlog, too many producers and many developers on this machine (hours), as Markdown
 	$(GO) build -o $(BIN)/load ./test/load
 	$(BIN)/load all
 

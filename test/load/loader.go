@@ -77,10 +77,7 @@ func (l *loader) turns(ctx context.Context) chan time.Time {
 		defer close(turns)
 		for i := 0; i < n && ctx.Err() == nil; i++ {
 			at := l.began.Add(time.Duration(float64(i) / l.Rate * float64(time.Second)))
-			// The runtime's own timers may be a whole millisecond late: as much as what is measured.
-			if wait := syscall.NsecToTimespec(int64(time.Until(at))); wait.Sec > 0 || wait.Sec == 0 && wait.Nsec > 0 {
-				_ = syscall.Nanosleep(&wait, nil) // cut short by a signal: a little early
-			}
+			sleepUntil(at)
 			turns <- at
 		}
 	}()

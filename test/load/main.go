@@ -42,6 +42,7 @@ func scenarios() []scenario {
 		{"isolation", "what healthy destinations notice of others that hang", isolationDefaults(), isolation},
 		{"producers", "what a producer notices of another one that sends slowly and keeps connections", producersDefaults(), producers},
 		{"backlog", "millions pending for dead destinations, kill -9, restart", backlogDefaults(), backlog},
+		{"cliff", "throughput with four times the connections, beside that with few", cliffDefaults(), cliff},
 		{"many", "thousands of developers: starts, a reload of one changed file, memory at rest", manyDefaults(), many},
 	}
 }

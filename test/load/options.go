@@ -20,6 +20,7 @@ type options struct {
 	Warm         time.Duration
 	For          time.Duration
 	Runs         int
+	Pairs        int
 	Conns        int
 	Sizes        numbers
 	Fanouts      numbers
@@ -48,11 +49,12 @@ func parse(s scenario, args []string, to io.Writer) (options, error) {
 	flags.DurationVar(&o.Warm, "warm", o.Warm, "warm-up of each run")
 	flags.DurationVar(&o.For, "for", o.For, "how long each run is measured")
 	flags.IntVar(&o.Runs, "runs", o.Runs, "runs; isolation: pairs of them")
-	flags.IntVar(&o.Conns, "conns", o.Conns, "connections of the loader, and of the daemon to the sink in throughput")
+	flags.IntVar(&o.Pairs, "pairs", o.Pairs, "isolation: pairs in which nothing hangs, which the bars compare with")
+	flags.IntVar(&o.Conns, "conns", o.Conns, "connections of the loader, as many of the bare client in throughput; cliff: the fewer, the others are four times as many")
 	flags.Var(&o.Sizes, "size", "bytes of a body; throughput, batch, light: one or several, as 2048,65536")
 	flags.Var(&o.Fanouts, "fanout", "destinations of each event; throughput, batch, light: one or several, as 3,1")
 	flags.Float64Var(&o.Rate, "rate", o.Rate, "light, isolation, producers: events a second")
-	flags.IntVar(&o.Batch, "batch", o.Batch, "batch, backlog: events of a request")
+	flags.IntVar(&o.Batch, "batch", o.Batch, "batch, backlog, cliff: events of a request")
 	flags.IntVar(&o.Developers, "developers", o.Developers, "many: how many")
 	flags.IntVar(&o.Destinations, "destinations", o.Destinations, "isolation: all of them; backlog: the dead ones; many: of each developer")
 	flags.Var(&o.Hanging, "hanging", "isolation: how many of the destinations hang, one or several; 0: eight, on large bodies")
@@ -74,7 +76,7 @@ func (o *options) check() error {
 	if _, err := os.Stat(o.Binary); err != nil {
 		return fmt.Errorf("-fantail names the daemon's binary (make build makes it): %w", err)
 	}
-	if o.Runs < 1 || o.Conns < 1 || o.For <= 0 || o.Warm < 0 || len(o.Sizes) == 0 || len(o.Fanouts) == 0 {
+	if o.Runs < 1 || o.Pairs < 0 || o.Conns < 1 || o.For <= 0 || o.Warm < 0 || len(o.Sizes) == 0 || len(o.Fanouts) == 0 {
 		return errors.New("-runs, -conns, -for, -size and -fanout must be above 0")
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
