@@ -10,7 +10,6 @@ import (
 // Changes names the keys in which a destination differs from what it was, sorted. The engine's
 // keys have their names, and those of the kind's settings their paths within settings. It names
 // no value. A key also counts as changed when what its reference stands for has changed.
-// reference stands for is another.
 func Changes(was, is *Destination) (keys []string) {
 	changed := func(key string, differs bool) {
 		if differs {

@@ -90,7 +90,7 @@ func (b *binder) kindFaults(n *yaml.Node, path string, err error) {
 	}
 	if _, first := strictyaml.Find(n, firstStep(m[1])); first != nil {
 		line = strictyaml.LineOf(n, m[1])
-	} else if key, dsn := strictyaml.Child(n, "dsn"); dsn != nil { // the dsn is given instead of the missing keys, and is what has to be mended
+	} else if key, dsn := strictyaml.Child(n, "dsn"); dsn != nil { // the dsn stands for the missing keys: mend that
 		line = key.Line
 	}
 	b.Fault(line, at, "%s", m[2])

@@ -21,7 +21,7 @@ type Request struct {
 	IdempotencyKey string
 	Body           []byte       // kept: the caller must not write to it afterwards
 	Trace          *event.Trace // that it goes on with; nil: none. Kept
-	Only           uint32       // the one destination of the developer that it goes to, whether it wants the event or not; 0: all that match
+	Only           uint32       // the developer's one destination to get it, wanted or not; 0: all that match
 	Own            bool         // an event of the engine's own, for Only if that wants it; no limit of the developer holds
 }
 

@@ -17,7 +17,6 @@ var (
 // embedded yields the IPv4 addresses that a router may send a packet for a to. Where they lie in
 // a local NAT64 address depends on the length of the network's prefix (RFC 6052): it is taken
 // from allowed, the range of Allow that permits a.
-// permits a.
 func embedded(a netip.Addr, allowed netip.Prefix) iter.Seq[netip.Addr] {
 	return func(yield func(netip.Addr) bool) {
 		if !a.Is6() {
