@@ -79,8 +79,9 @@ func (g *Guard) race(ctx context.Context, name string, targets []netip.AddrPort,
 	return nil, mostTelling(failures)
 }
 
-// attempt calls dial. A panic would end the process: the goroutines of race have
-// no caller to recover it. As an error it reaches whoever logs the attempt's.
+// attempt calls dial and turns a panic into an error. The goroutines of race have no caller
+// that could recover it, so that it would end the process. As an error it reaches the log of
+// the attempt.
 func attempt(ctx context.Context, to netip.AddrPort, dial dialFunc) (c net.Conn, err error) {
 	err = destination.Guard(func() (err error) {
 		c, err = dial(ctx, to)

@@ -142,7 +142,7 @@ func (r *rig) apply() {
 	r.sched.Apply(targets)
 }
 
-// start begins what a process does on a store that is open.
+// start begins what a process begins once its store is open.
 func (r *rig) start() {
 	r.Helper()
 	r.stats = prometheus.NewRegistry()
