@@ -182,8 +182,8 @@ func (e *env) lastAnswer(a *client.Answer, wide bool) string {
 	return text
 }
 
-// nextOrWhy says when and why so late a pending delivery is tried, and why another one is
-// not any more.
+// nextOrWhy says when a pending delivery is tried and why no sooner, and why any other is not
+// tried any more.
 func (e *env) nextOrWhy(d client.Delivery) string {
 	if d.State == "pending" {
 		return or(e.next(d), "-")

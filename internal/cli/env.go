@@ -159,7 +159,7 @@ func (e *env) report(ctx context.Context, cmd *cobra.Command, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) { // after a signal the error is the cause of ctx
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) { // a signal is the cause of ctx
 		fmt.Fprintln(e.err, "fantail: interrupted")
 		return exitInterrupted
 	}

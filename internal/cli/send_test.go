@@ -272,7 +272,7 @@ func TestSendStopsForADeveloperWhomNobodyKnows(t *testing.T) {
 	}
 }
 
-// Why a run has stopped is said, also when events were refused before.
+// A run says why it has stopped, even if events were refused before.
 func TestSendSaysWhyItStoppedAfterARefusal(t *testing.T) {
 	f := newFake(t, map[string]http.HandlerFunc{"POST /v1/events": inOrder(deny(400, "invalid_json", "not JSON"), deny(401, "unauthorized", "a valid bearer token is needed"))})
 	event := write(t, "a.json", `{"type":"a"}`)
