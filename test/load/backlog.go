@@ -13,7 +13,7 @@ func backlogDefaults() options {
 	return options{Warm: 30 * time.Second, For: time.Minute, Runs: 3, Conns: 32, Sizes: numbers{2 << 10}, Fanouts: numbers{3}, Batch: 200, Destinations: 1000, Pending: 2_000_000}
 }
 
-// weight is what one run with a backlog showed.
+// weight is the result of one run with a backlog.
 type weight struct {
 	with, without speed
 	loading       float64 // events a second while the backlog was made
@@ -22,8 +22,8 @@ type weight struct {
 	retries       int // failed attempts of the dead since the restart
 }
 
-// backlog compares the throughput of healthy destinations beside millions of
-// pending deliveries with that of the same settings without any.
+// backlog measures the throughput of healthy destinations beside millions of pending deliveries, and
+// compares it with that of the same settings without any.
 func backlog(ctx context.Context, o options) error {
 	t := o.newTable(fmt.Sprintf("Backlog, %d pending for %d dead destinations", o.Pending, o.Destinations), "run", "pending at the restart", "made at events/s", "ready s", "first healthy delivery s",
 		"failed attempts meanwhile", "deliveries/s without", "deliveries/s with", "with / without", "delivered p50 / p99 ms", "peak RSS MiB", "lost", "duplicated", "refused", "bars")
@@ -123,8 +123,8 @@ func (r *rig) makeBacklog(ctx context.Context, w *weight, batch int) (made int, 
 	return made, nil
 }
 
-// comeBack kills the daemon, starts it again, and sees that nothing that was
-// acknowledged is missing. An event for the healthy is posted as soon as it is ready.
+// comeBack kills the daemon, starts it again, and checks that nothing that was acknowledged is
+// missing. It posts an event for the healthy destinations as soon as the daemon is ready.
 func (r *rig) comeBack(ctx context.Context, w *weight, made, size int) error {
 	r.daemon.kill()
 	r.daemon = nil

@@ -62,8 +62,8 @@ func (l *loader) run(ctx context.Context) ([]sending, time.Duration, error) {
 	return slices.Concat(seen...), ownCPU() - before, ctx.Err()
 }
 
-// turns hands out, at a fixed rate, when each event should be sent, whatever
-// becomes of those before it. It is nil without a rate.
+// turns hands out, at a fixed rate, when each event should be sent, whatever becomes of those before
+// it. It is nil without a rate.
 func (l *loader) turns(ctx context.Context) chan time.Time {
 	if l.Rate == 0 {
 		return nil
@@ -77,7 +77,7 @@ func (l *loader) turns(ctx context.Context) chan time.Time {
 		defer close(turns)
 		for i := 0; i < n && ctx.Err() == nil; i++ {
 			at := l.began.Add(time.Duration(float64(i) / l.Rate * float64(time.Second)))
-			// The runtime's own timers may be a whole millisecond late: as much as what is measured.
+			// The runtime's own timers may be late by a whole millisecond, which is as much as what is measured.
 			if wait := syscall.NsecToTimespec(int64(time.Until(at))); wait.Sec > 0 || wait.Sec == 0 && wait.Nsec > 0 {
 				_ = syscall.Nanosleep(&wait, nil) // cut short by a signal: a little early
 			}
@@ -155,8 +155,8 @@ func (l *loader) post(s sending, body []byte) sending {
 	return s
 }
 
-// postBatch sends the lines of s. Results come in order, one line each; what
-// has no result was not accepted.
+// postBatch sends the lines of s. Results come in order, one a line. A line without a result was not
+// accepted.
 func (l *loader) postBatch(s sending, lines []byte) []sending {
 	s.Sent = time.Now().UnixNano()
 	results, alike := l.results(lines)
@@ -194,7 +194,7 @@ func (l *loader) results(lines []byte) (status []int32, alike bool) {
 	return status, alike
 }
 
-// accepted: the daemon has it, or, in a direct run, the sink.
+// accepted tells whether the daemon has the event, or in a direct run the sink.
 func (s *sending) accepted() bool {
 	return s.Status == http.StatusAccepted || s.Status == http.StatusOK
 }
