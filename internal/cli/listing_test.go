@@ -63,7 +63,7 @@ func TestAListIsSortedAndWrittenAsAsked(t *testing.T) {
 
 // A program that reads a list must not take a part for the whole. A person who names a limit gets
 // that many rows.
-func TestOnlyTablesEndBySelf(t *testing.T) {
+func TestOnlyTablesHaveALimitOfTheirOwn(t *testing.T) {
 	f := newFake(t, map[string]http.HandlerFunc{"GET /v1/deliveries": say(`{"items":[],"next":""}`), "GET /v1/events": say(`{"items":[],"next":""}`)})
 	for args, want := range map[string]string{"": "limit=51", "--json": "limit=1000", "-o id": "limit=1000", "-o json": "limit=1000", "--json --limit 7": "limit=8", "-o wide": "limit=51", "--limit 0": "limit=1000"} {
 		for _, list := range []string{"deliveries", "events"} {

@@ -109,7 +109,7 @@ func numbered(n int, format string) string {
 	return b.String()
 }
 
-func TestFileThatIsNoFile(t *testing.T) {
+func TestWhatCannotBeReadAsAFileIsSaid(t *testing.T) {
 	path := folder(t, nil)
 	dir := filepath.Dir(path)
 	for name, want := range map[string]string{filepath.Join(dir, "none.yaml"): "no such file", filepath.Join(dir, "developers"): "not a regular file"} {

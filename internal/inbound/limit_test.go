@@ -162,7 +162,7 @@ func TestAConnectionInARequestIsNotClosed(t *testing.T) {
 	}
 }
 
-func TestAFullHouseCanBeClosed(t *testing.T) {
+func TestShutdownEndsWhileConnectionsWait(t *testing.T) {
 	s := serve(t, 1)
 	p := s.dial()
 	p.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -182,7 +182,7 @@ func TestAFullHouseCanBeClosed(t *testing.T) {
 
 // An answer that goes on for hours takes no place from others. Its connection counts again when
 // the answer has ended.
-func TestALongAnswerIsOutside(t *testing.T) {
+func TestALongAnswerTakesNoPlace(t *testing.T) {
 	s := &served{t: t, limit: NewLimit(1), entered: make(chan struct{}, 1), release: make(chan struct{})}
 	s.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/long" {
