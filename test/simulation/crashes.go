@@ -33,7 +33,7 @@ const (
 	deadAfter  = 5
 	trialTime  = 5 * time.Second
 	// mostKills is how many crashes one delivery causes at most: three until its destination waits apart, five
-	// in its own trials, and those in trials of others that hang and were in flight with it.
+	// in its own trials, and those in trials beside others, which hang and were in flight with it.
 	mostKills = 20
 )
 
