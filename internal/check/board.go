@@ -12,8 +12,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// Board keeps the last result of each destination, in memory: after a start all
-// are checked anew.
+// Board keeps the last result of each destination, in memory: after a start every destination is
+// checked anew.
 type Board struct {
 	expiry *prometheus.Desc
 
@@ -21,7 +21,7 @@ type Board struct {
 	last map[store.DestinationKey]*posted
 }
 
-// posted is a result and the settings that it is of.
+// posted is a result and the fingerprint of the settings that it is about.
 type posted struct {
 	hash   uint64
 	result Result
@@ -93,8 +93,8 @@ func (b *Board) Collect(c chan<- prometheus.Metric) {
 		}
 	}
 	b.mu.Unlock()
-	// Two kinds under one name are two destinations with the same labels. The sooner end
-	// of them counts, as it does for those that share the label "other".
+	// Two kinds under one name are two destinations with the same labels. The earlier expiry counts,
+	// as it does for destinations that share the label "other".
 	slices.SortFunc(all, func(x, y gauge) int {
 		return cmp.Or(cmp.Compare(x.developer, y.developer), cmp.Compare(x.name, y.name), x.expires.Compare(y.expires))
 	})

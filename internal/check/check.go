@@ -1,6 +1,6 @@
-// Package check looks at a destination without sending it anything that it
-// would take for an event: name, guard, connection, certificate, and whatever
-// the kind's own check knows of credentials, rights, buckets, queues and tables.
+// Package check looks at a destination without sending it anything that it would take for an
+// event. It looks at name, guard, connection and certificate, and at what the kind's own check
+// knows of credentials, rights, buckets, queues and tables.
 package check
 
 import (
@@ -20,8 +20,8 @@ import (
 // Timeout bounds one check.
 const Timeout = 30 * time.Second
 
-// soon is how long before the end of a certificate it is remarked upon. Most
-// are renewed 30 days before; what is left at 14 days was forgotten.
+// soon is how long before the end of a certificate a remark is made. Most certificates are renewed
+// 30 days before; one with 14 days left was forgotten.
 const soon = 14 * 24 * time.Hour
 
 // Level says how bad a finding is.
@@ -89,8 +89,8 @@ func Withheld(why string) Result {
 	return r
 }
 
-// Run checks d, whose kind is kind, within [Timeout]. The connections of d must
-// be made through [Watch].
+// Run checks d, whose kind is kind, within [Timeout]. The connections of d must be made through
+// [Watch], or they are not seen.
 func Run(ctx context.Context, d destination.Destination, kind string) Result {
 	c, ok := d.(destination.Checker)
 	if !ok {
@@ -120,8 +120,8 @@ func Run(ctx context.Context, d destination.Destination, kind string) Result {
 	return r
 }
 
-// guarded calls Check. Kinds may come from anybody, and the text of a panic may
-// hold anything.
+// guarded calls Check and turns a panic into an error. Kinds may come from anybody, and the text
+// of a panic may hold anything, so that it is dropped.
 func guarded(ctx context.Context, c destination.Checker) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -225,8 +225,8 @@ func ofTLS(h handshake, now time.Time) Finding {
 	return f
 }
 
-// ofOwn judges a certificate that we show. Whether an expired one is taken is the
-// far side's to say, and the check has asked it: it is a remark.
+// ofOwn judges a certificate that we show. An expired one is only a remark: the far side decides
+// whether to accept it, and the check has asked the far side.
 func ofOwn(c *x509.Certificate, now time.Time) Finding {
 	until := c.NotAfter.UTC().Format("2006-01-02 15:04 UTC")
 	f := Finding{"tls", Warn, "", "put a new one with its key into the settings"}

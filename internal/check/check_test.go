@@ -98,7 +98,7 @@ func TestWhatTheKindSaysIsAFinding(t *testing.T) {
 	}
 }
 
-// What is said of deliveries is what becomes of them: see internal/delivery.decide.
+// A check says of deliveries what the engine does with them: see internal/delivery.decide.
 func TestEachClassSaysWhatBecomesOfDeliveries(t *testing.T) {
 	no := errors.New("no")
 	for name, c := range map[string]struct {
@@ -124,7 +124,7 @@ func TestEachClassSaysWhatBecomesOfDeliveries(t *testing.T) {
 	}
 }
 
-// A dial that failed where another served is worth a remark and no more.
+// A dial that failed where another succeeded is a remark and no more.
 func TestAFaultThatDidNoHarmIsARemark(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -147,8 +147,8 @@ func TestAFaultThatDidNoHarmIsARemark(t *testing.T) {
 	}
 }
 
-// What speaks net/http with the context of the check needs to do nothing more:
-// its certificates are seen, on a fresh connection and on a kept one.
+// A kind that uses net/http with the context of the check needs nothing more: its certificates are
+// seen, on a fresh connection and on a kept one.
 func TestCertificatesAreSeenThroughNetHTTP(t *testing.T) {
 	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer s.Close()
@@ -224,7 +224,7 @@ func TestBoardShowsTheFirst500AndTheSoonestOfTheRest(t *testing.T) {
 	}
 }
 
-// An older check that ends late does not replace a newer one.
+// An older check that ends late does not replace the result of a newer one.
 func TestBoardKeepsTheNewest(t *testing.T) {
 	b := NewBoard()
 	key := store.DestinationKey{Developer: "acme", Name: "app", Kind: "webhook"}

@@ -14,16 +14,15 @@ import (
 )
 
 const (
-	// atATime bounds the checks that run, asked for or not: they share sockets and
-	// resolver with deliveries.
+	// atATime bounds the checks that run, whether somebody asked for them or not: they share sockets
+	// and the resolver with deliveries.
 	atATime = 8
-	// What was well is checked again after a day, so that the end of a
-	// certificate that was renewed is known; what was not, after an hour.
+	// A destination that was well is checked again after a day, so that a renewed certificate is
+	// noticed. One that was not is checked again after an hour.
 	afterWell, afterIll = 24 * time.Hour, time.Hour
-	// pass is how often the Runner looks what is due.
+	// pass is how often the Runner looks which checks are due.
 	pass = 10 * time.Minute
-	// crowd is how many checks leave so much behind that it is worth a collection of
-	// garbage at once.
+	// crowd is how many checks leave enough garbage to collect it at once.
 	crowd = 1000
 )
 
@@ -34,9 +33,8 @@ type Target struct {
 	Hash    uint64 // fingerprint of its settings
 	Enabled bool   // one that is not is checked only when somebody asks
 	Mute    bool   // its kind has no check
-	// Open opens it for one check. What is open already belongs to the scheduler,
-	// which may close it, and a check must not find a connection well that was made
-	// before a password changed.
+	// Open opens the destination for one check. A check cannot use the one that is open already: the
+	// scheduler may close it. Besides, a connection from before a change of password would look well.
 	Open func() (destination.Destination, error)
 }
 
@@ -75,14 +73,14 @@ func Each(ctx context.Context, targets []Target, done func(i int, r Result, err 
 
 // Options build a Runner.
 type Options struct {
-	// Begin is told of each check before it begins, and calls end when it is over. Where
-	// the check must not be made, end is nil, and why gives the reason in one sentence.
+	// Begin is called before each check; the check calls end when it is over. When the check must not
+	// be made, end is nil, and why gives the reason in one sentence.
 	Begin func(destination uint32) (end func(), why string)
 	Log   *slog.Logger
 }
 
-// Runner checks the destinations of the settings in force: when somebody asks, and
-// each from time to time.
+// Runner checks the destinations of the settings in force: one when somebody asks, and each from
+// time to time.
 type Runner struct {
 	Options
 	Board *Board // the last result of each
@@ -99,7 +97,7 @@ func NewRunner(o Options) *Runner {
 	return r
 }
 
-// SetTargets replaces what is checked, and has what changed checked soon.
+// SetTargets replaces what is checked; targets that changed are checked soon.
 func (r *Runner) SetTargets(ts []Target) {
 	r.targets.Store(&ts)
 	select {
@@ -121,7 +119,7 @@ func (r *Runner) Check(ctx context.Context, key store.DestinationKey) (Result, e
 // LastCheck returns the last result since the start.
 func (r *Runner) LastCheck(key store.DestinationKey) (Result, bool) { return r.Board.Last(key) }
 
-// one checks t when there is a slot.
+// one checks t once a slot is free.
 func (r *Runner) one(ctx context.Context, t *Target) (Result, error) {
 	select {
 	case r.slots <- struct{}{}:
@@ -164,13 +162,13 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 }
 
-// round checks what is due. New targets end it early, so that what changed does
-// not wait behind thousands that do not answer.
+// round checks what is due. New targets end it early: a changed target would otherwise wait behind
+// thousands that do not answer.
 func (r *Runner) round(ctx context.Context) {
 	now := r.targets.Load()
 	due := r.due(*now, time.Now())
 	if len(due) >= crowd {
-		defer debug.FreeOSMemory() // which the checks of thousands took, and nobody needs for hours
+		defer debug.FreeOSMemory() // memory that thousands of checks took is not needed again for hours
 	}
 	faults := &tale{log: r.Log}
 	defer faults.end()
@@ -193,7 +191,7 @@ func (r *Runner) round(ctx context.Context) {
 	}
 }
 
-// due lists what is enabled and due, that which was never checked first.
+// due lists the targets that are enabled and due, those never checked first.
 func (r *Runner) due(ts []Target, now time.Time) (due []*Target) {
 	current := make(map[store.DestinationKey]uint64, len(ts))
 	at := map[*Target]time.Time{}
@@ -215,7 +213,7 @@ func (r *Runner) due(ts []Target, now time.Time) (due []*Target) {
 	return due
 }
 
-// quietly checks t and tells of a fault that is news.
+// quietly checks t, and reports a fault that was not there before.
 func (r *Runner) quietly(ctx context.Context, t *Target, faults *tale) {
 	before, _ := r.Board.Last(t.Key)
 	result, err := r.one(ctx, t)

@@ -101,7 +101,7 @@ func TestWhatIsWellIsCheckedADayLaterAndWhatIsIllAfterAnHour(t *testing.T) {
 	})
 }
 
-// Of thousands that do not answer only those are waited for that are being checked.
+// New targets wait only for checks that run, not for thousands that are still due.
 func TestNewTargetsEndARound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFar()
@@ -115,7 +115,7 @@ func TestNewTargetsEndARound(t *testing.T) {
 		if n := len(f.counts()); n != atATime/2 {
 			t.Fatalf("%d are checked at a time", n)
 		}
-		// The other half of the places is for people.
+		// Checks that people ask for have the other half of the places.
 		began := time.Now()
 		if _, err := r.Check(t.Context(), keyed("none")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("unknown: %v", err)
@@ -218,7 +218,7 @@ func TestEachChecksAllAFewAtATime(t *testing.T) {
 	})
 }
 
-// Of thousands that fail at a start a few have a line each, and all others one.
+// Of thousands of faults at a start, a few have a line each and all others share one.
 func TestManyFaultsAreOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFar()
@@ -235,7 +235,7 @@ func TestManyFaultsAreOneLine(t *testing.T) {
 	})
 }
 
-// What a round of many that hang finds is not kept until its end.
+// Faults that a long round finds are told before its end.
 func TestFaultsOfALongRoundAreToldMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFar()

@@ -9,9 +9,9 @@ import (
 // singly is how many faults of a round have a line of their own in the log.
 const singly = 5
 
-// tale tells of the faults that a round of checks finds: of the first few each has
-// a line, and of all others together there is one, at the end of the round or after
-// a pass. Thousands that fail at a start must not bury the rest of the log.
+// tale logs the faults that a round of checks finds. The first few have a line each. All others
+// share one, at the end of the round or after a pass: thousands that fail at a start must not bury
+// the rest of the log.
 type tale struct {
 	log *slog.Logger
 

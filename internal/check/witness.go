@@ -17,8 +17,8 @@ import (
 // most bounds what is noted of one check: a kind may dial as often as it likes.
 const most = 16
 
-// witness notes what one check does on the network. What comes in after the
-// check has ended, from a dial that net/http goes on with, is of no account.
+// witness notes what one check does on the network. It ignores what comes after the end of the
+// check, from a dial that net/http goes on with.
 type witness struct {
 	mu     sync.Mutex
 	dials  []dialled
@@ -42,8 +42,8 @@ type handshake struct {
 
 type witnessKey struct{}
 
-// Watch returns dial that tells the check to which its context belongs what
-// became of it.
+// Watch returns dial with a report: it tells the check to which the context belongs what became of
+// each connection.
 func Watch(dial destination.DialFunc) destination.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
@@ -54,8 +54,8 @@ func Watch(dial destination.DialFunc) destination.DialFunc {
 	}
 }
 
-// watch returns ctx with w in it, and with hooks for what net/http does beyond
-// dialling. Kinds that shake hands themselves tell the same hooks.
+// watch returns ctx with w in it, and with hooks for what net/http does beyond dialling. Kinds
+// that make their own handshakes call the same hooks.
 func (w *witness) watch(ctx context.Context) context.Context {
 	ctx = context.WithValue(ctx, witnessKey{}, w)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -63,7 +63,7 @@ func (w *witness) watch(ctx context.Context) context.Context {
 			if !i.Reused {
 				return
 			}
-			// A kept connection: neither dialled nor shaken hands upon now.
+			// A kept connection is neither dialled nor shaken hands upon now.
 			w.dialled(i.Conn.RemoteAddr().String(), i.Conn, nil)
 			if s, ok := i.Conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 				w.shook(s.ConnectionState(), nil)
@@ -113,8 +113,8 @@ func (w *witness) seen() ([]dialled, []handshake) {
 	return slices.Clone(w.dials), slices.Clone(w.hands)
 }
 
-// expiry is when the chain that lasts longest ends. Without a verified chain it
-// is that of the server's own certificate.
+// expiry is when the chain that lasts longest ends. Without a verified chain it is when the
+// server's own certificate ends.
 func expiry(state tls.ConnectionState) (last time.Time) {
 	for _, chain := range state.VerifiedChains {
 		if end := firstToEnd(chain); end.After(last) {

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
-// advise returns the text of err, and where a person can do something about it, what.
+// advise returns the text of err, and what a person can do about it where there is something.
 func (e *env) advise(err error) string {
 	if refused, ok := errors.AsType[*client.Error](err); ok {
 		// Further lines, such as the faults of a reload, are indented: nothing

@@ -97,8 +97,8 @@ type documentFile struct {
 	config.Text
 }
 
-// readDocument reads no more than a document may have, and one byte that tells that
-// there was more.
+// readDocument reads at most what a document may have, and one byte more that tells whether there
+// is more.
 func readDocument(r io.Reader) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r, strictyaml.MaxFile+1))
 }
@@ -140,7 +140,7 @@ func (e *env) readDocuments(from string) (all []documentFile, folder bool, err e
 	for i := range all {
 		f := &all[i]
 		if f.developer = f.ID; folder {
-			continue // a file is called after its developer, or the daemon says so
+			continue // a file must be called after its developer: the daemon refuses any other
 		}
 		if doc := document.Read(f.File, f.Raw, false); doc.Root != nil {
 			if name := document.Developer(doc.Root); event.ValidName(name) {
@@ -166,7 +166,7 @@ type applied struct {
 	Error     string        `json:"error,omitempty"`
 }
 
-// apply hands in documents, and returns how many things they do.
+// apply hands in documents, and returns how many changes they make.
 func (e *env) apply(ctx context.Context, f applyFlags) (steps int, err error) {
 	files, folder, err := e.readDocuments(f.from)
 	if err != nil {
@@ -223,7 +223,7 @@ func (e *env) put(ctx context.Context, c *client.Client, f *documentFile, o clie
 	return c.PutDocument(ctx, f.developer, f.Raw, o)
 }
 
-// notThisOne tells whether an error is the same for every document.
+// notThisOne tells whether an error is about all documents and not about this one.
 func notThisOne(err error) bool {
 	e, ok := errors.AsType[*client.Error](err)
 	return !ok && errors.As(err, new(interface{ Timeout() bool })) || ok && (e.Status == 401 || e.Status == 403 || e.Code == "documents_are_files")

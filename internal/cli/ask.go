@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	// errNothing is for a question that need not be asked: there is nothing to do.
+	// errNothing ends a question that need not be asked, because there is nothing to do.
 	errNothing = errors.New("there is nothing to do")
 	errNo      = errors.New("nothing was changed")
 )
@@ -18,9 +18,9 @@ var (
 // mostCounted bounds what is counted for a question.
 const mostCounted = 10_000
 
-// ask is nil when what question says may be done: with --yes, or after a y or yes
-// of somebody. Where nobody can be asked it is wrong usage, and question is not
-// called: a script that forgot --yes changes nothing.
+// ask is nil when what question asks about may be done: with --yes, or after somebody answered y
+// or yes. Where nobody can be asked it is wrong usage, and question is not called: a script that
+// forgot --yes changes nothing.
 func (e *env) ask(ctx context.Context, yes bool, question func() (string, error)) error {
 	if yes {
 		return nil
@@ -50,7 +50,7 @@ func (e *env) ask(ctx context.Context, yes bool, question func() (string, error)
 	return errNo
 }
 
-// counted is count for a question: beyond mostCounted it says so.
+// counted is count for a question: above mostCounted it says that there are more.
 func counted(n int, noun string) string {
 	if n > mostCounted {
 		return fmt.Sprintf("more than %s", count(mostCounted, noun))
@@ -58,7 +58,7 @@ func counted(n int, noun string) string {
 	return count(n, noun)
 }
 
-// age is a time for a question: 12 m, 3 h, 5 d.
+// age is an age for a question: 12 m, 3 h, 5 d.
 func age(d time.Duration) string {
 	switch {
 	case d < time.Minute:

@@ -16,7 +16,7 @@ const (
 		{"developer":"acme","name":"app","kind":"webhook","state":"active","breaker":"closed","pending":39,"oldest_pending":"2026-07-01T11:48:00Z"},
 		{"developer":"acme","name":"gone","kind":"webhook","state":"removed","breaker":"closed"},
 		{"developer":"acme","name":"lake","kind":"s3","state":"held","reason":"no such bucket\u001b[2J","breaker":"closed"}],"next":""}`
-	// ids of events accepted 12 minutes and some more than an hour before testNow
+	// Ids of events accepted 12 minutes, and more than an hour, before testNow.
 	newerEvent, olderEvent = "019f1d84-0e80-7000-8000-000000000001", "019f1d21-8880-7000-8000-000000000002"
 )
 
@@ -149,7 +149,7 @@ func TestInterruptedIs130(t *testing.T) {
 	}
 }
 
-// TestUnknownNamesAreNotSilent: what found nothing says whether there is such a name.
+// TestUnknownNamesAreNotSilent: a command that found nothing says whether there is such a name.
 func TestUnknownNamesAreNotSilent(t *testing.T) {
 	for _, tc := range []struct{ args, want string }{
 		{"retry --developer acm --yes", `no developer "acm" is known: did you mean acme?`},
@@ -175,7 +175,7 @@ func TestUnknownNamesAreNotSilent(t *testing.T) {
 			t.Errorf("%s: %+v, want %q", tc.args, r, tc.want)
 		}
 	}
-	// A token that may change and not read hears nothing of names.
+	// A token that may change things but not read is told nothing of names.
 	f := asked(t)
 	f.answers["POST /v1/deliveries/retry"] = say(`{"matched":0,"changed":0}`)
 	f.answers["GET /v1/destinations"] = deny(403, "forbidden", "may not read")
@@ -189,8 +189,8 @@ func TestResumeSaysWhatItEnded(t *testing.T) {
 	f.run(t, "resume", "acme/lake").want(t, 0, `acme/lake: resumed (was held: no such bucket\x1b[2J)`+"\n", "")
 }
 
-// TestResumeSaysWhatItCannotEnd: a wait after crashes goes on, one that the far
-// side asked for does not.
+// TestResumeSaysWhatItCannotEnd: resume does not end a wait after crashes. It ends one that the far
+// side asked for.
 func TestResumeSaysWhatItCannotEnd(t *testing.T) {
 	const waits = `{"items":[{"developer":"acme","name":"app","state":"active","waits_until":"2026-07-01T12:10:00Z","reason":"waits apart"}],"next":""}`
 	f := asked(t)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Whoever says why finds it again, whatever they did.
+// A reason given with a command stands in the trail, whichever command it was.
 func TestReasonsStandInTheTrail(t *testing.T) {
 	path := settings(t, map[string]string{"acme": pickyAcme})
 	tr, _ := daemon(t, path)

@@ -185,8 +185,8 @@ func asClient(r *check.Result) *client.Check {
 	return c
 }
 
-// printChecks prints a row for each finding that is not in order, or all of
-// them, and one for a destination that is well.
+// printChecks prints a row for each finding that is not in order, or with all for every finding. A
+// destination that is well has one row.
 func (e *env) printChecks(found []client.Destination, all bool) error {
 	ill := 0
 	room := 0 // a program wants a row on one line

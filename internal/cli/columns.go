@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wide is what lines are cut to where a terminal does not say how wide it is.
+// wide is how many columns a line may have where a terminal does not say how wide it is.
 const wide = 100
 
 // columns is the width of the terminal that is written to.

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// A completion holds up the person who types: it has this long, offers at most so
-// many names, and says nothing of what went wrong.
+// A completion holds up the person who types. It has this long, offers at most so many names, and
+// reports no errors.
 const (
 	completeWithin = time.Second
 	mostOffered    = 500
@@ -64,8 +64,7 @@ func (e *env) developersLike(ctx context.Context, _ *cobra.Command, prefix strin
 	return e.namesLike(ctx, "", prefix), 0
 }
 
-// destinationsLike finds developers, to be gone on with, and behind a slash their
-// destinations.
+// destinationsLike finds developers, which a slash follows, and after a slash their destinations.
 func (e *env) destinationsLike(ctx context.Context, _ *cobra.Command, prefix string) ([]string, cobra.ShellCompDirective) {
 	developer, name, both := strings.Cut(prefix, "/")
 	if !both {
@@ -87,8 +86,8 @@ func (e *env) destinationsOf(ctx context.Context, cmd *cobra.Command, prefix str
 	return e.namesLike(ctx, developer, prefix), 0
 }
 
-// namesLike lists developers, or the destinations of one, that begin with prefix:
-// all that came in time.
+// namesLike lists developers, or the destinations of one, that begin with prefix. It returns those
+// that arrived in time.
 func (e *env) namesLike(ctx context.Context, developer, prefix string) (names []string) {
 	c, err := e.client()
 	if err != nil {
@@ -102,7 +101,7 @@ func (e *env) namesLike(ctx context.Context, developer, prefix string) (names []
 		if developer != "" {
 			name = d.Name
 		}
-		// The daemon lets no other name be; what answers in its place might.
+		// The daemon allows no other names, but another program at its address might send some.
 		if strings.HasPrefix(name, prefix) && event.ValidName(name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -110,8 +109,8 @@ func (e *env) namesLike(ctx context.Context, developer, prefix string) (names []
 	return names
 }
 
-// typesLike finds types of the catalogue, which needs no daemon. Of several that
-// commas separate it completes the last.
+// typesLike finds types of the catalogue, which needs no daemon. Of several types with commas
+// between them it completes the last.
 func typesLike(_ context.Context, _ *cobra.Command, prefix string) (found []string, _ cobra.ShellCompDirective) {
 	known, err := typeNames()
 	if err != nil {

@@ -66,7 +66,7 @@ func many(from int, next string) http.HandlerFunc {
 	return say(`{"items":[` + strings.Join(items, ",") + `],"next":"` + next + `"}`)
 }
 
-// TestCompletionIsSilentAndEnds: whatever the daemon does, or is.
+// TestCompletionIsSilentAndEnds, whatever the daemon does, and whatever answers in its place.
 func TestCompletionIsSilentAndEnds(t *testing.T) {
 	stop := make(chan struct{})
 	defer close(stop)

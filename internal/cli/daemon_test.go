@@ -215,8 +215,8 @@ func TestTheCommandsAgainstARealDaemon(t *testing.T) {
 	}
 }
 
-// What a list shows is what every command takes, and means one delivery: also of events
-// that were accepted in the same moment, whose ids begin alike.
+// Every command takes the ids that a list shows, and each means one delivery: also for events that
+// were accepted in the same moment, whose ids begin alike.
 func TestShownIDsAreTaken(t *testing.T) {
 	tr, _ := daemon(t, settings(t, map[string]string{"acme": pickyAcme}))
 	tr.must(t, "send --developer acme", write(t, "many.ndjson", strings.Repeat("{\"type\":\"bad\"}\n", 1000)))

@@ -137,14 +137,14 @@ func (e *env) deliveryRow(d client.Delivery, wide bool) []cell {
 	return cells
 }
 
-// anID is the id of an event, or of a delivery: with the number of its destination, and
-// with those of a replay and its day.
+// anID matches the id of an event or a delivery. A delivery's has the number of its destination, and
+// for a replay's also the number and day of the replay.
 var anID = regexp.MustCompile(`^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4})-[0-9a-f]{4}-[0-9a-f]{12}((_\d{1,10}){0,2}(_\d{1,5})?)$`)
 
-// short cuts an id to a beginning that stands for it alone: the time of its event and
-// the place within the millisecond, which no two events of a store share. No column
-// cuts what it returns, so that every command takes what a list shows. What is no id is
-// cut to as much: nobody has to type it.
+// short cuts an id to a beginning that stands for it alone: the time of its event and the place
+// within the millisecond, which no two events of a store share. No column cuts that any further, so
+// that every command takes what a list shows. Text that is no id is cut to the same length, because
+// nobody has to type it.
 func short(id string) string {
 	if parts := anID.FindStringSubmatch(id); parts != nil {
 		return parts[1] + parts[2]
@@ -164,7 +164,7 @@ func colourOf(state string) string {
 	return faint
 }
 
-// lastAnswer is the end of an attempt in a cell.
+// lastAnswer is how an attempt ended, as a cell shows it.
 func (e *env) lastAnswer(a *client.Answer, wide bool) string {
 	if a == nil {
 		return "-"
@@ -182,8 +182,8 @@ func (e *env) lastAnswer(a *client.Answer, wide bool) string {
 	return text
 }
 
-// nextOrWhy says when and why so late a pending delivery is tried, and why another one is
-// not any more.
+// nextOrWhy says when a pending delivery is tried and why no sooner, and why any other is not
+// tried any more.
 func (e *env) nextOrWhy(d client.Delivery) string {
 	if d.State == "pending" {
 		return or(e.next(d), "-")
@@ -252,8 +252,7 @@ func (e *env) showDelivery(ctx context.Context, c *client.Client, id string) err
 	return err
 }
 
-// resultOf is an attempt's class, with the number of its requests where that was
-// more than one.
+// resultOf is an attempt's class, followed by the number of its requests if that was more than one.
 func resultOf(a client.Attempt) string {
 	if a.Requests > 1 {
 		return fmt.Sprintf("%s (%d requests)", a.Class, a.Requests)
@@ -286,7 +285,7 @@ func (e *env) next(d client.Delivery) string {
 	return "due now" // under way, or next
 }
 
-// nextFact is next with the moment.
+// nextFact is next with the time of the attempt.
 func (e *env) nextFact(d client.Delivery) string {
 	if d.WaitsFor == "" && d.Due.After(e.now()) {
 		return e.moment(d.Due)

@@ -73,7 +73,7 @@ var destinationOrder = map[string]func(a, b client.Destination) int{
 	"success": func(a, b client.Destination) int { return later(a.LastSuccess, b.LastSuccess) },
 }
 
-// later orders moments, those that there are none of last.
+// later orders times, with missing ones last.
 func later(a, b time.Time) int {
 	if a.IsZero() || b.IsZero() {
 		return b.Compare(a)
@@ -81,7 +81,7 @@ func later(a, b time.Time) int {
 	return a.Compare(b)
 }
 
-// badness is how badly somebody should look at d.
+// badness is how urgently somebody should look at d.
 func badness(d client.Destination) int {
 	switch {
 	case d.State == "removed":

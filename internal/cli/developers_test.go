@@ -32,7 +32,7 @@ func paperDoc(developer, url string) string {
 	return fmt.Sprintf("developer: %s\ndestinations:\n  - name: app\n    kind: paper\n    settings: { url: %q }\n", developer, url)
 }
 
-// A folder is applied, told apart, pruned and written back, over a real daemon.
+// A folder is applied, compared, pruned and written back, with a real daemon.
 func TestDocumentsOverTheCommandLine(t *testing.T) {
 	tr := storing(t)
 	dir := t.TempDir()
@@ -87,8 +87,8 @@ func TestDocumentsOverTheCommandLine(t *testing.T) {
 	}
 }
 
-// A file of a folder is of whom it is called after, as it is for the daemon: a copy
-// beside it must not take turns with it.
+// A file of a folder belongs to the developer it is called after, as it does for the daemon. A copy
+// beside it must not replace it, or the two would take turns.
 func TestAppliedFilesAreCalledAfterTheirDevelopers(t *testing.T) {
 	tr := storing(t)
 	dir := t.TempDir()
@@ -109,7 +109,7 @@ func TestAppliedFilesAreCalledAfterTheirDevelopers(t *testing.T) {
 	}
 }
 
-// Who edited an older version is not told to overwrite what came meanwhile.
+// Somebody who edited an older version is not told to overwrite the newer one.
 func TestEditOfAnOlderVersion(t *testing.T) {
 	f := newFake(t, map[string]http.HandlerFunc{
 		"GET /v1/developers/acme": func(w http.ResponseWriter, r *http.Request) {
@@ -149,7 +149,7 @@ func TestImportResolvesReferences(t *testing.T) {
 	}
 }
 
-// What a hostile daemon says is no path, and no command of a terminal.
+// Text of a hostile daemon is used neither as a path nor as a command to a terminal.
 func TestDocumentsOfAHostileDaemon(t *testing.T) {
 	f := newFake(t, map[string]http.HandlerFunc{
 		"GET /v1/developers":         say(`{"items":[{"developer":"../../x","version":1,"by":"\u001b[31m","faults":["\u001b[2J"]}],"next":""}`),

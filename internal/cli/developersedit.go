@@ -61,7 +61,7 @@ func (e *env) edit(ctx context.Context, c *client.Client, developer, editor stri
 	if err = errors.Join(err, file.Close()); err != nil {
 		return errors.Join(fmt.Errorf("write the file to edit: %w", err), os.Remove(name))
 	}
-	// As git and kubectl do: an editor may have arguments of its own.
+	// An editor may have arguments of its own, as git and kubectl allow.
 	run := exec.CommandContext(ctx, "sh", "-c", editor+` "$1"`, "sh", name)
 	run.Stdin, run.Stdout, run.Stderr = e.in, e.out, e.err
 	if err := run.Run(); err != nil {

@@ -88,11 +88,11 @@ func (e *env) client() (*client.Client, error) {
 	if c.Reason, err = e.because(); err != nil {
 		return nil, err
 	}
-	c.Patience = 0 // a person waits: better to hear at once that nobody is there
+	c.Patience = 0 // a person waits: tell them at once that nobody answers
 	return c, nil
 }
 
-// because is why somebody does what they do.
+// because returns the reason that somebody gave for what they do.
 func (e *env) because() (string, error) {
 	if len(e.why) > trail.MaxReason || !utf8.ValidString(e.why) {
 		return "", usagef("--reason has more than %d bytes, or is not UTF-8", trail.MaxReason)
@@ -100,7 +100,8 @@ func (e *env) because() (string, error) {
 	return e.why, nil
 }
 
-// act is what somebody does to a store whose daemon does not run: nobody else notes it.
+// act is what somebody does to a store whose daemon does not run. The command notes it, because no
+// daemon does.
 func (e *env) act(call, object string) (store.Act, error) {
 	why, err := e.because()
 	return store.Act{By: trail.Local, Call: call, Object: trail.Cut(object, 128), Reason: why, Result: "ok", Count: 1}, err
@@ -158,7 +159,7 @@ func (e *env) report(ctx context.Context, cmd *cobra.Command, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) { // the cause of a signal is an error of its own
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) { // a signal is the cause of ctx
 		fmt.Fprintln(e.err, "fantail: interrupted")
 		return exitInterrupted
 	}

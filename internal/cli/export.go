@@ -86,8 +86,8 @@ Events whose bodies were erased or have expired are left out, and counted.`,
 	return cmd
 }
 
-// exportTo opens what is written to. What a failed export has written stays: it
-// says which lines are whole.
+// exportTo opens what is written to. A failed export leaves what it has written, and says which lines
+// are whole.
 func (e *env) exportTo(ctx context.Context, c *client.Client, f exportFlags) (err error) {
 	x := &export{env: e, client: c, flags: f, line: e.progress()}
 	if f.out == "" {
@@ -116,8 +116,8 @@ type exported struct {
 	err  error
 }
 
-// run finds all events first, as lists are newest first and a later event must
-// be handed in later, and then fetches them, several at a time.
+// run finds all events first and then fetches them, several at a time. Lists are newest first, but
+// a later event must be handed in later.
 func (x *export) run(ctx context.Context, out *bufio.Writer) error {
 	defer x.line.clear()
 	ids, err := x.find(ctx)
@@ -175,7 +175,7 @@ func (x *export) run(ctx context.Context, out *bufio.Writer) error {
 func (x *export) summary(written int) {
 	if x.flags.out != "" {
 		fmt.Fprintf(x.env.err, "%s written to %s.\n", count(written, "event"), clean(x.flags.out))
-	} else if !x.env.outTerminal { // on one, the events themselves are what is seen
+	} else if !x.env.outTerminal { // on a terminal the events themselves are shown
 		fmt.Fprintf(x.env.err, "%s written.\n", count(written, "event"))
 	}
 	if x.gone > 0 {
@@ -246,7 +246,7 @@ func (x *export) fetch(ctx context.Context, id event.ID) exported {
 	return exported{line: line, err: err}
 }
 
-// left tells what went since it was listed from what failed.
+// left tells an event that was removed since it was listed from one that failed.
 func left(err error) exported {
 	if refused, ok := errors.AsType[*client.Error](err); ok && (refused.Status == 410 || refused.Status == 404) {
 		return exported{gone: true}

@@ -97,7 +97,7 @@ func (f *generateFlags) check() (*generate.Generator, []string, error) {
 	return g, types, nil
 }
 
-// onlyDeveloper names the developer if there is one alone with destinations.
+// onlyDeveloper names the developer if a single one has destinations.
 func onlyDeveloper(ctx context.Context, c *client.Client) (string, error) {
 	var all []string
 	for d, err := range c.Destinations(ctx, "", "") {
@@ -139,8 +139,8 @@ func (e *env) generate(ctx context.Context, f generateFlags) error {
 	feed, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	s := &stream{env: e, client: c, flags: f, line: e.progress(), end: end, refusals: map[string]int{}}
-	// What is under way at Ctrl-C is waited for: cut, nobody would know whether
-	// the daemon has it.
+	// Wait for events that are under way at Ctrl-C. If they were cut off, nobody would know whether the
+	// daemon has them.
 	s.start(context.WithoutCancel(ctx))
 	err = s.feed(feed, g, types)
 	s.finish()

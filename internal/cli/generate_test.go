@@ -48,7 +48,7 @@ func TestGenerateAsksForWhatItCanMake(t *testing.T) {
 	}
 }
 
-// A daemon that is away is a fault at once, not after minutes.
+// A daemon that does not answer is a fault at once, not after minutes.
 func TestGenerateFailsAtOnceWithoutADaemon(t *testing.T) {
 	r := trial{env: map[string]string{"FANTAIL_SERVER": "http://127.0.0.1:1"}}.run(t, "generate", "--developer", "acme")
 	if r.code != 1 || !strings.Contains(r.err, "Is the daemon running?") {
@@ -56,7 +56,7 @@ func TestGenerateFailsAtOnceWithoutADaemon(t *testing.T) {
 	}
 }
 
-// The sentence without a developer works where there is only one to mean.
+// The README's command without a developer works where only one developer can be meant.
 func TestGenerateKnowsTheOnlyDeveloper(t *testing.T) {
 	row := func(developer, name, state string) string {
 		return `{"developer":"` + developer + `","name":"` + name + `","kind":"webhook","state":"` + state + `","pending":0,"in_flight":0,"breaker":"closed"}`
@@ -82,7 +82,7 @@ func TestGenerateKnowsTheOnlyDeveloper(t *testing.T) {
 	}
 }
 
-// What no event of the stream can pass ends it at the first, and says what to do.
+// A refusal that no event of the stream can avoid ends it at the first event, and says what to do.
 func TestGenerateEndsWhenTheDaemonTakesNothing(t *testing.T) {
 	const row = `{"items":[{"developer":"acme","name":"app","kind":"webhook","state":"active"}],"next":""}`
 	for name, tc := range map[string]struct {
@@ -108,7 +108,7 @@ func TestGenerateEndsWhenTheDaemonTakesNothing(t *testing.T) {
 	}
 }
 
-// The time stands beside a rate that is of its tenths, too.
+// A time beside a rate is given in tenths of a second, because the rate is computed from those.
 func TestGenerateSaysItsTimeInTenths(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder

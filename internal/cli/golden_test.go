@@ -15,7 +15,7 @@ import (
 
 const otherID = "019f1d89-0000-7000-8000-000000000002"
 
-// usualAnswers and evilAnswers are what a daemon answers: as it is, and as somebody may want it.
+// usualAnswers are what a daemon answers, evilAnswers what a hostile one might.
 var usualAnswers = map[string]http.HandlerFunc{
 	"GET /v1/deliveries": say(`{"items":[
 		{"id":"` + eventID + `_3","event":"` + eventID + `","developer":"acme","destination":"app","kind":"webhook","state":"pending","due":"2026-07-01T12:01:30Z","tried":2,
@@ -112,7 +112,7 @@ func live(attempts ...string) http.HandlerFunc {
 var (
 	ownColour = regexp.MustCompile("\x1b\\[[0-9]{1,2}m")
 	ownSigns  = strings.NewReplacer("\u2068", "", "\u2069", "", "\r", "", "\n", "", "\t", "")
-	// A line of progress that was taken away again depends on how fast the machine is.
+	// Whether a short line of progress is drawn depends on how fast the machine is.
 	passing = regexp.MustCompile(`\r(reading the settings|rebinding|erasing|restoring|backing up)[^\n]*\r`)
 )
 
@@ -221,8 +221,8 @@ func album(t *testing.T, name string, pictures map[string]picture) {
 	golden(t, filepath.Join("golden", name+".txt"), all.String())
 }
 
-// Every list looks the same as before, at 80 and 100 columns, on a terminal and in a
-// pipe, whatever the daemon sends. go test -run Golden -update writes what it looks like now.
+// Every list looks as before: at 80 and 100 columns, on a terminal and in a pipe, whatever the
+// daemon sends. go test -run Golden -update writes what it looks like now.
 func TestGoldenLists(t *testing.T) {
 	for set, answers := range map[string]map[string]http.HandlerFunc{"usual": usualAnswers, "hostile": evilAnswers} {
 		for _, command := range []string{"deliveries", "deliveries -o wide", "deliveries -o id", "deliveries -o jsonl", "deliveries d1",
@@ -240,7 +240,7 @@ func TestGoldenLists(t *testing.T) {
 	}
 }
 
-// A list that is watched is drawn anew on a terminal, and in a pipe goes on with what is new.
+// A watched list is redrawn on a terminal. In a pipe it goes on with what is new.
 func TestGoldenWatch(t *testing.T) {
 	for set, answers := range map[string]map[string]http.HandlerFunc{"usual": usualAnswers, "hostile": evilAnswers} {
 		pictures := map[string]picture{}
@@ -253,7 +253,7 @@ func TestGoldenWatch(t *testing.T) {
 	}
 }
 
-// Questions, what comes of their answers, and what is said where nobody can be asked.
+// Questions, the results of their answers, and the message where nobody can be asked.
 func TestGoldenQuestions(t *testing.T) {
 	pictures := map[string]picture{}
 	for _, tc := range changing {
@@ -270,7 +270,7 @@ func TestGoldenQuestions(t *testing.T) {
 	album(t, "hostile questions", pictures)
 }
 
-// What validate says of settings that are in order, of those that may not be meant, and of faults.
+// What validate says of sound settings, of settings that may not be meant, and of faults.
 func TestGoldenValidate(t *testing.T) {
 	odd := strings.ReplaceAll(acme, "events: [sleep,", `events: [slep, "sl\u202eep\e[2J\u65e5\u672c\u8a9e\u05e9\u05dc\u05d5\u05dd",`)
 	hostile := strings.NewReplacer("kind: paper", `kind: "pa\e[2J\u202e日本語שלום\n"`, "name: sleepers", `name: "sle\e]0;x\a\u202e日本語"`, "enabled: false", `"en\e[2Jabled\u202e日本": false`).Replace(acme)
@@ -295,7 +295,7 @@ func TestGoldenValidate(t *testing.T) {
 	}
 }
 
-// What the shells are told to offer: names that the daemon may not have are left out.
+// Completions as the shells get them: names that the daemon cannot have are left out.
 func TestGoldenCompletion(t *testing.T) {
 	for set, answers := range map[string]map[string]http.HandlerFunc{"usual": usualAnswers, "hostile": evilAnswers} {
 		pictures := map[string]picture{}

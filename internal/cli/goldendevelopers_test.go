@@ -54,8 +54,7 @@ var evilDocuments = map[string]http.HandlerFunc{
 	"POST /v1/reload":                                         say(strings.ReplaceAll(`{"reloaded":true,"plan":[{"do":"BAD","developer":"BAD","keys":["BAD"]}],"notes":["BAD"],"waiting":["BAD"]}`, "BAD", bad)),
 }
 
-// What the commands for developers' documents say, of a daemon as it is and as
-// somebody may want it.
+// The commands for developers' documents, with a usual daemon and with a hostile one.
 func TestGoldenDevelopers(t *testing.T) {
 	dir := t.TempDir()
 	files := filepath.Join(dir, "developers")

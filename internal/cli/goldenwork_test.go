@@ -33,7 +33,7 @@ func refuse(status int) http.HandlerFunc {
 	}
 }
 
-// worked makes a picture of a command by what is answered, afresh for each run.
+// worked makes a picture of a command; answers are made afresh for each run.
 func worked(line string, p picture, answers func() map[string]http.HandlerFunc) picture {
 	p.args, p.answers, p.whole = strings.Fields(line), answers, true
 	return p
@@ -44,7 +44,7 @@ func always(call string, handlers ...http.HandlerFunc) func() map[string]http.Ha
 	return func() map[string]http.HandlerFunc { return map[string]http.HandlerFunc{call: inOrder(handlers...)} }
 }
 
-// What changes many deliveries says how far it is, and what it has done.
+// A command that changes many deliveries says how far it is, and what it has done.
 func TestGoldenChanges(t *testing.T) {
 	const all = "POST /v1/deliveries/"
 	halves := []http.HandlerFunc{say(`{"matched":500,"changed":498,"next":"n"}`), say(`{"matched":3,"changed":3,"next":""}`)}
@@ -145,7 +145,7 @@ func TestGoldenExport(t *testing.T) {
 	})
 }
 
-// What is handed in is counted while it goes, and each refusal has its line of the file.
+// send counts events while it goes, and each refusal names its line of the file.
 func TestGoldenSend(t *testing.T) {
 	files := map[string]string{
 		"many.ndjson":               strings.Repeat("{\"type\":\"sleep\"}\n", 4) + "nonsense\n{\"idempotency_key\":\"a\",\"event\":{\"type\":\"a\"}}\n{\"idempotency_key\":\"a\",\"event\":{\"type\":\"a\"}}\n",
@@ -202,7 +202,7 @@ func TestGoldenSend(t *testing.T) {
 	})
 }
 
-// What the daemon does in one call says for how long it has gone on, and ends with what was done.
+// A long call of the daemon shows for how long it has gone on, and ends with what was done.
 func TestGoldenLongCalls(t *testing.T) {
 	const deep, erase = "GET /v1/audit", "DELETE /v1/users/u1/data"
 	slow := func(call string) picture { return picture{slow: call} }
@@ -252,7 +252,7 @@ func TestGoldenStores(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// there is a folder with settings, and perhaps a store and a backup beside them.
+	// there makes a folder with settings, and perhaps a store and a backup beside them.
 	there := func(args string, folders ...string) func(string) []string {
 		return func(dir string) []string {
 			if err := os.WriteFile(filepath.Join(dir, "fantail.yaml"), []byte("keys: [\"a key that is long enough for a test\"]\nstore: { pebble: { dir: store } }\n"), 0o600); err != nil {
@@ -293,7 +293,7 @@ func TestGoldenStores(t *testing.T) {
 	})
 }
 
-// generate ends with what was accepted and refused; its times are its own.
+// generate ends with what was accepted and refused. Its times differ with every run.
 func TestGoldenGenerate(t *testing.T) {
 	times := []struct{ from, to string }{
 		{`\r\d+ of \d+, [^\n]*\r`, ""}, {`in [\d.ms]+: [\d.]+/s`, "in TIME: RATE/s"}, {`[\d.]+ ms`, "TIME ms"},

@@ -140,7 +140,7 @@ func (g *grid) layout() (shown, widths []int) {
 // mostLines is how many lines a folded cell has at the most.
 const mostLines = 6
 
-// line prints a row, and below it what is folded.
+// line prints a row, and below it the continuation of folded cells.
 func (g *grid) line(b *strings.Builder, row []cell, shown, widths []int) {
 	widths = g.stretched(row, shown, widths)
 	pieces, height := make([][]string, len(row)), 1
@@ -174,7 +174,7 @@ func (g *grid) line(b *strings.Builder, row []cell, shown, widths []int) {
 	}
 }
 
-// stretched is widths with room for the cells of row that may not be cut.
+// stretched returns widths with room for the cells of row that may not be cut.
 func (g *grid) stretched(row []cell, shown, widths []int) []int {
 	last := shown[len(shown)-1]
 	for _, i := range shown {

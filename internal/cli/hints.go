@@ -8,8 +8,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/suggest"
 )
 
-// meant are words that other programs have commands for, and where to find here
-// what they do there.
+// meant are words that other programs have commands for, and the commands here that do the same.
 var meant = map[string]string{
 	"list":    `"fantail destinations", "fantail deliveries" and "fantail events" list`,
 	"ls":      `"fantail destinations", "fantail deliveries" and "fantail events" list`,
@@ -31,8 +30,8 @@ var meant = map[string]string{
 	"resend":  `"fantail retry" tries deliveries again, "fantail replay" events`,
 }
 
-// checkStates refuses a --state that there is not, before anything is done. What
-// completion offers is what there is.
+// checkStates refuses a --state that does not exist before anything is done. It goes by the states
+// that completion offers.
 func checkStates(cmd *cobra.Command) error {
 	flag := cmd.Flags().Lookup("state")
 	offer, ok := cmd.GetFlagCompletionFunc("state")

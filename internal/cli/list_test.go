@@ -142,7 +142,7 @@ acme/app     webhook  active  12       0         -        -       -      its las
 	}
 }
 
-// Every text that the daemon sends is made hostile, and every command that shows any is run.
+// Every command that shows text is run with a daemon whose every text is hostile.
 func TestNoCommandShowsHostileTextRaw(t *testing.T) {
 	const evil = `\u001b]0;x\u0007\u009b2J\u202e\r\nfake row\u007f`
 	object := `{"id":"ID","event":"ID","developer":"X","name":"X","destination":"X","kind":"X","state":"X","reason":"X","type":"X","user":"X",

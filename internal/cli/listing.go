@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// watchEvery is how often a list that is watched is asked for again.
+	// watchEvery is how often a watched list is asked for again.
 	watchEvery = 2 * time.Second
-	// watchMost bounds how many rows a list remembers that is watched without a terminal.
+	// watchMost bounds how many rows of a watched list are remembered without a terminal.
 	watchMost = 10_000
-	// searchPages bounds how often the daemon is asked for what no index knows: some
-	// 30 ms each.
+	// searchPages bounds how often the daemon is asked for rows that no index finds; each page takes some
+	// 30 ms.
 	searchPages = 200
 )
 
@@ -58,7 +58,7 @@ type listing[T any] struct {
 	looked  func() time.Time                // how far back was looked; nil, or the zero time: to the end
 }
 
-// run prints the list, again and again where it is watched.
+// run prints the list once, or again and again with --watch.
 func (l *listing[T]) run(ctx context.Context) error {
 	o := &l.listed
 	if l.env.json && o.output == "" {
@@ -215,7 +215,7 @@ func (l *listing[T]) grid() *grid {
 	return l.env.grid(room, columns...)
 }
 
-// follow shows the list until ctx ends: anew on a terminal, and otherwise what is new in it.
+// follow shows the list until ctx ends: on a terminal it is redrawn, elsewhere only news is added.
 func (l *listing[T]) follow(ctx context.Context) error {
 	if l.listed.output == "json" {
 		return usagef("--watch has no end, and -o json is one array: use -o jsonl")

@@ -61,9 +61,9 @@ func TestAListIsSortedAndWrittenAsAsked(t *testing.T) {
 	f.run(t, "deliveries", "-o", "json").want(t, 0, "[\n]\n", "")
 }
 
-// A program that reads a list must not take a part for the whole; a person who says how
-// much they want gets that.
-func TestOnlyTablesEndBySelf(t *testing.T) {
+// A program that reads a list must not take a part for the whole. A person who names a limit gets
+// that many rows.
+func TestOnlyTablesHaveALimitOfTheirOwn(t *testing.T) {
 	f := newFake(t, map[string]http.HandlerFunc{"GET /v1/deliveries": say(`{"items":[],"next":""}`), "GET /v1/events": say(`{"items":[],"next":""}`)})
 	for args, want := range map[string]string{"": "limit=51", "--json": "limit=1000", "-o id": "limit=1000", "-o json": "limit=1000", "--json --limit 7": "limit=8", "-o wide": "limit=51", "--limit 0": "limit=1000"} {
 		for _, list := range []string{"deliveries", "events"} {
@@ -76,7 +76,7 @@ func TestOnlyTablesEndBySelf(t *testing.T) {
 	}
 }
 
-// What no index knows is looked for over a bound, and the answer says how far back.
+// Rows that no index finds are looked for up to a bound, and the answer says how far back.
 func TestASearchSaysHowFarBackItLooked(t *testing.T) {
 	n := 0
 	f := newFake(t, map[string]http.HandlerFunc{"GET /v1/deliveries": func(w http.ResponseWriter, _ *http.Request) {
@@ -172,7 +172,7 @@ func TestTextTakesTheColumnsItIsSaidTo(t *testing.T) {
 	}
 }
 
-// A name with a slip in it and an empty list look alike otherwise.
+// A mistyped name and an empty list would look alike otherwise.
 func TestNamesThatNobodyKnowsAreQuestioned(t *testing.T) {
 	empty := say(`{"items":[],"next":""}`)
 	f := newFake(t, map[string]http.HandlerFunc{

@@ -18,13 +18,12 @@ type named struct {
 	types                  []string
 }
 
-// recognise is nil when the daemon knows the names, and otherwise an error that
-// says what was meant. What found nothing calls it: a name with a slip in it and
-// an empty list look alike otherwise. A token that may not read is told nothing.
+// recognise is nil when the daemon knows the names, and otherwise an error that suggests what was
+// meant. Commands that found nothing call it: a mistyped name and an empty list would look alike
+// otherwise. For a token that may not read it is nil.
 //
-// A developer is known by a destination, also a removed one, or by an event. A
-// type that the catalogue does not have may be the producer's own, and is
-// questioned only where no event has it.
+// A developer is known if they have a destination, also a removed one, or an event. A type that the
+// catalogue does not have may be the producer's own. It is questioned only if no event has it.
 func (e *env) recognise(ctx context.Context, c *client.Client, n named) error {
 	var err error
 	if n.developer != "" {
@@ -128,8 +127,8 @@ func typeNames() ([]string, error) {
 	return g.Types(), nil
 }
 
-// destination returns the destination that the arguments of a command name, as it
-// is now; an error says what was meant where there is none.
+// destination returns the destination that the arguments of a command name, as it is now. If there
+// is none the error suggests what was meant.
 func (e *env) destination(ctx context.Context, c *client.Client, developer, name string) (client.Destination, error) {
 	for d, err := range c.Destinations(ctx, developer, "") {
 		if err != nil {
@@ -146,10 +145,10 @@ func (e *env) destination(ctx context.Context, c *client.Client, developer, name
 	return client.Destination{}, err
 }
 
-// unknownDeveloper is the code of what the daemon refuses of a developer whom it does not know.
+// unknownDeveloper is the daemon's code for a developer whom it does not know.
 const unknownDeveloper = "unknown_developer"
 
-// meantDeveloper says which developer was meant; nil where that cannot be said.
+// meantDeveloper suggests which developer was meant; nil where nothing can be suggested.
 func meantDeveloper(ctx context.Context, c *client.Client, developer string) error {
 	err := recogniseDeveloper(ctx, c, developer, "")
 	if _, failed := errors.AsType[*client.Error](err); failed {
@@ -158,7 +157,7 @@ func meantDeveloper(ctx context.Context, c *client.Client, developer string) err
 	return err
 }
 
-// orNearest is err, or what was meant where err says that there is no such destination.
+// orNearest is err, with a suggestion if err says that there is no such destination.
 func (e *env) orNearest(ctx context.Context, c *client.Client, developer, name string, err error) error {
 	if !client.IsNotFound(err) {
 		return err

@@ -11,7 +11,7 @@ import (
 	"os"
 )
 
-// maxLine is the longest line that send keeps in memory, above what any daemon is likely to take.
+// maxLine is the longest line that send keeps in memory. Hardly any daemon accepts as much.
 const maxLine = 128 << 20
 
 // lines hands in one event for each line of a file.
@@ -55,8 +55,8 @@ func (s *sender) lines(ctx context.Context, name string, out *batch) error {
 
 var errLongLine = fmt.Errorf("the line is longer than %s", size(maxLine))
 
-// readLine returns the next line without its end; errLongLine once such a line
-// was skipped; io.EOF when there is none.
+// readLine returns the next line without its end. It skips a line that is too long and returns
+// errLongLine. At the end it returns io.EOF.
 func readLine(r *bufio.Reader, most int) ([]byte, error) {
 	var line []byte
 	long := false
@@ -80,9 +80,9 @@ func readLine(r *bufio.Reader, most int) ([]byte, error) {
 	}
 }
 
-// prepare completes a line with what the flags say. The bytes of the event and
-// of all that the line says itself stay as they are; what is no JSON object
-// goes out unchanged, and the daemon says what is wrong with it.
+// prepare completes a line with what the flags say. The bytes of the event, and of members that the
+// line has itself, stay as they are. A line that is no JSON object goes out unchanged, and the
+// daemon says what is wrong with it.
 func (s *sender) prepare(line []byte) ([]byte, error) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(line, &fields) != nil || fields == nil {
@@ -105,8 +105,8 @@ func (s *sender) prepare(line []byte) ([]byte, error) {
 	return append(head, line[1:]...), nil
 }
 
-// enveloped tells a line as the API takes it from a bare event, which may have a
-// member of either name but always has a type.
+// enveloped tells a line as the API takes it from a bare event. A bare event may have members of the
+// same names, but it always has a type.
 func enveloped(fields map[string]json.RawMessage) bool {
 	_, event := fields["event"]
 	_, body := fields["body"]

@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// printJSON prints v on one line. What a terminal could act on is written as
-// \uXXXX, which means the same to a reader of JSON.
+// printJSON prints v on one line. A character that a terminal could act on is written as \uXXXX,
+// which means the same to a reader of JSON.
 func (e *env) printJSON(v any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -29,7 +29,7 @@ func (e *env) printJSON(v any) error {
 	return err
 }
 
-// escapeJSON escapes what is hazardous in encoded JSON. It can only stand within strings there.
+// escapeJSON escapes hazardous characters in encoded JSON, where they can only be within strings.
 func escapeJSON(text []byte) []byte {
 	out := make([]byte, 0, len(text)+16)
 	for _, r := range string(text) {
@@ -90,9 +90,8 @@ func (e *env) facts(pairs ...[2]string) error {
 	return w.Flush()
 }
 
-// printList prints a list: as lines of JSON, or as a table of at most limit
-// rows (0: all) that fits the screen and says when there is more. none is said of an
-// empty table.
+// printList prints a list: as lines of JSON, or as a table of at most limit rows (0: all) that fits
+// the screen and says when there is more. none is printed for an empty table.
 func printList[T any](e *env, items iter.Seq2[T, error], limit int, columns []column, row func(T) []string, none string) error {
 	for i := range columns {
 		columns[i].fold = columns[i].fold && e.outTerminal // a program wants a row on one line

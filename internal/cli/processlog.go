@@ -8,12 +8,11 @@ import (
 	"time"
 )
 
-// quietTime is the least time between two lines about package log.
+// quietTime is the least time between two of our lines about text written to package log.
 const quietTime = time.Minute
 
-// takeProcessLog leads package log, which libraries write to on their own, into
-// to until restore is called. Their text is dropped: it may quote what a far
-// side sent, and that may repeat our credentials.
+// takeProcessLog sends what libraries write to package log to to, until restore is called. It drops
+// their text, which may quote what a far side sent, which may repeat our credentials.
 func takeProcessLog(to *slog.Logger) (restore func()) {
 	before := log.Writer()
 	log.SetOutput(&droppedText{to: to})

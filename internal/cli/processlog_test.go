@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestNothingALibraryPrintsReachesTheLog but that it printed, and how much.
+// TestNothingALibraryPrintsReachesTheLog, except that it printed, and how much.
 func TestNothingALibraryPrintsReachesTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

@@ -48,7 +48,7 @@ func (p *progress) show(format string, args ...any) {
 	p.width = n
 }
 
-// clear takes the line away, so that something else can be printed.
+// clear removes the line, so that something else can be printed.
 func (p *progress) clear() {
 	if p.w == nil {
 		return
@@ -61,7 +61,7 @@ func (p *progress) clear() {
 	}
 }
 
-// during shows what is going on and for how long while work runs.
+// during shows what is going on, and for how long, while work runs.
 func (p *progress) during(what string, work func() error) error {
 	if p.w == nil {
 		return work()

@@ -51,7 +51,7 @@ a secret that leaked. It asks first; where nobody can be asked it wants --yes.`,
 	return cmd
 }
 
-// oldest is ", the oldest 12 m old" of what is pending for d, or nothing.
+// oldest returns ", the oldest 12 m old" for what is pending for d, "" if nothing is.
 func (e *env) oldest(d client.Destination) string {
 	if d.OldestPending.IsZero() {
 		return ""

@@ -78,7 +78,7 @@ func (f *receiveFlags) receiver(e *env) (*receiver, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read --secret-file: %w", err)
 		}
-		// As the daemon reads it: one newline at the end is not part of it.
+		// The daemon reads it in the same way: one newline at the end is not part of the secret.
 		if secret = strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"); secret == "" {
 			return nil, fmt.Errorf("--secret-file %s is empty", f.secretFile)
 		}
@@ -116,7 +116,7 @@ func (f *receiveFlags) receiver(e *env) (*receiver, error) {
 	return r, nil
 }
 
-// receive serves r until ctx ends, which is how it is meant to end.
+// receive serves r until ctx ends, which is the usual end.
 func (e *env) receive(ctx context.Context, listen string, r *receiver) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	switch {
@@ -129,7 +129,7 @@ func (e *env) receive(ctx context.Context, listen string, r *receiver) error {
 	server := &http.Server{
 		Handler: r, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx }, // waits of --slow end with it
-		ErrorLog:    discardLog(),                                      // what it says of broken connections is in no line's form
+		ErrorLog:    discardLog(),                                      // its lines about broken connections would not fit ours
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
@@ -149,8 +149,8 @@ func (e *env) receive(ctx context.Context, listen string, r *receiver) error {
 	return err
 }
 
-// showReceived prints one line, or one object with --json. The line fits a
-// terminal: the id, which is last, is left out where it has no room.
+// showReceived prints one line, or one object with --json. The line fits the terminal: the id comes
+// last and is left out where it has no room.
 func (e *env) showReceived(r received) {
 	if e.json {
 		_ = e.printJSON(r) // a closed pipe ends the process; nothing else can fail here

@@ -193,7 +193,7 @@ func TestReceiveFailsOnPurpose(t *testing.T) {
 			}
 		}
 	}
-	// What does not verify uses up no failure.
+	// A request that does not verify does not count as one of the failures.
 	r := receive(t, nil, "--fail", "1", "--secret", hush)
 	r.post(sleepBody)
 	if status, _ := r.post(sleepBody, signed(sleepBody, "d1")...); status != 500 {
@@ -209,7 +209,7 @@ func TestReceiveIsSlowAndEndsAtOnce(t *testing.T) {
 	if status, _ := r.post(sleepBody); status != 200 || len(waited) != 1 || waited[0] != 5*time.Second {
 		t.Errorf("answered %d after %v", status, waited)
 	}
-	// A wait of an hour does not keep it from ending.
+	// A wait of an hour does not keep the receiver from ending.
 	waiting := make(chan struct{})
 	r = receive(t, func(e *env) {
 		e.pause = func(ctx context.Context, _ time.Duration) bool { close(waiting); <-ctx.Done(); return false }
@@ -257,7 +257,7 @@ func TestReceiveHandsOn(t *testing.T) {
 	}
 }
 
-// TestReceiveIsBounded: nobody makes it keep more than it says.
+// TestReceiveIsBounded: no sender makes the receiver keep more than it says.
 func TestReceiveIsBounded(t *testing.T) {
 	r := receive(t, nil, "--secret", hush)
 	if status, _ := r.post(strings.Repeat("x", mostReceived+1)); status != 413 {
@@ -302,8 +302,8 @@ func TestReceiveRefusesWrongUsage(t *testing.T) {
 	}
 }
 
-// TestReceiveLines: golden, on terminals of 80 and 100 columns and without one,
-// and of hostile senders.
+// TestReceiveLines compares golden files: on terminals of 80 and 100 columns and without one, also
+// for hostile senders.
 func TestReceiveLines(t *testing.T) {
 	const id = "019c1f3e-7b2a-7000-8000-3f1e5a2b4c6d_3"
 	hostile := `{"type":"` + "\u202esleep\u0007\u001b[2J\u6f22\u5b57\u05e9\u05dc\u05d5\u05dd" + strings.Repeat("x", 300) + `"}`

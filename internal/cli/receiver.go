@@ -17,7 +17,7 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/signature"
 )
 
-// Bounds of what a receiver keeps, whoever sends.
+// Bounds of what a receiver keeps, whoever the senders are.
 const (
 	mostReceived = 32 << 20  // bytes of one body
 	mostKept     = 256 << 20 // bytes of all bodies at a time
@@ -80,8 +80,7 @@ func (r *received) outcome() string {
 	return text
 }
 
-// ServeHTTP receives one request. Nothing of it but the bytes of the body is
-// trusted to be short, or to be text.
+// ServeHTTP receives one request. It trusts no part of it to be short, or to be text.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	got := received{At: r.now(), Path: req.URL.EscapedPath(), ID: r.id(req.Header), Reference: req.Header.Get(r.brand + "-reference")}
 	body, status, why := r.read(w, req)
@@ -111,8 +110,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.show(got)
 }
 
-// answer is what a request that verified is answered with, and why when that is
-// no success.
+// answer says how a verified request is answered, and why if that is no success.
 func (r *receiver) answer(req *http.Request, body []byte) (a answered, why string) {
 	if status := r.purpose(); status != 0 {
 		if status/100 != 2 {
@@ -126,8 +124,7 @@ func (r *receiver) answer(req *http.Request, body []byte) (a answered, why strin
 	return answered{status: http.StatusOK}, ""
 }
 
-// purpose is the status that the flags want for the next request, 0 for none in
-// particular.
+// purpose is the status that the flags want for the next request; 0 leaves it open.
 func (r *receiver) purpose() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,13 +153,13 @@ func (a answered) write(w http.ResponseWriter) {
 	}
 }
 
-// id is what the sender calls the delivery on every attempt.
+// id is the sender's id of the delivery, which is the same on every attempt.
 func (r *receiver) id(h http.Header) string {
 	return or(h.Get("x-"+r.brand+"-trace-id"), h.Get(signature.HeaderID))
 }
 
-// read reads the body; a status other than 0 refuses it. What it read counts
-// until it is released.
+// read reads the body; a status other than 0 refuses it. The bytes read count against mostKept until
+// they are released.
 func (r *receiver) read(w http.ResponseWriter, req *http.Request) (body []byte, status int, why string) {
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -207,7 +204,7 @@ func (r *receiver) release(n int) {
 	r.kept -= n
 }
 
-// count enters the request in the summary and says whether its delivery came before.
+// count enters the request in the summary, and records whether its delivery came before.
 func (r *receiver) count(got *received) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -233,7 +230,7 @@ func (r *receiver) count(got *received) {
 	}
 }
 
-// summary is the last line.
+// summary is the last line that the receiver prints.
 func (r *receiver) summary() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -245,7 +242,7 @@ func (r *receiver) summary() string {
 	return text + "."
 }
 
-// says tells in a sentence what is verified.
+// says returns a sentence on what is verified.
 func (r *receiver) says() string {
 	switch {
 	case r.secret == "":
@@ -268,8 +265,8 @@ func look(body []byte) (typ string, event json.RawMessage) {
 	return head.Type, body
 }
 
-// plain makes text of a stranger fit for a column: in ASCII, so that its width is
-// its length and nothing in it changes the order of the line.
+// plain makes text of a stranger fit for a column: in ASCII its width is its length, and nothing in
+// it can change the order of the line.
 func plain(s string, most int) string {
 	var b strings.Builder
 	for _, c := range s {

@@ -20,8 +20,8 @@ type forwarder struct {
 // ofConnection are headers of one connection, which no one passes on (RFC 9110, 7.6.1).
 var ofConnection = []string{"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-// hand passes the request on with all that is signed, and returns the answer. why
-// says what kept it from having one.
+// hand passes the request on with everything that is signed, and returns the answer. why says why
+// there is none.
 func (f *forwarder) hand(req *http.Request, body []byte) (a answered, why string) {
 	out, err := http.NewRequestWithContext(req.Context(), http.MethodPost, f.to.String(), bytes.NewReader(body))
 	if err != nil {

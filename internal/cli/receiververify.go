@@ -11,7 +11,7 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/signature"
 )
 
-// verifyWith takes over the secret, which says by its form what it can verify.
+// verifyWith sets the secret. Its form says what it can verify.
 func (r *receiver) verifyWith(secret string) error {
 	r.secret = secret
 	for _, form := range []string{"whsec_", "whpk_", "whsk_"} {

@@ -90,7 +90,7 @@ func (e *env) printPlan(plan []client.Step) error {
 	return nil
 }
 
-// printNotes prints what deserves to be said of settings that were taken.
+// printNotes prints the daemon's notes on settings that were taken.
 func (e *env) printNotes(notes []string) {
 	for _, n := range notes {
 		fmt.Fprintf(e.err, "note: %s\n", clean(n))

@@ -106,7 +106,7 @@ the daemon restarts. It counts and asks first; where nobody can be asked it want
 	return cmd
 }
 
-// replayQuestion has the daemon count what would be made.
+// replayQuestion asks the daemon to count what would be made.
 func (e *env) replayQuestion(ctx context.Context, c *client.Client, q client.ReplayRequest) (string, error) {
 	q.DryRun = true
 	line := e.progress()

@@ -127,5 +127,5 @@ func (e *env) printReplay(p client.Replay) error {
 	)
 }
 
-// aim is the destination that a replay is for; no name has a * in it.
+// aim is the destination that a replay is for. "*" stands for all, because no name has one.
 func aim(p client.Replay) string { return or(p.Developer, "*") + "/" + or(p.Destination, "*") }

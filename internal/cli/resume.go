@@ -37,7 +37,7 @@ its own time of the next attempt: "fantail retry" sends it now.`,
 	}
 }
 
-// resumed says what the resume of d, as it was, came to.
+// resumed says what the resume achieved; d is the destination as it was before.
 func resumed(d client.Destination) string {
 	switch {
 	case d.State == "": // the token may not read

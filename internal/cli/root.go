@@ -115,8 +115,8 @@ func (e *env) addCommands(root *cobra.Command) {
 	}
 }
 
-// acting are the commands that change something, or read a body, and may say why. pause
-// has a reason of its own, which the destination shows.
+// acting are the commands that change something, or read a body, and may have a reason. pause is not
+// among them: its reason is an option of its own, which the destination shows.
 var acting = []string{"retry", "cancel", "replay", "resume", "rebind", "reload", "check", "test", "link", "portal-link", "erase", "backup", "restore", "events", "export", "apply", "developers"}
 
 func (e *env) reasonFlag(c *cobra.Command) {
@@ -125,7 +125,7 @@ func (e *env) reasonFlag(c *cobra.Command) {
 	}
 }
 
-// newHelp is cobra's command of that name, which ends with 0 whatever it is asked for.
+// newHelp is cobra's help command; this one exits with 0 whatever it is asked for.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",
@@ -167,8 +167,8 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 	return errors.New(text)
 }
 
-// failure marks an error of a command that had begun its work. What cobra
-// finds before that is wrong usage.
+// failure marks an error of a command that had begun its work. An error that cobra finds before that
+// is wrong usage.
 type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }

@@ -65,7 +65,7 @@ reason.`,
 	return cmd
 }
 
-// showEach is up to how many files the id of each event is shown.
+// showEach is the most files of which the id of each event is shown.
 const showEach = 20
 
 // sender is one run of send.
@@ -116,8 +116,8 @@ func (s *sender) all(ctx context.Context, names []string) error {
 	return lines.flush(ctx)
 }
 
-// nobody is an error when --developer names somebody whom the daemon does not know, as
-// far as it has answered: what follows would be refused as well.
+// nobody is an error when the daemon has answered that it does not know the developer of
+// --developer: it would refuse everything else as well.
 func (s *sender) nobody() error {
 	if s.flags.developer == "" || s.unknown == 0 || s.unknown < s.accepted+s.duplicates+s.failed {
 		return nil
@@ -125,7 +125,7 @@ func (s *sender) nobody() error {
 	return fmt.Errorf("the daemon does not know the developer %q", s.flags.developer)
 }
 
-// reachable fails at once where waiting would not help: at the first contact.
+// reachable fails at once if the daemon does not answer: at the first contact waiting would not help.
 func reachable(ctx context.Context, c *client.Client) error {
 	err := c.Healthy(ctx)
 	if _, answered := errors.AsType[*client.Error](err); answered {
@@ -154,7 +154,7 @@ func (s *sender) source(ctx context.Context, name string, lines *batch) error {
 	return s.sent(outcome{Source: name}, a, err)
 }
 
-// sent records the result of one event; what is no refusal of this one event is returned.
+// sent records the result of one event. It returns errors that are not a refusal of this one event.
 func (s *sender) sent(o outcome, a client.Accepted, err error) error {
 	if err == nil {
 		o.Accepted = &a

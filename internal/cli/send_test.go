@@ -180,7 +180,7 @@ func TestSendWorksInChunks(t *testing.T) {
 		t.Errorf("batches of %v lines", in.lines)
 	}
 
-	// A daemon that takes 150 bytes in one request says so at the line that goes beyond.
+	// A daemon that takes 150 bytes in one request says so at the line that exceeds them.
 	in = newIntake()
 	f = newFake(t, map[string]http.HandlerFunc{"POST /v1/events/batch": func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -246,8 +246,8 @@ func TestLinesAreReadWithinBounds(t *testing.T) {
 	}
 }
 
-// A developer whom the daemon does not know has no event taken: the second file is not
-// tried, nor the second chunk of lines.
+// When the daemon does not know the developer, neither the second file is tried nor the second chunk
+// of lines.
 func TestSendStopsForADeveloperWhomNobodyKnows(t *testing.T) {
 	refuse := deny(404, "unknown_developer", "there is no such developer")
 	f := newFake(t, map[string]http.HandlerFunc{"POST /v1/events": refuse, "POST /v1/events/batch": func(w http.ResponseWriter, r *http.Request) {
@@ -272,7 +272,7 @@ func TestSendStopsForADeveloperWhomNobodyKnows(t *testing.T) {
 	}
 }
 
-// Why a run has stopped is said, also when events were refused before.
+// A run says why it has stopped, even if events were refused before.
 func TestSendSaysWhyItStoppedAfterARefusal(t *testing.T) {
 	f := newFake(t, map[string]http.HandlerFunc{"POST /v1/events": inOrder(deny(400, "invalid_json", "not JSON"), deny(401, "unauthorized", "a valid bearer token is needed"))})
 	event := write(t, "a.json", `{"type":"a"}`)

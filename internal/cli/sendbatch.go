@@ -14,8 +14,8 @@ import (
 // chunkBytes bounds one request, well below what a daemon takes by default.
 const chunkBytes = 8 << 20
 
-// A daemon that cannot take lines now is asked again after firstWait, and as long as
-// it takes none after twice the time before, up to mostWait.
+// A daemon that cannot take lines now is asked again after firstWait. While it takes none, each wait
+// is twice the one before, up to mostWait.
 const firstWait, mostWait = 250 * time.Millisecond, 15 * time.Second
 
 // entry is one line to hand in.
@@ -134,9 +134,8 @@ func (s *sender) chunk(ctx context.Context, entries []entry) (left []entry, err 
 	return left, err
 }
 
-// unread tells whether the line was not judged: the daemon was busy, or did not read so
-// far. A line that is too large by itself is refused as the first one of a request,
-// too.
+// unread tells whether the line was not judged: the daemon was busy, or did not read so far. A line
+// that is too large by itself is refused as the first one of a request too.
 func unread(r client.BatchResult) bool {
 	if r.Err == nil {
 		return false

@@ -24,8 +24,8 @@ type problem struct {
 	Message string `json:"message"`
 }
 
-// result counts and shows one outcome. People are shown what failed, and the
-// ids of few events; a line for each of a million helps nobody.
+// result counts and shows one outcome. People see failures, and ids if there are few events: a line
+// for each of a million would help nobody.
 func (s *sender) result(o outcome) {
 	switch {
 	case o.Error != nil:
@@ -76,7 +76,7 @@ func (s *sender) waiting(err error, pause time.Duration) {
 	s.line.show("the daemon cannot take events now, asking again in %s: %v", span(pause), err)
 }
 
-// key returns the idempotency key of an event: of its content, or one of its own.
+// key returns the idempotency key of an event: a hash of its content, or a random one.
 func (s *sender) key(content []byte) string {
 	if !s.flags.idempotent {
 		return uuid.NewString()

@@ -92,7 +92,7 @@ func reloadOnHangup(ctx context.Context, a *app.App, log *slog.Logger) {
 		select {
 		case <-hangup:
 			_, err := a.ReloadForSignal(ctx)
-			if _, partly := errors.AsType[*api.Refused](err); err != nil && !partly { // whom it refused is in the log
+			if _, partly := errors.AsType[*api.Refused](err); err != nil && !partly { // the log names those that it refused
 				log.Error("the settings were not reloaded; the daemon goes on with the old ones", "error", err)
 			}
 		case <-ctx.Done():
@@ -101,8 +101,8 @@ func reloadOnHangup(ctx context.Context, a *app.App, log *slog.Logger) {
 	}
 }
 
-// serveProfiles serves net/http/pprof apart from the API: profiles show what
-// the process holds, so only this machine may ask.
+// serveProfiles serves net/http/pprof apart from the API. Profiles show what the process holds in
+// memory, so that only this machine may ask.
 func serveProfiles(ctx context.Context, addr string, log *slog.Logger) (stop func(), err error) {
 	if host, _, err := net.SplitHostPort(addr); err != nil || !net.ParseIP(host).IsLoopback() {
 		return nil, usagef("--pprof %q: want a loopback address and a port, such as 127.0.0.1:6060", addr)

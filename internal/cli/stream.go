@@ -63,7 +63,7 @@ func (s *stream) finish() {
 	s.line.clear()
 }
 
-// keep bounds the latencies that are kept; beyond it each has the same chance to be.
+// keep bounds the latencies that are kept. Above it, each has the same chance to be among them.
 const keep = 1 << 20
 
 func (s *stream) note(a client.Accepted, err error, took time.Duration) {
@@ -121,8 +121,8 @@ type generated struct {
 	Seed       uint64         `json:"seed"`
 }
 
-// refusesAll tells whether the daemon refuses whatever these events are: their
-// developer, or the token.
+// refusesAll tells whether the daemon would refuse any of these events: because of their developer,
+// or of the token.
 func refusesAll(refused *client.Error) bool {
 	return refused.Code == unknownDeveloper || refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden
 }
@@ -154,7 +154,7 @@ func (s *stream) summary() error {
 	return nil
 }
 
-// quantile is of the latencies, sorted, in ms.
+// quantile is a quantile of the latencies, which must be sorted, in ms.
 func (s *stream) quantile(q float64) float64 {
 	if len(s.took) == 0 {
 		return 0

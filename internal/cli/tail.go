@@ -61,7 +61,7 @@ type tail struct {
 	wait     time.Duration
 }
 
-// run ends with ctx, or with what asking again does not mend.
+// run ends with ctx, or with an error that asking again does not mend.
 func (t *tail) run(ctx context.Context) error {
 	t.client.Following = func() {
 		t.followed = true
@@ -120,8 +120,8 @@ func isStopping(ended error) bool {
 	return ok && said.Code == "stopping"
 }
 
-// passes tells whether a stream that ended so may be had again later: not when the
-// daemon, or what stands before it, refuses it.
+// passes tells whether a stream that ended in this way may work again later. It may not when the
+// daemon, or a proxy before it, refuses it.
 func passes(ended error) bool {
 	refused, ok := errors.AsType[*client.Error](ended)
 	return !ok || isStopping(ended) || refused.Temporary() || refused.Status >= http.StatusInternalServerError
@@ -149,7 +149,7 @@ func (t *tail) show(a client.LiveAttempt) error {
 	return t.grid.flush()
 }
 
-// came says what came of an attempt.
+// came says how an attempt ended.
 func (e *env) came(a client.LiveAttempt) string {
 	what := a.Class
 	if a.Code != 0 {

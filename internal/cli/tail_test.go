@@ -15,7 +15,7 @@ func broken(w http.ResponseWriter, _ *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// Somebody who follows sees what happens after a restart, too.
+// tail shows what happens after a restart, too.
 func TestTailGoesOnAfterAStop(t *testing.T) {
 	one := `{"at":"2026-07-01T12:00:01Z","delivery":"` + eventID + `_3","developer":"acme","destination":"app","type":"sleep","class":"delivered","code":200,"state":"delivered"}`
 	f := newFake(t, map[string]http.HandlerFunc{"GET /v1/live": inOrder(
@@ -35,8 +35,8 @@ func TestTailGoesOnAfterAStop(t *testing.T) {
 	}
 }
 
-// What asking again does not mend ends the command: a first contact that fails, and a
-// refusal after it.
+// An error that asking again does not mend ends the command: a first contact that fails, and a later
+// refusal.
 func TestTailEndsWithWhatWaitingDoesNotMend(t *testing.T) {
 	gone := newFake(t, nil)
 	gone.Close()

@@ -118,9 +118,9 @@ func (e *env) test(ctx context.Context, developer, name string, r client.TestReq
 	return nil
 }
 
-// firstAttempt waits until an attempt of the delivery is in the log or it is
-// over. Where the destination does not run, or waits, nothing is attempted for
-// now: then it does not wait either, and t has the destination as it is by then.
+// firstAttempt waits until an attempt of the delivery is in the log or the delivery has ended. It
+// does not wait when nothing is attempted for now, because the destination does not run, or waits.
+// Then t has the destination as it is at that moment.
 func (e *env) firstAttempt(ctx context.Context, c *client.Client, t *client.Tested, wait time.Duration) (client.Delivery, error) {
 	for began, pause := time.Now(), 20*time.Millisecond; ; pause = min(2*pause, time.Second) {
 		d, err := c.Delivery(ctx, t.Delivery)
@@ -139,7 +139,7 @@ func (e *env) firstAttempt(ctx context.Context, c *client.Client, t *client.Test
 	}
 }
 
-// keepsBack tells whether nothing of d is attempted for now.
+// keepsBack tells whether deliveries to d are not attempted for now.
 func keepsBack(d *client.Destination) bool {
 	return d.State != "active" || !d.WaitsUntil.IsZero() && d.WaitsFor != "breaker" // whose next try may be this one
 }

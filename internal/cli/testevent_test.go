@@ -48,8 +48,8 @@ func TestTestTellsWhyItWaits(t *testing.T) {
 	}
 }
 
-// TestTestSeesWhatBeginsWhileItWaits: a destination may be throttled after the
-// event was accepted, and what it was then says nothing.
+// TestTestSeesWhatBeginsWhileItWaits: a destination may be throttled after the event was accepted,
+// so that its state at acceptance says nothing.
 func TestTestSeesWhatBeginsWhileItWaits(t *testing.T) {
 	f := newFake(t, map[string]http.HandlerFunc{
 		"POST /v1/destinations/acme/app/test": say(testedEvent),

@@ -44,9 +44,9 @@ func escape(s, keep string) string {
 	return b.String()
 }
 
-// hazard tells whether a terminal may act on r instead of showing it: control
-// characters of both sets, format characters (bidirectional overrides, joiners,
-// tags), line separators, and bytes that are no UTF-8.
+// hazard tells whether a terminal may act on r instead of showing it. Those are control characters
+// of both sets, format characters (bidirectional overrides, joiners, tags), line separators, and
+// bytes that are not UTF-8.
 func hazard(r rune) bool {
 	return r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }
@@ -77,8 +77,8 @@ func span(d time.Duration) string {
 	}
 }
 
-// took is span for what is done: a rate that stands beside it is that of tenths of
-// a second, too.
+// took is span for something that is done, in tenths of a second: a rate beside it is computed from
+// the same tenths.
 func took(d time.Duration) string {
 	if tenths := d.Round(100 * time.Millisecond); tenths >= time.Second && tenths < time.Minute {
 		return tenths.String()

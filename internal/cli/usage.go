@@ -81,7 +81,7 @@ func usageName(r client.UsageRow) string {
 	return r.Day + r.Developer
 }
 
-// known orders what was not counted last.
+// known gives figures that were not counted the last place in an order.
 func known(n *int64) int64 {
 	if n == nil {
 		return -1

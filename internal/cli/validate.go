@@ -149,7 +149,7 @@ func (v validation) kinds() string {
 	return " (" + strings.Join(parts, ", ") + ")"
 }
 
-// warnings is what is allowed but may not be meant.
+// warnings are remarks on settings that are allowed but may not be meant.
 func warnings(s *config.Snapshot) (w []string) {
 	if len(s.Developers)+len(s.Broken) == 0 {
 		w = append(w, "no developers: every event is refused")

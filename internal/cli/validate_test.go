@@ -15,7 +15,7 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-// paper is a kind that can show its requests, blank one that cannot.
+// paper is a kind that can show its requests, blank is one that cannot.
 type paper struct {
 	URL    string       `yaml:"url"`
 	Secret secret.Value `yaml:"secret"`

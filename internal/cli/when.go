@@ -37,7 +37,7 @@ func (i *interval) read(now time.Time) (since, until time.Time, err error) {
 	return since, until, nil
 }
 
-// parseWhen reads a moment, or a duration that lies between it and now.
+// parseWhen reads a time, or a duration before now.
 func parseWhen(s string, now time.Time) (time.Time, error) {
 	if d, ok := parseSpan(s); ok {
 		return now.Add(-d).UTC(), nil

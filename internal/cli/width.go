@@ -47,7 +47,7 @@ func clip(s string, n int) string {
 	return fitting(s, n-1) + "…" // the sign that something is missing
 }
 
-// fitting is as much of the beginning of s as n columns have room for.
+// fitting returns as much of the beginning of s as fits into n columns.
 func fitting(s string, n int) string {
 	for i, r := range s {
 		if n -= runeWidth(r); n < 0 {
@@ -83,8 +83,7 @@ func fold(s string, n int) (lines []string) {
 	return append(lines, line)
 }
 
-// isolate keeps text that runs from right to left from reordering what stands beside it,
-// on a terminal that reorders.
+// isolate keeps right-to-left text from reordering its neighbours, on a terminal that reorders.
 func isolate(s string) string {
 	if !strings.ContainsFunc(s, rightToLeft) {
 		return s

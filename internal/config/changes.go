@@ -7,10 +7,9 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 )
 
-// Changes names the keys in which a destination differs from what it was, sorted:
-// those of the engine by their names, those of the kind's settings by their paths
-// within settings. It names no value. A key counts as changed, too, when what its
-// reference stands for is another.
+// Changes names the keys in which a destination differs from what it was, sorted. The engine's
+// keys have their names, and those of the kind's settings their paths within settings. It names
+// no value. A key also counts as changed when what its reference stands for has changed.
 func Changes(was, is *Destination) (keys []string) {
 	changed := func(key string, differs bool) {
 		if differs {

@@ -18,16 +18,16 @@ type Snapshot struct {
 	Keys       *keyring.Ring
 	Developers map[string]*Developer // by id; those with faults are missing
 	Broken     map[string][]Fault    // developers whose file has faults, by id, which is the name of the file
-	// Claimed names, for some of Broken, another developer: the file says it is
-	// of theirs, and they have none of their own.
+	// Claimed is for those of Broken whose file names another developer that has no file of their
+	// own: by id, the developer that the file names.
 	Claimed map[string]string
 	Notes   []Fault // what is allowed but deserves to be said: a setting without effect, a token sent in clear
-	// Rules and Secrets are what the texts of developers were bound with. Another
-	// text can be bound under them at any time, of a developer who is new, too.
+	// Rules and Secrets are what developers' texts were bound with. Another text, of a new
+	// developer too, can be bound under them at any time.
 	Rules   *Rules
 	Secrets *Secrets
-	// Identity is a keyed hash of the text of every file read, those that
-	// references name included: equal means that nothing changed.
+	// Identity is a keyed hash of the text of every file read, including files that references
+	// name: equal means that nothing changed.
 	Identity uint64
 
 	file daemonFile // for Effective
@@ -76,7 +76,7 @@ type Destination struct {
 	Hash        uint64 // fingerprint of what is frozen: kind, settings with their secrets, retry, timeout
 	Open        destination.Opener
 
-	// What Open needs: destination.Deps with Payloads, with Ambient.
+	// Links and NeedsAmbient are what Open needs: destination.Deps with Payloads, and with Ambient.
 	Links, NeedsAmbient bool
 
 	written *sealable

@@ -55,8 +55,8 @@ func (f *consoleFile) settings(dir string) Console {
 	return c
 }
 
-// console checks what ends up in headers and pages: it is the operator's own, but a
-// mistake in it would open the pages to others.
+// console checks values that end up in headers and pages. The operator sets them, but a mistake
+// in one would open the pages to others.
 func (r *daemonRules) console() {
 	f := &r.daemon.file.Console
 	if _, section := strictyaml.Find(r.root, "console"); section == nil || section.Kind != yaml.MappingNode {
@@ -87,7 +87,7 @@ func (r *daemonRules) console() {
 	}
 }
 
-// isOrigin tells whether text stands for pages of one site. It stands in a header
+// isOrigin tells whether text names the pages of one site. It is put into a header
 // (Content-Security-Policy), where a space or ; would end it: no host has one.
 func isOrigin(text string) bool {
 	u, err := endpoint.Parse(text, true)

@@ -96,8 +96,8 @@ type perDeveloperFile struct {
 	ShortestWait duration `yaml:"shortest_wait"`
 }
 
-// defaultDaemon is what keys that are left out mean. keys is set by readDaemon:
-// left out and empty differ.
+// defaultDaemon has the defaults of keys that are left out. readDaemon sets keys, because an
+// empty list of keys differs from one that is left out.
 func defaultDaemon() daemonFile {
 	return daemonFile{
 		Brand:       "terra",
@@ -126,7 +126,7 @@ type daemon struct {
 	catalogue *event.Catalogue
 }
 
-// readDaemon reads the text of fantail.yaml. What has faults keeps its default.
+// readDaemon reads the text of fantail.yaml. A value with faults keeps its default.
 func readDaemon(path string, raw []byte) *daemon {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	d := &daemon{file: defaultDaemon(), doc: strictyaml.Parse(path, raw), dir: dir, catalogue: event.DefaultCatalogue()}
@@ -147,7 +147,7 @@ func readDaemon(path string, raw []byte) *daemon {
 	return d
 }
 
-// note is about something that is allowed.
+// note adds a note about something that is allowed.
 func (d *daemon) note(path, message string) {
 	d.doc.Note(strictyaml.LineOf(d.doc.Root, path), path+": "+message)
 }

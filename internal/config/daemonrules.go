@@ -32,7 +32,7 @@ func (r *daemonRules) check() {
 	if r.OK("tls") && (f.TLS.Cert == "") != (f.TLS.Key == "") {
 		r.At("tls", "cert and key go together: set both, or neither")
 	}
-	// As a path, a key would stand in the error that its file does not exist.
+	// A key given in the place of a path would be shown by the error that its file does not exist.
 	r.Require("tls.cert", !strings.Contains(f.TLS.Cert, "-----BEGIN"), "must be the path of a PEM file, not its text")
 	r.Require("tls.key", !strings.Contains(f.TLS.Key, "-----BEGIN"), "must be the path of a PEM file, not its text")
 	r.listen()
@@ -69,8 +69,8 @@ func (r *daemonRules) listen() {
 	}
 }
 
-// judgeListen tells whether only this machine reaches address, or what is wrong
-// with it. It asks no resolver: a name could mean anything tomorrow.
+// judgeListen tells whether only this machine can reach address, or what is wrong with it. It
+// looks up no names: what they stand for may change.
 func judgeListen(address string) (loopback bool, fault string) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -44,8 +44,8 @@ const (
 	maxPatterns     = 256
 )
 
-// bind binds the destinations of the file; nil when it has faults. After the end
-// of ctx what it returns means nothing.
+// bind binds the destinations of the file; nil when it has faults. Its result must not be used
+// when ctx has ended.
 func (t *tenant) bind(ctx context.Context, r *Rules) *Developer {
 	if t.doc.Root == nil {
 		return nil
@@ -146,7 +146,7 @@ func (t *tenant) destination(r *Rules, i int, n *yaml.Node, named map[string]int
 	return d
 }
 
-// use takes over what the settings of the kind came to.
+// use takes over what came of the settings of the kind.
 func (d *Destination) use(s bound) {
 	d.Open, d.Links, d.NeedsAmbient = s.open, s.links, s.ambient
 }

@@ -120,7 +120,7 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 	}
 }
 
-// TestSamplesAreSound loads configs/ as it is shipped, and notes nothing but the key that serve will make.
+// TestSamplesAreSound: configs/ as it is shipped has no notes, except that serve will make the key.
 func TestSamplesAreSound(t *testing.T) {
 	for _, name := range []string{"ACME_SECRET", "GLOBEX_SECRET", "GLOBEX_LEGACY_SECRET"} {
 		t.Setenv("FANTAIL_DEV_"+name, "s3cret")
@@ -141,7 +141,7 @@ func TestSamplesAreSound(t *testing.T) {
 		t.Errorf("notes: %v", snap.Notes)
 	}
 
-	// What is commented out in fantail.yaml must be sound too.
+	// Settings that are commented out in fantail.yaml must be sound too.
 	for _, name := range []string{"FANTAIL_TOKEN", "FANTAIL_SUPPORT_TOKEN", "FANTAIL_OPERATOR_TOKEN"} {
 		t.Setenv(name, "0123456789abcdef"+name)
 	}

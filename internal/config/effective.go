@@ -16,15 +16,15 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-// Effective returns fantail.yaml as it counts: every key with its value or default, as
-// YAML would be read, and in the place of each secret that it is one.
+// Effective returns the settings of fantail.yaml that are in force: every key with its value or
+// default, as YAML is decoded. In the place of a secret it says that there is one.
 func (s *Snapshot) Effective() map[string]any {
 	all, _ := effective(reflect.ValueOf(s.file)).(map[string]any)
 	return all
 }
 
-// Effective returns the settings of a destination as they count, its kind's own among
-// them, with secrets taken out. It needs the kinds that the settings were read with.
+// Effective returns the settings of a destination that are in force, those of its kind too,
+// without secrets. kinds must be those that the settings were read with.
 func (d *Destination) Effective(kinds destination.Registry) (map[string]any, error) {
 	all := map[string]any{
 		"name": d.Name, "kind": d.Kind, "enabled": d.Enabled, "max_in_flight": d.MaxInFlight, "timeout": short(d.Timeout),
@@ -44,7 +44,7 @@ func (d *Destination) Effective(kinds destination.Registry) (map[string]any, err
 	return all, nil
 }
 
-// own reads the kind's settings again, for their types say what is secret.
+// own reads the kind's settings again, because their types say which values are secrets.
 func (d *Destination) own(kinds destination.Registry) (any, error) {
 	def, known := kinds[d.Kind]
 	if !known {
@@ -82,8 +82,8 @@ func waits(all []time.Duration) []string {
 
 func perSecond(rate float64) string { return strconv.FormatFloat(rate, 'g', -1, 64) + "/s" }
 
-// effective translates a value by its type: what is a secret shows that it is one, and
-// what is none, and not set, is left out.
+// effective translates a value by its type. A secret is replaced by a word that says so; a
+// secret that is not set is left out.
 func effective(v reflect.Value) any {
 	if !v.IsValid() {
 		return nil

@@ -8,7 +8,7 @@ import (
 
 const hidden = "hunter2hunter2hunter2"
 
-// What is shown of settings has every default and no secret, wherever it stands.
+// Settings are shown with every default and without secrets, wherever those stand.
 func TestEffectiveSettingsHaveNoSecret(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", hidden+"-env")
 	path := folder(t, map[string]string{

@@ -45,7 +45,7 @@ type fakeAuth struct {
 	Password secret.Value `yaml:"password"`
 }
 
-// Notes is about the word that nobody means.
+// Notes warns of a word that nobody means.
 func (c fakeConfig) Notes() []string {
 	if c.Mode == "fast" {
 		return []string{"mode: is risky"}
@@ -160,7 +160,7 @@ func write(t testing.TB, dir, name, text string) {
 	}
 }
 
-// load loads what must be sound.
+// load loads settings that must have no faults.
 func load(t *testing.T, path string) *Snapshot {
 	t.Helper()
 	snap, err := Load(path, kinds())

@@ -70,8 +70,8 @@ func operatorLookup(dir string) strictyaml.Lookup {
 	}
 }
 
-// permit is nil for a reference that the developer's file may hold; file is what
-// it names in their folder, "" for a variable. It reads nothing.
+// permit is nil for a reference that the developer's file may have. file is the file in their
+// folder that it names, "" for a variable. It reads nothing.
 func (n namesakes) permit(developer string, r strictyaml.Reference) (file string, err error) {
 	if r.Scheme == "env" {
 		return "", n.allow(developer, r.Name)

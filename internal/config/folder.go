@@ -53,10 +53,9 @@ func isSettings(e fs.DirEntry) bool {
 // stem returns the name of a file without its ending.
 func stem(base string) string { return strings.TrimSuffix(base, filepath.Ext(base)) }
 
-// judgeNames enters what the names of files tell: which developers have several,
-// and what to do about a file that is not called after its developer. Ids that
-// differ in case only count as the same: some file systems would give them one
-// folder of secrets.
+// judgeNames adds what the names of files tell: which developers have several files, and what
+// to do about a file that is not called after its developer. Ids that differ in case alone
+// count as the same: some file systems would give them one folder of secrets.
 func judgeNames(texts []Text) {
 	files := make(map[string][]string, len(texts)) // by developer
 	for i := range texts {

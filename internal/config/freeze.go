@@ -85,10 +85,9 @@ type frozen struct {
 	Rate        float64         `json:"rate"`
 }
 
-// core is the part that Hash covers. The names are in it so that destinations
-// with equal settings do not share what is frozen, and Ambient although it is
-// written elsewhere: an instance opened with the operator's credentials must be
-// replaced when they take them back.
+// core is the part that Hash covers. It has the names, so that destinations with equal settings
+// do not share what is frozen. It has Ambient although that is set in fantail.yaml: an instance
+// opened with the operator's credentials must be replaced when the operator takes them back.
 type core struct {
 	Developer string            `json:"developer"`
 	Name      string            `json:"name"`
@@ -102,13 +101,13 @@ type core struct {
 	Ambient   bool              `json:"ambient"`
 }
 
-// sealable is the text of a core, its secrets in clear: all that is kept of the
-// settings as they were written. It is used behind a pointer, which no print follows.
+// sealable is the text of a core, with secrets in clear: nothing else keeps the settings as they
+// were written. It is used behind a pointer, which no print follows.
 type sealable struct{ text []byte }
 
-// settle takes over the settings of the kind as they were written and what their
-// references stand for, and sets Hash: that of the settings with their references
-// resolved, so that it stays the same when a file becomes a document, and back.
+// settle takes over the settings of the kind as they were written, and what their references
+// stand for. It sets Hash, which covers the settings with references resolved: it stays the same
+// when a file becomes a document, and back.
 func (d *Destination) settle(settings *tree, refs map[string][]byte, keys *keyring.Ring) {
 	c := core{
 		Developer: d.Developer, Name: d.Name, Kind: d.Kind, Settings: settings, Refs: refs,
@@ -120,9 +119,9 @@ func (d *Destination) settle(settings *tree, refs map[string][]byte, keys *keyri
 	d.Hash = keys.Fingerprint(mustJSON(c))
 }
 
-// resolved is a tree with literals in the place of references, but of those to what
-// is no text, which JSON cannot hold. The tags of single values are left out: what is
-// bound of "8" and 8, and of a time with quotes and without, is the same.
+// resolved is a tree with literals in the place of references. A reference to bytes that are no
+// text stays, because JSON cannot hold them. The tags of single values are left out: "8" and 8
+// are bound to the same value, and so is a time with and without quotes.
 func (t *tree) resolved(refs map[string][]byte) *tree {
 	if t == nil {
 		return nil

@@ -41,8 +41,8 @@ destinations:
     settings: { url: "https://db.example", secret: x }
 `
 
-// TestThawNeedsNothingElse is the promise that frozen retries rest on: neither
-// files nor variables are read again, and the fingerprint stays.
+// TestThawNeedsNothingElse: frozen retries depend on it. Neither files nor variables are read
+// again, and the fingerprint stays.
 func TestThawNeedsNothingElse(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3cret")
 	binary := "\xff\x00\xfebinary"
@@ -123,8 +123,8 @@ func TestThawRefusesWhatItCannotRead(t *testing.T) {
 	}
 }
 
-// Of what a reference stands for, wherever it is written, comes one hash, and of
-// everything else another: else what is pending would be frozen to what did not change.
+// References to the same value, wherever they are written, give one hash, and any other value
+// gives another. Otherwise pending deliveries would be frozen to settings that did not change.
 func TestHashIsOfWhatReferencesStandFor(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3${cret}")
 	hash := func(secret, key string) uint64 {

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 )
 
-// tooLong is far above what the slowest text takes on a busy machine, about 2 s,
-// and far below what a bomb would take.
+// tooLong is far above the 2 s that the slowest text takes on a busy machine, and far below
+// what a bomb would take.
 const tooLong = 20 * time.Second
 
 // TestHostileTextIsCheap holds every file of at most 1 MiB to a bound of time.
@@ -72,7 +72,7 @@ func TestHostileTextIsCheap(t *testing.T) {
 	}
 }
 
-// TestHostileDeveloperIsCheap does the same for what only typed settings can blow up.
+// TestHostileDeveloperIsCheap does the same for texts that blow up only in typed settings.
 func TestHostileDeveloperIsCheap(t *testing.T) {
 	head := "developer: acme\ndestinations:\n"
 	dest := func(inner string) string { return head + "  - { name: a, kind: webhook, " + inner }
@@ -109,7 +109,7 @@ func numbered(n int, format string) string {
 	return b.String()
 }
 
-func TestFileThatIsNoFile(t *testing.T) {
+func TestWhatCannotBeReadAsAFileIsSaid(t *testing.T) {
 	path := folder(t, nil)
 	dir := filepath.Dir(path)
 	for name, want := range map[string]string{filepath.Join(dir, "none.yaml"): "no such file", filepath.Join(dir, "developers"): "not a regular file"} {

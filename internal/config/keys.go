@@ -16,9 +16,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-// lookup resolves the references of fantail.yaml. The file of the first key may
-// be missing: serve makes it. Until then a key that lives as long as this
-// reading stands in for it, so that settings can be checked before the first start.
+// lookup resolves the references of fantail.yaml. The file of the first key may be missing,
+// because serve makes it. Until then a key that lives as long as this reading stands in for it,
+// so that settings can be checked before the first start.
 func (d *daemon) lookup() strictyaml.Lookup {
 	look := operatorLookup(d.dir)
 	first := firstKey(&d.file)
@@ -80,11 +80,11 @@ func (r *daemonRules) keys() {
 	}
 }
 
-// EnsureKeyFile makes the file of the first of the keys that the fantail.yaml
-// at path names, with a random key and mode 0600, when it does not exist, and
-// returns the paths of the files it made. Only the first key is made: a missing
-// old key cannot be made anew, Load reports it. A fantail.yaml with faults in its
-// keys is left to Load. It never changes a file that exists.
+// EnsureKeyFile makes the file of the first key that the fantail.yaml at path names, with a
+// random key and mode 0600, when that file does not exist. It returns the paths of the files it
+// made. It makes the first key alone: a missing old key cannot be made anew, and Load reports
+// it. Load also reports a fantail.yaml with faults in its keys. A file that exists is never
+// changed.
 func EnsureKeyFile(path string) (made []string, err error) {
 	raw, err := readFile(path, strictyaml.MaxFile)
 	if err != nil {
@@ -128,8 +128,8 @@ func EnsureKeyFile(path string) (made []string, err error) {
 	return []string{file}, nil
 }
 
-// writeNew writes a file that must survive a power failure, and is false when
-// there is one already.
+// writeNew writes a file that must survive a power failure. made is false when the file exists
+// already.
 func writeNew(path string, text []byte) (made bool, err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {

@@ -30,7 +30,7 @@ func TestDestinationsOfADeveloperAreBounded(t *testing.T) {
 	}
 }
 
-// A wait that is too short is lengthened and said so, once for a file.
+// A wait that is too short is lengthened, and one note a file says so.
 func TestShortWaitsAreLengthened(t *testing.T) {
 	for settings, least := range map[string]time.Duration{"": time.Second, "limits: { per_developer: { shortest_wait: 20s } }\n": 20 * time.Second, "limits: { per_developer: { shortest_wait: 1ms } }\n": time.Millisecond} {
 		snap := load(t, folder(t, map[string]string{
@@ -60,7 +60,7 @@ func TestShortWaitsAreLengthened(t *testing.T) {
 	}
 }
 
-// What a schedule comes to is judged as it will be.
+// A schedule is judged after its waits were lengthened.
 func TestLengthenedScheduleMustFitRetention(t *testing.T) {
 	files := map[string]string{"fantail.yaml": "limits: { per_developer: { shortest_wait: 1h } }\n", "developers/acme.yaml": many(1, ", retry: { initial: 1s, factor: 1, retries: 100 }")}
 	if _, err := Load(folder(t, files), kinds()); err == nil || !strings.Contains(err.Error(), "the schedule lasts 110h, longer than idempotency") {

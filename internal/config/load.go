@@ -45,12 +45,12 @@ func readDaemonFile(path string) (raw []byte, d *daemon, err error) {
 	return raw, d, nil
 }
 
-// Load reads fantail.yaml and the developers' texts. With faults in fantail.yaml
-// the Snapshot is nil; with faults in developers' texts only, it holds the sound
-// developers and names the others in Broken. The error is Faults, of fantail.yaml
-// first, then of the developers' texts in the order of their source. Load connects
-// to nothing, resolves no names and writes nothing. It ends early when ctx does,
-// with its cause: keys and certificates of many destinations take a while to read.
+// Load reads fantail.yaml and the developers' texts. With faults in fantail.yaml the Snapshot is
+// nil. With faults in developers' texts only, it holds the sound developers and names the others
+// in Broken. The error is Faults: those of fantail.yaml first, then those of the developers'
+// texts in the order of their source. Load connects to nothing, resolves no names and writes
+// nothing. It ends early when ctx does, with its cause: reading the keys and certificates of
+// many destinations takes a while.
 func (l *Loader) Load(ctx context.Context) (*Snapshot, error) {
 	path := l.path
 	raw, d, err := readDaemonFile(path)
@@ -119,8 +119,8 @@ func (s *Snapshot) enter(texts []Text, all []*kept, id *identity) (faults Faults
 	return faults
 }
 
-// ring builds the keys; throw-away ones when there are faults, so that the
-// developers' files can be checked all the same.
+// ring builds the keys. When there are faults it makes throw-away ones, so that the developers'
+// files can still be checked.
 func (d *daemon) ring() *keyring.Ring {
 	if d.doc.Sound() {
 		ring, err := keyring.New(d.file.Keys)
@@ -136,7 +136,7 @@ func (d *daemon) ring() *keyring.Ring {
 	return ring
 }
 
-// strangers notes names in fantail.yaml that no file knows.
+// strangers notes developers and destinations that fantail.yaml names and no text has.
 func (d *daemon) strangers(snap *Snapshot) (notes []Fault) {
 	note := func(path, message string) {
 		notes = append(notes, Fault{File: d.doc.File, Line: strictyaml.LineOf(d.doc.Root, path), Message: path + ": " + message})

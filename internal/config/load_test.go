@@ -93,7 +93,7 @@ func TestWhatTheBrandForbidsIsAFaultOfTheFile(t *testing.T) {
 	}
 }
 
-// A file speaks for the developer it is called after, and for nobody else.
+// A file is about the developer it is called after, and about nobody else.
 func TestFileSpeaksForTheDeveloperItIsCalledAfter(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3cret")
 	t.Setenv("FANTAIL_DEV_GHOST_SECRET", "s3cret")
@@ -123,7 +123,7 @@ func TestFileSpeaksForTheDeveloperItIsCalledAfter(t *testing.T) {
 	}
 }
 
-// All that an installation of an older version has to rename is told at once.
+// An installation of an older version is told at once of everything that it has to rename.
 func TestMisnamedFileTellsItsVariablesToo(t *testing.T) {
 	_, err := Load(folder(t, map[string]string{
 		"developers/eu.yaml": strings.NewReplacer("developer: acme", "developer: acme-eu", "_ACME_", "_ACME_EU_").Replace(acme),

@@ -11,11 +11,10 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// Loader reads the same settings again and again. Of a developer whose text, whose
-// secrets and whose rules are those of the last reading nothing is bound anew:
-// their Developer is the same one, by its pointer. Every file is read each time,
-// since neither its time nor its size says that its text did not change. It is
-// not safe for concurrent use.
+// Loader reads the same settings again and again. It binds a developer anew only when their
+// text, their secrets or their rules have changed since the last reading: otherwise the pointer
+// to their Developer stays the same. Every file is read each time, since neither its time nor
+// its size says that its text did not change. It is not safe for concurrent use.
 type Loader struct {
 	path  string
 	kinds destination.Registry
@@ -50,8 +49,8 @@ func (t *Text) sum() (sum [sha256.Size]byte) {
 	return sum
 }
 
-// before returns what came of the text at the last reading if that must come of
-// it now, too; else nil.
+// before returns what came of the text at the last reading if the same must come of it now, else
+// nil.
 func (l *Loader) before(t *Text, sum [sha256.Size]byte, rules *Rules, secrets *Secrets) *kept {
 	k := l.kept[t.File]
 	if k == nil || k.sum != sum || t.Err != nil || t.Clash != "" || !rules.same(l.rules, t.ID) || !secrets.stand(t.ID, k.bound.looked) {
@@ -60,7 +59,7 @@ func (l *Loader) before(t *Text, sum [sha256.Size]byte, rules *Rules, secrets *S
 	return k
 }
 
-// bindAll returns what comes of every text. After the end of ctx it means nothing.
+// bindAll returns what comes of every text. The result must not be used when ctx has ended.
 func (l *Loader) bindAll(ctx context.Context, texts []Text, rules *Rules, secrets *Secrets) []*kept {
 	all := make([]*kept, len(texts))
 	parallel(len(texts), func(i int) {
@@ -73,7 +72,7 @@ func (l *Loader) bindAll(ctx context.Context, texts []Text, rules *Rules, secret
 	return all
 }
 
-// keep remembers a reading for the next one: what is without faults.
+// keep remembers the texts without faults for the next reading.
 func (l *Loader) keep(texts []Text, all []*kept, rules *Rules) {
 	l.rules, l.kept = rules, make(map[string]*kept, len(texts))
 	for i, k := range all {

@@ -23,7 +23,7 @@ func counted(n *atomic.Int64) destination.Registry {
 	return destination.NewRegistry(defs...)
 }
 
-// said is all that a reading came to, in a form that can be compared.
+// said is the whole result of a reading, in a form that can be compared.
 func said(snap *Snapshot, err error) string {
 	if snap == nil {
 		return fmt.Sprint("no settings: ", err)
@@ -40,8 +40,8 @@ func said(snap *Snapshot, err error) string {
 	return b.String()
 }
 
-// What is kept from the reading before is what a first reading finds, whatever
-// changed between them, and what did not change is not bound again.
+// A second reading finds what a first one would find, whatever changed in between. It binds only
+// what has changed.
 func TestWhatIsKeptIsWhatAFirstReadingFinds(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", "a secret of acme's own")
 	bound := func(id, settings string) string {
@@ -155,7 +155,7 @@ func TestWhatIsKeptIsWhatAFirstReadingFinds(t *testing.T) {
 	}
 }
 
-// The Developer of a text that stays is the one that there was.
+// A text that stays keeps its Developer, by its pointer.
 func TestUnchangedDevelopersAreTheSame(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3cret")
 	path := folder(t, map[string]string{"developers/acme.yaml": acme, "developers/globex.yaml": "developer: globex\n"})
@@ -174,7 +174,7 @@ func TestUnchangedDevelopersAreTheSame(t *testing.T) {
 	}
 }
 
-// BenchmarkReload is a reading of 1,000 developers of whom one changed.
+// BenchmarkReload reads 1,000 developers of whom one changed.
 func BenchmarkReload(b *testing.B) {
 	files := map[string]string{}
 	for i := range 1000 {

@@ -7,8 +7,8 @@ import (
 	"unicode/utf16"
 )
 
-// TestNotesAreOfEverySecret: of the daemon's, and of each of a kind's, however
-// deep, whether it is written out or comes from a variable or a file.
+// TestNotesAreOfEverySecret: the daemon's secrets and each of a kind's are looked at, however
+// deep, whether they are written out or come from a variable or a file.
 func TestNotesAreOfEverySecret(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_QUOTED", `"hunter2hunter2"`)
 	path := folder(t, map[string]string{
@@ -55,7 +55,7 @@ destinations:
 		}
 	}
 
-	// Frozen settings are what was said of once.
+	// Thawing frozen settings repeats no notes.
 	frozen, err := Thaw(snap.Find("acme", "app").Freeze(), kinds(), snap.Keys)
 	if err != nil || frozen.Hash != snap.Find("acme", "app").Hash {
 		t.Errorf("thaw: %v", err)

@@ -17,8 +17,7 @@ var noticeNames = []string{"destination.held", "destination.resumed", "destinati
 // NoticeNames lists the notices that settings may name.
 func NoticeNames() []string { return slices.Clone(noticeNames) }
 
-// Notices says who is told of what happens to destinations. All of it stands in
-// the log anyhow.
+// Notices says who is told of what happens to destinations. The log has all of it in any case.
 type Notices struct {
 	Destinations []string // developer/destination
 	Events       []string // names of notices; nil: all
@@ -64,8 +63,8 @@ func (r *daemonRules) healthcheck() {
 	}
 }
 
-// healthcheckKinds refuses kinds that this build does not have. The default
-// names kinds of the contract, which a build of somebody's own may lack.
+// healthcheckKinds refuses kinds that this build does not have. It does not refuse the default,
+// which names kinds of the contract: somebody's own build may lack those.
 func (d *daemon) healthcheckKinds(kinds destination.Registry) {
 	_, section := strictyaml.Find(d.doc.Root, "healthcheck.kinds")
 	if section == nil {

@@ -12,14 +12,14 @@ const ownedPrefix = "FANTAIL_DEV_"
 
 var asSpelled = strings.NewReplacer("-", "__", ".", "__", "_", "__")
 
-// spelled is a developer's name as it stands in the names of their variables.
-// What is no letter or digit becomes two underscores, so that a single one can
-// end the name: nobody's name is the beginning of another's.
+// spelled is a developer's name as the names of their variables spell it. A character that is
+// no letter or digit becomes two underscores, so that a single one can end the name: then no
+// name is the beginning of another.
 func spelled(developer string) string { return asSpelled.Replace(strings.ToUpper(developer)) }
 
-// ownerOf returns whose the variable is, spelled; "" if it is nobody's. It looks
-// at nothing but the variable's name: a developer who comes later takes none
-// from those who were there.
+// ownerOf returns the spelled name of the developer who owns the variable; "" if nobody does.
+// It looks at the variable's name alone: a developer who comes later takes no variable from
+// those who were there.
 func ownerOf(variable string) string {
 	rest, ok := strings.CutPrefix(variable, ownedPrefix)
 	if !ok {
@@ -37,7 +37,7 @@ func ownerOf(variable string) string {
 	return ""
 }
 
-// namesakes are the developers there are by how their names are spelled.
+// namesakes lists the developers by how variables spell their names.
 type namesakes map[string][]string
 
 // add enters a developer. Ids that differ in case only are refused elsewhere.
@@ -94,8 +94,8 @@ func renamed(developer, variable string) string {
 	return ownedPrefix + spelled(developer) + "_" + rest
 }
 
-// outdated names each variable that is set and called as one of a developer's was
-// formerly, with what it is to be called: by its name it is another developer's now.
+// outdated names each variable that is set under a developer's former form of name, with its
+// new name: under the old one it belongs to another developer now.
 func (n namesakes) outdated() (notes []string) {
 	former := map[string]string{}
 	for _, developers := range n {

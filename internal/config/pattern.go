@@ -2,9 +2,9 @@ package config
 
 import "strings"
 
-// matchPattern tells whether typ is what pattern says: the same text, with each
-// * standing for any text, dots included. It is linear in practice: the first
-// place where a part between two stars fits is always good enough.
+// matchPattern tells whether typ fits pattern, in which each * stands for any text, dots
+// included. It is linear in practice: for a part between two stars, the first place where it
+// fits is always good enough.
 func matchPattern(pattern, typ string) bool {
 	head, rest, star := strings.Cut(pattern, "*")
 	if !star {

@@ -63,8 +63,8 @@ func (r *daemonRules) payloads() {
 	}
 }
 
-// shortLinks notes where links may end before the week that those of tables are
-// made for.
+// shortLinks notes links that may end before a week is over: links in tables are made for that
+// long.
 func (r *daemonRules) shortLinks(path, whose string) {
 	r.daemon.note(path, "links end with the temporary credentials of the "+whose+": where consumers need them for longer, give it a key of its own")
 }
@@ -86,7 +86,7 @@ func (r *daemonRules) payloadDir(d *payloadDirFile) {
 	}
 }
 
-// because is what is wrong with the address that an error is about.
+// because returns what is wrong with the address, out of the error about it.
 func because(err error) string {
 	if err == nil {
 		return ""
@@ -94,8 +94,7 @@ func because(err error) string {
 	return ": it " + err.Error()
 }
 
-// partOf turns the error of settings that are part of fantail.yaml, which may
-// be several joined, into faults.
+// partOf turns the error of a part of fantail.yaml, which may be several joined, into faults.
 func (r *daemonRules) partOf(path string, err error) {
 	if err == nil {
 		return

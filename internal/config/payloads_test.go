@@ -113,7 +113,7 @@ func TestOperatorsCredentialsNeedTheirPermission(t *testing.T) {
 	if !d.Ambient || !d.NeedsAmbient {
 		t.Errorf("listed: %+v", d)
 	}
-	// What is wrong already is not told twice.
+	// A fault that was told already is not told again.
 	faults = faultsOf(t, map[string]string{"developers/acme.yaml": strings.Replace(file, "url:", "uri:", 1)})
 	if len(faults) != 2 {
 		t.Errorf("faults: %v", faults)

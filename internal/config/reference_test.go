@@ -37,9 +37,8 @@ func TestLinksWithinTheFolderAreFollowed(t *testing.T) {
 	}
 }
 
-// Whose a variable is follows from its name. The developers beside the one who
-// asks can take the right to it away, when their names are written alike, and
-// never get one.
+// The name of a variable says whose it is. Other developers whose names are spelled alike can
+// take the right to it away, and never get it themselves.
 func TestVariablesBelongToOneDeveloper(t *testing.T) {
 	names := namesakes{}
 	for _, id := range []string{"a", "a-b", "c.d", "c_d", "e", "f-"} {
@@ -71,7 +70,7 @@ func TestVariablesBelongToOneDeveloper(t *testing.T) {
 		if (err == nil) != (c.why == "") || err != nil && !strings.Contains(err.Error(), c.why) {
 			t.Errorf("%s, %s: %v, want %q", c.developer, c.name, err, c.why)
 		}
-		// Alone in the world, nobody owns more.
+		// A developer without others owns no more than that.
 		alone := namesakes{}
 		alone.add(c.developer)
 		if err := alone.allow(c.developer, c.name); err == nil && c.why != "" && !strings.Contains(c.why, "alike") && !strings.Contains(c.why, "secrets/") {
@@ -80,8 +79,8 @@ func TestVariablesBelongToOneDeveloper(t *testing.T) {
 	}
 }
 
-// A developer who comes later gets nothing of those who were there: not by a
-// longer name, not by a file that cannot be read, not by one written alike.
+// A new developer gets no variable of an existing one: not by a longer name, not by a file that
+// cannot be read, not by a name that is spelled alike.
 func TestNewcomerTakesNoVariables(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_WEBHOOK_SECRET", "s3cret")
 	of := func(id, variable string) string {
@@ -101,8 +100,8 @@ func TestNewcomerTakesNoVariables(t *testing.T) {
 	}
 }
 
-// Who began with an older version is told the new name of each variable, also of
-// those that no file names any more.
+// Who began with an older version is told the new name of each variable, even of variables that
+// no file names any more.
 func TestFormerVariablesAreNamedWithTheirNewNames(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_EU_SECRET", "s3cret")
 	files := map[string]string{

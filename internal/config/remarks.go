@@ -29,9 +29,8 @@ var knownTypes = sync.OnceValue(func() []string {
 	return append(g.Types(), noticeNames...)
 })
 
-// remarkPatterns notes patterns that hardly mean what they say. Types are the
-// producer's: one that is not known may still be theirs, unless it looks like a
-// slip.
+// remarkPatterns notes patterns that hardly mean what they say. Types are the producer's own: an
+// unknown one may be right, unless it looks like a slip.
 func (b *binder) remarkPatterns(events []string, r *Rules) {
 	types := slices.Concat(knownTypes(), r.Types)
 	const stands = "* stands for any text, and every other character for itself"
@@ -70,8 +69,8 @@ type far struct {
 // farKeys are keys of settings that say where to connect to.
 var farKeys = []string{"url", "host", "endpoint", "sts_endpoint", "queue", "api", "dsn"}
 
-// fars finds in the settings of a kind, n, which into was bound from, where they
-// lead to, as far as that is an address or a URL.
+// fars finds where the settings of a kind lead to, as far as they say so by an address or a URL.
+// n is their node, and into what was bound from it.
 func (b *binder) fars(n *yaml.Node, into any) (all []far) {
 	add := func(line int, path, text string) {
 		key := path[strings.LastIndexByte(path, '.')+1:]
@@ -97,8 +96,8 @@ func (b *binder) fars(n *yaml.Node, into any) (all []far) {
 	return all
 }
 
-// remarkFars notes what every connection would be refused to, and webhooks that
-// lead back to the daemon.
+// remarkFars notes hosts that every connection would be refused to, and webhooks that lead back
+// to the daemon.
 func (b *binder) remarkFars(all []far, r *Rules) {
 	guard := netguard.Config{Allow: r.Allow, Deny: r.Deny}
 	for _, f := range all {
@@ -170,7 +169,7 @@ func exposed(path string) string {
 	return ""
 }
 
-// noteExposed is look that notes files that are open to everybody.
+// noteExposed returns look with a note for each file that every user of the machine can read.
 func noteExposed(dir string, look strictyaml.Lookup, note func(string)) strictyaml.Lookup {
 	return func(r strictyaml.Reference) ([]byte, error) {
 		value, err := look(r)
@@ -183,8 +182,7 @@ func noteExposed(dir string, look strictyaml.Lookup, note func(string)) strictya
 	}
 }
 
-// unheard notes developers whose events nobody may hand in: no token that may
-// ingest is for them.
+// unheard notes developers whose events nobody may hand in: no token that may ingest is for them.
 func (d *daemon) unheard(snap *Snapshot) (notes []Fault) {
 	if len(d.file.Tokens) == 0 {
 		return nil

@@ -10,10 +10,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// Rules are what developers' texts are judged by: all that binding one may depend
-// on besides the text itself and what its references stand for. It sees nothing
-// else of fantail.yaml, so that a change of anything else leaves what is bound
-// as it is. Rules do not change.
+// Rules are what developers' texts are judged by. Besides the text, and what its references
+// stand for, binding depends on nothing else. Rules hold nothing else of fantail.yaml, so that
+// any other change leaves what is bound as it is. Rules do not change.
 type Rules struct {
 	ruling
 	kinds   destination.Registry
@@ -36,7 +35,7 @@ type ruling struct {
 	Types        []string // of fantail.yaml, sorted
 }
 
-// rules returns what fantail.yaml has developers' texts judged by.
+// rules returns the part of fantail.yaml that developers' texts are judged by.
 func (d *Daemon) rules(kinds destination.Registry, keys *keyring.Ring) *Rules {
 	r := &Rules{kinds: kinds, keys: keys, ambient: map[string][]string{}, ruling: ruling{
 		Brand: d.Brand, Listen: d.Listen, KeepPayloads: d.Payloads.Kept(),
@@ -70,7 +69,7 @@ func (r *Rules) lends(developer, name string) bool {
 	return slices.Contains(r.ambient[developer], name)
 }
 
-// same tells whether a text of the developer means the same under other rules.
+// same tells whether a text of the developer means the same under the other rules.
 func (r *Rules) same(other *Rules, developer string) bool {
 	return r.stamp == other.stamp && slices.Compare(r.ambient[developer], other.ambient[developer]) == 0
 }

@@ -33,9 +33,9 @@ func (w *wait) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// The default schedule (docs/CONFIGURATION.md) and the bounds of others. Between the last
-// retry and the end of retention lies retentionMargin, so that a delivery dies
-// of its schedule and not of age.
+// The default schedule (docs/CONFIGURATION.md) and the bounds of others. retentionMargin lies
+// between the last retry and the end of retention, so that a delivery dies because its schedule
+// has ended and not because its event is gone.
 const (
 	defaultInitial  = 30 * time.Second
 	defaultFactor   = 3
@@ -101,7 +101,7 @@ func (b *binder) exponential(e *retryEntry, jitter float64) retry.Schedule {
 	return s
 }
 
-// lasts refuses a schedule that what the daemon keeps does not outlive.
+// lasts refuses a schedule that takes longer than the daemon keeps events and keys.
 func (b *binder) lasts(s retry.Schedule, keep *Retention) {
 	horizon := s.Horizon()
 	if keep.Events != 0 && horizon+retentionMargin > keep.Events {

@@ -11,10 +11,10 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// engineKeys are often put among the settings of the kind by mistake.
+// engineKeys are keys of a destination that people often put among the settings of its kind.
 var engineKeys = []string{"events", "enabled", "max_in_flight", "rate_limit", "timeout", "retry"}
 
-// bound is what settings of a kind come to.
+// bound is what came of the settings of a kind.
 type bound struct {
 	open    destination.Opener
 	refs    map[string][]byte // what the references stood for
@@ -23,9 +23,9 @@ type bound struct {
 	fars    []far             // where it leads to
 }
 
-// settings binds the settings of the kind, n; its open is nil when there are
-// faults. The kind validates even what was read in part, so that everything that
-// is wrong is told at once. An empty brand is not asked about.
+// settings binds the settings of the kind, n; its open is nil when there are faults. The kind
+// validates even settings that were read in part, so that all faults are told at once. With an
+// empty brand the kind is not asked about the brand.
 func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node, look strictyaml.Lookup) bound {
 	before := b.Failed()
 	var s bound
@@ -67,9 +67,9 @@ func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node
 
 var leadingPath = regexp.MustCompile(`^([a-z][a-z0-9_]*(?:[.\[][A-Za-z0-9_.\[\]-]*)?): (.+)$`)
 
-// kindFaults turns the error of the Validate of what lies in n, at path, which
-// may be several joined, into faults. A message that begins with the path of a key stands at
-// that key's line; about a key that could not be read there is no more to say.
+// kindFaults turns the error that Validate returned for n, at path, into faults; it may be
+// several joined. A message that begins with the path of a key gets that key's line. A message
+// about a key that could not be read is dropped, because that fault is told already.
 func (b *binder) kindFaults(n *yaml.Node, path string, err error) {
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range many.Unwrap() {
@@ -90,7 +90,7 @@ func (b *binder) kindFaults(n *yaml.Node, path string, err error) {
 	}
 	if _, first := strictyaml.Find(n, firstStep(m[1])); first != nil {
 		line = strictyaml.LineOf(n, m[1])
-	} else if key, dsn := strictyaml.Child(n, "dsn"); dsn != nil { // which stands for what is missing, and is all there is to mend
+	} else if key, dsn := strictyaml.Child(n, "dsn"); dsn != nil { // the dsn stands for the missing keys: mend that
 		line = key.Line
 	}
 	b.Fault(line, at, "%s", m[2])

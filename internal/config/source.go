@@ -14,8 +14,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// developersFile says where developers' texts are: a folder, which may stand alone
-// without a key, or the store.
+// developersFile says where developers' texts are: a folder, whose name may be the whole value,
+// or the store.
 type developersFile struct {
 	Folder string         `yaml:"folder"`
 	Store  *documentsFile `yaml:"store"`
@@ -30,7 +30,7 @@ type documentsFile struct {
 // order of their developers.
 type Documents func(ctx context.Context, keys *keyring.Ring) ([]Text, error)
 
-// spellDevelopers writes `developers: folder` out as what it is short for.
+// spellDevelopers writes the short form `developers: folder` out in full.
 func spellDevelopers(root *yaml.Node) {
 	if _, n := strictyaml.Find(root, "developers"); n != nil && n.Kind == yaml.ScalarNode {
 		folder := *n
@@ -51,11 +51,11 @@ func (r *daemonRules) developers() {
 	f.Folder = ""
 }
 
-// errStored is what a reference in a document comes to.
+// errStored is the error of every reference in a document.
 var errStored = errors.New("a document in the store holds no references, which would read what is the server's: write the value itself (`fantail developers import` does so for a folder)")
 
-// texts returns the texts of the source that fantail.yaml names; documents may be
-// nil where the store is not at hand.
+// texts returns the texts of the source that fantail.yaml names; documents is nil where the
+// store is not at hand.
 func (d *daemon) texts(ctx context.Context, folder []Text, keys *keyring.Ring, documents Documents) ([]Text, error) {
 	if d.file.Developers.Store == nil {
 		return folder, nil
@@ -65,7 +65,7 @@ func (d *daemon) texts(ctx context.Context, folder []Text, keys *keyring.Ring, d
 		return nil, nil
 	}
 	if !d.doc.Sound() {
-		return nil, nil // the keys are none that anything was sealed with
+		return nil, nil // nothing was sealed with throw-away keys
 	}
 	texts, err := documents(ctx, keys)
 	if err != nil {
@@ -102,8 +102,8 @@ func ReadDeveloper(dir, developer string) (Text, error) {
 	return Text{}, fs.ErrNotExist
 }
 
-// Lookup resolves the references of one of the developers whose texts these are,
-// as binding them does; beside is fantail.yaml's folder.
+// Lookup resolves references of a developer of texts, as binding does; beside is the folder of
+// fantail.yaml.
 func Lookup(beside string, texts []Text, developer string) strictyaml.Lookup {
 	s := (&Daemon{Dir: beside}).secrets(texts)
 	return func(r strictyaml.Reference) ([]byte, error) {

@@ -61,7 +61,7 @@ func TestDevelopersAreInAFolderOrInTheStore(t *testing.T) {
 	}
 }
 
-// A tenant who writes a document must not read what is the server's.
+// A tenant who writes a document must not read files or variables of the server.
 func TestStoredDocumentsHoldNoReferences(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3cret")
 	path := folder(t, map[string]string{"fantail.yaml": "developers: { store: {} }\ntokens: [{ name: a, value: 0123456789abcdef, may: [read], developers: [nobody] }]\n", "secrets/acme/key": "s3cret"})

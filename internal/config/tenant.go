@@ -23,8 +23,8 @@ type tenant struct {
 	hastyAt int      // line of the first
 }
 
-// readTenant reads a text as far as it stands alone. Whose it is is said by the
-// source: what it says itself could be anything, and must agree.
+// readTenant reads a text as far as that needs no other. The source says whose text it is. The
+// text's own word could name anybody, and must agree.
 func readTenant(text *Text, secrets *Secrets) *tenant {
 	t := &tenant{id: text.ID, secrets: secrets, doc: text.Document}
 	if t.doc == nil {
@@ -47,8 +47,8 @@ func readTenant(text *Text, secrets *Secrets) *tenant {
 	return t
 }
 
-// lookup resolves the references of the text. Of one that names another developer
-// no secret is read, but what renaming it would leave to mend is told at once.
+// lookup resolves the references of the text. When the text names another developer it reads no
+// secret, but reports at once what would be left to mend after renaming.
 func (t *tenant) lookup() strictyaml.Lookup {
 	switch {
 	case t.named != "":
@@ -74,8 +74,7 @@ func (t *tenant) lookup() strictyaml.Lookup {
 	}
 }
 
-// noteHasty says which destinations have waits that are lengthened: in one line,
-// however many there are.
+// noteHasty says, in one line, which destinations have waits that were lengthened.
 func (t *tenant) noteHasty(least time.Duration) {
 	if len(t.hasty) == 0 {
 		return

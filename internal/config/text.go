@@ -20,7 +20,7 @@ type Text struct {
 
 	Document *strictyaml.Document // what was read of Raw already; nil: nothing
 
-	// Clash says why no text of this developer can be used, "" where one can.
+	// Clash says why no text of this developer can be used; "" when this one can.
 	Clash string
 	// Misnamed says what to do about a text that names another developer; nil: to
 	// correct the name.
@@ -44,10 +44,9 @@ type Bound struct {
 	looked []looked
 }
 
-// Bind judges one text alone and binds it. After the end of ctx what it returns
-// means nothing. It connects to nothing, writes nothing and reads nothing but
-// what secrets finds; what comes of it follows from the rules, the text and that.
-// A kind that panics costs its developer alone.
+// Bind judges one text alone and binds it. Its result must not be used when ctx has ended. It
+// connects to nothing, writes nothing and reads only what secrets finds; the result depends on
+// nothing but the rules, the text and those secrets. A kind that panics costs its developer alone.
 func (r *Rules) Bind(ctx context.Context, text *Text, secrets *Secrets) (b Bound) {
 	defer func() {
 		if v := recover(); v != nil { // the text of a panic may hold anything, secrets too
@@ -68,18 +67,17 @@ func (r *Rules) Bind(ctx context.Context, text *Text, secrets *Secrets) (b Bound
 	return b
 }
 
-// Secrets finds what references in developers' texts stand for: variables that
-// are the developer's by name, and files of their folder beside fantail.yaml.
-// Anything else would let them post the operator's secrets, or another
-// developer's, to themselves.
+// Secrets finds what references in developers' texts stand for: variables whose names belong to
+// the developer, and files of their folder beside fantail.yaml. With anything else, developers
+// could have the operator's secrets, or another developer's, sent to themselves.
 type Secrets struct {
 	dir   string // of fantail.yaml
 	names namesakes
 	none  bool // no reference stands for anything
 }
 
-// secrets finds them for the developers that there are: of two whose names are
-// written alike in variables neither has any.
+// secrets finds them for all developers of texts. Two developers whose names are spelled alike
+// in variables have none of those.
 func (d *Daemon) secrets(texts []Text) *Secrets {
 	s := &Secrets{dir: d.Dir, names: namesakes{}, none: d.Developers.Stored}
 	for i := range texts {
@@ -94,7 +92,7 @@ type looked struct {
 	sum       [32]byte // of what was found
 }
 
-// stand tells whether all references of the developer stand for what they did.
+// stand tells whether all references of the developer still stand for what they did.
 func (s *Secrets) stand(developer string, all []looked) bool {
 	return !slices.ContainsFunc(all, func(l looked) bool {
 		value, remark, err := s.find(developer, l.reference)
@@ -106,8 +104,8 @@ func sumFound(value []byte, remark string) [32]byte {
 	return sha256.Sum256(slices.Concat(value, []byte{0}, []byte(remark)))
 }
 
-// find returns what a reference of the developer stands for, and what is to be
-// said of where it was found, "" for nothing.
+// find returns what a reference of the developer stands for, and a remark about where it was
+// found, "" for none.
 func (s *Secrets) find(developer string, r strictyaml.Reference) (value []byte, remark string, err error) {
 	if s.none {
 		return nil, "", errStored

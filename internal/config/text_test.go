@@ -8,8 +8,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// A text is judged without a look at any other, under the rules in force: what a
-// loading makes of the file and what Bind makes of its text are one.
+// A text is judged by the rules in force, without any other text: loading a file and binding
+// its text come to the same.
 func TestOneDeveloperIsBoundAlone(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_ACME_SECRET", "s3cret")
 	snap := load(t, folder(t, map[string]string{"fantail.yaml": "ambient: [acme/app]\n", "developers/acme.yaml": acme}))
@@ -23,8 +23,7 @@ func TestOneDeveloperIsBoundAlone(t *testing.T) {
 	}
 }
 
-// Binding the text of a developer who is not there yet gives them no variable
-// that could be somebody else's.
+// Binding the text of a new developer gives them no variable that could be somebody else's.
 func TestNewcomerBoundAloneTakesNoVariables(t *testing.T) {
 	t.Setenv("FANTAIL_DEV_A__B_SECRET", "s3cret")
 	text := strings.NewReplacer("developer: acme", "developer: a-b", "_ACME_", "_A__B_").Replace(acme)

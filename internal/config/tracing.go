@@ -70,8 +70,8 @@ func (r *daemonRules) tracing() {
 	r.tracingHeaders(f.Headers)
 }
 
-// tracingHeaders refuses what net/http would refuse at every request, and what
-// is the exporter's own.
+// tracingHeaders refuses headers that net/http would refuse at every request, and those that the
+// exporter sets itself.
 func (r *daemonRules) tracingHeaders(headers map[string]secret.Value) {
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		path, value := strictyaml.Join("tracing.headers", strictyaml.QuoteKey(name)), headers[name].Reveal()

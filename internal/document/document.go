@@ -1,10 +1,9 @@
-// Package document is the text of a developer's settings as programs and people
-// exchange it with the daemon: read from YAML or JSON, written as either, its
-// secrets taken out, and put back where nothing else of the settings leads them
-// elsewhere. What the text means is package config's.
+// Package document is the text of a developer's settings as programs and people exchange it
+// with the daemon. It reads YAML or JSON and writes either. It takes secrets out, and puts them
+// back unless another setting would lead them elsewhere. Package config says what the text means.
 //
-// A document is a tree without comments, aliases and styles: a comment may hold a
-// secret that nothing would take out.
+// A document is a tree without comments, aliases and styles. A comment may hold a secret, and
+// nothing would take that out.
 package document
 
 import (
@@ -18,8 +17,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/strictyaml"
 )
 
-// Read reads a text, which messages call file, as JSON or as YAML. What is wrong
-// are the faults of the Document; its Root is nil if nothing could be read.
+// Read reads a text, which messages call file, as JSON or as YAML. The faults of the Document
+// say what is wrong; its Root is nil if nothing could be read.
 func Read(file string, raw []byte, isJSON bool) *strictyaml.Document {
 	if isJSON {
 		return strictyaml.ParseJSON(file, raw)
@@ -61,8 +60,8 @@ func JSON(root *yaml.Node) []byte { return append(strictyaml.AppendJSON(nil, roo
 // Plain copies a document without comments and styles.
 func Plain(root *yaml.Node) *yaml.Node { return clone(root, plain) }
 
-// plain leaves the form of a value to the writer, but for texts of several lines,
-// which are certificates and keys as a rule. A time is a text, as it is in JSON.
+// plain leaves the form of a value to the writer, except for texts of several lines, which
+// mostly are certificates and keys. A time is a text, as it is in JSON.
 func plain(n *yaml.Node) {
 	n.Style = 0
 	if n.ShortTag() == "!!timestamp" {
@@ -73,7 +72,7 @@ func plain(n *yaml.Node) {
 	}
 }
 
-// clone copies a tree, and has each node of the copy changed.
+// clone copies a tree and calls change for each node of the copy.
 func clone(n *yaml.Node, change func(*yaml.Node)) *yaml.Node {
 	c := &yaml.Node{Kind: n.Kind, Tag: n.Tag, Value: n.Value, Style: n.Style, Line: n.Line, Column: n.Column}
 	for _, child := range n.Content {
@@ -83,8 +82,7 @@ func clone(n *yaml.Node, change func(*yaml.Node)) *yaml.Node {
 	return c
 }
 
-// Destinations returns the list of a document's destinations, nil if it has none
-// that can be read as a list.
+// Destinations returns the list of a document's destinations, nil if it has no readable list.
 func Destinations(root *yaml.Node) []*yaml.Node {
 	if list := listOf(root); list != nil {
 		return list.Content
@@ -110,13 +108,13 @@ func Destination(root *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
-// Developer returns whom a document says it is of, "" for nobody.
+// Developer returns the name of the developer in a document, "" for none.
 func Developer(root *yaml.Node) string { return valueOf(root, "developer") }
 
 // Name returns the name that an entry has, "" for none.
 func Name(entry *yaml.Node) string { return nameOf(entry) }
 
-// SetName puts a name before all else of an entry.
+// SetName puts a name first in an entry.
 func SetName(entry *yaml.Node, name string) {
 	remove(entry, "name")
 	entry.Content = append([]*yaml.Node{text("name"), text(name)}, entry.Content...)
@@ -131,8 +129,8 @@ func valueOf(n *yaml.Node, key string) string {
 	return ""
 }
 
-// Put sets the entry of that name, in its place or behind all others, in a
-// document that is the caller's.
+// Put replaces the entry of that name, or adds it at the end. It changes root, which must be
+// the caller's own.
 func Put(root *yaml.Node, name string, entry *yaml.Node) {
 	list := listOf(root)
 	if list == nil {

@@ -87,7 +87,7 @@ func read(t *testing.T, text string) *strictyaml.Document {
 	return d
 }
 
-// asYAML writes a document and sees to it that it reads as the same.
+// asYAML writes a document and checks that it reads as the same.
 func asYAML(t *testing.T, root *yaml.Node) string {
 	t.Helper()
 	b, err := YAML(root)
@@ -125,7 +125,7 @@ func TestPlainKeepsNoComment(t *testing.T) {
 	}
 }
 
-// Whatever a text looks like, it comes back as it was.
+// A text comes back as it was, whatever it looks like.
 func TestWrittenReadsAsTheSame(t *testing.T) {
 	const quote = `"yes", "no", "null", "~", "", "123", "1e3", "0x1f", "2030-01-02", "[redacted]", "- a", "# b", "a: b", "a #b", "\ta", " a ", "a\nb", "a\n", "\n", "\"'", "\\", "\u0001", "é", "\ud83d\ude00", "<<", "!x", "*x", "&x", "%x", "@x", "` + "`" + `x", "a\r\nb", "\u2028", "\u0085", "\ufeff", "----", "..."`
 	asYAML(t, read(t, `{"developer": "acme", "destinations": [{"name": "a", "settings": {"keys": [`+quote+`]}}]}`).Root)
@@ -224,8 +224,7 @@ func TestRedactedKeepsItsValueOnlyWhileThePlaceIsTheSame(t *testing.T) {
 	}
 }
 
-// Who takes part in saying how safely a secret travels, and who gets it, is part of
-// the place.
+// Settings that say how safely a secret travels, or who gets it, are part of the place.
 func TestRedactedIsNotKeptOnALessSafeWay(t *testing.T) {
 	const stored = `"host": "db.example", "dsn": "postgres://u@db.example/app?sslmode=verify-full", "ca": "old-ca", "role_arn": "arn:aws:iam::1:role/ours", "secret": "old-secret"`
 	for name, c := range map[string]struct {

@@ -12,10 +12,10 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-// placeKeys are the keys, at whatever depth of settings, that say where a
-// destination leads to, or how safely: who may name another authority, or another
-// account's role, may stand in for the far side. A kind's key of another name that
-// does so has to be entered here: a test over all kinds asks.
+// placeKeys are the keys, at whatever depth of settings, that say where a destination leads to,
+// or how safely. Who may name another authority, or the role of another account, can stand in
+// for the far side. A kind's key of another name that does so must be entered here; a test over
+// all kinds checks that.
 var placeKeys = []string{"url", "host", "port", "endpoint", "sts_endpoint", "queue", "api", "dsn", "mode", "server_name", "ca", "role_arn"}
 
 // places returns where settings lead to, by the path of the key that says so.
@@ -26,7 +26,7 @@ func places(settings *yaml.Node) map[string]string {
 		switch n.Kind {
 		case yaml.MappingNode:
 			for i := 0; i+1 < len(n.Content); i += 2 {
-				// Keys may have dots in them: a path that is joined must be the path of one key.
+				// A key may have dots in it: two keys joined by a dot could look like one.
 				walk(path+"\x00"+n.Content[i].Value, n.Content[i+1], n.Content[i].Value)
 			}
 		case yaml.SequenceNode:
@@ -43,8 +43,8 @@ func places(settings *yaml.Node) map[string]string {
 	return all
 }
 
-// samePlace tells whether settings lead to where the ones before them did. An
-// address that stands as [redacted] is the one before it.
+// samePlace tells whether settings lead to the same place as the ones before them. An address
+// that is [redacted] stands for the one before it.
 func samePlace(settings, before *yaml.Node) bool {
 	now, then := places(settings), places(before)
 	for path, where := range now {
@@ -66,7 +66,7 @@ func place(key, value string) string {
 	if u, err := url.Parse(value); key != "dsn" && err == nil && u.Scheme != "" && u.Host != "" {
 		return strings.ToLower(u.Scheme + "://" + u.Host)
 	}
-	// As the kinds that have DSNs take them apart: net/url knows one host alone.
+	// Take it apart as the kinds that have DSNs do: net/url knows a single host.
 	rest, params, _ := strings.Cut(rest, "?")
 	rest, _, _ = strings.Cut(rest, "/")
 	return strings.ToLower(scheme+"://"+rest[strings.LastIndexByte(rest, '@')+1:]) + "?" + params

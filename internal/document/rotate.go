@@ -16,20 +16,19 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// ErrRotating says that the secret before the next one has not been replaced yet.
+// ErrRotating says that the next secret of the last rotation is not in use yet.
 var ErrRotating = errors.New("a rotation is under way")
 
 // ErrNoRotation says that a destination has no secret that rotates.
 var ErrNoRotation = errors.New("there is no secret that rotates")
 
-// Secret is a new secret, and what the receiver verifies with where that is
-// something else.
+// Secret is a new secret. Public is what the receiver verifies with, where that is not the
+// secret itself.
 type Secret struct{ Text, Public string }
 
-// Rotate gives an entry, which it changes, a secret that is used from at on. One
-// that was given before, and whose time has come, is the secret until then; one
-// whose time has not is an error. given is the new secret, "" to have one made, of
-// the form that the present one has.
+// Rotate gives an entry, which it changes, a next secret that is used from at on. A next secret
+// from before whose time has come is the secret until then; one whose time has not come is
+// ErrRotating. given is the new secret; "" makes one of the form that the present one has.
 func Rotate(entry *yaml.Node, kinds destination.Registry, given string, now, at time.Time) (Secret, error) {
 	_, settings := strictyaml.Child(entry, "settings")
 	if settings == nil || !rotates(settings, valueOf(entry, "kind"), kinds) {

@@ -14,9 +14,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-// shown are the keys of the engine whose values are no secrets: of the document,
-// of an entry, and of its retry. Single values and lists of them are shown, all
-// else but an entry's settings is not.
+// shown are the engine's keys whose values are no secrets: of the document, of an entry, and of
+// its retry. Single values and lists of them are shown. Everything else is hidden, except an
+// entry's settings, whose kind says which are secrets.
 var (
 	shownOfDocument = map[string]bool{"developer": true}
 	shownOfEntry    = map[string]bool{
@@ -25,7 +25,7 @@ var (
 	shownOfRetry = map[string]bool{"initial": true, "factor": true, "retries": true, "waits": true, "jitter": true, "settings": true}
 )
 
-// errRead ends the binding of settings that were read: they are not judged.
+// errRead stops the binding of settings once they are read: they are not validated.
 var errRead = errors.New("read")
 
 // sorted tells which values of settings are secrets, and which are known to be none.
@@ -33,8 +33,8 @@ type sorted struct {
 	secret, plain func(*yaml.Node) bool
 }
 
-// sortSettings looks at settings as their kind reads them, and at nothing that
-// is wrong with them. Of an unknown kind nothing is known.
+// sortSettings reads settings as their kind does, and ignores what is wrong with them. It knows
+// nothing of the settings of an unknown kind.
 func sortSettings(settings *yaml.Node, kind string, kinds destination.Registry) sorted {
 	b := strictyaml.NewBinder(&strictyaml.Document{}, settings, "")
 	if def, known := kinds[kind]; known {
@@ -46,9 +46,9 @@ func sortSettings(settings *yaml.Node, kind string, kinds destination.Registry) 
 	return sorted{b.IsSecret, b.IsPlain}
 }
 
-// Redact copies a document with [redacted] in the place of every secret, and of
-// everything that may be one in the wrong place: the values of unknown keys and
-// kinds, and URLs with credentials. References are names, and stay.
+// Redact copies a document with [redacted] in the place of every secret. It also hides what may
+// be a secret in the wrong place: the values of unknown keys and kinds, and URLs with
+// credentials. References are names, and stay.
 func Redact(root *yaml.Node, kinds destination.Registry) *yaml.Node {
 	out := clone(root, plain)
 	if out.Kind != yaml.MappingNode {
@@ -94,8 +94,8 @@ func RedactEntry(entry *yaml.Node, kinds destination.Registry) {
 	}
 }
 
-// show hides a value unless it is of one of the keys, and has none of its own: they
-// would be unknown.
+// show hides a value unless its key is one of keys and it holds no keys of its own: those would
+// be unknown.
 func show(keys map[string]bool, key string, n *yaml.Node) {
 	nested := func(n *yaml.Node) bool { return n.Kind != yaml.ScalarNode }
 	if !keys[key] || n.Kind == yaml.MappingNode || slices.ContainsFunc(n.Content, nested) {
@@ -141,10 +141,9 @@ func hideScalar(n *yaml.Node) {
 	n.Line = line
 }
 
-// Keep puts the stored value of each secret into doc that stands there as
-// [redacted], from old, the document that doc is to replace (nil: there is none).
-// It stays only while the destination leads to the same place; what has to be
-// given again is a fault.
+// Keep replaces each [redacted] in doc by the stored value of that secret. old is the document
+// that doc is to replace, nil if there is none. A stored secret is kept only while the
+// destination leads to the same place; a secret that has to be given again is a fault.
 func Keep(doc *strictyaml.Document, old *yaml.Node, kinds destination.Registry) {
 	for _, entry := range Destinations(doc.Root) {
 		KeepEntry(doc, entry, Destination(old, nameOf(entry)), kinds)
@@ -224,8 +223,8 @@ func (k *keeper) value(path string, n, old *yaml.Node) {
 	}
 }
 
-// Resolve replaces the references in the secrets of a document by what they stand
-// for, as literals; what look refuses is a fault.
+// Resolve replaces the references in the secrets of a document by literals of what they stand
+// for. A reference that look refuses is a fault.
 func Resolve(doc *strictyaml.Document, kinds destination.Registry, look strictyaml.Lookup) {
 	for _, entry := range Destinations(doc.Root) {
 		_, settings := strictyaml.Child(entry, "settings")

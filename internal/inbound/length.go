@@ -8,12 +8,11 @@ import (
 	"sync/atomic"
 )
 
-// A request with both Content-Length and Transfer-Encoding has two lengths. A
-// proxy that goes by one and a server that goes by the other take different bytes
-// for the next request, which is how requests of strangers are smuggled in (RFC
-// 9112 section 6.3). net/http goes by Transfer-Encoding, drops Content-Length
-// before any handler could see it, and serves what follows. So the bytes of a
-// connection are looked at before the server has them.
+// A request with both Content-Length and Transfer-Encoding has two lengths. When a proxy goes by
+// one and a server by the other, they disagree on where the next request begins, and a stranger
+// can smuggle requests in (RFC 9112 section 6.3). net/http goes by Transfer-Encoding, drops
+// Content-Length before any handler could see it, and serves what follows. So this file looks at
+// the bytes of a connection before the server has them.
 
 // oneLength refuses every request of a connection that had one with two lengths,
 // and closes it.
@@ -31,7 +30,7 @@ func (l *Limit) oneLength(h http.Handler) http.Handler {
 	})
 }
 
-// framed is a connection of HTTP/1, whose framing is looked at.
+// framed is a connection of HTTP/1 whose framing is watched.
 type framed struct {
 	net.Conn
 	heads   heads
@@ -68,7 +67,7 @@ func (c *framed) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{c.Conn}, r)
 }
 
-// below is what writes: TLS, or the system's connection.
+// below is the connection that writes go to: TLS, or the system's.
 func (c *framed) below() net.Conn {
 	if counted, ok := c.Conn.(*conn); ok {
 		return counted.Conn
@@ -87,9 +86,9 @@ func (l plain) Accept() (net.Conn, error) {
 	return &framed{Conn: c}, nil
 }
 
-// heads looks for heads with both headers in the bytes of a connection. It does
-// not know where bodies are: lines that begin like those headers are no JSON, so
-// that it takes nothing for a head that the API would have accepted.
+// heads looks for heads with both headers in the bytes of a connection. It does not know where
+// bodies are. Lines that begin like those headers are no JSON, so that it can mistake no body
+// that the API accepts for a head.
 type heads struct {
 	line           [len(transferEncoding)]byte // how the line began
 	n              int                         // bytes of it

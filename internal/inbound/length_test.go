@@ -27,7 +27,8 @@ func TestTwoLengthsAreRefusedAndNothingBehindIsServed(t *testing.T) {
 	}
 }
 
-// Behind a request that is being answered, it is refused, and that one is not cut off.
+// A request with two lengths that follows one that is being answered is refused; the answer is
+// not cut off.
 func TestTwoLengthsInAPipeline(t *testing.T) {
 	s := serve(t, 10)
 	p := s.dial()
@@ -63,7 +64,7 @@ func TestOneLengthIsServed(t *testing.T) {
 			t.Errorf("%q: got %q", c[0], got)
 		}
 	}
-	// All at once, each with another way to say its length.
+	// Three requests at once, each with another way to say its length.
 	p.send("POST /d HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nPOST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nz" + smuggled)
 	for _, want := range []string{`200 /d "" <nil>`, `200 /e "z" <nil>`, `200 /smuggled "" <nil>`} {
 		if got := p.answer(); got != want {

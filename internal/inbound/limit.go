@@ -11,10 +11,10 @@ import (
 	"sync/atomic"
 )
 
-// Limit bounds the connections of all listeners that share it. Where they are as
-// many as may be, a new one takes the place of the one that has been idle for
-// longest: between two requests, or without a whole head of one yet. A connection
-// in a request is never closed; while all are, new ones wait to be accepted.
+// Limit bounds the connections of all listeners that share it. At the bound, a new connection
+// takes the place of the one that has been idle for longest: between two requests, or before a
+// whole head has come. A connection with a request is never closed; when all have one, new
+// connections wait to be accepted.
 type Limit struct {
 	max int
 
@@ -34,17 +34,17 @@ func NewLimit(most int) *Limit {
 	return l
 }
 
-// Max is how many connections there may be.
+// Max is how many connections may be open.
 func (l *Limit) Max() int { return l.max }
 
-// Open is how many there are.
+// Open is how many connections are open.
 func (l *Limit) Open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.open
 }
 
-// Evicted is how many idle ones were closed to make room.
+// Evicted is how many idle connections were closed to make room.
 func (l *Limit) Evicted() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,9 +54,9 @@ func (l *Limit) Evicted() uint64 {
 // TwoLengths is how many requests were refused for having two lengths.
 func (l *Limit) TwoLengths() uint64 { return l.smuggled.Load() }
 
-// Serve returns the listener that server must serve, by its Serve also where it
-// has a TLSConfig: connections of in under the limit. It must be called before
-// the server runs, and sets its ConnState, its ConnContext and its Handler.
+// Serve puts connections of in under the limit. It returns the listener that server must serve,
+// by Serve even when it has a TLSConfig. It must be called before the server runs, and sets the
+// server's ConnState, ConnContext and Handler.
 func (l *Limit) Serve(server *http.Server, in net.Listener) net.Listener {
 	server.ConnState = l.state
 	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -124,8 +124,8 @@ func (l *Limit) admit(c *conn, closed *bool) bool {
 	return true
 }
 
-// state is told by the server. A connection is new, or idle, until the head of a
-// request has come whole.
+// state is called by the server. A connection is new, or idle, until a request's whole head has
+// come.
 func (l *Limit) state(nc net.Conn, s http.ConnState) {
 	c := ours(nc)
 	if c == nil {
@@ -167,9 +167,8 @@ func (l *Limit) leave(c *conn) {
 	l.room.Broadcast()
 }
 
-// Outside takes the connection of a request out of the count until back is called: an
-// answer that goes on for hours takes no place from anybody. Who calls it bounds how
-// many there are.
+// Outside stops counting the connection of a request until back is called: an answer that goes
+// on for hours takes no place from others. The caller must bound how many of those there are.
 func Outside(request context.Context) (back func()) {
 	of, _ := request.Value(connKey{}).(net.Conn)
 	c := ours(of)
@@ -207,7 +206,7 @@ type conn struct {
 
 type connKey struct{}
 
-// ours finds the connection below what the server has.
+// ours finds our connection below the one that the server has.
 func ours(c net.Conn) *conn {
 	for {
 		switch at := c.(type) {

@@ -124,7 +124,7 @@ func TestTheLongestIdleMakesRoom(t *testing.T) {
 			t.Errorf("%d open, %d evicted", n, s.limit.Evicted())
 		}
 	}
-	// What has just been used is the last to go.
+	// The connection used last is the last to be closed.
 	if got := kept.get("/c"); got != `200 /c "" <nil>` {
 		t.Error(got)
 	}
@@ -162,7 +162,7 @@ func TestAConnectionInARequestIsNotClosed(t *testing.T) {
 	}
 }
 
-func TestAFullHouseCanBeClosed(t *testing.T) {
+func TestShutdownEndsWhileConnectionsWait(t *testing.T) {
 	s := serve(t, 1)
 	p := s.dial()
 	p.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -180,9 +180,9 @@ func TestAFullHouseCanBeClosed(t *testing.T) {
 	s.until("none is open", func() bool { return s.limit.Open() == 0 })
 }
 
-// An answer that goes on for hours takes no place from others, and its connection has
-// one again when it has ended.
-func TestALongAnswerIsOutside(t *testing.T) {
+// An answer that goes on for hours takes no place from others. Its connection counts again when
+// the answer has ended.
+func TestALongAnswerTakesNoPlace(t *testing.T) {
 	s := &served{t: t, limit: NewLimit(1), entered: make(chan struct{}, 1), release: make(chan struct{})}
 	s.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/long" {
@@ -218,7 +218,7 @@ func TestALongAnswerIsOutside(t *testing.T) {
 		t.Errorf("the long one got %q", got)
 	}
 	s.until("it counts again", func() bool { return s.limit.Open() == 1 })
-	// One that goes in the middle of its answer is counted out once.
+	// A connection that ends in the middle of such an answer is counted out once.
 	gone := s.dial()
 	gone.send("GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
 	<-s.entered

@@ -10,15 +10,13 @@ import (
 	"time"
 )
 
-// handshakeTime is how long TLS may take, where the server does not say how long
-// a head may.
+// handshakeTime is how long TLS may take when the server has no bound for heads.
 const handshakeTime = 10 * time.Second
 
-// secure makes the handshakes before the server has a connection, so that it can
-// look at what the server reads of one of HTTP/1. HTTP/2 has no two lengths: its
-// connections go to the server as they are. Handshakes run beside each other; a
-// connection is idle until its first head has come, so that one that never ends
-// its handshake gives way.
+// secure makes the handshakes before the server has a connection, so that it can watch what the
+// server reads over HTTP/1. HTTP/2 cannot have two lengths: its connections go to the server as
+// they are. Handshakes run in parallel. A connection is idle until its first head has come, so
+// that one that never ends its handshake gives way.
 type secure struct {
 	*listener
 	config *tls.Config
@@ -74,8 +72,8 @@ func (l *secure) accept() {
 	}
 }
 
-// shake makes the handshake. One that fails fails again in the server, which
-// tells the client and the log.
+// shake makes the handshake. A handshake that fails fails again in the server, which tells the
+// client and the log.
 func (l *secure) shake(c *tls.Conn) {
 	ctx, cancel := context.WithTimeout(l.life, l.within)
 	defer cancel()
@@ -88,7 +86,7 @@ func (l *secure) shake(c *tls.Conn) {
 	}
 }
 
-// hand gives the server what was accepted; false: the listener is closed.
+// hand gives the server an accepted connection; false means that the listener is closed.
 func (l *secure) hand(c net.Conn, err error) bool {
 	select {
 	case l.ready <- accepted{c, err}:

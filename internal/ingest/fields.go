@@ -15,9 +15,9 @@ const (
 	maxIdempotencyKey = 255
 )
 
-// The ordering time guards newer data against older. A time outside these
-// bounds is a producer's mistake of unit (seconds, microseconds), and once
-// stored it would win, or lose, against everything for ever.
+// The ordering time guards newer data against older. A time outside these bounds is a
+// producer's mistake of unit (seconds, microseconds). Once stored it would win, or lose, against
+// everything for ever.
 var (
 	minOrdering = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	maxOrdering = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -21,7 +21,7 @@ type Request struct {
 	IdempotencyKey string
 	Body           []byte       // kept: the caller must not write to it afterwards
 	Trace          *event.Trace // that it goes on with; nil: none. Kept
-	Only           uint32       // the one destination of the developer that it goes to, whatever that wants; 0: all that match
+	Only           uint32       // the developer's one destination to get it, wanted or not; 0: all that match
 	Own            bool         // an event of the engine's own, for Only if that wants it; no limit of the developer holds
 }
 
@@ -65,8 +65,8 @@ func New(s Store, offer func(*event.Event, []store.Item), l Limits) *Ingest {
 	return &Ingest{store: s, offer: offer, limits: l}
 }
 
-// Ready is nil while Accept can work, else the *Refusal it would answer to
-// everything. It costs next to nothing: ask before reading a body.
+// Ready is nil while Accept can work, else the *Refusal that it would answer to everything. It
+// costs next to nothing: call it before reading a body.
 func (in *Ingest) Ready() error {
 	if refusal := in.closed(); refusal != nil {
 		return refusal
@@ -84,9 +84,8 @@ func (in *Ingest) closed() *Refusal {
 	return nil
 }
 
-// accepting is one event on its way through Accept. Event and entry share an
-// allocation; events of a batch do not, so that one that stays cached does not
-// keep the bodies of its neighbours alive.
+// accepting is one event on its way through Accept. An event and its entry share an allocation.
+// The events of a batch do not: one that stays cached would keep the bodies of the others alive.
 type accepting struct {
 	event event.Event
 	entry store.Entry

@@ -54,8 +54,8 @@ func (b *Bucket) Take(now time.Time) time.Duration {
 	return 0
 }
 
-// backOff is what a producer is asked to wait when too much is pending: how
-// fast a backlog shrinks is not known, and asking again is cheap.
+// backOff is how long a producer is asked to wait when too much is pending: nobody knows how
+// fast a backlog shrinks, and asking again is cheap.
 const backOff = 10 * time.Second
 
 // load is what is pending for a developer, with what one Accept adds to it.
@@ -65,11 +65,11 @@ type load struct {
 	bytes   int64
 }
 
-// checkLoad refuses an event whose deliveries would exceed what a developer
-// may have pending. Requests that run at the same time do not see each other:
-// the limit may be exceeded by what they carry. An event without deliveries
-// adds nothing and always passes, and so does one that comes while nothing is
-// pending: refused for what it is alone, it would be sent again for ever.
+// checkLoad refuses an event whose deliveries would exceed what a developer may have pending.
+// Requests that run at the same time do not see each other, so that the limit may be exceeded
+// by what they carry. An event without deliveries adds nothing and always passes. So does an
+// event that comes while nothing is pending: refused for its own size, it would be sent again
+// for ever.
 func (in *Ingest) checkLoad(dev *developer, deliveries, size int, loads *[]load) *Refusal {
 	if deliveries == 0 || in.limits.Pending <= 0 && in.limits.Bytes <= 0 {
 		return nil

@@ -46,8 +46,8 @@ func TestRateIsEachDevelopersOwnAndRefills(t *testing.T) {
 	})
 }
 
-// TestRequestsAtOnceGetNoMore: the time of a request is read when it comes, and
-// requests that run at once have theirs judged in any order.
+// TestRequestsAtOnceGetNoMore: the time of a request is read when it comes, but concurrent
+// requests are judged in any order.
 func TestRequestsAtOnceGetNoMore(t *testing.T) {
 	b, now, n := NewBucket(2), time.Now(), 0
 	for i := range 40 {

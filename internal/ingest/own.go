@@ -11,8 +11,8 @@ import (
 // not in the settings, or does not want its type. Nothing was stored.
 var ErrNotWanted = errors.New("the destination does not want this event")
 
-// own prepares an event of the engine's own. It uses up nothing of what its
-// developer may hand in: they did not ask for it.
+// own prepares an event of the engine's own. It uses up none of the developer's limits, because
+// the developer did not ask for it.
 func (in *Ingest) own(dev *developer, r *Request) (*store.Entry, *Refusal) {
 	envelope, err := event.Parse(r.Body)
 	if err != nil {

@@ -7,13 +7,13 @@ import (
 )
 
 const (
-	// paceShare: each request waits a tenth of the time by which deliveries are too far
-	// behind. The further they are, the fewer come in, until as many come as go out.
+	// paceShare: each request waits a tenth of the time by which deliveries are too far behind. The
+	// further they are behind, the fewer events come in, until as many come in as go out.
 	paceShare = 10
 	// paceMost is the longest wait of a request.
 	paceMost = time.Second
-	// paceEnd times Most is how far deliveries may be behind before requests are
-	// refused: waits have not helped then.
+	// paceEnd times Most is how far deliveries may be behind before requests are refused: by then
+	// waits have not helped.
 	paceEnd = 10
 )
 
@@ -24,8 +24,8 @@ type Pace struct {
 	Most   time.Duration        // how far it may be; 0: no matter how far
 }
 
-// Wait has a producer wait, or returns the *Refusal for those who come when the daemon
-// is far behind. Ask before reading a body.
+// Wait has a producer wait, or returns a *Refusal when the daemon is too far behind. Call it
+// before reading a body.
 func (p *Pace) Wait(ctx context.Context) error {
 	if p.Most <= 0 {
 		return nil

@@ -28,9 +28,9 @@ type developer struct {
 	bucket *Bucket
 }
 
-// SetRoutes swaps the routes for requests that begin from now on. A developer
-// who stays keeps what they have used of their rate: a reload gives nothing away.
-// Whose Developer is the same one by its pointer costs next to nothing.
+// SetRoutes swaps the routes for requests that begin from now on. A developer who stays keeps
+// what is left of their rate, so that a reload gives no tokens away. A developer whose pointer
+// is the same costs next to nothing.
 func (in *Ingest) SetRoutes(r *Routes) {
 	in.swap.Lock()
 	defer in.swap.Unlock()

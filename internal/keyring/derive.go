@@ -10,8 +10,8 @@ import (
 
 const idSize = 8
 
-// derive makes one key for each use of text, so that no two uses share one.
-// The infos are part of the stored format: another text loses what is sealed.
+// derive makes one key for each use of text, so that no two uses share one. The infos are part of
+// the stored format: with another info, what is sealed can no longer be opened.
 func derive(text string) (*key, error) {
 	k := &key{}
 	id, err := expand(text, "fantail key id v1", idSize)

@@ -17,12 +17,10 @@ import (
 // MinKey is the least number of bytes of a key's text.
 const MinKey = 16
 
-// ErrUnknownKey says that what is to be opened was sealed under a key that the
-// ring does not hold.
+// ErrUnknownKey says that the text was sealed under a key that the ring does not hold.
 var ErrUnknownKey = errors.New("sealed under a key that is not among `keys`: put the old key back, behind the new one")
 
-// ErrDamaged says that what is to be opened is not what was sealed, or was
-// sealed for another use.
+// ErrDamaged says that the text is not as it was sealed, or was sealed for another use.
 var ErrDamaged = errors.New("sealed settings are damaged, or were sealed for another use")
 
 // A sealed text is header, nonce, ciphertext and tag:
@@ -33,13 +31,13 @@ const (
 	headerSize = HeaderSize
 )
 
-// HeaderSize is how many bytes at the beginning of a sealed text are the same for
-// all that one key sealed, and for nothing else.
+// HeaderSize is how many bytes at the beginning of a sealed text name the key: they are the same
+// for everything that one key sealed.
 const HeaderSize = 1 + idSize
 
-// Ring holds the operator's keys: the first seals and signs, all open and
-// verify, the last fingerprints, so that a key put in front changes no fingerprint. It is safe
-// for concurrent use. No print of it shows a key.
+// Ring holds the operator's keys. The first seals and signs, all open and verify, and the last
+// fingerprints, so that a key put in front changes no fingerprint. It is safe for concurrent use.
+// Printing it shows no key.
 type Ring struct {
 	keys []*key
 }
@@ -106,15 +104,14 @@ func (r *Ring) Fingerprint(b []byte) uint64 {
 	return sum
 }
 
-// bind returns what is authenticated beside the ciphertext. The header has a
-// fixed size, so that no two pairs of header and label give the same bytes.
+// bind returns what is authenticated together with the ciphertext. The header has a fixed size, so
+// that no two pairs of header and label give the same bytes.
 func bind(header []byte, label string) []byte {
 	return append(bytes.Clone(header), label...)
 }
 
-// key is what is derived of one of the operator's texts. What is secret sits
-// behind a second pointer: fmt follows the first one when the verb does not fit
-// (%s prints *key as &{...}).
+// key is what is derived from one of the operator's texts. Secrets sit behind a second pointer:
+// fmt follows the first one when the verb does not fit (%s prints *key as &{...}).
 type key struct {
 	id    [idSize]byte
 	aead  cipher.AEAD // takes no nonce and makes a random one: well below 2^32 settings are ever sealed under one key

@@ -124,7 +124,7 @@ func TestEveryKeyThatCarriesTheIDIsTried(t *testing.T) {
 	}
 }
 
-// The format outlives the program: what an older one sealed must open.
+// The format outlives the program: this one must open what an older one sealed.
 func TestStoredFormatIsStable(t *testing.T) {
 	sealed, err := hex.DecodeString(goldenSealed)
 	if err != nil {

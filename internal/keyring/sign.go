@@ -10,8 +10,8 @@ import (
 // its use and must be given to Verify again.
 func (r *Ring) Sign(label string, message []byte) []byte { return r.keys[0].mac(label, message) }
 
-// Verify tells whether signature is what Sign returned for label and message
-// under any of the keys. How long it takes tells nothing of a right signature.
+// Verify tells whether signature is what Sign returned for label and message under any of the
+// keys. It compares in constant time, so that its duration does not help to guess a signature.
 func (r *Ring) Verify(label string, message, signature []byte) bool {
 	found := false
 	for _, k := range r.keys {
@@ -20,8 +20,8 @@ func (r *Ring) Verify(label string, message, signature []byte) bool {
 	return found
 }
 
-// mac puts the length of the label before it, so that no two pairs of label and
-// message give the same bytes.
+// mac puts the length of the label before the label, so that no two pairs of label and message
+// give the same bytes.
 func (k *key) mac(label string, message []byte) []byte {
 	mac := hmac.New(sha256.New, *k.sign)
 	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(label))))

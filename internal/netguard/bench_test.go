@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// BenchmarkDial connects over loopback. A name with one address, and an address,
-// are what nearly every connection is for: they must stay as cheap as one connect.
+// BenchmarkDial connects over loopback. Nearly every connection is to a name with one address or
+// to an address: those must stay as cheap as one connect.
 func BenchmarkDial(b *testing.B) {
 	far := listen(b, "127.0.0.2:0", func(c net.Conn) {
 		var one [1]byte

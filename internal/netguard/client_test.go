@@ -49,7 +49,7 @@ func TestClientGoesThroughTheGuard(t *testing.T) {
 	_, err := client(t, g).Get(site.URL)
 	wantRefused(t, err, "127.0.0.2", "loopback")
 
-	// Names that others turn into ASCII before they dial.
+	// Other programs turn these names into ASCII before they dial.
 	for _, host := range []string{"\uff11\uff12\uff17.0.0.1", "127\u30020.0.1", "\u2488\u2488\u2488\u2488"} {
 		_, err := client(t, g).Get("http://" + host + "/")
 		if _, ok := errors.AsType[*destination.Fault](err); err == nil || !ok && !strings.Contains(err.Error(), "invalid") {

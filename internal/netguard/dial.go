@@ -13,9 +13,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination/fault"
 )
 
-// dialTimeout bounds one DialContext, look-up included. It is needed besides the
-// caller's deadline: net/http dials without the request's, so that a later
-// request can use the connection.
+// dialTimeout bounds one DialContext, look-up included. The caller's deadline is not enough:
+// net/http dials without the request's deadline, so that a later request can use the connection.
 const dialTimeout = 15 * time.Second
 
 // DialContext connects to address, which is host:port, after judging what it
@@ -24,12 +23,11 @@ const dialTimeout = 15 * time.Second
 // be resolved and a failed connection are transient; a fault of this machine
 // (no descriptors, a source address it does not have) wraps destination.ErrEngine.
 //
-// A name may resolve to permitted and refused addresses: only the permitted
-// ones are used, and it is refused when there are none. Connections go to the
-// very address that was judged, so a refused neighbour gains an attacker
-// nothing, while refusing them all would let one stray private record of a
-// legitimate name hold its destination. The permitted ones are raced (RFC 8305),
-// so that a dead one costs a quarter of a second; where all fail, the most
+// A name may resolve to permitted and refused addresses. Only the permitted ones are used; when
+// there are none the name is refused. Connections go to the very address that was judged, so an
+// attacker gains nothing by a refused address beside it. Refusing the whole name would let one
+// stray private record hold the destination of a legitimate name. The permitted addresses are
+// raced (RFC 8305), so that a dead one costs a quarter of a second. Where all fail, the most
 // telling failure is returned.
 func (g *Guard) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)

@@ -14,10 +14,9 @@ var (
 	sixToFour  = netip.MustParsePrefix("2002::/16")
 )
 
-// embedded yields the IPv4 addresses that a router may send a packet for a to.
-// Where they lie in a local NAT64 address depends on the length of the prefix
-// that the network uses (RFC 6052): that of allowed, the range of Allow that
-// permits a.
+// embedded yields the IPv4 addresses that a router may send a packet for a to. Where they lie in
+// a local NAT64 address depends on the length of the network's prefix (RFC 6052): it is taken
+// from allowed, the range of Allow that permits a.
 func embedded(a netip.Addr, allowed netip.Prefix) iter.Seq[netip.Addr] {
 	return func(yield func(netip.Addr) bool) {
 		if !a.Is6() {
@@ -27,12 +26,12 @@ func embedded(a netip.Addr, allowed netip.Prefix) iter.Seq[netip.Addr] {
 		tail := netip.AddrFrom4([4]byte(b[12:]))
 		switch {
 		case a == netip.IPv6Unspecified() || a == netip.IPv6Loopback():
-			// They are no IPv4-compatible addresses, though their range is.
+			// These are no IPv4-compatible addresses, although they lie in that range.
 		case compatible.Contains(a), translated.Contains(a), nat64.Contains(a):
 			yield(tail)
 		case localNAT64.Contains(a) && allowed.IsValid():
-			// Byte 8 is reserved: the address goes round it. A range wider than
-			// the block tells nothing, so that every reading must be permitted.
+			// Byte 8 is reserved, so that the address skips it. A range wider than the block does not tell
+			// the length of the prefix: every reading must be permitted.
 			at48 := netip.AddrFrom4([4]byte{b[6], b[7], b[9], b[10]})
 			at56 := netip.AddrFrom4([4]byte{b[7], b[9], b[10], b[11]})
 			at64 := netip.AddrFrom4([4]byte{b[9], b[10], b[11], b[12]})
@@ -51,7 +50,7 @@ func embedded(a netip.Addr, allowed netip.Prefix) iter.Seq[netip.Addr] {
 		case sixToFour.Contains(a):
 			yield(netip.AddrFrom4([4]byte(b[2:6])))
 		case teredo.Contains(a):
-			// The server, then the client with its bits turned over.
+			// First the server, then the client with its bits inverted.
 			if yield(netip.AddrFrom4([4]byte(b[4:8]))) {
 				yield(netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]}))
 			}

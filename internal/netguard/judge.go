@@ -12,10 +12,9 @@ type rule struct {
 	why    string
 }
 
-// refused lists what is not the public internet, the narrower range before the
-// wider one. Sources: the IANA special-purpose registries for IPv4 and IPv6.
-// IPv6 is permitted by 2000::/3 alone, the only block that IANA assigns from;
-// the IPv6 entries outside of it are there for their reasons.
+// refused lists what is not the public internet, narrower ranges before wider ones. Sources: the
+// IANA special-purpose registries for IPv4 and IPv6. IPv6 is permitted by 2000::/3 alone, the
+// only block that IANA assigns from. The IPv6 entries outside of it are there to give a reason.
 var refused = []rule{
 	rules("0.0.0.0/8", "an address of this host"),
 	rules("10.0.0.0/8", "a private address"),
@@ -85,9 +84,9 @@ type verdict struct {
 
 func (v verdict) permitted() bool { return v.why == "" }
 
-// judge decides about one address, which comes with its zone if it had one. An
-// IPv4-mapped IPv6 address (::ffff:192.0.2.1) is never permitted: callers unmap the
-// answers of a resolver, which uses that form itself.
+// judge decides about one address, which has its zone if it came with one. An IPv4-mapped IPv6
+// address (::ffff:192.0.2.1) is never permitted. A resolver answers in that form, so callers
+// unmap its answers first.
 func (g *Guard) judge(a netip.Addr) verdict {
 	switch {
 	case !a.IsValid():

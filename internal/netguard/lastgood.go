@@ -7,18 +7,17 @@ import (
 )
 
 const (
-	// lastGoodFor is how long an address comes first. It is not prolonged by
-	// use, so that a name's connections are spread as its owner means them to
-	// be again once the address that had failed is back.
+	// lastGoodFor is how long an address comes first. Use does not prolong it: once the address that
+	// had failed is back, connections are spread again as the name's owner means them to be.
 	lastGoodFor = 10 * time.Minute
 	// lastGoodNames bounds how many names are remembered.
 	lastGoodNames = 4096
 )
 
-// lastGood remembers, for host:port, which address answered when the one that
-// came first did not. What it says is a matter of order alone: only addresses of
-// a fresh answer that are permitted now are tried. So somebody who fills it with
-// names of their own costs the owners of those forgotten one connectDelay each.
+// lastGood remembers, for host:port, which address answered when the first one did not. It
+// affects only the order: an address is tried only if a fresh answer has it and it is permitted
+// now. Somebody who fills it with names of their own costs each name that is forgotten one
+// connectDelay.
 type lastGood struct {
 	mu sync.Mutex
 	// Names are put into recent and found in both. A full recent becomes older,

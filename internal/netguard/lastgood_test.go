@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestLastGoodComesFirst, but only where the name server still names it and it
-// is permitted: what is remembered permits nothing.
+// TestLastGoodComesFirst: only if the name server still names it and it is permitted. Remembering
+// an address permits nothing.
 func TestLastGoodComesFirst(t *testing.T) {
 	var many strings.Builder
 	for i := range 60 {
@@ -36,7 +36,7 @@ func TestLastGoodComesFirst(t *testing.T) {
 			g.lastGood.set(c.host+":443", netip.MustParseAddr(c.last))
 		}
 		got, err := g.targets(t.Context(), "tcp", c.host+":443")
-		// Which family is first without a memory is for the machine to say.
+		// Without a memory, the machine decides which family comes first.
 		if c.last == "" && err == nil && got[0].Addr().Is6() {
 			c.want = "[2606:4700::1]:443 8.8.8.8:443 8.8.4.4:443"
 		}
@@ -68,8 +68,8 @@ func TestLastGoodExpires(t *testing.T) {
 	})
 }
 
-// TestLastGoodIsBounded: a flood of names displaces those that nobody has asked
-// for since, and never takes more room.
+// TestLastGoodIsBounded: a flood of names displaces names that nobody has asked for since, and
+// takes no more room.
 func TestLastGoodIsBounded(t *testing.T) {
 	var l lastGood
 	a := netip.MustParseAddr("8.8.8.8")

@@ -20,15 +20,15 @@ var lent = []netip.Addr{
 // metadataPort is that of all of them.
 const metadataPort = 80
 
-// Metadata returns a client that reaches the metadata services of AWS and
-// Google and nothing else, directly from this machine: neither proxy nor source
-// addresses are used, since it is this machine that they know. Deny holds. It is
-// for destinations that may use the operator's own credentials.
+// Metadata returns a client that reaches the metadata services of AWS and Google and nothing
+// else. It connects directly: those services know this machine, so that neither proxy nor source
+// addresses are used. Deny holds. It is for destinations that may use the operator's own
+// credentials.
 func (g *Guard) Metadata() *http.Client {
 	return g.confine(lent, metadataPort).client()
 }
 
-// client is net/http's: those services are asked by SDKs, once an hour.
+// client is an http.Client: SDKs need one, and ask once an hour.
 func (g *Guard) client() *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -51,7 +51,7 @@ func (g *Guard) confine(to []netip.Addr, port uint16) *Guard {
 	return inner
 }
 
-// strays is why a confined guard does not connect to what is allowed otherwise.
+// strays is why a confined guard refuses an address that is allowed otherwise.
 func (g *Guard) strays(a netip.Addr) verdict {
 	if g.confined != 0 && !contains(g.allow, a) {
 		return verdict{"no metadata address of a cloud, and nothing else is asked for credentials", true}

@@ -47,7 +47,7 @@ func TestMetadataClientReachesMetadataServicesOnly(t *testing.T) {
 		}
 		wantRefused(t, err, why)
 	}
-	// And it alone reaches them.
+	// Only the metadata client reaches them.
 	if _, err := g.targets(t.Context(), "tcp", "169.254.169.254:80"); err == nil {
 		t.Error("the guard itself lets everybody reach the metadata service")
 	}

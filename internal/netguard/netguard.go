@@ -12,13 +12,12 @@ import (
 
 // Config says what is allowed besides public addresses, and how to get out.
 type Config struct {
-	// Allow permits ranges that are refused by default. It opens three things
-	// only when it names them closely: a metadata address needs a prefix of
-	// that one address, and an address that carries an IPv4 address inside
+	// Allow permits ranges that are refused by default. Two kinds of addresses need more: a metadata
+	// address needs a prefix of that one address, and an address that carries an IPv4 address inside
 	// (NAT64, 6to4, Teredo...) also needs the inner one to be permitted.
 	Allow []netip.Prefix
-	// Deny refuses ranges; it wins over Allow. A network that translates its
-	// own NAT64 prefix should be named here: nothing else can tell it apart.
+	// Deny refuses ranges; it wins over Allow. A network that translates its own NAT64 prefix should
+	// be named here: nothing else can recognise it.
 	Deny     []netip.Prefix
 	Proxy    string        // http://[user:password@]host:port; "" for none; never taken from the environment
 	Source   []netip.Addr  // local addresses to connect from, in turn; families that none belongs to are not used

@@ -27,7 +27,7 @@ type proxy struct {
 	auth    string // value of Proxy-Authorization; "" for none
 }
 
-// parseProxy never shows the text it reads: it may hold a password.
+// parseProxy never repeats text in an error: it may hold a password.
 func parseProxy(text string) (*proxy, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.Port() == "" ||
@@ -45,14 +45,14 @@ func parseProxy(text string) (*proxy, error) {
 	return p, nil
 }
 
-// proxyDelay is to CONNECTs what connectDelay is to connections. It is longer:
-// an answer takes three round trips and the proxy's own work, and a proxy under
-// load must not get one CONNECT more for each that it is slow with.
+// proxyDelay is to CONNECTs what connectDelay is to connections. It is longer, because an answer
+// takes three round trips and the proxy's own work. A proxy that is slow under load must not get
+// one more CONNECT for each slow one.
 const proxyDelay = 2 * connectDelay
 
-// connect asks the proxy for targets, those of name, racing them: it is given
-// addresses, so that it could not choose another one itself. Its errors do not
-// name the proxy: they are shown to developers, whom it does not belong to.
+// connect asks the proxy for targets, which are addresses of name, and races them. It names
+// addresses, so that the proxy cannot choose another one. Its errors do not name the proxy,
+// because developers see them and the proxy is the operator's.
 func (p *proxy) connect(ctx context.Context, g *Guard, name string, targets []netip.AddrPort) (net.Conn, error) {
 	return g.race(ctx, name, targets, proxyDelay, func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 		return p.tunnel(ctx, g, to)
@@ -127,8 +127,8 @@ func (p *proxy) handshake(c net.Conn, to netip.AddrPort) (net.Conn, error) {
 	if _, err := c.Write(ask.Bytes()); err != nil {
 		return nil, err
 	}
-	// What follows the answer in the same packet belongs to the far side, which
-	// speaks first in some protocols (MySQL).
+	// Bytes that follow the answer in the same packet belong to the far side: in some protocols
+	// (MySQL) it speaks first.
 	limited := &io.LimitedReader{R: c, N: maxProxyAnswer}
 	r := bufio.NewReader(limited)
 	answer, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // the answer to a CONNECT has none
@@ -160,8 +160,8 @@ type tunnel struct {
 
 func (t *tunnel) RemoteAddr() net.Addr { return t.to }
 
-// NetConn returns the connection to the proxy, as that of a tls.Conn does: for
-// looking at its socket, not for reading, since some was read already.
+// NetConn returns the connection to the proxy, as that of a tls.Conn does. It is for looking at
+// the socket and not for reading, since some bytes were read already.
 func (t *tunnel) NetConn() net.Conn { return t.Conn }
 
 func (t *tunnel) Read(b []byte) (int, error) {

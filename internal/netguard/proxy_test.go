@@ -43,7 +43,7 @@ func forward(c net.Conn, req *http.Request) {
 	io.Copy(c, far)
 }
 
-// TestProxyThatCannotReachTheFirstAddress: some say so, others say nothing.
+// TestProxyThatCannotReachTheFirstAddress: some proxies say so, others say nothing.
 func TestProxyThatCannotReachTheFirstAddress(t *testing.T) {
 	far := listen(t, "127.0.0.9:0", greet("far"))
 	dead := addressOf("127.0.0.3", far)
@@ -83,7 +83,7 @@ func TestProxyThatCannotReachTheFirstAddress(t *testing.T) {
 	}
 }
 
-// TestTunnelShowsItsSocket: whether a kept connection is alive is asked of its socket.
+// TestTunnelShowsItsSocket: only the socket tells whether a kept connection is alive.
 func TestTunnelShowsItsSocket(t *testing.T) {
 	out := listen(t, "127.0.0.1:0", say("HTTP/1.1 200 OK\r\n\r\n"))
 	c, err := newGuard(t, Config{Proxy: "http://" + out.addr.String()}).DialContext(t.Context(), "tcp", "8.8.8.8:443")
@@ -223,7 +223,7 @@ func TestProxyThatIsDownOrHangs(t *testing.T) {
 		t.Errorf("proxy down: %v, want transient without its address", err)
 	}
 
-	// A fault of this machine keeps its class, and the proxy's address to itself.
+	// A fault of this machine keeps its class, and its text does not name the proxy.
 	g = newGuard(t, Config{Proxy: "http://" + down, Source: []netip.Addr{netip.MustParseAddr("8.8.8.8")}})
 	_, err = g.DialContext(t.Context(), "tcp", "8.8.4.4:443")
 	if !errors.Is(err, destination.ErrEngine) || strings.Contains(err.Error(), down) {

@@ -18,16 +18,14 @@ const connectDelay = 250 * time.Millisecond
 // dialFunc makes one connection. It returns soon after ctx has ended.
 type dialFunc func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 
-// race connects to one of targets, which are those of name in the order to try
-// (RFC 8305, section 5). It starts with the first and takes the next one in
-// addition after delay, or at once when one has failed. The first connection is
-// returned and remembered; the others are called off, and closed where they
-// came about all the same. All have ended when race returns. One target, the
+// race connects to one of targets, the addresses of name in the order to try (RFC 8305, section
+// 5). It starts with the first. After delay, or at once when one has failed, it tries the next
+// one as well. It returns and remembers the first connection, cancels the other attempts, and
+// closes those that connect all the same. All have ended when race returns. One target, the
 // usual case, takes no goroutine.
 //
-// All targets may be connected to at a time: there are at most maxAddresses. A
-// lower bound would have to give up silent ones, and a lost packet is sent
-// again only after a second.
+// All targets, at most maxAddresses, may be tried at a time. A lower bound would have to give up
+// silent ones, and a lost packet is sent again only after a second.
 func (g *Guard) race(ctx context.Context, name string, targets []netip.AddrPort, delay time.Duration, dial dialFunc) (net.Conn, error) {
 	if len(targets) == 1 {
 		return attempt(ctx, targets[0], dial)
@@ -81,8 +79,9 @@ func (g *Guard) race(ctx context.Context, name string, targets []netip.AddrPort,
 	return nil, mostTelling(failures)
 }
 
-// attempt calls dial. A panic would end the process: the goroutines of race have
-// no caller to recover it. As an error it reaches whoever logs the attempt's.
+// attempt calls dial and turns a panic into an error. The goroutines of race have no caller
+// that could recover it, so that it would end the process. As an error it reaches the log of
+// the attempt.
 func attempt(ctx context.Context, to netip.AddrPort, dial dialFunc) (c net.Conn, err error) {
 	err = destination.Guard(func() (err error) {
 		c, err = dial(ctx, to)
@@ -91,8 +90,8 @@ func attempt(ctx context.Context, to netip.AddrPort, dial dialFunc) (c net.Conn,
 	return c, err
 }
 
-// mostTelling chooses the failure to report, at least one of which is not nil:
-// of several that tell as much, that of the address that was tried first.
+// mostTelling chooses the failure to report; at least one is not nil. Of several that tell as
+// much it chooses that of the address tried first.
 func mostTelling(failures []error) (best error) {
 	for _, err := range failures {
 		if err != nil && (best == nil || telling(err) > telling(best)) {
@@ -108,12 +107,12 @@ func telling(err error) int {
 	e, ok := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, destination.ErrEngine):
-		// This address was never tried, and might have answered: whatever
-		// became of the others, the far side is not to blame.
+		// This address was never tried, and might have answered. Whatever became of the others, the far
+		// side is not to blame.
 		return 3
 	case no == syscall.ENETUNREACH, no == syscall.EHOSTUNREACH, no == syscall.EADDRNOTAVAIL, no == syscall.EAFNOSUPPORT:
-		// Mostly of IPv6, on a machine or network without it. It would hide
-		// what is wrong with the address that counts.
+		// Mostly the failure of IPv6, on a machine or network without it. It would hide what is wrong
+		// with the address that counts.
 		return 0
 	case ok && e.Timeout(), errors.Is(err, context.Canceled):
 		return 1

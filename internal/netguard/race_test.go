@@ -135,8 +135,8 @@ func TestAddressesAreRaced(t *testing.T) {
 	}
 }
 
-// TestLateWinnerIsClosed: the others are called off, but one may have got its
-// connection in that moment. None outlives the race: synctest would say so.
+// TestLateWinnerIsClosed: the other attempts are cancelled, but one may have connected in that
+// moment. If one outlived the race, synctest would say so.
 func TestLateWinnerIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		won, late := &conn{}, &conn{}

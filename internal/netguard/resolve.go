@@ -19,8 +19,8 @@ const (
 	maxAddresses = 8
 )
 
-// resolve returns the addresses of host, which is a name or an address. They may
-// lack those of IPv6 where one of IPv4 is fit.
+// resolve returns the addresses of host, which is a name or an address. When it has an IPv4
+// address that is fit, it may leave out those of IPv6.
 func (g *Guard) resolve(ctx context.Context, host string, fit func(netip.Addr) bool) ([]netip.Addr, error) {
 	a, ok, err := literal(host)
 	if err != nil {
@@ -31,7 +31,7 @@ func (g *Guard) resolve(ctx context.Context, host string, fit func(netip.Addr) b
 	}
 	addrs, err := g.lookup(ctx, host, fit)
 	if err != nil {
-		// The resolver's own text names the server it asked, which is the operator's.
+		// The resolver's own text names the operator's name server.
 		why := err.Error()
 		if e, ok := errors.AsType[*net.DNSError](err); ok {
 			why = e.Err
@@ -41,11 +41,10 @@ func (g *Guard) resolve(ctx context.Context, host string, fit func(netip.Addr) b
 	return addrs, nil
 }
 
-// lookup asks for A and AAAA. The resolver waits for both answers, and a name
-// server that drops the question for AAAA would use up the deadline. So A is
-// asked for once more, alone, when they take long, and its answer ends the wait
-// if one of its addresses is fit: an answer of refused ones alone would hold the
-// destination while good ones are on their way.
+// lookup asks for A and AAAA. The resolver waits for both answers, and a name server that drops
+// the question for AAAA would use up the deadline. So when they take long, lookup asks for A once
+// more, alone. That answer ends the wait if one of its addresses is fit. An answer of refused
+// addresses alone does not: it would hold the destination while good ones are on their way.
 func (g *Guard) lookup(ctx context.Context, host string, fit func(netip.Addr) bool) ([]netip.Addr, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -76,8 +75,8 @@ func (g *Guard) lookup(ctx context.Context, host string, fit func(netip.Addr) bo
 	return addrs, err
 }
 
-// order returns what of addrs, the addresses of name, is tried, in that order:
-// the one that answered when others did not, then families in turn.
+// order returns the addresses of name to try, in order: first the one that answered when others
+// did not, then families in turn.
 func (g *Guard) order(name string, addrs []netip.Addr, port uint16) []netip.AddrPort {
 	if len(addrs) > 1 {
 		a := g.lastGood.get(name)

@@ -59,8 +59,8 @@ func TestHostileNameServerIsBounded(t *testing.T) {
 	}
 }
 
-// TestRepeatedAddressIsTriedOnce: a name server could have one host connected to
-// eight times at once.
+// TestRepeatedAddressIsTriedOnce: otherwise a name server could have one host connected to eight
+// times at once.
 func TestRepeatedAddressIsTriedOnce(t *testing.T) {
 	dns := newNames(t, map[string][]string{"same.example": {"8.8.8.8 8.8.8.8 8.8.4.4 8.8.8.8 8.8.4.4"}})
 	got, err := newGuard(t, Config{Resolver: dns.resolver}).targets(t.Context(), "tcp", "same.example:443")
@@ -111,7 +111,7 @@ func TestSlowAnswerForIPv6(t *testing.T) {
 		"refused.example": {"10.0.0.1 2606:4700::1"},
 	}
 	const never = -1
-	// What package net makes once, at its first look-up, must not be of a bubble.
+	// Package net makes some things at its first look-up: those must not belong to a bubble.
 	newNames(t, nil).resolver.LookupNetIP(t.Context(), "ip", "first.example")
 	for _, c := range []struct {
 		host      string
@@ -124,7 +124,7 @@ func TestSlowAnswerForIPv6(t *testing.T) {
 		{"both.example", lookupDelay - time.Millisecond, "8.8.8.8:443 [2606:4700::1]:443", lookupDelay - time.Millisecond, 2},
 		{"both.example", time.Minute, "8.8.8.8:443", lookupDelay, 3},
 		{"both.example", never, "8.8.8.8:443", lookupDelay, 3},
-		// What is refused must not hold the destination while there is more to come.
+		// A refused address must not hold the destination while another answer is on its way.
 		{"refused.example", time.Second, "[2606:4700::1]:443", time.Second, 3},
 	} {
 		synctest.Test(t, func(t *testing.T) {

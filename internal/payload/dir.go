@@ -1,7 +1,6 @@
-// Package payload is the operator's payload store: what destinations link to
-// instead of carrying it. The embedded store keeps files and serves them behind
-// signed links; buckets of a cloud are wrapped, so that their faults are the
-// operator's and show.
+// Package payload is the operator's payload store: destinations link to its payloads instead of
+// carrying them. The embedded store keeps files and serves them behind signed links. Buckets of
+// a cloud are wrapped: a fault of theirs is the operator's, and is shown to the operator.
 package payload
 
 import (
@@ -22,9 +21,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// temporary is the folder in which files are written before they get their
-// names. It lies beside the days so that what a crash left behind is found
-// without a walk over all of them.
+// temporary is the folder in which files are written before they get their names. It lies beside
+// the days, so that what a crash left behind is found without a walk over all of them.
 const temporary = "tmp"
 
 // Dir is the embedded payload store: one file a payload, in a folder of its own.
@@ -100,7 +98,8 @@ func (d *Dir) Put(ctx context.Context, developer string, p event.Payload) error 
 			return fmt.Errorf("write payload %s: %w", p.ID, err)
 		}
 	}
-	// Also where it was there already: whoever put it may not have come so far.
+	// Sync the folder even when the file was there already: the writer of that file may not have
+	// synced it yet.
 	if err := d.sync(k.Folder()); err != nil {
 		return fmt.Errorf("write payload %s: %w", p.ID, err)
 	}
@@ -125,7 +124,7 @@ func (d *Dir) Has(_ context.Context, developer, id string) (bool, error) {
 	return true, nil
 }
 
-// write makes the file under another name first: a name always has a whole file.
+// write makes the file under another name first, so that a name always has a whole file.
 func (d *Dir) write(k event.PayloadKey, body []byte) (err error) {
 	name := temporary + "/" + rand.Text()
 	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -147,8 +146,8 @@ func (d *Dir) write(k event.PayloadKey, body []byte) (err error) {
 	return d.root.Rename(name, k.String())
 }
 
-// folder makes the folder of k. That its own entry is on disk is made sure once
-// in the life of the process.
+// folder makes the folder of k. Once in the life of the process, it makes sure that the folder's
+// own entry is on disk.
 func (d *Dir) folder(k event.PayloadKey) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

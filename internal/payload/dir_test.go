@@ -103,7 +103,7 @@ func TestPutWritesOneFileThatOthersCannotRead(t *testing.T) {
 	}
 }
 
-// What is there is never written again: consumers hold links to it.
+// A file that exists is never written again: consumers hold links to it.
 func TestPutLeavesWhatIsThere(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	p := some(time.Now(), 0, "first")
@@ -271,7 +271,7 @@ func TestRetainRemovesWholeDaysInSteps(t *testing.T) {
 	if all := files(t, d.path); fmt.Sprint(all) != fmt.Sprint([]string{pathOf(t, d, "acme", young), filepath.Join(d.path, "README")}) {
 		t.Errorf("files %v", all)
 	}
-	// A replay may put something of that day again.
+	// A replay may put a payload of that day again.
 	put(t, d, "acme", some(day, 1, "x"))
 }
 

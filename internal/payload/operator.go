@@ -15,8 +15,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// MaxTTL is the longest life of a link, of every store: also a folder keeps to what the
-// clouds allow.
+// MaxTTL is the longest life of a link, in every store: a folder too keeps to what the clouds
+// allow.
 const MaxTTL = destination.MaxLinkTTL
 
 // ErrGone says that retention has taken a payload, or is about to.
@@ -27,9 +27,9 @@ type Finder interface {
 	Has(ctx context.Context, developer, id string) (bool, error)
 }
 
-// Operator is the operator's payload store as destinations use it. Its errors
-// wrap [destination.ErrEngine] and tell developers no more than that: what went
-// wrong is in the log, and Down has it.
+// Operator is the operator's payload store as destinations use it. Its errors wrap
+// [destination.ErrEngine] and tell developers no more than that. The log and Down say what went
+// wrong.
 type Operator struct {
 	store     destination.PayloadStore
 	log       *slog.Logger
@@ -123,8 +123,8 @@ func (o *Operator) Down() (since time.Time, reason error) {
 	return o.since, o.down
 }
 
-// patience is how long a call must have taken before its end by the context
-// says anything of the store: a destination may allow its attempts less.
+// patience is how long a call must have taken before its end by the context counts against the
+// store: a destination may allow its attempts less.
 const patience = 5 * time.Second
 
 // judge notes how a call went and returns what a destination may know of it.
@@ -143,7 +143,7 @@ func (o *Operator) judge(ctx context.Context, call string, began time.Time, err 
 // sayEvery bounds what the log hears of a store that fails now and then.
 const sayEvery = time.Minute
 
-// note keeps the state and logs its changes, not every failure.
+// note keeps the state of the store and logs changes of it, not every failure.
 func (o *Operator) note(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -173,8 +173,8 @@ const (
 	checkTime  = 30 * time.Second
 )
 
-// Watch checks the store once, and then from time to time while it is down,
-// until ctx ends: without traffic nobody else would find out.
+// Watch checks the store once, and then from time to time while it is down, until ctx ends.
+// Without traffic nobody else would notice that it is down, or back.
 func (o *Operator) Watch(ctx context.Context) {
 	checker, ok := o.store.(destination.Checker)
 	if !ok {

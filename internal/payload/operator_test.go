@@ -156,7 +156,7 @@ func TestAttemptsThatEndSayNothingOfTheStore(t *testing.T) {
 	})
 }
 
-func TestWhatIsNoPayloadSaysNothingOfTheStore(t *testing.T) {
+func TestAnInvalidIDSaysNothingOfTheStore(t *testing.T) {
 	o := operator(t)
 	for _, c := range [][2]string{{"acme", "x"}, {"..", eventID}} {
 		_, linkErr := o.Link(t.Context(), c[0], c[1], time.Hour)

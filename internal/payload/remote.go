@@ -13,8 +13,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
 
-// Remote is a bucket that is asked over its own links whether a payload is
-// there: what consumers do, with the right that links need and no other.
+// Remote is a bucket that tells whether a payload is there by asking over a link of its own. It
+// needs the right that links need and no other, as consumers do.
 type Remote struct {
 	Bucket
 	HTTP *http.Client
@@ -34,8 +34,8 @@ var (
 // probeTTL is the life of a link that is used at once.
 const probeTTL = time.Minute
 
-// Has asks for the first byte. Clouds answer 403 to whom they may not tell that
-// something is missing: that, too, means that it cannot be had.
+// Has asks for the first byte. Clouds answer 403 to those who may not know that an object is
+// missing; that too means that it cannot be had.
 func (r Remote) Has(ctx context.Context, developer, id string) (bool, error) {
 	link, err := r.Link(ctx, developer, id, probeTTL)
 	if err != nil {
@@ -81,9 +81,9 @@ func codeOf(text string) string {
 	return " " + code
 }
 
-// ours tells whether an answer is of an object: with the ETag that S3 and Cloud
-// Storage promise, which some services weaken or leave unquoted, and no page. It asks
-// for no type: payloads that were restored from a copy may have lost theirs.
+// ours tells whether an answer is an object: it has the ETag that S3 and Cloud Storage promise,
+// which some services weaken or leave unquoted, and is no page. It does not look at the type:
+// payloads that were restored from a copy may have lost theirs.
 func ours(res *http.Response) bool {
 	return res.Header.Get("ETag") != "" && !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html")
 }

@@ -14,9 +14,9 @@ import (
 // removeRun is how many files are removed between two looks at the context.
 const removeRun = 1000
 
-// Retain removes the days whose payloads have all lived as long as keep, which
-// is at least a day, and returns how many files went. It ends early with ctx,
-// and what is left goes the next time.
+// Retain removes the days whose payloads have all lived as long as keep, which is at least a
+// day, and returns how many files it removed. It ends early with ctx; the next call removes the
+// rest.
 func (d *Dir) Retain(ctx context.Context, now time.Time, keep time.Duration) (removed int, err error) {
 	days, err := d.list(".", -1)
 	if err != nil {

@@ -26,8 +26,8 @@ func Patience(n int64) time.Duration {
 	return Grace + time.Duration(float64(n)/minSpeed*float64(time.Second))
 }
 
-// ServeHTTP answers GET and HEAD of signed links, with ranges and conditions.
-// Nothing of what is there shows without a valid signature.
+// ServeHTTP answers GET and HEAD of signed links, with ranges and conditions. Without a valid
+// signature an answer does not tell whether the payload exists.
 func (d *Dir) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	guard(h)
@@ -63,8 +63,8 @@ func (d *Dir) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(&answer{ResponseWriter: w}, r, "", info.ModTime(), f)
 }
 
-// open opens the file of k and follows no symbolic link: [os.Root] follows
-// those that stay within it.
+// open opens the file of k and follows no symbolic link: [os.Root] alone would follow links that
+// stay within it.
 func (d *Dir) open(k event.PayloadKey) (*os.File, fs.FileInfo, error) {
 	for _, folder := range []string{k.Day.Date(), k.Folder()} {
 		info, err := d.root.Lstat(folder)
@@ -86,7 +86,7 @@ func (d *Dir) open(k event.PayloadKey) (*os.File, fs.FileInfo, error) {
 	return f, info, err
 }
 
-// answer turns the one error that ServeContent words itself into ours.
+// answer replaces the one error that ServeContent words itself by ours.
 type answer struct {
 	http.ResponseWriter
 	refused bool
@@ -111,7 +111,7 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
-// guard keeps browsers from guessing what a payload is, and everybody from keeping it.
+// guard keeps browsers from guessing the type of a payload, and caches from keeping it.
 func guard(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")

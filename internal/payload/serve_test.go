@@ -217,8 +217,8 @@ func TestLinksSurviveARotationOfKeys(t *testing.T) {
 	}
 }
 
-// Whoever can write into the folder must not be able to give away other files
-// of this machine, or one developer's to another.
+// Somebody who can write into the folder must not be able to serve other files of this machine,
+// or one developer's files to another.
 func TestSymbolicLinksAreNotFollowed(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	now := time.Now()

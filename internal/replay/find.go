@@ -22,9 +22,8 @@ type page struct {
 	last    bool
 }
 
-// find takes one step. By states alone it walks the store's index of
-// deliveries by state; a filter that names users, or what never had a delivery,
-// walks events.
+// find takes one step. A filter by states alone walks the store's index of deliveries by state. A
+// filter that names users, or events that never had a delivery, walks events.
 func (r *Runner) find(ctx context.Context, rec *record) (page, error) {
 	s := search{Runner: r, ctx: ctx, rec: rec, targets: r.targets()}
 	if len(rec.Users) == 0 && !slices.Contains(rec.States, Unmatched) {
@@ -64,7 +63,7 @@ func (s *search) deliveries() (page, error) {
 		}
 		e, err := s.envelope(id)
 		if errors.Is(err, store.ErrNotFound) {
-			continue // retention took it while we looked
+			continue // retention removed it while we looked
 		}
 		if err != nil {
 			return page{}, err
@@ -76,8 +75,8 @@ func (s *search) deliveries() (page, error) {
 		if err != nil {
 			return page{}, err
 		}
-		// A delivery that another one of the event has overtaken counts no more: that
-		// one stands elsewhere in the list, if it is in one of the states.
+		// A delivery that a newer one of the same event has replaced does not count. The newer one has a
+		// place of its own in the list, if it is in one of the states.
 		if st := stand[id.Dest]; st != nil && st.newest.ID == id && s.states(st) {
 			if err := s.add(id.Event, id.Day, id.Dest, st, e); err != nil {
 				return page{}, err
@@ -153,7 +152,7 @@ func (s *search) event(e *store.EventRecord) error {
 	return nil
 }
 
-// standing is how an event stands at a destination, this replay aside.
+// standing is how an event stands at a destination, apart from this replay's own deliveries.
 type standing struct {
 	newest  store.DeliveryRecord // the delivery that changed last
 	pending bool                 // some delivery is
@@ -191,8 +190,8 @@ func (s *search) standing(id event.ID, dests []uint32) (map[uint32]*standing, er
 	}
 }
 
-// add wants a delivery. A dry run, in which the store does not say what is
-// pending or gone, looks.
+// add wants a delivery. A dry run has to look whether it is pending or gone, because the store
+// is not asked to make it.
 func (s *search) add(id event.ID, day event.Day, dest uint32, st *standing, e *store.EventRecord) error {
 	s.page.wants = append(s.page.wants, store.Want{Event: id, Day: day, Dest: dest})
 	switch {

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// Beside a replay of 1,000 a second, at a destination that takes 16 x 200 a
-// second, live deliveries start as soon as without it.
+// A replay of 1,000 a second at a destination that takes 16 x 200 a second does not delay live
+// deliveries.
 func TestLiveTrafficIsNotDisturbed(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		const old, live = 6000, 500
@@ -56,7 +56,7 @@ func TestLiveTrafficIsNotDisturbed(t *testing.T) {
 	}, "acme/app")
 }
 
-// The rate holds over any second, and what is made is spread evenly over it.
+// The rate holds over any second, and deliveries are spread evenly over it.
 func TestRate(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.dead(300, "acme/app")
@@ -95,8 +95,7 @@ func TestRate(t *testing.T) {
 	}, "acme/app")
 }
 
-// A destination that is slower than the replay is waited for, one that takes
-// nothing is not.
+// A replay waits for a destination that is slower than it, but not for one that takes nothing.
 func TestAReplayYields(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.dead(3000, "acme/app")
@@ -129,7 +128,7 @@ func TestAReplayYields(t *testing.T) {
 	}, "acme/app")
 }
 
-// Cancelled, a replay makes nothing more; what it made goes out.
+// A cancelled replay makes nothing more, and what it made goes out.
 func TestCancel(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.dead(1000, "acme/app")
@@ -238,7 +237,7 @@ func (f *refusing) Replay(ctx context.Context, now time.Time, replay uint32, wan
 	return f.Store.Replay(ctx, now, replay, wants)
 }
 
-// Ids are never used again, old replays are forgotten, and names of users with the end.
+// Ids are never used again, old replays are forgotten, and a replay's end forgets its users.
 func TestList(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.fars[r.ids["acme/app"]].set(false, 0)
@@ -297,7 +296,7 @@ func TestList(t *testing.T) {
 	}, "acme/app")
 }
 
-// What is replayed is old, and not late: the figures that alerts look at tell of live traffic.
+// What is replayed is old but not late: the figures that alerts look at are of live traffic.
 func TestReplaysDoNotCountAsLate(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.dead(10, "acme/app")

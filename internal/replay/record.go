@@ -12,9 +12,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// record is a replay as the store keeps it. Counts and position belong
-// together: whatever lies behind the position is found, and recognised by the
-// store, again.
+// record is a replay as the store keeps it. Counts and position belong together: after a restart,
+// events after the position are found again, and the store recognises what was made of them.
 type record struct {
 	Replay
 	Dests  []uint32 `json:"dests,omitempty"` // the destinations meant when it was made; nil: all
@@ -22,8 +21,8 @@ type record struct {
 	Cursor string   `json:"cursor,omitempty"`
 }
 
-// index is the list of replays. Next only grows: the id is part of the ids of
-// deliveries.
+// index is the list of replays. Next only grows, because ids of replays are part of the ids of
+// deliveries and must not repeat.
 type index struct {
 	Next uint32   `json:"next"`
 	IDs  []uint32 `json:"ids"` // oldest first
@@ -65,8 +64,8 @@ func (r *Runner) load(ctx context.Context) error {
 	return nil
 }
 
-// add makes a new replay durable under a fresh id: first the record, then the
-// list that makes it count.
+// add makes a new replay durable under a fresh id. It stores the record first, then the list,
+// which makes it count.
 func (r *Runner) add(ctx context.Context, rec record) (*job, error) {
 	rec.ID = r.index.Next
 	next := index{Next: rec.ID + 1, IDs: append(slices.Clone(r.index.IDs), rec.ID)}

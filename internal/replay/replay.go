@@ -1,7 +1,6 @@
-// Package replay makes deliveries of stored events again: it finds what a
-// filter means, has the store make new deliveries at a rate that leaves live
-// traffic alone, and keeps its progress in the store, so that a restart goes
-// on where the last process stopped and makes nothing twice.
+// Package replay makes deliveries of stored events again. It finds what a filter means and has the
+// store make new deliveries, at a rate that leaves live traffic alone. It keeps its progress in
+// the store, so that a restart goes on where the last process stopped and makes nothing twice.
 package replay
 
 import (
@@ -22,13 +21,12 @@ const (
 	mostNames   = 1000   // types and users of a filter, each
 )
 
-// Unmatched stands among the states of a filter for events that were never meant
-// for the destination: they matched nothing, or it, or its filter, came later.
+// Unmatched, among the states of a filter, means events that never had a delivery to the
+// destination: they matched no destination, or the destination or its filter is newer.
 const Unmatched = "unmatched"
 
-// Filter says what is replayed. Where an event has several deliveries to a
-// destination, the one that changed last counts, so that what a replay or a
-// retry has delivered since is dead no more.
+// Filter says what is replayed. Where an event has several deliveries to a destination, the one
+// that changed last counts: a delivery that a replay or a retry has delivered since is not dead.
 type Filter struct {
 	Developer   string    `json:"developer,omitempty"`   // "": all
 	Destination string    `json:"destination,omitempty"` // name; "": all in the settings
@@ -73,8 +71,8 @@ type Replay struct {
 	Error   string `json:"error,omitempty"`   // why it failed
 }
 
-// Counts are the progress of a replay. Found = Made + Pending + Gone when it has
-// ended, but for a dry run, which makes nothing.
+// Counts are the progress of a replay. Found = Made + Pending + Gone when it has ended, except for
+// a dry run, which makes nothing.
 type Counts struct {
 	Found   int64 `json:"found"`   // deliveries that the filter means
 	Made    int64 `json:"made"`    // new deliveries

@@ -33,7 +33,7 @@ func TestReplayMakesNewDeliveriesOfTheSameEvents(t *testing.T) {
 		if len(hits) != len(ids) {
 			r.Errorf("%d attempts, want %d", len(hits), len(ids))
 		}
-		// The same sentence again: what was delivered since is dead no more.
+		// The same replay again finds nothing: what was delivered since is no longer dead.
 		r.replayed(acme(), Counts{})
 		r.got("acme/app")
 	}, "acme/app", "acme/db")
@@ -170,8 +170,8 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// A replay sends what a destination wants now; who names types for one
-// destination gets those.
+// A replay sends what a destination wants now. A filter that names types and one destination
+// sends those.
 func TestSubscriptions(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.destination("acme/sleep", func(typ string) bool { return typ == "sleep" })
@@ -195,7 +195,7 @@ func TestSubscriptions(t *testing.T) {
 	}, "acme/app")
 }
 
-// What was not made is told with the reason, by a dry run too.
+// Counts say why deliveries were not made, in a dry run too.
 func TestWhatIsLeftOut(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		ids := r.dead(6, "acme/app")

@@ -22,8 +22,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// rig is an engine in fake time: a store in memory, a scheduler, far sides that
-// a test decides about, and a runner.
+// rig is an engine in fake time: a store in memory, a scheduler, destinations that a test
+// controls, and a runner.
 type rig struct {
 	*testing.T
 	ctx   context.Context
@@ -84,8 +84,8 @@ func (f *far) seen() []hit {
 	return hits
 }
 
-// inBubble runs a test of an engine with these destinations, developer/name, each
-// of which takes every type but those it is told to leave out.
+// inBubble runs f with an engine that has these destinations, developer/name. Each takes every
+// type except those it is told to leave out.
 func inBubble(t *testing.T, f func(r *rig), names ...string) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{T: t, ctx: context.Background(), fs: vfs.NewMem(), fars: map[uint32]*far{}, ids: map[string]uint32{}}
@@ -142,7 +142,7 @@ func (r *rig) apply() {
 	r.sched.Apply(targets)
 }
 
-// start begins what a process does on a store that is open.
+// start begins what a process begins once its store is open.
 func (r *rig) start() {
 	r.Helper()
 	r.stats = prometheus.NewRegistry()

@@ -11,12 +11,11 @@ import (
 )
 
 const (
-	// period is how far ahead deliveries are made: those of one period become
-	// durable together and are due evenly over it, so that they come between live
-	// ones and never in a burst before them.
+	// period is how far ahead deliveries are made. Those of one period become durable together and
+	// are due evenly over it, so that they come between live ones and not in a burst before them.
 	period = 500 * time.Millisecond
-	// ahead is how many deliveries may be due at a destination, not counting what
-	// it cannot take just now, before a replay makes more for it: a window's worth.
+	// ahead is how many deliveries may be due at a destination before a replay makes more for it: a
+	// window's worth. Deliveries that the destination cannot take just now do not count.
 	ahead = 64
 	// saveEvery is how often progress is made durable.
 	saveEvery = time.Second
@@ -54,7 +53,7 @@ type worker struct {
 }
 
 func (w *worker) ends(st State, cause error) {
-	// The context has ended when a person cancels; the outcome must be durable all the same.
+	// When a person cancels, the context has ended, but the outcome must be durable all the same.
 	if err := w.end(context.WithoutCancel(w.ctx), w.job, st, cause); err != nil {
 		w.log.Error("the end of a replay was not stored: it is found again at the next start", "replay", w.id, "error", err)
 	}
@@ -99,8 +98,8 @@ func (w *worker) advance(p *page) {
 	w.job.safe = *n
 }
 
-// save makes the progress durable. It is no harm when that fails: what lies
-// behind the last durable position is recognised.
+// save makes the progress durable. It does no harm when that fails: the store recognises what was
+// made after the last durable position.
 func (w *worker) save() {
 	w.mu.Lock()
 	rec := w.job.safe
@@ -118,7 +117,7 @@ func (w *worker) make(wants []store.Want, dryRun bool, rate float64) error {
 		return nil
 	}
 	size := max(1, int(rate*period.Seconds()))
-	// What is longer than a Duration holds would turn into no gap at all.
+	// A longer gap would overflow Duration, and turn into no gap at all.
 	gap := time.Duration(min(float64(time.Second)/rate, math.MaxInt64/2))
 	for chunk := range slices.Chunk(wants, size) {
 		if err := w.sleep(time.Until(w.next)); err != nil {
@@ -175,9 +174,9 @@ func (w *worker) count(n Counts) {
 	c.Gone += n.Gone
 }
 
-// yield waits until every destination of the wants has caught up: live traffic
-// goes first. One that takes nothing at all, paused or failing, has no live
-// traffic to disturb and keeps nobody waiting: what is made for it waits there.
+// yield waits until every destination of the wants has caught up: live traffic goes first. It does
+// not wait for a destination that takes nothing, paused or failing: that one has no live traffic
+// to disturb, and what is made for it waits there.
 func (w *worker) yield(wants []store.Want) error {
 	seen := map[uint32]bool{}
 	for i := range wants {
@@ -201,7 +200,7 @@ func (w *worker) yield(wants []store.Want) error {
 	return nil
 }
 
-// behind names the destination if more is due there than it keeps up with.
+// behind returns the destination's name if more is due there than it keeps up with, else "".
 func (w *worker) behind(dest uint32) (string, error) {
 	due, _, err := w.store.Due(w.ctx, store.QueueID{Dest: dest}, store.Position{}, time.Now().UnixNano(), ahead+1)
 	if err != nil || len(due) <= ahead {
@@ -221,7 +220,7 @@ func (w *worker) waits(why string) {
 	w.job.now.Waiting = why
 }
 
-// retried tries a call of the store until it works, or never will.
+// retried makes a call of the store until it works, or cannot work any more.
 func retried[T any](w *worker, call func() (T, error)) (T, error) {
 	for {
 		v, err := call()

@@ -149,7 +149,7 @@ func (r *Runner) launch(j *job) {
 	})
 }
 
-// Create begins a replay, which is durable on return. ErrInvalid, ErrUnknown, ErrBusy.
+// Create begins a replay, which is durable on return. Errors: ErrInvalid, ErrUnknown, ErrBusy.
 func (r *Runner) Create(ctx context.Context, req Request) (Replay, error) {
 	now := time.Now().UTC()
 	if err := req.check(now); err != nil {
@@ -164,7 +164,7 @@ func (r *Runner) Create(ctx context.Context, req Request) (Replay, error) {
 	if r.running() >= MaxRunning {
 		return Replay{}, ErrBusy
 	}
-	// Half made because a client hung up is worse than made unseen.
+	// A client that hangs up must not leave half a replay; one that nobody saw made does less harm.
 	j, err := r.add(context.WithoutCancel(ctx), record{Dests: dests, Replay: Replay{
 		Filter: req.Filter, Rate: req.Rate, DryRun: req.DryRun, By: req.By, Created: now, State: Running,
 	}})
@@ -198,7 +198,7 @@ func (r *Runner) List() []Replay {
 	return list
 }
 
-// Cancel ends a replay and returns how far it got. What it has made stays made.
+// Cancel ends a replay and returns how far it got. What it has made stays. Errors:
 // store.ErrNotFound, ErrEnded.
 func (r *Runner) Cancel(ctx context.Context, id uint32) (Replay, error) {
 	r.mu.Lock()

@@ -28,7 +28,7 @@ func NewTargets(list []Target) *Targets {
 	return t
 }
 
-// meant returns the ids that a filter means, nil for all there are.
+// meant returns the ids of the destinations that a filter means, nil for all.
 func (t *Targets) meant(f *Filter) (ids []uint32, err error) {
 	if f.Developer == "" {
 		return nil, nil
@@ -44,9 +44,9 @@ func (t *Targets) meant(f *Filter) (ids []uint32, err error) {
 	return ids, nil
 }
 
-// wants tells whether a replay sends events of that type to d. Whoever names
-// both a destination and types gets just that; else a destination gets nothing
-// that it has not subscribed to.
+// wants tells whether a replay sends events of that type to d. A filter that names both a
+// destination and types gets just those. Otherwise a destination gets only types that it has
+// subscribed to.
 func (f *Filter) wants(d *Target, typ string) bool {
 	if len(f.Types) == 0 {
 		return d.Matches(typ)

@@ -11,9 +11,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Binder fills typed settings from a tree. It compares the tree with the type
-// first, because the YAML library's own messages name Go types, quote values
-// that may be secrets, and know no near matches.
+// Binder fills typed settings from a tree. It compares the tree with the type first, because the
+// YAML library's own messages name Go types, quote values that may be secrets, and suggest nothing.
 //
 // Paths are written as limits.per_developer.rate and tokens[0].may.
 type Binder struct {
@@ -36,8 +35,8 @@ func NewBinder(doc *Document, root *yaml.Node, prefix string) *Binder {
 	return &Binder{doc: doc, root: root, prefix: prefix, secrets: map[*yaml.Node]bool{}, plain: map[*yaml.Node]bool{}}
 }
 
-// Misplaced has keys that are unknown to what is bound from now on answered with
-// message, behind the key's name, and not with a guess at what was meant.
+// Misplaced sets the answer to unknown keys that belong elsewhere, for what is bound from now on:
+// the key's name and message, in place of a guess at what was meant.
 func (b *Binder) Misplaced(keys []string, message string) { b.misplaced, b.elsewhere = keys, message }
 
 // Bind fills into, a pointer, from n, which lies at path.
@@ -51,15 +50,15 @@ func (b *Binder) Bind(n *yaml.Node, into any, path string) {
 	}
 }
 
-// read fills into with the YAML library. Its own check for keys that are there
-// twice is quadratic: 1 MiB of keys took it 85 s. The cleaner has done it.
+// read fills into with the YAML library, without the library's check for repeated keys: that is
+// quadratic, and took 85 s for 1 MiB of keys. The cleaner has made that check.
 func read(n *yaml.Node, into any) error {
 	return n.Load(into, yaml.WithKnownFields(), yaml.WithUniqueKeys(false))
 }
 
 var notFound = regexp.MustCompile(`^field (.*) not found in type `)
 
-// library notes what the YAML library found, or a type that reads itself.
+// library adds the faults that the YAML library, or a type that reads itself, found.
 func (b *Binder) library(n *yaml.Node, path string, err error) {
 	all := &yaml.LoadErrors{}
 	if one := new(yaml.LoadError); !errors.As(err, &all) && errors.As(err, &one) {
@@ -101,7 +100,7 @@ func (b *Binder) Require(path string, ok bool, message string) {
 	}
 }
 
-// Note adds something that is allowed, as long as there are few of them.
+// Note adds a remark on something that is allowed, unless there are too many.
 func (b *Binder) Note(line int, path, message string) {
 	if len(b.doc.Notes) < maxFaults {
 		b.doc.Note(max(line, 1), b.prefix+path+": "+message)
@@ -111,14 +110,14 @@ func (b *Binder) Note(line int, path, message string) {
 // Failed counts what was wrong so far.
 func (b *Binder) Failed() int { return len(b.failed) }
 
-// OK tells whether nothing was wrong so far with what lies at, below or around
-// path: rules about a value that could not be read would only confuse.
+// OK tells whether nothing so far is wrong at, below or around path. Rules about a value that could
+// not be read would only confuse.
 func (b *Binder) OK(path string) bool {
 	return !slices.ContainsFunc(b.failed, func(f string) bool { return within(f, path) || within(path, f) })
 }
 
-// Shape tells whether the entries of a list were all read, so that the
-// positions in the list are those in the file.
+// Shape tells whether all entries of a list were read, so that positions in the list are those in
+// the file.
 func (b *Binder) Shape(list string) bool {
 	return !slices.ContainsFunc(b.unread, func(f string) bool {
 		return within(f, list) && !strings.Contains(f[len(list):], ".")

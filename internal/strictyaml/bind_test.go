@@ -27,7 +27,7 @@ type inner struct {
 	Port int `yaml:"port"`
 }
 
-// bound reads text, as fantail does: parsed, bound, resolved.
+// bound reads text as fantail does: parses, binds and resolves it.
 func bound(text string) (s settings, d *Document, refs map[string][]byte) {
 	d = Parse("a.yaml", []byte(text))
 	if d.Root == nil {
@@ -69,7 +69,7 @@ func TestReferencesAreResolvedInSecretsOnly(t *testing.T) {
 	if _, d, _ := bound("name: ${env:KNOWN}\n"); len(d.Faults()) != 1 || !strings.Contains(d.Faults()[0].Message, "references work in secrets only") {
 		t.Errorf("%v", d.Faults())
 	}
-	// What is left unresolved is no fault, and nothing that is known.
+	// A reference that is left unresolved is no fault, and its value counts as unread.
 	d = Parse("a.yaml", []byte("secret: ${env:NOBODYS}\n"))
 	b := NewBinder(d, d.Root, "")
 	var left settings
@@ -118,7 +118,7 @@ func TestPlainValuesAreThoseOfNoSecret(t *testing.T) {
 	}
 }
 
-// A file that is all faults is not all told.
+// A file full of faults has only some of them told.
 func TestFaultsAndNotesAreBounded(t *testing.T) {
 	_, d, _ := bound(strings.Repeat("x: 1\n", 500))
 	if fs := d.Faults(); len(fs) != maxFaults+1 || !d.Full() || fs[maxFaults].Message != "and more faults: mend these first" {

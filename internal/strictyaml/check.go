@@ -109,8 +109,8 @@ func (b *Binder) mapping(n *yaml.Node, fields map[string]reflect.Type, path stri
 	}
 }
 
-// stray notes a key that does not belong into the mapping at path. Of its
-// neighbours it says nothing.
+// stray adds a fault for a key that does not belong to the mapping at path. The message names no
+// neighbouring keys.
 func (b *Binder) stray(key *yaml.Node, path, message string) {
 	b.Fault(key.Line, path, "%s", message)
 	b.failed[len(b.failed)-1] = Join(path, key.Value)

@@ -11,10 +11,9 @@ const (
 	mergeTag = "!!merge"
 )
 
-// cleaner makes a tree of nodes plain: aliases are replaced by copies of what
-// they stand for, and everything that YAML allows but settings do not (tags,
-// merge keys, keys twice, keys without a value) is a fault. What comes after
-// it need not think of any of these.
+// cleaner makes a tree of nodes plain. It replaces aliases by copies of what they stand for. What
+// YAML allows and settings do not (tags, merge keys, repeated keys, keys without a value) is a
+// fault. Later code need not think of any of these.
 type cleaner struct {
 	doc  *Document
 	open map[*yaml.Node]bool // the nodes that the present one lies in
@@ -55,7 +54,7 @@ func (c *cleaner) clean(n *yaml.Node, depth int) {
 	}
 }
 
-// keys drops the pairs that nothing after it could make sense of.
+// keys drops the pairs that later code could make no sense of.
 func (c *cleaner) keys(n *yaml.Node) {
 	seen := make(map[string]int, len(n.Content)/2)
 	kept := n.Content[:0]
@@ -81,8 +80,8 @@ func (c *cleaner) keys(n *yaml.Node) {
 	n.Content = kept
 }
 
-// resolve returns a copy of what an alias stands for. That lies before the
-// alias in the file, so it is clean already, unless it contains the alias.
+// resolve returns a copy of what an alias stands for. The target lies before the alias in the file,
+// so that it is clean already, unless it contains the alias.
 func (c *cleaner) resolve(alias *yaml.Node) *yaml.Node {
 	if c.open[alias.Alias] {
 		c.doc.Fault(alias.Line, "an alias stands for what it lies in")

@@ -1,7 +1,7 @@
-// Package strictyaml reads YAML files that people write by hand into typed
-// settings. Whatever is doubtful is a fault, every fault is reported at once with
-// its file and line, and no message shows a value, which may be a secret. Secrets
-// may stand elsewhere: ${env:NAME} and ${file:path} are references to them.
+// Package strictyaml reads YAML files that people write by hand into typed settings. Whatever is
+// doubtful is a fault. Every fault is reported at once, with its file and line. No message shows a
+// value, which may be a secret. Secrets may stand elsewhere: ${env:NAME} and ${file:path} are
+// references to them.
 //
 // A file goes through [Parse], then through [Binder.Bind] and [Binder.Resolve].
 package strictyaml
@@ -54,11 +54,11 @@ func (d *Document) Note(line int, message string) {
 // Sound tells whether nothing is wrong so far.
 func (d *Document) Sound() bool { return len(d.faults) == 0 }
 
-// Full tells whether there are more faults than are kept: what would only find more may stop.
+// Full tells whether there are more faults than are kept: code that only looks for more may stop.
 func (d *Document) Full() bool { return d.full }
 
-// Faults returns what is wrong in the order of the lines, 100 faults at the most
-// and, where there are more, a last one that says so.
+// Faults returns what is wrong in the order of the lines: at most 100 faults and, where there are
+// more, a last one that says so.
 func (d *Document) Faults() []Fault {
 	fs := Sort(d.faults)
 	if d.full {
@@ -115,8 +115,8 @@ func Parse(file string, raw []byte) *Document {
 	return d
 }
 
-// syntax notes what the YAML reader found, without the parts of its messages
-// that quote the text: a secret that begins with * reads as an alias.
+// syntax adds what the YAML reader found, without the parts of its messages that quote the text: a
+// secret that begins with * reads as an alias.
 func (d *Document) syntax(err error, raw []byte) {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {
@@ -127,7 +127,7 @@ func (d *Document) syntax(err error, raw []byte) {
 	open := openQuote(raw)
 	switch {
 	case open > 0 && open <= line:
-		// The reader takes the next quote, lines below, for its end, and stumbles there.
+		// The reader takes the next quote, some lines below, for the end, and reports that place.
 		msg, line = "a text that begins with a quote here has none at its end", open
 	case strings.HasPrefix(msg, "unknown anchor"):
 		msg = "an alias (*name) has no anchor (&name) before it: put quotes around a text that begins with *"
@@ -136,7 +136,7 @@ func (d *Document) syntax(err error, raw []byte) {
 	case strings.Contains(msg, "max depth"):
 		msg = fmt.Sprintf("the text is nested deeper than %d levels", maxDepth)
 	case strings.Contains(msg, "could not find expected ':'"):
-		// The reader goes on until the next token, which may lie far below.
+		// The reader goes on to the next token, which may lie far below.
 		msg, line = "a key needs a colon and a space after it", max(load.ContextMark.Line, 1)
 	case strings.Contains(msg, "mapping values are not allowed"):
 		msg = "a key cannot stand here: is a line above without a space after its colon, a text with \": \" in it without quotes, or the indentation wrong?"

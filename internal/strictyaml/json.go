@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// ParseJSON is Parse for a text in JSON. It is not read as YAML, although most of JSON
-// is YAML: there escapes of surrogates mean something else, and tabs are faults.
+// ParseJSON is Parse for a text in JSON. Most of JSON is YAML, but not all: YAML reads escapes of
+// surrogates otherwise, and tabs are faults.
 func ParseJSON(file string, raw []byte) *Document {
 	d := &Document{File: file}
 	if len(raw) > MaxFile {
@@ -113,8 +113,8 @@ func (r *jsonReader) node(token json.Token, depth int) (*yaml.Node, error) {
 	return n, nil
 }
 
-// AppendJSON appends a tree without aliases, as Parse makes it, as JSON: keys in
-// their order, and texts where JSON has no other form for what YAML writes.
+// AppendJSON appends a tree without aliases, as Parse makes it, as JSON. Keys keep their order. A
+// YAML value that JSON has no form for becomes a text.
 func AppendJSON(b []byte, n *yaml.Node) []byte {
 	switch n.Kind {
 	case yaml.MappingNode:

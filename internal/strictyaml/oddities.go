@@ -7,19 +7,18 @@ import (
 	"unicode/utf8"
 )
 
-// unresolved is what names a secret for other programs, or stands for one. A
-// word after a dollar sign alone may be a password.
+// unresolved matches what names a secret for other programs, or stands for one. A dollar sign and a
+// word is not enough: that may be a password.
 var unresolved = regexp.MustCompile(`^(\$\{?([A-Z][A-Z0-9_]+|\w+_\w+)\}?|\$\(.*\)|%\w+%|\{\{.*\}\}|<[^<>]*>|(env|file):\S+)$`)
 
-// spread is what PEM and JSON begin with, where blanks and line's ends mean nothing.
+// spread matches the beginnings of PEM and JSON, in which spaces and ends of lines mean nothing.
 var spread = regexp.MustCompile(`^(-----BEGIN |\{\s*")`)
 
 const byteOrderMark = "\ufeff"
 
-// oddities lists what is hardly meant in the text of a secret, and what to do
-// about it. None is certain: where both sides have the same text all is well;
-// where the other side has what a person sees, every signature and every login
-// is refused. No message shows anything of the text.
+// oddities lists what is hardly meant in the text of a secret, and what to do about it. None is
+// certain. Where both sides have the same text all is well. Where the other side has the text that
+// a person sees, every signature and every login is refused. No message shows any of the text.
 func oddities(text string) (all []string) {
 	odd := func(is bool, message string) {
 		if is {

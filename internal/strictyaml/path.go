@@ -7,8 +7,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// LineOf returns the line of what path names (limits.per_developer.rate,
-// tokens[0].may), or of the deepest part of it that is there, from 1.
+// LineOf returns the line, from 1, of the node that path names (limits.per_developer.rate,
+// tokens[0].may). If that is not there, it is the line of the deepest part that is.
 func LineOf(n *yaml.Node, path string) int {
 	line, _ := Find(n, path)
 	return line
@@ -71,7 +71,7 @@ func Join(path, key string) string {
 // Index returns the path of the entry i of the list at path.
 func Index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
-// eachChild calls f with what lies in n, which is at path, and where it is.
+// eachChild calls f for each child of n, which lies at path, with the child's own path.
 func eachChild(n *yaml.Node, path string, f func(path string, n *yaml.Node)) {
 	switch n.Kind {
 	case yaml.MappingNode:

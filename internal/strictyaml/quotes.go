@@ -2,9 +2,9 @@ package strictyaml
 
 import "strings"
 
-// openQuote returns the line of the first quote that opens a text and has none at
-// its end, 0 if there is none: of a text over several lines what follows its last
-// quote would have to be the end of the line, or of a list or mapping in brackets.
+// openQuote returns the line of the first quote that opens a text and is not closed, 0 if there is
+// none. It takes a text over several lines for closed where its last quote is followed by the end
+// of the line, or by the end of a list or mapping in brackets.
 func openQuote(raw []byte) int {
 	opened, quote := 0, byte(0)
 	n := 0
@@ -40,7 +40,7 @@ func openQuote(raw []byte) int {
 	return 0
 }
 
-// opens tells whether a quote behind before opens a text, and does not stand in one.
+// opens tells whether a quote after before opens a text. A quote within a text does not.
 func opens(before string) bool {
 	trimmed := strings.TrimRight(before, " \t")
 	if trimmed == "" {

@@ -22,9 +22,8 @@ func (r Reference) String() string { return r.Scheme + ":" + r.Name }
 // Lookup finds what a reference stands for. Its errors name the reference, never what it holds.
 type Lookup func(Reference) ([]byte, error)
 
-// ErrUnresolved is the error of a Lookup that leaves a reference as it is for a
-// reason that was reported elsewhere: it is no fault of the reference, and its
-// value counts as one that could not be read.
+// ErrUnresolved is the error of a Lookup that leaves a reference as it is, for a reason reported
+// elsewhere. It adds no fault, and the value counts as one that could not be read.
 var ErrUnresolved = errors.New("the reference is not resolved")
 
 var (
@@ -112,7 +111,7 @@ func secretLine(n *yaml.Node, path, text string) int {
 	return line
 }
 
-// plainPath leaves a path out that has more in it than names: a key may be a secret in the wrong place.
+// plainPath drops a path with anything but names in it: a key may be a secret in the wrong place.
 func plainPath(path string) string {
 	if len(path) > 200 || strings.Trim(path, namesAndIndexes) != "" {
 		return "a key"
@@ -122,8 +121,8 @@ func plainPath(path string) string {
 
 const namesAndIndexes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.[]"
 
-// strayReferences notes references where they have no meaning: sent on as
-// text, they would look like a value that nobody wrote.
+// strayReferences adds faults for references where they have no meaning. Sent on as text, they
+// would look like a value that nobody wrote.
 func (b *Binder) strayReferences(n *yaml.Node, path string) {
 	if slices.Contains(b.opaque, n) {
 		return

@@ -11,13 +11,12 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// maxState is how much of a tracestate goes on: what the specification asks
+// maxState is how many bytes of a tracestate are passed on: as many as the specification asks
 // everybody to carry. It is stored with every event.
 const maxState = 512
 
-// Read returns the trace that a producer's headers name; nil when they name
-// none. Whatever is not of the form of W3C Trace Context is nothing: an event
-// matters more than its trace.
+// Read returns the trace that a producer's headers name; nil when they name none. Headers that do
+// not have the form of W3C Trace Context are ignored: an event matters more than its trace.
 func Read(h http.Header) *event.Trace {
 	if len(h["Traceparent"]) != 1 {
 		return nil
@@ -25,10 +24,10 @@ func Read(h http.Header) *event.Trace {
 	return read(h)
 }
 
-// read is apart, so that a request without a trace pays for a look into a map.
+// read is a function of its own, so that a request without a trace costs one look into a map.
 func read(h http.Header) *event.Trace {
 	sent := event.TraceContext{Parent: h["Traceparent"][0]}
-	// Several lines of it are one list.
+	// Several lines of this header are one list.
 	if state := strings.Join(h["Tracestate"], ","); len(state) <= maxState {
 		sent.State = state
 	}
@@ -44,8 +43,8 @@ func parse(t event.TraceContext) trace.SpanContext {
 	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), &c))
 }
 
-// write is the way back. What parse has read comes out as it was, but for spaces
-// in the state and the fields of a later version.
+// write is the inverse of parse. A context comes out as it was, except for spaces in the state and
+// the fields of a later version.
 func write(sc trace.SpanContext) event.TraceContext {
 	var c carrier
 	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), sc), &c)

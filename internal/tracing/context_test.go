@@ -61,7 +61,7 @@ func TestReadTakesWhatIsOfTheForm(t *testing.T) {
 	}
 }
 
-// FuzzRead: whatever arrives, what goes on is of the form and reads back.
+// FuzzRead: whatever arrives, what is passed on has the form and can be read back.
 func FuzzRead(f *testing.F) {
 	f.Add(sampled, "a=1")
 	f.Add("01"+sampled[2:]+"-x", "a@b=1, c=2")
@@ -79,8 +79,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// TestOffCostsNothing is every call that stands on the way of an event while
-// tracing is off.
+// TestOffCostsNothing makes every call that an event causes while tracing is off.
 func TestOffCostsNothing(t *testing.T) {
 	var off *Tracer
 	h := http.Header{"Dev-Id": {"acme"}, "Content-Length": {"2048"}}

@@ -21,9 +21,9 @@ const (
 	maxExcerpt = 512 // bytes of what a collector says
 )
 
-// exporter hands spans to the collector. It reports no errors to the SDK, which
-// would print each of them through a handler of the whole process: the log has
-// one a minute, with what was lost meanwhile and without the headers.
+// exporter sends spans to the collector. It reports no errors to the SDK, which would print each
+// through a handler of the whole process. Instead the log gets one error a minute, with the number
+// of spans lost meanwhile and without the headers.
 type exporter struct {
 	to    *otlptrace.Exporter
 	log   *slog.Logger
@@ -44,8 +44,8 @@ func newExporter(ctx context.Context, o Options) (*exporter, error) {
 	return &exporter{to: to, log: o.Log, scrub: secret.NewScrubber(secretsOf(o.Headers)...)}, nil
 }
 
-// secretsOf lists what no log may repeat: a collector that answers with the
-// request may show a token without its scheme.
+// secretsOf lists what no log may repeat. A collector that repeats the request in its answer may
+// show a token without its scheme, so that is listed too.
 func secretsOf(headers map[string]secret.Value) []string {
 	var all []string
 	for _, v := range headers {
@@ -55,9 +55,9 @@ func secretsOf(headers map[string]secret.Value) []string {
 	return all
 }
 
-// newClient is a client of its own, so that no destination waits for a
-// connection that a collector holds. It follows no redirects, which would take
-// the headers elsewhere, and takes no proxy from the environment.
+// newClient makes a client of its own, so that no destination waits for a connection that a
+// collector holds. It follows no redirects, which would take the headers elsewhere, and takes no
+// proxy from the environment.
 func newClient() *http.Client {
 	return &http.Client{
 		Timeout: callTimeout,
@@ -72,7 +72,7 @@ func newClient() *http.Client {
 	}
 }
 
-// ExportSpans hands over a batch.
+// ExportSpans sends a batch.
 func (e *exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
 	err := e.to.ExportSpans(ctx, spans)
 	e.mu.Lock()
@@ -88,7 +88,7 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) er
 	return nil
 }
 
-// Shutdown is what the SDK calls when it has no more spans.
+// Shutdown is called by the SDK when it has no more spans.
 func (e *exporter) Shutdown(ctx context.Context) error { return e.to.Shutdown(ctx) }
 
 // stop ends an export that is under way.

@@ -12,8 +12,7 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// Accept is the span of a request that hands in events. A nil one is none, and
-// all its methods do nothing.
+// Accept is the span of a request that hands in events. All methods of a nil Accept do nothing.
 type Accept struct{ span trace.Span }
 
 // Accept begins the span of a request that came with sent, which may be nil. It
@@ -37,7 +36,7 @@ func (t *Tracer) Accept(sent *event.Trace) (*Accept, *event.Trace) {
 	return &Accept{span}, goesOn
 }
 
-// One says which event the request became.
+// One records which event the request became.
 func (a *Accept) One(developer string, id event.ID, deliveries int, duplicate bool) {
 	if a == nil {
 		return
@@ -46,7 +45,7 @@ func (a *Accept) One(developer string, id event.ID, deliveries int, duplicate bo
 		attribute.Int("fantail.deliveries", deliveries), attribute.Bool("fantail.duplicate", duplicate))
 }
 
-// Batch says what became of the lines of a batch.
+// Batch records what became of the lines of a batch.
 func (a *Accept) Batch(accepted, refused int) {
 	if a == nil {
 		return
@@ -54,8 +53,8 @@ func (a *Accept) Batch(accepted, refused int) {
 	a.span.SetAttributes(attribute.Int("fantail.accepted", accepted), attribute.Int("fantail.refused", refused))
 }
 
-// End ends the span with the status of the answer and the code of the refusal, "" for none.
-// As HTTP's conventions have it, only what is our fault makes it an error.
+// End ends the span with the status of the answer and the code of the refusal, "" for none. By
+// OpenTelemetry's conventions for HTTP, only a fault of ours (5xx) makes it an error.
 func (a *Accept) End(status int, code string) {
 	if a == nil {
 		return
@@ -70,11 +69,10 @@ func (a *Accept) End(status int, code string) {
 	a.span.End()
 }
 
-// Attempt is the span of an attempt to deliver one event. A nil one is none, and
-// all its methods do nothing.
+// Attempt is the span of an attempt to deliver one event. All methods of a nil Attempt do nothing.
 type Attempt struct{ span trace.Span }
 
-// About says what an attempt is for. Nothing of it comes from a body but the type.
+// About says what an attempt is for. Only the type comes from a body.
 type About struct {
 	Developer, Destination, Kind string
 	Delivery                     string
@@ -92,7 +90,7 @@ func (t *Tracer) Attempt(e *event.Event, start time.Time) *Attempt {
 	return &Attempt{span}
 }
 
-// Describe says what the attempt is for.
+// Describe records what the attempt is for.
 func (a *Attempt) Describe(e *event.Event, about About) {
 	a.span.SetAttributes(
 		attribute.String("fantail.developer", about.Developer),
@@ -104,10 +102,10 @@ func (a *Attempt) Describe(e *event.Event, about About) {
 		attribute.Int("fantail.attempt", about.Number))
 }
 
-// PassOn returns what the far side is told of the trace that e belongs to. With
-// a span, whatever the far side records stands below it; without one, the far
-// side gets what the producer sent. nil when the producer sent nothing: a trace
-// that is ours alone is no affair of a developer's receiver.
+// PassOn returns what the far side is told of the trace that e belongs to. With a span, spans of
+// the far side stand below it; without one, the far side gets what the producer sent. It returns
+// nil when the producer sent nothing: a trace that is ours alone does not concern a developer's
+// receiver.
 func (a *Attempt) PassOn(e *event.Event) *event.TraceContext {
 	sent := e.Trace.PassOn()
 	if a == nil || sent == nil {
@@ -116,8 +114,8 @@ func (a *Attempt) PassOn(e *event.Event) *event.TraceContext {
 	return &event.TraceContext{Parent: write(a.span.SpanContext()).Parent, State: sent.State}
 }
 
-// End ends the span as the attempt's log has it: its class, the far side's code,
-// 0 for none, and the text of what went wrong, which must be free of secrets.
+// End ends the span with what the attempt's log has: its class, the far side's code, 0 for none,
+// and the text of what went wrong, which must be free of secrets.
 func (a *Attempt) End(class string, code int, text string) {
 	if a == nil {
 		return

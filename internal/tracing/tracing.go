@@ -1,8 +1,7 @@
-// Package tracing makes OpenTelemetry's spans of the daemon: one for each
-// request that hands in events, and below it one for each attempt to deliver
-// them. It sets nothing that belongs to the whole process, and hands its spans
-// to nobody but the collector: a span in a context would let libraries of the
-// kinds add spans of their own, which name objects and hosts.
+// Package tracing makes OpenTelemetry's spans of the daemon: one for each request that hands in
+// events, and below it one for each attempt to deliver them. It sets nothing that belongs to the
+// whole process. It shows its spans to the collector alone: with a span in a context, libraries of
+// the kinds would add spans of their own, which name objects and hosts.
 package tracing
 
 import (
@@ -40,21 +39,21 @@ const (
 	maxText     = 1 << 10          // of an attribute, in characters
 )
 
-// Tracer makes spans. A nil one makes none and costs nothing.
+// Tracer makes spans. A nil Tracer makes none and costs nothing.
 type Tracer struct {
 	tracer   trace.Tracer
 	provider *sdk.TracerProvider
 	exporter *exporter
 }
 
-// New builds a Tracer. It connects to nothing: a collector that is down keeps
-// no daemon from starting.
+// New builds a Tracer. It connects to nothing, so that a daemon starts while the collector is
+// down.
 func New(ctx context.Context, o Options) (*Tracer, error) {
 	e, err := newExporter(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("build the exporter of traces: %w", err)
 	}
-	// Each option overrides variables of the environment that the SDK would read.
+	// Each option overrides an environment variable that the SDK would read.
 	p := sdk.NewTracerProvider(
 		sdk.WithBatcher(e, sdk.WithMaxQueueSize(queueSize), sdk.WithMaxExportBatchSize(batchSize),
 			sdk.WithBatchTimeout(batchEvery), sdk.WithExportTimeout(exportMost)),
@@ -65,16 +64,16 @@ func New(ctx context.Context, o Options) (*Tracer, error) {
 	return &Tracer{tracer: p.Tracer("github.com/seed-51f8da91/fantail", trace.WithInstrumentationVersion(o.Version)), provider: p, exporter: e}, nil
 }
 
-// Stop hands over what is left, until ctx ends but for no longer than 5 s.
-// Spans that end afterwards are lost.
+// Stop sends the spans that are left, until ctx ends but for at most 5 s. Spans that end
+// afterwards are lost.
 func (t *Tracer) Stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, flushMost)
 	defer cancel()
-	_ = t.provider.Shutdown(ctx) // what the exporter could not do it has said
+	_ = t.provider.Shutdown(ctx) // the exporter has logged what it could not send
 	t.exporter.stop()            // an export that goes on would outlive the daemon's parts
 }
 
-// exporterOptions leave nothing to the environment.
+// exporterOptions sets every option that the environment could set otherwise.
 func exporterOptions(o Options) []otlptracehttp.Option {
 	headers := make(map[string]string, len(o.Headers))
 	for name, value := range o.Headers {

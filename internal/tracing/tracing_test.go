@@ -191,7 +191,7 @@ func TestEnvironmentDecidesNothing(t *testing.T) {
 	}
 }
 
-// TestCollectorThatRepeatsTheRequest: what it says reaches the log, without the headers.
+// TestCollectorThatRepeatsTheRequest: the log shows its answer without the headers.
 func TestCollectorThatRepeatsTheRequest(t *testing.T) {
 	c := tracingtest.New(t)
 	c.Answer(func(w http.ResponseWriter, r *http.Request) {
@@ -260,7 +260,7 @@ func TestCollectorThatIsDownStopsNobody(t *testing.T) {
 	}
 }
 
-// TestLogIsQuiet: a collector that refuses everything is told of once a minute.
+// TestLogIsQuiet: the log has one line a minute about a collector that refuses everything.
 func TestLogIsQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &buffer{}

@@ -15,8 +15,8 @@ import (
 
 const module = "github.com/seed-51f8da91/fantail"
 
-// source is a package as `go list` tells it, its own imports only, named from
-// the module's root; the root package is ".".
+// source is a package as `go list` describes it, with its own imports alone. Names begin at the
+// module's root; the root package is ".".
 type source struct {
 	name           string
 	imports, tests []string
@@ -36,7 +36,7 @@ func TestImportLaw(t *testing.T) {
 	}
 }
 
-// Every law is broken once here: a law that nothing can break is none.
+// Every law is broken once here: a law that nothing can break checks nothing.
 func TestJudgeSeesEveryBreach(t *testing.T) {
 	tests := []struct {
 		name string
@@ -79,7 +79,7 @@ func TestJudgeSeesEveryBreach(t *testing.T) {
 	}
 }
 
-// Every rule is about something that may exist: an obsolete one hides a gap.
+// Every rule names something that exists: an obsolete rule hides a gap.
 func TestLawNamesOnlyKnownPlaces(t *testing.T) {
 	for name, allowed := range law {
 		for _, a := range allowed {
@@ -130,8 +130,8 @@ func rule(rules map[string][]string, name string) (allowed []string, ok bool) {
 	return allowed, ok
 }
 
-// inside tells whether name is dir or below it. Nothing is below the root
-// package: the folders there have laws of their own.
+// inside tells whether name is dir or below it. Nothing counts as below the root package, because
+// the folders there have laws of their own.
 func inside(name, dir string) bool {
 	return name == dir || dir != "." && strings.HasPrefix(name, dir+"/")
 }

@@ -56,7 +56,7 @@ func TestEveryFaultOfALinkIsSeen(t *testing.T) {
 	}
 }
 
-// follow says what is wrong with a link on a page; "" if nothing is.
+// follow returns what is wrong with a link on a page; "" if nothing is.
 func follow(page, link string, exists func(name string) (text string, ok bool)) string {
 	if strings.Contains(link, "://") || strings.HasPrefix(link, "mailto:") {
 		return ""
@@ -92,7 +92,7 @@ func anchors(text string) (names []string) {
 	return names
 }
 
-// TestDocsNameTargetsThatExist: every `make x` of a page.
+// TestDocsNameTargetsThatExist checks every `make x` of a page.
 func TestDocsNameTargetsThatExist(t *testing.T) {
 	var known []string
 	for _, m := range targets.FindAllStringSubmatch(read(t, "Makefile"), -1) {
@@ -110,8 +110,8 @@ func TestDocsNameTargetsThatExist(t *testing.T) {
 	}
 }
 
-// TestArchitectureNamesEveryPackage: a package, or one that it lies in, stands in
-// the table of ARCHITECTURE.md, and nothing stands there that does not exist.
+// TestArchitectureNamesEveryPackage: the table of ARCHITECTURE.md names every package, or a folder
+// that it lies in, and nothing that does not exist.
 func TestArchitectureNamesEveryPackage(t *testing.T) {
 	text := read(t, "ARCHITECTURE.md")
 	_, table, found := strings.Cut(text, "## Where things are")

@@ -14,9 +14,9 @@ import (
 	"testing"
 )
 
-// elsewhere says which code of kinds runs in goroutines that pkg/destination/fanout
-// did not start, where nobody recovers: a panic there ends the process. Each entry
-// is a function and how it does so, with the reason why that is safe.
+// elsewhere lists code of kinds that runs in goroutines which pkg/destination/fanout did not start.
+// Nobody recovers there, so that a panic ends the process. Each entry is a function and how it starts
+// a goroutine, with the reason why that is safe.
 var elsewhere = map[string]string{
 	"destinations/webhook refused: context.AfterFunc":                     "sets a deadline",
 	"destinations/internal/network (*Network).connect: context.AfterFunc": "cancels a context",
@@ -30,8 +30,8 @@ var elsewhere = map[string]string{
 	"pkg/cloud/aws newCredentialSource: sdk.NewCredentialsCache":          "the cache calls its provider in a goroutine of its own, which is guarded",
 }
 
-// starters are calls that have something run in another goroutine: functions by
-// package and name, methods by name alone.
+// starters are calls that run something in another goroutine. Functions are listed by package and
+// name, methods by name alone.
 var starters = map[string]bool{
 	"time.AfterFunc": true, "context.AfterFunc": true, "sql.OpenDB": true, "sdk.NewCredentialsCache": true, "aws.NewCredentialsCache": true,
 	".Go": true, ".TryGo": true, ".DoChan": true,

@@ -1,12 +1,10 @@
-// Package arch holds the import law of the project: who may import whom. Calls
-// go one way, and a kind of destination can be added, or taken out, without
-// touching anything else.
+// Package arch holds the import law of the project: who may import whom. Calls go one way. A kind of
+// destination can be added, or taken out, without touching anything else.
 package arch
 
-// law says which of our own packages a package may import, besides what lies
-// below it; naming a folder allows all of it. The rule of x is also that of x/y
-// unless x/y has its own. A package without a rule is refused, so that somebody
-// thinks about where a new one belongs.
+// law says which of our own packages a package may import, besides those below it; naming a folder
+// allows all of it. The rule of x is also that of x/y unless x/y has its own. A package without a
+// rule is refused, so that somebody decides where a new one belongs.
 var law = map[string][]string{
 	".":                               {"internal/cli", "pkg"},
 	"cmd/fantail":                     {".", "destinations/all"},
@@ -64,9 +62,8 @@ var law = map[string][]string{
 	"test/servers/supabase":           {"test/servers"},
 }
 
-// lawOfTests says what the tests of a package may import in addition: they may
-// build what they test out of the parts of their own side and start real servers,
-// and never cross over to the other side.
+// lawOfTests says what the tests of a package may import in addition. They may build what they test
+// from the parts of their own side, and start real servers, but never import the other side.
 var lawOfTests = map[string][]string{
 	".":            {"pkg", "destinations"},
 	"cmd":          {"pkg", "destinations"},
@@ -77,9 +74,8 @@ var lawOfTests = map[string][]string{
 	"test":         {".", "pkg", "internal", "destinations", "test"},
 }
 
-// unique names packages that few others may import, whatever the law says of
-// those: app alone puts the parts together, and everybody else knows the store
-// by its interfaces. Tests are free.
+// unique names packages that few others may import, whatever the law says of those. app alone puts
+// the parts together, and everybody else knows the store by its interfaces. Tests are free.
 var unique = map[string][]string{
 	"internal/app":               {"internal/cli", "internal/demo"},
 	"internal/cli":               {"."},
@@ -88,21 +84,21 @@ var unique = map[string][]string{
 	"destinations/all":           {"cmd/fantail"},
 }
 
-// modules are those, besides the standard library and our own, that a program gets
-// when it imports a package of ours, by itself or through others: somebody who posts
-// events, verifies a signature or writes a kind of destination downloads no cloud's
-// SDK. pkg/cloud is about the SDKs and has no rule. The rule of x is also that of x/y
-// unless x/y has its own. What the daemon is built of stands here by who brings it.
+// modules are those that a program gets when it imports a package of ours, by itself or through
+// others; the standard library and our own are not listed. Somebody who posts events, verifies a
+// signature or writes a kind of destination downloads no cloud's SDK. pkg/cloud is about the SDKs and
+// has no rule. The rule of x is also that of x/y unless x/y has its own. The modules of the daemon are
+// grouped by the module that brings them.
 var modules = map[string][]string{
 	"cmd/fantail": {
 		"github.com/aws",
 		"github.com/cenkalti/backoff", "github.com/google/uuid", "github.com/spf13", "go.yaml.in/yaml/v4", "golang.org/x",
 		"github.com/jackc", "github.com/go-sql-driver/mysql", "filippo.io/edwards25519",
 		"github.com/prometheus", "github.com/beorn7/perks", "github.com/cespare/xxhash", "github.com/munnerz/goautoneg", "google.golang.org/protobuf",
-		// pebble
+		// Pebble brings these.
 		"github.com/cockroachdb", "github.com/RaduBerinde", "github.com/DataDog/zstd", "github.com/golang/snappy", "github.com/klauspost/compress", "github.com/minio/minlz",
 		"github.com/getsentry/sentry-go", "github.com/gogo/protobuf", "github.com/kr", "github.com/pkg/errors", "github.com/rogpeppe/go-internal",
-		// OpenTelemetry's exporter over HTTP
+		// OpenTelemetry's exporter over HTTP brings these.
 		"go.opentelemetry.io", "github.com/go-logr", "github.com/grpc-ecosystem/grpc-gateway", "google.golang.org/grpc", "google.golang.org/genproto",
 	},
 	"pkg/client":      {},

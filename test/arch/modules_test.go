@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestTheDaemonIsBuiltOfKnownModules: one more is a decision, since everybody who
-// builds the daemon downloads it (google.golang.org/api alone had 414 of 912 MB).
+// TestTheDaemonIsBuiltOfKnownModules: another module is a decision, because everybody who builds the
+// daemon downloads it (google.golang.org/api alone had 414 of 912 MB).
 func TestTheDaemonIsBuiltOfKnownModules(t *testing.T) {
 	got := bring(t, "./cmd/fantail")["cmd/fantail"]
 	for _, fault := range burden("cmd/fantail", got) {
@@ -80,8 +80,8 @@ func burden(name string, mods []string) (faults []string) {
 	return faults
 }
 
-// bring returns the modules of others that come with each of our packages below
-// pattern, which holds for the packages that those import as well.
+// bring returns the modules of others by the package of ours that they come with: for the packages
+// below pattern, and for those of ours that they import.
 func bring(t *testing.T, pattern string) map[string][]string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Deps,Module", pattern)

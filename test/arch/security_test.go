@@ -12,7 +12,7 @@ import (
 // securityModel is the page that says which tests hold each threat.
 const securityModel = "docs/SECURITY-MODEL.md"
 
-// TestSecurityModelNamesTestsThatExist, in every row of its threats.
+// TestSecurityModelNamesTestsThatExist checks every row of the page's threats.
 func TestSecurityModelNamesTestsThatExist(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("../..", securityModel))
 	if err != nil {
@@ -27,7 +27,7 @@ func TestSecurityModelNamesTestsThatExist(t *testing.T) {
 	}
 }
 
-// What the page may do wrong is done once here.
+// Every mistake that the page could have is made once here.
 func TestEveryFaultOfTheModelIsSeen(t *testing.T) {
 	exists := func(folder, name string) bool {
 		return folder == "internal/x" && (name == "TestHeld" || name == "FuzzHeld")

@@ -33,8 +33,8 @@ func deadly() int {
 		})))
 }
 
-// killer is a destination that ends the process, its own kind's defect or its
-// server's doing, whenever it is asked what At names.
+// killer is a destination that ends the process when it is asked for what At names. A defect of a kind
+// would do that, and so would a server.
 type killer struct {
 	At []string `yaml:"at"` // open, check, send, poison: a send of that type; panic: a send, in a goroutine
 }
@@ -92,7 +92,7 @@ func (l *lives) start() {
 	}
 }
 
-// send hands in an event, and again where the daemon dies of the one before.
+// send hands in an event, and does so again when the daemon dies of the event before.
 func (l *lives) send(developer, typ string) {
 	l.t.Helper()
 	key := fmt.Sprint(time.Now().UnixNano())
@@ -140,9 +140,9 @@ func (l *lives) serves(while time.Duration) {
 	}
 }
 
-// TestKillsAreCharged: whatever of a destination ends the process, it costs a
-// handful of crashes, the neighbour is served between them and after, and once
-// the settings are mended everything that waited is delivered.
+// TestKillsAreCharged: whatever part of a destination ends the process, it costs a handful of crashes.
+// The neighbour is served between and after them. Once the settings are mended, everything that waited
+// is delivered.
 func TestKillsAreCharged(t *testing.T) {
 	for name, tt := range map[string]struct {
 		at      string
@@ -155,7 +155,7 @@ func TestKillsAreCharged(t *testing.T) {
 		"a poisoned delivery":     {"poison", 10, 3, "the process died"},
 		"a check":                 {"check", 0, 1, "not checked: the process died"},
 		"check and delivery":      {"check, send", 50, 3, "the process died"},
-		"being opened":            {"open", 0, 2, "not checked"}, // by the check, too
+		"being opened":            {"open", 0, 2, "not checked"}, // the check opens it too
 		"being opened to deliver": {"open", 10, 4, "the process died"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,17 +30,15 @@ import (
 // growth is how much memory all hostile servers together may cost the daemon.
 const growth = 64 << 20
 
-// attacked is a destination whose server is hostile, and later forwards to a sound
-// one.
+// attacked is a destination whose server is hostile, and later forwards to a sound one.
 type attacked struct {
 	name, kind, settings string // settings with %s for the server's address
 	script, sound        hostile.Script
 	server               *hostile.Server
 }
 
-// TestHostileServers: whatever servers say, the daemon lives, does not grow, and
-// serves others meanwhile; and whose server is sound again is served, too, without
-// a restart.
+// TestHostileServers: whatever servers say, the daemon lives, does not grow, and serves others
+// meanwhile. A destination whose server is sound again is served without a restart.
 func TestHostileServers(t *testing.T) {
 	for name, far := range map[string]func(*testing.T) []*attacked{"mysql": hostileMySQL, "postgres": hostilePostgres, "web": hostileWeb} {
 		t.Run(name, func(t *testing.T) { survives(t, far(t)) })
@@ -145,7 +143,7 @@ func pending(t *testing.T, d *daemon) (n int64) {
 	return n
 }
 
-// resumeHeld has destinations tried again that what their servers said has held.
+// resumeHeld has destinations tried again that their servers' answers have held.
 func resumeHeld(t *testing.T, d *daemon) {
 	t.Helper()
 	for held, err := range d.Destinations(t.Context(), "acme", "held") {

@@ -32,9 +32,8 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.answered[key] = append(s.answered[key], time.Now())
 }
 
-// kill -9 at random moments under load: nothing acknowledged is lost, and an
-// event comes twice only if it was in flight, or answered in the last 100 ms
-// before a kill.
+// The daemon is killed with kill -9 at random moments under load. Nothing acknowledged is lost. An
+// event comes twice only if it was in flight, or answered in the last 100 ms before a kill.
 func TestKillLosesNothingAcknowledged(t *testing.T) {
 	kills := 5
 	if n, err := strconv.Atoi(os.Getenv("FANTAIL_KILLS")); err == nil {
@@ -115,9 +114,8 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	t.Logf("%d kills, %d events acknowledged, %d deliveries repeated", kills, acknowledged.Load(), doubled)
 }
 
-// justBefore tells whether the sink answered at so short before a kill, or
-// after it, that the daemon may not have known. 20 ms are for the two clocks'
-// readings and the signal.
+// justBefore tells whether the sink answered so shortly before a kill, or after it, that the daemon
+// may not have known. 20 ms are added for reading the two clocks and for the signal.
 func justBefore(at time.Time, killed []time.Time) bool {
 	for _, k := range killed {
 		if gap := k.Sub(at); gap <= 120*time.Millisecond && gap > -2*time.Second {

@@ -29,8 +29,8 @@ func (f *traces) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.came[ref] = append(f.came[ref], r.Header.Get("x-terra-trace-id"))
 }
 
-// kill -9 twice in the middle of a replay: it goes on by itself, every event it
-// selects has one new delivery, whatever was repeated, and its figures are right.
+// The daemon is killed with kill -9 twice in the middle of a replay. The replay goes on by itself,
+// every event that it selects has one new delivery, and its figures are right.
 func TestKillDoesNotEndAReplay(t *testing.T) {
 	const events = 4000
 	far := &traces{came: map[string][]string{}}
@@ -60,8 +60,8 @@ func TestKillDoesNotEndAReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The first position behind which a process must go on is stored after the
-	// first page; the second kill is behind it.
+	// The first position from which a process goes on is stored after the first page; the second kill
+	// comes after that.
 	for _, made := range []int64{events / 5, 3 * events / 5} {
 		for limit := time.Now().Add(30 * time.Second); p.Made < made; {
 			if p, err = d.GetReplay(t.Context(), p.ID); err != nil || p.State != "running" || time.Now().After(limit) {

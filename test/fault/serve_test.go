@@ -76,7 +76,7 @@ func TestHangupReloads(t *testing.T) {
 	d.stop(t)
 }
 
-// SIGTERM lets attempts under way end, burns none and repeats none.
+// SIGTERM lets running attempts end, and neither burns nor repeats one.
 func TestStopLetsAttemptsEnd(t *testing.T) {
 	url, arrived := counter(t, 500*time.Millisecond)
 	dir := t.TempDir()
@@ -95,7 +95,7 @@ func TestStopLetsAttemptsEnd(t *testing.T) {
 	}
 }
 
-// A damaged log is refused with the command that goes on without it.
+// A damaged log is refused, with the command that goes on without it.
 func TestDamagedLogIsRefusedUntilLossIsAccepted(t *testing.T) {
 	url, arrived := counter(t, 0)
 	dir := t.TempDir()
@@ -122,8 +122,8 @@ func TestDamagedLogIsRefusedUntilLossIsAccepted(t *testing.T) {
 	d.stop(t)
 }
 
-// damage overwrites bytes in the middle of what a log holds; behind it the file
-// may be preallocated.
+// damage overwrites bytes in the middle of what a log holds. The rest of the file may be
+// preallocated.
 func damage(t *testing.T, path string) {
 	t.Helper()
 	log, err := os.ReadFile(path)

@@ -12,9 +12,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
-// A backup under load holds every event that was acknowledged before it, byte
-// for byte; restored elsewhere with key and settings, what waited is delivered
-// under its old ids, and the books balance.
+// A backup under load holds every event that was acknowledged before it, byte for byte. Restored
+// elsewhere with key and settings, it delivers what waited under the old ids, and the audit balances.
 func TestBackupHasAllThatWasAccepted(t *testing.T) {
 	h := newHome(t)
 	r := newReceiver(t, nil)

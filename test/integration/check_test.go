@@ -33,8 +33,8 @@ import (
 	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
-// secureReceiver is a receiver whose certificate ends at that time, and the
-// certificate in PEM, for tls.ca.
+// secureReceiver makes a receiver whose certificate ends at that time. It returns the certificate in
+// PEM too, for tls.ca.
 func secureReceiver(t *testing.T, ends time.Time) (*receiver, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -176,11 +176,11 @@ func (z *zoo) objects(t *testing.T) (keys []string) {
 	return keys
 }
 
-// Each thing that can be wrong is found, said in a sentence with what to do, by
-// the API, by the command with a daemon and without, and nothing is left behind.
+// The API, and the command with and without a daemon, find each thing that can be wrong and say it in
+// a sentence with advice. Nothing is left behind.
 func TestCheckFindsWhatIsWrong(t *testing.T) {
 	z := newZoo(t)
-	// Without a daemon first: the store is not there.
+	// First without a daemon: the store does not exist yet.
 	code, out, errs := commandLine(t, "check", "--config", filepath.Join(z.h.dir, "fantail.yaml"), "--json", "--all")
 	if code != 1 {
 		t.Errorf("the command ends with %d: %s", code, errs)
@@ -217,8 +217,8 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// The daemon checks by itself after the start and after a reload, and shows
-// what it found in the list and, of certificates, in a gauge.
+// The daemon checks by itself after the start and after a reload. The list shows what it found, and a
+// gauge shows the ends of certificates.
 func TestDestinationsAreCheckedInTheBackground(t *testing.T) {
 	z := newZoo(t)
 	d := z.h.start()
@@ -275,7 +275,7 @@ func (z *zoo) judgeList(t *testing.T, d *daemon) {
 	}
 }
 
-// What holds a destination, the list of destinations and the check say the same.
+// The list of destinations and the check give the same reason for a hold.
 func TestHeldDestinationAndItsCheckGiveOneReason(t *testing.T) {
 	h := newHome(t)
 	h.write("fantail.yaml", plain)

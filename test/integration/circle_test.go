@@ -9,8 +9,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
-// A webhook whose url is the daemon's own API hands in nothing, whichever call takes
-// the event as its body, and its attempts say why. Neither do test events and healthchecks.
+// A webhook whose url is the daemon's own API hands in nothing, whichever call takes the event as its
+// body, and its attempts say why. Test events and healthchecks hand in nothing either.
 func TestAWebhookThatLeadsBackHandsInNothing(t *testing.T) {
 	h := newHome(t)
 	h.write("fantail.yaml", `

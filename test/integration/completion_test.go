@@ -8,10 +8,9 @@ import (
 	"testing"
 )
 
-// completing are shells that complete the words of $1, $2, ... and print what they
-// offer, a name a line. bash and zsh complete on a terminal only: there the
-// functions that show names are replaced, and everything else is what
-// "fantail completion" printed.
+// completing are shells that complete the words of $1, $2, ... and print their offers, a name a line.
+// bash and zsh complete on a terminal only. Their functions that show names are replaced here;
+// everything else is what "fantail completion" printed.
 var completing = map[string][]string{
 	"bash": {"bash", "--norc", "-c", `
 		_get_comp_words_by_ref() { cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD; }

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
-// The developer of docker-compose.yml, their file as it is but for addresses and
-// names, gets every event at every one of their destinations.
+// The developer of docker-compose.yml gets every event at every one of their destinations. Their file
+// is unchanged except for addresses and names.
 func TestComposeDemoDelivers(t *testing.T) {
 	cloud, google := servers.StartLocalStack(t), servers.StartGCS(t)
 	bucket, receiver := google.Bucket(t), newReceiver(t, nil)

@@ -20,10 +20,9 @@ import (
 	"github.com/seed-51f8da91/fantail/test/servers/supabase"
 )
 
-// shared are the places that two daemons write to at once: tables, buckets and a
-// queue of one customer. S3 is our own handler, which answers one request after the
-// other as S3 does for one key: versitygw may show the metadata of one version of an
-// object with the ETag of another.
+// shared are the places that two daemons write to at once: tables, buckets and a queue of one
+// customer. S3 is our own handler, which answers one request after the other as S3 does for one key:
+// versitygw may show the metadata of one version of an object with the ETag of another.
 type shared struct {
 	rows map[string]func() tablesRows // by destination
 	s3   *strictaws.Server
@@ -73,7 +72,7 @@ func newShared(t *testing.T) *shared {
 	return s
 }
 
-// plainDSN is dsn without what only a library's own reader of it knows.
+// plainDSN is dsn without parameters that only one library understands.
 func plainDSN(t *testing.T, dsn string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -84,10 +83,9 @@ func plainDSN(t *testing.T, dsn string) string {
 	return u.String()
 }
 
-// Two daemons, each with a store of its own, write what is about the same users and
-// items to the same places, much of it older than what is there: the end is that of
-// the same events one after the other. FANTAIL_TOGETHER says for how long; without
-// it, so many events.
+// Two daemons, each with a store of its own, write about the same users and items to the same places,
+// and much of it is older than what is there. The end is as if the same events had come one after the
+// other. FANTAIL_TOGETHER says how long it goes on; without it, a fixed number of events is sent.
 func TestTwoDaemonsTogetherComeToTheSameEnd(t *testing.T) {
 	const some = 600
 	s := newShared(t)
@@ -134,7 +132,7 @@ func TestTwoDaemonsTogetherComeToTheSameEnd(t *testing.T) {
 	}
 }
 
-// settles waits until nothing is pending, for as long as something still moves.
+// settles waits until nothing is pending. It gives up when nothing moves any more.
 func (d *daemon) settles(t *testing.T) {
 	t.Helper()
 	const patience = 30 * time.Second
@@ -210,8 +208,8 @@ func (l *sharedLoad) produce(t *testing.T, i int, d *daemon) {
 			if !l.more(n) {
 				return
 			}
-			// Within 64 neighbours the order is shuffled, so that what is older often comes
-			// later, from the same daemon and from the other. Every two share a time.
+			// The order is shuffled within 64 neighbours, so that older events often come later, from the same
+			// daemon and from the other. Every two share a time.
 			at := (n&^63 | (n*37+11)&63) &^ 1
 			e := &sent{name: fmt.Sprint("event ", n), body: sharedBody(n), ordering: l.base.Add(time.Duration(at) * time.Millisecond), reference: fmt.Sprint("reference-", n)}
 			a, err := d.Send(t.Context(), client.SendRequest{Developer: "acme", Body: e.body, Reference: e.reference, Ordering: e.ordering})

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
-// Idle connections, of whoever reaches the port, once took every descriptor: no
-// event could be stored, no receiver dialled, no outcome recorded.
+// Idle connections from anybody who reaches the port once took every descriptor. Then no event could
+// be stored, no receiver dialled and no outcome recorded.
 func TestIdleConnectionsLeaveDescriptors(t *testing.T) {
 	h, listen := newHome(t), freeAddress(t)
 	r := newReceiver(t, nil)
@@ -23,8 +23,8 @@ func TestIdleConnectionsLeaveDescriptors(t *testing.T) {
 			t.Fatalf("connection %d: %v", i, err)
 		}
 		t.Cleanup(func() { c.Close() })
-		// A connection that has asked once may be idle for minutes. The test does not wait
-		// for the answer: a daemon without the bound never gives one.
+		// A connection that has made one request may be idle for minutes. The test does not wait for the
+		// answer: a daemon without the bound never gives one.
 		if _, err := c.Write([]byte("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")); err != nil {
 			t.Logf("connection %d: %v", i, err)
 		}

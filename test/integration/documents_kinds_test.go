@@ -14,9 +14,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
-// leadElsewhere are the texts of all kinds' settings, by their last name, that say
-// where a destination leads to, or how safely: a secret is given again when one of
-// them changes. The others lead nowhere. A new setting has to be entered here.
+// leadElsewhere are the texts in all kinds' settings, by their last name, that say where a destination
+// leads to, or how safely: when one changes, a secret must be given again. The others lead nowhere. A
+// new setting must be entered here.
 var (
 	leadElsewhere = []string{"url", "host", "endpoint", "sts_endpoint", "queue", "api", "mode", "server_name", "role_arn"}
 	leadNowhere   = []string{
@@ -102,8 +102,8 @@ func settle(root *yaml.Node, path, value string) {
 	n.Value = value
 }
 
-// Every secret of every kind is taken out, is put back while nothing else changes,
-// and is asked for again when anything does that says where the destination leads to.
+// Every secret of every kind is taken out. It is put back while nothing else changes, and has to be
+// given again when a setting changes that says where the destination leads to.
 func TestSecretsOfEveryKindAreTakenOutAndPutBack(t *testing.T) {
 	kinds := all.Destinations()
 	count := 0

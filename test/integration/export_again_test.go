@@ -8,15 +8,15 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
-// An export that is handed in again where it comes from stores nothing: the daemon
-// knows its own events by their ids, one by one and in a batch, and after a restart.
+// An export that is handed in where it comes from stores nothing. The daemon knows its own events by
+// their ids, one by one and in a batch, and after a restart.
 func TestExportHandedInAgainStoresNothing(t *testing.T) {
 	h := newHome(t)
 	takes := newReceiver(t, nil)
 	h.write("developers/acme.yaml", webhook("acme", takes.URL, "a-secret-of-acme", ""))
 	d := h.start()
 	bodies := map[string]string{}
-	for i, key := range []string{"", "", "a-key"} { // an event without a key is as one whose key has aged out
+	for i, key := range []string{"", "", "a-key"} { // an event without a key stands for one whose key has aged out
 		body := fmt.Sprintf(`{"type":"sleep", "n":%d }`, i)
 		done, err := d.Send(t.Context(), client.SendRequest{Developer: "acme", Body: []byte(body), IdempotencyKey: key})
 		if err != nil {

@@ -26,8 +26,8 @@ func (d *daemon) command(t *testing.T, want int, args ...string) (out, errs stri
 	return stdout.String(), stderr.String()
 }
 
-// What is exported arrives elsewhere byte for byte, with its reference and
-// ordering time; handed in again it arrives once.
+// Exported events arrive elsewhere byte for byte, with their reference and ordering time. Handed in
+// twice, they arrive once.
 func TestExportedEventsArriveElsewhereAsTheyWere(t *testing.T) {
 	bodies := []string{
 		`{"type":"sleep","n":1.0e5,"text":"\u00e9é"}`,

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/config"
 )
 
-// TestWhatADSNLacksIsNamedAtItsLine: the settings begin lines above, and nothing
-// else in them is wrong.
+// TestWhatADSNLacksIsNamedAtItsLine: the line is that of the dsn, not of the settings above it, and
+// there is no other fault.
 func TestWhatADSNLacksIsNamedAtItsLine(t *testing.T) {
 	for kind, dsn := range map[string]string{"postgres": "postgres://u:p@/db", "mysql": "mysql://u:p@db.example:99999/db"} {
 		path := developersFile(t, "destinations:\n  - name: db\n    kind: "+kind+"\n    settings:\n      max_connections: 2\n      dsn: \""+dsn+"\"\n")

@@ -17,10 +17,9 @@ import (
 
 const inNamespace = "FANTAIL_TEST_SMALL_DISK"
 
-// A disk that fills up: the daemon refuses with 503 before the store could
-// hang, still delivers and settles what it acknowledged, and accepts again as
-// soon as there is room. The test runs itself again in a mount namespace of
-// its own, so that the small disk vanishes with the process.
+// While a disk fills up, the daemon refuses with 503 before the store could hang. It still delivers
+// and settles what it acknowledged, and accepts again as soon as there is room. The test runs itself
+// again in a mount namespace of its own, so that the small disk vanishes with the process.
 func TestFullDiskRefusesAndLosesNothing(t *testing.T) {
 	if dir := os.Getenv(inNamespace); dir != "" {
 		onSmallDisk(t, dir)

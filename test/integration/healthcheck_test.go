@@ -12,8 +12,7 @@ import (
 
 var healthy = regexp.MustCompile(`^\{"type":"healthcheck","version":"2022-03-16","status":"normal","creation_timestamp":"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\+00:00","sent_webhooks_last_hour":(\d+),"trend_percentage":([\d.-]+)\}$`)
 
-// soon names a destination whose turn comes within a few seconds: turns follow
-// from names.
+// soon names a destination whose turn comes within a few seconds: names decide the turns.
 func soon(t *testing.T) string {
 	now := time.Now()
 	for n := range 100_000 {

@@ -78,8 +78,8 @@ func (p *tap) note(r *http.Request, body []byte) {
 	}
 }
 
-// A role is assumed with its external id, and everything is done as that role:
-// objects, messages, payloads, and the links to them.
+// A role is assumed with its external id. Everything is done as that role: objects, messages,
+// payloads, and the links to them.
 func TestEverythingIsDoneAsTheAssumedRole(t *testing.T) {
 	cloud := servers.StartLocalStack(t)
 	front := newTap(t, cloud)

@@ -66,7 +66,7 @@ func scrape(t *testing.T, d *daemon) exposed {
 	return e
 }
 
-// lacks says what an expression asks for that is not there; "" if nothing.
+// lacks returns what an expression asks for that does not exist; "" if nothing.
 func (e exposed) lacks(expr string) string {
 	found, groups := selectors(expr)
 	known := map[string]bool{}
@@ -98,12 +98,11 @@ func (e exposed) lacks(expr string) string {
 	return ""
 }
 
-// closed names the labels whose values are a fixed set, which is there from the start.
+// closed names the labels whose values are a fixed set that exists from the start.
 var closed = map[string]bool{"class": true, "state": true, "result": true, "call": true}
 
-// startBusy starts a daemon to which everything has happened that metrics tell
-// of: acme's deliveries arrive, with TLS; globex' fail; initech is held; the
-// settings of broken are.
+// startBusy starts a daemon and has everything happen that metrics tell of: acme's deliveries arrive,
+// with TLS; those of globex fail; initech is held; the settings of broken have faults.
 func startBusy(t *testing.T) *daemon {
 	t.Helper()
 	h := newHome(t)
@@ -131,8 +130,8 @@ func startBusy(t *testing.T) *daemon {
 	return d
 }
 
-// What rules, their tests and the dashboard ask for is what a daemon shows to
-// which something has happened.
+// Rules, their tests and the dashboard ask only for metrics that a daemon shows once something has
+// happened.
 func TestRulesAndDashboardAskForWhatIsThere(t *testing.T) {
 	d := startBusy(t)
 	for _, line := range []string{

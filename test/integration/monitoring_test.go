@@ -104,7 +104,7 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 	}
 }
 
-// Whoever is woken up finds what to do.
+// Every alert tells the person who is woken up what to do.
 func TestAlertsSayWhatToDo(t *testing.T) {
 	text, err := os.ReadFile("../../" + runbook)
 	if err != nil {

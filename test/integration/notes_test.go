@@ -11,8 +11,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/config"
 )
 
-// TestValidateWarnsOfTheSecretsOfEveryKind: each secret below stands in quotes
-// that are part of it, as docker's --env-file leaves them, and every kind takes it.
+// TestValidateWarnsOfTheSecretsOfEveryKind: each secret below has quotes that are part of it, as
+// docker's --env-file leaves them, and every kind accepts it.
 func TestValidateWarnsOfTheSecretsOfEveryKind(t *testing.T) {
 	const quoted = `'"hunter2-hunter2-hunter2"'`
 	settings := map[string]string{

@@ -79,8 +79,8 @@ func TestOperatorHearsOfHolds(t *testing.T) {
 	}
 }
 
-// Deaths are told together; what a stopping daemon has not told is not lost,
-// and deaths of notices are only logged.
+// Deaths are told together. A stopping daemon loses no death that it has not told yet, and deaths of
+// notices are only logged.
 func TestOperatorHearsOfDeaths(t *testing.T) {
 	h := newHome(t)
 	down := func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }

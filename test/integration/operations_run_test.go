@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// machine is a folder that plays a machine on which docs/OPERATIONS.md is run:
-// its paths lie below the folder, and what only root or systemd could do is played
-// by small scripts. Everything else, curl and fantail above all, is real.
+// machine is a folder that stands for the machine on which docs/OPERATIONS.md is run. Its paths lie
+// below the folder, and small scripts stand for what only root or systemd could do. Everything else,
+// curl and fantail above all, is real.
 type machine struct {
 	t       *testing.T
 	dir     string
@@ -126,7 +126,7 @@ func TestOperationsRuns(t *testing.T) {
 	h.write("fantail.yaml", settings+"egress: { allow: [127.0.0.0/8] } # the endpoint below is on this machine\n")
 	h.write("developers/acme.yaml", webhook("acme", "http://"+hooks+"/", "a-secret-of-acme", ""))
 
-	// One event before the backup has to be there after the restore.
+	// One event from before the backup must be there after the restore.
 	whole := script.String()
 	backup := "fantail backup " + m.dir + "/var/backups/2026-07-01\n"
 	if !strings.Contains(whole, backup) {
@@ -145,7 +145,7 @@ func TestOperationsRuns(t *testing.T) {
 		t.Errorf("the timer's service made %v, %v", kept, err)
 	}
 
-	// What stands in the text, as for the alerts.
+	// Commands in the page's text, such as those for alerts.
 	var lines strings.Builder
 	ran := map[string]bool{}
 	for _, c := range regexp.MustCompile("`fantail ([a-z][^`\n]*)`").FindAllStringSubmatch(page, -1) {
@@ -162,7 +162,7 @@ func TestOperationsRuns(t *testing.T) {
 	const operator = "set +x -a; . \"$M/etc/environment\"; . \"$M/etc/operator\"; set -x +a\n"
 	m.run(operator + lines.String())
 
-	// The timer keeps what it says.
+	// The timer keeps the backups that it says it keeps.
 	m.run(operator + `
 for day in 01 02 03 04 05 06 07 08 09; do mkdir "$M/var/backups/2026-06-${day}T000000Z"; done
 next() { while [ -e "$M/var/backups/$(date -u +%Y-%m-%dT%H%M%SZ)" ]; do sleep 0.1; done; } # their names are seconds

@@ -29,7 +29,7 @@ func command(t *testing.T, args ...string) (int, string) {
 	return code, out.String()
 }
 
-// Every command of the page exists, with its flags; so does that of the unit.
+// Every command of the page exists, with its flags, and so does the unit's command.
 func TestOperationsNamesCommandsThatExist(t *testing.T) {
 	unit, err := os.ReadFile("../../configs/systemd/fantail.service")
 	if err != nil {
@@ -63,7 +63,7 @@ func TestOperationsShowsValidSettings(t *testing.T) {
 	}
 	h := newHome(t)
 	h.certificate(1)
-	// Whatever the machine has below these, the test may neither read nor need.
+	// The test may neither read nor need files of this machine below these folders.
 	h.write("fantail.yaml", strings.NewReplacer("/var/lib/fantail", h.dir, "/etc/fantail/tls", h.dir+"/api", "/etc/fantail", h.dir).Replace(blocks[1]))
 	h.write("developers/acme.yaml", "developer: acme\n")
 	if code, out := command(t, "validate", "--config", filepath.Join(h.dir, "fantail.yaml")); code != 0 {
@@ -121,7 +121,7 @@ func TestOperationsExplainsMetricsThatExist(t *testing.T) {
 	}
 }
 
-// What stops a service leaves it the time that the daemon takes.
+// systemd gives the daemon the time to stop that the daemon takes.
 func TestUnitWaitsForTheGrace(t *testing.T) {
 	unit, err := os.ReadFile("../../configs/systemd/fantail.service")
 	if err != nil {

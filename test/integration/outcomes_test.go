@@ -10,8 +10,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
-// One who follows is told of attempts, and a stop waits for nobody who follows. What
-// a destination answered is known after the restart.
+// A follower is told of attempts, and a stop waits for no follower. After the restart it is known what
+// a destination answered.
 func TestOutcomesAreFollowedAndOutliveARestart(t *testing.T) {
 	h := newHome(t)
 	down := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })

@@ -130,7 +130,7 @@ func TestPayloadsAreKeptAndLinkedTo(t *testing.T) {
 				until(t, "the link expires", func() bool { status, _ := fetch(t, l.URL); return status == 403 })
 			}
 
-			// What nothing else is known of any more.
+			// Nothing else knows of this payload any more.
 			old := event.NewID(time.Now().AddDate(0, -3, 0), 0, 1).String()
 			var refused *client.Error
 			if _, err := d.Link(t.Context(), client.LinkRequest{Payload: old, Developer: "acme"}); !errors.As(err, &refused) || refused.Status != 404 {
@@ -166,7 +166,7 @@ func (d *daemon) wantMetric(t *testing.T, line string) {
 	}
 }
 
-// A bucket that cannot be used is found out at the start, without any event.
+// A bucket that cannot be used is noticed at the start, without any event.
 func TestPayloadStoreThatCannotBeUsedShowsAtOnce(t *testing.T) {
 	settings, bucket, admin := newS3(t)
 	for name, c := range map[string]struct{ settings, want string }{

@@ -16,8 +16,8 @@ import (
 	"github.com/seed-51f8da91/fantail/test/servers/faults"
 )
 
-// TestADaemonOnPostgres: one daemon on PostgreSQL does what it does on the embedded store,
-// and goes on by itself when the database comes back.
+// TestADaemonOnPostgres: one daemon on PostgreSQL does what it does on the embedded store, and goes on
+// by itself when the database comes back.
 func TestADaemonOnPostgres(t *testing.T) {
 	server := servers.PrivatePostgres(t)
 	u, err := url.Parse(server.DSN)

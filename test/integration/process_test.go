@@ -18,8 +18,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
-// asProgram makes the binary of these tests play the program, as cmd/fantail
-// does: a daemon that is to be killed needs a process of its own.
+// asProgram makes the binary of these tests be the program, as cmd/fantail is: a daemon that is to be
+// killed needs a process of its own.
 const asProgram = "FANTAIL_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -83,8 +83,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// failing waits until each destination has a pending delivery that was tried
-// in vain since the test went to it last.
+// failing waits until each destination has a pending delivery whose attempt failed after the test last
+// went to it.
 func (d *daemon) failing(t *testing.T, events []*sent, destinations ...string) {
 	t.Helper()
 	mine := map[string]bool{}

@@ -14,7 +14,7 @@ type selector struct {
 	labels map[string]string // label to the value, or the pattern, that it is compared with
 }
 
-// Strings, ranges, numbers with units, names, comparisons, and all else one by one.
+// Tokens are strings, ranges, numbers with units, names and comparisons; anything else is one by one.
 var promqlToken = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\[[^\]]*\]|[0-9][0-9a-zA-Z.]*|[a-zA-Z_:][a-zA-Z0-9_:]*|=~|!~|!=|\S`)
 
 var (

@@ -16,9 +16,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/config"
 )
 
-// TestTheSettingsOfTheREADMEsAreSound: what the page of each kind shows for a
-// developer's file is read without a fault and without a warning, and its
-// policies are JSON.
+// TestTheSettingsOfTheREADMEsAreSound: the settings for a developer's file in each kind's README are
+// read without a fault and without a warning, and its policies are JSON.
 func TestTheSettingsOfTheREADMEsAreSound(t *testing.T) {
 	for name, value := range map[string]string{
 		"SECRET": "0123456789abcdef", "KEY_ID": "AKIAIOSFODNN7EXAMPLE", "KEY": "a-key", "SECRET_KEY": "a-key", "SUPABASE_KEY": "a-key",

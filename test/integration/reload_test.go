@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A fault costs its own developer the change and nobody else; all faults are named.
+// A fault keeps only its own developer's change from taking effect, and all faults are named.
 func TestReloadRefusesAFaultyDeveloperAlone(t *testing.T) {
 	h := newHome(t)
 	old, moved := newReceiver(t, nil), newReceiver(t, nil)
@@ -40,8 +40,8 @@ func TestReloadRefusesAFaultyDeveloperAlone(t *testing.T) {
 	d.balanced(t)
 }
 
-// At the start a faulty file costs only its own developer: they go on with the
-// last settings that were good, and somebody new has their events kept.
+// At the start a faulty file affects only its own developer. They go on with their last good settings,
+// and the events of somebody new are kept.
 func TestFaultyDeveloperStartsOnLastGoodSettings(t *testing.T) {
 	h := newHome(t)
 	r := newReceiver(t, nil)
@@ -67,7 +67,7 @@ func TestFaultyDeveloperStartsOnLastGoodSettings(t *testing.T) {
 	}
 }
 
-// What is built in at the start is named, not silently left as it was.
+// Settings that need a start are named, and not silently left as they were.
 func TestReloadNamesWhatWaitsForTheNextStart(t *testing.T) {
 	h := newHome(t)
 	h.write("developers/acme.yaml", webhook("acme", "http://127.0.0.1:9/", "a-secret-of-acme", ""))
@@ -89,7 +89,7 @@ shutdown_grace: 2s
 	}
 }
 
-// A store whose key is gone is not opened under a new one.
+// A store whose key is gone is not opened with a new one.
 func TestMissingKeyIsNotMadeAnew(t *testing.T) {
 	h := newHome(t)
 	h.write("developers/acme.yaml", webhook("acme", "http://127.0.0.1:9/", "a-secret-of-acme", ""))

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/cli"
 )
 
-// An endpoint was down and its deliveries died. Once it is mended, the obvious replay
-// brings everything, once, over a restart in the middle.
+// An endpoint was down and its deliveries died. Once it is mended, a plain replay brings every event,
+// once, over a restart in the middle.
 func TestReplayAfterAnEndpointIsMended(t *testing.T) {
 	const events = 300
 	var down atomic.Bool

@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// A retry that is frozen under the old key is read while that key stands behind
-// the new one, over a reload and a restart; with nothing left that needs it, it
-// can go.
+// A retry that is frozen under the old key is read while that key stands after the new one, over a
+// reload and a restart. Once nothing needs the old key, it can be removed.
 func TestKeyIsRotatedUnderFrozenRetries(t *testing.T) {
 	h := newHome(t)
 	var mended atomic.Bool

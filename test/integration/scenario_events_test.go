@@ -21,17 +21,17 @@ type sent struct {
 	id        string // once it is accepted
 }
 
-// hostile is a user that no key may take as it is; hostileInKey and hostileInHeader
-// are how it is written there.
+// hostile is a user whose name no key may have as it is; hostileInKey and hostileInHeader are how it
+// is written there.
 const (
 	hostile         = "../../x/ü%"
 	hostileInKey    = "%2E%2E%2F%2E%2E%2Fx%2Fü%25"
 	hostileInHeader = "../../x/%C3%BC%25"
 )
 
-// scenarioEvents returns every sample, and bodies that are easily got wrong:
-// what one key would hold of several, what has no item, no user, or no start,
-// and bytes that re-encoding would change. Names that begin alike share a second.
+// scenarioEvents returns every sample, and bodies that are easily handled wrong: several that would
+// share one key, bodies without item, user or start, and bytes that re-encoding would change. Names
+// that begin alike share a second.
 func scenarioEvents(t *testing.T) []*sent {
 	t.Helper()
 	item := func(summary, start string) string {
@@ -102,8 +102,8 @@ func (d *daemon) accept(t *testing.T, events []*sent) {
 	}
 }
 
-// envelope is what consumers and keys need of a body, read with encoding/json: a
-// second opinion beside the engine's own reader.
+// envelope is what consumers and keys need of a body. It is read with encoding/json, as a second
+// opinion on the engine's own reader.
 type envelope struct {
 	Type     string
 	Version  *string

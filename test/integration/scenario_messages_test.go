@@ -94,8 +94,7 @@ func areMessages(t *testing.T, name string, got []types.Message, traces map[stri
 	return all, repeats
 }
 
-// message compares a message's body with the contract, to the byte but for the
-// link and its life.
+// message compares a message's body with the contract byte for byte, except for the link and its life.
 func (e *sent) message(t *testing.T, name string, m types.Message, v envelope) message {
 	t.Helper()
 	if v.Type == "healthcheck" {
@@ -147,7 +146,7 @@ func areInGroups(t *testing.T, all map[string]message) {
 	}
 }
 
-// linksHold follows every link; no change of one may lead anywhere.
+// linksHold follows every link. No changed link may lead anywhere.
 func linksHold(t *testing.T, name string, all map[string]message, ttl time.Duration) {
 	t.Helper()
 	var previous string

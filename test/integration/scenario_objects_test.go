@@ -67,8 +67,7 @@ func (e *sent) wantedObjects(t *testing.T) (all []wanted) {
 	return all
 }
 
-// timeInKey is the start of the period, else when the event was made, else the
-// ordering time.
+// timeInKey is the start of the period, else the time when the event was made, else the ordering time.
 func (e *sent) timeInKey(v envelope, start string) string {
 	for _, text := range []string{start, strings.Replace(v.Created, " ", "T", 1), v.Occurred} {
 		for _, layout := range []string{time.RFC3339, time.DateOnly} {
@@ -114,10 +113,9 @@ func startAndIdentity(v envelope, item json.RawMessage) (start, identity string)
 	return "", ""
 }
 
-// isWhatIsWanted compares a bucket with what the contract makes of the events.
-// Of those of one user, type and identity the newest must be there, and only it.
-// Of several that would have one key, one has it, whoever came first, and the
-// others have the suffix of their identity.
+// isWhatIsWanted compares a bucket with what the contract makes of the events. Of those with the same
+// user, type and identity, only the newest must be there. Of several that would have the same key, the
+// first to come has it, and the others have the suffix of their identity.
 func isWhatIsWanted(t *testing.T, bucket string, got map[string]stored, events []*sent) {
 	t.Helper()
 	owners := map[string]wanted{}

@@ -12,8 +12,8 @@ import (
 // destinations of the scenario.
 var everywhere = []string{"app", "objects", "google", "queue", "ordered", "own"}
 
-// Everything accepted arrives everywhere, as the contract says, whatever the
-// network does and however the daemon ends meanwhile.
+// Everything accepted arrives everywhere, as the contract says, whatever the network does and however
+// the daemon ends meanwhile.
 func TestEverySampleArrivesEverywhere(t *testing.T) {
 	w := newWorld(t)
 	h, listen := newHome(t), freeAddress(t)

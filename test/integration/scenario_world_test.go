@@ -17,8 +17,8 @@ import (
 	"github.com/seed-51f8da91/fantail/test/servers/faults"
 )
 
-// world is what the destinations of the scenario talk to: servers that others
-// wrote, each behind a network of its own that can be made faulty.
+// world is what the destinations of the scenario talk to: servers of others, each behind a network of
+// its own that can be made faulty.
 type world struct {
 	webhooks *receiver
 	s3       *s3.Client
@@ -76,8 +76,8 @@ func newWorld(t *testing.T) *world {
 	local := awsKeys(w.behind(t, cloud.Endpoint), cloud.Region, cloud.AccessKey, cloud.SecretKey)
 	var b strings.Builder
 	b.WriteString("developer: acme\ndestinations:\n")
-	// versitygw may show the metadata of one version of an object with the ETag of
-	// another while it is written, which S3 never does: one delivery at a time.
+	// One delivery at a time: while an object is written, versitygw may show the metadata of one version
+	// with the ETag of another, which S3 never does.
 	add := func(name, kind, more, settings string, args ...any) {
 		fmt.Fprintf(&b, "  - { name: %s, kind: %s, timeout: 5s, %sretry: { waits: [100ms, 200ms%s] }, settings: { %s } }\n",
 			name, kind, more, strings.Repeat(", 500ms", 98), fmt.Sprintf(settings, args...))
@@ -85,7 +85,7 @@ func newWorld(t *testing.T) *world {
 	add("app", "webhook", "", "url: %q, secret: secret-of-acme, allow_http: true", w.behind(t, w.webhooks.URL))
 	add("objects", "s3", "max_in_flight: 1, ", "bucket: %s, %s", w.bucket, bucket)
 	add("google", "gcs", "", "bucket: %s, endpoint: %q, allow_http: true, anonymous: true", w.gcsBucket, w.behind(t, w.gcs.Endpoint))
-	add("queue", "sqs", "", "queue: %q, %s", *w.standard.url, local) // a name is looked up first, and that answer would be lost
+	add("queue", "sqs", "", "queue: %q, %s", *w.standard.url, local) // a look-up of a name comes first: its answer would be lost
 	add("ordered", "sqs", "", "queue: %q, %s", *w.ordered.url, local)
 	add("own", "sqs", "", "queue: %s, link_ttl: %s, payloads: { s3: { bucket: %s, %s } }, %s",
 		w.light.name, ownTTL, w.payloads, bucket, awsKeys(w.behind(t, light.Endpoint), light.Region, light.AccessKey, light.SecretKey))
@@ -150,8 +150,8 @@ func (q queue) takesAgain(t *testing.T, d *daemon, messages map[string]message) 
 	}
 }
 
-// hasOwnPayloads compares the queue whose payloads lie in its own bucket: links
-// to them have ended by now, and a retry makes a fresh one.
+// hasOwnPayloads compares the queue whose payloads lie in its own bucket. Links to them have ended by
+// now, and a retry makes a fresh one.
 func (w *world) hasOwnPayloads(t *testing.T, d *daemon, events []*sent) {
 	t.Helper()
 	traces := d.traces(t, "own", events)

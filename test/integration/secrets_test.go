@@ -41,9 +41,8 @@ func (e *echo) answer(n int, w http.ResponseWriter, req *http.Request) {
 	fmt.Fprintf(w, "we got %s from you", form.Text)
 }
 
-// TestSecretsAreNowhereInClear: no form in which a far side may repeat a secret
-// stands in the log, the API, the metrics or the store, though frozen retries need
-// the secret after a restart.
+// TestSecretsAreNowhereInClear: the log, the API, the metrics and the store hold no form in which a far
+// side may repeat a secret. Frozen retries still need the secret after a restart.
 func TestSecretsAreNowhereInClear(t *testing.T) {
 	const signing, bearer, header = "hunter2-signing/hunter2", "ya29.hunter2/bearer+hunter2", `header-<hunter2>&"hunter2"`
 	far := &echo{known: []string{signing, bearer}}

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-51f8da91/fantail/test/servers/supabase"
 )
 
-// A check shows when the certificates of databases end, and those that are not
-// trusted. The servers' last a day.
+// A check shows when the certificates of databases end, and which are not trusted. Those of the
+// servers last a day.
 func TestACheckShowsTheCertificatesOfDatabases(t *testing.T) {
 	h := newHome(t)
 	h.write("fantail.yaml", plain+"payloads: { dir: { path: payloads, public_url: 'http://events.example' } }\n")

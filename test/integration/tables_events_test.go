@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// tablesBody is the nth body of a load on tables: data of one and several items,
-// events of state, of two users, of nobody, some of which say nothing of a user
-// that others have said. A dozen users share all of them.
+// tablesBody is the nth body of a load on tables. The bodies have one item or several, events of
+// state, two users or none, and some say nothing of a user about whom others have said something. All
+// share a dozen users.
 func tablesBody(n int) []byte {
 	id := func(n int) string { return fmt.Sprintf("user-%d", n%12) }
 	user := func(n int) string {
@@ -90,15 +90,15 @@ type userRow struct {
 // spoken is a value and the age of the event that said it, which sorts.
 type spoken struct{ value, at string }
 
-// hear keeps what the newest event says that speaks of it at all.
+// hear keeps the value of the newest event that gives one.
 func (s *spoken) hear(value, at string) {
 	if value != "" && at > s.at {
 		*s = spoken{value, at}
 	}
 }
 
-// tellUsers adds what the contract says that an event tells of users. Of two events
-// of one time the one with the greater id is newer.
+// tellUsers adds what the contract says that an event tells of users. Of two events with the same time,
+// the one with the greater id is newer.
 func (e *sent) tellUsers(t *testing.T, into map[string]userRow) {
 	t.Helper()
 	type person struct {

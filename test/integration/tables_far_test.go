@@ -20,7 +20,7 @@ import (
 
 const tablesPassword = "secret-of-the-tables"
 
-// admin is a connection of whoever may do everything.
+// admin is a connection of a user who may do everything.
 func admin(t *testing.T, driver, dsn string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open(driver, dsn)
@@ -139,7 +139,7 @@ func supabaseFar(t *testing.T) *tablesFar {
 	far.settings = fmt.Sprintf("url: 'http://%s', allow_http: true, service_role_key: '%s', complete: { dsn: '%s' }", far.proxy.Addr, p.Key, server.DSN)
 	far.rows = func() tablesRows { return supabaseRows(t, db, p, "terra_") }
 	far.takeAway = func() tablesRows {
-		// Locked in the order in which a new row and its foreign key lock them.
+		// The tables are locked in the order in which a new row and its foreign key lock them.
 		run("BEGIN; LOCK TABLE terra_data_payloads, terra_misc_payloads, terra_users IN ACCESS EXCLUSIVE MODE; ALTER TABLE terra_users RENAME TO gone_users; ALTER TABLE terra_data_payloads RENAME TO gone_data_payloads; ALTER TABLE terra_misc_payloads RENAME TO gone_misc_payloads; COMMIT")
 		lost := supabaseRows(t, db, p, "gone_")
 		run("DROP TABLE gone_data_payloads, gone_misc_payloads, gone_users")

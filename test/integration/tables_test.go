@@ -35,8 +35,8 @@ type tablesRows struct {
 // userText is a user as the tables have them.
 type userText struct{ reference, scopes, provider, state, created, updated string }
 
-// Whatever becomes of the database under load, in the end the rows are exactly
-// the accepted events, once each, and every link gives its bytes.
+// Whatever happens to the database under load, in the end the rows are exactly the accepted events,
+// once each, and every link gives its bytes.
 func TestTablesHoldWhatWasAcceptedWhateverHappens(t *testing.T) {
 	for kind, far := range map[string]func(*testing.T) *tablesFar{"postgres": postgresFar, "mysql": mysqlFar, "supabase": supabaseFar} {
 		t.Run(kind, func(t *testing.T) { tablesScenario(t, kind, far(t)) })
@@ -109,7 +109,7 @@ destinations:
 	}
 	samePayloads(t, there.payloads, wantPayloads)
 
-	// What was dropped comes back by a replay of all, which doubles nothing.
+	// A replay of everything brings back what was dropped, and doubles nothing.
 	r, err := d.Replay(t.Context(), client.ReplayRequest{Developer: "acme", Destination: "tables", States: []string{"delivered"}, Rate: 10_000})
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func (l *tablesLoad) one() string {
 	n := l.n
 	l.n++
 	l.mu.Unlock()
-	// The ordering times of neighbours are swapped: what is newer often comes first.
+	// The ordering times of neighbours are swapped, so that newer events often come first.
 	e := &sent{name: fmt.Sprint("event ", n), body: tablesBody(n), ordering: l.base.Add(time.Duration(n^1) * time.Millisecond), reference: fmt.Sprint("reference-", n)}
 	a, err := l.d.Send(l.t.Context(), client.SendRequest{Developer: "acme", Body: e.body, Reference: e.reference, Ordering: e.ordering})
 	if err != nil {
@@ -259,7 +259,7 @@ func (l *tablesLoad) more(n int) {
 	}
 }
 
-// fate waits until what becomes of an event handed in now is as asked.
+// fate waits until an event handed in now comes to what done asks for.
 func (l *tablesLoad) fate(what string, done func(client.Delivery) bool) {
 	l.t.Helper()
 	id := l.one()
@@ -301,8 +301,8 @@ func (l *tablesLoad) destination() client.Destination {
 	return client.Destination{}
 }
 
-// held waits until the destination is held and no attempt is under way that met
-// it as it was, and returns why.
+// held waits until the destination is held and no attempt from before the hold is running, and returns
+// the reason.
 func (l *tablesLoad) held() (reason string) {
 	l.t.Helper()
 	until(l.t, "the destination is held", func() bool {

@@ -31,7 +31,7 @@ func (s *heard) String() string {
 	return s.b.String()
 }
 
-// Somebody who follows attempts sees those after a restart, and Ctrl-C ends it.
+// tail shows attempts after a restart too, and Ctrl-C ends it.
 func TestTailGoesOnOverARestart(t *testing.T) {
 	h := newHome(t)
 	up := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) })

@@ -28,8 +28,8 @@ type tested struct {
 	Outcome client.Delivery `json:"outcome"`
 }
 
-// A test event reaches the one destination, signed like every other, is in the
-// log, and balances.
+// A test event reaches its one destination, signed like every other; it is in the log, and the audit
+// balances.
 func TestTestEventReachesASignedWebhook(t *testing.T) {
 	h := newHome(t)
 	app, other := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.Write([]byte("thank you")) }), newReceiver(t, nil)
@@ -64,7 +64,7 @@ func TestTestEventReachesASignedWebhook(t *testing.T) {
 		t.Errorf("outcome %+v", o)
 	}
 
-	// A file goes byte for byte; a person reads what it came to.
+	// A file is sent byte for byte, and a person reads what came of it.
 	body := "{\"type\": \"custom\",\n\"n\": 1.50}"
 	file := filepath.Join(h.dir, "body.json")
 	if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
@@ -83,8 +83,8 @@ func TestTestEventReachesASignedWebhook(t *testing.T) {
 	d.balanced(t)
 }
 
-// What fails is shown with its answer, and is retried like every delivery; what
-// waits says why and is not waited for.
+// A failed test event is shown with its answer, and is retried like every delivery. The command does
+// not wait for one that waits, but says why it does.
 func TestTestEventThatDoesNotArriveSaysWhy(t *testing.T) {
 	h := newHome(t)
 	down := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { http.Error(w, "out of order", 500) })
@@ -108,8 +108,8 @@ func TestTestEventThatDoesNotArriveSaysWhy(t *testing.T) {
 	}
 }
 
-// One answer with Retry-After keeps back what is accepted, as one sees, and not what
-// a person tests or retries.
+// A Retry-After in one answer keeps back accepted events, visibly, but not events that a person tests or
+// retries.
 func TestTestEventGoesToAThrottledDestination(t *testing.T) {
 	h := newHome(t)
 	app := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
@@ -156,8 +156,7 @@ func TestTestEventIsGuarded(t *testing.T) {
 	}
 }
 
-// What generate says was accepted is what arrives, each once, and is what it
-// says it is.
+// Every event that generate says was accepted arrives once, and is what it says it is.
 func TestGenerateLosesNothing(t *testing.T) {
 	h := newHome(t)
 	app, other := newReceiver(t, nil), newReceiver(t, nil)

@@ -34,7 +34,7 @@ func (h *home) certificate(serial int64) {
 	h.write("api.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
 }
 
-// serial is that of the certificate the API shows.
+// serial is the serial number of the certificate that the API shows.
 func (d *daemon) serial(t *testing.T) int64 {
 	t.Helper()
 	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} // the test looks at it itself

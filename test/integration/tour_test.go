@@ -31,8 +31,8 @@ func blocks(t *testing.T, page, section, language string) []string {
 	return code
 }
 
-// tourProgram puts bin/fantail into a folder: the binary of these tests, playing the
-// program. What it started is ended with the test, whatever the script did.
+// tourProgram puts bin/fantail into a folder: the binary of these tests as the program. The end of the
+// test ends everything that it started, whatever the script did.
 func tourProgram(t *testing.T, dir string) (pids string) {
 	t.Helper()
 	self, err := filepath.Abs(os.Args[0])
@@ -79,8 +79,8 @@ func running(t *testing.T, pids string) (all []int) {
 	return all
 }
 
-// TestTheTourDelivers pastes the README's five minutes into a shell as it stands
-// there. An interactive zsh, as on every Mac, takes no comments.
+// TestTheTourDelivers pastes the README's five minutes into a shell as they stand there. An interactive
+// zsh, as on every Mac, takes no comments.
 func TestTheTourDelivers(t *testing.T) {
 	for name, shell := range map[string][]string{"bash": {"bash", "--norc", "-i", "-s"}, "zsh": {"zsh", "-f", "-i", "-s"}} {
 		t.Run(name, func(t *testing.T) {

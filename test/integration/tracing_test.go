@@ -37,8 +37,8 @@ func (h *home) settings(more string) {
 	h.write("fantail.yaml", string(raw)+more)
 }
 
-// The producer's trace goes through the daemon to the receiver, over a restart
-// too: everything between them stands in it, and nothing that must not.
+// The producer's trace goes through the daemon to the receiver, over a restart too. It has every span
+// between them, and nothing that must not be there.
 func TestTraceRunsFromProducerToReceiver(t *testing.T) {
 	h := newHome(t)
 	collector := tracingtest.New(t)
@@ -113,8 +113,8 @@ func TestTraceRunsFromProducerToReceiver(t *testing.T) {
 	}
 }
 
-// Without tracing the receiver gets the very headers of the producer, and a
-// producer that sends none, or nonsense, changes nothing.
+// Without tracing the receiver gets the producer's headers unchanged. A producer that sends none, or
+// nonsense, changes nothing.
 func TestTraceOfTheProducerPassesADaemonThatDoesNotTrace(t *testing.T) {
 	h := newHome(t)
 	r := newReceiver(t, nil)
@@ -127,7 +127,7 @@ func TestTraceOfTheProducerPassesADaemonThatDoesNotTrace(t *testing.T) {
 	}
 	r.wait(t, 1)
 	d.balanced(t)
-	// A replay is another attempt at what the producer asked for.
+	// A replay is another attempt within the producer's trace.
 	if _, err := d.Replay(t.Context(), client.ReplayRequest{Developer: "acme", Types: []string{"sleep"}, States: []string{"delivered"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestTraceOfTheProducerPassesADaemonThatDoesNotTrace(t *testing.T) {
 	}
 }
 
-// A collector that is down keeps nobody waiting, and is told of without its headers.
+// A collector that is down delays nobody, and the log tells of it without its headers.
 func TestCollectorThatIsDownDelaysNothing(t *testing.T) {
 	h := newHome(t)
 	r := newReceiver(t, nil)

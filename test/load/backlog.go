@@ -13,7 +13,7 @@ func backlogDefaults() options {
 	return options{Warm: 30 * time.Second, For: time.Minute, Runs: 3, Conns: 32, Sizes: numbers{2 << 10}, Fanouts: numbers{3}, Batch: 200, Destinations: 1000, Pending: 2_000_000}
 }
 
-// weight is what one run with a backlog showed.
+// weight is the result of one run with a backlog.
 type weight struct {
 	with, without speed
 	opening       [2]speed // of the first seconds: without, with

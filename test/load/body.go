@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// bodies makes events of one size that differ in their number only, so that a
-// body can be made again, and checked, from its number.
+// bodies makes events of one size that differ in their number alone, so that a body can be made again
+// from its number and compared.
 type bodies struct {
 	template []byte
 	at       int // where the ten digits of the number stand

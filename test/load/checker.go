@@ -8,9 +8,8 @@ import (
 	"strconv"
 )
 
-// checker tells, after a run, whether what arrived is what was sent, byte for
-// byte, and signed. Bodies are made again from their number; the sums that
-// stand for them never leave the process.
+// checker tells, after a run, whether what arrived is what was sent, byte for byte, and signed. It
+// makes bodies again from their number. The sums that stand for them never leave the process.
 type checker struct {
 	secret []byte
 	seed   maphash.Seed
@@ -43,7 +42,7 @@ func (c *checker) genuine(a *arrival) bool {
 	return hmac.Equal(mac.Sum(nil), a.mac[:])
 }
 
-// read sums a body through buf, so that none need be held whole.
+// read sums a body through buf, so that no body need be held whole.
 func (c *checker) read(body io.Reader, buf []byte) (sum uint64, size int, err error) {
 	var h maphash.Hash
 	h.SetSeed(c.seed)

@@ -17,8 +17,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
-// group is developers with destinations alike: developer <prefix>i has
-// destinations i*fanout ... i*fanout+fanout-1 of url.
+// group is developers with similar destinations: developer <prefix>i has destinations i*fanout to
+// i*fanout+fanout-1, at url.
 type group struct {
 	prefix     string
 	developers int
@@ -47,7 +47,7 @@ type daemon struct {
 // tokenOf is the token for the developers with this prefix.
 func tokenOf(prefix string) string { return "token-of-" + prefix + "-for-measuring" }
 
-// tokensOf has a token that hands in for each group, and one that may do everything else.
+// tokensOf has one token for each group that may hand in, and one that may do everything else.
 func tokensOf(groups []group) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "tokens:\n  - { name: operator, value: %q, may: [operate] }\n", tokenOf(anyone))
@@ -170,7 +170,8 @@ func (d *daemon) failed(ctx context.Context) (n int, err error) {
 	return 0, errors.New("/metrics has no failed attempts")
 }
 
-// profile writes a CPU profile of so long to file; it is complete when done is closed or has an error.
+// profile writes a CPU profile of that length to file. The file is complete when done is closed or
+// has an error.
 func (d *daemon) profile(ctx context.Context, file string, long time.Duration) (done chan error) {
 	done = make(chan error, 1)
 	if d.profiles == "" {
@@ -200,8 +201,8 @@ func freePort() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// deadPort returns a loopback address that refuses connections for as long as
-// the process lives: bound, so that nobody else gets it, and never listened on.
+// deadPort returns a loopback address that refuses connections for as long as the process lives. It is
+// bound, so that nobody else gets it, and never listened on.
 func deadPort() (string, error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {

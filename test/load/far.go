@@ -38,8 +38,8 @@ func startSink(sizes ...int) (*far, error) {
 	return &far{p, "http://" + strings.TrimSpace(addr)}, nil
 }
 
-// hang makes destinations from (inclusive) to (exclusive) hang, and all others
-// answer, also what they have not answered so far.
+// hang makes destinations from (inclusive) to (exclusive) hang. All others answer, also the requests
+// that have waited so far.
 func (f *far) hang(ctx context.Context, from, to int) error {
 	return f.do(ctx, http.MethodPost, fmt.Sprintf("/hang/%d/%d", from, to), nil)
 }

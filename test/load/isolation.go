@@ -119,8 +119,8 @@ func pairCells(what, name string, pair [2]calm, r ratios, set ...bar) []string {
 	return append(append(cells, v.cells()...), bars(set...))
 }
 
-// calm runs one half of a pair: all destinations reach full concurrency, then
-// the first of them hang, or not, for as long as is measured.
+// calm runs one half of a pair. All destinations reach full concurrency. Then the first of them hang,
+// or do not, for as long as is measured.
 func (o *options) calm(ctx context.Context, hanging int, faulty bool) (c calm, err error) {
 	size, big := o.Sizes[0], hanging == 0
 	if big {
@@ -202,8 +202,8 @@ func (r *rig) early(t tally, s *sent, first int, released int64) (early int) {
 	return early
 }
 
-// rise brings every destination to full concurrency: that doubles after as many
-// successes as it allows at once, so 15 are enough for the default of 16.
+// rise brings every destination to full concurrency. Concurrency doubles after as many successes as it
+// allows at once, so that 15 are enough for the default of 16.
 func (r *rig) rise(ctx context.Context, size int) error {
 	if _, err := r.send(ctx, task{For: time.Hour, Count: 20 * r.Destinations, Size: size}); err != nil {
 		return err
@@ -211,8 +211,8 @@ func (r *rig) rise(ctx context.Context, size int) error {
 	return r.drained(ctx)
 }
 
-// holdLarge has at least two large bodies accepted for each of the eight while
-// they are paused, so that accepting them is no part of what is measured.
+// holdLarge has at least two large bodies accepted for each of the eight while they are paused, so
+// that accepting them is no part of the measurement.
 func (r *rig) holdLarge(ctx context.Context) error {
 	for i := range eight {
 		if err := r.Pause(ctx, living+strconv.Itoa(i), destination(i), "large bodies are made ready"); err != nil {
@@ -233,7 +233,7 @@ func (r *rig) holdLarge(ctx context.Context) error {
 	return fmt.Errorf("large bodies were not accepted, only so many: %v", have)
 }
 
-// letGo has the large bodies attempted.
+// letGo resumes the eight, so that their large bodies are attempted.
 func (r *rig) letGo(ctx context.Context) error {
 	for i := range eight {
 		if err := r.Resume(ctx, living+strconv.Itoa(i), destination(i)); err != nil {

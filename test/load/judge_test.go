@@ -123,8 +123,8 @@ func TestBodiesHaveTheirSizeAndAreEvents(t *testing.T) {
 	}
 }
 
-// TestDevelopersTakeTurnsEvenly: once a round, and the first half of them is
-// half of any twenty events, give or take two.
+// TestDevelopersTakeTurnsEvenly: each developer has one turn a round. The first half of them have half
+// of any twenty events, give or take two.
 func TestDevelopersTakeTurnsEvenly(t *testing.T) {
 	for _, developers := range []int{1, 2, 3, 8, 20, 1000, 1024} {
 		s := task{Developers: developers}

@@ -43,8 +43,8 @@ func small(t *testing.T, o options) options {
 	return o
 }
 
-// Times are never asserted. A scenario fails when something acknowledged did
-// not arrive, or arrived with another body or with a wrong signature.
+// Times are not asserted. A scenario fails when something acknowledged did not arrive, or arrived with
+// another body or a wrong signature.
 func TestNothingIsLostAndEverySignatureVerifies(t *testing.T) {
 	t.Run("single events", func(t *testing.T) {
 		s, err := new(small(t, throughputDefaults())).speed(t.Context(), 2<<10, 3)

@@ -62,8 +62,8 @@ func (l *loader) run(ctx context.Context) ([]sending, time.Duration, error) {
 	return slices.Concat(seen...), ownCPU() - before, ctx.Err()
 }
 
-// turns hands out, at a fixed rate, when each event should be sent, whatever
-// becomes of those before it. It is nil without a rate.
+// turns hands out, at a fixed rate, when each event should be sent, whatever becomes of those before
+// it. It is nil without a rate.
 func (l *loader) turns(ctx context.Context) chan time.Time {
 	if l.Rate == 0 {
 		return nil
@@ -152,8 +152,8 @@ func (l *loader) post(s sending, body []byte) sending {
 	return s
 }
 
-// postBatch sends the lines of s. Results come in order, one line each; what
-// has no result was not accepted.
+// postBatch sends the lines of s. Results come in order, one a line. A line without a result was not
+// accepted.
 func (l *loader) postBatch(s sending, lines []byte) []sending {
 	s.Sent = time.Now().UnixNano()
 	results, alike := l.results(lines)
@@ -191,7 +191,7 @@ func (l *loader) results(lines []byte) (status []int32, alike bool) {
 	return status, alike
 }
 
-// accepted: the daemon has it, or, in a direct run, the sink.
+// accepted tells whether the daemon has the event, or in a direct run the sink.
 func (s *sending) accepted() bool {
 	return s.Status == http.StatusAccepted || s.Status == http.StatusOK
 }

@@ -31,8 +31,8 @@ type crowd struct {
 	lines              int           // in the log of the later start, until it rests
 }
 
-// many measures what it costs to have many developers: starts, a reload, and a
-// daemon at rest. Nobody answers at their destinations, so that all checks fail.
+// many measures what many developers cost: starts, a reload, and a daemon at rest. No server answers
+// at their destinations, so that all checks fail.
 func many(ctx context.Context, o options) error {
 	t := o.newTable(fmt.Sprintf("Many, %d developers with %d destinations each", o.Developers, o.Destinations), "run", "first start s (CPU s)", "later start s (CPU s)", "reload of one file ms (CPU ms)",
 		"its peak RSS MiB", "RSS at rest MiB", "KiB a destination", "/metrics ms", "lines in the log", "bars")

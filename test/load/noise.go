@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// noise is a producer that misbehaves: uploads that crawl, and connections that are
-// kept for nothing. What the daemon ends is begun anew.
+// noise is a producer that misbehaves: it has uploads that crawl, and connections that are kept for
+// nothing. When the daemon ends one, noise begins another.
 type noise struct {
 	addr   string
 	cancel context.CancelFunc
@@ -22,12 +22,11 @@ type noise struct {
 	begun  atomic.Int64 // uploads and connections that stand
 }
 
-// spread is the time over which the noise begins: as long as the daemon waits for a
-// head, or for a body that does not come. Begun at once, all of it would end and begin
-// anew at once.
+// spread is the time over which the noise begins: as long as the daemon waits for a head, or for a
+// body that does not come. Begun at once, all of it would also end and begin anew at once.
 const spread = 10 * time.Second
 
-// startNoise returns when all of it stands at once.
+// startNoise returns once all uploads and connections are open.
 func startNoise(ctx context.Context, url string, slow, idle int) (*noise, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	n := &noise{addr: strings.TrimPrefix(url, "http://"), cancel: cancel}
@@ -95,7 +94,7 @@ func (n *noise) upload(ctx context.Context, c net.Conn) {
 	}
 }
 
-// rest asks once, or never, and keeps the connection until the daemon ends it.
+// rest makes one request, or none, and keeps the connection until the daemon ends it.
 func (n *noise) rest(c net.Conn, asks bool) {
 	in := bufio.NewReader(c)
 	if asks {

@@ -98,7 +98,7 @@ func realDisk(dir string) error {
 	return nil
 }
 
-// note tells whoever waits what is going on.
+// note tells the person who waits what is going on.
 func (o *options) note(format string, args ...any) {
 	fmt.Fprintf(o.progress, time.Now().Format(time.TimeOnly)+" "+format+"\n", args...)
 }

@@ -88,7 +88,7 @@ func (p *process) cpu() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	// Behind the name in parentheses: state is field 3, utime 14, stime 15, in 1/100 s.
+	// After the name in parentheses: state is field 3, utime 14 and stime 15, in 1/100 s.
 	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	user, _ := strconv.ParseInt(f[11], 10, 64)
 	system, _ := strconv.ParseInt(f[12], 10, 64)
@@ -113,7 +113,7 @@ func (p *process) memory(name string) (int64, error) {
 	return 0, fmt.Errorf("no %s in /proc", name)
 }
 
-// forgetPeak has VmHWM begin anew.
+// forgetPeak resets VmHWM.
 func (p *process) forgetPeak() error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.Process.Pid), []byte("5"), 0o200)
 }

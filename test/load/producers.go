@@ -13,7 +13,7 @@ func producersDefaults() options {
 	return options{Warm: 10 * time.Second, For: 30 * time.Second, Runs: 5, Conns: 16, Sizes: numbers{1 << 10}, Fanouts: numbers{1}, Rate: 200, Slow: 200, Idle: 2000, tokens: true}
 }
 
-// neighbours is what one producer saw beside another in one run.
+// neighbours is what one producer saw, alone and beside another, in one run.
 type neighbours struct {
 	verdict
 	events        int

@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// table is printed row by row, so that what was measured stands there even when
-// a later run fails.
+// table is printed row by row, so that its rows are there even when a later run fails.
 type table struct {
 	o       *options
 	columns []string
@@ -52,7 +51,7 @@ func bars(all ...bar) string {
 	return strings.Join(s, ", ")
 }
 
-// machine says what the figures depend on.
+// machine describes the machine that the figures depend on.
 func machine(dir string) string {
 	return fmt.Sprintf("%d cores (%s), %s GiB of memory, Linux %s, store on %s",
 		runtime.NumCPU(), field("/proc/cpuinfo", "model name"), gibibytes(field("/proc/meminfo", "MemTotal")), kernel(), fileSystem(dir))

@@ -90,12 +90,12 @@ func (r *rig) spots(s *sent, n int) (from, to int) {
 	return from, from + f
 }
 
-// patience is how long nothing need arrive before a drain is given up: more
-// than the first wait of a retry.
+// patience is how long a drain goes on without an arrival before it is given up: longer than the
+// first wait of a retry.
 const patience = time.Minute
 
-// drained waits until everything that was accepted has been delivered, or nothing comes
-// any more; judge says what is lost then.
+// drained waits until everything that was accepted has been delivered, or nothing arrives any more.
+// In that case judge says what is lost.
 func (r *rig) drained(ctx context.Context) error {
 	want := 0
 	for _, w := range r.waves {
@@ -112,7 +112,7 @@ func (r *rig) drained(ctx context.Context) error {
 		if have < want {
 			continue
 		}
-		// Duplicates count as well, so the daemon has the last word.
+		// Arrivals count duplicates as well, so the daemon has the last word.
 		pending, _, err := r.pending(ctx, living)
 		if err != nil || pending == 0 {
 			return err
@@ -183,8 +183,8 @@ func (s *sent) accept() (all []time.Duration) {
 	return all
 }
 
-// delivered returns how long events took from when they were due, or sent, to
-// their arrival at each destination from which on.
+// delivered returns how long events took from when they were due, or sent, to their arrival at each
+// destination from number first on.
 func (r *rig) delivered(t tally, s *sent, due bool, first int) (all []time.Duration, last int64) {
 	s.events(func(n int, one *sending) {
 		from, to := r.spots(s, n)
@@ -220,7 +220,7 @@ func micros(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()*1e6
 
 func mebibytes(n int64) string { return strconv.FormatInt(n>>20, 10) }
 
-// direct posts straight to the sink and forgets what arrived: the floor.
+// direct posts straight to the sink, for the floor, and forgets what arrived.
 func (r *rig) direct(ctx context.Context, size int, long time.Duration) (s sent, err error) {
 	s, err = load(ctx, task{URL: r.far.url, Direct: true, Prefix: living, Developers: r.living().developers * r.living().fanout, Conns: r.Conns, For: long, Size: size})
 	if err != nil {

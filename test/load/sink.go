@@ -47,8 +47,8 @@ type stall struct {
 	over     chan struct{}
 }
 
-// large bodies are not even read while their destination hangs; small ones are,
-// since net/http then notices that the client has gone.
+// large bodies are not even read while their destination hangs. Smaller ones are, because net/http then
+// notices that the client has gone.
 const large = 1 << 20
 
 // runSink serves until its standard input closes. It prints its address first.

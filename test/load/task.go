@@ -31,9 +31,8 @@ type task struct {
 
 func (t *task) developer(n int) string { return t.Prefix + strconv.Itoa(t.turn(n)) }
 
-// turn returns which developer event n goes to. Each has its turn once in as
-// many events as there are developers, in steps of the golden ratio: whatever
-// the first of them do is spread evenly over all of the time.
+// turn returns which developer event n goes to. Each has one turn in as many events as there are
+// developers, in steps of the golden ratio: that spreads what the first of them do evenly over time.
 func (t *task) turn(n int) int {
 	step := max(1, int(float64(t.Developers)*0.618))
 	for !coprime(step, t.Developers) {
@@ -49,8 +48,8 @@ func coprime(a, b int) bool {
 	return a == 1
 }
 
-// sending is one request as the loader saw it: events N to N+Count-1. Times are
-// ns of the wall clock, which the sink of the same machine shares.
+// sending is one request as the loader saw it: events N to N+Count-1. Times are ns of the wall clock,
+// which the sink shares because it runs on the same machine.
 type sending struct {
 	N, Count int32
 	Due      int64 // when it should have been sent; without a rate, when it was

@@ -30,8 +30,8 @@ type speed struct {
 	floorCPU           time.Duration // of the bare client, a request
 }
 
-// throughput sends as fast as answers come, after a bare client did the same
-// without the daemon.
+// throughput sends as fast as answers come. Before that, a bare client does the same without the
+// daemon.
 func throughput(ctx context.Context, o options) error {
 	title := "Throughput"
 	if o.Batch > 0 {
@@ -76,9 +76,8 @@ func (s *speed) cells(size, fanout int, run string, batch bool) []string {
 	return append(cells, fmt.Sprintf("%.0f", s.floor), micros(s.floorCPU), fmt.Sprintf("%.2f", rate), fmt.Sprintf("%.2f", cpu), bars(set...))
 }
 
-// oneDeveloper is a group of one developer whose destinations may have more
-// attempts in flight than they need: a bound near the loader's connections
-// measures the bound.
+// oneDeveloper is a group of one developer whose destinations may have more attempts in flight than
+// they need: with a bound near the loader's connections, the run would measure the bound.
 func (o *options) oneDeveloper(fanout int) func(sink string) []group {
 	return func(sink string) []group {
 		return []group{{prefix: living, developers: 1, fanout: fanout, inFlight: 64, url: sink}}

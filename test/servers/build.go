@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// build builds one of the servers below cmd into .tools/servers and returns its
-// path. When nothing has changed that takes the go command half a second.
+// build builds one of the servers below cmd into .tools/servers and returns its path. If nothing has
+// changed that takes the go command half a second.
 func build(name string) (string, error) {
 	root, err := moduleRoot()
 	if err != nil {
@@ -19,7 +19,7 @@ func build(name string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	// Tests of several packages run at once: one of them builds.
+	// Tests of several packages run at once: the lock has one of them build.
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return "", err

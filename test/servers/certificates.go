@@ -32,8 +32,7 @@ type certificates struct {
 	serverCert, serverKey []byte
 }
 
-// newCertificates makes an authority for one server and one client. They last a
-// day.
+// newCertificates makes an authority for one server and one client. The certificates last a day.
 func newCertificates() (*certificates, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -78,8 +77,8 @@ func encode(kind string, der []byte) []byte {
 
 type certFiles struct{ ca, cert, key string }
 
-// write puts what the server reads into dir. PostgreSQL insists that the key is
-// readable by itself alone, which is nobody when the tests run as root.
+// write writes the files that the server reads to dir. PostgreSQL insists that nobody else can read
+// the key. When the tests run as root, the server runs as nobody, who then owns it.
 func (c *certificates) write(dir string) (certFiles, error) {
 	f := certFiles{filepath.Join(dir, "ca.pem"), filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key")}
 	err := errors.Join(
@@ -96,7 +95,7 @@ func (c *certificates) write(dir string) (certFiles, error) {
 	return f, os.Chown(f.key, uid, gid)
 }
 
-// nobody is who root lets servers run as that refuse root.
+// nobody is the user that servers run as when they refuse to run as root.
 func nobody() (uid, gid int, err error) {
 	u, err := user.Lookup("nobody")
 	if err != nil {
@@ -111,7 +110,7 @@ func nobody() (uid, gid int, err error) {
 // signed it, in PEM.
 type Identity struct{ CA, Cert, Key []byte }
 
-// NewIdentity makes an authority with one server. It lasts a day.
+// NewIdentity makes an authority with one server. The certificates last a day.
 func NewIdentity() (Identity, error) {
 	c, err := newCertificates()
 	if err != nil {

@@ -40,7 +40,7 @@ func readFile(t *testing.T, name string) string {
 	return string(b)
 }
 
-// find1 returns what the one group of a pattern matches.
+// find1 returns what the only group of a pattern matches.
 func find1(t *testing.T, text, pattern string) string {
 	t.Helper()
 	m := regexp.MustCompile("(?m)" + pattern).FindStringSubmatch(text)
@@ -114,8 +114,8 @@ func TestComposeMountsWhatExistsAndPublishesOnLoopback(t *testing.T) {
 	}
 }
 
-// The variables of test.env are those that the starters read, and each points at
-// a published port of the service that has the same password.
+// The variables of test.env are those that the starters read. Each points at a published port of the
+// service that has the same password.
 func TestComposeIsWhereTestEnvSays(t *testing.T) {
 	p := loadCompose(t)
 	read := variablesRead(t)

@@ -31,8 +31,8 @@ func TestComposeDemonstratesEveryKind(t *testing.T) {
 	}
 }
 
-// TestComposeDemoIsServed: each address that demo.yaml names is a service's, at
-// its port within the network, with its password; what is delivered to is made.
+// TestComposeDemoIsServed: each address in demo.yaml is that of a service, with its port within the
+// network and its password. The places that events are delivered to are made.
 func TestComposeDemoIsServed(t *testing.T) {
 	p, demo := loadCompose(t), readFile(t, composeFolder+"developers/demo.yaml")
 	text := demo

@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// Freeze stops every process of the server where it is: connections stay open, and
-// nothing answers, until Thaw.
+// Freeze stops every process of the server. Until Thaw its connections stay open and nothing answers.
 func (s *Private) Freeze() {
 	s.t.Helper()
 	for stopped := -1; ; {
@@ -29,14 +28,14 @@ func (s *Private) Freeze() {
 	}
 }
 
-// Thaw has the server go on.
+// Thaw lets the server go on.
 func (s *Private) Thaw() {
 	for _, pid := range s.p.all() {
 		syscall.Kill(pid, syscall.SIGCONT) // an error: it has ended
 	}
 }
 
-// all are the server's process and its children.
+// all returns the pids of the server's process and its children.
 func (p *process) all() []int {
 	pids := []int{p.cmd.Process.Pid}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
@@ -54,8 +53,8 @@ func (p *process) all() []int {
 	return pids
 }
 
-// Crashed starts a copy of a PostgreSQL as the failure of its machine would leave it now:
-// what it had not written is lost. The server itself goes on; the copy ends with t.
+// Crashed starts a copy of a PostgreSQL with what a failure of its machine would leave now: unwritten
+// changes are lost. The server itself goes on; the copy ends with t.
 func (s *Private) Crashed(t testing.TB) *Private {
 	t.Helper()
 	dir, err := newDir("postgres")

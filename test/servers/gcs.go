@@ -18,8 +18,8 @@ type GCS struct {
 
 var gcs shared
 
-// StartGCS returns fake-gcs-server. It checks generation preconditions, but no
-// credentials, no signature or expiry of links, no checksum of resumable uploads.
+// StartGCS returns fake-gcs-server. It checks generation preconditions. It checks no credentials, no
+// signature or expiry of links, and no checksum of resumable uploads.
 func StartGCS(t testing.TB) GCS {
 	t.Helper()
 	if e := os.Getenv("FANTAIL_TEST_GCS_ENDPOINT"); e != "" {

@@ -18,17 +18,16 @@ type AWS struct {
 
 var localstack shared
 
-// localstackSettings are also those of docker-compose.yml.
+// docker-compose.yml has the same settings.
 var localstackSettings = []string{
 	"SERVICES=s3,sqs,sts,iam", "STRICT_SERVICE_LOADING=1", "EAGER_SERVICE_LOADING=1",
 	"SKIP_SSL_CERT_DOWNLOAD=1", "DISABLE_EVENTS=1", "DNS_ADDRESS=0", // it talks to nobody
 	"S3_SKIP_SIGNATURE_VALIDATION=0", "SQS_ENDPOINT_STRATEGY=path",
 }
 
-// StartLocalStack returns LocalStack, run by Python without a container. Its S3
-// checks signatures and expiry of links, checksums and conditions, but accepts
-// any credentials; its STS gives credentials for any role, whatever the external
-// id.
+// StartLocalStack returns LocalStack, run by Python without a container. Its S3 checks signatures and
+// expiry of links, checksums and conditions, but accepts any credentials. Its STS gives credentials
+// for any role, whatever the external id.
 func StartLocalStack(t testing.TB) AWS {
 	t.Helper()
 	if e := os.Getenv("FANTAIL_TEST_AWS_ENDPOINT"); e != "" {

@@ -28,7 +28,7 @@ func TestLocalStackHasS3SQSAndSTS(t *testing.T) {
 	if err := put(ctx, c, bucket, "a.json"); err != nil {
 		t.Fatal(err)
 	}
-	// Links are checked for its own keys only.
+	// It checks links for its own keys only.
 	link, err := s3.NewPresignClient(s3Client(s.Endpoint, s.Region, s.AccessKey, s.SecretKey)).PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("a.json")})
 	if err != nil {
 		t.Fatal(err)
@@ -42,8 +42,7 @@ func TestLocalStackHasS3SQSAndSTS(t *testing.T) {
 	roundTrip(t, sqsClient(s.Endpoint, s.Region, s.AccessKey, s.SecretKey), s.Endpoint)
 }
 
-// Every address but 127.0.0.1 of this machine must refuse: 127.0.0.2 stands for
-// them.
+// Every address of this machine but 127.0.0.1 must refuse: 127.0.0.2 stands for the others.
 func TestServersListenOnLoopbackOnly(t *testing.T) {
 	for name, endpoint := range map[string]string{
 		"LocalStack": servers.StartLocalStack(t).Endpoint, "fauxqs": servers.StartSQS(t).Endpoint, "versitygw": servers.StartS3(t).Endpoint,

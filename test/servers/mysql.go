@@ -91,8 +91,8 @@ func startMariaDB(at port, certs *certificates) (*process, error) {
 	}, dir)
 }
 
-// mysqlArgs are the settings that MariaDB and MySQL share, with a file of dir
-// that makes the user. What is committed survives Kill, not the machine.
+// mysqlArgs are the settings that MariaDB and MySQL share. They name a file in dir that makes the
+// user. Committed data survives Kill, but not a failure of the machine.
 func mysqlArgs(dir, data string, at port, certs *certificates) ([]string, error) {
 	first := filepath.Join(dir, "first.sql")
 	err := os.WriteFile(first, []byte("CREATE USER IF NOT EXISTS '"+mysqlUser+"'@'%' IDENTIFIED BY '"+mysqlPassword+"';\nGRANT ALL ON *.* TO '"+mysqlUser+"'@'%' WITH GRANT OPTION;\n"), 0o644)

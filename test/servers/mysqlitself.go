@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// startMySQLItself starts the MySQL that make setup takes from Debian unstable.
-// It lies in a folder with all that it links, the C library too, so that the
-// system is left as it is: its own loader starts it.
+// startMySQLItself starts the MySQL that make setup takes from Debian unstable. It lies in a folder
+// with everything that it links, the C library too, so that the system is not changed. Its own loader
+// starts it.
 func startMySQLItself(at port, certs *certificates) (*process, error) {
 	root, err := moduleRoot()
 	if err != nil {

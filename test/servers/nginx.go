@@ -73,8 +73,8 @@ func listenH2(bin, addr string) (string, error) {
 	return "listen " + addr + " ssl; http2 on;", nil
 }
 
-// Reload has nginx read its settings again: workers end when they are done with
-// their connections, and new ones take over.
+// Reload has nginx read its settings again. Old workers end when they are done with their connections,
+// and new ones take over.
 func (w *Web) Reload() {
 	w.t.Helper()
 	if err := w.p.cmd.Process.Signal(syscall.SIGHUP); err != nil {

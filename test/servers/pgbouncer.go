@@ -14,16 +14,15 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// PgBouncer is a pooler in transaction mode: a client has a connection to the
-// server for as long as a transaction lasts, and the next one may get another.
+// PgBouncer is a pooler in transaction mode. A client has a connection to the server for as long as a
+// transaction lasts, and its next transaction may get another.
 type PgBouncer struct {
 	DSN string // that of the server behind it, with the address of the pooler
 	t   testing.TB
 }
 
-// StartPgBouncer puts a pooler for one test before the server of dsn, a URL. It
-// has connections to the server for each user and database, however many clients
-// come.
+// StartPgBouncer puts a pooler for one test before the server of dsn, a URL. For each user and database
+// it has that many connections to the server, however many clients there are.
 func StartPgBouncer(t testing.TB, dsn string, connections int) PgBouncer {
 	t.Helper()
 	u, err := url.Parse(dsn)

@@ -10,8 +10,8 @@ import (
 	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
-// TestPgBouncerSharesItsConnections: who prepares statements, as pgx does by
-// default, fails behind it.
+// TestPgBouncerSharesItsConnections: clients that prepare statements, as pgx does by default, fail
+// behind it.
 func TestPgBouncerSharesItsConnections(t *testing.T) {
 	p := servers.StartPgBouncer(t, servers.StartPostgres(t).DSN, 1)
 	for n := range 2 {

@@ -8,10 +8,9 @@ import (
 	"testing"
 )
 
-// port is a loopback port that no other process gets: a socket is bound to it
-// that never listens. With SO_REUSEADDR on both, which every server here sets,
-// Linux lets the server bind and listen beside it, while the kernel gives the
-// port to nobody who asks for any. So there is no gap between choosing a port
+// port is a loopback port that no other process gets: a socket is bound to it and never listens. With
+// SO_REUSEADDR on both, which every server here sets, Linux lets the server bind and listen beside it.
+// The kernel gives the port to nobody who asks for any port. So there is no gap between choosing a port
 // and using it.
 type port struct {
 	number int
@@ -38,8 +37,8 @@ func reserve() (port, error) {
 	return port{name.(*syscall.SockaddrInet4).Port, fd}, nil
 }
 
-// Address is a loopback address, host:port, that stays the test's own until it
-// ends: for a process that the test starts by itself.
+// Address is a loopback address, host:port, for a process that the test starts by itself. Nobody else
+// gets it until the test ends.
 func Address(tb testing.TB) string {
 	tb.Helper()
 	p, err := reserve()

@@ -46,9 +46,8 @@ func StartPostgresMeta(t testing.TB) PostgresMeta {
 	})}
 }
 
-// Use makes a request one about the database of dsn: postgres-meta takes the dsn
-// encrypted, in a header, with the key in FANTAIL_TEST_POSTGRES_META_KEY if it is not
-// ours.
+// Use makes req a request about the database of dsn. postgres-meta takes the dsn encrypted, in a
+// header. The key is that of FANTAIL_TEST_POSTGRES_META_KEY if it is set, else ours.
 func (PostgresMeta) Use(req *http.Request, dsn string) {
 	req.Header.Set("x-connection-encrypted", encryptOpenSSL(dsn, variable("FANTAIL_TEST_POSTGRES_META_KEY", postgresMetaKey)))
 }

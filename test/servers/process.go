@@ -1,11 +1,10 @@
-// Package servers starts the real servers that tests talk to, on loopback ports
-// of their own, and ends them for certain. A server is started at the first test
-// of a process that asks for it and serves the rest of that process; what a test
-// gets of it (a database, a bucket) is its own. Environment variables name
-// servers to use instead: README.md lists them.
+// Package servers starts the real servers that tests talk to, on loopback ports of their own, and makes
+// sure that they end. A server is started at the first test of a process that asks for it, and serves
+// the rest of that process. What a test gets of it (a database, a bucket) belongs to that test alone.
+// Environment variables name servers to use instead: README.md lists them.
 //
-// The package links no server: they are processes of their own, so that tests
-// link fast, and CPU measured in a benchmark is that of the code under test.
+// The package links no server. Servers are processes of their own, so that tests link fast, and the CPU
+// measured in a benchmark is that of the code under test.
 package servers
 
 import (
@@ -49,8 +48,8 @@ func newDir(name string) (string, error) {
 	return os.MkdirTemp("", "fantail-"+name+"-")
 }
 
-// launch starts c in dir, which it owns from now on: dir goes when the process
-// is closed, when the start fails, and when the test process ends in any way.
+// launch starts c in dir, which it owns from now on. It removes dir when the process is closed, when
+// the start fails, and when the test process ends in any way.
 func launch(c command, dir string) (*process, error) {
 	r, err := newReaper(dir, c.quit)
 	if err != nil {
@@ -83,8 +82,8 @@ func (p *process) start() error {
 	cmd.SysProcAttr.Pdeathsig = p.quit
 	started, done := make(chan error), make(chan struct{})
 	go func() {
-		// Pdeathsig fires when the thread that forked ends, not the process: this
-		// goroutine keeps its thread for as long as the server runs.
+		// Pdeathsig fires when the thread that forked ends, not when the process does. This goroutine keeps its
+		// thread for as long as the server runs.
 		runtime.LockOSThread()
 		err := cmd.Start()
 		started <- err
@@ -119,7 +118,7 @@ func (p *process) awaitReady() error {
 	}
 }
 
-// signal ends the process and waits for it; what does not end within 10 s is
+// signal sends a signal that ends the process, and waits. A process that does not end within 10 s is
 // killed.
 func (p *process) signal(s syscall.Signal) {
 	if p.cmd == nil {
@@ -179,14 +178,14 @@ func run(unprivileged bool, dir, path string, args ...string) error {
 	return nil
 }
 
-// baseEnv is all that a server sees of the environment: no proxy, no cloud
-// credentials and no settings of other clients reach it.
+// baseEnv is the whole environment of a server: no proxy, no cloud credentials and no settings of other
+// clients reach it.
 func baseEnv(dir string) []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "LANG=C.UTF-8"}
 }
 
-// attributes puts a command in a process group of its own, out of reach of the
-// terminal's signals. Root runs what refuses root as nobody, who gets dir.
+// attributes puts a command in a process group of its own, out of reach of the terminal's signals. When
+// the tests run as root, servers that refuse root run as nobody, who gets dir.
 func attributes(unprivileged bool, dir string) (*syscall.SysProcAttr, error) {
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	if !unprivileged || os.Geteuid() != 0 {

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// The test binary started again with this variable starts a server and dies in
-// the way that the variable names.
+// The test binary, started again with this variable, starts a server and dies in the way that the
+// variable names.
 const dying = "SERVERS_TEST_DIES_BY"
 
 func TestMain(m *testing.M) {

@@ -7,17 +7,17 @@ import (
 	"syscall"
 )
 
-// reaper is a shell that outlives the test process by a moment: whichever way
-// that one ends (normally, by a panic, by SIGKILL), the kernel closes the pipe
-// between them, and the shell ends the server and removes its folder. Pdeathsig
-// alone leaves the folder, and the children of a server that it kills.
+// reaper is a shell that outlives the test process by a moment. In whatever way that process ends
+// (normally, by a panic, by SIGKILL), the kernel closes the pipe between them. The shell then ends the
+// server and removes its folder. Pdeathsig alone would leave the folder, and the children of a server
+// that it kills.
 type reaper struct {
 	cmd  *exec.Cmd
 	pipe io.WriteCloser
 }
 
-// The shell reads pids, the last one counts, and acts when the pipe is closed. A
-// zombie has ended too: not every init collects orphans at once.
+// The shell reads pids, of which the last one counts, and acts when the pipe is closed. A zombie counts
+// as ended: not every init collects orphans at once.
 const reaperScript = `
 alive() { case $(cat "/proc/$1/stat") in "" | *") Z "*) return 1 ;; esac; }
 while read -r line; do pid=$line; done
@@ -45,10 +45,10 @@ func newReaper(dir string, quit syscall.Signal) (*reaper, error) {
 	return &reaper{cmd, pipe}, nil
 }
 
-// watch names the process to end; 0 when there is none any more.
+// watch names the process to end; 0 for none.
 func (r *reaper) watch(pid int) { fmt.Fprintln(r.pipe, pid) }
 
-// close has the reaper do its work now, and waits for it.
+// close has the reaper do its work now, and waits until it is done.
 func (r *reaper) close() {
 	r.pipe.Close()
 	r.cmd.Wait()

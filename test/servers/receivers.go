@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// StartNode starts a receiver in Node.js for one test. mode is how it serves:
-// http, http2 (with TLS, HTTP/1.1 too), and either with -early at its end: it
-// answers first and reads slowly afterwards. It keeps connections for a second.
+// StartNode starts a receiver in Node.js for one test. mode is http, or http2 (with TLS, HTTP/1.1 too).
+// With -early at its end the receiver answers first and reads slowly afterwards. It keeps connections
+// for a second.
 func StartNode(t testing.TB, id Identity, mode string) *Web {
 	t.Helper()
 	scheme := "http"

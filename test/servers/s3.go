@@ -14,8 +14,7 @@ type S3 struct {
 
 	AccessKey, SecretKey string // may do everything
 
-	// UserAccessKey may do what bucket policies allow it, whose Principal is the
-	// key itself.
+	// UserAccessKey may do what bucket policies allow it. It is the Principal in them itself.
 	UserAccessKey, UserSecretKey string
 }
 
@@ -53,7 +52,7 @@ func StartS3(t testing.TB) S3 {
 	return s
 }
 
-// variable returns an environment variable, or what stands for it when empty.
+// variable returns an environment variable, or otherwise if it is empty.
 func variable(name, otherwise string) string {
 	if v := os.Getenv(name); v != "" {
 		return v

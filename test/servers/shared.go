@@ -13,9 +13,8 @@ import (
 	"testing"
 )
 
-// shared is a server that all tests of a process use. It is never closed by
-// them: the reaper does it when the process ends, since Go tells no package when
-// that will be.
+// shared is a server that all tests of a process use. They never close it, because Go tells no package
+// when its last test has ended. The reaper closes it when the process ends.
 type shared struct {
 	once sync.Once
 	p    *process
@@ -23,8 +22,8 @@ type shared struct {
 	err  error
 }
 
-// use returns the address of the server, which the first caller starts. A test
-// that fails shows what the server logged meanwhile.
+// use returns the address of the server; its first caller starts it. A test that fails shows what the
+// server logged meanwhile.
 func (s *shared) use(t testing.TB, start func(port) (*process, error)) string {
 	t.Helper()
 	s.once.Do(func() {
@@ -73,8 +72,8 @@ func answers(url string) func(context.Context) error {
 	}
 }
 
-// find returns the newest of the files that match the patterns, else what is on
-// the PATH: Debian keeps the servers of PostgreSQL and MariaDB off it.
+// find returns the newest of the files that match the patterns, else the program on the PATH. Debian
+// keeps the servers of PostgreSQL and MariaDB off the PATH.
 func find(name string, patterns ...string) (string, error) {
 	var found []string
 	for _, p := range patterns {
@@ -99,8 +98,7 @@ func find(name string, patterns ...string) (string, error) {
 	return filepath.EvalSymlinks(path)
 }
 
-// moduleRoot returns the folder of go.mod: tests run in the folder of their
-// package.
+// moduleRoot returns the folder of go.mod. Tests run in the folder of their package.
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

@@ -28,10 +28,10 @@ type Arrival struct {
 	SHA256 string // of the body, in hex
 }
 
-// arrivals is the file in the server's folder that says what it received.
+// arrivals is the file in the server's folder to which it writes what it received.
 const arrivals = "arrivals"
 
-// Arrivals are those of a server that receives itself.
+// Arrivals are the requests that the server itself received.
 func (w *Web) Arrivals() (all []Arrival) {
 	w.t.Helper()
 	for _, line := range w.lines() {
@@ -72,7 +72,7 @@ type site struct {
 	pair string // certificate and key in one file
 }
 
-// startWeb starts a server for one test. build makes its command, all but ready.
+// startWeb starts a server for one test. build makes its command, without the check that it is ready.
 func startWeb(t testing.TB, scheme string, id Identity, build func(site) (command, error)) *Web {
 	t.Helper()
 	at, err := reserve()
@@ -123,7 +123,7 @@ func (c *certificates) writePair(path string) error {
 	return os.Chown(path, uid, gid)
 }
 
-// listens returns a ready function: somebody accepts connections there.
+// listens returns a ready function: the address accepts connections.
 func listens(addr string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		var d net.Dialer
@@ -135,7 +135,7 @@ func listens(addr string) func(context.Context) error {
 	}
 }
 
-// system finds a server of the system, which Debian keeps off the PATH of some.
+// system finds a server of the system. Debian keeps some off the PATH of ordinary users.
 func system(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil

@@ -40,7 +40,7 @@ func (m *Model) answered(p *process, asked []*request, results []ingest.Result) 
 	}
 }
 
-// copied is the answer that a request is a copy of an earlier one.
+// copied is an answer that said that a request is a copy of an earlier one.
 type copied struct {
 	req *request
 	ingest.Result
@@ -149,8 +149,7 @@ func (m *Model) erases(now time.Time, dev, user string) intent {
 	return intent{change: store.Cancel, now: now.UnixNano(), dev: dev, user: user, text: "erase"}
 }
 
-// compare holds what the daemon shows of its destinations to the model. Nothing
-// moves meanwhile.
+// compare compares what the daemon shows of its destinations with the model. Nothing changes meanwhile.
 func (m *Model) compare(list []delivery.Status) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -23,7 +23,7 @@ type try struct {
 	current  bool          // the settings were still current at the end
 	unfrozen bool          // a rebind overlapped
 	before   parcel        // of the crashes of the delivery
-	released int64         // when it did, where the settings were not current: it must not freeze to them; 0: none did
+	released int64         // when a rebind released it from settings that were not current: it must not freeze to them; 0: none did
 	roll     *dice
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// intent is a change that the store was asked for and has not answered yet. A
-// crash may leave it done or not.
+// intent is a change that the store was asked for and has not answered yet. After a crash it may or may
+// not have been made.
 type intent struct {
 	ids    []store.DeliveryID // nil: of all
 	change store.Change       // 0: the outcome of an attempt
@@ -31,7 +31,7 @@ func intentsOf(outcomes []store.Outcome) []intent {
 	return is
 }
 
-// after is the row that an outcome makes of the one it was made for.
+// after is the row that an outcome makes of the one that the attempt was made for.
 func after(o *store.Outcome) row {
 	r := row{state: o.State, attempts: o.Attempts, version: o.Item.Version + 1}
 	if o.State == store.Pending {
@@ -69,8 +69,8 @@ func (m *Model) intends(is []intent) {
 	m.changing = is
 }
 
-// moving notes that a change of deliveries is being made. Until the scheduler
-// knows of it, it may act on what was before.
+// moving notes that a change of deliveries is being made. Until the scheduler knows of it, it may act on
+// the state before.
 func (m *Model) moving(ids []store.DeliveryID, by int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -137,7 +137,7 @@ func (m *Model) moved(c store.Change, now int64, ms []store.Moved) {
 
 var changeNames = map[store.Change]string{store.Cancel: "cancel", store.Retry: "retry by hand", store.Rebind: "rebind", store.Expire: "expire"}
 
-// sameItem checks that the store offers d as it should stand.
+// sameItem checks that what the store offers of d is as the model has it.
 func (m *Model) sameItem(d *parcel, it *store.Item, by string) {
 	r := d.now()
 	if it.ID != d.id || it.Due != r.due || it.Queue != (store.QueueID{Dest: d.id.Dest, Settings: r.settings}) || it.Version != r.version || it.Attempts != r.attempts {
@@ -152,7 +152,7 @@ func (m *Model) bodyless(d *parcel) bool {
 
 func (m *Model) isErased(r *request) bool { return m.erased[m.sc.Developers[r.Developer]+"/"+r.User] }
 
-// unread notes that reading the body of an event failed: no far side is asked.
+// unread notes that the body of an event could not be read: then no far side gets a request.
 func (m *Model) unread(id event.ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -10,10 +10,9 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// resync holds what a store has after a start to what it must have: exactly what
-// the model knows after a clean stop; after a crash perhaps without outcomes of
-// the last 100 ms. Then the model goes on from there. It reports false when the
-// power is cut meanwhile.
+// resync compares what a store has after a start with what it must have. After a clean stop that is
+// exactly what the model knows. After a crash, outcomes of the last 100 ms may be missing. The model then
+// goes on from what the store has. resync returns false when the power is cut meanwhile.
 func (m *Model) resync(p *process, crashed bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -94,8 +93,8 @@ func (c *check) readQueues() {
 	}
 }
 
-// requests finds out about events whose acceptance the crash interrupted. All
-// of one is there or nothing.
+// requests finds out about events whose acceptance the crash interrupted. Either all of an event is
+// there or nothing.
 func (c *check) requests() {
 	for e := range c.m.appending {
 		if e.Event.ID.IsZero() {
@@ -271,7 +270,7 @@ func (c *check) log(d *parcel, k candidate, attempts []store.Attempt) {
 	}
 }
 
-// prefix: what is lost is the end of the log, never its middle.
+// prefix checks that only the end of the log is lost, never its middle.
 func (c *check) prefix() {
 	if c.lost != 0 && c.lost < c.kept {
 		c.fault(c.victim, "a change (%d) is lost, and a later one (%d) is not", c.lost, c.kept)
@@ -305,7 +304,7 @@ func (c *check) states() {
 	}
 }
 
-// audit holds the counters to the deliveries.
+// audit compares the counters with the deliveries.
 func (c *check) audit() {
 	rows, err := c.s.Audit(context.Background(), true, nil)
 	if err != nil {

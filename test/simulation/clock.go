@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Step is a step of the wall clock. The time that passes, by which all else is
-// measured here, is the monotonic clock's.
+// Step is a step of the wall clock. Everything else here is measured by the monotonic clock, which does
+// not step.
 type Step struct{ At, By time.Duration }
 
-// noticed is how soon after a step forward the daemon must act on what became
-// due with it: no timer tells it.
+// noticed is how soon after a step forward the daemon must act on what became due by it: no timer fires
+// for a step.
 const noticed = time.Minute
 
-// steps are drawn where they matter: a clock that was wrong is set right, or a
-// right one is set wrong for a while, and a machine that sleeps wakes up later.
+// steps draws steps where they matter. A clock that was wrong is set right, or a right one is set wrong for
+// a while, and a machine that slept wakes up late.
 func (d *drawing) steps() {
 	s := d.s
 	if !d.chance(0.35) {
@@ -61,9 +61,8 @@ func (m *Model) steps(from, to int64) (at []int64) {
 	return at
 }
 
-// ripe returns the first moment since the row of d is as it is at which the wall
-// clock showed its due time, or the moment now. What was due once stays so:
-// a step back does not take it out of memory.
+// ripe returns when the wall clock first showed the due time of d since its row last changed, or will show
+// it. What was due once stays due: a step back does not take it out of memory.
 func (m *Model) ripe(d *parcel, now int64) int64 {
 	r := d.past[len(d.past)-1]
 	from := r.at
@@ -76,8 +75,8 @@ func (m *Model) ripe(d *parcel, now int64) int64 {
 	return now + max(0, r.due-m.wall(now))
 }
 
-// dueBy returns from which moment on an attempt of d, which no step comes between
-// since and, must be started: its due time, or when a step before it that made it due is noticed.
+// dueBy returns from when on an attempt of d must be started, with no step between since and then: its due
+// time, or the moment when an earlier step that made it due is noticed.
 func (m *Model) dueBy(d *parcel, since int64) int64 {
 	due := d.now().due
 	start := since + due - m.wall(since)

@@ -7,9 +7,9 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// crashes counts those running at which something was in flight: surely, with the
-// far side as a witness, and perhaps, since what was due, or ended, at the very
-// instant may have been.
+// crashes counts the consecutive crashes at which something was in flight. surely counts those with the
+// far side as a witness. perhaps also counts those at the very instant at which something was due, or
+// ended: it may have been in flight.
 type crashes struct{ surely, perhaps int }
 
 // count takes one more crash in.
@@ -32,14 +32,12 @@ const (
 	apartAfter = 3
 	deadAfter  = 5
 	trialTime  = 5 * time.Second
-	// mostKills is how many crashes one delivery causes at the most: three until
-	// its destination waits apart, five in trials of its own, and those in trials
-	// beside others, which hang and were in flight with it.
+	// mostKills is how many crashes one delivery causes at most: three until its destination waits apart, five
+	// in its own trials, and those in trials beside others, which hang and were in flight with it.
 	mostKills = 20
 )
 
-// crash notes what a crash may have undone. What the flight record should know
-// of it is counted here.
+// crash notes what a crash may have undone, and counts here what the flight record should know of it.
 func (m *Model) crash(r *remains) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -115,8 +113,8 @@ func (m *Model) part(d *dest) {
 	}
 }
 
-// review finds out whether d waits apart, surely or perhaps. Up to this moment every
-// lane of d counts as it did before.
+// review finds out whether d waits apart, surely or perhaps. Until then, every lane of d counts as it did
+// before.
 func (m *Model) review(d *dest) {
 	m.touchDest(d, m.clock())
 	d.apart, d.excused = d.surely >= apartAfter, d.perhaps >= apartAfter
@@ -129,8 +127,8 @@ func (m *Model) review(d *dest) {
 	}
 }
 
-// survived notes that an attempt has ended. What was cut, or ended by a fault of our
-// own, is tried again as if it had not been made.
+// survived notes that an attempt has ended. An attempt that was cut, or ended by a fault of our own, is made
+// again as if it had not been made.
 func (m *Model) survived(t *try) {
 	d := t.d
 	d.surely, d.dest.surely = 0, 0
@@ -142,7 +140,7 @@ func (m *Model) survived(t *try) {
 	}
 }
 
-// cleanStop notes that crashes before it and after it do not run on.
+// cleanStop ends all runs of consecutive crashes.
 func (m *Model) cleanStop() {
 	for _, d := range m.order {
 		d.count(false, false)
@@ -155,7 +153,7 @@ func (m *Model) cleanStop() {
 	}
 }
 
-// forgotten notes that d was removed: nothing is said against it any more.
+// forgotten notes that d was removed: the crashes counted against it are forgotten.
 func (m *Model) forgotten(d *dest) {
 	d.surely, d.checks.surely, d.until, d.unheard = 0, 0, 0, 0
 	for _, e := range d.all {
@@ -204,7 +202,7 @@ func (m *Model) byHandAgain(d *parcel) {
 	}
 }
 
-// check does what the daemon does to check a destination, which may kill the process.
+// check makes a check of a destination as the daemon does; it may kill the process.
 func (e *engine) check(p *process, a *Action) {
 	m := e.model
 	d := m.dests[a.Dest]
@@ -300,7 +298,7 @@ func (m *Model) checked(p *process, d *dest) bool {
 	return true
 }
 
-// checking draws the checks of a seed, from numbers of their own.
+// checking draws the checks of a seed, from random numbers of their own.
 func (d *drawing) checking() {
 	roll := throw(d.s.Seed, 11)
 	if !roll.chance(0.3) {

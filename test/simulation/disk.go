@@ -16,7 +16,7 @@ type disk struct {
 
 func newDisk() *disk { return &disk{FS: vfs.NewCrashableMem()} }
 
-// arm has f called when n more writes or syncs were begun.
+// arm has f called after n more writes or syncs have begun.
 func (d *disk) arm(n int, f func()) {
 	d.snap.Store(&f)
 	d.left.Store(int64(n))
@@ -43,11 +43,10 @@ func (d *disk) file(f vfs.File, err error) (vfs.File, error) {
 	return &diskFile{f, d}, nil
 }
 
-// inOrder comes before a change of one of Pebble's markers. Pebble makes a
-// manifest, then the marker that names it, removes the marker before, and syncs
-// the directory once for all of that: it relies on a directory that loses the end
-// of its changes and not some of them, as those of journalling file systems do.
-// The disk in memory loses each by chance.
+// inOrder comes before a change of one of Pebble's markers. Pebble makes a manifest, then the marker that
+// names it, removes the old marker, and syncs the directory once for all of that. It relies on a directory
+// that loses only the end of its changes, as those of journalling file systems do. The disk in memory loses
+// each change by chance.
 func (d *disk) inOrder(name string) error {
 	if !strings.HasPrefix(d.PathBase(name), "marker.") {
 		return nil

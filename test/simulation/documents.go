@@ -12,17 +12,16 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// stored is what must be read of a developer's document: what was acknowledged, or
-// what was about to be when the power was cut.
+// stored is what reading a developer's document must return: what was acknowledged, or what was being stored
+// when the power was cut.
 type stored struct {
 	version       uint64
 	text, further []byte
 }
 
-// document stores the settings of each developer who has some in setups as the next
-// version of their document, as the daemon does before they are in force. It first
-// looks at what is there: a change is there whole or not at all, and none that was
-// acknowledged is lost.
+// document stores the settings of each developer who has some in setups as the next version of their
+// document, as the daemon does before they are in force. It first reads what is there. A change is there
+// whole or not at all, and no acknowledged change is lost.
 func (p *process) document(setups map[int]Setup) error {
 	e, ctx := p.engine, context.Background()
 	by := map[string]map[int]Setup{}

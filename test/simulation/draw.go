@@ -176,8 +176,8 @@ func (d *drawing) operations() {
 	}
 }
 
-// reloads change settings. They are drawn in the order of time, so that what
-// each sets follows from the one before.
+// reloads change settings. They are drawn in the order of time, because what each sets depends on the one
+// before.
 func (d *drawing) reloads() {
 	n := 1 + d.IntN(8)
 	at := make([]time.Duration, n)

@@ -135,7 +135,7 @@ func (e *engine) start(setups map[int]Setup, crashed bool) bool {
 func (e *engine) storeOptions(p *process) pebblestore.Options {
 	return pebblestore.Options{
 		FS: e.disk, Log: e.log(p), Rand: e.bits,
-		// Pebble's own wakes ten times a second, and fake time pays for each.
+		// Pebble's own scheduler wakes ten times a second, and fake time pays for each.
 		Compactions: pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest(),
 		Fatal: func(err error) {
 			if !p.dead.Load() {
@@ -175,8 +175,8 @@ func (e *engine) stop(grace time.Duration) {
 	e.model.say("process %d has stopped", p.n)
 }
 
-// cutPower ends p at this instant: what it has written so far, or the percentage of
-// it that was not synced, is all that is left.
+// cutPower ends p at this instant. What is left of the disk is what was synced, and that percentage of the
+// rest. With power, the memory of the flight record is lost too.
 func (e *engine) cutPower(p *process, power bool, percent int) {
 	memory, ok := p.die()
 	if !ok {
@@ -194,9 +194,8 @@ func (e *engine) cutPower(p *process, power bool, percent int) {
 	e.crashed <- struct{}{}
 }
 
-// die returns the flight record as p leaves it, before anything else learns that
-// p is dead: the engine then cuts its attempts, which takes them out of it. False
-// if p was dead.
+// die returns the flight record as p leaves it. It does so before anything else learns that p is dead: the
+// engine then cuts its attempts, which takes them out of the record. It returns false if p was dead.
 func (p *process) die() ([]byte, bool) {
 	p.dying.Lock()
 	defer p.dying.Unlock()
@@ -208,15 +207,15 @@ func (p *process) die() ([]byte, bool) {
 	return memory, true
 }
 
-// alive tells whether what an attempt does now comes before the death of p. What
-// began before is in the flight record that p leaves.
+// alive tells whether p is still alive, so that what an attempt does now comes before its death. Attempts
+// that began before the death are in the flight record that p leaves.
 func (p *process) alive() bool {
 	p.dying.Lock()
 	defer p.dying.Unlock()
 	return !p.dead.Load()
 }
 
-// bury takes apart what is left of a process that is dead and puts its remains in place.
+// bury takes apart what is left of a dead process and puts its remains in place.
 func (e *engine) bury() {
 	p := e.process
 	ctx, cancel := context.WithCancel(context.Background())
@@ -254,7 +253,7 @@ func (e *engine) count(p *process) {
 // frozen is what is stored of settings.
 type frozen struct{ Dest, Version int }
 
-// apply makes setups the settings: everything that can fail comes first, as in the daemon.
+// apply puts setups in force. Everything that can fail comes first, as in the daemon.
 func (p *process) apply(setups map[int]Setup) error {
 	e := p.engine
 	p.reload.Lock()
@@ -374,7 +373,7 @@ func (p *process) thaw(ctx context.Context, dest uint32, hash uint64) (*delivery
 	return s, nil
 }
 
-// log keeps what the daemon says for the trace.
+// log keeps the daemon's log for the trace.
 func (e *engine) log(p *process) *slog.Logger {
 	return slog.New(slog.NewTextHandler(chatter{p}, &slog.HandlerOptions{Level: slog.LevelInfo, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {

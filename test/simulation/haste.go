@@ -9,10 +9,9 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// haste makes people of some runs whose store takes its time change their minds
-// before they are answered, and destinations try again as fast: what the engine
-// hears of a delivery then comes in any order. It is drawn apart from all else, so
-// that the same seeds go on being the same lives otherwise.
+// In some runs whose store takes its time, haste makes people change their minds before they are answered,
+// and destinations try again as fast. The engine then hears of a delivery's changes in any order. It is
+// drawn from numbers of its own, so that the same seeds stay the same otherwise.
 func (d *drawing) haste() {
 	s := d.s
 	h := &drawing{Rand: rand.New(rand.NewPCG(s.Seed, 0x4a57e)), s: s}
@@ -37,8 +36,8 @@ func (d *drawing) haste() {
 	}
 }
 
-// change does what a person wants of some deliveries, and the opposite as often as
-// they change their mind.
+// change makes the change that a person wants of some deliveries, and its opposite each time they change
+// their mind.
 func (e *engine) change(p *process, a *Action) {
 	ids := e.model.pick(a.Dest, a.Count, a.Pick)
 	if len(ids) == 0 {

@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// lane is one destination with one set of settings: what breaker, concurrency,
-// hold and waiting belong to. The rules are those of the design; the model
-// keeps them a second time, so that an attempt that comes too early or too late
-// can be told.
+// lane is one destination with one set of settings: breaker, concurrency, hold and waiting belong to it. Its
+// rules are those of the design. The model implements them a second time, so that it notices an attempt that
+// comes too early or too late.
 type lane struct {
 	dest     *dest
 	hash     uint64
@@ -31,7 +30,7 @@ type lane struct {
 	ours       int64 // our own faults keep it until then, at the latest
 }
 
-// pacer doubles its waits.
+// pacer doubles each wait.
 type pacer struct {
 	wait time.Duration
 	at   int64
@@ -81,12 +80,12 @@ func (l *lane) finish(c *call) {
 	}
 }
 
-// conclude is what the end of the i-th attempt of a call does to its lane.
+// conclude applies the end of the i-th attempt of a call to its lane.
 func (m *Model) conclude(l *lane, t *try, i int, now int64) {
 	switch t.ending {
 	case taken, refused:
 		l.ours = 0
-		// A murky lane may have had its breaker open, which begins with one again.
+		// A murky lane may have had an open breaker, which starts again with a concurrency of one.
 		if l.open || l.murky || t.probe && l.held() {
 			l.limit, l.healthy = 1, 0
 		} else if l.healthy++; l.healthy >= l.limit {
@@ -137,7 +136,7 @@ func (m *Model) conclude(l *lane, t *try, i int, now int64) {
 	}
 }
 
-// hold notes that the engine holds the destination now. It must say so.
+// hold notes that the engine holds the destination now, which the engine must tell.
 func (m *Model) hold(l *lane, now int64) {
 	d := l.dest
 	m.dnote(d, "held")
@@ -153,7 +152,7 @@ func (m *Model) unhold(d *dest, why string) {
 	}
 }
 
-// fall halves the concurrency, once for a call.
+// fall halves the concurrency, once a call.
 func (l *lane) fall(c *call, i int) {
 	for _, t := range c.tries[:i] {
 		if t.ending == failed || t.ending == asked {
@@ -163,8 +162,8 @@ func (l *lane) fall(c *call, i int) {
 	l.limit, l.healthy = max(1, l.limit/2), 0
 }
 
-// fail counts a failure; after 20 running, of 5 deliveries, over a minute, the breaker
-// opens. Those that the store knows of from the process before count, but for the deliveries.
+// fail counts a failure. After 20 consecutive ones, of 5 deliveries, over a minute, the breaker opens.
+// Failures that the store knows of from the process before count, but their deliveries do not.
 func (l *lane) fail(d *parcel, now int64) {
 	if l.open {
 		l.pace.next(now, time.Second, time.Minute)
@@ -181,8 +180,8 @@ func (l *lane) fail(d *parcel, now int64) {
 	}
 }
 
-// earliest returns the waiting delivery of l that is due first, if it is due and
-// known. One that may be dead of crashes is not tried.
+// earliest returns the waiting delivery of l that is due first, if it is due and the scheduler knows of it.
+// A delivery that may be dead because of crashes is not tried.
 func (m *Model) earliest(l *lane, now int64) *parcel {
 	var first *parcel
 	shown := m.wall(now)
@@ -207,8 +206,8 @@ func (m *Model) laneOf(d *parcel) uint64 {
 	return 0
 }
 
-// allowed checks that the lane may start this call now. first is what was due
-// first when it did.
+// allowed checks that the lane may start this call now. first is the delivery that was due first at that
+// moment.
 func (m *Model) allowed(c *call, l *lane, first *parcel, now int64) {
 	d := l.dest
 	t := c.tries[0]

@@ -47,7 +47,7 @@ func (m *Model) apply(p *process, setups map[int]Setup, which []int, ids []uint3
 		} else {
 			m.dnote(d, "settings: %+v", s)
 		}
-		// Also at a start: the process before may have died before it had stored the end.
+		// This holds at a start too: the process before may have died before it had stored the end.
 		if v != nil && d.held && d.heldFor != v.Hash {
 			m.unhold(d, "its settings changed")
 		}
@@ -79,7 +79,7 @@ func (m *Model) up(p *process) {
 	}
 }
 
-// begin forgets what a process remembers and the next one does not.
+// begin forgets what a process remembers and the next one does not know.
 func (m *Model) begin(p *process) {
 	m.process = p
 	for _, d := range m.dests {
@@ -121,8 +121,7 @@ func (m *Model) stopped(p *process) {
 	m.cleanStop()
 }
 
-// stores notes that the state of a destination is being written: from here on it
-// may be what is stored.
+// stores notes that the state of a destination is being written: from now on it may be the stored one.
 func (m *Model) stores(id uint32, s store.DestinationState) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -131,7 +130,7 @@ func (m *Model) stores(id uint32, s store.DestinationState) {
 	}
 }
 
-// stored notes that it is: nothing before it may come back.
+// stored notes that the state is stored: no earlier one may come back.
 func (m *Model) stored(id uint32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -169,8 +168,7 @@ func (m *Model) hand(r *Request, body []byte) *request {
 	return req
 }
 
-// pick chooses deliveries for a person to change, a few of each condition, by
-// the number pick and nothing else.
+// pick chooses deliveries for a person to change, a few of each condition. Only the number pick decides.
 func (m *Model) pick(dest, count int, pick uint64) []store.DeliveryID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -202,7 +200,7 @@ func (m *Model) pick(dest, count int, pick uint64) []store.DeliveryID {
 	return ids
 }
 
-// ask notes that a pause or resume begins; false when one is being made already.
+// ask notes that a pause or resume begins; false when another one is running.
 func (m *Model) ask(d *dest, resume bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -220,7 +218,7 @@ func (m *Model) ask(d *dest, resume bool) bool {
 	return true
 }
 
-// asked notes that it is made, or not.
+// asked notes that a pause or resume was made, or failed.
 func (m *Model) asked(p *process, d *dest, resume bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -37,8 +37,8 @@ func (m *Model) late() time.Duration {
 	return lateMost
 }
 
-// touch comes before anything that may change what the lane can do: what held
-// until now held since the last touch, but for steps of the wall clock.
+// touch comes before anything that may change what the lane can do. What is true now was true since the last
+// touch, except for steps of the wall clock.
 func (m *Model) touch(l *lane, now int64) {
 	for _, step := range m.steps(l.since, now) {
 		m.idled(l, step)
@@ -46,7 +46,7 @@ func (m *Model) touch(l *lane, now int64) {
 	m.idled(l, now)
 }
 
-// idled finds fault with what the lane has not done since the last touch, and touches it.
+// idled reports what the lane should have done since the last touch, and touches it.
 func (m *Model) idled(l *lane, now int64) {
 	since := l.since
 	l.since = now
@@ -60,8 +60,8 @@ func (m *Model) idled(l *lane, now int64) {
 	}
 }
 
-// idle returns a delivery that the lane left waiting between since and now
-// although nothing kept it, and from when on. The wall clock does not step between.
+// idle returns a delivery that the lane left waiting between since and now although nothing held it back,
+// and from when on. The wall clock does not step in between.
 func (m *Model) idle(l *lane, since, now, late int64) (*parcel, int64) {
 	d := l.dest
 	if m.upSince == 0 || l.murky || l.version == nil || d.current() == nil || !d.setup.Enabled || d.paused || d.asking {
@@ -113,7 +113,7 @@ func (m *Model) touchDest(d *dest, now int64) {
 	}
 }
 
-// look touches every lane. A lane that nobody has seen yet is made first.
+// look touches every lane. It first makes lanes that are not known yet.
 func (m *Model) look() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -128,7 +128,7 @@ func (m *Model) look() {
 	}
 }
 
-// change enters what a row became: the lanes it touches are those before and after.
+// change applies a new row: it touches the lane before and the lane after.
 func (m *Model) change(d *parcel, r row, durable bool) {
 	now := m.clock()
 	if h := m.laneOf(d); h != 0 && len(d.past) > 0 {
@@ -141,7 +141,7 @@ func (m *Model) change(d *parcel, r row, durable bool) {
 	m.tidy(d.dest)
 }
 
-// tidy lets go of lanes that have nothing any more, as the engine may.
+// tidy forgets lanes that have nothing left, as the engine may.
 func (m *Model) tidy(d *dest) {
 	used := map[uint64]bool{}
 	if v := d.current(); v != nil {

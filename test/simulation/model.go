@@ -10,10 +10,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// Model is what must be true. It is told what is asked of the engine, what the
-// store was told and answered, and what the far side saw, and finds fault with
-// whatever the rules do not allow. One mutex guards all of it; no call of the
-// engine is made under it.
+// Model is what must be true. It is told what is asked of the engine, what the store was asked and answered,
+// and what the far side saw, and reports whatever the rules do not allow. One mutex guards all of it; no call
+// of the engine is made under it.
 type Model struct {
 	sc    *Scenario
 	began time.Time
@@ -244,7 +243,7 @@ func (m *Model) parcel(id store.DeliveryID) *parcel {
 	return d
 }
 
-// put notes what the store now has of d.
+// put notes what the store now holds of d.
 func (m *Model) put(d *parcel, r row, durable bool) {
 	now := m.clock()
 	m.seq++
@@ -261,7 +260,7 @@ func (m *Model) put(d *parcel, r row, durable bool) {
 // settledWithin is how soon an outcome must be durable.
 const settledWithin = 100 * time.Millisecond
 
-// waits enters d among those that wait for an attempt, or takes it out.
+// waits adds d to those that wait for an attempt, or removes it.
 func (m *Model) waits(d *parcel) {
 	if !d.gone && d.now().state == store.Pending && d.inFlight == nil && len(d.ended) == 0 {
 		d.dest.waiting[d] = true

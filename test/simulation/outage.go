@@ -8,10 +8,10 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// outage is how long a lane has failed without one success: only time that ends
-// in a failure counts, and not while the daemon is down. Once it is longer than
-// an hour, longer than the schedule's waits and a tenth more, and ten attempts
-// have failed, a destination with these settings is held.
+// outage is how long a lane has failed without one success. Only time that ends in a failure counts, and not
+// time while the daemon is down. A destination with these settings is held once three things are true: the
+// outage is longer than an hour, it is longer than the schedule's waits and a tenth more, and ten attempts
+// have failed.
 type outage struct {
 	attempts    int
 	since, last int64
@@ -48,8 +48,8 @@ func (m *Model) fails(l *lane, now int64) {
 	l.hold.next(now, time.Minute, time.Hour)
 }
 
-// unreadSince tells whether a body that l was to send could not be read since then,
-// and the outcome is still to come.
+// unreadSince tells whether a body that l was to send could not be read since then, and the outcome is still
+// missing.
 func (m *Model) unreadSince(l *lane, since int64) bool {
 	for d := range l.dest.waiting {
 		if d.unread > 0 && d.unread >= since && m.laneOf(d) == l.hash {
@@ -59,8 +59,8 @@ func (m *Model) unreadSince(l *lane, since int64) bool {
 	return false
 }
 
-// ail notes that the body of d could not be read: a fault of our own that no far
-// side saw, and that is known only now that its outcome is.
+// ail notes that the body of d could not be read. That is a fault of our own that no far side saw, and the
+// model knows it only now, by its outcome.
 func (m *Model) ail(d *parcel) {
 	now := m.clock()
 	for _, l := range d.dest.lanes {
@@ -82,8 +82,8 @@ func (m *Model) resetOutages(d *dest) {
 	}
 }
 
-// told checks that the engine holds a destination when the model does. Where the engine
-// may have forgotten a lane, its word counts.
+// told checks that the engine holds a destination when the model does. Where the engine may have forgotten a
+// lane, the model takes its word.
 func (m *Model) told(p *process, n *delivery.Notice) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -115,7 +115,7 @@ func (m *Model) told(p *process, n *delivery.Notice) {
 	}
 }
 
-// mustHaveSaid finds fault with a hold of before this instant that the engine has not told of.
+// mustHaveSaid reports a hold from before this instant that the engine has not told of.
 func (m *Model) mustHaveSaid(d *dest) {
 	if d.untold && d.heldAt < m.clock() {
 		d.untold = false
@@ -123,8 +123,8 @@ func (m *Model) mustHaveSaid(d *dest) {
 	}
 }
 
-// remembers takes over what the store has of outages: all that a new process
-// knows. It lags behind the truth, which is bounded by what runs before it saw.
+// remembers takes over the outages in the store, which are all that a new process knows. They lag behind the
+// truth; what earlier processes saw bounds by how much.
 func (m *Model) remembers(registered []store.Destination) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -13,10 +13,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// recorder stands between the engine and its store. It tells the model what is
-// asked and answered, in the order in which the store does it, and lets calls
-// take time, fail, or come too late: an error may hide that the store did what
-// it was asked.
+// recorder stands between the engine and its store. It tells the model what is asked and answered, in the
+// order in which the store does it. It lets calls take time, fail, or come too late. After an error the store
+// may have done what it was asked all the same.
 type recorder struct {
 	*pebblestore.Store
 	process *process
@@ -40,7 +39,7 @@ func (r *recorder) throw() dice {
 	return dice(r.roll.next())
 }
 
-// lag lets time pass, half of the times.
+// lag lets time pass in half of the calls.
 func (r *recorder) lag(d *dice) {
 	if most := r.model.sc.Lag; most > 0 && d.chance(0.5) {
 		t := time.NewTimer(d.upTo(most))
@@ -206,7 +205,7 @@ func (r *recorder) SetState(ctx context.Context, id uint32, s store.DestinationS
 	return err
 }
 
-// SetLast draws no lot: what people are told of last answers decides nothing.
+// SetLast never lags or fails: nothing is decided by what people are told of last answers.
 func (r *recorder) SetLast(ctx context.Context, last map[uint32]store.Last) error {
 	if r.dead() {
 		return store.ErrClosed

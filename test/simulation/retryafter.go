@@ -6,9 +6,9 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// retryAfter is how long a far side asked to be left alone: until a success, or
-// until a person wants to see what it says now. Where it asked while a person
-// ended the wait, only the engine knows which came first.
+// retryAfter is how long a far side asked to be left alone: until a success, or until a person wants to see
+// what it says now. When it asks at the same time as a person ends the wait, only the engine knows which came
+// first.
 type retryAfter struct {
 	least int64 // no attempt before
 	most  int64 // whatever waits may wait until then
@@ -18,7 +18,7 @@ type retryAfter struct {
 // believedMost is the longest wait that a far side can mean.
 const believedMost = 24 * time.Hour
 
-// believed is what a far side that asks for after gets.
+// believed is how long a far side that asks for after is left alone.
 func believed(after time.Duration) time.Duration {
 	if after > believedMost {
 		return 0
@@ -35,9 +35,8 @@ func (l *lane) wait(after time.Duration, now int64) {
 	}
 }
 
-// byHand notes that a person begins something that ends such waits of destinations, and
-// returns a function that notes its end, which is told the destinations that it was
-// done to.
+// byHand notes that a person begins something that ends such waits of destinations. It returns a function that
+// notes the end, and that is given the destinations it was done to.
 func (m *Model) byHand(p *process, dests map[*dest]bool) (done func(map[*dest]bool)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

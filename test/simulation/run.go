@@ -56,7 +56,7 @@ func (e *engine) begin(setups map[int]Setup, crashed bool) {
 // until lets time pass, and starts the daemon again when it crashes.
 func (e *engine) until(at time.Duration, setups map[int]Setup) {
 	for {
-		// What is late, since the daemon was away, still does not come all at once.
+		// Deliveries that are late, because the daemon was away, still do not come all at once.
 		wait := time.NewTimer(max(time.Until(e.began.Add(at)), time.Duration(1+e.bits()%1000)))
 		select {
 		case <-wait.C:
@@ -90,7 +90,7 @@ func (e *engine) do(a *Action, setups map[int]Setup) {
 	case Accept:
 		e.asks.Go(func() { e.accept(p, a) })
 	case Reload:
-		// Only what is new: what is in force stays.
+		// Apply only new settings: those in force stay.
 		if err := p.apply(setups); err != nil && !p.dead.Load() {
 			e.model.fault(nil, "reload: %v", err)
 		}
@@ -208,8 +208,8 @@ func broughtBack(moved []store.Moved) (ids []store.DeliveryID) {
 	return ids
 }
 
-// collect removes settings as the daemon does: not beside a reload, and neither those
-// in force nor those of attempts in flight.
+// collect removes settings as the daemon does: not during a reload, and neither those in force nor those of
+// attempts in flight.
 func (p *process) collect(ctx context.Context) error {
 	p.reload.Lock()
 	defer p.reload.Unlock()
@@ -242,7 +242,7 @@ func (e *engine) accept(p *process, a *Action) {
 	}
 }
 
-// body makes the body of a request; that of a copy is the same.
+// body makes the body of a request; a copy has the same one.
 func (sc *Scenario) body(r *Request) []byte {
 	n := r.Ordinal
 	if r.Copy >= 0 {
@@ -258,7 +258,7 @@ func (sc *Scenario) body(r *Request) []byte {
 	return []byte(b.String())
 }
 
-// look compares what the daemon shows with the model, when nothing moves.
+// look compares what the daemon shows with the model, while nothing changes.
 func (e *engine) look() {
 	p := e.process
 	if p.dead.Load() {

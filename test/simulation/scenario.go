@@ -1,11 +1,9 @@
-// Package simulation runs the whole engine (ingest, store, scheduler) against
-// destinations that do not exist, in fake time, on a disk that can lose its
-// power, and holds it to a model of what must be true.
+// Package simulation runs the whole engine (ingest, store, scheduler) in fake time, against destinations that
+// do not exist and on a disk that can lose its power. It compares the engine with a model of what must be true.
 //
-// What happens to a run (who exists, what is accepted when, which far side is
-// down, where the power fails) is drawn from its seed and from nothing else.
-// The order in which goroutines run within one instant of fake time is the Go
-// scheduler's: a seed that fails may have to be run a few times to fail again.
+// Everything that happens to a run (who exists, what is accepted when, which far side is down, where the power
+// fails) is drawn from its seed and from nothing else. The Go scheduler decides in which order goroutines run
+// within one instant of fake time: a failing seed may have to be run a few times to fail again.
 package simulation
 
 import (
@@ -166,12 +164,12 @@ func (d *drawing) between(least, most time.Duration) time.Duration {
 	return least + d.upTo(most-least)
 }
 
-// scale is a time between least and most, any order of magnitude as likely as any other.
+// scale draws a time between least and most; each order of magnitude is equally likely.
 func (d *drawing) scale(least, most time.Duration) time.Duration {
 	return time.Duration(float64(least) * math.Pow(float64(most)/float64(least), d.Float64()))
 }
 
-// soon is a moment that is likely to matter: shortly after something else.
+// soon draws a time that is likely to matter: shortly after something else.
 func (d *drawing) soon() time.Duration {
 	if len(d.bursts) == 0 || d.chance(0.25) {
 		return d.upTo(d.s.Length)

@@ -16,8 +16,8 @@ var (
 	stop    = flag.Bool("stop", false, "begin no further seed once one has failed")
 )
 
-// TestSeeds plays one scenario per seed; what must be true of each stands in
-// liveness.go, attempts.go, settle.go and check.go.
+// TestSeeds plays one scenario per seed. liveness.go, attempts.go, settle.go and check.go say what must be true
+// of each.
 func TestSeeds(t *testing.T) {
 	from, to := *first, *first+*seeds
 	if *oneSeed != 0 {

@@ -8,9 +8,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// settled checks every outcome against what the far side knows, and what the
-// store made of it against the rules of versions: delivered wins, anything else
-// leaves a change standing.
+// settled checks every outcome against what the far side knows. It checks what the store made of it against the
+// rules of versions: delivered wins, and any other outcome leaves a newer change in place.
 func (m *Model) settled(outcomes []store.Outcome, out []store.Settled) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -55,8 +54,7 @@ func (m *Model) settledOne(o *store.Outcome, s *store.Settled) {
 	}
 }
 
-// explain finds the attempt that an outcome is of, and checks that it is what
-// the outcome table makes of it.
+// explain finds the attempt of an outcome, and checks that the outcome is what the outcome table says.
 func (m *Model) explain(d *parcel, o *store.Outcome) {
 	if len(d.ended) == 0 {
 		m.untried(d, o)
@@ -106,7 +104,7 @@ var classes = map[ending][]string{
 	ours: {"interrupted"}, cut: {"interrupted"}, killed: {"interrupted"},
 }
 
-// wanted is what an attempt must come to.
+// wanted is the outcome that an attempt must have.
 type wanted struct {
 	state    store.State
 	reason   string
@@ -161,8 +159,8 @@ func (m *Model) verdict(t *try, o *store.Outcome) wanted {
 	return w
 }
 
-// untried checks an outcome that no far side knows of: a body that is gone or
-// could not be read, or a delivery that is dead of crashes.
+// untried checks an outcome without a far side: a body that is gone or could not be read, or a delivery that
+// is dead because of crashes.
 func (m *Model) untried(d *parcel, o *store.Outcome) {
 	same := o.State == store.Pending && o.Attempts == o.Item.Attempts && o.Settings == o.Item.Queue.Settings
 	switch {

@@ -44,7 +44,7 @@ func (c *check) use(d *parcel, rec *store.DeliveryRecord, attempts []store.Attem
 	}
 }
 
-// usage holds the figures of each day to deliveries and log.
+// usage compares the figures of each day with deliveries and log.
 func (c *check) usage() {
 	err := c.s.Usage(context.Background(), store.UsageQuery{}, func(u *store.UsageRow) {
 		k := usageKey{u.Day, u.Dest}

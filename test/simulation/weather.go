@@ -69,8 +69,7 @@ func (d *drawing) weather() []Spell {
 	return spells
 }
 
-// lenient tells whether a busy far side takes some of what it gets all the same,
-// as those do that count by user.
+// lenient tells whether a busy far side still takes some of what it gets, as those do that count by user.
 func (s *Spell) lenient(seed uint64) bool {
 	roll := throw(seed, uint64(s.From), 8)
 	return s.Mode == Busy && roll.chance(0.4)
@@ -88,8 +87,7 @@ func (v *Version) at(t time.Duration) Spell {
 
 func sortTimes(ts []time.Duration) { slices.Sort(ts) }
 
-// dice gives numbers that depend on the seed and on what they are for, not on
-// when somebody asks.
+// dice gives numbers that depend on the seed and on their purpose, and not on when somebody asks.
 type dice uint64
 
 func throw(parts ...uint64) dice {

@@ -20,10 +20,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/signature"
 )
 
-// In a quarter of the seeds half of the destinations are real webhooks, which
-// send through real exchanges to a far side at the other end of a pipe. All of
-// them have one host, as the customers of one provider do. What the weather lets
-// through goes over the wire, where the far side has ways of its own.
+// In a quarter of the seeds half of the destinations are real webhooks. They send through real exchanges to a
+// far side at the other end of a pipe. All of them have one host, as the customers of one provider do. What the
+// weather lets through goes over the wire, where the far side has habits of its own.
 
 const (
 	wireHost   = "far.example"
@@ -95,8 +94,8 @@ type post struct {
 	try      *try
 	body     string
 	requests int
-	// Of the first request: whether its connection had carried one before, and
-	// whether it was ended unanswered, how long after it came.
+	// kept and unanswered describe the first request: whether its connection had carried one before, and whether it
+	// ended without an answer.
 	kept, unanswered bool
 	began            time.Time // of Send
 	came, ended      time.Time
@@ -143,8 +142,8 @@ func (w *wire) dial(context.Context, string, string) (net.Conn, error) {
 	return mine, nil
 }
 
-// serve is the far side of one connection. Its reader takes at once what an
-// exchange writes at once, as the buffers of a socket would.
+// serve is the far side of one connection. Its reader takes at once what an exchange writes at once, as the
+// buffers of a socket would.
 func (w *wire) serve(far *meter, written *atomic.Int64, no uint64) {
 	in := bufio.NewReaderSize(far, 64<<10)
 	owner := ""
@@ -176,8 +175,8 @@ func (w *wire) serve(far *meter, written *atomic.Int64, no uint64) {
 	}
 }
 
-// arrived holds a request to the contract: one, and at most one more when the
-// first came over a kept connection that ended within a second and unanswered.
+// arrived checks a request against the contract: one request, and at most one more when the first came over a
+// kept connection that ended within a second without an answer.
 func (w *wire) arrived(x *post, req *http.Request, kept bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -211,7 +210,7 @@ func (w *wire) arrived(x *post, req *http.Request, kept bool) {
 	}
 }
 
-// behave answers one request, or does not. False: the connection is over.
+// behave answers one request, or fails to. It returns false when the connection is over.
 func (w *wire) behave(x *post, far net.Conn, in io.Reader, req *http.Request, roll *dice, kept bool) bool {
 	hangUp := func(after time.Duration) bool {
 		time.Sleep(after)
@@ -257,13 +256,13 @@ func (w *wire) behave(x *post, far net.Conn, in io.Reader, req *http.Request, ro
 	return w.read(x, in, req, 0) && answer(ok)
 }
 
-// hangUpHeard closes after something was said.
+// hangUpHeard closes the connection after an answer was sent.
 func hangUpHeard(far net.Conn) bool {
 	far.Close()
 	return false
 }
 
-// read takes the body of a request over so long a time.
+// read takes that long to read the body of a request.
 func (w *wire) read(x *post, in io.Reader, req *http.Request, long time.Duration) bool {
 	var got strings.Builder
 	for part := int64(1); part <= 4; part++ {

@@ -146,7 +146,7 @@ func (b batching) SendBatch(ctx context.Context, ds []destination.Delivery) []de
 		}
 		return rs
 	}
-	// One call: it lasts as long as its first delivery, which may also spoil it for all.
+	// A call of a batch lasts as long as its first delivery, which may also spoil the call for all.
 	for i := range ds {
 		rs[i] = b.answer(ctx, a.tries[i], ds[i])
 	}
@@ -160,13 +160,13 @@ func deadline(ctx context.Context) int64 {
 	return 0
 }
 
-// answer behaves as the weather is and tells the model what came of it.
+// answer behaves as the weather says, and tells the model what came of it.
 func (p *place) answer(ctx context.Context, t *try, d destination.Delivery) (r destination.Result) {
 	m := p.world.model
 	spell, roll := t.call.spell, t.roll
 	wait := time.Duration(0)
 	if t == t.call.tries[0] {
-		// A nanosecond of its own for each: what ends first is never left to chance.
+		// Each attempt has a nanosecond of its own, so that which one ends first is never left to chance.
 		wait = 1 + roll.upTo(spell.Latency) + time.Duration(roll.next()%1000)
 	}
 	if t.d.poison(p.process) {
@@ -234,7 +234,7 @@ func (p *place) answer(ctx context.Context, t *try, d destination.Delivery) (r d
 func (p *place) interrupted(ctx context.Context, t *try) destination.Result {
 	m := p.world.model
 	if ctx.Err() == context.DeadlineExceeded {
-		// As real clients do, it takes a moment to give up.
+		// As real clients do, the far side takes a moment to give up.
 		wait := time.NewTimer(time.Duration(1 + t.roll.next()%100_000))
 		<-wait.C
 		m.ended(t, failed, 0)

@@ -1,4 +1,4 @@
-// Package packing is how bodies lie in a store: compressed where that is worth it.
+// Package packing says how bodies lie in a store: compressed where that is worth it.
 package packing
 
 import (
@@ -8,9 +8,9 @@ import (
 	"github.com/golang/snappy"
 )
 
-// A packed body is one byte that says how it stands there, and then it stands
-// there. JSON shrinks to a fifth or less: compressed once, before it is logged, it
-// costs a store's log and everything behind it that much less.
+// A packed body is one byte that names its form, followed by the body in that form. JSON
+// shrinks to a fifth or less. Compressing it once, before it is logged, saves that much in the
+// store's log and in everything that is written from it.
 const (
 	Plain  = 1
 	Snappy = 2 // a Snappy block

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestUnpack: these bytes stand in stores, and what is none is an error before
-// it takes memory that it only claims to need.
+// TestUnpack: stores hold these bytes, so that they must stay readable. Bytes that are no
+// packed body are an error, before they take the memory that they claim to need.
 func TestUnpack(t *testing.T) {
 	const packed = "\x02" + "\x18" + "\x0c" + "beat" + "\x4e\x04\x00" // 4 bytes as they are, then 20 from 4 bytes back
 	for v, want := range map[string]string{

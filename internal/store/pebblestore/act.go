@@ -15,10 +15,10 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// An act lies twice: among all of its day, and, when it is about a developer, among
-// theirs, so that one tenant's trail is read without everybody else's. The key ends
-// in milliseconds<<16 and a number within them, as the ids of events begin, so that
-// both are walked alike.
+// An act is stored twice: among all acts of its day, and, when it is about a developer,
+// among that developer's, so that one tenant's trail is read without everybody else's.
+// The key ends in milliseconds<<16 and a number within the millisecond. The ids of events
+// begin in the same way, so that one walk reads both.
 //
 //	h day 0 time          act
 //	h day 1 hash time     the same act, by hash(developer)
@@ -188,15 +188,16 @@ func wantsAct(q *store.ActQuery, a *store.Act) bool {
 		(!q.States || a.State != "")
 }
 
-// retainActs takes whole days.
+// retainActs removes the acts of every day before kept.
 func (s *Store) retainActs(kept event.Day) error {
 	return s.dropDays([]byte{kindAct}, kept, nil, nil)
 }
 
-// eraseActs takes the name of a user, or of all, out of the acts of their developer, and of
-// those that are nobody's: see store.Act.Lose. The files with it are rewritten in the background.
+// eraseActs takes the name of a user, or of all users, out of the acts of their developer and
+// out of those that belong to no developer: see store.Act.Lose. The files that hold the name
+// are rewritten in the background.
 func (s *Store) eraseActs(ctx context.Context, req store.Erasure) error {
-	s.acts.write.Lock() // acts that are being written are there after it
+	s.acts.write.Lock() // after it, acts that were being written are there
 	days, err := s.days(kindAct)
 	s.acts.write.Unlock()
 	for i := 0; i < len(days) && err == nil; i++ {

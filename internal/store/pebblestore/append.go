@@ -129,7 +129,7 @@ func (s *Store) build(g *group, now time.Time, f *fresh, out *store.Appended) {
 	}
 	to := f.entry.To
 	for i, dest := range to {
-		if slices.Contains(to[:i], dest) { // rare, and the counters would never balance again
+		if slices.Contains(to[:i], dest) { // a repeated destination is rare, but would unbalance the counters for good
 			to = distinct(to)
 			break
 		}

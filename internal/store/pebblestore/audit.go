@@ -71,9 +71,8 @@ func (s *Store) Audit(ctx context.Context, deep bool, progress func(rows int64))
 	return rows, nil
 }
 
-// recount takes what was accepted from the events and from replays, and what
-// became of it from the deliveries, those that are implied among them: a delivery
-// that is missing shows.
+// recount takes what was accepted from the events and from replays, and what became of it
+// from the deliveries, implied ones among them. The two sums differ when a delivery is missing.
 func (s *Store) recount(ctx context.Context, snap *pebble.Snapshot, progress func(int64), of func(uint32) *counts) error {
 	var rows int64
 	step := func() error {

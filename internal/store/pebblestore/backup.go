@@ -30,8 +30,8 @@ func (s *Store) Backup(_ context.Context, dir string) error {
 		return err
 	}
 	defer s.leave()
-	// A checkpoint that fails removes what lies in dir, also what another one to
-	// the same place has put there.
+	// A checkpoint that fails removes everything in dir, which would include what another
+	// backup to the same place has written.
 	s.backup.Lock()
 	defer s.backup.Unlock()
 	if _, err := s.opts.FS.Stat(dir); err == nil {
@@ -47,9 +47,9 @@ func (s *Store) checkpoint(dir string) error {
 	if err := mkdir(s.opts.FS, s.opts.FS.PathDir(dir)); err != nil {
 		return err
 	}
-	// Pebble copies its manifest as far as it was written since the start, which a start
-	// that finds no log does not do: the copy would be empty. A flush, which must have
-	// something to write, begins one.
+	// Pebble copies its manifest up to where this run has written it. A start that finds no log
+	// writes nothing, and the copy of the manifest would be empty. A flush begins a new manifest,
+	// and it needs something to write.
 	format, err := s.get([]byte{kindFormat})
 	if err != nil {
 		return err
@@ -67,10 +67,9 @@ func (s *Store) checkpoint(dir string) error {
 	return s.db.Checkpoint(dir, pebble.WithFlushedWAL())
 }
 
-// Restore copies a backup to dir, which must be missing or empty, and opens the
-// copy once to prove that it is a whole store of a format that is known here.
-// It notes acts in the copy, which nobody else can: no daemon runs there. After an error
-// dir is as it was.
+// Restore copies a backup to dir, which must be missing or empty, and opens the copy once to
+// prove that it is a whole store of a format that is known here. It writes acts to the trail
+// of the copy, because no daemon runs there that could. After an error dir is as it was.
 func Restore(backupDir, dir string, acts ...store.Act) (err error) {
 	if names, err := os.ReadDir(dir); err == nil && len(names) > 0 {
 		return fmt.Errorf("restore to %s: it is not empty: stop the daemon, and move what is there aside", dir)

@@ -133,7 +133,7 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// The whole way of a delivery's rows: appended by 64 callers, settled by one in
+// A delivery's rows from beginning to end: appended by 64 callers, settled by one in
 // batches of up to 64. One operation is one event with three deliveries.
 func BenchmarkCycle(b *testing.B) {
 	for _, n := range []struct {

@@ -47,7 +47,7 @@ func TestBodiesAreCompressed(t *testing.T) {
 	}
 }
 
-// Buffers are used again by callers beside each other: no body may be another's.
+// Concurrent callers share buffers: none may get a part of another's body.
 func TestPackedBodiesKeepApart(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{})
 	for caller := range 8 {

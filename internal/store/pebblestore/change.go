@@ -10,8 +10,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// changes collects changes of deliveries for one batch. It must be made and
-// committed under Store.change: rows are read in order to be overwritten.
+// changes collects changes of deliveries for one batch. It must be made and committed under
+// Store.change: otherwise a row may change between being read and being overwritten.
 type changes struct {
 	writer
 	s    *Store
@@ -56,11 +56,10 @@ func readDelivery(r pebble.Reader, key []byte) (row, bool, error) {
 
 // put turns old into r with the next version, and moves indexes and counters.
 //
-// Index keys are set once before they are deleted, so that SingleDelete, which
-// vanishes together with its Set at the first flush, is enough. A row that
-// keeps its place in its queue would set the same key again: that pair gets an
-// ordinary Delete in between, after which the key counts as new. What is implied has
-// no entry that could be deleted.
+// An index key is set once before it is deleted, so that SingleDelete is enough. Pebble drops
+// a SingleDelete together with its Set at the first flush. A row that keeps its place in its
+// queue would set the same key twice. That pair gets an ordinary Delete in between, after
+// which the key counts as new. An implied delivery has no entry that could be deleted.
 func (c *changes) put(id store.DeliveryID, old row, r row) row {
 	r.Version = old.Version + 1
 	if r.State != old.State || r.Due != old.Due || r.Settings != old.Settings {
@@ -73,7 +72,7 @@ func (c *changes) put(id store.DeliveryID, old row, r row) row {
 		c.left = append(c.left, id)
 		r.implied = false
 	}
-	if r.first != nil && !old.implied { // something else happens to it
+	if r.first != nil && !old.implied { // a second thing happens to it: its attempt moves to the log
 		c.attempt(id, firstVersion, r.first)
 		r.first = nil
 	}

@@ -17,8 +17,8 @@ type family struct {
 	days []event.Day // that hold deliveries of earlier days' events, oldest first
 }
 
-// openFamily looks once which days hold what replays made. The first delivery
-// of a day tells: older events sort before the day's own.
+// openFamily finds the days that hold what replays made. The first delivery of a day is
+// enough to tell: older events sort before the day's own.
 func openFamily(db pebble.Reader) (*family, error) {
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindDelivery}, UpperBound: []byte{kindDelivery + 1}})
 	if err != nil {

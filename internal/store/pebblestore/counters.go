@@ -13,8 +13,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// counts is a vector of changes to store.Counts, in the order of its fields, and
-// behind them of what only the days tell.
+// counts is a vector of changes: first to store.Counts, in the order of its fields, then to
+// the counters that only days have.
 type counts [8]int64
 
 const (
@@ -65,9 +65,8 @@ func readCounts(v []byte) (counts, error) {
 	return c, err
 }
 
-// readDay reads the counters of a day. Before format 5 neither attempts nor bytes
-// were counted: such a value ends before them and is partial, and so is every sum
-// with one.
+// readDay reads the counters of a day. Before format 5 neither attempts nor bytes were
+// counted. A value from then ends early; it is partial, and so is every sum that includes it.
 func readDay(v []byte) (c counts, partial bool, err error) {
 	d := decoder{b: v}
 	for i := range c {

@@ -18,10 +18,9 @@ const (
 	lastSyncChunk   = 12
 )
 
-// syncedBehind tells whether a whole chunk behind the last readable record of
-// l, in the same block, says that more than that record was synced. A whole
-// chunk alone proves nothing: pages of what was not synced may reach the disk
-// in any order.
+// syncedBehind tells whether a whole chunk follows the last readable record of l, in the same
+// block, and says that more than that record was synced. A whole chunk alone proves nothing:
+// the disk may write pages that were not synced in any order.
 func (s *Store) syncedBehind(l *logScan) (bool, error) {
 	f, err := s.opts.FS.Open(s.opts.FS.PathJoin(s.dir, l.name))
 	if err != nil {

@@ -37,8 +37,8 @@ func (d *details) close() {
 	}
 }
 
-// add completes r, whose row holds the attempt first if any, and tells whether the
-// query wants it.
+// add completes r and tells whether the query wants it. first is the attempt that r's row
+// holds, nil if none.
 func (d *details) add(r *store.DeliveryRecord, first *store.Attempt) (wanted bool, err error) {
 	if d == nil {
 		return true, nil
@@ -74,9 +74,9 @@ func (d *details) add(r *store.DeliveryRecord, first *store.Attempt) (wanted boo
 	return (len(q.Classes) == 0 || slices.Contains(q.Classes, r.Last.Class)) && (len(q.Codes) == 0 || slices.Contains(q.Codes, r.Last.Code) && r.Last.Class != ""), nil
 }
 
-// back is the acceptance down to which a list that stopped at p has looked.
+// back returns the time of acceptance down to which a list that stopped at p has looked.
 func back(p position) time.Time {
-	if p.at == lastPlace { // before anything of that day: all later days were read
+	if p.at == lastPlace { // the walk stopped before that day: all later days were read
 		return p.day.Start().AddDate(0, 0, 1)
 	}
 	return p.at.event().Time()

@@ -18,7 +18,7 @@ func (s *Store) Due(ctx context.Context, q store.QueueID, from store.Position, u
 		return nil, 0, err
 	}
 	defer s.leave()
-	s.change.Lock() // under it what is implied gets its place in the queue: nothing is seen twice
+	s.change.Lock() // implied deliveries get their rows under it: none is seen twice
 	implied, next, err := s.impliedDue(q, from, until, limit)
 	if err != nil {
 		s.change.Unlock()
@@ -79,7 +79,7 @@ func (s *Store) Queues(ctx context.Context) ([]store.QueueID, error) {
 		return nil, err
 	}
 	defer s.leave()
-	dests, err := s.impliedQueues() // first: what leaves them has a row by then
+	dests, err := s.impliedQueues() // before the rows: a delivery that leaves the implied ones meanwhile has a row by then
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}

@@ -42,8 +42,8 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	if err := s.eraseActs(ctx, req); err != nil {
 		return rep, fmt.Errorf("erase: %w", err)
 	}
-	// The record names the user by a hash: it proves what was done and to whom
-	// to those who know the name.
+	// The record names the user by a hash. Who knows the name can prove what was done and to
+	// whom; nobody else learns it.
 	err = s.write(func(w *writer) {
 		user := hashText(req.Developer, req.User)
 		w.k = be.AppendUint64(registryKey(regErasure, ""), uint64(now.UnixNano()))
@@ -153,7 +153,8 @@ func (s *Store) eraseChunk(now time.Time, day event.Day, req store.Erasure, ids 
 	if err != nil {
 		return 0, nil, err
 	}
-	// Replays carry copies forward; what matched nobody has no delivery on its own day.
+	// A replay carries copies to later days. An event that matched no destination has no delivery
+	// on its own day, but its body is there.
 	days = append([]event.Day{day}, slices.DeleteFunc(days, func(d event.Day) bool { return d <= day })...)
 	c := s.begin(now)
 	var moved []store.Moved
@@ -190,7 +191,7 @@ func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool,
 		return false, nil, nil
 	}
 	if req.Whole && r.Gone == reasonErased {
-		return false, nil, nil // before, with its user or by the call that this one repeats
+		return false, nil, nil // erased before, with its user or by the call that this one repeats
 	}
 	var moved []store.Moved
 	for _, day := range days {
@@ -230,8 +231,8 @@ func (c *changes) erase(days []event.Day, id event.ID, req store.Erasure) (bool,
 	return true, moved, nil
 }
 
-// eraseKey takes the reference out of an idempotency key, which goes on to
-// refuse duplicates.
+// eraseKey takes the reference to the event out of an idempotency key. The key stays and
+// goes on refusing duplicates.
 func (c *changes) eraseKey(day event.Day, h idemHash) error {
 	k := idemKey(nil, day, h)
 	v, err := c.s.get(k)
@@ -248,8 +249,8 @@ func (c *changes) eraseKey(day event.Day, h idemHash) error {
 	return nil
 }
 
-// cancel ends what is pending of an event on a day and empties the excerpts of
-// answers, those in the reasons of what is dead included.
+// cancel ends what is pending of an event on a day. It empties the excerpts of answers, in
+// the reasons of dead deliveries too.
 func (c *changes) cancel(day event.Day, id event.ID) (moved []store.Moved, err error) {
 	ending := mover{changes: c, change: store.Cancel, reason: reasonErased}
 	prefix := eventKey(nil, kindDelivery, day, id)
@@ -303,7 +304,7 @@ func (s *Store) purgeLoop() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.wg.Go(func() {
 		<-s.quit
-		cancel() // a compaction that runs
+		cancel() // ends a compaction that runs
 	})
 	for {
 		if err := s.purgeDays(ctx); err != nil && ctx.Err() == nil {

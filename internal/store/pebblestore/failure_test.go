@@ -109,9 +109,9 @@ func TestFailingManifest(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// TestBlockedSync: while a sync hangs the store refuses before it commits; who
-// waits behind the hanging commit is told that nothing was stored; who is in it
-// waits, but not for ever.
+// TestBlockedSync: while a sync hangs, the store refuses new events before it commits them.
+// A caller who waits behind the hanging commit is told that nothing was stored. A caller
+// within that commit waits, but not for ever.
 func TestBlockedSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := &faultFS{FS: vfs.NewMem()}

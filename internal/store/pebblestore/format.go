@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// format is the number of the layout of keys and values, and how to get there.
-// steps[n] brings a store from number n to n+1; it may be interrupted and begun
-// again. An encoding that an older program cannot read needs a new number, be it
-// only a field more: without one that program would call the store damaged.
+// format is the number of the layout of keys and values, and how to get there. steps[n]
+// brings a store from number n to n+1; it may be interrupted and begun again. An encoding
+// that an older program cannot read needs a new number, even if it only adds a field. Without
+// a new number the older program would call the store damaged.
 type format struct {
 	number uint64
 	steps  map[uint64]func(*Store) error
-	copied bool // the old one is kept elsewhere: no checkpoint is needed
+	copied bool // the old store is kept elsewhere: no checkpoint is needed
 }
 
 var theFormat = format{number: 5, steps: map[uint64]func(*Store) error{
@@ -37,9 +37,9 @@ func (s *Store) checkFormat(f format) error {
 		if err := s.setFormat(f.number); err != nil {
 			return err
 		}
-		// Pebble begins the log of a new store before it settles on its format
-		// version: chunks of that log do not say what was synced, and damage in
-		// it could not be told from a torn tail. A flush begins the next log.
+		// Pebble begins the log of a new store before it settles on its format version. The chunks
+		// of that log do not say what was synced, so damage in it looks like a torn tail. A flush
+		// begins the next log, whose chunks do say it.
 		return s.db.Flush()
 	case n != len(v):
 		return fmt.Errorf("format number: %w", errRow)
@@ -78,7 +78,7 @@ func (s *Store) checkFormat(f format) error {
 	return nil
 }
 
-// keep makes a checkpoint that is whole when it is there, also when the power fails
+// keep makes a checkpoint. If dir exists afterwards it is whole, even when the power failed
 // meanwhile.
 func (s *Store) keep(dir string) error {
 	fs, part := s.opts.FS, dir+".part"

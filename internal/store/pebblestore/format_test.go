@@ -14,8 +14,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// A store of format 1 is taken over as it is, and once it is, a program of that
-// time says what to do instead of calling a row unreadable.
+// A store of format 1 is taken over as it is. From then on a program of that format says what
+// to do instead of calling a row unreadable.
 func TestFormatOne(t *testing.T) {
 	dir := t.TempDir()
 	at := filepath.Join(dir, "store")
@@ -76,9 +76,9 @@ func TestFormatOne(t *testing.T) {
 	}
 }
 
-// What rows look like belongs to the format number: whoever changes one so that
-// older programs cannot read it raises the number, says in steps how to get
-// there, and writes the new bytes here.
+// The encoding of rows belongs to the format number. Whoever changes a row so that older
+// programs cannot read it raises the number, says in steps how to get there, and writes the
+// new bytes here.
 func TestEncodingsBelongToTheFormat(t *testing.T) {
 	id := event.ID{0: 1, 6: 0x70, 8: 0x80, 15: 2}
 	e := eventRow{key: &idemHash{3}, EventRecord: store.EventRecord{Size: 5, To: []uint32{1, 300}, Event: event.Event{
@@ -132,8 +132,8 @@ func TestEncodingsBelongToTheFormat(t *testing.T) {
 	}
 }
 
-// testdata/store-of-format-4 was written by the program of that format: everything in
-// it reads as it did, goes on, and is counted. The step may be interrupted.
+// The program of format 4 wrote testdata/store-of-format-4. Everything in it still reads the
+// same, deliveries go on, and usage is counted. The step may be interrupted.
 func TestFormatFour(t *testing.T) {
 	at := filepath.Join(t.TempDir(), "store")
 	if err := os.CopyFS(at, os.DirFS("testdata/store-of-format-4")); err != nil {

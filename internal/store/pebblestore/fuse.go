@@ -38,7 +38,7 @@ func (f *fuse) wrap(file vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Pebble's files hold bodies, and it makes them for everybody to read.
+	// Pebble makes its files readable for everybody, and they hold bodies.
 	if fd := file.Fd(); fd != vfs.InvalidFd {
 		if err := syscall.Fchmod(int(fd), private); err != nil {
 			return nil, errors.Join(fmt.Errorf("close a file of the store to others: %w", err), file.Close())
@@ -47,8 +47,8 @@ func (f *fuse) wrap(file vfs.File, err error) (vfs.File, error) {
 	return &fuseFile{File: file, fuse: f}, nil
 }
 
-// closeToOthers gives the files of dir, those of an earlier version among them, the
-// mode that new ones have.
+// closeToOthers gives every file of dir the mode that new ones have. Earlier versions left
+// files that others may read.
 func closeToOthers(dir string) error {
 	files, err := os.ReadDir(dir)
 	if err != nil {
@@ -121,8 +121,8 @@ func (f *fuse) RemoveAll(name string) error {
 	return f.FS.RemoveAll(name)
 }
 
-// MkdirAll keeps folders from everybody else, whatever Pebble asks for, those of a
-// backup too.
+// MkdirAll closes folders, those of a backup too, to everybody but the owner, whatever mode
+// Pebble asks for.
 func (f *fuse) MkdirAll(dir string, perm os.FileMode) error {
 	if err := f.err(); err != nil {
 		return err

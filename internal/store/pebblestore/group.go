@@ -57,19 +57,20 @@ func (a *appender) joined() {
 	}
 }
 
-// short tells whether the open group is worth waiting for. It runs under mu.
+// short tells whether the open group has fewer callers than expected, so that waiting for
+// more is worth it. It runs under mu.
 func (a *appender) short() bool {
 	return a.open != nil && a.open.callers < a.enough && a.open.bytes < groupBytes
 }
 
-// expect has the next group wait for as many callers.
+// expect has the next group wait for that many callers, until that time at most.
 func (a *appender) expect(callers int, until time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.enough, a.gathered = callers, until
 }
 
-// take returns the open group, if any, for committing; who waited for room may go on.
+// take returns the open group, nil if none, for committing. Callers that wait for room go on.
 func (a *appender) take() *group {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -113,10 +114,10 @@ func (s *Store) commitLoop() {
 	}
 }
 
-// gather waits while the open group has fewer callers than the former one, until
-// half as long as its commit took has passed since. Who was answered by then comes
-// back soon, and every commit costs the same however few it is for. A caller who is
-// alone, or comes later, waits for nobody.
+// gather waits while the open group has fewer callers than the former one, for at most half
+// as long as the former commit took. Callers of the former group come back soon, and a commit
+// costs the same for one caller as for many. A caller who is alone, or comes later, waits for
+// nobody.
 func (s *Store) gather() bool {
 	a := &s.append
 	a.mu.Lock()

@@ -33,8 +33,8 @@ func appendOne(t *testing.T, s *Store) {
 	}
 }
 
-// TestALoneCallerIsNotKeptWaiting: neither when they come back at once, nor later, nor
-// when others were there before.
+// TestALoneCallerIsNotKeptWaiting: a lone caller does not wait when they come back at once,
+// when they come back later, or when others were there before.
 func TestALoneCallerIsNotKeptWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := slowDisk(t)
@@ -55,8 +55,8 @@ func TestALoneCallerIsNotKeptWaiting(t *testing.T) {
 	})
 }
 
-// TestCallersWhoComeBackShareACommit: a crowd that needs a moment from an answer to its
-// next event is not split into those who come during a commit and those who come after it.
+// TestCallersWhoComeBackShareACommit: callers who need a moment between an answer and their
+// next event are not split into those who come during a commit and those who come after it.
 func TestCallersWhoComeBackShareACommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, commits := slowDisk(t)

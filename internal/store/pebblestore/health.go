@@ -22,8 +22,8 @@ const (
 	diskBytes   = 16 << 20        // or how much may have been accepted since
 )
 
-// health decides about admission before a commit: once a commit has begun on a
-// disk that does not answer, nobody can say any more what became of it.
+// health decides about admission before a commit. Once a commit has begun on a disk that does
+// not answer, nobody can say whether it was stored.
 type health struct {
 	failed  chan struct{} // closed when nothing can be written any more
 	failure atomic.Pointer[error]
@@ -44,9 +44,9 @@ func (h *health) init() {
 	h.free.Store(math.MaxInt64)
 }
 
-// fail ends all writing. Pebble's fatal errors mean that nobody knows whether a
-// write has arrived, and a second fsync may hide what the first one lost: so the
-// files take nothing more, and the next start recovers as after a crash.
+// fail ends all writing. After a fatal error of Pebble nobody knows whether a write has
+// arrived, and a second fsync may hide what the first one lost. So no file is written any
+// more, and the next start recovers as after a crash.
 func (s *Store) fail(cause error) {
 	s.health.once.Do(func() {
 		s.fs.trip(cause)

@@ -49,8 +49,8 @@ func newClaim(e *store.Entry) *claim {
 	return &claim{hash: idemHash(h[:16]), body: bodyHash(b[:16]), done: make(chan struct{})}
 }
 
-// appendIdem is the value of a key. It holds all that a duplicate is told: a key
-// may outlive its event.
+// appendIdem is the value of a key. It holds all that a duplicate is told, because a key may
+// outlive its event.
 func appendIdem(b []byte, f *first, body bodyHash) []byte {
 	b = append(append(append(b, rowVersion), f.id[:]...), body[:]...)
 	return appendText(binary.AppendUvarint(b, uint64(f.fanout)), f.reference)
@@ -66,16 +66,16 @@ func readIdem(v []byte) (f first, body bodyHash, err error) {
 	return f, body, d.end()
 }
 
-// wait is an entry whose key another one holds.
+// wait is an entry whose key another caller has claimed.
 type wait struct {
 	at    int
 	own   *claim
 	first *claim
 }
 
-// appendKeyed commits fresh and what of keyed is new, then waits for the keys
-// that were in flight. It never waits while it holds claims of its own: two
-// batches that name each other's keys would wait for ever.
+// appendKeyed commits fresh and the entries of keyed that are new, then waits for the keys
+// that were in flight. It never waits while it holds claims of its own: two batches that name
+// each other's keys would wait for ever.
 func (s *Store) appendKeyed(ctx context.Context, now time.Time, batch []*store.Entry, keyed []int, fresh []fresh, out []store.Appended) error {
 	for len(keyed) > 0 || len(fresh) > 0 {
 		var waits []wait

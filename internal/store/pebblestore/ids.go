@@ -66,9 +66,9 @@ func (s *Store) newestEvent() (newest event.ID, err error) {
 	return newest, it.Close()
 }
 
-// seedIDs finds the newest event; retention leaves its id behind when it takes it. The
-// watermark may lie behind both, when the event it followed was never stored: of one
-// that came before it nothing would be recovered.
+// seedIDs finds the newest event. Retention leaves the id of the newest event behind when it
+// removes the event. The watermark may be later than both, when the event before it was never
+// stored. Ids must go on after the watermark: recovery does not look at events before it.
 func (s *Store) seedIDs() error {
 	newest, err := s.newestEvent()
 	if err != nil {

@@ -12,15 +12,14 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// A delivery is implied while nothing has happened to it: its event's row says to
-// whom it goes and when it was accepted, and that is all there is to know. It has no
-// row, no place in a queue and no entry in the index of states. Most deliveries
-// arrive at their first attempt, and then one row and one entry is all that is ever
-// written of them.
+// A delivery is implied while nothing has happened to it: its event's row says to whom it
+// goes and when it was accepted, and that is all there is to know. It has no row, no place in
+// a queue and no entry in the index of states. Most deliveries arrive at their first attempt.
+// For those, one row and one entry are all that is ever written.
 //
-// On disk an event at or behind the watermark whose row says so implies the
-// deliveries that have no row. Memory holds the same deliveries, at most so many and
-// none for long: what is older is written out, and the watermark follows.
+// On disk, an event at or after the watermark whose row says so implies the deliveries that
+// have no row. Memory holds the same deliveries. It holds at most mostImplied of them, and
+// none for long: older ones are written out, and the watermark follows.
 const (
 	mostImplied   = 16 << 10        // deliveries; beyond them Append writes rows
 	widestImplied = 64              // destinations of an event, one bit each
@@ -30,10 +29,10 @@ const (
 	writeOutChunk = 256             // events written out under one lock
 )
 
-// implied are the implied deliveries. Events come in under append.mu, and deliveries
-// leave under Store.change, after the batch that writes their rows was applied: under
-// it a delivery is implied here or has a row. Without it, whoever looks here first and
-// then at the rows misses none.
+// implied are the implied deliveries. Events come in under append.mu. Deliveries leave under
+// Store.change, after the batch that writes their rows was applied: who holds it finds a
+// delivery here or finds its row. Who does not hold it looks here first and then at the rows,
+// and so misses none.
 type implied struct {
 	mu     sync.Mutex
 	events map[event.ID]*impliedEvent
@@ -76,8 +75,8 @@ func (x *implied) init() {
 	x.events, x.queues = map[event.ID]*impliedEvent{}, map[uint32]*impliedQueue{}
 }
 
-// add takes in a new event of g whose deliveries would all be r. It returns false
-// when they must have rows. It runs under append.mu, so that events come by age.
+// add takes in a new event of g whose deliveries would all be r. It returns false when they
+// must have rows. It runs under append.mu, so that events come in the order of their ids.
 func (x *implied) add(g *group, id event.ID, to []uint32, r row) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -97,7 +96,7 @@ func (x *implied) add(g *group, id event.ID, to []uint32, r row) bool {
 			x.queues[dest] = q
 		}
 		q.list = append(q.list, impliedPlace{e, bit})
-		// Callers read their clocks before they stand in line: nearly sorted.
+		// Callers read their clocks before they wait for append.mu: the list is nearly sorted.
 		for i := len(q.list) - 1; i > 0 && q.list[i-1].e.row.Due > r.Due; i-- {
 			q.list[i-1], q.list[i] = q.list[i], q.list[i-1]
 		}
@@ -119,7 +118,7 @@ func (x *implied) leave(ids []store.DeliveryID) {
 	}
 }
 
-// age forgets the events of days before kept, which are gone.
+// age forgets the events of days before kept: retention has removed those.
 func (x *implied) age(kept event.Day) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -172,8 +171,8 @@ func (g *group) ended() (bool, error) {
 	}
 }
 
-// visible tells whether the event of e can be read: its commit may still be on its
-// way, or may have failed. It needs implied.mu.
+// visible tells whether the event of e can be read: its commit may still be running, or may
+// have failed. It needs implied.mu.
 func (s *Store) visible(e *impliedEvent) (bool, error) {
 	if e.group == nil {
 		return true, nil
@@ -208,7 +207,7 @@ func (s *Store) impliedRow(id store.DeliveryID) (r row, ok bool, err error) {
 	return e.row, ok, err
 }
 
-// impliedDue is what Due reads, of the implied deliveries.
+// impliedDue is Due for the implied deliveries.
 func (s *Store) impliedDue(q store.QueueID, from store.Position, until int64, limit int) (items []store.Item, next int64, err error) {
 	x := &s.implied
 	x.mu.Lock()

@@ -41,7 +41,7 @@ func (s *Store) rowsOf(t *testing.T, kind byte) (n int) {
 	return n
 }
 
-// Of an event that goes well there are four rows, and two of each delivery.
+// An event that goes well costs four rows, and each of its deliveries two more.
 func TestWhatGoesWellIsWrittenOnce(t *testing.T) {
 	s := memStore(t)
 	before := s.operations(t)
@@ -57,7 +57,8 @@ func TestWhatGoesWellIsWrittenOnce(t *testing.T) {
 		}
 	}
 	mustSettle(t, s, day0, os...)
-	// Counters of three destinations, twice, the watermark, and what counts here.
+	// Besides these: counters of three destinations, twice, the watermark, and what this test
+	// itself writes to count.
 	if n := s.operations(t) - before; n > events*(4+3*2)+2*3+2 {
 		t.Errorf("%d operations for %d events with three deliveries", n, events)
 	}
@@ -70,8 +71,8 @@ func TestWhatGoesWellIsWrittenOnce(t *testing.T) {
 	mustBalance(t, s)
 }
 
-// What is not settled for long gets rows, by whoever comes next, and the watermark
-// follows, so that a start after a crash reads the last seconds only.
+// Deliveries that are not settled for long get rows, written by the next caller, and the
+// watermark follows. A start after a crash then reads only the last seconds.
 func TestNothingIsImpliedForLong(t *testing.T) {
 	for _, by := range []string{"append", "settle"} {
 		s := memStore(t)
@@ -99,7 +100,7 @@ func TestNothingIsImpliedForLong(t *testing.T) {
 	}
 }
 
-// A clock that was set back, by much, keeps nothing implied.
+// A clock that was set back by much does not keep deliveries implied.
 func TestClockSetBackWritesOut(t *testing.T) {
 	s := memStore(t)
 	mustAppend(t, s, day0, entry("acme", "u", "{}", 1))
@@ -110,7 +111,8 @@ func TestClockSetBackWritesOut(t *testing.T) {
 	}
 }
 
-// Memory is bounded: beyond it deliveries get rows at once, and then half of them.
+// Memory is bounded: above the bound new deliveries get rows at once, and half of the implied
+// ones are written out.
 func TestImpliedIsBounded(t *testing.T) {
 	s := memStore(t)
 	const n = mostImplied + 100
@@ -176,7 +178,7 @@ func aftermath(t *testing.T) (*vfs.MemFS, []store.Item) {
 	return disk.CrashClone(vfs.CrashCloneCfg{}), []store.Item{a[0].Items[2], st[1].Item, a[1].Items[1], a[2].Items[0]}
 }
 
-// holds fails unless exactly these are pending in s, in every way to ask.
+// holds fails unless exactly these deliveries are pending in s, whichever way it is asked.
 func holds(t *testing.T, s *Store, want []store.Item) {
 	t.Helper()
 	mustBalance(t, s)
@@ -212,8 +214,9 @@ func holds(t *testing.T, s *Store, want []store.Item) {
 	}
 }
 
-// TestImpliedOutlivesACrash: what had no row when the process was killed is pending as
-// it was accepted, also when it is killed again, and what had one is left alone.
+// TestImpliedOutlivesACrash: a delivery that had no row when the process was killed is
+// pending as it was accepted, also after a second kill. A delivery that had a row is left
+// alone.
 func TestImpliedOutlivesACrash(t *testing.T) {
 	disk, want := aftermath(t)
 	for range 2 {
@@ -227,7 +230,7 @@ func TestImpliedOutlivesACrash(t *testing.T) {
 	}
 }
 
-// The watermark stands at the oldest delivery that is implied, not behind it.
+// The watermark stays at the oldest delivery that is implied and never passes it.
 func TestTheWatermarkStaysBehind(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	s := mustOpen(t, "db", Options{FS: disk})
@@ -259,7 +262,7 @@ func TestImpliedIsReadOnlyToo(t *testing.T) {
 	}
 }
 
-// Whoever closes a store leaves nothing implied, and a copy needs nothing of it.
+// Closing a store leaves nothing implied, and a copy of the folder is complete.
 func TestCloseWritesOut(t *testing.T) {
 	disk := vfs.NewMem()
 	s := mustOpen(t, "db", Options{FS: disk})
@@ -284,8 +287,8 @@ func TestCloseWritesOut(t *testing.T) {
 	}
 }
 
-// TestImpliedWaitsForItsCommit: nobody is shown a delivery whose event cannot be read
-// yet, and one whose commit was given up is forgotten.
+// TestImpliedWaitsForItsCommit: a delivery is not shown before its event can be read. A
+// delivery whose commit was given up is forgotten.
 func TestImpliedWaitsForItsCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := &faultFS{FS: vfs.NewMem()}
@@ -347,8 +350,8 @@ func TestImpliedWaitsForItsCommit(t *testing.T) {
 	})
 }
 
-// TestTheOnlyAttempt stands in the row of what it delivered, until something else
-// happens to that; then it is the first of several.
+// TestTheOnlyAttempt: the only attempt stands in the row of the delivery that it delivered.
+// When something else happens to the delivery, it becomes the first of several in the log.
 func TestTheOnlyAttempt(t *testing.T) {
 	s := memStore(t)
 	it := mustAppend(t, s, day0, entry("acme", "u", "{}", 1))[0].Items[0]
@@ -384,7 +387,7 @@ func TestTheOnlyAttempt(t *testing.T) {
 	mustBalance(t, s)
 }
 
-// TestAnsweredErasure: what a far side answered to what it took leaves row and files.
+// TestAnsweredErasure: an erasure takes what a far side answered out of the row and the files.
 func TestAnsweredErasure(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, dir, Options{})
@@ -428,7 +431,7 @@ func TestAnsweredErasure(t *testing.T) {
 	mustBalance(t, s)
 }
 
-// A day that retention takes takes what is implied with it.
+// Retention that removes a day removes its implied deliveries too.
 func TestRetentionTakesWhatIsImplied(t *testing.T) {
 	s := memStore(t)
 	a := mustAppend(t, s, day0, entry("acme", "u", "{}", 1, 2))[0]
@@ -450,7 +453,7 @@ func TestRetentionTakesWhatIsImplied(t *testing.T) {
 	}
 }
 
-// A queue that is read from behind a delivery does not offer it again.
+// Reading a queue from a position after a delivery does not offer that delivery again.
 func TestTheQueueGoesOnBehindWhatIsImplied(t *testing.T) {
 	s := memStore(t)
 	it := mustAppend(t, s, day0, entry("acme", "u", "{}", 1))[0].Items[0]
@@ -461,8 +464,8 @@ func TestTheQueueGoesOnBehindWhatIsImplied(t *testing.T) {
 	}
 }
 
-// Callers read their clocks before they stand in line, and a producer may give another
-// ordering time: what is implied is offered by due time, with its own ordering.
+// Callers read their clocks before they wait in line, and a producer may name another
+// ordering time. Implied deliveries are still offered by due time, each with its own ordering.
 func TestTheQueueOfWhatIsImpliedIsSorted(t *testing.T) {
 	s := memStore(t)
 	own := entry("acme", "u", "{}", 1)
@@ -478,9 +481,9 @@ func TestTheQueueOfWhatIsImpliedIsSorted(t *testing.T) {
 	}
 }
 
-// The watermark may follow an event that was given an id and never stored. Whatever the
-// clock does before the next start, later events come behind it: of others nothing
-// would be recovered.
+// The watermark may follow an event that was given an id and never stored. Later events come
+// after it, whatever the clock does before the next start: recovery would miss any that came
+// before it.
 func TestNoEventComesBeforeTheWatermark(t *testing.T) {
 	for name, refused := range map[string]time.Duration{"later": 5 * time.Second, "of the same millisecond": 0} {
 		disk := vfs.NewCrashableMem()
@@ -509,7 +512,7 @@ func TestNoEventComesBeforeTheWatermark(t *testing.T) {
 	}
 }
 
-// Whoever changes deliveries may be held up by the disk: events do not wait for them.
+// The disk may hold up a change of deliveries. Events do not wait for that.
 func TestAppendWaitsForNoChange(t *testing.T) {
 	s := memStore(t)
 	mustAppend(t, s, day0, entry("acme", "u", "{}", 1))

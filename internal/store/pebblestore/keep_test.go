@@ -279,7 +279,7 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
-// A delivery and its attempts are of one moment, however outcomes come meanwhile.
+// A delivery and its attempts are read at one moment, even while outcomes are stored.
 func TestADeliveryIsReadWhole(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{})
 	for range 300 {

@@ -67,8 +67,8 @@ func parseDeliveryKey(k []byte) (id store.DeliveryID, ok bool) {
 	return id, true
 }
 
-// attemptKey names the attempt that began at at for version n of the row, oldest
-// first: the same attempt settled twice lands on itself, another one beside it.
+// attemptKey names the attempt that began at at for version n of the row, oldest first. The
+// same attempt settled twice gets the same key; another attempt gets its own.
 func attemptKey(b []byte, id store.DeliveryID, n uint32, at int64) []byte {
 	i := len(b)
 	b = be.AppendUint32(be.AppendUint64(deliveryKey(b, id), uint64(max(at, 0))), n)

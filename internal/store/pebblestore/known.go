@@ -10,13 +10,13 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// durableAfter is the age at which an event that is seen has long been durable:
-// callers of Append give up before.
+// durableAfter is the age from which an event that can be read is certainly durable: callers
+// of Append give up before that.
 const durableAfter = 2 * hangAfter
 
-// knownEvent finds the event of the same developer whose id is the key of e; nil if
-// there is none. An export gives each event that key, so that what comes back is
-// known even when idempotency keys have aged out.
+// knownEvent finds the event of the same developer whose id is the key of e; nil if there is
+// none. An export gives each event that key, so that an event that is imported again is
+// recognised after its idempotency key has aged out.
 func (s *Store) knownEvent(now time.Time, e *store.Entry, c *claim) (*claim, error) {
 	id, err := event.ParseID(e.IdempotencyKey)
 	if err != nil {

@@ -51,8 +51,8 @@ func readLast(v []byte) (l store.Last, err error) {
 	return l, d.end()
 }
 
-// loadLast adds to the destinations in memory what their last attempts came to. A
-// row that cannot be read is left out: nothing is decided by it.
+// loadLast loads what the last attempts of destinations came to into memory. It leaves out a
+// row that cannot be read, because nothing is decided by these rows.
 func (s *Store) loadLast() error {
 	r := &s.registry
 	return scan(s.db, registryKey(regLast, ""), registryKey(regLast+1, ""), func(k, v []byte) (bool, error) {

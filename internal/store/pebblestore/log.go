@@ -22,7 +22,7 @@ func (s *Store) Event(_ context.Context, day event.Day, id event.ID) (*event.Eve
 	if err != nil {
 		return nil, err
 	}
-	// A body that a replay carried forward has its envelope beside it.
+	// A body that a replay carried forward has a copy of the envelope beside it.
 	r, err := s.eventRecord(day, id)
 	if errors.Is(err, store.ErrNotFound) && day != id.Day() {
 		r, err = s.eventRecord(id.Day(), id)
@@ -76,8 +76,8 @@ func (s *Store) Delivery(_ context.Context, id store.DeliveryID) (store.Delivery
 		return store.DeliveryRecord{}, nil, err
 	}
 	defer s.leave()
-	r, ok, err := s.impliedRow(id) // first: what leaves it has a row by then
-	at := s.db.NewSnapshot()       // an outcome recorded between the reads would be half of it
+	r, ok, err := s.impliedRow(id) // before the rows: a delivery that leaves the implied ones meanwhile has a row by then
+	at := s.db.NewSnapshot()       // without it an outcome recorded between two reads would be seen in part
 	defer at.Close()
 	if err == nil && !ok {
 		r, ok, err = readDelivery(s.of(at), deliveryKey(nil, id))

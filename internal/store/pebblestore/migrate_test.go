@@ -102,8 +102,8 @@ func diskOfFormat4(t *testing.T) *vfs.MemFS {
 	return disk
 }
 
-// TestMigrationUnderPowerFailures: wherever the power fails while a store of format 4 is
-// taken over, the next start ends it, loses nothing, and what is kept is whole.
+// TestMigrationUnderPowerFailures: the power fails at every step of the migration of a store
+// of format 4. The next start finishes it and loses nothing, and the copy that is kept is whole.
 func TestMigrationUnderPowerFailures(t *testing.T) {
 	disk := diskOfFormat4(t)
 	var mu sync.Mutex
@@ -159,7 +159,8 @@ func TestMigrationUnderPowerFailures(t *testing.T) {
 	t.Logf("%d cuts", len(cuts))
 }
 
-// TestMigrationOnAFullDisk says what it was for, and goes on once there is room.
+// TestMigrationOnAFullDisk: the error says what the space is needed for, and the migration
+// goes on once there is room.
 func TestMigrationOnAFullDisk(t *testing.T) {
 	for name, want := range map[string]string{
 		"copy": "keep a copy of format 4 before it is migrated, which takes space where db.format-4 is on another file system than the store: no space",

@@ -119,7 +119,8 @@ func (c *mover) move(id store.DeliveryID, out *store.Moved) error {
 	}
 	next = c.put(id, r, next)
 	if c.change == store.Expire {
-		// Under the version that no attempt was made for: it stands beside them.
+		// The attempt is logged under the row's next version, for which no real attempt was made: it
+		// overwrites none.
 		c.attempt(id, next.Version, &store.Attempt{At: c.now, Class: reasonExpired})
 	}
 	out.To = next.State
@@ -129,9 +130,9 @@ func (c *mover) move(id store.DeliveryID, out *store.Moved) error {
 	return nil
 }
 
-// doubles tells whether another delivery of the event to the destination is
-// pending or, to RetryLatest, was delivered since r stands as it does. It need not look
-// at what is implied: nobody replays what is pending, so that is the only one.
+// doubles tells whether another delivery of the event to the destination is pending or, for
+// RetryLatest, was delivered since r changed last. It need not look at implied deliveries:
+// nobody replays a pending delivery, so an implied one is the only one.
 func (c *mover) doubles(id store.DeliveryID, r *row) (yes bool, err error) {
 	err = c.family.each(id.Event, func(other store.DeliveryID, o *row) {
 		if changed, ok := c.rows[other]; ok {

@@ -212,8 +212,8 @@ func (s *Store) openDB() (*pebble.DB, error) {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}
 	o.Experimental.CompactionScheduler = s.opts.Compactions
-	// Files of one kind each: most kinds are written in the order of their keys, and
-	// such files lie beside older ones, not over them, so that none is rewritten.
+	// Each kind has files of its own. Most kinds are written in the order of their keys: their
+	// new files lie beside older ones, not over them, and no compaction rewrites those.
 	o.Experimental.SpanPolicyFunc = func(key []byte) (pebble.SpanPolicy, []byte, error) {
 		return pebble.SpanPolicy{}, []byte{key[0] + 1}, nil
 	}

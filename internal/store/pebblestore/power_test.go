@@ -42,7 +42,7 @@ func powerFailure(t *testing.T, seed uint64) {
 		wg.Go(func() { w.work(t, s, rand.New(rand.NewPCG(seed, i)), stop) })
 	}
 	time.Sleep(time.Duration(200+r.IntN(2000)) * time.Millisecond)
-	// What was promised is written down before the lights go out.
+	// Write down what was promised before the power is cut.
 	w.mu.Lock()
 	acked, settled, cut := map[store.DeliveryID]store.Item{}, map[store.DeliveryID]time.Time{}, time.Now()
 	for id, it := range w.acked {

@@ -18,10 +18,10 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// A log may end in the middle of a record: what was never synced may arrive in
-// part. That is normal after a crash and worth one warning. A damaged record
-// with intact ones behind it, or in a log that was closed, is corruption: what
-// was promised to producers may be gone, and a person has to decide.
+// A log may end in the middle of a record, because a part of what was never synced may reach
+// the disk. That is normal after a crash and worth one warning. A damaged record with intact
+// ones behind it, or in a log that was closed, is corruption: events that were acknowledged
+// to producers may be gone, and a person has to decide.
 
 // logScan is what can be read of a log.
 type logScan struct {
@@ -79,7 +79,7 @@ func (s *Store) readLog(l *logScan) error {
 	}
 }
 
-// newReader names the number's type, which is internal to Pebble.
+// newReader exists to name the type of the log's number, which is internal to Pebble.
 func newReader[N ~uint64](make func(io.Reader, N) *record.Reader, r io.Reader, n wal.NumWAL) *record.Reader {
 	return make(r, N(n))
 }
@@ -103,9 +103,9 @@ func newestIn(batch []byte) (newest time.Time) {
 	}
 }
 
-// checkLogs warns once when the last log has no clean end, and returns its
-// number when that end is not where the last sync was: proof of damage that
-// Pebble, which looks for it in later blocks only, would take for a torn tail.
+// checkLogs warns once when the last log has no clean end. It returns the log's number when
+// that end is not where the last sync was, which proves damage. Pebble looks for such proof in
+// later blocks only and would take the damage for a torn tail.
 func (s *Store) checkLogs() (damaged wal.NumWAL, proven bool, err error) {
 	ls, err := s.logs()
 	if err != nil {
@@ -147,11 +147,10 @@ func damagedLog(err error) (wal.NumWAL, bool) {
 	return wal.NumWAL(n), err == nil
 }
 
-// openRecovering opens the database. Behind proven corruption of the log it
-// starts only when the operator accepts the loss: the damaged log and all that
-// were written after it are moved aside, and the whole records before the damage
-// are kept. Later logs are not replayed behind a gap: outcomes without their
-// events and counters without their deliveries would come of it.
+// openRecovering opens the database. After proven corruption of the log it starts only when
+// the operator accepts the loss. Then it moves the damaged log and every later one aside and
+// keeps the whole records before the damage. Later logs are not replayed behind a gap: they
+// would bring outcomes without their events and counters without their deliveries.
 func (s *Store) openRecovering(number wal.NumWAL, proven bool) error {
 	err := errDamage
 	if !proven {

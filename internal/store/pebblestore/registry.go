@@ -37,7 +37,7 @@ func destinationKey(id uint32) []byte {
 
 func settingsKey(hash uint64) []byte { return be.AppendUint64([]byte{kindSettings}, hash) }
 
-// registry is the part of it that is kept in memory too. mu also serialises its writes.
+// registry is what is kept in memory of the registry on disk. mu also serialises its writes.
 type registry struct {
 	mu       sync.Mutex
 	ids      map[store.DestinationKey]uint32
@@ -107,7 +107,7 @@ func readDestination(id uint32, v []byte) (store.Destination, error) {
 	if ns := d.int64(); ns != 0 {
 		r.State.Since = time.Unix(0, ns).UTC()
 	}
-	if len(d.b) > 0 { // it fails; a row of an older store ends here
+	if len(d.b) > 0 { // the destination fails; a row of an older store ends before this field
 		f := &r.State.Failing
 		f.Settings = d.uint(1<<64 - 1)
 		f.Since, f.Lasted = time.Unix(0, d.int64()).UTC(), time.Duration(d.int64())
@@ -316,8 +316,8 @@ func (s *Store) value(key []byte) ([]byte, error) {
 	return v, err
 }
 
-// CollectSettings removes settings that no pending delivery needs and keep does
-// not name. What is frozen to which settings, the queues themselves tell.
+// CollectSettings removes settings that no pending delivery needs and keep does not name. The
+// queues themselves tell which settings are needed.
 func (s *Store) CollectSettings(_ context.Context, keep []uint64) (int, error) {
 	if err := s.enter(); err != nil {
 		return 0, err
@@ -368,7 +368,7 @@ func (s *Store) Put(_ context.Context, key string, value []byte) error {
 	return s.record(key, func(w *writer) { w.v = value; w.set() })
 }
 
-// Delete removes it; what is not there is removed too.
+// Delete removes the value of key; a missing key is no error.
 func (s *Store) Delete(_ context.Context, key string) error {
 	return s.record(key, func(w *writer) { w.delete() })
 }
@@ -388,7 +388,7 @@ func (s *Store) record(key string, f func(w *writer)) error {
 	return nil
 }
 
-// Get returns it or store.ErrNotFound.
+// Get returns the value of key or store.ErrNotFound.
 func (s *Store) Get(_ context.Context, key string) ([]byte, error) {
 	return s.value(registryKey(regValue, key))
 }

@@ -16,7 +16,7 @@ const replayChunk = 64
 
 // Replay makes new deliveries of stored events: see store.Queue.
 func (s *Store) Replay(ctx context.Context, now time.Time, replay uint32, wants []store.Want) ([]store.Moved, error) {
-	if err := s.Ready(); err != nil { // bodies are copied: the reserve is not for them
+	if err := s.Ready(); err != nil { // bodies are copied, and the reserve of disk is not meant for them
 		return nil, err
 	}
 	if err := s.enter(); err != nil {
@@ -115,7 +115,7 @@ func (c *replayer) want(w *store.Want, out *store.Moved) error {
 	return c.make(w, out)
 }
 
-// stands reports a delivery that was made before.
+// stands reports a delivery that this replay has made before.
 func stands(out *store.Moved, id store.DeliveryID, r *row) {
 	out.ID, out.From, out.To = id, r.State, r.State
 	if r.State == store.Pending {
@@ -147,8 +147,8 @@ func (c *replayer) make(w *store.Want, out *store.Moved) error {
 	return nil
 }
 
-// carry sees to it that the body lies under day too, with its envelope and the
-// name by which an erasure finds it.
+// carry copies the body to day unless it is there, with its envelope and the index entry by
+// which an erasure finds it.
 func (c *replayer) carry(w *store.Want, day event.Day) (eventRow, error) {
 	e, err := c.s.eventRecord(w.Day, w.Event)
 	if err != nil {

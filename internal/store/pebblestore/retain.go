@@ -57,7 +57,7 @@ func firstKept(now time.Time, age time.Duration) event.Day {
 
 func (s *Store) retainBodies(ctx context.Context, now time.Time, kept event.Day, expired func([]store.Moved), gone map[event.Day]bool, rep *store.RetainReport) error {
 	if uint32(kept) > s.bodies.Load() {
-		// From here on nothing of those days is retried, so that what is expired stays so.
+		// From here on nothing of those days can be retried: what is expired stays expired.
 		err := s.write(func(w *writer) {
 			w.k, w.v = registryKey(regBodies, ""), be.AppendUint16(nil, uint16(kept))
 			w.set()
@@ -196,8 +196,8 @@ func (s *Store) retainKeys(kept event.Day) error {
 	return nil
 }
 
-// dropDays deletes every day before kept of the kinds, with what also writes,
-// and notes the days; it writes nothing when nothing is that old.
+// dropDays deletes every day before kept of the kinds, together with what also writes, and
+// adds the days to gone. It writes nothing when no day is that old.
 func (s *Store) dropDays(kinds []byte, kept event.Day, gone map[event.Day]bool, also func(*writer)) error {
 	var some []byte
 	for _, kind := range kinds {

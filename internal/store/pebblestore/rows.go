@@ -57,8 +57,8 @@ func (r *row) record(id store.DeliveryID) store.DeliveryRecord {
 	return d
 }
 
-// shortRow is the version of a delivery's row: its times are told by how far they are
-// from Changed, which mostly is some milliseconds. Rows of rowVersion are read too.
+// shortRow is the version of a delivery's row that stores its times as differences from
+// Changed, which mostly are some milliseconds. Rows of rowVersion are read too.
 const shortRow = 2
 
 func appendRow(b []byte, r *row) []byte {
@@ -114,8 +114,8 @@ func readRow(b []byte) (r row, err error) {
 	return r, d.end()
 }
 
-// appendFirst ends a row with its only attempt. Its class nearly always is the one
-// that takes a byte.
+// appendFirst ends a row with its only attempt. The class of that attempt nearly always is
+// the one that is stored in a single byte.
 func appendFirst(b []byte, a *store.Attempt, changed int64) []byte {
 	b = append(b, attemptFlags(a))
 	b = binary.AppendVarint(b, changed-a.At)
@@ -194,7 +194,7 @@ type eventRow struct {
 	at  int64     // acceptance, ns: it implies the deliveries that have no row; 0: it does not
 }
 
-// implies is what a delivery is that has no row.
+// implies returns the row that a delivery without one has.
 func (e *eventRow) implies() row {
 	return row{State: store.Pending, Version: firstVersion, Size: uint32(e.Size), Due: max(e.at, 0),
 		Ordering: e.ordering(), Changed: e.at, implied: true}

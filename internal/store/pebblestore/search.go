@@ -14,8 +14,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// mostRanges bounds how many key ranges are merged into one list; more are
-// found by reading everything and leaving out the rest.
+// mostRanges bounds how many key ranges are merged into one list. A query with more reads
+// every delivery and leaves out those it does not want.
 const mostRanges = 64
 
 // Events lists events newest first: see store.Log.

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// settleDelay is how long outcomes wait for somebody else's sync; it leaves
-// time for a sync of their own before 100 ms are over.
+// settleDelay is how long outcomes wait for a sync that an Append makes. Outcomes must be
+// durable within 100 ms, so that it leaves time for a sync of their own.
 const settleDelay = 50 * time.Millisecond
 
 // Settle records outcomes: see store.Queue.
@@ -91,7 +91,7 @@ func (c *changes) settle(o *store.Outcome, out *store.Settled) error {
 		next.Due, next.Settings = max(o.Due, 0), o.Settings
 		r = c.put(id, r, next)
 	case o.State == store.Delivered && r.State != store.Delivered:
-		// The far side has it: whatever was decided meanwhile came too late.
+		// The far side has the event: whatever was decided meanwhile came too late.
 		next.State, next.Reason, next.Attempts = store.Delivered, "", o.Attempts
 		r = c.put(id, r, next)
 	}

@@ -19,8 +19,8 @@ var ctx = context.Background()
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-// misuse fails the test when Pebble finds that a single deletion met anything
-// but exactly one set, and logs nothing else.
+// misuse fails the test when Pebble finds that a single deletion met anything but exactly one
+// set. It drops every other line.
 type misuse struct {
 	slog.Handler
 	t testing.TB

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// fewDests is up to how many destinations are looked up one by one; above that
-	// reading the whole day is cheaper.
+	// fewDests is the most destinations that are looked up one by one; for more, reading the
+	// whole day is cheaper.
 	fewDests = 64
 	// usageRows is how many rows are read between two looks whether to end.
 	usageRows = 1 << 12
@@ -91,8 +91,8 @@ func (s *Store) eachDay(ctx context.Context, it *pebble.Iterator, dests []uint32
 	return it.Error()
 }
 
-// countAttempt counts an attempt that is about to be logged for version n. A stale
-// outcome may be one that came before: then the log has it already.
+// countAttempt counts an attempt that is about to be logged for version n. A stale outcome
+// may repeat an earlier one: then the log has its attempt, and it is not counted again.
 func (c *changes) countAttempt(id store.DeliveryID, n uint32, a *store.Attempt, stale bool) error {
 	if a.Class == reasonExpired {
 		return nil

@@ -20,9 +20,8 @@ func usageOf(t *testing.T, s *Store) (rows []store.UsageRow) {
 	return rows
 }
 
-// Counters of a program that counted neither attempts nor bytes are read as they
-// are, and what was counted since does not pass for all: no figure, rather than a
-// wrong one.
+// A program before format 5 counted neither attempts nor bytes. Its counters are read as they
+// are. What was counted since is not shown as the whole: no figure is better than a wrong one.
 func TestUsageOfAnOlderStoreIsPartial(t *testing.T) {
 	fs := vfs.NewMem()
 	s := mustOpen(t, "db", Options{FS: fs})

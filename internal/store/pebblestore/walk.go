@@ -89,7 +89,7 @@ func (w *walk) run(db pebble.Reader, visit func(day event.Day, p place, it *pebb
 	end := budget{start: time.Now()}
 	rs := make([]ahead, w.ranges)
 	var key, prefix []byte
-	// fill reads range i on from its last row before p.
+	// fill reads on in range i, from its last row before p.
 	fill := func(day event.Day, i int, p place) error {
 		r := &rs[i]
 		r.next, r.end = r.next[:0], false
@@ -108,7 +108,7 @@ func (w *walk) run(db pebble.Reader, visit func(day event.Day, p place, it *pebb
 				r.end = true
 				return nil
 			}
-			// A single range is read where the iterator stands: its values are wanted too.
+			// A single range is not read ahead: the iterator stays on the row, whose value is wanted too.
 			if r.next = append(r.next, p); len(r.next) == readAhead || w.ranges == 1 {
 				return nil
 			}

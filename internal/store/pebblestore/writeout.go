@@ -82,8 +82,8 @@ func (s *Store) writeOutOf(id event.ID) error {
 	return s.writeOut([]*impliedEvent{e})
 }
 
-// writeOutAll gives rows to every implied delivery there is: whoever searches sees
-// them. In a store that has failed those that have none stay unseen.
+// writeOutAll gives rows to every implied delivery, so that a search sees them. A store that
+// has failed writes none: there, searches do not show implied deliveries.
 func (s *Store) writeOutAll() error {
 	s.implied.mu.Lock()
 	newest := s.implied.newest
@@ -105,7 +105,7 @@ func (s *Store) writeOutAll() error {
 	return nil
 }
 
-// writeOutFor does so for a search: of one event, or of all when id is zero.
+// writeOutFor is writeOut for a search: of one event, or of all when id is zero.
 func (s *Store) writeOutFor(id event.ID) error {
 	if id.IsZero() || s.failure() != nil {
 		return s.writeOutAll()
@@ -115,9 +115,9 @@ func (s *Store) writeOutFor(id event.ID) error {
 	return s.writeOutOf(id)
 }
 
-// writeOutSome writes out events behind after while they are wanted, at most a chunk.
-// want also sees how many implied deliveries are left behind the event. last is the
-// event it came to, and more that others may follow. It needs Store.change.
+// writeOutSome writes out events after after, as long as want says yes, at most one chunk.
+// want also gets how many implied deliveries follow the event. last is the event at which it
+// stopped; more says that others may follow. It needs Store.change.
 func (s *Store) writeOutSome(after event.ID, want func(*impliedEvent, int) bool) (last event.ID, more bool, err error) {
 	x := &s.implied
 	x.mu.Lock()
@@ -139,9 +139,9 @@ func (s *Store) writeOutSome(after event.ID, want func(*impliedEvent, int) bool)
 	return last, more, s.writeOut(chunk)
 }
 
-// tend writes out what is implied for too long, or the older half when it is too
-// much, and moves the watermark. It does nothing when it ran less than every ago. For
-// a commit of events, when nobody settles, it waits for no change of deliveries: one
+// tend writes out deliveries that were implied for too long, or the older half when there are
+// too many, and moves the watermark. It does nothing when it ran less than every ago. For a
+// commit of events, when nobody settles, it does not wait for a change of deliveries: a change
 // that the disk holds up would hold up every producer.
 func (s *Store) tend(now time.Time, every time.Duration) error {
 	x := &s.implied
@@ -181,7 +181,7 @@ func (s *Store) tend(now time.Time, every time.Duration) error {
 	return nil
 }
 
-// finish leaves nothing implied behind.
+// finish writes out everything that is implied.
 func (s *Store) finish() error {
 	if err := s.writeOutAll(); err != nil {
 		return err
@@ -191,7 +191,7 @@ func (s *Store) finish() error {
 	return s.moveWatermark()
 }
 
-// moveWatermark stores where recovery would begin. It needs Store.change.
+// moveWatermark stores the event from which recovery would begin. It needs Store.change.
 func (s *Store) moveWatermark() error {
 	x := &s.implied
 	x.mu.Lock()
@@ -325,7 +325,7 @@ func (s *Store) recoverImplied() error {
 // view is what deliveries are read from.
 func (s *Store) view() pebble.Reader { return s.of(s.db) }
 
-// of returns r, or in a store that is open for reading what is implied with it.
+// of returns r. In a store that is open for reading it adds the rows of implied deliveries.
 func (s *Store) of(r pebble.Reader) pebble.Reader {
 	if s.beside != nil {
 		return s.beside

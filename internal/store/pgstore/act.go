@@ -9,7 +9,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// actBits are those of an act's key that tell acts of one millisecond apart.
+// actBits is how many low bits of an act's key tell acts of one millisecond apart.
 const actBits = 16
 
 // Note keeps acts: see store.Trail.
@@ -91,7 +91,7 @@ func (s *Store) Acts(ctx context.Context, q store.ActQuery) (page store.Page[sto
 	return page, nil
 }
 
-// actsFrom is the first key of what is noted at t or later.
+// actsFrom is the first key of acts noted at t or later.
 func actsFrom(t time.Time, otherwise int64) int64 {
 	if t.IsZero() {
 		return otherwise
@@ -104,7 +104,7 @@ func actsFrom(t time.Time, otherwise int64) int64 {
 }
 
 // eraseActs takes whom an erasure is of out of the acts of their developer, and of those
-// that are nobody's.
+// that belong to no developer.
 func (c *changes) eraseActs(req store.Erasure) error {
 	owners := [][]byte{[]byte(req.Developer), {}}
 	for before := int64(math.MaxInt64); req.User != "" || req.Whole; {

@@ -10,8 +10,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// answerWithin is how long a caller waits for a commit. It is told then that nobody
-// knows; the commit itself has no such bound.
+// answerWithin is how long a caller waits for a commit. After that the caller is told that
+// nobody knows whether it was stored; the commit itself has no such bound.
 const answerWithin = 10 * time.Second
 
 // Append makes the events durable: see store.Queue.
@@ -74,13 +74,13 @@ func (s *Store) commit(ctx context.Context, c *call) error {
 	case <-g.done:
 		return g.fault
 	default:
-		c.left = true // whoever ends the group hands its deliveries on
+		c.left = true // whoever ends the group hands the call's deliveries to the engine
 		return &store.Unavailable{Reason: "the database does not answer: whether the event was stored is not known", After: answerWithin}
 	}
 }
 
-// join writes the call into a group with room for it. The ids of one store grow in
-// the order in which they are given out, here.
+// join writes the call into a group with room for it. Ids are given out here, so that those
+// of one store grow in the order in which groups take them.
 func (s *Store) join(ctx context.Context, c *call) (*group, error) {
 	g, err := s.groups.room(ctx, c, s.Ready)
 	if err != nil {
@@ -156,17 +156,17 @@ func (g *group) event(e *event.Event, body, key []byte, to []uint32) {
 	g.bytes += int64(len(body)) + 256
 }
 
-// deliver adds a row of pending, of the last event.
+// deliver adds a row of pending for the last event.
 func (g *group) deliver(dest uint32, now int64) {
 	g.of = append(g.of, int32(len(g.ids)))
 	g.dests = append(g.dests, int32(dest))
 	g.now = append(g.now, now)
 }
 
-// distinct leaves out what is named a second time.
+// distinct leaves out destinations that are named a second time.
 func distinct(to []uint32) []uint32 {
 	for i, dest := range to {
-		if slices.Contains(to[:i], dest) { // rare, and the counters would never balance again
+		if slices.Contains(to[:i], dest) { // a repeated destination is rare, but would unbalance the counters for good
 			seen := map[uint32]bool{}
 			out := make([]uint32, 0, len(to))
 			for _, dest := range to {

@@ -11,9 +11,9 @@ import (
 // auditTime bounds one day of a deep audit, which reads all of it.
 const auditTime = 10 * time.Minute
 
-// Audit returns the counters of every destination: see store.Log. A deep one goes by day,
-// each counted on one snapshot beside its counters: a snapshot that is held for long keeps
-// the server from sweeping up.
+// Audit returns the counters of every destination: see store.Log. A deep audit goes by day
+// and counts each day and its counters on one snapshot. One snapshot for all days would be
+// held for long, and keep the server from removing dead rows.
 func (s *Store) Audit(ctx context.Context, deep bool, progress func(int64)) ([]store.AuditRow, error) {
 	ds, err := s.Destinations(ctx)
 	if err != nil {

@@ -64,9 +64,9 @@ type logged struct {
 	store.Attempt
 }
 
-// changing runs do in a transaction of the slot that changes deliveries, writes what do
-// has changed, and commits without waiting for the disk: barrier makes it durable. Do
-// runs again when another daemon was in the way, so it must begin anew each time.
+// changing runs do in a transaction of the slot that changes deliveries, writes what do has
+// changed, and commits without waiting for the disk: barrier makes it durable. changing runs
+// do again when another daemon was in the way, so do must begin anew each time.
 func (s *Store) changing(ctx context.Context, now time.Time, do func(*changes) error) error {
 	for try := 0; ; try++ {
 		_, err := s.changes.write(func(w commit) (deltas, error) {
@@ -113,7 +113,7 @@ func (c *changes) run(do func(*changes) error) error {
 	return err
 }
 
-// durably runs changing, and waits until what it did is durable.
+// durably runs changing and waits until its commit is durable.
 func (s *Store) durably(ctx context.Context, now time.Time, do func(*changes) error) error {
 	if err := s.changing(ctx, now, do); err != nil {
 		return err
@@ -121,15 +121,15 @@ func (s *Store) durably(ctx context.Context, now time.Time, do func(*changes) er
 	return s.barrier(ctx)
 }
 
-// barrier waits for a commit that waits for the disk: it covers all before it.
+// barrier makes a commit that waits for the disk: it covers all commits before it.
 func (s *Store) barrier(ctx context.Context) error {
 	return s.commit(ctx, &call{barrier: true})
 }
 
 // load reads and locks deliveries that are not read yet.
 func (c *changes) load(ids []store.DeliveryID) error {
-	// A row that another daemon moves to the other table while we wait for it is in
-	// neither as we saw them: the second look does see it.
+	// While we wait for a row, another daemon may move it to the other table. Then the snapshot
+	// of this statement shows it in neither table; a second look shows it.
 	for range 2 {
 		var missing []store.DeliveryID
 		for _, id := range ids {

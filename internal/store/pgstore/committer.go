@@ -16,9 +16,9 @@ const (
 	// stallAfter is how long a commit may take before nothing more is accepted: a
 	// producer that is refused keeps its event, one that hangs may lose it.
 	stallAfter = 2 * time.Second
-	// giveUpAfter is how long the answer to a commit is waited for on its connection.
-	// There is no deadline on the commit itself: the connection is cut, the server is
-	// told nothing, and another connection finds out what became of it.
+	// giveUpAfter is how long the answer to a commit is waited for on its connection. The commit
+	// itself has no deadline. When the time is over the connection is cut without a word to the
+	// server, and another connection finds out what became of the commit.
 	giveUpAfter = 30 * time.Second
 	// closeAfter is how long Close lets it wait.
 	closeAfter = 5 * time.Second
@@ -34,11 +34,11 @@ type committer struct {
 	seq   int64 // of the last commit that was begun
 	link  *link // nil: none is open
 
-	folded int64 // the last commit whose tally was folded; of keepLoop
+	folded int64 // the last commit whose tally was folded; keepLoop alone uses it
 }
 
-// commit is what a write needs to know: it must take the fence of its slot, and leave
-// a row of the tally with its number.
+// commit is what a write needs to know. A write must take the fence of its slot, and leave a
+// row of the tally with its number.
 type commit struct {
 	*link
 	slot       int16
@@ -46,10 +46,10 @@ type commit struct {
 	epoch, seq int64
 }
 
-// write runs do, which makes one commit and returns what it does to the counters.
-// When the answer is lost, write finds out what became of it: lost tells that it was
-// done and what do would have returned is not known. The error is nil, ErrFenced,
-// ErrClosed, an *Unavailable, or what do returned when nothing was done.
+// write runs do, which makes one commit and returns the change of the counters. When the
+// answer is lost, write finds out what became of the commit. lost says that it was done, but
+// that what do would have returned is not known. The error is nil, ErrFenced, ErrClosed, an
+// *Unavailable, or what do returned when nothing was done.
 func (c *committer) write(do func(commit) (deltas, error)) (lost bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +88,7 @@ func (c *committer) connect() (*link, error) {
 	return l, nil
 }
 
-// explain words an error of a commit that was not done.
+// explain words the error of a commit that was not done.
 func (c *committer) explain(err error) error {
 	if refusal, ok := refused(err); ok && !is(err, uniqueViolation, lockNotAvailable, deadlockDetected, serialization) {
 		c.s.log.Error("the database refuses to write", "slot", c.slot, "error", err)
@@ -97,8 +97,8 @@ func (c *committer) explain(err error) error {
 	return err
 }
 
-// find takes a new epoch, behind which nothing of the last commit can arrive any
-// more, and looks whether its row of the tally is there. It goes on until it knows.
+// find takes a new epoch, after which the last commit can no longer arrive, and looks for the
+// row that the commit leaves in the tally. It goes on until it knows.
 func (c *committer) find() (done bool, err error) {
 	c.s.health.lost.Add(1)
 	defer c.s.health.lost.Add(-1)
@@ -129,8 +129,8 @@ func (c *committer) fence() (done bool, err error) {
 	}
 	l := c.link
 	err = c.s.watch(l, func() error {
-		// Durable, so that what is found behind it is: a row whose wait for the
-		// standby was broken off can be seen at once.
+		// This commit is durable, and with it every commit before it. A row whose wait for the standby
+		// was broken off can be read before it is durable.
 		return l.QueryRow(context.Background(), sqlFence, c.slot, c.s.owner).Scan(&c.epoch, nil)
 	})
 	switch {
@@ -165,8 +165,8 @@ func (c *committer) fence() (done bool, err error) {
 	return done, nil
 }
 
-// watch runs f, a commit that is waited for on l. While it takes longer than
-// stallAfter nothing is accepted; after giveUpAfter its connection is cut.
+// watch runs f, which waits for a commit on l. While it takes longer than stallAfter nothing
+// is accepted; after giveUpAfter its connection is cut.
 func (s *Store) watch(l *link, f func() error) error {
 	var mu sync.Mutex
 	var slow, over bool

@@ -56,8 +56,8 @@ func harness(server *servers.Private, through string, seeds ...uint64) storetest
 	return h
 }
 
-// stall makes every commit that waits for durability wait for a standby that there is
-// not, which is what the stall of a real one looks like.
+// stall has every commit that waits for durability wait for a standby that does not exist. A
+// standby that stalls looks the same.
 func stall(t testing.TB, url string) (release func()) {
 	t.Helper()
 	ctx := context.Background()

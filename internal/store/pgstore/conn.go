@@ -15,9 +15,8 @@ import (
 
 const (
 	connectTimeout = 2 * time.Second
-	// deadAfter is how long a far side may leave what we sent unacknowledged, and
-	// leave probes unanswered: without it a connection to a machine that is gone
-	// lives for 15 minutes.
+	// deadAfter is how long a far side may leave what we sent unacknowledged, and probes
+	// unanswered. Without it a connection to a machine that is gone lives for 15 minutes.
 	deadAfter = 5 * time.Second
 )
 
@@ -32,7 +31,7 @@ const (
 	readOnly         = "25006"
 )
 
-// link is a connection whose every statement may be a commit. It has one user.
+// link is a connection on which every statement may be a commit. It has one user.
 type link struct {
 	*pgx.Conn
 	connected atomic.Bool // from here on nothing more is dialled for it
@@ -41,10 +40,10 @@ type link struct {
 
 var errNoCancel = errors.New("a connection that commits cancels nothing")
 
-// connectLink opens a connection that commits. The driver answers every failure with
-// a request to cancel, on a connection of its own; a backend that waits for the
-// synchronous standby then ends its wait and shows what is not durable as if it was.
-// So nothing is dialled any more once the connection is there.
+// connectLink opens a connection that commits. The driver answers every failure with a request
+// to cancel, on a connection of its own. A backend that waits for the synchronous standby then
+// ends its wait and shows rows that are not durable as if they were. So the driver may dial
+// nothing more once the connection is there.
 func (cs configs) connectLink(ctx context.Context) (*link, error) {
 	l := &link{}
 	var err error
@@ -57,8 +56,8 @@ func (cs configs) connectLink(ctx context.Context) (*link, error) {
 			return dial(ctx, network, addr)
 		}
 		c.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
-			// "The transaction has already committed locally, but might not have been
-			// replicated to the standby" comes with success, in any language.
+			// The server adds this warning to a success: "The transaction has already committed locally,
+			// but might not have been replicated to the standby". Its text may be in any language.
 			if n.SeverityUnlocalized == "WARNING" {
 				l.doubtful.Store(true)
 			}

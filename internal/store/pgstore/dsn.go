@@ -42,7 +42,7 @@ func parseURL(text string) (*pgx.ConnConfig, error) {
 		return nil, fmt.Errorf("cannot be used: %s", withoutURL(err, text))
 	}
 	if u, err := url.Parse(clean); err == nil {
-		c.Password, _ = u.User.Password() // else that of the environment
+		c.Password, _ = u.User.Password() // otherwise the driver takes the password from the environment
 	}
 	// A pooler in transaction mode has a statement parsed by one server and run by
 	// another: nothing is prepared under a name.

@@ -13,17 +13,17 @@ import (
 // eraseChunk is how many events are erased in one transaction.
 const eraseChunk = 64
 
-// Erase removes the bodies of a user's events, their names and the excerpts of answers:
-// see store.Keeper. What was erased is gone from every read on return. What the database
-// keeps besides is not reached: rows that are dead until they are swept, its log,
-// standbys until they have replayed it, and backups.
+// Erase removes the bodies of a user's events, their names and the excerpts of answers: see
+// store.Keeper. What was erased is gone from every read on return. Erase does not reach the
+// other places in which the database keeps rows: dead rows until they are vacuumed, its log,
+// standbys until they have replayed the log, and backups.
 func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, cancelled func([]store.Moved)) (rep store.ErasureReport, err error) {
 	if err := s.enter(); err != nil {
 		return rep, err
 	}
 	defer s.leave()
 	s.groups.mu.Lock()
-	until := s.groups.ids.newest() // what comes later stays
+	until := s.groups.ids.newest() // events that come later stay
 	s.groups.mu.Unlock()
 	for i := range 8 {
 		until[8+i] = 0xff
@@ -55,8 +55,8 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 		if err := c.eraseLast(req.Developer); err != nil {
 			return err
 		}
-		// The record names the user by a hash: it proves what was done and to whom to
-		// those who know the name.
+		// The record names the user by a hash. Who knows the name can prove what was done and to
+		// whom; nobody else learns it.
 		user := hashOf(req.Developer, req.User)
 		_, err := c.exec(sqlPutErasure, now.UnixNano(), []byte(req.Developer), user[:16], []byte(req.By), int64(rep.Events), int64(rep.Cancelled))
 		return err
@@ -84,8 +84,8 @@ func (c *changes) erase(req store.Erasure, until event.ID) (int, []store.Moved, 
 	if err != nil || len(ids) == 0 {
 		return 0, nil, err
 	}
-	// Bodies first: a retry that has seen one holds it, and what it made pending is seen
-	// behind it.
+	// Bodies go first. A retry that has found a body keeps a lock on it, so that this waits, and
+	// what the retry made pending is seen afterwards.
 	for _, sql := range [...]string{sqlEraseBodies, sqlEraseKeys, sqlEraseEvents} {
 		if _, err := c.exec(sql, ids); err != nil {
 			return 0, nil, err

@@ -72,9 +72,9 @@ func newFar(t testing.TB) *far {
 	return f
 }
 
-// TestNothingAcceptedIsLostUnderFaults has producers at work while the database fails in
-// every way, and goes on by itself: whatever was accepted is there once, what is there is
-// offered or was, and refusals come in time.
+// TestNothingAcceptedIsLostUnderFaults has producers at work while the database fails in every
+// way and recovers. Every accepted event is stored once, every delivery is offered, and
+// refusals come in time.
 func TestNothingAcceptedIsLostUnderFaults(t *testing.T) {
 	f := newFar(t)
 	for name, fault := range map[string]struct{ begin, end func() }{
@@ -190,7 +190,7 @@ func survives(t *testing.T, f *far, begin, end func()) {
 			t.Errorf("%v was accepted and is lost", id)
 		}
 	}
-	// What was stored though nobody was told is pending, and the engine knows it.
+	// An event that was stored though no caller was told is pending, and the engine knows it.
 	items, _, err := s.Due(ctx, store.QueueID{Dest: dest}, store.Position{}, 1<<62, 1<<20)
 	if err != nil {
 		t.Fatal(err)
@@ -215,8 +215,8 @@ func survives(t *testing.T, f *far, begin, end func()) {
 	t.Logf("%d accepted, %d refused, nobody waited longer than %v", len(accepted), refused, slowest)
 }
 
-// TestAnAnswerThatIsLostAfterCommit (T20): the commit is done, the answer is not; the
-// caller is told the truth, which another connection finds out.
+// TestAnAnswerThatIsLostAfterCommit (T20): the commit is done, but its answer is lost. Another
+// connection finds that out, and the caller is told that the event is stored.
 func TestAnAnswerThatIsLostAfterCommit(t *testing.T) {
 	f := newFar(t)
 	s := openAt(t, f.url)
@@ -244,7 +244,8 @@ func TestAnAnswerThatIsLostAfterCommit(t *testing.T) {
 	}
 }
 
-// TestCloseWaitsForNobodyWhoDoesNotAnswer: whoever waits is told that nobody knows.
+// TestCloseWaitsForNobodyWhoDoesNotAnswer: Close tells callers that wait that nobody knows
+// whether their events are stored.
 func TestCloseWaitsForNobodyWhoDoesNotAnswer(t *testing.T) {
 	f := newFar(t)
 	s, err := Open(ctx, optionsOf(f.url))

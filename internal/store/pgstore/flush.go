@@ -9,8 +9,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// flush writes what was changed, in one round trip: rows that stood elsewhere, or
-// otherwise, are taken away and put as they are now.
+// flush writes what was changed, in one round trip. It deletes rows that were in another table
+// or had other values, and inserts them as they are now.
 func (c *changes) flush() error {
 	var drops [store.Cancelled + 1][]store.DeliveryID
 	var pending, done rowColumns
@@ -56,7 +56,7 @@ func (c *changes) flush() error {
 	return c.tx.SendBatch(c.ctx, &b).Close()
 }
 
-// byKey is the order in which everybody takes rows.
+// byKey is the order in which every transaction locks rows: two never wait for each other.
 func byKey(a, b store.DeliveryID) int {
 	if n := bytes.Compare(a.Event[:], b.Event[:]); n != 0 {
 		return n
@@ -90,8 +90,8 @@ type attemptKey struct {
 	version uint32
 }
 
-// countAttempts counts what the log gets. A repeated outcome logs what is there already,
-// and that something expired is no attempt.
+// countAttempts counts what is added to the log. A repeated outcome adds nothing, and an
+// expiry is logged but is no attempt.
 func (c *changes) countAttempts() error {
 	if len(c.log) == 0 {
 		return nil
@@ -112,7 +112,7 @@ func (c *changes) countAttempts() error {
 	return err
 }
 
-// apart sorts attempts into as many statements as it needs to name none twice in one.
+// apart splits attempts over as many statements as it takes for none to name one twice.
 func apart(log []logged) (parts [][]logged) {
 	seen := map[attemptKey]int{}
 	for _, l := range log {

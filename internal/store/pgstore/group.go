@@ -130,8 +130,8 @@ func (a *groups) refuse(err error) {
 	}
 }
 
-// end tells the callers. Those that had left are returned: what they added is there
-// and nobody was told.
+// end tells the callers. It returns those that had left: their events are stored, but nobody
+// was told.
 func (g *group) end(a *groups, err error) (orphans []*call) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -167,7 +167,7 @@ func (s *Store) commitGroup(c *committer, g *group) {
 	mark := s.settled.Load()
 	err := s.days.make(s, g.days)
 	if err == nil {
-		// As many as there are: two committers that hold each other's keys wait in one direction.
+		// Keys are sorted, so that two committers that hold each other's keys wait in one direction.
 		slices.SortFunc(g.keys, func(a, b *claim) int { return bytes.Compare(a.hash[:], b.hash[:]) })
 		_, err = c.write(func(w commit) (deltas, error) { return g.sum, s.appendGroup(w, g) })
 	}
@@ -188,11 +188,11 @@ func (s *Store) commitGroup(c *committer, g *group) {
 	}
 }
 
-// errContended: nothing of the group was stored, since another daemon has one of its
-// keys. The calls come again: those with keys alone.
+// errContended: nothing of the group was stored, because another daemon has one of its keys
+// in flight. The calls are made again, those with keys in groups of their own.
 var errContended = errors.New("another daemon has an idempotency key of the group")
 
-// adopt hands on deliveries whose callers were told that nobody knows.
+// adopt hands the deliveries of callers who were told that nobody knows to the engine.
 func (s *Store) adopt(c *call) {
 	var made []store.Moved
 	for i := range c.out {
@@ -206,7 +206,7 @@ func (s *Store) adopt(c *call) {
 	}
 }
 
-// appendGroup is one statement, and one commit.
+// appendGroup stores the group with one statement, which is one commit.
 func (s *Store) appendGroup(w commit, g *group) error {
 	wait := strconv.Itoa(int(keyWait / time.Millisecond))
 	if g.alone || len(g.keys) == 0 {

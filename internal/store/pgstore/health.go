@@ -10,8 +10,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// health decides about admission before a commit: once a commit has begun on a
-// database that does not answer, nobody can say for a while what became of it.
+// health decides about admission before a commit. Once a commit has begun on a database that
+// does not answer, nobody can say for a while what became of it.
 type health struct {
 	slow   atomic.Int32 // commits that take longer than stallAfter
 	lost   atomic.Int32 // commits whose answer is lost
@@ -46,12 +46,12 @@ func (s *Store) Ready() error {
 	return nil
 }
 
-// Stats returns figures of the last minute. Nobody tells how much room a database has.
+// Stats returns figures of the last minute. DiskFree is missing: a database does not tell it.
 func (s *Store) Stats() store.Stats {
 	return store.Stats{Bytes: s.health.bytes.Load(), Pending: s.counters.pending.Load()}
 }
 
-// Warnings says what somebody should look at though events are taken.
+// Warnings says what somebody should look at although events are accepted.
 func (s *Store) Warnings() []string {
 	var all []string
 	if s.health.durable != "" {
@@ -81,7 +81,7 @@ func (s *Store) reached() {
 	}
 }
 
-// unavailable is what callers are told; hosts and users are for the log.
+// unavailable is what callers are told. The log alone names hosts and users.
 func (s *Store) unavailable(error) error {
 	return &store.Unavailable{Reason: "store stalled: the database cannot be reached", After: time.Second}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// idempotency knows the keys that are in flight in this daemon. A key is claimed
-// before it is looked up, so that of two callers one stores and the other waits for
-// what comes of it. Of two daemons, the unique index tells which was first.
+// idempotency knows the keys that are in flight in this daemon. A key is claimed before it is
+// looked up, so that of two callers one stores and the other waits for the result. Between two
+// daemons, the unique index decides which was first.
 type idempotency struct {
 	mu     sync.Mutex
 	flying map[[16]byte]*claim
@@ -68,20 +68,20 @@ func (x *idempotency) settle(cs []*claim, ok bool) {
 	}
 }
 
-// wait is an entry whose key another one holds.
+// wait is an entry whose key another caller has claimed.
 type wait struct {
 	at    int
 	own   *claim
 	first *claim
 }
 
-// appendAll commits what of batch is new, then waits for the keys that were in flight.
-// It never waits while it holds claims of its own: two batches that name each other's
-// keys would wait for ever.
+// appendAll commits the new entries of batch, then waits for the keys that were in flight. It
+// never waits while it holds claims of its own: two batches that name each other's keys would
+// wait for ever.
 //
-// What is said about a key that is known waits for a commit, too: its row can be
-// visible and not durable, when the wait for the standby was broken off. Our commit is
-// behind it, and durable no earlier.
+// The answer about a known key waits for a commit too. Its row can be visible and not durable,
+// when the wait for the standby was broken off. Our commit comes after it, and is durable no
+// earlier.
 func (s *Store) appendAll(ctx context.Context, now time.Time, batch []*store.Entry, out []store.Appended) error {
 	todo := make([]int, len(batch))
 	for i := range todo {
@@ -98,7 +98,7 @@ func (s *Store) appendAll(ctx context.Context, now time.Time, batch []*store.Ent
 		}
 		s.idem.settle(claims, err == nil)
 		switch {
-		case errors.Is(err, errContended): // nothing of it was stored; what has keys goes alone now
+		case errors.Is(err, errContended): // nothing of it was stored; entries with keys go alone now
 			alone = len(claims) > 0
 		case err != nil:
 			return err
@@ -122,8 +122,8 @@ func (s *Store) appendAll(ctx context.Context, now time.Time, batch []*store.Ent
 	return nil
 }
 
-// claim sorts the entries: those that are to be stored go into c, those whose key is
-// known are answered as duplicates of it, those whose key is in flight are to be waited for.
+// claim sorts the entries. Those that are to be stored go into c, those whose key is known are
+// answered as duplicates, and those whose key is in flight are returned as waits.
 func (s *Store) claim(ctx context.Context, c *call, batch []*store.Entry, todo []int) (claims []*claim, waits []wait, err error) {
 	var at []int
 	for _, i := range todo {

@@ -42,10 +42,10 @@ func (c *idClock) seed(id event.ID) {
 	}
 }
 
-// newest returns an id that every later one is greater than.
+// newest returns an id that is smaller than every later one.
 func (c *idClock) newest() event.ID { return event.NewID(time.UnixMicro(c.us), c.order, 0) }
 
-// hashOf names texts together: each with its length, so that no two lists of them meet.
+// hashOf hashes texts together, each with its length, so that no two lists get the same hash.
 func hashOf(texts ...string) [32]byte {
 	h := sha256.New()
 	for _, t := range texts {
@@ -55,7 +55,7 @@ func hashOf(texts ...string) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// who names a user of a developer in an index, 0 is nobody.
+// who names a user of a developer in an index; 0 is nobody.
 func who(developer, user string) int64 {
 	if user == "" {
 		return 0

@@ -11,12 +11,13 @@ import (
 const (
 	keepEvery    = time.Minute
 	analyzeEvery = 6 * time.Hour
-	// oldSnapshot is how many transactions old a snapshot may be that somebody holds.
+	// oldSnapshot is how old the oldest snapshot that a session holds may be, in transactions.
 	oldSnapshot = 5_000_000
 )
 
-// keepLoop keeps the database in order: partitions before their days come, counters
-// folded, statistics of what the server has none of, and figures for Stats.
+// keepLoop keeps the database in order. It makes partitions before their days come, folds
+// counters, has the server gather statistics that it would not gather itself, and reads the
+// figures for Stats.
 func (s *Store) keepLoop() {
 	t := time.NewTimer(0)
 	defer t.Stop()
@@ -59,7 +60,7 @@ func (s *Store) keepOnce(analyzed *time.Time) error {
 	if time.Since(*analyzed) < analyzeEvery {
 		return nil
 	}
-	// The server looks after partitions, and not after the tables that have them.
+	// The server gathers statistics of partitions by itself, but not of partitioned tables.
 	for _, table := range append(partitioned[:], "idem", "pending") {
 		if err := s.exec(time.Minute, "ANALYZE fantail."+table); err != nil {
 			return fmt.Errorf("analyze %s: %w", table, err)
@@ -72,7 +73,7 @@ func (s *Store) keepOnce(analyzed *time.Time) error {
 // fold adds up the tally of a slot.
 func (s *Store) fold(c *committer) error {
 	c.mu.Lock()
-	to := c.seq // none is under way while mu is held
+	to := c.seq // no commit is under way while mu is held
 	c.mu.Unlock()
 	if to <= c.folded {
 		return nil

@@ -37,7 +37,7 @@ func (s *Store) lookupEvents(ctx context.Context, claims []*claim, known map[[16
 					continue
 				}
 				k := &claim{hash: c.hash, first: f}
-				if gone { // nobody knows what it was
+				if gone { // its body is gone: nobody can compare it
 					k.body = c.body
 				} else if body, bad := packing.Unpack(packed); bad != nil {
 					err = bad

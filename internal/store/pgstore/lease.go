@@ -14,9 +14,9 @@ import (
 // clockWarning is how far the clock of this machine may be from the database's.
 const clockWarning = 100 * time.Millisecond
 
-// claimSlots makes this process the owner of every slot, and waits for the leases of one
-// that has not left them: it may have been killed a moment ago. One that renews them is
-// alive.
+// claimSlots makes this process the owner of every slot. It waits for the leases of a process
+// that has not given them up: that one may have been killed a moment ago. A process that
+// renews its leases is alive, and claimSlots returns an error.
 func (s *Store) claimSlots(ctx context.Context) error {
 	if err := s.each(ctx, sqlMakeSlots, appenders+1); err != nil {
 		return fmt.Errorf("make slots: %w", err)
@@ -86,7 +86,7 @@ func (s *Store) claimSlots(ctx context.Context) error {
 	return nil
 }
 
-// leaveSlots lets anybody adopt them at once.
+// leaveSlots gives the slots up, so that another daemon can adopt them at once.
 func (s *Store) leaveSlots() {
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
@@ -95,9 +95,9 @@ func (s *Store) leaveSlots() {
 	}
 }
 
-// leaseLoop renews the lease, on a connection of its own: nothing that is slow must make
-// another daemon believe that this one is gone. It also finds out first that the database
-// can be reached again.
+// leaseLoop renews the lease, on a connection of its own: nothing slow may make another daemon
+// believe that this one is gone. It is also the first to find out that the database can be
+// reached again.
 func (s *Store) leaseLoop() {
 	var c *pgx.Conn
 	defer func() {

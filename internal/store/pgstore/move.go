@@ -163,12 +163,12 @@ func (m *mover) move(id store.DeliveryID) store.Moved {
 		next.State, next.Reason = store.Dead, reasonExpired
 	case m.change == store.Rebind && pending && r.Settings != 0:
 		next.Settings = 0
-	case m.retries() && !m.bodies[dayEvent{id.Day, id.Event}]: // nothing is left that could be delivered
+	case m.retries() && !m.bodies[dayEvent{id.Day, id.Event}]: // no body is left that could be delivered
 		out.Err = store.ErrNotFound
 		return out
 	case m.retries() && !m.doubles(id, &r):
 		next.State, next.Reason, next.Due, next.Settings, next.Attempts = store.Pending, "", m.now, 0, 0
-		next.slot = m.slot // whoever retries it sees to it
+		next.slot = m.slot // the daemon that retries a delivery goes on with it
 		if !pending {
 			next.Round++
 		}
@@ -178,7 +178,8 @@ func (m *mover) move(id store.DeliveryID) store.Moved {
 	}
 	next = m.put(id, next)
 	if m.change == store.Expire {
-		// Under the version that no attempt was made for: it stands beside them.
+		// The attempt is logged under the row's next version, for which no real attempt was made: it
+		// overwrites none.
 		m.attempt(id, next.Version, store.Attempt{At: m.now, Class: reasonExpired})
 	}
 	if out.To = next.State; next.State == store.Pending {
@@ -187,8 +188,8 @@ func (m *mover) move(id store.DeliveryID) store.Moved {
 	return out
 }
 
-// doubles tells whether another delivery of the event to the destination is pending
-// or, to RetryLatest, was delivered since r stands as it does.
+// doubles tells whether another delivery of the event to the destination is pending or, for
+// RetryLatest, was delivered since r changed last.
 func (m *mover) doubles(id store.DeliveryID, r *row) bool {
 	for _, other := range m.family[id.Event] {
 		o := m.rows[other]

@@ -20,8 +20,8 @@ const (
 	notInState     = "55000"
 	// ahead is how many days have their partitions before they come.
 	ahead = 3
-	// ddlWait is how long a change of tables waits for a lock: what waits behind it
-	// waits, too.
+	// ddlWait is how long a change of tables waits for a lock. Every statement that comes after it
+	// waits as long.
 	ddlWait = 2 * time.Second
 )
 
@@ -64,7 +64,7 @@ func (p *partitions) newestFirst() []event.Day {
 	return days
 }
 
-// loadDays finds the partitions, of whoever made them.
+// loadDays finds the partitions that exist, whichever daemon made them.
 func (s *Store) loadDays(ctx context.Context) error {
 	days, err := s.daysOf(ctx, sqlPartitions, "event")
 	if err != nil {
@@ -117,9 +117,9 @@ func (p *partitions) make(s *Store, days []int32) error {
 	return nil
 }
 
-// makeOne makes the partitions of a day, all in one transaction, which several
-// statements of one message are. They are made first and attached then: that takes no
-// lock which readers or writers of the table would wait for.
+// makeOne makes the partitions of a day in one transaction: several statements in one message
+// are one. It creates the tables first and attaches them then, which takes no lock that readers
+// or writers of the partitioned table would wait for.
 func (p *partitions) makeOne(s *Store, day event.Day) error {
 	p.mkdir.Lock()
 	defer p.mkdir.Unlock()
@@ -141,7 +141,8 @@ func (p *partitions) makeOne(s *Store, day event.Day) error {
 	return err
 }
 
-// ddl runs statements that change tables, some times while somebody holds a lock.
+// ddl runs statements that change tables. It tries again a few times while another session
+// holds a lock.
 func (s *Store) ddl(sql string) error {
 	for try := 0; ; try++ {
 		err := s.exec(2*readTimeout, sql)
@@ -164,8 +165,8 @@ func (s *Store) exec(within time.Duration, sql string) error {
 	return err
 }
 
-// drop takes the partition of a day away. Detaching waits for who reads the table, and
-// keeps nobody waiting; a reader that stays makes it fail, and the next time goes on.
+// drop removes the partition of a day. Detaching waits for sessions that read the table, and
+// keeps no other waiting. A reader that stays makes it fail, and the next call goes on.
 func (s *Store) drop(table string, day event.Day) error {
 	s.days.mkdir.Lock()
 	defer s.days.mkdir.Unlock()

@@ -1,13 +1,13 @@
-// Package pgstore is the store on PostgreSQL: for who has one already, and for several
-// daemons on one database in time. What lies where stands in schema, every statement
-// in sql.go and sqllog.go with the plan that it is meant to have.
+// Package pgstore is the store on PostgreSQL: for those who run PostgreSQL already, and later
+// for several daemons on one database. The folder schema says what lies where; sql.go and
+// sqllog.go hold every statement, with the plan that it is meant to have.
 //
-// Whatever this daemon writes to deliveries goes through a committer (committer.go),
-// one for each of its slots: it takes the fence of the slot, makes one commit, and when
-// the answer is lost finds out what became of it. Append gathers callers into groups
-// that several committers store (group.go). Everything that changes a delivery goes
-// through one more: Settle in one statement for all outcomes whose rows nobody has
-// touched (settle.go), the rest row by row in a transaction (change.go).
+// Every write to deliveries goes through a committer (committer.go), one for each of this
+// daemon's slots. It takes the fence of the slot, makes one commit, and when the answer is lost
+// finds out what became of it. Append gathers callers into groups that several committers store
+// (group.go). Every change of a delivery goes through one more committer: Settle uses one
+// statement for all outcomes whose rows nobody has touched (settle.go), the rest goes row by
+// row in a transaction (change.go).
 //
 // Reads go through a pool, with a deadline. A commit has none: see committer.go.
 package pgstore
@@ -37,8 +37,8 @@ const (
 	appenders = 2
 	// Connections that are not of the pool: the committers, and that of the lease.
 	ownConnections = appenders + 2
-	// DefaultConnections is how many a daemon has at the most, MinConnections how many
-	// it can do with.
+	// DefaultConnections is how many a daemon has at most, MinConnections how many it needs at
+	// least.
 	DefaultConnections = 12
 	MinConnections     = ownConnections + 2
 )
@@ -146,8 +146,8 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// openPool opens the connections that read. What one host of several refuses, the
-// driver asks of the next; several URLs it does not know.
+// openPool opens the connections that read. The driver tries the next host of one URL when a
+// host refuses. It does not know of further URLs: those are its fallbacks.
 func (s *Store) openPool(ctx context.Context) error {
 	c, err := s.configs.connect(ctx)
 	if err != nil {

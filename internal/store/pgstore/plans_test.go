@@ -104,7 +104,7 @@ func TestPlans(t *testing.T) {
 			continue
 		}
 		plan := strings.Join(lines, "\n")
-		// A list of a few thousand may be cheaper to sort than to find; it has a bound.
+		// Sorting a list of a few thousand rows may be cheaper than finding them; it is bounded.
 		if bad := wholeTable.FindString(plan); bad != "" && name != "deliveries" {
 			t.Errorf("%s: %s:\n%s", name, bad, plan)
 		}
@@ -118,8 +118,8 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// TestReadingFromTheCursorPassesNothingDead (T11): while somebody holds a snapshot, what has
-// been delivered is not swept up.
+// TestReadingFromTheCursorPassesNothingDead (T11): while a session holds a snapshot, rows of
+// what was delivered are not removed. Reading a queue must not pass over them.
 func TestReadingFromTheCursorPassesNothingDead(t *testing.T) {
 	url := freshDatabase(t)
 	s := openAt(t, url)

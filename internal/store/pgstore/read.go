@@ -14,7 +14,7 @@ import (
 // readTimeout bounds every statement that commits nothing.
 const readTimeout = 10 * time.Second
 
-// errRow: what the database holds is nothing that this program has written.
+// errRow: the database holds a value that this program has not written.
 var errRow = errors.New("unreadable row")
 
 // queryer is a connection, a transaction or the pool.
@@ -56,8 +56,8 @@ func (q query) one(sql string, args []any, to ...any) error {
 	return err
 }
 
-// read runs f, which only reads, and once more when its connection was dead: that of a
-// server that has failed over is, and the pool learns it by trying.
+// read runs f, which only reads. It runs f once more when its connection was dead: after a
+// failover the old connections are, and the pool notices only when it uses one.
 func (s *Store) read(ctx context.Context, f func(query) error) error {
 	if err := s.enter(); err != nil {
 		return err

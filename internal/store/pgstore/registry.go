@@ -74,7 +74,7 @@ func (s *Store) Register(ctx context.Context, keys []store.DestinationKey) ([]ui
 }
 
 func (c *changes) register(keys []store.DestinationKey, hashes [][]byte, known map[string]uint32, look func(query) error) error {
-	clear(known) // of a transaction that was undone
+	clear(known) // left by a transaction that was undone
 	var next int32
 	if err := c.one(sqlLockDestinations, nil, &next); err != nil {
 		return err
@@ -120,8 +120,8 @@ func (s *Store) Destinations(ctx context.Context) (ds []store.Destination, err e
 	return ds, nil
 }
 
-// state is a store.DestinationState as it is stored. Text is bytes: JSON would mend what
-// is no UTF-8.
+// state is a store.DestinationState as it is stored. Texts are bytes, because JSON would
+// replace what is not UTF-8.
 type state struct {
 	Paused, Held    bool
 	Reason          []byte

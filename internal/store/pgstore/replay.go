@@ -129,7 +129,7 @@ func (c *replayer) want(w *store.Want) (store.Moved, error) {
 		return store.Moved{ID: id, Err: store.ErrNotFound}, nil
 	}
 	if at := (dayEvent{id.Day, w.Event}); id.Day != w.Day && !c.bodies[at] && !c.carried[at] {
-		// With its envelope, by which an erasure finds it.
+		// The envelope goes along: an erasure finds the body by it.
 		for _, sql := range [...]string{sqlCarryEvent, sqlCarryBody} {
 			if _, err := c.tx.Exec(c.ctx, sql, int32(w.Day), [16]byte(w.Event), int32(id.Day)); err != nil {
 				return store.Moved{}, err
@@ -143,7 +143,7 @@ func (c *replayer) want(w *store.Want) (store.Moved, error) {
 	return store.Moved{ID: id, To: store.Pending, Item: r.item(id)}, nil
 }
 
-// stands reports a delivery that was made before.
+// stands reports a delivery that this replay has made before.
 func stands(id store.DeliveryID, r *row) store.Moved {
 	m := store.Moved{ID: id, From: r.State, To: r.State}
 	if r.State == store.Pending {

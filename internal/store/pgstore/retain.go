@@ -12,13 +12,13 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
-// kept is what retention has left.
+// kept says what retention has kept.
 type kept struct {
 	bodies atomic.Int64 // the first day whose bodies are there
-	newest event.ID     // the newest that went
+	newest event.ID     // the newest that was removed
 }
 
-// forever is behind every day.
+// forever comes after every day.
 const forever = math.MaxInt32
 
 func (s *Store) loadKept(ctx context.Context) error {
@@ -71,7 +71,7 @@ func firstKept(now time.Time, age time.Duration) event.Day {
 
 func (s *Store) retainBodies(ctx context.Context, now time.Time, kept event.Day, expired func([]store.Moved), gone map[event.Day]bool, rep *store.RetainReport) error {
 	if int64(kept) > s.kept.bodies.Load() {
-		// From here on nothing of those days is retried, so that what is expired stays so.
+		// From here on nothing of those days can be retried: what is expired stays expired.
 		err := s.durably(ctx, now, func(c *changes) error {
 			_, err := c.exec(sqlKeepBodies, int32(kept))
 			return err
@@ -146,7 +146,7 @@ func (s *Store) retainRows(ctx context.Context, kept event.Day, gone map[event.D
 	s.groups.mu.Unlock()
 	err := s.durably(ctx, time.Now(), func(c *changes) error {
 		sums, err := s.sums(c.query, int64(kept))
-		for at, n := range sums { // taken back: what they counted goes
+		for at, n := range sums { // subtracted: what they counted goes
 			for i, v := range n {
 				c.sum.of(at.day, at.dest)[i] -= v
 			}

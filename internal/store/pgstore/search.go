@@ -16,7 +16,7 @@ const (
 	listTime = 2 * time.Second
 )
 
-// bounds are the ids that q asks for: from <= id < to.
+// bounds are the ids of the events that q asks for: from <= id < to.
 func bounds(since, until time.Time) (from, to event.ID) {
 	to = lastID
 	if !since.IsZero() {
@@ -72,7 +72,7 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (page store.Page
 	return page, s.open()
 }
 
-// eventPiece looks at a piece of a day before at, which it moves to the end of it.
+// eventPiece reads a piece of a day before at, and moves at to the end of the piece.
 func (s *Store) eventPiece(ctx context.Context, q *store.EventQuery, day event.Day, at *place, from event.ID, limit int) (found []store.EventRecord, more bool, err error) {
 	var whose []int64
 	var user []byte

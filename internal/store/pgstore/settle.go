@@ -10,8 +10,8 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// settleDelay is how long outcomes wait for somebody else's commit that waits for the
-// disk; it leaves time for one of their own before 100 ms are over.
+// settleDelay is how long outcomes wait for another commit that waits for the disk. Outcomes
+// must be durable within 100 ms, so that it leaves time for a commit of their own.
 const settleDelay = 50 * time.Millisecond
 
 // Settle records outcomes: see store.Queue.
@@ -49,8 +49,8 @@ func (s *Store) Settle(ctx context.Context, now time.Time, outcomes []store.Outc
 	return out, nil
 }
 
-// settleOnce records outcomes of different deliveries: in one statement those whose
-// rows stand as they were offered, and the rest row by row.
+// settleOnce records outcomes of different deliveries. Those whose rows are as they were
+// offered take one statement, the rest goes row by row.
 func (s *Store) settleOnce(ctx context.Context, now time.Time, outcomes []store.Outcome, which []int, out []store.Settled) error {
 	var hits []int
 	for try := 0; ; try++ {
@@ -64,7 +64,7 @@ func (s *Store) settleOnce(ctx context.Context, now time.Time, outcomes []store.
 		if err != nil {
 			return err
 		}
-		if lost { // they are recorded; which of them, the rows tell
+		if lost { // the outcomes are recorded; the rows tell which
 			hits = nil
 		}
 		break
@@ -173,7 +173,7 @@ func (c *changes) settle(o *store.Outcome, erased bool) (out store.Settled) {
 		next.Due, next.Settings = o.Due, o.Settings
 		r = c.put(id, next)
 	case o.State == store.Delivered && r.State != store.Delivered:
-		// The far side has it: whatever was decided meanwhile came too late.
+		// The far side has the event: whatever was decided meanwhile came too late.
 		next.State, next.Reason, next.Attempts = store.Delivered, "", o.Attempts
 		r = c.put(id, next)
 	}
@@ -184,7 +184,7 @@ func (c *changes) settle(o *store.Outcome, erased bool) (out store.Settled) {
 	return out
 }
 
-// syncLoop makes durable what did not wait for the disk when no Append does it soon
+// syncLoop makes commits that did not wait for the disk durable when no Append does it soon
 // enough. It sleeps while nothing is settled.
 func (s *Store) syncLoop() {
 	t := time.NewTimer(time.Hour)

@@ -3,23 +3,24 @@ package pgstore
 // Statements that write. Each says which plan it is meant to have; plans_test.go
 // holds the hot ones to it.
 //
-// A commit takes the fence first (guard): the row of its slot, as long as owner and
-// epoch are those that it was told. Whatever else a statement does hangs on the row
-// that guard returns, so that with a stale owner it does nothing. FOR NO KEY UPDATE,
-// since each slot has one committer: FOR SHARE makes a multixact for every commit.
+// A commit takes the fence first (guard). The fence is the row of its slot, and guard returns
+// it only while owner and epoch are as the committer knows them. Everything else that a
+// statement does depends on that row, so that with a stale owner it does nothing. The lock is
+// FOR NO KEY UPDATE, because each slot has one committer: FOR SHARE would make a multixact for
+// every commit.
 //
-// What only a transaction may have set is set within the statement by set_config(...,
-// true): SET would stay behind in a session that a pooler hands to somebody else.
+// A setting that one transaction alone may have is set by set_config(..., true) within the
+// statement: SET would stay in a session that a pooler hands to somebody else.
 
-// durable keeps what the server, the database and the role are set to, but for off:
-// accepting is for ever.
+// durable keeps synchronous_commit as the server, the database or the role have it, unless it
+// is off: an accepted event must not be lost.
 const durable = `set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)`
 
-// hasty does not wait for the disk: what is not there after a crash is tried again.
+// hasty does not wait for the disk: a commit that a crash loses is made again.
 const hasty = `set_config('synchronous_commit', 'off', true)`
 
-// sqlFence takes a new epoch, durably: no commit of the old one can come any more.
-// By primary key.
+// sqlFence takes a new epoch, durably: after it no commit of the old one can come. By primary
+// key.
 const sqlFence = `
 UPDATE fantail.slot SET epoch = epoch + 1 WHERE id = $1 AND owner = $2
 RETURNING epoch, ` + durable
@@ -29,8 +30,8 @@ RETURNING epoch, ` + durable
 const sqlBegin = `
 SELECT id, ` + hasty + ` FROM fantail.slot WHERE id = $1 AND owner = $2 AND epoch = $3 FOR NO KEY UPDATE`
 
-// sqlTallyOf is what a commit did to the counters; no row: it was not done. By
-// primary key. A commit that changed no counter has one row of zeros.
+// sqlTallyOf is what a commit did to the counters. No row means that it was not done; a commit
+// that changed no counter has one row of zeros. By primary key.
 const sqlTallyOf = `
 SELECT coalesce(u.day, 0), coalesce(u.dest, 0), coalesce(u.accepted, 0), coalesce(u.delivered, 0), coalesce(u.pending, 0), coalesce(u.dead, 0), coalesce(u.cancelled, 0), coalesce(u.bytes, 0), coalesce(u.attempts, 0), coalesce(u.sizes, 0)
 FROM fantail.tally t
@@ -38,10 +39,10 @@ LEFT JOIN LATERAL unnest(t.day, t.dest, t.accepted, t.delivered, t.pending, t.de
 	AS u(day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes) ON true
 WHERE t.slot = $1 AND t.seq = $2`
 
-// sqlAppend stores a group of events with their deliveries, synchronously: it takes
-// rows in and looks at none. $4 is how long it waits for a lock, "0" for ever: a key
-// that another daemon has in flight would keep the whole group waiting. Keys come
-// sorted by hash: two daemons with the same ones wait for each other in one direction.
+// sqlAppend stores a group of events with their deliveries, synchronously. It inserts rows and
+// reads none. $4 is how long it waits for a lock, "0" for ever: a key that another daemon has
+// in flight would keep the whole group waiting. Keys come sorted by hash, so that two daemons
+// with the same keys wait for each other in one direction.
 const sqlAppend = `
 WITH guard AS MATERIALIZED (
 	SELECT ` + durable + `, set_config('lock_timeout', $4, true)
@@ -69,10 +70,10 @@ WITH guard AS MATERIALIZED (
 )
 SELECT count(*) FROM guard`
 
-// sqlSettle records outcomes of rows that nobody has changed meanwhile, asynchronously.
-// It names each delivery once. Rows of pending are found by primary key, in a nested
-// loop; nothing else is looked at. It returns which of the outcomes it recorded: the
-// others, and those alone, are looked at row by row.
+// sqlSettle records outcomes of rows that nobody has changed meanwhile, asynchronously. It
+// names each delivery once. It finds rows of pending by primary key, in a nested loop, and
+// reads nothing else. It returns which outcomes it recorded; the others alone are handled row
+// by row.
 const sqlSettle = `
 WITH guard AS MATERIALIZED (
 	SELECT ` + hasty + ` FROM fantail.slot WHERE id = $1 AND owner = $2 AND epoch = $3 FOR NO KEY UPDATE
@@ -112,9 +113,9 @@ WITH guard AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM guard), coalesce((SELECT array_agg(n) FROM hit), '{}')`
 
-// Of a transaction that changes rows one by one. Whichever table has a delivery is
-// locked in the order of the keys: two that change the same ones wait for each other
-// in one direction. By primary key, in nested loops; a partition of done for each day.
+// Statements of a transaction that changes rows one by one. Rows are locked in the order of
+// their keys, in both tables: two transactions that change the same rows wait for each other in
+// one direction. By primary key, in nested loops; a partition of done for each day.
 const sqlLockPending = `
 SELECT p.day, p.event, p.dest, p.replay, p.slot, 1 AS state, p.settings, p.due, p.ordering, p.changed, p.version, p.round, p.attempts, p.size, ''::bytea
 FROM unnest($1::int[], $2::uuid[], $3::int[], $4::bigint[]) AS x(day, event, dest, replay)
@@ -127,13 +128,13 @@ FROM unnest($1::int[], $2::uuid[], $3::int[], $4::bigint[]) AS x(day, event, des
 JOIN fantail.done d ON d.day = x.day AND d.event = x.event AND d.dest = x.dest AND d.replay = x.replay
 ORDER BY d.day, d.event, d.dest, d.replay FOR UPDATE OF d`
 
-// sqlErased tells which of some events are erased, and keeps an erasure from coming in
-// between. By primary key.
+// sqlErased tells which of some events are erased, and has an erasure wait for the commit. By
+// primary key.
 const sqlErased = `
 SELECT e.id FROM unnest($1::int[], $2::uuid[]) AS x(day, id) JOIN fantail.event e ON e.day = x.day AND e.id = x.id
 WHERE e.erased FOR SHARE OF e`
 
-// sqlDropPending and sqlDropDone take away rows that are put again as they are now.
+// sqlDropPending and sqlDropDone delete rows that are inserted again as they are now.
 const sqlDropPending = `
 DELETE FROM fantail.pending p USING unnest($1::int[], $2::uuid[], $3::int[], $4::bigint[]) AS x(day, event, dest, replay)
 WHERE p.event = x.event AND p.dest = x.dest AND p.replay = x.replay AND p.day = x.day`
@@ -156,7 +157,7 @@ SELECT a.day, a.event, a.dest, a.replay, a.at, a.version
 FROM unnest($1::int[], $2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::int[]) AS x(day, event, dest, replay, at, version)
 JOIN fantail.attempt a ON a.day = x.day AND a.event = x.event AND a.dest = x.dest AND a.replay = x.replay AND a.at = x.at AND a.version = x.version`
 
-// sqlLog adds attempts. What a repeated call logs again is the same attempt.
+// sqlLog adds attempts. A repeated call logs the same attempts, and adds none.
 const sqlLog = `
 INSERT INTO fantail.attempt (day, event, dest, replay, at, version, took, code, requests, counted, class, answer, address)
 SELECT * FROM unnest($1::int[], $2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::int[], $7::bigint[], $8::int[], $9::smallint[], $10::bool[], $11::bytea[], $12::bytea[], $13::bytea[])
@@ -167,8 +168,8 @@ const sqlTally = `
 INSERT INTO fantail.tally (slot, seq, day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 
-// sqlFold adds up the tally of a slot as far as its commits are known to have ended.
-// From the cursor on, so that rows that are dead and not yet swept cost nothing.
+// sqlFold adds up the tally of a slot, up to the last commit that is known to have ended. It
+// begins at the cursor, so that dead rows that are not vacuumed yet cost nothing.
 const sqlFold = `
 WITH gone AS (
 	DELETE FROM fantail.tally WHERE slot = $1 AND seq > $2 AND seq <= $3 RETURNING *
@@ -199,19 +200,19 @@ const sqlSums = `
 SELECT t.day, t.dest, sum(t.accepted)::bigint, sum(t.delivered)::bigint, sum(t.pending)::bigint, sum(t.dead)::bigint, sum(t.cancelled)::bigint, sum(t.bytes)::bigint, sum(t.attempts)::bigint, sum(t.sizes)::bigint
 FROM ` + tallied + ` t WHERE t.day < $1 GROUP BY t.day, t.dest`
 
-// sqlLockKept returns the first day whose bodies are there, and keeps retention from
-// moving it. Few do so at a time, hence FOR SHARE.
+// sqlLockKept returns the first day whose bodies are there, and keeps retention from moving
+// it. FOR SHARE is fine here: few transactions take it at a time.
 const sqlLockKept = `
 SELECT bodies FROM fantail.kept FOR SHARE`
 
-// sqlLockBodies returns which of some places have a body that will not go before the
-// commit: an erasure waits for it. By primary key, in the partition of the day.
+// sqlLockBodies returns which of some places have a body. It locks those bodies: an erasure
+// waits for the commit. By primary key, in the partition of the day.
 const sqlLockBodies = `
 SELECT b.day, b.id FROM unnest($1::int[], $2::uuid[]) AS x(day, id) JOIN fantail.body b ON b.day = x.day AND b.id = x.id
 WHERE b.day >= $3 FOR KEY SHARE OF b`
 
-// sqlFamilies lists all deliveries of some events. On the day of an event and on later
-// ones, to which replays carry it: by primary key in every partition from $2 on.
+// sqlFamilies lists all deliveries of some events: those on the day of the event, and those on
+// later days to which replays carry it. By primary key in every partition from $2 on.
 const sqlFamilies = `
 SELECT day, event, dest, replay FROM fantail.pending WHERE event = ANY($1)
 UNION ALL
@@ -229,8 +230,8 @@ FROM fantail.event WHERE day = $1 AND id = $2 ON CONFLICT DO NOTHING`
 const sqlCarryBody = `
 INSERT INTO fantail.body (day, id, body) SELECT $3, id, body FROM fantail.body WHERE day = $1 AND id = $2 ON CONFLICT DO NOTHING`
 
-// Of the registry. Ids are given out under the lock of the row of kept, in sequence, and
-// never again.
+// Statements of the registry. Ids are given out in sequence under the lock of the row of kept,
+// and never twice.
 const (
 	sqlKnownDestinations = `SELECT id, hash FROM fantail.destination WHERE hash = ANY($1)`
 	sqlNextDestinations  = `UPDATE fantail.kept SET next_dest = next_dest + $1 RETURNING next_dest - $1`
@@ -244,27 +245,27 @@ const (
 	sqlDropValue         = `DELETE FROM fantail.value WHERE key = $1`
 )
 
-// sqlCollect removes settings that no pending delivery needs, of any slot, and $1 does
-// not name. Each of the few settings is looked for along pending_queue.
+// sqlCollect removes settings that no pending delivery of any slot needs and $1 does not name.
+// It looks for each of the few settings along pending_queue.
 const sqlCollect = `
 DELETE FROM fantail.settings s WHERE NOT s.hash = ANY($1) AND NOT EXISTS (SELECT FROM fantail.pending p WHERE p.settings = s.hash)`
 
-// sqlKeepBodies and sqlKeepNewest move on what is kept, and wait for who makes something
-// pending again.
+// sqlKeepBodies and sqlKeepNewest move the bounds in kept forward. They wait for transactions
+// that make something pending again.
 const (
 	sqlKeepBodies = `UPDATE fantail.kept SET bodies = greatest(bodies, $1)`
 	sqlKeepNewest = `UPDATE fantail.kept SET newest = greatest(newest, $1)`
 )
 
-// sqlPendingOf lists what is pending of a day, behind an event: by primary key, and by
-// pending_replay.
+// sqlPendingOf lists the pending deliveries of a day that come after an event: by primary key,
+// and by pending_replay.
 const sqlPendingOf = `
 (SELECT day, event, dest, replay FROM fantail.pending WHERE day = $1 AND replay = 0 AND (event, dest) > ($2, $3) AND event >= $4 AND event < $5 ORDER BY event, dest LIMIT $6)
 UNION ALL
 (SELECT day, event, dest, replay FROM fantail.pending WHERE day = $1 AND replay <> 0 ORDER BY event, dest LIMIT $6)`
 
-// sqlDropCounters removes counters that retention has taken back: the slots' rows of a day
-// add up to nothing, and none of them is in the tally any more.
+// sqlDropCounters removes counters that retention has subtracted: the rows of all slots for a
+// day add up to zero, and the tally holds none of them any more.
 const sqlDropCounters = `
 WITH nothing AS (
 	SELECT day, dest FROM fantail.counter
@@ -277,8 +278,8 @@ DELETE FROM fantail.counter c USING nothing n WHERE c.day = n.day AND c.dest = n
 const sqlDropKeys = `
 DELETE FROM fantail.idem WHERE hash IN (SELECT hash FROM fantail.idem WHERE day < $1 LIMIT 5000) AND ` + hasty + ` IS NOT NULL`
 
-// Of an erasure. Its events are found by event_who, or by event_developer where all of a
-// developer goes, in every partition.
+// Statements of an erasure. Its events are found by event_who, or by event_developer for a
+// whole developer, in every partition.
 const (
 	sqlErasable = `
 SELECT id FROM fantail.event WHERE who = $1 AND developer = $2 AND usr = $3 AND id <= $4 GROUP BY id ORDER BY id LIMIT $5`
@@ -292,8 +293,8 @@ UPDATE fantail.idem SET reference = '' WHERE hash IN (SELECT key FROM fantail.ev
 	sqlPutErasure   = `INSERT INTO fantail.erasure (at, developer, who, by, events, cancelled) VALUES ($1, $2, $3, $4, $5, $6)`
 )
 
-// Of slots. A lease that has ended permits an adoption, and nothing else does: its row is
-// taken first, so that of two daemons one finds it renewed.
+// Statements of slots. Only a lease that has ended permits an adoption. Its row is locked
+// first, so that of two daemons the second finds it renewed.
 const (
 	sqlMakeSlots = `
 WITH made AS (INSERT INTO fantail.slot (id, owner, epoch) SELECT n, '00000000-0000-0000-0000-000000000000', 0 FROM generate_series(1, $1::int) n ON CONFLICT DO NOTHING)
@@ -307,8 +308,8 @@ WITH was AS (SELECT until FROM fantail.lease WHERE slot = $1), l AS (
 UPDATE fantail.slot s SET owner = $2, epoch = s.epoch + 1, unclean = CASE WHEN was.until = '-infinity' THEN 0 ELSE s.unclean + 1 END
 FROM l, was WHERE s.id = l.slot RETURNING s.epoch`
 	sqlLastSeq = `SELECT coalesce(max(seq), 0) FROM fantail.tally WHERE slot = $1`
-	// sqlRenew need not be durable: after a crash of the database a lease that is older
-	// only permits an adoption, and its owner renews it first.
+	// sqlRenew need not be durable. A crash of the database may bring back an older lease, which
+	// only permits an adoption, and the owner renews it before that.
 	sqlRenew = `
 UPDATE fantail.lease l SET until = now() + $2 * interval '1 millisecond', seen = now() FROM fantail.slot s
 WHERE s.id = l.slot AND s.owner = $1 AND ` + hasty + ` IS NOT NULL RETURNING l.slot, clock_timestamp()`
@@ -316,7 +317,7 @@ WHERE s.id = l.slot AND s.owner = $1 AND ` + hasty + ` IS NOT NULL RETURNING l.s
 UPDATE fantail.lease l SET until = '-infinity' FROM fantail.slot s WHERE s.id = l.slot AND s.owner = $1`
 )
 
-// Of documents and of the trail: small tables, by primary key or act_developer.
+// Statements of documents and of the trail: small tables, by primary key or act_developer.
 const (
 	sqlNewestDocument = `SELECT version FROM fantail.document WHERE developer = $1 ORDER BY version DESC LIMIT 1`
 	sqlPutDocument    = `INSERT INTO fantail.document (developer, version, at, by, deleted, text) VALUES ($1, $2, $3, $4, $5, $6)`

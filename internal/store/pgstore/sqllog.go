@@ -3,8 +3,8 @@ package pgstore
 // Statements that read, with the plan that each is meant to have. A day is a partition:
 // with day = $n only that one is looked at.
 
-// sqlDue reads a queue from a position on: for each slot a range of pending_queue, from
-// the position, so that what is dead before it and not swept yet costs nothing.
+// sqlDue reads a queue from a position on: for each slot a range of pending_queue. Dead rows
+// before the position that are not vacuumed yet cost nothing.
 const sqlDue = `
 SELECT d.* FROM unnest($1::smallint[]) AS s(slot) CROSS JOIN LATERAL (
 	SELECT day, event, replay, due, ordering, version, round, attempts, size
@@ -13,8 +13,8 @@ SELECT d.* FROM unnest($1::smallint[]) AS s(slot) CROSS JOIN LATERAL (
 	ORDER BY p.due, p.event, p.replay LIMIT $7
 ) d ORDER BY d.due, d.event, d.replay LIMIT $7`
 
-// sqlQueues skips from queue to queue along pending_queue: one descent of the index for
-// each, however many deliveries it has.
+// sqlQueues skips from queue to queue along pending_queue: one descent of the index for each,
+// however many deliveries the queue has.
 const sqlQueues = `
 WITH RECURSIVE q AS (
 	SELECT s.slot, f.dest, f.settings FROM unnest($1::smallint[]) AS s(slot) CROSS JOIN LATERAL (
@@ -33,8 +33,8 @@ SELECT hash, body, event, fanout, reference FROM fantail.idem WHERE hash = ANY($
 
 const eventColumns = `e.id, e.ordering, e.size, e.versioned, e.erased, e.developer, e.type, e.version, e.usr, e.reference, e.trace, e.dests`
 
-// sqlEvent reads what lies under a day: the envelope, or that of the event's own day
-// where retention has it otherwise. By primary key.
+// sqlEvent reads the body and the envelope that lie under a day: those of the event's own day,
+// or those that a replay carried. By primary key.
 const sqlEvent = `
 SELECT ` + eventColumns + `, b.body FROM fantail.body b JOIN fantail.event e ON e.id = b.id AND e.day = b.day
 WHERE b.day = $1 AND b.id = $2 AND NOT e.erased`
@@ -45,8 +45,8 @@ SELECT ` + eventColumns + ` FROM fantail.event e WHERE e.day = $1 AND e.id = $2`
 
 const attemptScan = `a.at, a.took, a.code, a.requests, a.counted, a.class, a.answer, a.address`
 
-// sqlDelivery finds a delivery in one of two tables, with its attempts, on one snapshot:
-// an outcome recorded between two reads would be half of it. By primary keys.
+// sqlDelivery finds a delivery in one of two tables, with its attempts, on one snapshot: with
+// two reads, an outcome recorded in between would be seen in part. By primary keys.
 const sqlDelivery = `
 SELECT d.*, ` + attemptScan + ` FROM (
 	SELECT p.day, p.event, p.dest, p.replay, p.slot, 1::smallint AS state, p.settings, p.due, p.ordering, p.changed, p.version, p.round, p.attempts, p.size, ''::bytea AS reason
@@ -74,10 +74,10 @@ ORDER BY e.id DESC LIMIT $10)
 UNION ALL
 (SELECT ` + eventColumns + `, (SELECT count(*) FROM piece) FROM piece e ORDER BY e.id LIMIT 1)`
 
-// deliveryPiece is a piece of the deliveries of a day, newest first, before the place
-// ($2, $3, $4), of events from $5 on, $6 rows from each of three sources at the most:
-// done of the day by primary key or done_state; pending of events of the day by primary
-// key; what replays put on the day by pending_replay.
+// deliveryPiece is a piece of the deliveries of a day, newest first: those before the place
+// ($2, $3, $4), of events from $5 on. It takes at most $6 rows from each of three sources: done
+// of the day by primary key or done_state, pending of events of the day by primary key, and
+// what replays put on the day by pending_replay.
 const deliveryPiece = `
 	(SELECT d.day, d.event, d.dest, d.replay, d.slot, d.state, 0::bigint AS settings, 0::bigint AS due, d.ordering, d.changed, d.version, d.round, d.attempts, d.size, d.reason
 	FROM fantail.done d
@@ -117,9 +117,9 @@ LEFT JOIN LATERAL (
 const sqlNewest = `
 SELECT id FROM fantail.event WHERE day = $1 AND id >= $2 ORDER BY id DESC LIMIT 1`
 
-// sqlRecount counts a day anew beside its counters, on one snapshot: a whole partition
-// of done, and what of pending is of the day, is read. Deep audits go by day, so that no
-// snapshot is held for longer.
+// sqlRecount counts a day anew beside its counters, on one snapshot. It reads a whole partition
+// of done, and the rows of pending of that day. Deep audits go by day, so that no snapshot is
+// held for longer.
 const sqlRecount = `
 WITH counted AS (
 	SELECT t.dest, sum(t.accepted) AS accepted, sum(t.delivered) AS delivered, sum(t.pending) AS pending, sum(t.dead) AS dead, sum(t.cancelled) AS cancelled, sum(t.bytes) AS bytes
@@ -141,13 +141,13 @@ FROM counted c FULL JOIN found f USING (dest)`
 const sqlServer = `
 SELECT current_setting('server_version'), current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_standby_names')`
 
-// sqlSize is the size of the database, and since when the oldest snapshot is held: what
-// is dead since then cannot be swept. Sessions of others show their age to everybody.
+// sqlSize is the size of the database, and the age of the oldest snapshot that is held: rows
+// that died after it cannot be vacuumed. Sessions of others show their age to everybody.
 const sqlSize = `
 SELECT pg_database_size(current_database()), coalesce((SELECT max(age(backend_xmin)) FROM pg_stat_activity WHERE backend_xmin IS NOT NULL), 0)::bigint`
 
-// sqlPartitions lists the partitions of a table, sqlTables what has such a name, too: a
-// partition that was detached and not dropped.
+// sqlPartitions lists the partitions of a table. sqlTables lists every table with such a name,
+// and so finds partitions that were detached but not dropped.
 const sqlPartitions = `
 SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = ('fantail.' || $1::text)::regclass AND NOT i.inhdetachpending`
 
@@ -155,7 +155,7 @@ const sqlTables = `
 SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'fantail' AND c.relkind = 'r' AND c.relname ~ ('^' || $1::text || '_[0-9]{8}$')`
 
-// Of the registry: small tables, by primary key.
+// Statements of the registry: small tables, by primary key.
 const (
 	sqlKept           = `SELECT bodies, newest FROM fantail.kept`
 	sqlDestinations   = `SELECT id, developer, name, kind, state, last FROM fantail.destination ORDER BY id`

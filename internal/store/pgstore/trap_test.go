@@ -31,9 +31,9 @@ func ask[T any](t testing.TB, url, sql string, args ...any) (v T) {
 	return v
 }
 
-// TestACommitWhoseWaitIsBrokenOffIsNoSuccess (T1): the server then commits locally and says
-// so in a warning, with success. Nobody is told that the event was accepted; once it is
-// durable after all, its deliveries are handed on.
+// TestACommitWhoseWaitIsBrokenOffIsNoSuccess (T1): the server then commits locally and answers
+// with success and a warning. No caller is told that the event was accepted. Once it is durable
+// after all, its deliveries are handed to the engine.
 func TestACommitWhoseWaitIsBrokenOffIsNoSuccess(t *testing.T) {
 	server := servers.PrivatePostgres(t)
 	url := freshOn(t, server.DSN)
@@ -68,8 +68,8 @@ func TestACommitWhoseWaitIsBrokenOffIsNoSuccess(t *testing.T) {
 	}
 }
 
-// TestNoBackendIsCancelledInACommit (T1): the driver would, whenever it gives a connection
-// up.
+// TestNoBackendIsCancelledInACommit (T1): the driver would cancel it whenever it gives up a
+// connection.
 func TestNoBackendIsCancelledInACommit(t *testing.T) {
 	s := openAt(t, freshDatabase(t))
 	l, err := s.configs.connectLink(ctx)
@@ -129,7 +129,7 @@ func TestSettingsOfATransactionStayInIt(t *testing.T) {
 	}
 }
 
-// TestAKeyInFlightElsewhereHoldsUpNobodyElse (T8, T28): the group that it is in is split.
+// TestAKeyInFlightElsewhereHoldsUpNobodyElse (T8, T28): the group that holds the key is split.
 func TestAKeyInFlightElsewhereHoldsUpNobodyElse(t *testing.T) {
 	url := freshDatabase(t)
 	s := openAt(t, url)
@@ -148,7 +148,7 @@ func TestAKeyInFlightElsewhereHoldsUpNobodyElse(t *testing.T) {
 	if _, err := tx.Exec(ctx, "INSERT INTO fantail.idem VALUES ($1, $2, gen_random_uuid(), 0, 0, '')", k.hash[:], k.body[:]); err != nil {
 		t.Fatal(err)
 	}
-	appendOne(t, s, entryTo(`{"n":0}`)) // the partitions are there
+	appendOne(t, s, entryTo(`{"n":0}`)) // makes the partitions
 	for _, c := range s.appends {       // so that a group fills behind those that are taken
 		c.mu.Lock()
 	}
@@ -229,8 +229,8 @@ func TestOnlyPendingChurns(t *testing.T) {
 	}
 }
 
-// TestPartitionsAreThereBeforeTheirDay (T19): and there is no default one, which would make
-// detaching lock everybody out.
+// TestPartitionsAreThereBeforeTheirDay (T19): there is no default partition either, which would
+// have detaching lock everybody out.
 func TestPartitionsAreThereBeforeTheirDay(t *testing.T) {
 	url := freshDatabase(t)
 	s := openAt(t, url)
@@ -268,7 +268,7 @@ func TestADeadFarSideIsNoticed(t *testing.T) {
 	}
 }
 
-// TestErasedIsNowhere (T30) looks at every row that there is.
+// TestErasedIsNowhere (T30) searches every row of every table.
 func TestErasedIsNowhere(t *testing.T) {
 	url := freshDatabase(t)
 	s := openAt(t, url)
@@ -337,10 +337,10 @@ func TestSchemasThatAreNotOurs(t *testing.T) {
 		}
 	}
 	exec(t, url, fmt.Sprint("UPDATE fantail.schema_version SET version = ", newestSchema))
-	openAt(t, url) // that of the next program, which this one runs on while they are replaced
+	openAt(t, url) // the schema of the next program: this one runs on it during an upgrade
 }
 
-// TestASecondDaemonIsRefused: and one that was killed is waited for.
+// TestASecondDaemonIsRefused: a killed daemon is waited for instead.
 func TestASecondDaemonIsRefused(t *testing.T) {
 	url := freshDatabase(t)
 	s := openAt(t, url)
@@ -354,8 +354,8 @@ func TestASecondDaemonIsRefused(t *testing.T) {
 	openAt(t, url)
 }
 
-// TestAStaleOwnerIsFenced: another has adopted the slots; nothing more is accepted or
-// recorded, and the daemon ends.
+// TestAStaleOwnerIsFenced: when another daemon has adopted the slots, this one accepts and
+// records nothing more, and ends.
 func TestAStaleOwnerIsFenced(t *testing.T) {
 	url := freshDatabase(t)
 	fatal := make(chan error, 1)

@@ -28,7 +28,7 @@ func appendLast(l *store.Last) []byte {
 	return b
 }
 
-// readLast reads a row; one that cannot be read is none: nothing is decided by it.
+// readLast reads a row. One that cannot be read counts as missing: nothing is decided by it.
 func readLast(b []byte) store.Last {
 	var l lastAnswer
 	if len(b) == 0 || json.Unmarshal(b, &l) != nil {
@@ -113,7 +113,7 @@ func (s *Store) CollectSettings(ctx context.Context, keep []uint64) (int, error)
 		hashes[i] = int64(h)
 	}
 	removed := 0
-	// In the transaction of changes: nobody freezes a delivery between the look and the removal.
+	// The lock of changes keeps deliveries from being frozen between the look and the removal.
 	err := s.durably(ctx, time.Now(), func(c *changes) error {
 		tag, err := c.exec(sqlCollect, hashes)
 		removed = int(tag.RowsAffected())
@@ -130,12 +130,12 @@ func (s *Store) Put(ctx context.Context, key string, value []byte) error {
 	return s.put(ctx, fmt.Sprintf("%q", key), sqlPutValues, [][]byte{[]byte(key)}, [][]byte{bytesOf(value)})
 }
 
-// Delete removes it; what is not there is removed too.
+// Delete removes the value of key; a missing key is no error.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	return s.put(ctx, fmt.Sprintf("%q", key), sqlDropValue, []byte(key))
 }
 
-// Get returns it or store.ErrNotFound.
+// Get returns the value of key or store.ErrNotFound.
 func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
 	return s.value(ctx, fmt.Sprintf("%q", key), sqlValue, []byte(key))
 }
@@ -148,7 +148,7 @@ func (s *Store) value(ctx context.Context, what, sql string, key any) (v []byte,
 	return v, nil
 }
 
-// bytesOf never is nil, which would be NULL.
+// bytesOf never returns nil, which the driver would send as NULL.
 func bytesOf(b []byte) []byte {
 	if b == nil {
 		return []byte{}

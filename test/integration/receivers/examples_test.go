@@ -46,7 +46,7 @@ var all = []example{
 	{file: "go-standard-webhooks/main.go", language: "go", standard: true},
 }
 
-// TestTheREADMEShowsTheReceivers as they are tested, and every one of them.
+// TestTheREADMEShowsTheReceivers checks that it shows all of them as they are tested.
 func TestTheREADMEShowsTheReceivers(t *testing.T) {
 	readme, err := os.ReadFile(examples + "/../README.md")
 	if err != nil {
@@ -78,8 +78,8 @@ func TestTheREADMEShowsTheReceivers(t *testing.T) {
 	}
 }
 
-// TestTheReceivers has each of them take what the webhook kind sends, refuse
-// whatever is forged, stale or no signature at all, and live.
+// TestTheReceivers: each of them takes what the webhook kind sends, refuses every delivery that is
+// forged, stale or not signed, and goes on running.
 func TestTheReceivers(t *testing.T) {
 	installed(t)
 	for _, e := range all {
@@ -254,8 +254,7 @@ func (r *running) takes(t *testing.T, b sample) {
 	r.stored = append(r.stored, fmt.Sprint(trace, " ", len(b.body)))
 }
 
-// forgery changes a delivery on its way; secret is what the sender signs with
-// where it is not the right one.
+// forgery changes a delivery on its way; secret is the sender's, where that is not the right one.
 type forgery struct {
 	name, secret string
 	change       func(h http.Header, body []byte) []byte

@@ -39,8 +39,8 @@ func verify(t *testing.T, checks []check) {
 	t.Logf("%d checks", len(checks))
 }
 
-// installed fails, and never skips, when Node or a library is missing or is not
-// the version that package.json names.
+// installed fails, and never skips, when Node.js or a library is missing or does not have the version
+// that package.json names.
 func installed(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {

@@ -1,5 +1,5 @@
-// Package receivers proves our signatures against the libraries that receivers
-// really use, each in the version that package.json names.
+// Package receivers tests our signatures with the libraries that receivers really use, each in the
+// version that package.json names.
 package receivers
 
 import (
@@ -46,7 +46,7 @@ func TestTerraLibrariesVerifyOurs(t *testing.T) {
 						c.Header = strings.Replace(c.Header, strconv.FormatInt(at.Unix(), 10), strconv.FormatInt(at.Unix()+1, 10), 1)
 					}),
 					c.but("another sum", func(c *check) { c.Header = string(changed([]byte(c.Header))) }),
-					// 1.4.8 does not look at the time.
+					// Version 1.4.8 does not check the time.
 					c.but("too old", func(c *check) { c.Header, c.want = late, library == "terra-api-1" }),
 				)
 			}

@@ -57,8 +57,8 @@ func (p *Proxy) Reset() {
 	p.add("reset_peer", "upstream", map[string]int64{"timeout": 0})
 }
 
-// LoseAnswers passes requests on and breaks the connection instead of passing on
-// the answer: what the server did is done.
+// LoseAnswers passes requests on, and breaks the connection instead of passing on the answer: the server
+// has done what it was asked.
 func (p *Proxy) LoseAnswers() {
 	p.t.Helper()
 	p.add("limit_data", "downstream", map[string]int64{"bytes": 0})

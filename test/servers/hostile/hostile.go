@@ -1,6 +1,5 @@
-// Package hostile is servers that mean harm: they send without end, end in the
-// middle, announce what nobody has room for, or drip. They speak as much of a
-// protocol as it takes to be listened to.
+// Package hostile is servers that mean harm: they send without end, stop in the middle, announce sizes
+// that nobody has room for, or drip. They speak just enough of a protocol to be listened to.
 package hostile
 
 import (
@@ -65,7 +64,7 @@ func New(t TB, s Script) *Server {
 	return h
 }
 
-// Play changes the script, also for those who are connected: they are cut off.
+// Play changes the script; connections that are open are cut off.
 func (h *Server) Play(s Script) {
 	h.script.Store(&s)
 	h.cut(map[net.Conn]bool{})
@@ -90,7 +89,7 @@ func Forward(addr string) Script {
 	}
 }
 
-// Within is a script within TLS, from the first byte on.
+// Within plays a script within TLS, from the first byte on.
 func Within(config *tls.Config, s Script) Script {
 	return func(c net.Conn) {
 		if within := tls.Server(c, config); within.Handshake() == nil {
@@ -124,7 +123,7 @@ func (h *Server) cut(next map[net.Conn]bool) {
 	h.open = next
 }
 
-// forever writes b again and again, until nobody listens.
+// forever writes b again and again until the client hangs up.
 func forever(c io.Writer, b []byte) {
 	for {
 		if _, err := c.Write(b); err != nil {
@@ -133,7 +132,7 @@ func forever(c io.Writer, b []byte) {
 	}
 }
 
-// drip writes a byte of b every 20 ms, and then nothing until nobody listens.
+// drip writes a byte of b every 20 ms, and then nothing until the client hangs up.
 func drip(c net.Conn, b []byte) {
 	for i := range b {
 		if _, err := c.Write(b[i : i+1]); err != nil {
@@ -144,11 +143,11 @@ func drip(c net.Conn, b []byte) {
 	hang(c)
 }
 
-// hang reads until nobody writes any more.
+// hang reads until the client stops writing.
 func hang(c io.Reader) { io.Copy(io.Discard, c) }
 
-// TLS makes an authority and a certificate of its for 127.0.0.1, which last a day:
-// how a server answers, and the authority in PEM for who trusts it.
+// TLS makes an authority and a certificate of it for 127.0.0.1, which last a day. It returns the server's
+// side, and the authority in PEM for clients.
 func TLS(t TB) (config *tls.Config, authority string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -18,7 +18,7 @@ func MySQL(config *tls.Config) map[string]Script {
 			}
 		}
 	}
-	// answers plays a session up to the first command of its own, which is answered so.
+	// answers plays a session up to the client's first command of its own, which f answers.
 	answers := func(f func(*mysql)) Script {
 		return connected(func(m *mysql) {
 			m.write(okPacket)
@@ -126,8 +126,7 @@ func greet(c net.Conn, config *tls.Config) *mysql {
 	return m
 }
 
-// session answers what every driver begins with, and leaves the first other command
-// to f.
+// session answers the commands that every driver begins with, and leaves the first other one to f.
 func (m *mysql) session(f func(*mysql)) {
 	for {
 		command, ok := m.read()
@@ -164,7 +163,7 @@ func (m *mysql) read() ([]byte, bool) {
 	return p, err == nil
 }
 
-// result begins one of n columns of text.
+// result begins a result with n columns of text.
 func (m *mysql) result(n byte) {
 	m.write([]byte{n})
 	for range n {

@@ -19,7 +19,7 @@ func PostgreSQL(config *tls.Config) map[string]Script {
 			}
 		}
 	}
-	// answers plays a session up to its first question, which is answered so.
+	// answers plays a session up to the client's first query, which f answers.
 	answers := func(f func(*postgres)) Script {
 		return started(func(p *postgres) {
 			if p.ready() && p.sync() {
@@ -155,12 +155,12 @@ func (p *postgres) read() (kind byte, body []byte, ok bool) {
 	return h[0], body, err == nil
 }
 
-// ready lets everybody in.
+// ready accepts every client.
 func (p *postgres) ready() bool {
 	return p.write('R', []byte{0, 0, 0, 0}) && p.write('K', make([]byte, 8)) && p.write('Z', []byte{'I'})
 }
 
-// sync reads up to where the client waits.
+// sync reads until the client waits for an answer.
 func (p *postgres) sync() bool {
 	for {
 		kind, _, ok := p.read()

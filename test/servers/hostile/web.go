@@ -10,8 +10,7 @@ import (
 	"strings"
 )
 
-// Web returns servers of HTTP whose answers swell: what a parser makes of them is
-// many times what they are.
+// Web returns servers of HTTP whose answers swell: a parser makes many times their size of them.
 func Web() map[string]Script {
 	const size = 4 << 20
 	fill := func(head, item, tail string) []byte {

@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// afterwards are servers whose answer is not all that they send, or is not what
-// it looks like. Nothing of it may reach a log, or pass for the answer to the
-// next request.
+// afterwards are servers that send more than their answer, or an answer that is not what it looks like.
+// None of that may reach a log, or be taken for the answer to the next request.
 func afterwards() []Row {
 	ok := Text(200, "", "ok")
 	after := func(answer func(*Request) string) func(*Conn, *Request) {

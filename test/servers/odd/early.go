@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// endings are the ways in which a server closes that has not read the request.
+// endings are the ways in which a server closes a connection whose request it has not read.
 var endings = []struct {
 	name string
 	end  func(*Conn)
@@ -15,9 +15,9 @@ var endings = []struct {
 	{"lingers", (*Conn).Linger},
 }
 
-// early are servers that answer before they have read the body, or never read
-// it. A refusal is seen whatever becomes of the upload, and a success counts when
-// the whole body was written or the server has closed.
+// early are servers that answer before they have read the body, or never read it. A refusal is seen
+// whatever becomes of the upload. A success counts when the whole body was written or the server has
+// closed.
 func early(refusal Refusal) (rows []Row) {
 	for _, e := range endings {
 		for _, status := range []int{401, 403, 410, 413, 429, 503} {

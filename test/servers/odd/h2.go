@@ -17,7 +17,7 @@ type Stream struct {
 // Reset ends the request with an error.
 func (s *Stream) Reset(code http2.ErrCode) { s.framer.WriteRSTStream(s.id, code) }
 
-// GoAway ends the connection; requests after the stream last were not looked at.
+// GoAway ends the connection; requests after the stream last were not processed.
 func (s *Stream) GoAway(last uint32, code http2.ErrCode) { s.framer.WriteGoAway(last, code, nil) }
 
 // serveH2 reads requests and has each answered. A sound answer is 200 without a

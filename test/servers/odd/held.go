@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// held are servers that never did us harm, and shall not.
+// held are servers that did us no harm so far, and must not in the future.
 func held(refusal Refusal) []Row {
 	after := func(answer string) func(*Conn, *Request) {
 		return func(c *Conn, r *Request) {
@@ -22,7 +22,7 @@ func held(refusal Refusal) []Row {
 			end(c)
 		}
 	}
-	// endlessly repeats a text, with pauses, until the client has had enough.
+	// endlessly repeats a text, with pauses, until the client hangs up.
 	endlessly := func(begin, text string, pause time.Duration) func(*Conn, *Request) {
 		return func(c *Conn, r *Request) {
 			after(begin)(c, r)

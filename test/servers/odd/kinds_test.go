@@ -33,7 +33,7 @@ import (
 // token is the credential of every kind.
 const token = "hunter2-hunter2-hunter2"
 
-// kind is a kind of destination that speaks HTTP, and what it takes a server for.
+// kind is a kind of destination that speaks HTTP, and the service that it takes a server for.
 type kind struct {
 	name     string
 	open     func(t testing.TB, url string) destination.Destination
@@ -127,8 +127,8 @@ var kinds = []kind{
 	},
 }
 
-// written is what Cloud Storage says of an upload, which is the object's
-// description and then its bytes.
+// written is what Cloud Storage answers to an upload, which has the object's description and then its
+// bytes.
 func written(r *odd.Request) string {
 	target, _ := url.Parse(strings.Fields(r.Line)[1])
 	boundary, rest, _ := strings.Cut(r.Body(), "\r\n")
@@ -144,8 +144,7 @@ func written(r *odd.Request) string {
 	return odd.Text(200, "Content-Type: application/json\r\n", string(said))
 }
 
-// classes are those of a kind whose far side is one service, whose refusals say
-// what is wrong.
+// classes are those of a kind whose far side is one service: its refusals say what is wrong.
 func classes(of map[int]destination.Class, misconfigured ...int) func(int, bool) destination.Class {
 	for _, status := range misconfigured {
 		of[status] = destination.Misconfigured
@@ -162,8 +161,8 @@ func openWebhook(t testing.TB, url string) destination.Destination {
 	return webhookAt(t, deps(t), url+"/hook")
 }
 
-// webhookAt opens a webhook with a header that has net/http repeat requests on
-// its own, and with some in a case of their own.
+// webhookAt opens a webhook with a header that makes net/http repeat requests by itself, and with other
+// headers in unusual cases.
 func webhookAt(t testing.TB, deps destination.Deps, url string) destination.Destination {
 	return openedWith(t, webhook.Definition(), deps, func(c *webhook.Config) {
 		c.URL, c.AllowHTTP, c.Secret, c.Auth.Bearer = url, true, secret.New("secret-"+token), secret.New(token)
@@ -180,7 +179,7 @@ func opened[C any](t testing.TB, d destination.Definition, change func(*C)) dest
 	return openedWith(t, d, deps(t), change)
 }
 
-// openedWith goes the way of the engine: through the definition.
+// openedWith opens a destination as the engine does: through the definition.
 func openedWith[C any](t testing.TB, d destination.Definition, deps destination.Deps, change func(*C)) destination.Destination {
 	t.Helper()
 	open, err := d.Bind(func(into any) error {
@@ -257,7 +256,7 @@ func sent(r *odd.Request) string {
 	return odd.Text(200, "Content-Type: application/x-amz-json-1.0\r\n", string(text))
 }
 
-// quiet is for servers of net/http: what they print is not the destinations'.
+// quiet is for servers of net/http: what they print is not about the destinations.
 var quiet = log.New(io.Discard, "", 0)
 
 // serverTLS is for servers of net/http, with the identity of all.

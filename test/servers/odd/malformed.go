@@ -2,8 +2,8 @@ package odd
 
 import "strings"
 
-// malformed are successes whose head is not what it should be. The status line
-// decides, and the connection is not trusted any more.
+// malformed are successes with a wrong head. The status line decides, and the connection is not trusted
+// any more.
 func malformed() (rows []Row) {
 	for _, m := range []struct {
 		name, answer string

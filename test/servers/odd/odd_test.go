@@ -22,14 +22,12 @@ import (
 )
 
 var (
-	// identity is that of every server here. Its authority is among those that
-	// the process trusts, so that destinations need no settings of their own and
-	// share what they share in production.
+	// identity is that of every server here. The process trusts its authority, so that destinations need no
+	// settings of their own and share what they share in production.
 	identity servers.Identity
 	// logged is what package log printed: net/http's transport quotes answers there.
 	logged buffer
-	// heavy bounds how many large bodies are on their way, so that what is to
-	// happen within a second does.
+	// heavy bounds how many large bodies are sent at once, so that the rest of the tests keeps its times.
 	heavy = make(chan struct{}, 3)
 )
 
@@ -81,10 +79,9 @@ func (b *buffer) take() string {
 	return b.text.String()
 }
 
-// TestRows runs every kind that speaks HTTP against every server that it may
-// meet. What holds for all of them: one attempt is one request, its time is
-// bounded, its outcome is what the server said, the next delivery works, and
-// package log, which knows neither scrubber nor limit, prints nothing.
+// TestRows runs every kind that speaks HTTP against every server that it may meet. For all of them, one
+// attempt is one request, takes a bounded time, and ends as the server said. The next delivery works.
+// Package log, which has neither scrubber nor limit, prints nothing.
 func TestRows(t *testing.T) {
 	t.Parallel()
 	t.Run("kinds", func(t *testing.T) {
@@ -166,7 +163,7 @@ type outcome struct {
 	requests []*odd.Request
 }
 
-// unhurried is the timeout of what only has to arrive.
+// unhurried is the timeout of an attempt that only has to arrive.
 const unhurried = 20 * time.Second
 
 func (t *trial) send(size int, timeout time.Duration) (o outcome) {
@@ -248,7 +245,7 @@ func (t *trial) judge(o outcome) {
 	}
 }
 
-// arrived expects that what counts as delivered is there, whole.
+// arrived expects that whatever counts as delivered has arrived whole.
 func (t *trial) arrived(o outcome) {
 	t.Helper()
 	whole := func() (n int) {

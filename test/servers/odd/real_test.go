@@ -27,7 +27,7 @@ type receiver struct {
 
 func itself(w *servers.Web) receiver { return receiver{w.URL + "/hook", w.Arrivals} }
 
-// behind is what arrived at a plain server behind a real one.
+// behind are the requests that arrived at a plain server behind a real one.
 func behind(url string, s *odd.Server) receiver {
 	return receiver{url, func() (all []servers.Arrival) {
 		for _, r := range s.Requests() {
@@ -43,8 +43,8 @@ func plain(t testing.TB) *odd.Server {
 	return odd.Start(t, odd.Row{}, odd.Plain, identity, odd.Service{})
 }
 
-// receivers are the real servers. All of them keep connections for a second, the
-// time from one burst of events to the next.
+// receivers are the real servers. All of them keep connections for a second, which is also the time
+// between bursts of events.
 var receivers = []struct {
 	name  string
 	start func(testing.TB) receiver
@@ -73,8 +73,8 @@ var receivers = []struct {
 	{"Go that answers first", answersFirst, 12},
 }
 
-// TestRealReceivers: every event arrives at every server, once and whole, over
-// connections that the server drops when nobody uses them for a second.
+// TestRealReceivers: every event arrives at every server, once and whole, over connections that the
+// server drops when they are idle for a second.
 func TestRealReceivers(t *testing.T) {
 	t.Parallel()
 	for _, r := range receivers {
@@ -111,7 +111,7 @@ func send(t testing.TB, d destination.Destination, x destination.Delivery) (dest
 	return d.Send(ctx, x)
 }
 
-// allArrived expects what was sent, each once and whole, and nothing else.
+// allArrived expects every event that was sent, once and whole, and nothing else.
 func allArrived(t *testing.T, sent map[string]destination.Delivery, arrivals func() []servers.Arrival) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); len(arrivals()) < len(sent) && time.Now().Before(deadline); {
@@ -164,8 +164,8 @@ func answersFirst(t testing.TB) receiver {
 	}}
 }
 
-// TestNginxsReloads: nginx is told to read its settings again while events are
-// sent, which ends the connections that were kept.
+// TestNginxsReloads: nginx is told to read its settings again while events are sent. That ends the
+// connections that were kept.
 func TestNginxsReloads(t *testing.T) {
 	t.Parallel()
 	s := plain(t)
@@ -208,8 +208,8 @@ func TestNginxsReloads(t *testing.T) {
 	allArrived(t, sent, behind("", s).arrivals)
 }
 
-// TestRealRefusals: what servers in front of receivers answer on their own. The
-// status is shown, and one attempt is one request.
+// TestRealRefusals: servers in front of receivers answer by themselves. The status is shown, and one
+// attempt is one request.
 func TestRealRefusals(t *testing.T) {
 	t.Parallel()
 	nginx := servers.StartNginx(t, identity, `

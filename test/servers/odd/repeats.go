@@ -7,9 +7,9 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// repeats are servers that end a connection without an answer, and what else
-// makes clients send again on their own: one attempt is one request. nginx did
-// each of the first over HTTP/2 and got thousands of requests in one attempt.
+// repeats are servers that end a connection without an answer, and others that make clients send again by
+// themselves: one attempt is one request. nginx did each of the first over HTTP/2, and got thousands of
+// requests in one attempt.
 func repeats(refusal Refusal) []Row {
 	rows := []Row{
 		{
@@ -86,8 +86,8 @@ func repeats(refusal Refusal) []Row {
 	return rows
 }
 
-// keeping are servers that end a kept connection at an unlucky moment. No
-// delivery may fail of it.
+// keeping are servers that end a kept connection at an unlucky moment. No delivery may fail because of
+// that.
 func keeping() []Row {
 	sound := Want{Delivered: true, Status: 200}
 	twice := Want{Delivered: true, Status: 200, Requests: 2}

@@ -14,8 +14,8 @@ import (
 	"sync"
 )
 
-// Request is one that arrived, in part at least. It is written to while it
-// arrives; its methods may be called at any time.
+// Request is a request that arrived, at least in part. It is filled while it arrives; its methods may be
+// called at any time.
 type Request struct {
 	Line   string   // such as POST /hook HTTP/1.1
 	Header []string // lines as they came
@@ -110,7 +110,7 @@ func (r *Request) Path() string {
 // Echo is the request's head, as hostile servers repeat it.
 func (r *Request) Echo() string { return r.Line + "\r\n" + strings.Join(r.Header, "\r\n") }
 
-// Read reads n bytes of the body, or what there is.
+// Read reads n bytes of the body, or as many as there are.
 func (r *Request) Read(n int64) {
 	buf := make([]byte, min(max(n, 1), 64<<10))
 	for n > 0 {

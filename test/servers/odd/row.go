@@ -5,22 +5,20 @@ import (
 	"time"
 )
 
-// The sizes of bodies, about. What is larger than the buffers of both ends shows
-// whether a body is sent on when it should be.
+// The approximate sizes of bodies. A body larger than the buffers of both ends shows whether it is sent on
+// when it should be.
 const (
 	Small = 2 << 10
 	Large = 3 << 19 // 1.5 MiB
 	Huge  = 4 << 20
 )
 
-// Row is a server that misbehaves and what must hold for an attempt at it. After
-// the attempt the server is mended, and the next delivery must arrive whatever
-// the answer before was.
+// Row is a server that misbehaves, and what must hold for an attempt at it. After the attempt the server
+// is mended. The next delivery must arrive, whatever the answer before was.
 type Row struct {
 	Name string // begins with what it is about: once, upload, early, unsolicited, kept, malformed, compressed, held
-	// Every says that the row is for every kind of destination. The others are
-	// for one whose far side has accepted when it answers 2xx, whatever else the
-	// answer says.
+	// Every says that the row is for every kind of destination. Other rows are for a kind whose far side has
+	// accepted when it answers 2xx, whatever else the answer says.
 	Every bool
 	Over  []Transport // nil: Plain and TLS
 	Sizes []int       // of bodies; nil: Small
@@ -44,7 +42,7 @@ type Row struct {
 // Any is a status that does not matter.
 const Any = -1
 
-// Want is what must hold. All of it is about one attempt.
+// Want is what must hold for one attempt.
 type Want struct {
 	Delivered bool
 	Either    bool          // delivered or not
@@ -85,14 +83,12 @@ func (r Row) Patience() time.Duration {
 	return r.Timeout
 }
 
-// Rows is the table. refusal makes an answer of a status as the service that the
-// destination expects makes it; extra is lines of the head.
+// Rows is the table. refusal makes an answer of a status, in the form that the destination's service uses.
 func Rows(refusal Refusal) []Row {
 	return slices.Concat(early(refusal), repeats(refusal), afterwards(), keeping(), malformed(), held(refusal))
 }
 
-// Refusal makes an answer of a status that is no success. header is lines that
-// each end with CRLF.
+// Refusal makes an answer of a status that is no success. header is lines that each end with CRLF.
 type Refusal func(status int, header string) string
 
 // Plainly is the refusal of a server that says nothing but the status.

@@ -1,10 +1,9 @@
-// Package odd is a table of servers that misbehave, each as one was seen to in
-// the field, with what must hold for whoever sends to it: [Rows]. The servers
-// here speak over raw sockets, since no library lets itself be used so badly;
-// real ones with habits of their own are in package servers.
+// Package odd is a table of servers that misbehave, [Rows]: each as one was seen to in the field, with
+// what must hold for clients of it. The servers here speak over raw sockets, because no library allows
+// such misuse. Real servers with habits of their own are in package servers.
 //
-// The table knows nothing of who sends. Its test runs every kind of destination
-// that speaks HTTP against it.
+// The table knows nothing of its clients. Its test runs every kind of destination that speaks HTTP
+// against it.
 package odd
 
 import (
@@ -30,8 +29,8 @@ const (
 	H2 Transport = "https offering h2"
 )
 
-// Server serves connections as a row says until it is mended, and soundly from
-// then on. It notes every request.
+// Server serves connections as a row says until it is mended, and soundly after that. It records every
+// request.
 type Server struct {
 	URL string // without a path
 
@@ -51,7 +50,7 @@ type Server struct {
 type Service struct {
 	// Answer makes a sound answer, head and all; nil: 200 and "ok".
 	Answer func(*Request) string
-	// Picks tells which requests carry a delivery, and are misbehaved to; nil: all.
+	// Picks tells which requests carry a delivery, and get the row's misbehaviour; nil: all.
 	Picks func(*Request) bool
 }
 
@@ -159,7 +158,7 @@ func (s *Server) serve(tcp *net.TCPConn, config *tls.Config) {
 	c.serve()
 }
 
-// end ends every connection, so that whoever serves one comes back.
+// end ends every connection, so that its goroutines return.
 func (s *Server) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -227,8 +226,8 @@ func (c *Conn) Answer(r *Request) {
 // Say writes text as it is.
 func (c *Conn) Say(text string) { io.WriteString(c.Conn, text) }
 
-// Close ends the connection. Where bytes of the client were not read the kernel
-// sends a reset, as it does for any program.
+// Close ends the connection. Where bytes of the client were not read, the kernel sends a reset, as it does
+// for any program.
 func (c *Conn) Close() error {
 	c.over = true
 	return c.Conn.Close()
@@ -241,8 +240,8 @@ func (c *Conn) Reset() {
 	c.tcp.Close()
 }
 
-// Linger says that no more will come and reads what the client still sends, as
-// careful servers do, so that no reset overtakes the answer.
+// Linger ends its own side and reads what the client still sends, as careful servers do: otherwise a reset
+// could overtake the answer.
 func (c *Conn) Linger() {
 	c.over = true
 	if t, ok := c.Conn.(*tls.Conn); ok {

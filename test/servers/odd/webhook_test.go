@@ -58,8 +58,8 @@ func TestNeighbours(t *testing.T) {
 	}
 }
 
-// TestNamesOfHeaders: on the wire as the contract writes them, and a developer's
-// own as they wrote them.
+// TestNamesOfHeaders: names on the wire are as the contract writes them, and a developer's own names as
+// they wrote them.
 func TestNamesOfHeaders(t *testing.T) {
 	t.Parallel()
 	s := plain(t)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// policy is a document of IAM. Members and conditions that are not here fail the
-// test: nobody has said what they would allow.
+// policy is a document of IAM. A member or a condition that is not here fails the test, because nobody
+// has said what it would allow.
 type policy struct {
 	Version   string
 	Statement []statement
@@ -34,9 +34,8 @@ func (o *oneOrMore) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(o))
 }
 
-// Grant gives the user with that access key, or the role with that ARN, these
-// identity policies in place of what it had. From then on it may do what they say,
-// and nothing else.
+// Grant replaces the identity policies of the user with that access key, or of the role with that ARN.
+// From then on they may do what the policies say, and nothing else.
 func (s *Server) Grant(who string, documents ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,9 +62,8 @@ func (s *Server) parse(document string) *policy {
 	return p
 }
 
-// says returns "Allow", "Deny", or "" of an action on a resource by a principal;
-// principal "" is that of an identity policy, which names none. given are the values
-// of conditions.
+// says returns what a policy says of an action on a resource by a principal: "Allow", "Deny", or "".
+// principal is "" for an identity policy, which names none. given are the values of conditions.
 func (s *Server) says(p *policy, principal *identity, action, resource string, given map[string]string) (effect string) {
 	if p == nil {
 		return ""
@@ -86,7 +84,7 @@ func (s *Server) says(p *policy, principal *identity, action, resource string, g
 	return effect
 }
 
-// named tells whether a policy lets who in: by its ARN, by its role's, by its account.
+// named tells whether a policy names who as a principal: by ARN, by the ARN of their role, by account.
 func named(principals oneOrMore, who *identity) bool {
 	for _, p := range principals {
 		if p == "*" || p == who.arn || p == who.role && p != "" || p == who.account || p == "arn:aws:iam::"+who.account+":root" {
@@ -129,7 +127,7 @@ func (s *Server) holds(conditions map[string]map[string]oneOrMore, given map[str
 	return true
 }
 
-// identityAllows returns the refusal of an identity policy; nil where there is none.
+// identityAllows returns the refusal of an identity policy; nil if it refuses nothing.
 func (s *Server) identityAllows(who *identity, action, resource string) *refusal {
 	p := s.granted[who.key]
 	if who.role != "" {

@@ -16,8 +16,8 @@ func document(statements ...string) string {
 	return `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
 }
 
-// TestPoliciesAreJudged as IAM does: within an account either policy is enough,
-// between two both have to allow, and a Deny wins.
+// TestPoliciesAreJudged as IAM does: within an account one of the two policies is enough, between two
+// accounts both have to allow, and a Deny wins.
 func TestPoliciesAreJudged(t *testing.T) {
 	const other = "999900001111"
 	arn := "arn:aws:sqs:eu-central-1:" + Account + ":queue"
@@ -71,7 +71,7 @@ func TestPoliciesAreJudged(t *testing.T) {
 	}
 }
 
-// TestAPolicyThatNobodyKnowsFailsTheTest, instead of allowing what it may not.
+// TestAPolicyThatNobodyKnowsFailsTheTest: otherwise it could allow what the real one does not.
 func TestAPolicyThatNobodyKnowsFailsTheTest(t *testing.T) {
 	for name, d := range map[string]string{
 		"no JSON":              `{`,

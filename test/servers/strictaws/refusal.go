@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// refusal is an answer other than success. Its codes are those of S3 and STS;
-// SQS spells some of them in its own way.
+// refusal is an answer that is no success. Its codes are those of S3 and STS; SQS spells some of them in
+// its own way.
 type refusal struct {
 	status int
 	code   string
@@ -86,7 +86,7 @@ func (c *call) fail(service string, f *Fault) {
 	c.refuse(service, &refusal{f.Status, f.Code, f.Type, text})
 }
 
-// credentials are what nobody may see of a request, or know of who made it.
+// credentials are the secrets of a request, and of the one who made it.
 func (c *call) credentials() []string {
 	_, signature, _ := strings.Cut(c.r.Header.Get("Authorization"), "Signature=")
 	all := []string{signature, c.who.secret}

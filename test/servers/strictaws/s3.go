@@ -158,8 +158,7 @@ func (s *Server) s3(c *call, operation string) *refusal {
 	return s.get(c, b, key)
 }
 
-// remove serves DeleteObject. Without a version it hides what a versioned bucket
-// has behind a marker.
+// remove serves DeleteObject. Without a version, a versioned bucket hides the object behind a marker.
 func (s *Server) remove(c *call, b *bucket, key, version string) *refusal {
 	right := "s3:DeleteObject"
 	if version != "" {

@@ -87,7 +87,7 @@ func (s *Server) put(c *call, b *bucket, key string) *refusal {
 	return nil
 }
 
-// lacks refuses what the bucket, or another service than S3, does not take.
+// lacks refuses what the bucket does not take, or what services other than S3 do not.
 func (s *Server) lacks(c *call, b *bucket, o *Object) *refusal {
 	h := c.r.Header
 	conditional := h.Get("If-None-Match")+h.Get("If-Match") != ""
@@ -156,7 +156,7 @@ func (s *Server) conditions(c *call, b *bucket, o *Object) *refusal {
 	case match == "":
 		return nil
 	}
-	// Whoever may compare an object's ETag must be allowed to read it.
+	// A put that compares an object's ETag needs the right to read the object.
 	if f := s.allowed(c, "s3:GetObject", b.resource(o.Key)); f != nil {
 		return f
 	}

@@ -1,12 +1,10 @@
-// Package strictaws plays S3, SQS and STS in this process, for what no emulator
-// enforces: it recomputes every signature, refuses wrong credentials, external
-// ids, expired sessions and denied permissions, keeps the limits of SQS and the
-// conditions and regions of S3, and fails on demand with the answers of the
-// real services.
+// Package strictaws plays S3, SQS and STS in this process, for what no emulator enforces. It recomputes
+// every signature. It refuses wrong credentials, external ids, expired sessions and denied permissions.
+// It keeps the limits of SQS and the conditions and regions of S3. It fails on demand with the answers of
+// the real services.
 //
-// It is strict the other way round, too: an operation, a header or a member of
-// a request that it does not know fails the test, because nobody has said what
-// the real service would make of it.
+// It is strict with its callers too: an operation, a header or a member of a request that it does not
+// know fails the test, because nobody has said what the real service would make of it.
 //
 // S3 is path-style only (/bucket/key). The service that a request is for is
 // the one in the scope of its signature.
@@ -80,15 +78,15 @@ type Queue struct {
 	ContentDedup bool     // ContentBasedDeduplication
 	Policy       string   // its policy, beside Shared; "": none
 
-	// HighThroughput makes deduplication the group's affair (DeduplicationScope
-	// messageGroup and FifoThroughputLimit perMessageGroupId).
+	// HighThroughput makes deduplication apply within a group (DeduplicationScope messageGroup and
+	// FifoThroughputLimit perMessageGroupId).
 	HighThroughput bool
 	MaxSize        int           // MaximumMessageSize; 0: 1 MiB
 	Delay          time.Duration // DelaySeconds, which is shown and has no effect
 	Visibility     time.Duration // VisibilityTimeout, likewise; 0: 30 s
 
-	// KMSKey is the ARN of a key, or alias/aws/sqs, which lets the queue's account in
-	// alone; with either, senders need kms:GenerateDataKey and kms:Decrypt.
+	// KMSKey is the ARN of a key, or alias/aws/sqs, which only the queue's own account may use. With either,
+	// senders need kms:GenerateDataKey and kms:Decrypt.
 	KMSKey string
 }
 
@@ -221,7 +219,7 @@ func (s *Server) Requests(operation string) int {
 
 func (s *Server) now() time.Time { return time.Now().Add(s.offset).UTC() }
 
-// strange reports what the server does not know.
+// strange reports a request that the server does not know.
 func (s *Server) strange(format string, args ...any) *refusal {
 	s.tb.Errorf("strictaws: "+format, args...)
 	return &refusal{http.StatusNotImplemented, "NotImplemented", "", fmt.Sprintf(format, args...)}
@@ -245,8 +243,8 @@ type call struct {
 // maxBody is above every limit that is enforced.
 const maxBody = 64 << 20
 
-// ServeHTTP answers one request. Requests are served one at a time: what the
-// real services promise of concurrent ones, they promise as if it were so.
+// ServeHTTP answers one request. Requests are served one at a time: the real services promise for
+// concurrent requests what requests one after the other would get.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {

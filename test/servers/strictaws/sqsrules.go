@@ -55,7 +55,7 @@ func (q *queue) judge(e entry) *refusal {
 	return q.judgeOrder(e)
 }
 
-// judgeOrder is about what only one kind of queues has.
+// judgeOrder judges what only one kind of queues has.
 func (q *queue) judgeOrder(e entry) *refusal {
 	if e.MessageGroupId != "" && !groupID.MatchString(e.MessageGroupId) || e.MessageDeduplicationId != "" && !groupID.MatchString(e.MessageDeduplicationId) {
 		return invalidParameter("MessageGroupId and MessageDeduplicationId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
@@ -75,7 +75,7 @@ func (q *queue) judgeOrder(e entry) *refusal {
 	return nil
 }
 
-// judgeBatch says why none of a batch is taken.
+// judgeBatch says why a batch is refused as a whole.
 func judgeBatch(entries []entry) *refusal {
 	of := func(code, text string) *refusal {
 		return &refusal{http.StatusBadRequest, "AWS.SimpleQueueService." + code, code, text}
@@ -103,7 +103,7 @@ func judgeBatch(entries []entry) *refusal {
 	return nil
 }
 
-// size is what counts towards the limit: body, and name, type and value of attributes.
+// size is what counts towards the limit: the body, and name, type and value of each attribute.
 func (e entry) size() int {
 	n := len(e.MessageBody)
 	for name, a := range e.MessageAttributes {

@@ -11,7 +11,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// TestTheUnknownFailsTheTest sends well-signed requests that nobody foresaw.
+// TestTheUnknownFailsTheTest sends well-signed requests that the server does not know.
 func TestTheUnknownFailsTheTest(t *testing.T) {
 	for _, tt := range []struct{ name, service, method, path, body, header, value string }{
 		{"a header of a put", "s3", "PUT", "/bucket/key", "", "X-Amz-Tagging", "a=b"},

@@ -67,7 +67,7 @@ func (s *Server) assumeRole(c *call, form url.Values) *refusal {
 	case form.Has("ExternalId") && (!externalID.MatchString(external) || len(external) > 1224):
 		return invalid("Value at 'externalId' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@:\\/-]*")
 	}
-	// A role that is missing is not told from one that is not trusted.
+	// A caller cannot tell a role that is missing from one that does not trust them.
 	role, ok := s.roles[arn]
 	trusted := role.ExternalID == external || role.ExternalID == ""
 	if role.Trust != "" {

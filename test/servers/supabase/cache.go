@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// tables is what PostgREST knows of the database: columns by table, with its
-// schema, and functions, which have none.
+// tables is what PostgREST knows of the database: columns by the schema and name of their table, and
+// functions, which have no columns.
 type tables map[string][]known
 
 // known is a column as PostgREST knows it.
@@ -33,8 +33,8 @@ func (t tables) column(table, name string) (known, bool) {
 	return t[table][i], true
 }
 
-// cache is PostgREST's schema cache: it is loaded when it connects, and when it
-// is notified, not when tables change.
+// cache is PostgREST's schema cache. It is loaded when PostgREST connects and when it is notified, but
+// not when tables change.
 type cache struct {
 	mu     sync.Mutex
 	known  tables
@@ -56,7 +56,7 @@ func (p *Project) Await(tb testing.TB, table, column string) {
 	p.cache.await(tb, func(known tables) bool { _, ok := known.column("public."+table, column); return ok })
 }
 
-// Reload loads the cache now, also that of one that is deaf.
+// Reload loads the cache now, even while PostgREST is deaf.
 func (p *Project) Reload(tb testing.TB) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -98,7 +98,7 @@ func (c *cache) await(tb testing.TB, sees func(tables) bool) {
 	}
 }
 
-// listen keeps the cache until ctx ends, over restarts of the database.
+// listen keeps the cache up to date until ctx ends, over restarts of the database.
 func (c *cache) listen(ctx context.Context, dsn string) {
 	for ctx.Err() == nil {
 		if err := c.follow(ctx, dsn); err != nil {

@@ -29,14 +29,14 @@ func Sign(claims Claims, secret string) string {
 	return head + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Issue makes a key of these claims that the gateway lets pass.
+// Issue makes a key with these claims that the gateway accepts.
 func (p *Project) Issue(claims Claims) string {
 	key := Sign(claims, jwtSecret)
 	p.Accept(key)
 	return key
 }
 
-// Accept has the gateway let a key pass, whatever the services think of it.
+// Accept has the gateway accept a key, whatever the services make of it.
 func (p *Project) Accept(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,7 +67,7 @@ const (
 	early
 )
 
-// read verifies a JWT. The claims are those of one that is sound.
+// read verifies a JWT and returns its claims if it is sound.
 func read(token string, now time.Time) (Claims, flaw) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -106,7 +106,7 @@ func (c Claims) integers() Claims {
 	return all
 }
 
-// role is whom the database takes the key for.
+// role is the database role that the key stands for.
 func (c Claims) role() string {
 	role, _ := c["role"].(string)
 	return role

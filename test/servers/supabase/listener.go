@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// listener answers requests whose path cannot be read as storage's framework does:
-// net/http tells no handler of them. It looks at the first request of a connection.
+// listener answers requests whose path cannot be read, as storage's framework does. net/http refuses
+// those before any handler. It looks at the first request of a connection.
 type listener struct{ net.Listener }
 
 func (l listener) Accept() (net.Conn, error) {

@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// manage is the one call of the Management API that runs SQL, as it is
-// documented: the database's errors are in a message.
+// manage is the one call of the Management API that runs SQL, as documented: a message holds errors of
+// the database.
 func (p *Project) manage(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Query string }
 	switch {

@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// describe is PostgREST's root: the tables of a schema on which the key's role has
-// some right, as an OpenAPI document. Of the rest of such a document, which is
-// several times as long, the paths stand for all.
+// describe is PostgREST's root: an OpenAPI document of the tables of a schema on which the key's role
+// has some right. A real document is several times as long; here the paths stand for the rest.
 func (p *Project) describe(r *http.Request, claims Claims, schema string, cached tables) (int, string, error) {
 	if r.Method != http.MethodGet {
 		return 0, "", refuse(http.StatusMethodNotAllowed, "PGRST117", "Unsupported HTTP method: %s", r.Method)

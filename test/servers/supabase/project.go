@@ -1,8 +1,7 @@
-// Package supabase stands in for a Supabase project in tests: a gateway, the
-// storage API and PostgREST of our own, as strict as the real ones were seen to
-// be or their source says, over a real PostgreSQL with the roles, rights and
-// row level security of a project, and the real postgres-meta behind /pg. No
-// binary of the first three can be had outside of containers.
+// Package supabase stands in for a Supabase project in tests. The gateway, the storage API and
+// PostgREST are our own, because no binary of theirs can be had outside of containers. They are as
+// strict as the real ones were seen to be, or as their source says. Behind them are a real PostgreSQL
+// with the roles, rights and row level security of a project, and the real postgres-meta at /pg.
 package supabase
 
 import (
@@ -230,7 +229,7 @@ func (p *Project) Requests() int {
 	return p.requests
 }
 
-// gateway is what stands before all services.
+// gateway stands before all services.
 func (p *Project) gateway(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	fault, meta := p.fault, p.meta

@@ -10,9 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// query is the query of a URL: select, columns, order, limit, on_conflict, filters
-// with eq, lt, gt and is.null, and lists of them in or. Values are literals of no
-// type, as PostgREST's parameters are: the database reads them as the column's.
+// query is the query of a URL: select, columns, order, limit, on_conflict, filters with eq, lt, gt and
+// is.null, and lists of filters in or. Values are literals without a type, as PostgREST's parameters
+// are: the database reads them as the column's type.
 type query struct {
 	columns    []string
 	writes     []string // the columns of an insert or a change; nil: those of its body

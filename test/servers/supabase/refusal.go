@@ -45,7 +45,7 @@ func (r *refusal) write(w http.ResponseWriter) {
 	write(w, r.status, string(text))
 }
 
-// authenticated returns the claims of a request, those of anon without a key.
+// authenticated returns the claims of a request; without a key they are those of anon.
 func authenticated(header string) (Claims, error) {
 	if header == "" {
 		return Claims{"role": "anon"}, nil

@@ -76,7 +76,7 @@ func TestPostgRESTsOwnTexts(t *testing.T) {
 	ask(t, p, "GET", "/rest/v1/", "", with(p.Key)...).is(t, "no description", 404, `"code":"PGRST126"`)
 }
 
-// The root describes what the role has a right on.
+// The root describes the tables that the role has a right on.
 func TestPostgRESTDescribesTables(t *testing.T) {
 	p := supabase.Start(t)
 	p.Exec(t, "CREATE TYPE mood AS ENUM ('good', 'bad')",
@@ -99,8 +99,8 @@ func TestPostgRESTDescribesTables(t *testing.T) {
 	}
 }
 
-// What an insert or a change of a column writes is read as the column's type, and
-// rows meet the rights and policies of the key's role.
+// A value that an insert or a change writes is read as the column's type. Rows are subject to the
+// rights and policies of the key's role.
 func TestPostgRESTActsAsTheRole(t *testing.T) {
 	p := supabase.Start(t)
 	p.Exec(t, "CREATE TABLE t (a TEXT PRIMARY KEY, b UUID)", "ALTER TABLE t ENABLE ROW LEVEL SECURITY", "GRANT SELECT, INSERT, UPDATE ON t TO anon, service_role",

@@ -16,8 +16,7 @@ import (
 // exposed are the schemas of PGRST_DB_SCHEMAS.
 var exposed = []string{"public", "api"}
 
-// rest answers as PostgREST does, for the forms of requests that are listed in
-// query.go. What it does not know it refuses.
+// rest answers as PostgREST does, for the forms of requests that query.go lists. It refuses any other.
 func (p *Project) rest(w http.ResponseWriter, r *http.Request, path string, body []byte) {
 	status, answer, err := p.handle(r, path, body)
 	if err != nil {
@@ -113,7 +112,7 @@ func representation(r *http.Request, status int, answer string, err error) (int,
 	return status, answer, err
 }
 
-// insertion is the INSERT of a POST, of no rows if it brings none.
+// insertion is the INSERT of a POST, which may have no rows.
 func insertion(prefer string, q *query, table, target string, columns []known, body []byte) (string, error) {
 	var rows []json.RawMessage
 	if err := json.Unmarshal(body, &rows); err != nil {

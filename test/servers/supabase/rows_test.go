@@ -59,8 +59,8 @@ func with(key string, more ...string) []string {
 	return append([]string{"Authorization", "Bearer " + key, "apikey", key, "Content-Type", "application/json"}, more...)
 }
 
-// The tests of this file are those of storage-api 1.11.2, run beside this stand-in
-// with 106 requests, where the two differed; each is what the real one answered.
+// The tests of this file cover where storage-api 1.11.2 and this stand-in differed, when both were sent
+// 106 requests. Each expects the answer of the real one.
 
 func TestStorageJudgesKeys(t *testing.T) {
 	p := supabase.Start(t)

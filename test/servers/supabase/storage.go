@@ -106,8 +106,8 @@ type call struct {
 	body        []byte
 }
 
-// store answers as storage-api 1.11.2 does: HTTP 400 for nearly every error,
-// whose true status is a text in the body.
+// store answers as storage-api 1.11.2 does: HTTP 400 for nearly every error, whose true status is a text
+// in the body.
 func (p *Project) store(w http.ResponseWriter, r *http.Request, path string, body []byte) {
 	answer, err := p.route(r, path, body)
 	if err != nil {
@@ -121,7 +121,7 @@ func (p *Project) store(w http.ResponseWriter, r *http.Request, path string, bod
 	write(w, http.StatusOK, plain(answer))
 }
 
-// plain is JSON as JavaScript writes it: with & < > as they are.
+// plain is JSON as JavaScript writes it: & < > are not escaped.
 func plain(v any) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

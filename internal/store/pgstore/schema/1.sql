@@ -3,8 +3,9 @@
 --
 -- Text that comes from outside is bytea: PostgreSQL's text has no zero byte and no
 -- broken UTF-8, and compares by a collation. Hashes of 64 bits and ids of 32 bits
--- stand in the signed integers of their size. Times are nanoseconds since 1970,
--- days are days since then. A partition has one day, so the day comes last in its keys. A state is 1 pending, 2 delivered, 3 dead, 4 cancelled.
+-- are stored as signed integers of their size. Times are nanoseconds since 1970,
+-- days are days since then. A partition has one day, so the day comes last in its
+-- keys. A state is 1 pending, 2 delivered, 3 dead, 4 cancelled.
 
 CREATE SCHEMA IF NOT EXISTS fantail;
 
@@ -15,9 +16,9 @@ CREATE TABLE fantail.schema_version (
 CREATE UNIQUE INDEX ON fantail.schema_version ((true)); -- one row
 
 -- slot is the fence: who writes for a slot holds its row FOR NO KEY UPDATE until
--- the commit, and names owner and epoch. Its rows change when a slot changes hands
--- and not otherwise, so that a snapshot that somebody holds leaves no chain of
--- versions behind a row that every commit reads.
+-- the commit, and names owner and epoch. Its rows change only when a slot changes
+-- hands. Every commit reads such a row: with more changes, a snapshot that somebody
+-- holds would leave a chain of old versions before it.
 CREATE TABLE fantail.slot (
 	id      smallint PRIMARY KEY,
 	owner   uuid   NOT NULL,
@@ -25,7 +26,7 @@ CREATE TABLE fantail.slot (
 	unclean int    NOT NULL DEFAULT 0 -- adoptions from an owner that did not leave
 );
 
--- lease is renewed every few seconds, hence another row than the fence.
+-- lease is renewed every few seconds, which is too often for the row of the fence.
 CREATE TABLE fantail.lease (
 	slot     smallint PRIMARY KEY,
 	until    timestamptz NOT NULL, -- -infinity: its owner left
@@ -65,8 +66,8 @@ CREATE TABLE fantail.body (
 ) PARTITION BY RANGE (day);
 ALTER TABLE fantail.body ALTER COLUMN body SET STORAGE EXTERNAL; -- it is compressed
 
--- pending is the only table that churns. Its key is also the rule that of the
--- deliveries of an event to a destination at most one is pending.
+-- pending is the only table whose rows come and go all the time. Its key also makes
+-- sure that at most one delivery of an event to a destination is pending.
 CREATE TABLE fantail.pending (
 	event    uuid   NOT NULL,
 	dest     int    NOT NULL,
@@ -87,8 +88,8 @@ CREATE TABLE fantail.pending (
 CREATE INDEX pending_queue ON fantail.pending (slot, dest, settings, due, event, replay);
 CREATE INDEX pending_replay ON fantail.pending (day, event) WHERE replay <> 0;
 
--- done has the deliveries that ended. Rows are added; only what a person starts
--- again leaves it.
+-- done has the deliveries that ended. Rows are added; only a delivery that a person
+-- starts again leaves it.
 CREATE TABLE fantail.done (
 	day      int    NOT NULL,
 	event    uuid   NOT NULL,
@@ -199,7 +200,7 @@ CREATE TABLE fantail.value (
 CREATE TABLE fantail.erasure (
 	at        bigint NOT NULL,
 	developer bytea  NOT NULL,
-	who       bytea  NOT NULL, -- hash: it proves to whom to those who know the name
+	who       bytea  NOT NULL, -- hash: who knows the name can prove that it was this user
 	by        bytea  NOT NULL,
 	events    bigint NOT NULL,
 	cancelled bigint NOT NULL
@@ -233,11 +234,11 @@ CREATE TABLE fantail.act (
 );
 CREATE INDEX act_developer ON fantail.act (developer, at);
 
--- kept says what retention has taken, in one row. Who makes something pending again
--- locks it, so that no body goes meanwhile.
+-- kept says what retention has kept, in one row. Who makes a delivery pending again
+-- locks it, so that no body is removed meanwhile.
 CREATE TABLE fantail.kept (
 	bodies int  NOT NULL, -- the first day whose bodies are there
-	newest uuid NOT NULL, -- the newest id that went
+	newest uuid NOT NULL, -- the newest id that was removed
 	next_dest int NOT NULL
 );
 CREATE UNIQUE INDEX ON fantail.kept ((true));
