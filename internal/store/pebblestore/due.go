@@ -88,11 +88,12 @@ func (s *Store) Queues(ctx context.Context) ([]store.QueueID, error) {
 		return nil, err
 	}
 	for _, dest := range dests {
-		if q := (store.QueueID{Dest: dest}); !slices.Contains(qs, q) {
-			qs = append(qs, q)
-		}
+		qs = append(qs, store.QueueID{Dest: dest})
 	}
-	return qs, nil
+	slices.SortFunc(qs, func(a, b store.QueueID) int {
+		return cmp.Or(cmp.Compare(a.Dest, b.Dest), cmp.Compare(a.Settings, b.Settings))
+	})
+	return slices.Compact(qs), nil
 }
 
 func (s *Store) queues() ([]store.QueueID, error) {
