@@ -261,22 +261,21 @@ func (m *model) fault() error {
 }
 
 // take accepts events; the offer comes late if the model is slow.
-func (m *model) take(n, size int, to ...uint32) []store.Item {
+func (m *model) take(n, size int, to ...uint32) (items []store.Item) {
 	if !m.slow {
 		return m.acceptSized(n, size, to...)
 	}
+	stored := m.storeSized(n, size, to...)
 	s := m.s
-	m.s = New(Options{Store: m.store}) // takes no offers
-	m.offered = nil
-	items := m.acceptSized(n, size, to...)
-	m.s = s
-	offers := m.offered
 	m.aside.Go(func() {
 		m.nap()
-		for _, o := range offers {
+		for _, o := range stored {
 			s.Offer(o.event, o.items)
 		}
 	})
+	for _, o := range stored {
+		items = append(items, o.items...)
+	}
 	return items
 }
 

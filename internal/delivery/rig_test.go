@@ -46,7 +46,6 @@ type rig struct {
 	series  *series.Series
 	busy    func() time.Duration
 	users   int
-	offered []accepting
 }
 
 func newRig(t testing.TB) *rig {
@@ -206,6 +205,16 @@ func (r *rig) acceptMany(n int, to ...uint32) (items []store.Item) {
 // acceptSized takes n events with bodies of that size.
 func (r *rig) acceptSized(n, size int, to ...uint32) (items []store.Item) {
 	r.t.Helper()
+	for _, o := range r.storeSized(n, size, to...) {
+		r.s.Offer(o.event, o.items)
+		items = append(items, o.items...)
+	}
+	return items
+}
+
+// storeSized stores what acceptSized takes, and offers nothing of it.
+func (r *rig) storeSized(n, size int, to ...uint32) []accepting {
+	r.t.Helper()
 	batch := make([]*store.Entry, n)
 	for i := range batch {
 		batch[i] = &store.Entry{To: to, Event: &event.Event{
@@ -216,12 +225,14 @@ func (r *rig) acceptSized(n, size int, to ...uint32) (items []store.Item) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	stored := make([]accepting, n)
 	for i := range done {
-		r.s.Offer(batch[i].Event, done[i].Items)
-		r.offered = append(r.offered, accepting{batch[i].Event, done[i].Items})
-		items = append(items, done[i].Items...)
+		if done[i].Err != nil {
+			r.t.Fatal(done[i].Err)
+		}
+		stored[i] = accepting{batch[i].Event, done[i].Items}
 	}
-	return items
+	return stored
 }
 
 // stop stops the scheduler and checks what must hold at every end.

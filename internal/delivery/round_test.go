@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,10 +20,11 @@ func TestARetryByHandIsARoundOfItsOwn(t *testing.T) {
 		r := newRig(t)
 		id, f := r.add("acme", "a")
 		var seen []string
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		f.answer = func(_ context.Context, d destination.Delivery) error {
 			seen = append(seen, fmt.Sprint(d.Round, ".", d.Attempt))
-			if down {
+			if down.Load() {
 				return errors.New("the answer was lost")
 			}
 			return nil
@@ -30,11 +32,11 @@ func TestARetryByHandIsARoundOfItsOwn(t *testing.T) {
 		r.start()
 		it := r.accept(id)[0]
 		time.Sleep(time.Minute) // the schedule's first wait is 30 s
-		down = false
+		down.Store(false)
 		r.move(store.Retry, it) // brought forward: it has not ended
 		settleDown()
 		r.wantState(it, store.Delivered)
-		down = true
+		down.Store(true)
 		r.move(store.Retry, it)
 		settleDown()
 		r.close()
@@ -42,7 +44,7 @@ func TestARetryByHandIsARoundOfItsOwn(t *testing.T) {
 		r.targets[id].Current.Destination = &far{name: "a", rig: r, answer: f.answer}
 		r.start()
 		defer r.close()
-		down = false
+		down.Store(false)
 		time.Sleep(time.Minute)
 		r.wantState(it, store.Delivered)
 		if got := fmt.Sprint(seen); got != "[0.1 0.2 0.1 1.1 1.2]" {
