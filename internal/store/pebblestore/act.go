@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -38,7 +39,7 @@ func actPrefix(b []byte, day event.Day, developer string) []byte {
 	if developer == "" {
 		return append(b, actsOfAll)
 	}
-	h := hashText(developer)
+	h := keys.Hash(developer)
 	return append(append(b, actsOfDeveloper), h[:8]...)
 }
 
@@ -125,7 +126,7 @@ func (s *Store) Acts(_ context.Context, q store.ActQuery) (store.Page[store.Act]
 		return page, err
 	}
 	defer s.leave()
-	print := fingerprint("acts", q.Developers, q.By, q.Call, q.Object, q.States)
+	print := keys.Query("acts", q.Developers, q.By, q.Call, q.Object, q.States)
 	from, err := readCursor(print, q.Cursor)
 	if err != nil {
 		return page, err

@@ -122,7 +122,7 @@ func (s *Store) join(ctx context.Context, now time.Time, entries []fresh, out []
 // that ids are committed in the order they are given out.
 func (s *Store) build(g *group, now time.Time, f *fresh, out *store.Appended) {
 	e := f.entry.Event
-	id, accepted := s.append.ids.next(now)
+	id, accepted := s.append.ids.Next(now)
 	e.ID = id
 	if e.Ordering.IsZero() {
 		e.Ordering = accepted

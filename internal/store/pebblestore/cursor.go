@@ -2,8 +2,6 @@ package pebblestore
 
 import (
 	"encoding/base64"
-	"fmt"
-	"hash/fnv"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -13,15 +11,6 @@ const (
 	cursorVersion = 1
 	cursorLen     = 1 + 8 + 2 + len(place{})
 )
-
-// fingerprint tells queries apart, so that a cursor is not used with another
-// one. The times are left out: "the last hour" is another hour on every page,
-// and a position is right whatever they are.
-func fingerprint(parts ...any) uint64 {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%#v", parts)
-	return h.Sum64()
-}
 
 func appendCursor(query uint64, p position) string {
 	b := make([]byte, 0, cursorLen)

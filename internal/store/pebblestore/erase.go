@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -45,7 +46,7 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	// The record names the user by a hash. Who knows the name can prove what was done and to
 	// whom; nobody else learns it.
 	err = s.write(func(w *writer) {
-		user := hashText(req.Developer, req.User)
+		user := keys.Hash(req.Developer, req.User)
 		w.k = be.AppendUint64(registryKey(regErasure, ""), uint64(now.UnixNano()))
 		w.k = append(w.k, user[:8]...)
 		w.v = append(w.v[:0], rowVersion)

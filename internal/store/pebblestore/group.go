@@ -7,6 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 )
 
 const (
@@ -21,7 +22,7 @@ const (
 // waits for the disk, the next group fills.
 type appender struct {
 	mu   sync.Mutex
-	ids  idClock
+	ids  keys.Clock
 	open *group        // being filled; nil: none
 	room chan struct{} // closed when the open group is taken; nil: nobody waits
 	wake chan struct{} // tells commitLoop of an open group, and when it has enough callers
@@ -42,7 +43,7 @@ type group struct {
 }
 
 func (a *appender) init(rand func() uint64) {
-	a.ids.rand = rand
+	a.ids.Rand = rand
 	a.wake = make(chan struct{}, 1)
 }
 

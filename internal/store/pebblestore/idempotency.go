@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -44,7 +45,7 @@ type claim struct {
 }
 
 func newClaim(e *store.Entry) *claim {
-	h := hashText(e.Event.Developer, e.IdempotencyKey)
+	h := keys.Hash(e.Event.Developer, e.IdempotencyKey)
 	b := sha256.Sum256(e.Event.Body)
 	return &claim{hash: idemHash(h[:16]), body: bodyHash(b[:16]), done: make(chan struct{})}
 }
@@ -163,7 +164,7 @@ func (x *idempotency) settle(cs []*claim, ok bool) {
 func (s *Store) lookup(now time.Time, c *claim) (*claim, error) {
 	var k [1 + 2 + 16]byte
 	s.append.mu.Lock()
-	newest := max(event.DayOf(now), event.DayOf(time.UnixMicro(s.append.ids.us)))
+	newest := max(event.DayOf(now), s.append.ids.Newest().Day())
 	s.append.mu.Unlock()
 	for day := int(newest); day >= int(s.idem.oldest.Load()); day-- {
 		v, err := s.get(idemKey(k[:0], event.Day(day), c.hash))

@@ -1,10 +1,10 @@
 package pebblestore
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -128,7 +128,7 @@ func ownerKey(b []byte, day event.Day, developer string, id event.ID) []byte {
 }
 
 func ownerPrefix(b []byte, day event.Day, developer string) []byte {
-	h := hashText(developer)
+	h := keys.Hash(developer)
 	return append(dayKey(b, kindOwner, day), h[:8]...)
 }
 
@@ -137,7 +137,7 @@ func userKey(b []byte, day event.Day, developer, user string, id event.ID) []byt
 }
 
 func userPrefix(b []byte, day event.Day, developer, user string) []byte {
-	h := hashText(developer, user)
+	h := keys.Hash(developer, user)
 	return append(dayKey(b, kindUser, day), h[:16]...)
 }
 
@@ -145,16 +145,6 @@ type idemHash [16]byte
 
 func idemKey(b []byte, day event.Day, h idemHash) []byte {
 	return append(dayKey(b, kindIdem, day), h[:]...)
-}
-
-// hashText hashes texts that a producer chose; lengths keep ("a","bc") apart from ("ab","c").
-func hashText(texts ...string) [32]byte {
-	b := make([]byte, 0, 128)
-	for _, t := range texts {
-		b = binary.AppendUvarint(b, uint64(len(t)))
-		b = append(b, t...)
-	}
-	return sha256.Sum256(b)
 }
 
 // after returns the smallest key above every key that begins with prefix. It

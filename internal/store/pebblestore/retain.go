@@ -171,7 +171,7 @@ func (s *Store) retainRows(kept event.Day, gone map[event.Day]bool) error {
 	}
 	// The newest id outlives the event, so that ids never run backward.
 	s.append.mu.Lock()
-	newest := event.NewID(time.UnixMicro(s.append.ids.us), s.append.ids.order, 0)
+	newest := s.append.ids.Newest()
 	s.append.mu.Unlock()
 	err = s.dropDays(rowKinds[:], kept, gone, func(w *writer) {
 		w.k, w.v = registryKey(regNewest, ""), append(w.v[:0], newest[:]...)

@@ -178,36 +178,6 @@ func merge(t *testing.T, older, newer []byte, fromOld bool) []byte {
 	return v
 }
 
-// TestIDsOnlyGoForward, whatever the clock does and however many come at once.
-func TestIDsOnlyGoForward(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	c := idClock{rand: r.Uint64}
-	last, lastAt := event.ID{}, time.Time{}
-	now := day0
-	for i := range 200_000 {
-		switch r.IntN(2000) {
-		case 0:
-			now = now.Add(-time.Duration(r.Int64N(int64(time.Hour))))
-		case 1:
-			now = now.Add(time.Duration(r.Int64N(int64(time.Hour))))
-		case 2:
-			seeded := idClock{rand: r.Uint64} // a restart
-			seeded.seed(last)
-			c = seeded
-		default:
-			now = now.Add(time.Duration(r.IntN(3)) * time.Microsecond)
-		}
-		id, at := c.next(now)
-		if string(id[:8]) <= string(last[:8]) {
-			t.Fatalf("%d: %v does not follow %v", i, id, last)
-		}
-		if at.Before(lastAt) || at.UnixMilli() != id.Time().UnixMilli() || at.Nanosecond()%1000 != 0 {
-			t.Fatalf("%d: accepted at %v after %v, id of %v", i, at, lastAt, id.Time())
-		}
-		last, lastAt = id, at
-	}
-}
-
 func TestHostileCursors(t *testing.T) {
 	s := memStore(t)
 	for range 5 {

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -25,7 +26,7 @@ func (s *Store) Events(_ context.Context, q store.EventQuery) (store.Page[store.
 		return page, err
 	}
 	defer s.leave()
-	print := fingerprint("events", q.Developers, q.Types, q.User, q.Unmatched)
+	print := keys.Query("events", q.Developers, q.Types, q.User, q.Unmatched)
 	from, err := readCursor(print, q.Cursor)
 	if err != nil {
 		return page, err
@@ -110,9 +111,9 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 		return page, err
 	}
 	defer s.leave()
-	print := fingerprint("deliveries", q.Dests, q.States, q.Event)
+	print := keys.Query("deliveries", q.Dests, q.States, q.Event)
 	if len(q.Types) > 0 || q.User != "" || len(q.Classes) > 0 || len(q.Codes) > 0 {
-		print = fingerprint(print, q.Types, q.User, q.Classes, q.Codes)
+		print = keys.Query(print, q.Types, q.User, q.Classes, q.Codes)
 	}
 	from, err := readCursor(print, q.Cursor)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 )
 
 // actBits is how many low bits of an act's key tell acts of one millisecond apart.
@@ -61,7 +62,7 @@ func scanAct(scan func(...any) error) (at int64, a store.Act, err error) {
 
 // Acts lists acts: see store.Trail.
 func (s *Store) Acts(ctx context.Context, q store.ActQuery) (page store.Page[store.Act], err error) {
-	print := fingerprint("acts", q.Developers, q.By, q.Call, q.Object, q.States)
+	print := keys.Query("acts", q.Developers, q.By, q.Call, q.Object, q.States)
 	at, err := readCursor(print, q.Cursor)
 	if err != nil {
 		return page, err

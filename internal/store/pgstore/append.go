@@ -98,7 +98,7 @@ func (s *Store) join(ctx context.Context, c *call) (*group, error) {
 // build writes one event with its deliveries into g.
 func (s *Store) build(g *group, c *call, f *fresh) {
 	e := f.entry.Event
-	id, accepted := s.groups.ids.next(c.now)
+	id, accepted := s.groups.ids.Next(c.now)
 	e.ID = id
 	if e.Ordering.IsZero() {
 		e.Ordering = accepted

@@ -3,8 +3,6 @@ package pgstore
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"fmt"
-	"hash/fnv"
 	"math"
 	"time"
 
@@ -29,15 +27,6 @@ const (
 	cursorVersion = 1
 	cursorLen     = 1 + 8 + 2 + 16 + 4 + 8
 )
-
-// fingerprint tells queries apart, so that a cursor is not used with another one. The
-// times are left out: "the last hour" is another hour on every page, and a place is
-// right whatever they are.
-func fingerprint(parts ...any) uint64 {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%#v", parts)
-	return h.Sum64()
-}
 
 func appendCursor(query uint64, p place) string {
 	be := binary.BigEndian

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -23,7 +24,7 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 	}
 	defer s.leave()
 	s.groups.mu.Lock()
-	until := s.groups.ids.newest() // events that come later stay
+	until := s.groups.ids.Newest() // events that come later stay
 	s.groups.mu.Unlock()
 	for i := range 8 {
 		until[8+i] = 0xff
@@ -57,7 +58,7 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 		}
 		// The record names the user by a hash. Who knows the name can prove what was done and to
 		// whom; nobody else learns it.
-		user := hashOf(req.Developer, req.User)
+		user := keys.Hash(req.Developer, req.User)
 		_, err := c.exec(sqlPutErasure, now.UnixNano(), []byte(req.Developer), user[:16], []byte(req.By), int64(rep.Events), int64(rep.Cancelled))
 		return err
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 )
 
 const (
@@ -50,7 +51,7 @@ func newGroup() *group {
 // groups gathers callers: while committers wait for the database, the next group fills.
 type groups struct {
 	mu    sync.Mutex
-	ids   idClock
+	ids   keys.Clock
 	open  *group        // being filled; nil: none
 	ready []*group      // full, or alone
 	space chan struct{} // closed when the open group is taken; nil: nobody waits

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -41,7 +42,7 @@ type claim struct {
 }
 
 func newClaim(e *store.Entry) *claim {
-	h := hashOf(e.Event.Developer, e.IdempotencyKey)
+	h := keys.Hash(e.Event.Developer, e.IdempotencyKey)
 	b := sha256.Sum256(e.Event.Body)
 	named, _ := event.ParseID(e.IdempotencyKey) // zero: it is none
 	return &claim{hash: [16]byte(h[:16]), body: [16]byte(b[:16]), done: make(chan struct{}), entry: e, named: named}

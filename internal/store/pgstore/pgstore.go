@@ -116,7 +116,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s := &Store{opts: o, log: o.Log, closing: make(chan struct{}), quit: make(chan struct{}), dirty: make(chan struct{}, 1), packer: packing.New()}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.idem.flying = map[[16]byte]*claim{}
-	s.groups.ids.rand, s.groups.wake = o.Rand, make(chan struct{}, 1)
+	s.groups.ids.Rand, s.groups.wake = o.Rand, make(chan struct{}, 1)
 	s.counters.dests = map[uint32]*[8]atomic.Int64{}
 	if s.configs, err = parse(o); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
@@ -193,7 +193,7 @@ func (s *Store) loadCounters(ctx context.Context) error {
 // seedIDs finds the newest event. Copies that a replay carried forward lie under later
 // days than their ids say.
 func (s *Store) seedIDs(ctx context.Context) error {
-	s.groups.ids.seed(s.kept.newest)
+	s.groups.ids.Seed(s.kept.newest)
 	for _, day := range s.days.newestFirst() {
 		var id [16]byte
 		err := s.pool.QueryRow(ctx, sqlNewest, int32(day), firstID(day)).Scan(&id)
@@ -203,7 +203,7 @@ func (s *Store) seedIDs(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("find the newest event: %w", err)
 		}
-		s.groups.ids.seed(id)
+		s.groups.ids.Seed(id)
 		return nil
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 )
 
 // exec runs a statement of the transaction.
@@ -33,14 +34,14 @@ func (s *Store) put(ctx context.Context, what, sql string, args ...any) error {
 }
 
 // Register returns the ids of the destinations: see store.Registry.
-func (s *Store) Register(ctx context.Context, keys []store.DestinationKey) ([]uint32, error) {
+func (s *Store) Register(ctx context.Context, wanted []store.DestinationKey) ([]uint32, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
 	defer s.leave()
-	hashes := make([][]byte, len(keys))
-	for i, k := range keys {
-		h := hashOf(k.Developer, k.Name, k.Kind)
+	hashes := make([][]byte, len(wanted))
+	for i, k := range wanted {
+		h := keys.Hash(k.Developer, k.Name, k.Kind)
 		hashes[i] = h[:16]
 	}
 	known := map[string]uint32{}
@@ -59,14 +60,14 @@ func (s *Store) Register(ctx context.Context, keys []store.DestinationKey) ([]ui
 	var err error
 	for _, h := range hashes {
 		if known[string(h)] == 0 {
-			err = s.durably(ctx, time.Now(), func(c *changes) error { return c.register(keys, hashes, known, look) })
+			err = s.durably(ctx, time.Now(), func(c *changes) error { return c.register(wanted, hashes, known, look) })
 			break
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("register destinations: %w", err)
 	}
-	ids := make([]uint32, len(keys))
+	ids := make([]uint32, len(wanted))
 	for i, h := range hashes {
 		ids[i] = known[string(h)]
 	}

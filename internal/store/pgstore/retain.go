@@ -142,7 +142,7 @@ func (s *Store) retainRows(ctx context.Context, kept event.Day, gone map[event.D
 		return err
 	}
 	s.groups.mu.Lock()
-	newest := s.groups.ids.newest() // outlives the event, so that ids never run backward
+	newest := s.groups.ids.Newest() // outlives the event, so that ids never run backward
 	s.groups.mu.Unlock()
 	err := s.durably(ctx, time.Now(), func(c *changes) error {
 		sums, err := s.sums(c.query, int64(kept))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
@@ -30,7 +31,7 @@ func bounds(since, until time.Time) (from, to event.ID) {
 
 // Events lists events newest first: see store.Log.
 func (s *Store) Events(ctx context.Context, q store.EventQuery) (page store.Page[store.EventRecord], err error) {
-	print := fingerprint("events", q.Developers, q.Types, q.User, q.Unmatched)
+	print := keys.Query("events", q.Developers, q.Types, q.User, q.Unmatched)
 	at, err := readCursor(print, q.Cursor)
 	if err != nil {
 		return page, err

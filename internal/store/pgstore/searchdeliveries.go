@@ -7,15 +7,16 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/keys"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // Deliveries lists deliveries newest first: see store.Log.
 func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (page store.Page[store.DeliveryRecord], err error) {
-	print := fingerprint("deliveries", q.Dests, q.States, q.Event)
+	print := keys.Query("deliveries", q.Dests, q.States, q.Event)
 	filters := len(q.Types) > 0 || q.User != "" || len(q.Classes) > 0 || len(q.Codes) > 0
 	if filters {
-		print = fingerprint(print, q.Types, q.User, q.Classes, q.Codes)
+		print = keys.Query(print, q.Types, q.User, q.Classes, q.Codes)
 	}
 	at, err := readCursor(print, q.Cursor)
 	if err != nil {

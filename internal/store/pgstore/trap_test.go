@@ -194,7 +194,8 @@ func (a *groups) seen() int64 {
 	if a.open != nil {
 		return 0
 	}
-	return a.ids.us<<12 + int64(a.ids.order)
+	id := a.ids.Newest()
+	return id.Time().UnixMilli()<<12 + int64(id.Order())
 }
 
 // TestOnlyPendingChurns (T9, T10): no row is hot, and nothing large has dead rows.
