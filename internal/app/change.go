@@ -44,18 +44,26 @@ func (a *App) newest(ctx context.Context, developer string) (store.Document, *ya
 	return d, root, err
 }
 
+// changeable is nil for a developer whose document may change now. It needs reloading.
+func (a *App) changeable(developer string) error {
+	switch {
+	case !a.current.Load().snapshot.Daemon.Developers.Stored:
+		return api.ErrFolder
+	case a.erasing[developer]:
+		return api.ErrErasing
+	}
+	return nil
+}
+
 // ChangeDocument makes the next version of a document and puts it in force. Nobody
 // else's settings are looked at: what is wrong with them stays as it is.
 func (a *App) ChangeDocument(ctx context.Context, c api.DocumentChange) (done api.DocumentChanged, err error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
+	if err := a.changeable(c.Developer); err != nil {
+		return done, err
+	}
 	cur := a.current.Load()
-	if !cur.snapshot.Daemon.Developers.Stored {
-		return done, api.ErrFolder
-	}
-	if a.erasing[c.Developer] {
-		return done, api.ErrErasing
-	}
 	old, root, err := a.newest(ctx, c.Developer)
 	if _, closed := errors.AsType[*api.Unreadable](err); closed && c.Edit.Whole() {
 		err = nil // nothing of it is needed
@@ -265,13 +273,10 @@ func (a *App) RemoveDeveloper(ctx context.Context, r api.DeveloperRemoval) (done
 func (a *App) removeDeveloper(ctx context.Context, r api.DeveloperRemoval, done *api.DeveloperRemoved) (erases bool, err error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
+	if err := a.changeable(r.Developer); err != nil {
+		return false, err
+	}
 	cur := a.current.Load()
-	if !cur.snapshot.Daemon.Developers.Stored {
-		return false, api.ErrFolder
-	}
-	if a.erasing[r.Developer] {
-		return false, api.ErrErasing
-	}
 	old, err := a.store.Document(ctx, r.Developer, 0)
 	if err != nil {
 		return false, err

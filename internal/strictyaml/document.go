@@ -67,16 +67,25 @@ func (d *Document) Faults() []Fault {
 	return fs
 }
 
+// begin makes the document of a text, and tells whether the text can be read.
+func begin(file string, raw []byte) (d *Document, readable bool) {
+	d = &Document{File: file}
+	switch {
+	case len(raw) > MaxFile:
+		d.Fault(1, "the file is larger than 1 MiB: split it")
+	case !utf8.Valid(raw):
+		d.Fault(lineOfInvalid(raw), "the text is not UTF-8: save the file as UTF-8")
+	default:
+		readable = true
+	}
+	return d, readable
+}
+
 // Parse reads the text of one file, which messages call file. Whatever the text,
 // it costs time and memory in proportion to MaxFile.
 func Parse(file string, raw []byte) *Document {
-	d := &Document{File: file}
-	if len(raw) > MaxFile {
-		d.Fault(1, "the file is larger than 1 MiB: split it")
-		return d
-	}
-	if !utf8.Valid(raw) {
-		d.Fault(lineOfInvalid(raw), "the text is not UTF-8: save the file as UTF-8")
+	d, readable := begin(file, raw)
+	if !readable {
 		return d
 	}
 	loader, err := yaml.NewLoader(bytes.NewReader(raw), yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(maxDepth))))

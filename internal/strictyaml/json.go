@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -14,13 +13,8 @@ import (
 // ParseJSON is Parse for a text in JSON. Most of JSON is YAML, but not all: YAML reads escapes of
 // surrogates otherwise, and tabs are faults.
 func ParseJSON(file string, raw []byte) *Document {
-	d := &Document{File: file}
-	if len(raw) > MaxFile {
-		d.Fault(1, "the file is larger than 1 MiB: split it")
-		return d
-	}
-	if !utf8.Valid(raw) {
-		d.Fault(lineOfInvalid(raw), "the text is not UTF-8: save the file as UTF-8")
+	d, readable := begin(file, raw)
+	if !readable {
 		return d
 	}
 	r := &jsonReader{raw: raw, dec: json.NewDecoder(bytes.NewReader(raw))}
