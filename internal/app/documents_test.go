@@ -101,6 +101,7 @@ func TestDocumentsLive(t *testing.T) {
 		if d.send(t, "acme").Deliveries != 2 {
 			t.Error("the document is not in force after a restart")
 		}
+		until(t, "both are delivered", func() bool { return d.pending("acme") == 0 })
 	}
 	if done, err = d.RemoveDestination(ctx, "acme", "more", client.ChangeOptions{}); err != nil || plan(done.Plan) != "- acme/more" {
 		t.Errorf("one less: %s, %v", plan(done.Plan), err)

@@ -31,7 +31,18 @@ func (h *home) goesTo(d *daemon, developer, want string) {
 	h.sent = nil
 	h.mu.Unlock()
 	d.send(h.t, developer)
-	until(h.t, "an event of "+developer+" goes to "+want, func() bool { return h.delivered() == want })
+	until(h.t, "an event of "+developer+" goes to "+want, func() bool { return h.delivered() == want && d.pending(developer) == 0 })
+}
+
+// pending counts what a developer's destinations wait for: a delivery stays there
+// after it was sent, until its outcome is stored.
+func (d *daemon) pending(developer string) (n int64) {
+	for _, s := range d.scheduler.Status() {
+		if s.Key.Developer == developer {
+			n += s.Pending
+		}
+	}
+	return n
 }
 
 // A developer's fault is theirs: everybody else's change is taken, and they go on
