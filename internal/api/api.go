@@ -99,7 +99,7 @@ type Egress struct {
 // Options build an API. All interfaces are required but those of payloads.
 type Options struct {
 	Ingest     Ingest
-	Pace       ingest.Pace // the zero one slows nobody down
+	Pace       *ingest.Pace // nil: nobody is slowed down
 	Scheduler  Scheduler
 	Store      store.Log
 	Usage      store.Usage
