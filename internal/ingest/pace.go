@@ -60,7 +60,7 @@ func (p *Pace) Wait(ctx context.Context, events int) error {
 		return nil
 	}
 	late, rate := p.Behind()
-	wait, late := p.turn(time.Now(), events, late, rate)
+	wait := p.turn(time.Now(), events, late, rate)
 	switch {
 	case late > paceEnd*p.Most:
 		return &Refusal{Status: 503, Code: "behind", RetryAfter: p.Most,
@@ -78,9 +78,8 @@ func (p *Pace) Wait(ctx context.Context, events int) error {
 	}
 }
 
-// turn returns after how long there is room, which is taken for that many events, and how
-// far the daemon is behind.
-func (p *Pace) turn(now time.Time, events int, late time.Duration, rate float64) (time.Duration, time.Duration) {
+// turn returns after how long there is room, which is taken for that many events.
+func (p *Pace) turn(now time.Time, events int, late time.Duration, rate float64) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	rate = max(rate, 1)
@@ -91,7 +90,7 @@ func (p *Pace) turn(now time.Time, events int, late time.Duration, rate float64)
 	p.late, p.seen = late, now
 	if late <= p.Most {
 		p.next = now
-		return 0, late
+		return 0
 	}
 	if p.next.Before(now) {
 		p.next = now
@@ -101,7 +100,7 @@ func (p *Pace) turn(now time.Time, events int, late time.Duration, rate float64)
 		in := rate * float64(p.Most) / float64(late)
 		p.next = p.next.Add(time.Duration(float64(events) * max(p.fanout, 1) / in * float64(time.Second)))
 	}
-	return wait, late
+	return wait
 }
 
 // Took takes in how many deliveries that many events came to.
