@@ -50,22 +50,13 @@ type Shared interface {
 type Follower interface {
 	// Pending names queues in which something is pending that nobody here was told of: slots
 	// were adopted, another daemon accepted an event for a serial destination, or a commit
-	// of this one was found to be done after its callers had left.
+	// of this one was found to be done after its callers had left. It comes within 2 s of
+	// the moment from which Due shows it.
 	Pending(heads []Head)
 
 	// Changed has the destinations that another daemon registered, or whose state it changed:
 	// at most 2 s ago.
 	Changed(d []Destination)
-}
-
-// Head is where the unknown part of a queue begins.
-type Head struct {
-	Queue QueueID
-	From  Position // nothing that is unknown lies before it
-
-	// Unclean is how many owners of the slot ended one after the other without
-	// giving it back. What they had in flight may be what ended them.
-	Unclean int
 }
 
 // Daemon is one of the daemons that work on a store.

@@ -260,18 +260,20 @@ func comparePositions(a, b store.Position) int {
 	return cmp.Or(cmp.Compare(a.Due, b.Due), slices.Compare(a.Event[:], b.Event[:]), cmp.Compare(a.Replay, b.Replay))
 }
 
-func (m *model) Queues(ctx context.Context) ([]store.QueueID, error) {
+func (m *model) Queues(ctx context.Context) ([]store.Head, error) {
 	if err := m.lock(); err != nil {
 		return nil, err
 	}
 	defer m.mu.Unlock()
-	seen := map[store.QueueID]bool{}
-	var out []store.QueueID
+	first := map[store.QueueID]store.Position{}
 	for _, row := range m.rows {
-		if row.state == store.Pending && !seen[row.Queue] {
-			seen[row.Queue] = true
-			out = append(out, row.Queue)
+		if from, seen := first[row.Queue]; row.state == store.Pending && (!seen || comparePositions(row.Position(), from) < 0) {
+			first[row.Queue] = row.Position()
 		}
+	}
+	var out []store.Head
+	for q, from := range first {
+		out = append(out, store.Head{Queue: q, From: from})
 	}
 	return out, nil
 }

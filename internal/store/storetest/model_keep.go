@@ -39,16 +39,18 @@ func (m *model) Destinations(ctx context.Context) ([]store.Destination, error) {
 	return slices.Clone(m.dests), nil
 }
 
-func (m *model) SetState(ctx context.Context, id uint32, s store.DestinationState) error {
+func (m *model) ChangeState(ctx context.Context, id uint32, change func(*store.DestinationState)) (s store.DestinationState, version uint64, err error) {
 	if err := m.lock(); err != nil {
-		return err
+		return s, 0, err
 	}
 	defer m.commit()
 	if id == 0 || int(id) > len(m.dests) {
-		return store.ErrNotFound
+		return s, 0, store.ErrNotFound
 	}
-	m.dests[id-1].State = s
-	return nil
+	d := &m.dests[id-1]
+	change(&d.State)
+	d.Version++
+	return d.State, d.Version, nil
 }
 
 func (m *model) SetLast(ctx context.Context, last map[uint32]store.Last) error {
