@@ -116,6 +116,7 @@ type Options struct {
 	Payloads   Payloads              // nil: none are kept
 	Catalogue  *event.Catalogue      // of payloads
 	Files      http.Handler          // answers /payloads/...; nil: they are served elsewhere
+	Console    http.Handler          // answers /console/; nil: there are no pages
 	Trace      *tracing.Tracer       // nil: no spans
 	Metrics    http.Handler          // answers /metrics
 	Registerer prometheus.Registerer // nil: none

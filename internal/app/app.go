@@ -18,6 +18,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/check"
 	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/console"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/healthcheck"
@@ -72,6 +73,7 @@ type App struct {
 	payloads      *payload.Operator // nil: none are kept
 	files         *payload.Dir      // the embedded store that they are kept in; nil: another
 	api           *api.API
+	console       *console.Handler
 	checks        *check.Runner
 	notices       *notices.Notices
 	trail         *trail.Trail

@@ -1,0 +1,36 @@
+import { useRoute } from './router'
+import { Gate } from './session'
+import { Overview } from './pages/overview'
+import { Asking, Saying } from './ui/ask'
+import { Page } from './ui/layout'
+import { Shell } from './ui/shell'
+
+export function App() {
+  return (
+    <>
+      <Gate>
+        <Shell>
+          <Routed />
+        </Shell>
+      </Gate>
+      <Asking />
+      <Saying />
+    </>
+  )
+}
+
+function Routed() {
+  const { path } = useRoute()
+  const [page] = path
+  switch (page) {
+    case undefined:
+      return <Overview />
+  }
+  return (
+    <Page name="unknown" title="There is no such page">
+      <p>
+        Nothing stands at this address. <a href="#/">Go to the overview</a>.
+      </p>
+    </Page>
+  )
+}
