@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery"
+	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
@@ -24,6 +25,39 @@ type totalsView struct {
 	OldestPending time.Time      `json:"oldest_pending,omitzero"`
 	InFlight      int            `json:"in_flight"`
 	Dead          int64          `json:"dead_24h"`
+}
+
+// outcomesView is what a small picture shows: attempts over a day, in half hours.
+type outcomesView struct {
+	From      time.Time `json:"from"`
+	Step      int       `json:"step_seconds"`
+	Delivered []*int64  `json:"delivered"`
+	Failed    []*int64  `json:"failed"`
+}
+
+const outcomesStep = 30 * time.Minute
+
+func viewOutcomes(p *series.Points) *outcomesView {
+	each := max(1, int(outcomesStep/p.Step))
+	return &outcomesView{p.First, each * int(p.Step/time.Second), sums(p.Delivered, each), sums(p.Failed, each)}
+}
+
+// sums adds up every each values; nil where none of them is known.
+func sums(values []*int64, each int) []*int64 {
+	out := make([]*int64, 0, (len(values)+each-1)/each)
+	for chunk := range slices.Chunk(values, each) {
+		var sum *int64
+		for _, v := range chunk {
+			if v != nil {
+				if sum == nil {
+					sum = new(int64)
+				}
+				*sum += *v
+			}
+		}
+		out = append(out, sum)
+	}
+	return out
 }
 
 func (t *totalsView) add(s *delivery.Status) {
@@ -94,7 +128,7 @@ func rank(s *delivery.Status) string {
 func (a *API) listDestinations(c *call) error {
 	q := &c.query
 	limit, developer, state, part := q.limit(), q.text("developer"), q.text("state"), strings.ToLower(q.text("q"))
-	onlyFailing, withTotals, sort := q.flag("failing"), q.flag("totals"), q.text("sort")
+	onlyFailing, withTotals, withOutcomes, sort := q.flag("failing"), q.flag("totals"), q.flag("outcomes"), q.text("sort")
 	after, err := base64.RawURLEncoding.Strict().DecodeString(q.text("cursor"))
 	switch {
 	case err != nil || len(after) > 0 && !isCursor(string(after), sort):
@@ -133,7 +167,13 @@ func (a *API) listDestinations(c *call) error {
 	list := struct {
 		page[destinationView]
 		Totals *totalsView `json:"totals,omitempty"`
-	}{page: pageOf(store.Page[listed]{Items: found, Next: next}, func(l *listed) destinationView { return a.destination(&l.Status) })}
+	}{page: pageOf(store.Page[listed]{Items: found, Next: next}, func(l *listed) destinationView {
+		v := a.destination(&l.Status)
+		if p, known := a.Series.Peek(l.ID, time.Now()); known && withOutcomes {
+			v.Outcomes = viewOutcomes(&p)
+		}
+		return v
+	})}
 	if withTotals {
 		list.Totals = &totals
 	}

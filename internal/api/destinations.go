@@ -28,7 +28,8 @@ type destinationView struct {
 	Failed      int         `json:"failed_attempts"`
 	Dead        int64       `json:"dead_24h"`
 
-	Check *checkView `json:"check,omitempty"`
+	Check    *checkView    `json:"check,omitempty"`
+	Outcomes *outcomesView `json:"outcomes_24h,omitempty"`
 }
 
 // answerView is how an attempt ended.

@@ -30,7 +30,7 @@ type endpoint map[string]operation
 var routes = map[string]endpoint{
 	"/v1/events": {
 		"POST": {canIngest, (*API).postEvent, nil},
-		"GET":  {canRead, (*API).listEvents, params{"developer", "type*", "user", "since", "until", "unmatched", "limit", "cursor"}},
+		"GET":  {canRead, (*API).listEvents, params{"developer", "type*", "user", "reference", "since", "until", "unmatched", "limit", "cursor"}},
 	},
 	"/v1/events/batch":           {"POST": {canIngest, (*API).postBatch, nil}},
 	"/v1/events/{id}":            {"GET": {canRead, (*API).getEvent, nil}},
@@ -46,7 +46,7 @@ var routes = map[string]endpoint{
 		"GET":  {canRead, (*API).listReplays, params{"developer", "limit", "cursor"}},
 	},
 	"/v1/replays/{id}": {"GET": {canRead, (*API).getReplay, nil}, "DELETE": {canOperate, (*API).cancelReplay, nil}},
-	"/v1/destinations": {"GET": {canRead, (*API).listDestinations, params{"developer", "state", "failing", "q", "sort", "totals", "limit", "cursor"}}},
+	"/v1/destinations": {"GET": {canRead, (*API).listDestinations, params{"developer", "state", "failing", "q", "sort", "totals", "outcomes", "limit", "cursor"}}},
 	"/v1/destinations/{developer}/{destination}/pause":   {"POST": {canOperate, (*API).pause, nil}},
 	"/v1/destinations/{developer}/{destination}/resume":  {"POST": {canOperate, (*API).resume, nil}},
 	"/v1/destinations/{developer}/{destination}/rebind":  {"POST": {canOperate, (*API).rebind, nil}},

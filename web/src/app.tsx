@@ -1,5 +1,6 @@
 import { useRoute } from './router'
 import { Gate } from './session'
+import { Destinations } from './pages/destinations'
 import { Overview } from './pages/overview'
 import { Asking, Saying } from './ui/ask'
 import { Page } from './ui/layout'
@@ -25,6 +26,8 @@ function Routed() {
   switch (page) {
     case undefined:
       return <Overview />
+    case 'destinations':
+      return <Destinations />
   }
   return (
     <Page name="unknown" title="There is no such page">

@@ -64,6 +64,7 @@ export interface Destination {
   failed_attempts: number
   dead_24h: number
   check?: Check
+  outcomes_24h?: { from: string; step_seconds: number; delivered: (number | null)[]; failed: (number | null)[] }
 }
 
 export interface Totals {

@@ -97,9 +97,17 @@ function options(at: HTMLElement, lines: Line[], value: (n: number) => string, u
     ],
     series: [
       {},
-      ...lines.map((l) => ({ stroke: colour(l.tone), width: 1.5, points: { show: false } })),
+      ...lines.map((l) => ({ stroke: colour(l.tone), width: 1.5, points: { size: 4, filter: alone } })),
     ],
   }
+}
+
+/** alone are the values without neighbours, which no line shows. */
+function alone(u: uPlot, line: number): number[] {
+  const values = u.data[line]!
+  const is: number[] = []
+  for (let i = 0; i < values.length; i++) if (values[i] != null && values[i - 1] == null && values[i + 1] == null) is.push(i)
+  return is
 }
 
 /** times writes hours and minutes, and the day where a day begins. */

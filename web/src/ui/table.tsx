@@ -2,8 +2,8 @@ import type { ComponentChildren } from 'preact'
 
 export interface Column<T> {
   head: string
-  /** num: to the right, in figures of one width; opt: left out where the screen is narrow; wide: takes what is left. */
-  kind?: 'num' | 'opt' | 'num opt' | 'wide' | 'wide opt'
+  /** num: to the right, in figures of one width; opt, opt2: left out below 900 and 1200 px; wide: takes what is left. */
+  kind?: string
   cell: (item: T) => ComponentChildren
 }
 
