@@ -69,14 +69,14 @@ type tab struct {
 	mu      sync.Mutex
 	faults  []string
 	allowed []string
-	open    map[string]string // requests without an end yet: url by id
+	pending map[string]string // requests without an end yet: url by id
 	asked   []string          // method and url of every request
 }
 
 // tab opens an empty page.
 func (w *window) tab() *tab {
 	w.t.Helper()
-	b := &tab{t: w.t, p: w.p, open: map[string]string{}}
+	b := &tab{t: w.t, p: w.p, pending: map[string]string{}}
 	var made struct{ TargetID string }
 	w.call("Target.createTarget", map[string]any{"url": "about:blank", "browserContextId": w.id}, &made)
 	b.target = made.TargetID
@@ -175,7 +175,7 @@ func (b *tab) told(method string, params json.RawMessage) {
 			Request   struct{ Method, URL string }
 		}
 		if json.Unmarshal(params, &e) == nil {
-			b.open[e.RequestID] = e.Request.URL
+			b.pending[e.RequestID] = e.Request.URL
 			b.asked = append(b.asked, e.Request.Method+" "+e.Request.URL)
 		}
 	case "Network.responseReceived":
@@ -197,9 +197,9 @@ func (b *tab) told(method string, params json.RawMessage) {
 			return
 		}
 		if method == "Network.loadingFailed" && !e.Canceled { // the page itself ends what it does not need any more
-			b.fault("failed %s: %s", e.ErrorText, b.open[e.RequestID])
+			b.fault("failed %s: %s", e.ErrorText, b.pending[e.RequestID])
 		}
-		delete(b.open, e.RequestID)
+		delete(b.pending, e.RequestID)
 	}
 }
 
@@ -208,7 +208,7 @@ func (b *tab) streams(path string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := 0
-	for _, url := range b.open {
+	for _, url := range b.pending {
 		if strings.Contains(url, path) {
 			n++
 		}
@@ -239,7 +239,7 @@ func (b *tab) still(streams ...string) {
 		if len(b.asked) != last {
 			last, since = len(b.asked), time.Now()
 		}
-		for _, url := range slices.Collect(maps.Values(b.open)) {
+		for _, url := range slices.Collect(maps.Values(b.pending)) {
 			if !slices.ContainsFunc(streams, func(s string) bool { return strings.Contains(url, s) }) {
 				since = time.Now()
 			}

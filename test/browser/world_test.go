@@ -24,7 +24,7 @@ const (
 	hostileReason    = `<a href="javascript:hostile()" onmouseover=hostile()>paused</a> by "O'Brien" & co <!--`
 	bigInteger       = `123456789012345678901234567890`
 	// The order of its members, the form of its numbers and the blanks count: bodies are bytes.
-	hostileBody = `{"type":%q,"user":{"user_id":%q,"reference_id":"</script><script>hostile()</script>"},"z":` + bigInteger + `,"a":1.10,"a2":1e400,"__proto__":{"x":1},  "data":[{"metadata":{"start_time":"<b>bold</b>"}}]}`
+	hostileBody = `{"type":%q,"user":{"user_id":%q,"reference_id":"</script><script>hostile()</script>"},"z":` + bigInteger + `,"a":1.10,"a2":1e400,"__proto__":{"x":1},  "data":[{"metadata":{"start_time":"<b id=hostile>bold</b>"}}]}`
 )
 
 // hostileEvent is a body as JSON has it: %q of Go writes what JSON reads.
@@ -34,7 +34,7 @@ func hostileEvent() string { return fmt.Sprintf(hostileBody, hostileType, hostil
 func (b *tab) unharmed() {
 	b.t.Helper()
 	var found string
-	b.eval(`[...document.querySelectorAll('img[src="hostile"], svg[onload], [onerror], [onmouseover], [onload], a[href^="javascript:"], script:not([src]), b')].map(e => e.outerHTML).join("\n") + (window.hostileRan ? " and it ran" : "")`, &found)
+	b.eval(`[...document.querySelectorAll('img[src="hostile"], svg[onload], [onerror], [onmouseover], [onload], a[href^="javascript:"], script:not([src]), #hostile')].map(e => e.outerHTML).join("\n") + (window.hostileRan ? " and it ran" : "")`, &found)
 	if found != "" {
 		b.t.Errorf("what came from outside became markup: %s", found)
 	}
@@ -46,6 +46,7 @@ type farSide struct {
 	mu       sync.Mutex
 	answer   func(w http.ResponseWriter, r *http.Request)
 	received atomic.Int64
+	ended    context.Context
 }
 
 // farSides are what an endpoint may be like.
@@ -65,8 +66,14 @@ func hanging(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 func newFarSide(t testing.TB, answer http.HandlerFunc) *farSide {
 	f := &farSide{answer: answer}
+	var end context.CancelFunc
+	f.ended, end = context.WithCancel(context.Background())
 	f.Server = httptest.NewServer(f)
-	t.Cleanup(func() { f.CloseClientConnections(); f.Close() })
+	t.Cleanup(func() {
+		end() // a daemon that still runs would go on to hang here
+		f.CloseClientConnections()
+		f.Close()
+	})
 	return f
 }
 
@@ -78,7 +85,10 @@ func (f *farSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	answer := f.answer
 	f.mu.Unlock()
-	answer(w, r)
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(f.ended, cancel)()
+	answer(w, r.WithContext(ctx))
 }
 
 // becomes changes what it is like from the next request on.

@@ -25,7 +25,7 @@ type Chromium struct {
 var chromiumFlags = []string{
 	"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 	"--disable-component-update", "--disable-sync", "--disable-default-apps", "--disable-extensions", "--disable-breakpad",
-	"--disable-dev-shm-usage", "--password-store=basic", "--force-color-profile=srgb", "--lang=en-US",
+	"--disable-dev-shm-usage", "--password-store=basic", "--force-color-profile=srgb", "--lang=en-US", "--log-level=3",
 	"--disable-features=Translate,MediaRouter,OptimizationHints,AutofillServerCommunication",
 	"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 	"--remote-debugging-pipe",
