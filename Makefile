@@ -133,4 +133,4 @@ compose-test: ## run the tests of the destinations against what compose-up start
 
 .PHONY: clean
 clean: ## remove what was built and what setup installed here
-	rm -rf $(BIN) $(TOOLS) test/integration/receivers/node_modules test/servers/node/node_modules web/node_modules
+	rm -rf $(BIN) $(TOOLS) test/integration/receivers/node_modules test/servers/node/node_modules test/browser/node_modules web/node_modules
