@@ -42,7 +42,9 @@ type Options struct {
 	Config     string // path of fantail.yaml
 	Kinds      destination.Registry
 	Log        *slog.Logger
-	Version    string
+	Version    string // and of what commit, and when that was made, in RFC 3339; both may be ""
+	Commit     string
+	Date       string
 	AcceptLoss bool // open a store whose log is damaged, losing what cannot be read
 }
 
@@ -137,7 +139,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		}
 	}
 	a.inbound = inbound.NewLimit(mostConnections(&snapshot.Daemon, openFiles(), o.Log))
-	a.observe()
+	a.observe(o)
 	var made []config.Text
 	if snapshot.Daemon.Developers.Stored {
 		if snapshot, made, loadErr = a.load(ctx); snapshot == nil {

@@ -10,10 +10,10 @@ import (
 )
 
 // observe registers the metrics that belong to no part but the daemon.
-func (a *App) observe() {
+func (a *App) observe(o Options) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "fantail_build_info", Help: "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"version": a.version, "go": runtime.Version()},
+		ConstLabels: prometheus.Labels{"version": a.version, "commit": o.Commit, "date": o.Date, "go": runtime.Version()},
 	})
 	build.Set(1)
 	a.broken = prometheus.NewGaugeVec(prometheus.GaugeOpts{
