@@ -110,7 +110,7 @@ func (a *API) listDestinations(c *call) error {
 		all = all[:limit]
 		next = base64.RawURLEncoding.EncodeToString([]byte(place(&all[limit-1])))
 	}
-	return c.json(200, pageOf(store.Page[delivery.Status]{Items: all, Next: next}, a.destination))
+	return c.json(200, page[destinationView]{Items: a.everywhere(c, all), Next: next})
 }
 
 // destinationOf returns the destination that the path names. Of several kinds
@@ -168,9 +168,13 @@ func (a *API) resume(c *call) error {
 		return err
 	}
 	c.act.State = "active"
+	a.tellPeers(c, peerAction{Do: doTry, Dest: d.ID}, 0, nil)
 	a.did(c, "destination resumed", d.Key)
 	return a.showDestination(c)
 }
+
+// rebindPatience is how long another daemon may take to rebind what it has pending.
+const rebindPatience = 10 * time.Second
 
 func (a *API) rebind(c *call) error {
 	if err := a.decode(c, &struct{}{}); err != nil {
@@ -184,6 +188,7 @@ func (a *API) rebind(c *call) error {
 	if err != nil {
 		return err
 	}
+	n += a.tellPeers(c, peerAction{Do: doRebind, Dest: d.ID}, rebindPatience, nil)
 	a.did(c, "deliveries rebound to current settings", d.Key)
 	return c.json(200, struct {
 		Rebound int `json:"rebound"`
@@ -196,7 +201,7 @@ func (a *API) showDestination(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.json(200, a.destination(&d))
+	return c.json(200, a.everywhere(c, []delivery.Status{d})[0])
 }
 
 // did logs what a person did to a destination.
