@@ -92,7 +92,7 @@ var evilAnswers = map[string]http.HandlerFunc{
 	"GET /v1/deliveries/d1": say(strings.ReplaceAll(`{"id":"BAD","event":"BAD","developer":"BAD","destination":"BAD","kind":"BAD","state":"BAD","reason":"BAD","type":"שלום","user":"日本語カナ","waits_for":"BAD","waits_reason":"BAD",
 		"attempts":[{"at":"2026-07-01T11:58:00Z","ms":12,"class":"BAD","code":503,"answer":"BAD","address":"BAD"}]}`, "BAD", bad)),
 	"GET /v1/events/e1": say(strings.ReplaceAll(`{"id":"BAD","developer":"BAD","type":"日本語","user":"שלום עולם","reference":"BAD","accepted":"2026-07-01T11:57:00Z","size":1,"destinations":["BAD"],"gone":"BAD"}`, "BAD", bad)),
-	"GET /v1/daemons": say(strings.ReplaceAll(`{"items":[{"id":"BAD","name":"BAD","api":"BAD","version":"BAD","started":"2026-07-01T10:00:00Z","seen":"2026-07-01T11:59:58Z"}],"next":""}`, "BAD", bad)),
+	"GET /v1/daemons":   say(strings.ReplaceAll(`{"items":[{"id":"BAD","name":"BAD","api":"BAD","version":"BAD","started":"2026-07-01T10:00:00Z","seen":"2026-07-01T11:59:58Z"}],"next":""}`, "BAD", bad)),
 	"GET /v1/usage": say(strings.ReplaceAll(`{"since":"BAD","until":"BAD","by":"BAD","counted_from":"BAD","items":[{"day":"BAD","developer":"BAD","destination":"BAD","accepted":1,"attempts":null,"bytes":1},
 		{"day":"2026-07-01","accepted":1}]}`, "BAD", bad)),
 	"GET /v1/changes": say(strings.ReplaceAll(`{"items":[{"at":"2026-07-01T11:59:30Z","by":"BAD","via":"BAD","call":"BAD","developer":"BAD","object":"BAD","reason":"BAD","result":"BAD","count":1},
