@@ -34,16 +34,16 @@ func (s *Store) Due(ctx context.Context, q store.QueueID, from store.Position, u
 }
 
 // Queues lists every queue that has something pending: see store.Queue.
-func (s *Store) Queues(ctx context.Context) (qs []store.QueueID, err error) {
+func (s *Store) Queues(ctx context.Context) (heads []store.Head, err error) {
 	err = s.read(ctx, func(ask query) error {
 		seen := map[store.QueueID]bool{}
-		qs = nil
+		heads = nil
 		return ask.each(sqlQueues, []any{s.slots}, func(scan func(...any) error) error {
-			var q store.QueueID
-			err := scan(unsigned{&q.Dest}, hash{&q.Settings})
-			if !seen[q] { // two slots may have it
-				seen[q] = true
-				qs = append(qs, q)
+			var h store.Head
+			err := scan(unsigned{&h.Queue.Dest}, hash{&h.Queue.Settings}, &h.From.Due, (*[16]byte)(&h.From.Event), unsigned{&h.From.Replay})
+			if !seen[h.Queue] { // two slots may have it: the first in order comes first
+				seen[h.Queue] = true
+				heads = append(heads, h)
 			}
 			return err
 		})
@@ -51,5 +51,5 @@ func (s *Store) Queues(ctx context.Context) (qs []store.QueueID, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
-	return qs, nil
+	return heads, nil
 }

@@ -106,7 +106,7 @@ func (s *Store) Destinations(ctx context.Context) (ds []store.Destination, err e
 		return q.each(sqlDestinations, nil, func(scan func(...any) error) error {
 			var d store.Destination
 			var state, last []byte
-			err := scan(unsigned{&d.ID}, text{&d.Developer}, text{&d.Name}, text{&d.Kind}, &state, &last)
+			err := scan(unsigned{&d.ID}, text{&d.Developer}, text{&d.Name}, text{&d.Kind}, &state, &last, &d.Version)
 			if err == nil {
 				d.State, err = readState(state)
 			}
@@ -167,17 +167,27 @@ func moment(ns int64) (t time.Time) {
 	return t
 }
 
-// SetState stores the state of a destination; store.ErrNotFound if there is none such.
-func (s *Store) SetState(ctx context.Context, id uint32, st store.DestinationState) error {
+// ChangeState changes the state of a destination: see store.Registry.
+func (s *Store) ChangeState(ctx context.Context, id uint32, change func(*store.DestinationState)) (st store.DestinationState, version uint64, err error) {
 	if err := s.enter(); err != nil {
-		return err
+		return st, 0, err
 	}
 	defer s.leave()
-	err := s.durably(ctx, time.Now(), func(c *changes) error { return c.update(sqlPutState, id, appendState(&st)) })
+	err = s.durably(ctx, time.Now(), func(c *changes) (err error) {
+		var stored []byte
+		if err := c.one(sqlLockState, []any{int32(id)}, &stored); err != nil {
+			return err
+		}
+		if st, err = readState(stored); err != nil {
+			return err
+		}
+		change(&st)
+		return c.one(sqlPutState, []any{int32(id), appendState(&st)}, &version)
+	})
 	if err != nil {
-		return fmt.Errorf("store state of destination %d: %w", id, err)
+		return st, 0, fmt.Errorf("store state of destination %d: %w", id, err)
 	}
-	return nil
+	return st, version, nil
 }
 
 // update changes a destination, which must be there.

@@ -237,7 +237,8 @@ const (
 	sqlNextDestinations  = `UPDATE fantail.kept SET next_dest = next_dest + $1 RETURNING next_dest - $1`
 	sqlLockDestinations  = `SELECT next_dest FROM fantail.kept FOR UPDATE`
 	sqlPutDestination    = `INSERT INTO fantail.destination (id, hash, developer, name, kind) VALUES ($1, $2, $3, $4, $5)`
-	sqlPutState          = `UPDATE fantail.destination SET state = $2, version = version + 1 WHERE id = $1`
+	sqlLockState         = `SELECT state FROM fantail.destination WHERE id = $1 FOR UPDATE`
+	sqlPutState          = `UPDATE fantail.destination SET state = $2, version = version + 1 WHERE id = $1 RETURNING version`
 	sqlPutLast           = `UPDATE fantail.destination SET last = $2, version = version + 1 WHERE id = $1`
 	sqlLastsOf           = `SELECT id, last FROM fantail.destination WHERE developer = $1 AND last <> '' FOR UPDATE`
 	sqlPutSettings       = `INSERT INTO fantail.settings (hash, sealed) SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT DO NOTHING`
