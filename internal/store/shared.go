@@ -10,7 +10,11 @@ import (
 // Every pending delivery lies in a slot, and every slot has one owner. Queues and Due show
 // what lies in the slots of this daemon alone. A delivery is born into a slot of the daemon
 // that accepts its event, unless its destination is serial: then into the slot that the
-// destination's id names, whoever owns it.
+// destination's id names, whoever owns it. What Retry brings back and Replay makes is born
+// anew like that, where it is done. Appended.Items are those that lie in slots of this
+// daemon; owners of other slots are told of the rest (Follower.Pending). Everything else is
+// the same at every daemon: what was accepted, ended, changed or erased at one is so at all.
+// Counts alone are of the slots of this daemon.
 //
 // Who finds the lease of another daemon over sets its slots free, all of them at once: from
 // then on nothing that the former owner writes is stored (ErrFenced, and Options.Fatal ends
@@ -50,8 +54,8 @@ type Shared interface {
 type Follower interface {
 	// Pending names queues in which something is pending that nobody here was told of: slots
 	// were adopted, another daemon accepted an event for a serial destination, or a commit
-	// of this one was found to be done after its callers had left. It comes within 2 s of
-	// the moment from which Due shows it.
+	// of this one was found to be done after its callers had left, or another daemon moved
+	// something of this one (Rebind). It comes within 2 s of the moment from which Due shows it.
 	Pending(heads []Head)
 
 	// Changed has the destinations that another daemon registered, or whose state it changed:

@@ -25,6 +25,7 @@ func (m *model) Register(ctx context.Context, keys []store.DestinationKey) ([]ui
 		if at < 0 {
 			at = len(m.dests)
 			m.dests = append(m.dests, store.Destination{ID: uint32(at) + 1, DestinationKey: k})
+			m.member.changed(at)
 		}
 		ids[i] = m.dests[at].ID
 	}
@@ -50,6 +51,7 @@ func (m *model) ChangeState(ctx context.Context, id uint32, change func(*store.D
 	d := &m.dests[id-1]
 	change(&d.State)
 	d.Version++
+	m.member.changed(int(id) - 1)
 	return d.State, d.Version, nil
 }
 
@@ -154,10 +156,15 @@ func (m *model) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-func (m *model) Counts(dest uint32) store.Counts {
+func (m *model) Counts(dest uint32) (c store.Counts) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.count()[dest]
+	for id, row := range m.rows {
+		if id.Dest == dest && m.member.shows(row) {
+			row.count(&c)
+		}
+	}
+	return c
 }
 
 func (m *model) Ready() error {
