@@ -305,8 +305,8 @@ func (r *recorder) Failed() bool {
 	return len(r.bad) > 0
 }
 
-// complaints runs one case on the stores of h and returns what it found.
-func complaints(t *testing.T, c scenario, h Harness) []string {
+// complaints plays one case and returns what it found.
+func complaints(t *testing.T, play func(testing.TB)) []string {
 	rec := &recorder{}
 	synctest.Test(t, func(t *testing.T) {
 		rec.TB = t
@@ -318,7 +318,7 @@ func complaints(t *testing.T, c scenario, h Harness) []string {
 					rec.Errorf("panic: %v", p)
 				}
 			}()
-			c.play(rec, h)
+			play(rec)
 		}()
 		<-done
 	})
@@ -347,7 +347,8 @@ func TestSuiteFindsBrokenStores(t *testing.T) {
 			if m.harness != nil {
 				m.harness(&h)
 			}
-			found := complaints(t, caseNamed(t, h, m.caught), h)
+			c := caseNamed(t, h, m.caught)
+			found := complaints(t, func(t testing.TB) { c.play(t, h) })
 			if len(found) == 0 {
 				t.Fatalf("%q passes on a store where %s", m.caught, m.rule)
 			}

@@ -77,6 +77,7 @@ type Member struct {
 	over     bool         // closed or killed
 	cut      int          // it does not reach the store
 	index, n int          // of those alive, as it last saw them
+	born     int          // deliveries
 	heads    map[store.QueueID]store.Head
 	news     map[int]bool // destinations
 }
@@ -391,10 +392,11 @@ func (m *Member) end() {
 // Kill ends the daemon without goodbye: its lease goes on.
 func (m *Member) Kill() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	if !m.over {
 		m.end()
 	}
+	m.mu.Unlock()
+	<-m.done
 }
 
 // Cut keeps the daemon from reaching the store until mend is called. A daemon that is stopped by a
@@ -457,7 +459,9 @@ func (m *Member) bears(row *modelRow) bool {
 	if m.serial != nil && m.serial(row.ID.Dest) {
 		row.slot = int(row.ID.Dest) % cmp.Or(m.many.o.Serial, 8)
 	} else {
-		row.slot = m.owns()[0]
+		slots := m.owns() // the committers of a daemon have one each
+		row.slot = slots[m.born%len(slots)]
+		m.born++
 	}
 	m.tellOf(row)
 	return m.shows(row)

@@ -18,10 +18,12 @@ func fenceCases() []sharedScenario {
 }
 
 // replaced cuts a until b has adopted it, and lets it back.
-func (r *sharedRig) replaced(a, b *daemon, it store.Item) {
+func (r *sharedRig) replaced(a, b *daemon, items ...store.Item) {
 	r.Helper()
 	mend := r.cluster.Cut(r, a.i)
-	r.adoptedBy(b, it, r.lapse())
+	for _, it := range items {
+		r.adoptedBy(b, it, r.lapse())
+	}
 	mend()
 }
 
@@ -31,7 +33,7 @@ func staleOwner(r *sharedRig) {
 	dead, items := a.post(d)
 	id := items[0].ID
 	_, more := a.post(d)
-	r.replaced(a, b, items[0])
+	r.replaced(a, b, items[0], more[0])
 	fenced := func(what string, err error) {
 		r.Helper()
 		if !errors.Is(err, store.ErrFenced) {
@@ -158,9 +160,7 @@ func outcomesRace(r *sharedRig) {
 		_, its := a.post(d)
 		items = append(items, its...)
 	}
-	mend := r.cluster.Cut(r, a.i)
-	r.adoptedBy(b, items[19], r.lapse())
-	mend()
+	r.replaced(a, b, items...)
 	results := make(chan bool, 2*len(items))
 	for _, it := range items {
 		for _, by := range []*daemon{a, b} {

@@ -41,13 +41,11 @@ func bornAtHome(r *sharedRig) {
 	}
 }
 
-// adoptedBy waits until d was told of an item and shows it, and returns the head.
+// adoptedBy waits until d shows an item and was told of it, and returns the head.
 func (r *sharedRig) adoptedBy(d *daemon, it store.Item, within time.Duration) (h store.Head) {
 	r.Helper()
-	r.within(within, "told of what lies in an adopted slot", func() (ok bool) { h, ok = d.told(it.Queue, it.Position()); return ok })
-	if !d.shows(it.ID) {
-		r.Errorf("the daemon was told of %v and does not find it", it.ID)
-	}
+	r.within(within, "shown what lies in an adopted slot", func() bool { return d.shows(it.ID) })
+	r.within(soon, "told of what lies in an adopted slot", func() (ok bool) { h, ok = d.told(it.Queue, it.Position()); return ok })
 	return h
 }
 
@@ -149,6 +147,21 @@ func oneOwner(r *sharedRig) {
 			}
 		}
 	}
+	once := func() {
+		r.Helper()
+		for _, it := range items {
+			shown := 0
+			for _, one := range []*daemon{a, b, c} {
+				if one.shows(it.ID) {
+					shown++
+				}
+			}
+			if shown != 1 {
+				r.Errorf("%v is shown to %d daemons, want one", it.ID, shown)
+			}
+		}
+	}
+	once()
 	mend := r.cluster.Cut(r, 0)
 	for end := time.Now().Add(r.lapse()); time.Now().Before(end); time.Sleep(r.h.Lease / 20) {
 		check(b, c)
@@ -159,17 +172,7 @@ func oneOwner(r *sharedRig) {
 		}
 	}
 	mend()
-	for _, it := range items {
-		shown := 0
-		for _, one := range []*daemon{a, b, c} {
-			if one.shows(it.ID) {
-				shown++
-			}
-		}
-		if shown != 1 {
-			r.Errorf("%v is shown to %d daemons, want one", it.ID, shown)
-		}
-	}
+	once()
 	check(b)
 	if n := len(a.slots(b)); n > 0 {
 		r.Errorf("the daemon that lost its lease has %d slots", n)
@@ -219,32 +222,39 @@ func serialBirths(r *sharedRig) {
 
 func serialAdopted(r *sharedRig) {
 	a, b, c := r.join(), r.join(), r.join()
-	d := a.dest("s")
-	r.serial.Store(d, true)
-	id, _ := c.post(d)
-	it := store.DeliveryID{Day: id.Day(), Event: id, Dest: d}
-	owner := func() *daemon {
-		for _, one := range []*daemon{a, b, c} {
+	all := []*daemon{a, b, c}
+	owner := func(it store.DeliveryID) *daemon {
+		for _, one := range all {
 			if !one.over && one.shows(it) {
 				return one
 			}
 		}
 		return nil
 	}
-	was := owner()
+	var first []store.DeliveryID
+	for _, name := range []string{"s1", "s2", "s3", "s4", "s5", "s6"} {
+		d := a.dest(name)
+		r.serial.Store(d, true)
+		id, _ := c.post(d)
+		first = append(first, store.DeliveryID{Day: id.Day(), Event: id, Dest: d})
+	}
+	was := owner(first[0])
 	if was == nil {
 		r.Fatalf("shown to nobody")
 	}
 	was.kill()
-	r.within(r.lapse(), "somebody else has it", func() bool { return owner() != nil })
-	now := owner()
-	for _, by := range []*daemon{a, b, c} {
-		if by.over {
-			continue
-		}
-		more, _ := by.post(d)
-		if !now.shows(store.DeliveryID{Day: more.Day(), Event: more, Dest: d}) {
-			r.Errorf("after an adoption the serial destination lies in two places")
+	for _, it := range first {
+		r.within(r.lapse(), "somebody else has it", func() bool { return owner(it) != nil })
+	}
+	for _, it := range first {
+		for _, by := range all {
+			if by.over {
+				continue
+			}
+			more, _ := by.post(it.Dest)
+			if !owner(it).shows(store.DeliveryID{Day: more.Day(), Event: more, Dest: it.Dest}) {
+				r.Errorf("after an adoption the serial destination %d lies in two places", it.Dest)
+			}
 		}
 	}
 }
