@@ -298,6 +298,8 @@ func (s *scheduler) Moved(ms []store.Moved) {
 	s.moved += len(ms)
 }
 
+func (s *scheduler) MovedElsewhere(ms []store.Moved) { s.Moved(ms) }
+
 func (s *scheduler) set(id uint32, change func(*delivery.Status)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -71,7 +71,7 @@ func (a *App) observeLimits() {
 }
 
 func (a *App) ready() float64 {
-	if a.stopping.Load() || a.store.Ready() != nil {
+	if a.stopping.Load() || a.store.Ready() != nil || a.clockOff() != "" {
 		return 0
 	}
 	return 1
