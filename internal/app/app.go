@@ -44,6 +44,8 @@ type Options struct {
 	Log        *slog.Logger
 	Version    string
 	AcceptLoss bool // open a store whose log is damaged, losing what cannot be read
+
+	store func(*App) store.Store // a test opens another than the settings name
 }
 
 // App is one running daemon.

@@ -10,18 +10,12 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
-	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/internal/peer"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
-
-// clockMost is how far the clock of this machine may be from the store's before no events are
-// taken: their order would be wrong at destinations that compare it.
-const clockMost = 5 * time.Second
 
 // What one daemon alone may do of all that work on a store.
 const (
@@ -97,32 +91,6 @@ func filesPrint(snap *config.Snapshot) string {
 		}
 	}
 	return strconv.FormatUint(snap.Keys.Fingerprint(text), 16)
-}
-
-// clockOff says why no events are taken, if the clock is too far off; "" if it is not.
-func (a *App) clockOff() string {
-	v, tells := a.store.(vital)
-	if !tells {
-		return ""
-	}
-	if off := v.Vitals().Offset.Abs(); off > clockMost {
-		return fmt.Sprintf("the clocks of this machine and of the database differ by %v: synchronise them; above %v no events are taken", off.Round(time.Millisecond), clockMost)
-	}
-	return ""
-}
-
-// intake is what producers hand events in to.
-type intake struct {
-	*ingest.Ingest
-	app *App
-}
-
-// Ready is nil while Accept can work.
-func (i intake) Ready() error {
-	if why := i.app.clockOff(); why != "" {
-		return &ingest.Refusal{Status: 503, Code: "unavailable", Message: why, RetryAfter: 5 * time.Second}
-	}
-	return i.Ingest.Ready()
 }
 
 // differences says what the other daemons have that this one has not: what one of them accepts

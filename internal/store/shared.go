@@ -75,7 +75,6 @@ type Daemon struct {
 	Started time.Time // by its own clock
 	Seen    time.Time // last renewal, by the store's clock
 	Alive   bool
-	Self    bool // it is the daemon that asks
 	Slots   []int
 	Offset  time.Duration // of its clock from the store's
 }
