@@ -188,6 +188,7 @@ func (a *App) Run(ctx context.Context) error {
 	background.Go(func() { a.health.Run(ctx) })
 	if a.peers != nil {
 		background.Go(func() { a.peers.Run(ctx) })
+		background.Go(func() { a.followDocuments(ctx) })
 	}
 	if a.payloads != nil {
 		background.Go(func() { a.payloads.Watch(ctx) })

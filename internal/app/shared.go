@@ -44,13 +44,14 @@ func (a *App) duty(name string) func(context.Context) bool {
 }
 
 // openPeers begins to know of the other daemons, where the store is shared.
-func (a *App) openPeers() {
+func (a *App) openPeers(ctx context.Context) error {
 	if a.shared == nil {
-		return
+		return nil
 	}
 	a.peers = peer.New(peer.Options{
 		Store: a.shared, Say: a.say, Keys: func() *keyring.Ring { return a.current.Load().keys }, Log: a.log,
 	})
+	return a.peers.List(ctx) // before documents are sealed anew: others may have other keys
 }
 
 // say is what this daemon says of itself to the others.
@@ -114,4 +115,10 @@ func (a *App) differences() (warnings []string) {
 		}
 	}
 	return warnings
+}
+
+// otherKeys tells whether a daemon that is alive has other keys.
+func (a *App) otherKeys(keys *keyring.Ring) bool {
+	own := keysPrint(keys)
+	return slices.ContainsFunc(a.peers.Others(), func(o store.Daemon) bool { return o.Key != own })
 }
