@@ -100,7 +100,7 @@ type Egress struct {
 // Options build an API. All interfaces are required but those of payloads.
 type Options struct {
 	Ingest     Ingest
-	Pace       ingest.Pace // the zero one slows nobody down
+	Pace       *ingest.Pace // nil: nobody is slowed down
 	Scheduler  Scheduler
 	Store      store.Log
 	Usage      store.Usage
@@ -118,6 +118,7 @@ type Options struct {
 	Payloads   Payloads              // nil: none are kept
 	Catalogue  *event.Catalogue      // of payloads
 	Files      http.Handler          // answers /payloads/...; nil: they are served elsewhere
+	Console    http.Handler          // answers /console/; nil: there are no pages
 	Trace      *tracing.Tracer       // nil: no spans
 	Metrics    http.Handler          // answers /metrics
 	Registerer prometheus.Registerer // nil: none

@@ -70,8 +70,15 @@ type changeRequest struct {
 	Until       string `json:"until"`
 	All         bool   `json:"all"`
 	Rebind      bool   `json:"rebind"`
+	DryRun      bool   `json:"dry_run"` // only count
 	Limit       *int   `json:"limit"`
 	Cursor      string `json:"cursor"`
+
+	// As of a list of deliveries, so that what was looked at can be changed.
+	Types   []string `json:"types"`
+	User    string   `json:"user"`
+	Classes []string `json:"classes"`
+	Codes   []int    `json:"codes"`
 }
 
 // stepView is what one step of a change did. The caller goes on with next
@@ -88,6 +95,7 @@ func (r *changeRequest) selection(state store.State) (selection, error) {
 	s := selection{
 		developer: r.Developer, destination: r.Destination, event: r.Event,
 		states: []string{r.State}, limit: maxLimit, cursor: r.Cursor,
+		types: r.Types, user: r.User, classes: r.Classes, codes: r.Codes,
 	}
 	if r.Developer == "" && r.Event == "" && !r.All {
 		return s, refuse(400, "unbounded", `say which developer or event is meant, or "all": true`)
@@ -156,7 +164,10 @@ func (a *API) changeStep(c *call, r *changeRequest, change store.Change, state s
 		return err
 	}
 	step := stepView{Matched: len(found.Items), Next: found.Next}
-	if step.Matched == 0 {
+	if r.DryRun {
+		c.before = nil // it is no act
+	}
+	if step.Matched == 0 || r.DryRun {
 		return c.json(200, step)
 	}
 	ids := make([]store.DeliveryID, len(found.Items))

@@ -2,15 +2,10 @@ package api
 
 import (
 	"cmp"
-	"encoding/base64"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/store"
-	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // destinationView is a destination as the API shows it.
@@ -33,7 +28,8 @@ type destinationView struct {
 	Failed      int         `json:"failed_attempts"`
 	Dead        int64       `json:"dead_24h"`
 
-	Check *checkView `json:"check,omitempty"`
+	Check    *checkView    `json:"check,omitempty"`
+	Outcomes *outcomesView `json:"outcomes_24h,omitempty"`
 }
 
 // answerView is how an attempt ended.
@@ -71,46 +67,6 @@ func viewDestination(s *delivery.Status) destinationView {
 		v.OldestPending = v.OldestPending.UTC()
 	}
 	return v
-}
-
-// place is where a destination stands in the list.
-func place(s *delivery.Status) string {
-	return fmt.Sprintf("%s\x00%s\x00%010d", s.Key.Developer, s.Key.Name, s.ID)
-}
-
-// isPlace tells whether s is of the form that place returns.
-func isPlace(s string) bool {
-	parts := strings.Split(s, "\x00")
-	return len(parts) == 3 && event.ValidName(parts[0]) && event.ValidName(parts[1]) && len(parts[2]) == 10 && strings.Trim(parts[2], "0123456789") == ""
-}
-
-// listDestinations lists by developer and name, which is what people look for.
-func (a *API) listDestinations(c *call) error {
-	q := &c.query
-	limit := q.limit()
-	after, err := base64.RawURLEncoding.Strict().DecodeString(q.text("cursor"))
-	if err != nil || len(after) > 0 && !isPlace(string(after)) {
-		return store.ErrCursor
-	}
-	if q.err != nil {
-		return q.err
-	}
-	developer, state := q.text("developer"), q.text("state")
-	if state != "" && !slices.Contains([]string{"active", "paused", "disabled", "held", "removed"}, state) {
-		return refuse(400, "invalid_parameter", fmt.Sprintf("unknown state %q: want active, paused, disabled, held or removed", state))
-	}
-	all := a.Scheduler.Status()
-	all = slices.DeleteFunc(all, func(s delivery.Status) bool {
-		return !c.who.sees(s.Key.Developer) || developer != "" && s.Key.Developer != developer || state != "" && s.State != state ||
-			place(&s) <= string(after)
-	})
-	slices.SortFunc(all, func(a, b delivery.Status) int { return strings.Compare(place(&a), place(&b)) })
-	next := ""
-	if len(all) > limit {
-		all = all[:limit]
-		next = base64.RawURLEncoding.EncodeToString([]byte(place(&all[limit-1])))
-	}
-	return c.json(200, page[destinationView]{Items: a.everywhere(c, all), Next: next})
 }
 
 // destinationOf returns the destination that the path names. Of several kinds

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/check"
 	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/console"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/healthcheck"
@@ -42,7 +43,9 @@ type Options struct {
 	Config     string // path of fantail.yaml
 	Kinds      destination.Registry
 	Log        *slog.Logger
-	Version    string
+	Version    string // and of what commit, and when that was made, in RFC 3339; both may be ""
+	Commit     string
+	Date       string
 	AcceptLoss bool // open a store whose log is damaged, losing what cannot be read
 
 	store func(*App) store.Store // a test opens another than the settings name
@@ -77,6 +80,7 @@ type App struct {
 	payloads      *payload.Operator // nil: none are kept
 	files         *payload.Dir      // the embedded store that they are kept in; nil: another
 	api           *api.API
+	console       *console.Handler
 	checks        *check.Runner
 	notices       *notices.Notices
 	trail         *trail.Trail
@@ -141,7 +145,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		}
 	}
 	a.inbound = inbound.NewLimit(mostConnections(&snapshot.Daemon, openFiles(), o.Log))
-	a.observe()
+	a.observe(o)
 	var made []config.Text
 	if snapshot.Daemon.Developers.Stored {
 		if snapshot, made, loadErr = a.load(ctx); snapshot == nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/build"
 	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -30,6 +31,11 @@ const (
 // interrupted.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, kinds destination.Registry) int {
 	return newEnv(stdin, stdout, stderr, kinds).run(ctx, args)
+}
+
+// Command is the command line as one tree, for its manual and its completion.
+func Command(kinds destination.Registry) *cobra.Command {
+	return newRoot(newEnv(strings.NewReader(""), io.Discard, io.Discard, kinds))
 }
 
 func (e *env) run(ctx context.Context, args []string) int {
@@ -75,7 +81,7 @@ and nothing was done; 130 interrupted, as by Ctrl-C. The daemon, "receive" and
 	root.SetOut(e.out)
 	root.SetErr(e.err)
 	root.SuggestionsMinimumDistance = 2
-	root.Version = readBuild().Version
+	root.Version = build.Read().Line()
 	root.SetVersionTemplate("fantail {{.Version}}\n")
 	root.Flags().Bool("version", false, "print the version of this binary")
 	f := root.PersistentFlags()
