@@ -57,7 +57,7 @@ func (p *process) all() []int {
 // changes are lost. The server itself goes on; the copy ends with t.
 func (s *Private) Crashed(t testing.TB) *Private {
 	t.Helper()
-	dir, err := newDir("postgres")
+	dir, err := newMemoryDir("postgres")
 	if err != nil {
 		t.Fatal(err)
 	}
