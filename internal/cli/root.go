@@ -110,7 +110,7 @@ func (e *env) addCommands(root *cobra.Command) {
 		{"run", []*cobra.Command{newServe(e), newDemo(e)}},
 		{"events", []*cobra.Command{newSend(e), newEvents(e), newDeliveries(e), newTail(e), newRetry(e), newCancel(e), newReplay(e), newExport(e), newLink(e), newGenerate(e), newReceive(e)}},
 		{"destinations", []*cobra.Command{newDestinations(e), newPause(e), newResume(e), newRebind(e), newDevelopers(e), newApply(e), newDiff(e), newReload(e), newValidate(e), newExplain(e), newCheck(e), newTest(e), newPortalLink(e), newPortalLinks(e)}},
-		{"store", []*cobra.Command{newAudit(e), newUsage(e), newChanges(e), newErase(e), newBackup(e), newRestore(e), newStore(e)}},
+		{"store", []*cobra.Command{newAudit(e), newUsage(e), newChanges(e), newDaemons(e), newErase(e), newBackup(e), newRestore(e), newStore(e)}},
 		{"", []*cobra.Command{newVersion(e)}},
 	} {
 		for _, c := range g.commands {
