@@ -70,11 +70,13 @@ load: build ## throughput, light load, isolation, producers, backlog, too many p
 LIVES ?= 10000
 LONG  ?= 1m
 .PHONY: long
-long: lint race ## what is too long for CI: races everywhere, LIVES (10000) lives, mutants, twenty kills, two daemons for LONG (1m), fuzzing (hours)
+long: lint race ## what is too long for CI: races everywhere, LIVES (10000) lives, mutants, twenty kills, two daemons for LONG (1m), Kafka itself, fuzzing (hours)
 	$(MAKE) simulate SEEDS=$(LIVES)
 	$(MAKE) mutants
 	$(MAKE) fault
 	FANTAIL_TOGETHER=$(LONG) $(GO) test -count=1 -timeout 30m ./test/integration -run TestTwoDaemons
+	scripts/setup long
+	FANTAIL_TEST_KAFKA=real $(GO) test -count=1 -timeout 30m ./test/integration -run TestIngest
 	$(MAKE) fuzz FUZZTIME=1m
 
 .PHONY: fmt
@@ -128,4 +130,4 @@ compose-test: ## run the tests of the destinations against what compose-up start
 
 .PHONY: clean
 clean: ## remove what was built and what setup installed here
-	rm -rf $(BIN) $(TOOLS) test/integration/receivers/node_modules test/servers/node/node_modules
+	rm -rf $(BIN) $(TOOLS) test/integration/receivers/node_modules test/servers/node/node_modules clients/typescript/node_modules
