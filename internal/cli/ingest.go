@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,8 +77,8 @@ func (e *env) ingest(ctx context.Context, f ingestFlags, lettersToSource bool, o
 	if err != nil {
 		return err
 	}
-	if err := reachable(ctx, c); err != nil {
-		return err
+	if err := reachable(ctx, c); err != nil { // it may start later than this command
+		e.remark("waiting for the daemon: " + strings.ReplaceAll(e.advise(err), "\n", " "))
 	}
 	sink := &feed.Sink{
 		Mapping: feed.Mapping{Developer: f.developer, Brand: f.brand},
@@ -113,7 +114,7 @@ func (e *env) ingest(ctx context.Context, f ingestFlags, lettersToSource bool, o
 		fmt.Fprintf(e.out, "%s in %s\n", taken(counts), took(e.now().Sub(began)))
 	}
 	if r, ok := feed.Refused(err); ok {
-		return fmt.Errorf("stopped, and the message stays where it is: %w\nMend it, or name a place for such messages with --dead-letter", r)
+		return fmt.Errorf("stopped, and the message stays where it is: %s\nMend it, or name a place for such messages with --dead-letter.", clean(r.Error()))
 	}
 	return err
 }

@@ -29,6 +29,9 @@ const (
 	batchBytes  = 64 << 20
 )
 
+// session is how long the partitions of a member that was killed wait for another.
+const session = 10 * time.Second
+
 // opening bounds the first contact, closing what is done at the end: commit, and leave the group.
 const opening, closing = 30 * time.Second, 10 * time.Second
 
@@ -66,6 +69,7 @@ func Open(ctx context.Context, o Options) (*Source, error) {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		// Partitions move only between a commit and the next poll.
 		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
+		kgo.SessionTimeout(session),
 		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(partBytes), kgo.MaxDecompressBatchBytes(batchBytes),
 		kgo.WithLogger(logger{o.Note}),
 	}
