@@ -489,3 +489,34 @@ func (m *Member) changed(dest int) {
 		}
 	}
 }
+
+// Pending is how many deliveries wait, in all slots.
+func (s *Many) Pending() (n int) {
+	s.contents.mu.Lock()
+	defer s.contents.mu.Unlock()
+	for _, row := range s.contents.rows {
+		if row.state == store.Pending {
+			n++
+		}
+	}
+	return n
+}
+
+// Orphans is how many slots nobody has who works.
+func (s *Many) Orphans() (n int) {
+	s.contents.mu.Lock()
+	defer s.contents.mu.Unlock()
+	for _, slot := range s.slots {
+		if slot.owner == nil || slot.owner.over {
+			n++
+		}
+	}
+	return n
+}
+
+// Lapsed tells whether somebody has set the slots of m free.
+func (m *Member) Lapsed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lapsed
+}
