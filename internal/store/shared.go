@@ -66,6 +66,7 @@ type Follower interface {
 // Daemon is one of the daemons that work on a store.
 type Daemon struct {
 	ID      string    // made anew at every start
+	Self    bool      // it is the daemon that asks
 	Name    string    // of its machine, or as it was named
 	API     string    // where the others reach its API; "" where they cannot
 	Version string    // of the program

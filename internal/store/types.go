@@ -391,4 +391,5 @@ type Stats struct {
 	Bytes    int64 // on disk, approximately
 	DiskFree int64 // of the file system the store lies on
 	Pending  int64
+	RowsRead int64 // to answer calls of Log, Usage and Trail; 0 where the store cannot tell
 }
