@@ -333,6 +333,18 @@ func (m *Member) Share() (i, n int) {
 	return m.index, m.n
 }
 
+// OwnPending is what lies in slots of m: see store.Shared.
+func (m *Member) OwnPending(dest uint32) (n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, row := range m.rows {
+		if id.Dest == dest && row.state == store.Pending && m.shows(row) {
+			n++
+		}
+	}
+	return n
+}
+
 // Announce stores what m says of itself: see store.Shared.
 func (m *Member) Announce(_ context.Context, d store.Daemon) error {
 	if err := m.lock(); err != nil {
