@@ -198,6 +198,7 @@ func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 		s.tidyQueues(d)
 		l := batch[i].lane
 		l.unsettled--
+		s.reviewApart(d, now)
 		s.tidyLane(l)
 	}
 }
