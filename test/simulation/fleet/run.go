@@ -82,6 +82,9 @@ func (f *fleet) until(at time.Duration) {
 	for {
 		next := end
 		for _, when := range f.again {
+			if soon := time.Now().Add(100 * time.Millisecond); when.Before(soon) {
+				when = soon // the daemon before has not ended yet, perhaps
+			}
 			if when.Before(next) {
 				next = when
 			}
