@@ -47,6 +47,8 @@ type Options struct {
 	Commit     string
 	Date       string
 	AcceptLoss bool // open a store whose log is damaged, losing what cannot be read
+
+	store func(*App) store.Store // a test opens another than the settings name
 }
 
 // App is one running daemon.
@@ -61,6 +63,7 @@ type App struct {
 	peers         *peer.Directory // nil where shared is
 	storeWarnings func() []string // what somebody should look at though it works; nil: it has no such words
 	scheduler     *delivery.Scheduler
+	serial        atomic.Pointer[delivery.Scheduler] // scheduler, for the store, which is there before it
 	series        *series.Series
 	flight        *suspects.Record
 	ingest        *ingest.Ingest
@@ -176,6 +179,9 @@ func (a *App) Run(ctx context.Context) error {
 	if a.peers != nil {
 		a.peers.Look(ctx)
 	}
+	if a.shared != nil {
+		a.shared.Follow(a.scheduler)
+	}
 	if err := a.scheduler.Start(ctx); err != nil {
 		a.close(context.WithoutCancel(ctx))
 		return fmt.Errorf("start delivering: %w", err)
@@ -190,6 +196,7 @@ func (a *App) Run(ctx context.Context) error {
 	background.Go(func() { a.health.Run(ctx) })
 	if a.peers != nil {
 		background.Go(func() { a.peers.Run(ctx) })
+		background.Go(func() { a.followDocuments(ctx) })
 	}
 	if a.payloads != nil {
 		background.Go(func() { a.payloads.Watch(ctx) })
