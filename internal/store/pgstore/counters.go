@@ -232,7 +232,9 @@ func (s *Store) recount(ctx context.Context) error {
 		w.mu.Lock()
 	}
 	began := time.Now()
-	_, err = tx.Exec(ctx, "SELECT 1") // takes the snapshot
+	soon, stop := context.WithTimeout(ctx, stallAfter) // nothing is accepted meanwhile
+	_, err = tx.Exec(soon, "SELECT 1")                 // takes the snapshot
+	stop()
 	c.sinceMu.Lock()
 	c.since = deltas{}
 	c.sinceMu.Unlock()

@@ -107,15 +107,22 @@ func (s *Store) foldAll() error {
 	}
 	known := map[int16]int64{}
 	for _, slot := range s.owned.all() {
-		known[slot] = math.MaxInt64 // nobody writes for it
-		if c := writers[slot]; c != nil {
-			c.mu.Lock()
-			known[slot] = c.seq // no commit is under way while mu is held
-			c.mu.Unlock()
+		c := writers[slot]
+		if c == nil {
+			known[slot] = math.MaxInt64 // nobody writes for it
+			if f.known[slot] > 0 {
+				if err := s.fold(slot, 0, math.MaxInt64); err != nil {
+					return err
+				}
+			}
+			continue
 		}
+		c.mu.Lock()
+		known[slot] = c.seq // no commit is under way while mu is held
+		c.mu.Unlock()
 		if to := f.known[slot]; to > f.done[slot] {
 			if err := s.fold(slot, f.done[slot], to); err != nil {
-				return fmt.Errorf("fold the counters of slot %d: %w", slot, err)
+				return err
 			}
 			f.done[slot] = to
 		}
@@ -127,8 +134,10 @@ func (s *Store) foldAll() error {
 func (s *Store) fold(slot int16, from, to int64) error {
 	ctx, cancel := context.WithTimeout(s.ending, 2*readTimeout)
 	defer cancel()
-	_, err := s.pool.Exec(ctx, sqlFold, slot, from, to)
-	return err
+	if _, err := s.pool.Exec(ctx, sqlFold, slot, from, to); err != nil {
+		return fmt.Errorf("fold the counters of slot %d: %w", slot, err)
+	}
+	return nil
 }
 
 // measure asks for what Stats and Warnings say.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -230,7 +231,15 @@ func (s *Store) freeOver(ctx context.Context, c *pgx.Conn, rows []slotRow, dead 
 		if !o.over || !o.left && !dead {
 			continue
 		}
+		if time.Since(s.look.held[owner]) < heldWait {
+			continue
+		}
 		done, err := s.setFree(ctx, c, owner, o.left)
+		if is(err, lockNotAvailable, deadlockDetected) {
+			s.log.Warn("another daemon's last commit is still under way: its slots are set free later", "daemon", uuid(owner))
+			s.look.held[owner] = time.Now()
+			continue
+		}
 		if err != nil {
 			return some, fmt.Errorf("set the slots of another daemon free: %w", err)
 		}
@@ -327,10 +336,9 @@ func (s *Store) giveBack(q query) error {
 		if writers[id] {
 			continue
 		}
+		s.look.given[id] = time.Now() // before: the answer may be lost
 		if err := q.one(sqlGiveBack, []any{id, s.owner}, nil); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("give slot %d back: %w", id, err)
-		} else if err == nil {
-			s.look.given[id] = true
 		}
 	}
 	return nil
@@ -345,9 +353,11 @@ func (s *Store) lost(mine []slotRow) (ids []int16) {
 	for _, r := range mine {
 		delete(have, r.id)
 	}
-	for id := range s.look.given {
+	for id, at := range s.look.given {
 		delete(have, id)
+		if time.Since(at) > giveBackEvery {
+			delete(s.look.given, id)
+		}
 	}
-	clear(s.look.given)
 	return slices.Sorted(maps.Keys(have))
 }
