@@ -117,7 +117,7 @@ func stall(t testing.TB, url string) (release func()) {
 
 // TestConformance also stalls and crashes a server of its own.
 func TestConformance(t *testing.T) {
-	t.Parallel() // it has a server of its own, and waits for it most of the time
+	t.Parallel()
 	storetest.Run(t, harness(servers.PrivatePostgres(t), "", 1, 2))
 }
 

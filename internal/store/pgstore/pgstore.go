@@ -56,6 +56,7 @@ type Options struct {
 	Fatal       func(error)         // called once when another daemon has taken over: stop and exit non-zero
 	Adopted     func([]store.Moved) // deliveries that are pending here though no caller was told; nil: nobody asks
 	Rand        func() uint64       // random bits of event ids; nil: math/rand/v2
+	Copying     bool                // for a copy: opens what a copy is made from or to
 	Lease       time.Duration       // how long after the end of a daemon another may take over; 0: 10 s
 
 	// Serial tells whether one daemon alone may make the deliveries of a destination. It must not
@@ -158,7 +159,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err := s.openPool(ctx); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	for _, step := range []func(context.Context) error{s.checkServer, s.join, s.loadDays, s.loadKept, s.recount, s.seedIDs, s.loadNews} {
+	for _, step := range []func(context.Context) error{s.checkServer, s.join, s.checkCopy, s.loadDays, s.loadKept, s.recount, s.seedIDs, s.loadNews} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("open the store: %w", err)
 		}
