@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -88,6 +89,7 @@ func (s *Store) keepOnce(analyzed *time.Time) error {
 
 // folds is how far the tally of slots is folded.
 type folds struct {
+	mu    sync.Mutex
 	at    time.Time       // of the last fold
 	done  map[int16]int64 // the last commit that is folded
 	known map[int16]int64 // the last commit at the time of the last fold
@@ -97,6 +99,8 @@ type folds struct {
 // that other daemons have read it.
 func (s *Store) foldAll() error {
 	f := &s.folds
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if time.Since(f.at) < 2*tailLasts {
 		return nil
 	}

@@ -108,7 +108,7 @@ func (s *Store) look1(ctx context.Context) (err error) {
 	if err == nil && slices.ContainsFunc(rows, func(r slotRow) bool { return r.free() }) {
 		err = s.adoptSome(q, rows)
 	}
-	if err == nil && time.Since(s.look.back) > giveBackEvery {
+	if err == nil && time.Since(s.look.back) > min(giveBackEvery, s.opts.Lease) {
 		s.look.back = time.Now()
 		err = s.giveBack(q)
 	}

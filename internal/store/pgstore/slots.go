@@ -38,17 +38,16 @@ type owned struct{ now atomic.Pointer[slotSet] }
 type slotSet struct {
 	all, plain []int16       // plain: without those of serial destinations
 	unclean    map[int16]int // how many owners ended one after the other without giving it back
-	low        map[int16]int64
 }
 
 func (o *owned) set(rows []slotRow) {
-	n := &slotSet{unclean: map[int16]int{}, low: map[int16]int64{}}
+	n := &slotSet{unclean: map[int16]int{}}
 	for _, r := range rows {
 		n.all = append(n.all, r.id)
 		if r.id < firstSerial {
 			n.plain = append(n.plain, r.id)
 		}
-		n.unclean[r.id], n.low[r.id] = r.unclean, r.low
+		n.unclean[r.id] = r.unclean
 	}
 	o.now.Store(n)
 }
@@ -81,7 +80,6 @@ type slotRow struct {
 	owner   [16]byte
 	epoch   int64
 	unclean int
-	low     int64
 	over    bool // its lease has ended
 	left    bool // its owner has ended the lease itself
 	known   bool // its owner has a row in daemon
@@ -92,7 +90,7 @@ func (r *slotRow) free() bool { return r.owner == [16]byte{} }
 func lookSlots(q query) (rows []slotRow, err error) {
 	err = q.each(sqlLookSlots, nil, func(scan func(...any) error) error {
 		var r slotRow
-		err := scan(&r.id, &r.owner, &r.epoch, &r.unclean, &r.low, &r.over, &r.left, &r.known)
+		err := scan(&r.id, &r.owner, &r.epoch, &r.unclean, &r.over, &r.left, &r.known)
 		rows = append(rows, r)
 		return err
 	})

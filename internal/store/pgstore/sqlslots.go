@@ -36,7 +36,7 @@ RETURNING l.slot`
 
 	// sqlLookSlots shows every slot, with what the fence, the lease and the daemon say.
 	sqlLookSlots = `
-SELECT s.id, s.owner, s.epoch, s.unclean, l.head_low, l.until <= now(), l.until = '-infinity', d.id IS NOT NULL
+SELECT s.id, s.owner, s.epoch, s.unclean, l.until <= now(), l.until = '-infinity', d.id IS NOT NULL
 FROM fantail.slot s JOIN fantail.lease l ON l.slot = s.id LEFT JOIN fantail.daemon d ON d.id = s.owner ORDER BY s.id`
 
 	// sqlIdle tells whether a slot that nobody owns has anything to be adopted for: something pending,
