@@ -227,7 +227,7 @@ func (s *Store) recount(ctx context.Context) error {
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // it only reads
 	c, q := &s.counters, query{ctx, tx}
-	writers := append([]*committer{s.changes}, s.appends...)
+	writers := s.writers()
 	for _, w := range writers {
 		w.mu.Lock()
 	}

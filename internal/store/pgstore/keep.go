@@ -105,13 +105,9 @@ func (s *Store) foldAll() error {
 		return nil
 	}
 	f.at = time.Now()
-	writers := map[int16]*committer{s.changes.slot: s.changes}
-	for _, c := range s.appends {
-		writers[c.slot] = c
-	}
 	known := map[int16]int64{}
 	for _, slot := range s.owned.all() {
-		c := writers[slot]
+		c := s.writer(slot)
 		if c == nil {
 			known[slot] = math.MaxInt64 // nobody writes for it
 			if f.known[slot] > 0 {

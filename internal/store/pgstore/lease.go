@@ -123,7 +123,7 @@ func (s *Store) renewOn(q query) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range append(s.appends, s.changes) {
+	for _, w := range s.writers() {
 		if !slices.Contains(mine, w.slot) {
 			return store.ErrFenced
 		}

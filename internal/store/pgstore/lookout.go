@@ -205,7 +205,7 @@ func (s *Store) lookTail(q query, rows []slotRow) error {
 	var seqs []int64
 	foreign := false
 	for _, r := range rows {
-		if r.id != s.changes.slot && !slices.ContainsFunc(s.appends, func(w *committer) bool { return w.slot == r.id }) {
+		if s.writer(r.id) == nil {
 			slots, seqs = append(slots, r.id), append(seqs, c.tail.seqs[r.id])
 		}
 		foreign = foreign || !r.free() && r.owner != s.owner && !r.known

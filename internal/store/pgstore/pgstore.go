@@ -302,7 +302,7 @@ func (s *Store) Close() error {
 		if s.look.link != nil {
 			end(s.look.link.Conn)
 		}
-		for _, c := range append(s.appends, s.changes) {
+		for _, c := range s.writers() {
 			c.close()
 		}
 		s.pool.Close()

@@ -326,12 +326,8 @@ func (s *Store) leaveSlots() {
 // giveBack frees slots in which nothing is pending any more, so that they do not grow in
 // number with every deploy.
 func (s *Store) giveBack(q query) error {
-	writers := map[int16]bool{s.changes.slot: true}
-	for _, c := range s.appends {
-		writers[c.slot] = true
-	}
 	for _, id := range s.owned.now.Load().plain {
-		if writers[id] {
+		if s.writer(id) != nil {
 			continue
 		}
 		s.look.given[id] = time.Now() // before: the answer may be lost
