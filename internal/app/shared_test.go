@@ -246,7 +246,7 @@ func TestAReplayIsRunByOneDaemonAndOwnedByAll(t *testing.T) {
 	}
 	until(t, "it runs", func() bool {
 		r, err := other.GetReplay(t.Context(), slow.ID)
-		return err == nil && r.State == "running" && r.Made > 0
+		return err == nil && r.State == "running"
 	})
 	if err := holder.stop(); err != nil {
 		t.Fatal(err)
@@ -255,5 +255,35 @@ func TestAReplayIsRunByOneDaemonAndOwnedByAll(t *testing.T) {
 	cancelled, err := other.CancelReplay(t.Context(), slow.ID)
 	if err != nil || cancelled.State != "cancelled" {
 		t.Errorf("cancelled: %+v, %v", cancelled, err)
+	}
+}
+
+// Two daemons that share a folder of what is each one's own would mix it up.
+func TestAFolderIsOneDaemons(t *testing.T) {
+	s := newSharing(t)
+	h := s.home("a", "")
+	s.start(h)
+	_, err := New(t.Context(), Options{
+		Config: filepath.Join(h.dir, "fantail.yaml"), Kinds: h.kinds(), Log: slog.New(slog.NewTextHandler(h, nil)),
+		store: func(a *App) store.Store { return s.many.Open(storetest.MemberOptions{Fatal: a.fail}) },
+	})
+	if err == nil || !strings.Contains(err.Error(), "another daemon uses the folder") {
+		t.Errorf("a second daemon in one folder: %v", err)
+	}
+}
+
+// Plots go on where a daemon has ended.
+func TestPlotsGoOnAtWhoeverComesNext(t *testing.T) {
+	s := newSharing(t)
+	a, b := s.start(s.home("a", "")), s.start(s.home("b", ""))
+	if a.seriesKey == b.seriesKey || a.seriesKey == "" || b.seriesKey == "" {
+		t.Fatalf("%q and %q", a.seriesKey, b.seriesKey)
+	}
+	was := a.seriesKey
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.start(s.home("c", "")); c.seriesKey != was {
+		t.Errorf("whoever comes next has %q, want %q", c.seriesKey, was)
 	}
 }
