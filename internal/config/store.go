@@ -59,7 +59,7 @@ const (
 func (f *storeFile) settings(dir string) Store {
 	s := Store{Pebble: Pebble{Dir: absolute(dir, f.Pebble.Dir), Reserve: int64(f.Pebble.Reserve)}}
 	if p := f.Postgres; p != nil {
-		s.Postgres = &Postgres{URLs: slices.Clone(p.URLs), Connections: p.Connections, Dir: absolute(dir, p.Dir), }
+		s.Postgres = &Postgres{URLs: slices.Clone(p.URLs), Connections: p.Connections, Dir: absolute(dir, p.Dir)}
 		if p.Connections == 0 {
 			s.Postgres.Connections = defaultConnections
 		}
