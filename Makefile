@@ -97,6 +97,11 @@ lint-openapi: ## judge the API's description, openapi.yaml
 sdk-check: ## make clients of openapi.yaml in Go, Python and TypeScript, compile them and check their types
 	TOOLS=$(TOOLS) test/openapi/run clients
 
+.PHONY: console
+console: ## make the console's pages of web/, and judge their types
+	web/build
+	web/node_modules/.bin/tsc --project web
+
 .PHONY: demo
 demo: ## the main job on real input, in a few seconds
 	@echo "A first run fetches some 900 MB of modules and compiles them, which takes 2 to 6 minutes."
@@ -128,4 +133,4 @@ compose-test: ## run the tests of the destinations against what compose-up start
 
 .PHONY: clean
 clean: ## remove what was built and what setup installed here
-	rm -rf $(BIN) $(TOOLS) test/integration/receivers/node_modules test/servers/node/node_modules
+	rm -rf $(BIN) $(TOOLS) test/integration/receivers/node_modules test/servers/node/node_modules test/browser/node_modules web/node_modules

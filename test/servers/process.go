@@ -31,6 +31,7 @@ type command struct {
 	quit         syscall.Signal // asks for a quick, orderly end
 	kill         syscall.Signal // ends it as a crash would; of private servers only
 	unprivileged bool           // databases refuse to run as root
+	files        []*os.File     // that it gets as descriptors 3 and up; closed here once it has started
 	ready        func(context.Context) error
 }
 
@@ -90,6 +91,7 @@ func (p *process) start() error {
 	cmd.Dir = p.dir
 	cmd.Env = append(baseEnv(p.dir), p.env...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = p.files
 	cmd.SysProcAttr, err = attributes(p.unprivileged, p.dir)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
@@ -107,7 +109,11 @@ func (p *process) start() error {
 		}
 		close(done)
 	}()
-	if err := <-started; err != nil {
+	err = <-started
+	for _, f := range p.files {
+		f.Close() // its end has to be seen here
+	}
+	if err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	p.cmd, p.done = cmd, done

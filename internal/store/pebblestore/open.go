@@ -79,6 +79,7 @@ type Store struct {
 	dirty    chan struct{} // wakes the syncer
 	purge    chan struct{} // wakes purgeLoop
 	bodies   atomic.Uint32 // the first day whose bodies retention has left
+	asked    atomic.Int64  // rows read for answers
 }
 
 var _ store.Store = (*Store)(nil)

@@ -84,6 +84,7 @@ func (x *exporter) kept([]byte) error {
 func (x *exporter) destinations([]byte) error {
 	all, err := x.s.Destinations(x.ctx)
 	for i := 0; i < len(all) && err == nil; i++ {
+		all[i].Version = 0 // counts changes of this run
 		err = x.each(&copying.Destination{Destination: all[i]})
 	}
 	return err
@@ -182,7 +183,11 @@ func (x *exporter) keys(key []byte) error {
 // events goes through the tables of each day side by side.
 func (x *exporter) events(key []byte) error {
 	from, id := copying.DayAndID(key)
-	for _, day := range slices.Backward(x.s.days.newestFirst()) {
+	days, err := x.s.freshDays(x.ctx)
+	if err != nil {
+		return err
+	}
+	for _, day := range slices.Backward(days) {
 		if day < from {
 			continue
 		}
