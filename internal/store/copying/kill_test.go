@@ -28,6 +28,7 @@ func child() int {
 // TestACopyGoesOnAfterKill9 kills copies at random moments until one comes to its end. It compares
 // both sides record by record before that, and a daemon can work on the target alone.
 func TestACopyGoesOnAfterKill9(t *testing.T) {
+	t.Parallel()
 	source := folder(t)
 	s := open(t, source)
 	fill(t, s, 3000)
