@@ -190,8 +190,8 @@ func (t *pastedEvents) add(day event.Day, id event.ID, r *copying.EventRow) erro
 
 // finish turns what was gathered into statements.
 func (p *paste) finish() {
-	if t := &p.events; len(t.ids) > 0 {
-		p.queue(sqlPasteEvents, p.slots[0], t.dests, t.days, t.ids, t.who, t.ordering, t.sizes, t.versioned, t.erased,
+	if t := &p.events; len(t.ids) > 0 { // dests of nobody is empty, never NULL
+		p.queue(sqlPasteEvents, p.slots[0], append([]int32{}, t.dests...), t.days, t.ids, t.who, t.ordering, t.sizes, t.versioned, t.erased,
 			t.texts[0], t.texts[1], t.texts[2], t.texts[3], t.texts[4], t.trace, t.key, t.first, t.fanout)
 	}
 	if len(p.bodies) > 0 {
