@@ -175,13 +175,17 @@ func optionsOf(url string) Options {
 	return Options{URLs: []secret.Value{secret.New(url)}, Log: slog.New(slog.DiscardHandler), Lease: testLease}
 }
 
-func openAt(t testing.TB, url string, change ...func(*Options)) *Store {
-	t.Helper()
+func optionsWith(url string, change ...func(*Options)) Options {
 	o := optionsOf(url)
 	for _, with := range change {
 		with(&o)
 	}
-	s, err := Open(context.Background(), o)
+	return o
+}
+
+func openAt(t testing.TB, url string, change ...func(*Options)) *Store {
+	t.Helper()
+	s, err := Open(context.Background(), optionsWith(url, change...))
 	if err != nil {
 		t.Fatal(err)
 	}
