@@ -169,7 +169,7 @@ func (e *env) copySide(d *config.Daemon, source bool) copying.Side {
 
 // A store takes about as many times the space of the other kind.
 const (
-	postgresByEmbedded = 4
+	postgresByEmbedded = 5
 	embeddedByPostgres = 1
 )
 
