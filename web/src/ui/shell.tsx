@@ -15,6 +15,8 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const { path } = useRoute()
   const maySend = [useMay('test'), useMay('ingest')].includes(true)
   const here = path[0] ?? ''
+  const read = useMay('read')
+  const whole = !useSession().developers
   const link = (name: string, address: string, at: string[]) => (
     <li>
       <a href={address} aria-current={at.includes(here) ? 'page' : undefined}>
@@ -38,6 +40,11 @@ export function Shell({ children }: { children: ComponentChildren }) {
             {link('Destinations', to.destinations(), ['destinations', 'destination'])}
             {link('Deliveries', to.deliveries(), ['deliveries', 'delivery', 'event'])}
             {maySend && link('Send', href(['send']), ['send'])}
+            {read && link('Replays', href(['replays']), ['replays'])}
+            {link('Developers', href(['developers']), ['developers', 'developer'])}
+            {read && link('Trail', href(['trail']), ['trail'])}
+            {read && whole && link('Settings', href(['settings']), ['settings'])}
+            {read && whole && link('Daemons', href(['daemons']), ['daemons'])}
           </ul>
         </nav>
         <div class="tools">
