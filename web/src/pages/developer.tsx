@@ -1,8 +1,9 @@
+import { useState } from 'preact/hooks'
 import { get, p } from '../api'
 import { bytes, count } from '../format'
 import { usePoll } from '../poll'
 import { href, to } from '../router'
-import { useMay } from '../session'
+import { useMay, useSession } from '../session'
 import type { DocumentHead, Usage } from '../types'
 import { Card, Page } from '../ui/layout'
 import { Problem } from '../ui/problem'
@@ -15,13 +16,14 @@ import { PortalLinks } from './portallinks'
 export function Developer({ name }: { name: string }) {
   const link = useMay('link')
   const read = useMay('read')
+  const [changes, setChanges] = useState(0)
   return (
-    <Page name="developer" title={name} above={<a href={href(['developers'])}>Developers</a>} beside={<a href={to.destinations({ q: name + '/' })}>Destinations</a>}>
-      <Document name={name} />
+    <Page name="developer" title={name} above={!useSession().developers && <a href={href(['developers'])}>Developers</a>} beside={<a href={to.destinations({ q: name + '/' })}>Destinations</a>}>
+      <Document name={name} applied={() => setChanges((n) => n + 1)} />
       {link && <PortalLinks developer={name} />}
       <div class="two">
         {read && <Days developer={name} />}
-        <Versions name={name} />
+        <Versions name={name} changes={changes} />
       </div>
     </Page>
   )
@@ -53,8 +55,8 @@ function Days({ developer }: { developer: string }) {
   )
 }
 
-function Versions({ name }: { name: string }) {
-  const list = usePoll('versions' + name, 30_000, async (signal) => (await get<{ items: DocumentHead[] }>(p`/v1/developers/${name}/versions`, undefined, signal)).items)
+function Versions({ name, changes }: { name: string; changes: number }) {
+  const list = usePoll(`versions${name}/${changes}`, 0, async (signal) => (await get<{ items: DocumentHead[] }>(p`/v1/developers/${name}/versions`, undefined, signal)).items)
   if (list.error && [404, 409].includes(list.error.status)) return null // a file has none, and neither has who is new
   return (
     <Card title="Versions" class="flush">
@@ -69,7 +71,7 @@ function Versions({ name }: { name: string }) {
             { head: 'Version', kind: 'num', cell: (v) => v.version },
             { head: 'When', cell: (v) => <When t={v.at} /> },
             { head: 'By', cell: (v) => v.by ?? '–' },
-            { head: 'Destinations', kind: 'num', cell: (v) => (v.deleted ? 'deleted' : count(v.destinations ?? 0)) },
+            { head: 'Destinations', kind: 'num', cell: (v) => (v.deleted ? 'deleted' : v.destinations === undefined ? '–' : count(v.destinations)) },
           ]}
         />
       )}

@@ -19,7 +19,7 @@ interface Read {
 }
 
 /** Document shows a developer's document, and changes it: the daemon judges it and says what it would do, first. */
-export function Document({ name }: { name: string }) {
+export function Document({ name, applied }: { name: string; applied: () => void }) {
   const path = p`/v1/developers/${name}`
   const got = usePoll('document' + name, 0, async (signal): Promise<Read> => {
     try {
@@ -67,6 +67,7 @@ export function Document({ name }: { name: string }) {
       say(`Version ${done.version} of ${name} is in force.`)
       setPlan(undefined)
       got.refresh()
+      applied()
     })
   return (
     <Card

@@ -65,7 +65,7 @@ export function Replays() {
             items={list.data}
             id={(r) => String(r.id)}
             columns={[
-              { head: 'Begun', cell: (r) => <Ago t={r.created} /> },
+              { head: 'Begun', kind: 'opt3', cell: (r) => <Ago t={r.created} /> },
               { head: 'What', kind: 'name', cell: (r) => <What r={r} /> },
               { head: 'State', cell: (r) => <Badge is={r.state} title={r.error} /> },
               { head: 'Progress', kind: 'wide', cell: (r) => <Progress r={r} /> },
@@ -95,7 +95,7 @@ function nameOf(r: { developer?: string; destination?: string }): string {
 
 function What({ r }: { r: Replay }) {
   return (
-    <>
+    <p>
       {r.dry_run && <span class="dim">dry run: </span>}
       {r.states.join(', ')} {r.destination && r.developer ? <a href={to.destination(r.developer, r.destination)}>{nameOf(r)}</a> : nameOf(r)}
       <span class="dim">
@@ -104,7 +104,7 @@ function What({ r }: { r: Replay }) {
         {r.since && ` since ${absolute(r.since)}`}
         {r.until && ` until ${absolute(r.until)}`}
       </span>
-    </>
+    </p>
   )
 }
 

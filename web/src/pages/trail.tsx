@@ -65,12 +65,12 @@ export function Trail() {
             items={list.items}
             id={(a) => a.at + a.call + (a.object ?? '') + (a.by ?? '')}
             columns={[
-              { head: 'When', cell: (a) => <When t={a.at} /> },
-              { head: 'By', cell: (a) => (a.by ? <>{a.by}{a.via && <span class="dim"> over {a.via}</span>}</> : <span class="dim">nobody known</span>) },
+              { head: 'When', kind: 'wraps', cell: (a) => <When t={a.at} /> },
+              { head: 'By', kind: 'opt3', cell: (a) => (a.by ? <>{a.by}{a.via && <span class="dim"> over {a.via}</span>}</> : <span class="dim">nobody known</span>) },
               { head: 'What', cell: (a) => <>{a.call}{a.count > 1 && <span class="dim"> × {count(a.count)}</span>}</> },
               { head: 'To', kind: 'name', cell: (a) => <Object a={a} /> },
               { head: 'Why', kind: 'wide opt', cell: (a) => (a.reason ? visible(a.reason) : <span class="dim">–</span>) },
-              { head: 'Result', cell: (a) => <Badge is={a.result} /> },
+              { head: 'Result', kind: 'opt3', cell: (a) => <Badge is={a.result} /> },
             ]}
           />
         )}

@@ -16,7 +16,9 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const maySend = [useMay('test'), useMay('ingest')].includes(true)
   const here = path[0] ?? ''
   const read = useMay('read')
-  const whole = !useSession().developers
+  const { developers } = useSession()
+  const whole = !developers
+  const one = developers?.length === 1 ? developers[0] : undefined
   const link = (name: string, address: string, at: string[]) => (
     <li>
       <a href={address} aria-current={at.includes(here) ? 'page' : undefined}>
@@ -41,7 +43,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
             {link('Deliveries', to.deliveries(), ['deliveries', 'delivery', 'event'])}
             {maySend && link('Send', href(['send']), ['send'])}
             {read && link('Replays', href(['replays']), ['replays'])}
-            {link('Developers', href(['developers']), ['developers', 'developer'])}
+            {one ? link('Document', href(['developer', one]), ['developer']) : link('Developers', href(['developers']), ['developers', 'developer'])}
             {read && link('Trail', href(['trail']), ['trail'])}
             {read && whole && link('Settings', href(['settings']), ['settings'])}
             {read && whole && link('Daemons', href(['daemons']), ['daemons'])}
@@ -80,10 +82,12 @@ function Refreshing() {
 function Who() {
   const session = useSession()
   const [busy, setBusy] = useState(false)
-  if (!session.ends) return <span class="who dim">{session.name}</span>
+  // Over a link the name is that of a token of the operator's, which tells a developer nothing.
+  const name = session.via ? session.developers?.join(', ') : session.name
+  if (!session.ends) return <span class="who dim">{name}</span>
   return (
     <span class="who">
-      <span class="dim">{session.name}</span>
+      <span class="dim">{name}</span>
       <button
         type="button"
         class="quiet"
