@@ -133,17 +133,17 @@ function Acts({ d, changed }: { d: Of; changed: () => void }) {
   return (
     <span class="acts">
       {operate && d.state === 'pending' && (
-        <button type="button" disabled={!!busy} onClick={() => run('Cancel', cancel)}>
+        <button type="button" aria-disabled={!!busy} onClick={() => run('Cancel', cancel)}>
           Cancel
         </button>
       )}
       {operate && d.frozen && (
-        <button type="button" disabled={!!busy} onClick={() => run('Use current settings', rebind)}>
+        <button type="button" aria-disabled={!!busy} onClick={() => run('Use current settings', rebind)}>
           Use current settings
         </button>
       )}
       {retry && (
-        <button type="button" class="primary" disabled={!!busy} onClick={() => run('Retry', again)}>
+        <button type="button" class="primary" aria-disabled={!!busy} onClick={() => run('Retry', again)}>
           {d.state === 'delivered' || d.state === 'cancelled' ? 'Deliver again' : 'Retry now'}
         </button>
       )}
