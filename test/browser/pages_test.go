@@ -22,7 +22,8 @@ func at(address string) func(*world) string { return func(*world) string { retur
 // pages are all of them. rows is about twice what each reads: a page that begins to read more than it
 // shows fails its test.
 var pages = []page{
-	{"overview", at("#/"), `Needs somebody`, 60},
+	{"overview", at("#/"), `acme/old`, 60},
+	{"destinations", at("#/destinations"), `acme/old`, 60},
 }
 
 // open opens a page afresh and waits until it has read everything.
