@@ -20,7 +20,7 @@ func TestTheDaemonRestartsUnderAnOpenPage(t *testing.T) {
 	for _, fault := range []string{"failed net::ERR_CONNECTION_REFUSED", "failed net::ERR_CONNECTION_RESET", "failed net::ERR_EMPTY_RESPONSE", "failed net::ERR_INCOMPLETE_CHUNKED_ENCODING", "failed net::ERR_SOCKET_NOT_CONNECTED"} {
 		b.allow(fault)
 	}
-	w.crash()
+	w.stop()
 	b.see("alert", ".*")
 	b.reads(`The daemon does not answer`)
 	b.reads(`What stands below is from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]{3}`)
