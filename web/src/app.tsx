@@ -1,5 +1,7 @@
 import { useRoute } from './router'
 import { Gate } from './session'
+import { Deliveries } from './pages/deliveries'
+import { Destination } from './pages/destination'
 import { Destinations } from './pages/destinations'
 import { Overview } from './pages/overview'
 import { Asking, Saying } from './ui/ask'
@@ -28,6 +30,11 @@ function Routed() {
       return <Overview />
     case 'destinations':
       return <Destinations />
+    case 'deliveries':
+      return <Deliveries />
+    case 'destination':
+      if (path[1] && path[2]) return <Destination key={path.join('/')} developer={path[1]} name={path[2]} />
+      break
   }
   return (
     <Page name="unknown" title="There is no such page">

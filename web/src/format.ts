@@ -47,11 +47,18 @@ export function span(ms: number): string {
   return h % 24 ? `${Math.floor(h / 24)} d ${h % 24} h` : `${Math.floor(h / 24)} d`
 }
 
-/** relative is how far a time is from now. */
+/** relative is how far a time is from now, in its largest unit. */
 export function relative(t: string, now: number): string {
   const ms = Date.parse(t) - now
-  if (Math.abs(ms) < 1000) return 'now'
-  return ms > 0 ? 'in ' + span(ms) : span(-ms) + ' ago'
+  const s = Math.round(Math.abs(ms) / 1000)
+  if (s < 1) return 'now'
+  const far = s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min` : s < 48 * 3600 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`
+  return ms > 0 ? 'in ' + far : far + ' ago'
+}
+
+/** acceptedAt is when an event was accepted, which its id says (UUIDv7), and those of its deliveries. */
+export function acceptedAt(id: string): string {
+  return new Date(parseInt(id.slice(0, 8) + id.slice(9, 13), 16)).toISOString()
 }
 
 const two = (n: number): string => String(n).padStart(2, '0')

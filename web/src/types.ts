@@ -131,6 +131,7 @@ export interface LiveAttempt {
   developer?: string
   destination?: string
   type?: string
+  user?: string
   class?: string
   code?: number
   answer?: string

@@ -63,7 +63,7 @@ export function Plots({ series: s }: { series: Series }) {
           { name: 'Failed', tone: 'bad', values: aSecond(s.failed) },
         ]}
       />
-      <Plot title="Pending deliveries" {...at} value={(n) => count(Math.round(n))} lines={[{ name: 'Pending', tone: 'info', values: s.pending }]} />
+      <Plot title="Pending deliveries" {...at} value={(n) => (Number.isInteger(n) ? count(n) : '')} lines={[{ name: 'Pending', tone: 'info', values: s.pending }]} />
       <Plot
         title="From acceptance to delivery"
         {...at}

@@ -134,10 +134,10 @@ export function Spark({ delivered, failed }: { delivered: (number | null)[]; fai
   const n = delivered.length
   const most = Math.max(1, ...delivered.map((d, i) => (d ?? 0) + (failed[i] ?? 0)))
   const bar = (v: number | null, i: number, under: number, kind: string) =>
-    v ? <rect class={kind} x={i * 3} width="2" y={20 - ((under + v) / most) * 19} height={Math.max(1, (v / most) * 19)} /> : null
+    v ? <rect class={kind} x={i * 2} width="1.6" y={20 - ((under + v) / most) * 19} height={Math.max(1, (v / most) * 19)} /> : null
   const sum = (v: (number | null)[]) => v.reduce<number>((a, b) => a + (b ?? 0), 0)
   return (
-    <svg class="spark" viewBox={`0 0 ${n * 3} 20`} width={n * 3} height="20" role="img" aria-label={`${sum(delivered)} delivered, ${sum(failed)} failed attempts in 24 h`}>
+    <svg class="spark" viewBox={`0 0 ${n * 2} 20`} width={n * 2} height="20" role="img" aria-label={`${sum(delivered)} delivered, ${sum(failed)} failed attempts in 24 h`}>
       {delivered.map((v, i) => bar(v, i, 0, 'good'))}
       {failed.map((v, i) => bar(v, i, delivered[i] ?? 0, 'bad'))}
     </svg>

@@ -40,7 +40,7 @@ export function Problem({ error, again, stale }: { error: ApiError; again?: () =
   )
 }
 
-function sentence(text: string): string {
+export function sentence(text: string): string {
   const t = text.charAt(0).toUpperCase() + text.slice(1)
   return /[.!?]$/.test(t) ? t : t + '.'
 }

@@ -1,0 +1,78 @@
+import { acceptedAt } from '../format'
+import { to } from '../router'
+import type { Delivery } from '../types'
+import { Badge, Code } from '../ui/badge'
+import { Table } from '../ui/table'
+import type { Column } from '../ui/table'
+import { Ago } from '../ui/time'
+
+interface Props {
+  caption: string
+  items: Delivery[]
+  /** Whose they are stands above the table already. */
+  ofOne?: boolean
+  mark?: (d: Delivery) => string | undefined
+}
+
+/** DeliveryTable lists deliveries, which need detail. */
+export function DeliveryTable({ caption, items, ofOne, mark }: Props) {
+  const columns: Column<Delivery>[] = [
+    {
+      head: 'Accepted',
+      kind: 'short',
+      cell: (d) => (
+        <a class="row-link" href={to.delivery(d.id)}>
+          <Ago t={acceptedAt(d.event)} />
+        </a>
+      ),
+    },
+    { head: 'Type', cell: (d) => d.type ?? <span class="dim">–</span> },
+    { head: 'User', kind: 'opt', cell: (d) => d.user ?? <span class="dim">–</span> },
+    { head: 'State', cell: (d) => <Badge is={d.state} title={d.reason} /> },
+    { head: 'Last answer', kind: 'wide', cell: (d) => <LastAnswer d={d} /> },
+    { head: 'Attempts', kind: 'num opt', cell: (d) => d.tried },
+    { head: 'Next', kind: 'num opt', cell: (d) => <Next d={d} /> },
+  ]
+  if (!ofOne) {
+    columns.splice(1, 0, {
+      head: 'Destination',
+      cell: (d) => (
+        <a class="over" href={to.destination(d.developer, d.destination)}>
+          {d.developer}/{d.destination}
+        </a>
+      ),
+    })
+  }
+  return <Table caption={caption} items={items} id={(d) => d.id} columns={columns} mark={mark} />
+}
+
+function LastAnswer({ d }: { d: Delivery }) {
+  const last = d.last_answer
+  if (!last) return <span class="dim">{d.waits_for ? waiting[d.waits_for] ?? d.waits_for : 'none yet'}</span>
+  return (
+    <span class="clip" title={last.answer}>
+      <Code code={last.code} /> {last.class !== 'delivered' && <span>{last.fault || last.answer || last.class}</span>}
+    </span>
+  )
+}
+
+function Next({ d }: { d: Delivery }) {
+  if (d.state !== 'pending') return <span class="dim">–</span>
+  if (d.waits_for) return <span title={d.waits_reason}>{waiting[d.waits_for] ?? d.waits_for}</span>
+  return <Ago t={d.due} />
+}
+
+/** Why a delivery is not tried when it is due. */
+export const waiting: Record<string, string> = {
+  removed: 'its destination is removed',
+  disabled: 'its destination is disabled',
+  paused: 'its destination is paused',
+  held: 'its destination is held',
+  apart: 'its destination waits apart',
+  throttled: 'its far side asked to wait',
+  breaker: 'its far side fails: one attempt at a time',
+  settings: 'its settings cannot be opened',
+  engine: 'after a fault of the daemon',
+  rate: 'the rate of the settings',
+}
+
