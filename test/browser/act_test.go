@@ -91,12 +91,7 @@ func (b *tab) click(role, name string) {
 		}
 		q := quads.Quads[0]
 		x, y = (q[0]+q[4])/2, (q[1]+q[5])/2
-		var under struct{ BackendNodeID int }
-		// Whatever lies above it would get the click.
-		if b.try("DOM.getNodeForLocation", map[string]any{"x": int(x), "y": int(y)}, &under) != nil {
-			return false
-		}
-		return b.holds(found[0].id, under.BackendNodeID)
+		return b.hit(found[0].id, x, y) // whatever lies above it would get the click
 	})
 	for _, kind := range []string{"mouseMoved", "mousePressed", "mouseReleased"} {
 		event := map[string]any{"type": kind, "x": x, "y": y}
@@ -107,16 +102,16 @@ func (b *tab) click(role, name string) {
 	}
 }
 
-// holds tells whether a node is another one or lies in it.
-func (b *tab) holds(outer, inner int) bool {
-	var o, i struct{ Object struct{ ObjectID string } }
-	if b.try("DOM.resolveNode", map[string]any{"backendNodeId": outer}, &o) != nil || b.try("DOM.resolveNode", map[string]any{"backendNodeId": inner}, &i) != nil {
+// hit tells whether a click at a place would be one on the node.
+func (b *tab) hit(id int, x, y float64) bool {
+	var o struct{ Object struct{ ObjectID string } }
+	if b.try("DOM.resolveNode", map[string]any{"backendNodeId": id}, &o) != nil {
 		return false
 	}
 	var is struct{ Result struct{ Value bool } }
 	return b.try("Runtime.callFunctionOn", map[string]any{
-		"objectId": o.Object.ObjectID, "functionDeclaration": "function (n) { return this.contains(n) || (n.nodeType === 3 && this.contains(n.parentNode)) }",
-		"arguments": []any{map[string]any{"objectId": i.Object.ObjectID}}, "returnByValue": true,
+		"objectId": o.Object.ObjectID, "functionDeclaration": "function (x, y) { const e = document.elementFromPoint(x, y); return !!e && this.contains(e) }",
+		"arguments": []any{map[string]any{"value": x}, map[string]any{"value": y}}, "returnByValue": true,
 	}, &is) == nil && is.Result.Value
 }
 
