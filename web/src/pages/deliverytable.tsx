@@ -26,8 +26,8 @@ export function DeliveryTable({ caption, items, ofOne, mark }: Props) {
         </a>
       ),
     },
-    { head: 'Type', cell: (d) => d.type ?? <span class="dim">–</span> },
-    { head: 'User', kind: 'opt', cell: (d) => d.user ?? <span class="dim">–</span> },
+    { head: 'Type', kind: 'opt3', cell: (d) => d.type ?? <span class="dim">–</span> },
+    { head: 'User', kind: 'opt', cell: (d) => (d.user ? <span class="user" title={d.user}>{d.user}</span> : <span class="dim">–</span>) },
     { head: 'State', cell: (d) => <Badge is={d.state} title={d.reason} /> },
     { head: 'Last answer', kind: 'wide', cell: (d) => <LastAnswer d={d} /> },
     { head: 'Attempts', kind: 'num opt', cell: (d) => d.tried },
@@ -51,7 +51,7 @@ function LastAnswer({ d }: { d: Delivery }) {
   if (!last) return <span class="dim">{d.waits_for ? waiting[d.waits_for] ?? d.waits_for : 'none yet'}</span>
   return (
     <span class="clip" title={last.answer}>
-      <Code code={last.code} /> {last.class !== 'delivered' && <span>{last.fault || last.answer || last.class}</span>}
+      <Code code={last.code} /> {last.class !== 'delivered' && <span class="long">{last.fault || last.answer || last.class}</span>}
     </span>
   )
 }

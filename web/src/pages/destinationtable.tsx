@@ -39,6 +39,7 @@ export function DestinationTable({ caption, items, full, acts }: Props) {
   const columns: Column<Destination>[] = [
     {
       head: 'Destination',
+      kind: 'name',
       cell: (d) => (
         <>
           <a class="row-link" href={to.destination(d.developer, d.name)}>

@@ -5,7 +5,7 @@ import { say } from './ask'
  * Text shows what somebody else wrote, byte for byte: as a text node, so that it can do nothing, in a box that scrolls
  * by keyboard as well.
  */
-export function Text({ name, text, save }: { name: string; text: string; save?: string }) {
+export function Text({ name, text, whole = text, save }: { name: string; text: string; whole?: string; save?: string }) {
   const [wrap, setWrap] = useState(true)
   return (
     <div class="text">
@@ -13,9 +13,9 @@ export function Text({ name, text, save }: { name: string; text: string; save?: 
         <button type="button" class="quiet" aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
           Wrap lines
         </button>
-        <Copy name={name} text={text} />
+        <Copy name={name} text={whole} />
         {save && (
-          <button type="button" class="quiet" onClick={() => download(text, save)}>
+          <button type="button" class="quiet" onClick={() => download(whole, save)}>
             Download
           </button>
         )}
