@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"errors"
-	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -44,7 +43,7 @@ func (a *API) changeOne(c *call, change store.Change) error {
 	if err != nil {
 		return err
 	}
-	moved, err := a.Scheduler.Move(c.r.Context(), time.Now(), change, []store.DeliveryID{id})
+	moved, err := a.move(c, change, []store.DeliveryID{id})
 	if err != nil {
 		return err
 	}
@@ -176,7 +175,7 @@ func (a *API) changeStep(c *call, r *changeRequest, change store.Change, state s
 		ids[i] = found.Items[i].ID
 	}
 	c.idle = false
-	moved, err := a.Scheduler.Move(c.r.Context(), time.Now(), change, ids)
+	moved, err := a.move(c, change, ids)
 	if err != nil {
 		return err
 	}

@@ -164,16 +164,19 @@ func (a *API) listDestinations(c *call) error {
 		found = found[:limit]
 		next = base64.RawURLEncoding.EncodeToString([]byte(found[limit-1].key))
 	}
+	status := make([]delivery.Status, len(found))
+	for i := range found {
+		status[i] = found[i].Status
+	}
 	list := struct {
 		page[destinationView]
 		Totals *totalsView `json:"totals,omitempty"`
-	}{page: pageOf(store.Page[listed]{Items: found, Next: next}, func(l *listed) destinationView {
-		v := a.destination(&l.Status)
-		if p, known := a.Series.Peek(l.ID, time.Now()); known && withOutcomes {
-			v.Outcomes = viewOutcomes(&p)
+	}{page: page[destinationView]{Items: a.everywhere(c, status), Next: next}}
+	for i := range list.Items {
+		if p, known := a.Series.Peek(found[i].ID, time.Now()); known && withOutcomes {
+			list.Items[i].Outcomes = viewOutcomes(&p)
 		}
-		return v
-	})}
+	}
 	if withTotals {
 		list.Totals = &totals
 	}

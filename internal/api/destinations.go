@@ -124,9 +124,13 @@ func (a *API) resume(c *call) error {
 		return err
 	}
 	c.act.State = "active"
+	a.tellPeers(c, peerAction{Do: doTry, Dest: d.ID}, 0, nil)
 	a.did(c, "destination resumed", d.Key)
 	return a.showDestination(c)
 }
+
+// rebindPatience is how long another daemon may take to rebind what it has pending.
+const rebindPatience = 10 * time.Second
 
 func (a *API) rebind(c *call) error {
 	if err := a.decode(c, &struct{}{}); err != nil {
@@ -140,6 +144,7 @@ func (a *API) rebind(c *call) error {
 	if err != nil {
 		return err
 	}
+	n += a.tellPeers(c, peerAction{Do: doRebind, Dest: d.ID}, rebindPatience, nil)
 	a.did(c, "deliveries rebound to current settings", d.Key)
 	return c.json(200, struct {
 		Rebound int `json:"rebound"`
@@ -152,7 +157,7 @@ func (a *API) showDestination(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.json(200, a.destination(&d))
+	return c.json(200, a.everywhere(c, []delivery.Status{d})[0])
 }
 
 // did logs what a person did to a destination.

@@ -60,7 +60,7 @@ type rig struct {
 // setup says how a rig differs from the usual.
 type setup struct {
 	ingest  Ingest // nil: over the store
-	pace    ingest.Pace
+	pace    *ingest.Pace
 	tokens  []Token
 	maxBody int64 // 0: 1 MiB
 	memory  int64
@@ -297,6 +297,8 @@ func (s *scheduler) Moved(ms []store.Moved) {
 	defer s.mu.Unlock()
 	s.moved += len(ms)
 }
+
+func (s *scheduler) MovedElsewhere(ms []store.Moved) { s.Moved(ms) }
 
 func (s *scheduler) set(id uint32, change func(*delivery.Status)) error {
 	s.mu.Lock()

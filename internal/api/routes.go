@@ -93,6 +93,7 @@ var routes = map[string]endpoint{
 	"/payloads/{day}/{developer}/{object}": {"GET": {anyone, (*API).getPayload, anyQuery}},
 	"/v1/reload":                           {"POST": {canOperate, (*API).reload, params{"dry_run", "allow_removal"}}},
 	"/v1/backup":                           {"POST": {canOperate, (*API).backup, nil}},
+	"/v1/daemons":                          {"GET": {canRead, (*API).daemons, nil}},
 	"/v1/egress":                           {"GET": {canRead, (*API).egress, nil}},
 	"/v1/limits":                           {"GET": {canRead, (*API).limits, nil}},
 	"/metrics":                             {"GET": {canRead, (*API).metrics, params{"name[]*"}}},
@@ -120,6 +121,11 @@ func (a *API) newMux() *http.ServeMux {
 			w.Header().Set("Location", "console/") // relative: a proxy may have put a prefix before it
 			w.WriteHeader(http.StatusMovedPermanently)
 		})
+	}
+	if a.Peers != nil {
+		for path, do := range peerCalls {
+			mux.Handle(path, a.fromPeer(do))
+		}
 	}
 	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		a.fail(w.(*call), notFound("there is nothing at this path"))

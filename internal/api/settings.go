@@ -34,7 +34,7 @@ type Settings interface {
 
 // Queues are what is pending, by destination and settings: a part of store.Queue.
 type Queues interface {
-	Queues(ctx context.Context) ([]store.QueueID, error)
+	Queues(ctx context.Context) ([]store.Head, error)
 	Due(ctx context.Context, q store.QueueID, from store.Position, until int64, limit int) ([]store.Item, int64, error)
 }
 
@@ -237,7 +237,8 @@ func (a *API) destinationSettings(c *call) error {
 		Settings map[string]any `json:"settings"`
 		Frozen   []frozenView   `json:"frozen"`
 	}{now, []frozenView{}}
-	for _, q := range queues {
+	for i := range queues {
+		q := queues[i].Queue
 		if q.Dest != d.ID || q.Settings == 0 {
 			continue
 		}

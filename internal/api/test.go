@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -64,12 +65,13 @@ func (a *API) test(c *call) error {
 	}
 	a.counts.taken(false)
 	a.Scheduler.TryNow(d.ID)
+	a.tellPeers(c, peerAction{Do: doTry, Dest: d.ID}, 0, nil)
 	if tried, err := a.destinationOf(c); err == nil {
 		d = tried
 	}
 	a.did(c, "test event accepted", d.Key)
 	return c.json(202, testView{
-		result.ID, result.Reference, store.DeliveryID{Day: result.ID.Day(), Event: result.ID, Dest: d.ID}, a.destination(&d),
+		result.ID, result.Reference, store.DeliveryID{Day: result.ID.Day(), Event: result.ID, Dest: d.ID}, a.everywhere(c, []delivery.Status{d})[0],
 	})
 }
 

@@ -31,12 +31,15 @@ func (a *App) buildAPI(ctx context.Context, d *config.Daemon) error {
 		return err
 	}
 	o := api.Options{
-		Ingest: a.ingest, Pace: ingest.Pace{Behind: a.scheduler.Lag, Most: d.Limits.Lag}, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Series: a.series, Eraser: a.store, Daemon: a, Documents: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Sessions: sessions, Settings: a, Queues: a.store, Trace: a.tracer,
+		Ingest: intake{a.ingest, a}, Pace: &ingest.Pace{Behind: a.scheduler.Pace, Most: d.Limits.Lag}, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Series: a.series, Eraser: a.store, Daemon: a, Documents: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Sessions: sessions, Settings: a, Queues: a.store, Trace: a.tracer,
 		Metrics:    promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}),
 		Registerer: a.metrics, Log: a.log,
 		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
 		MaxBody: d.Limits.Body, BodyRate: d.Limits.BodyRate, Memory: d.Limits.InFlightBytes,
 		Catalogue: a.catalogue, Outside: inbound.Outside, Console: a.console,
+	}
+	if a.peers != nil {
+		o.Peers = a.peers
 	}
 	if a.payloads != nil { // an interface that holds a nil pointer is not nil
 		o.Payloads = a.payloads
@@ -113,6 +116,10 @@ func (a *App) Health() (problems, warnings []string) {
 	if err := a.store.Ready(); err != nil {
 		problems = append(problems, err.Error())
 	}
+	if why := a.clockOff(); why != "" {
+		problems = append(problems, why)
+	}
+	warnings = append(warnings, a.differences()...)
 	if a.storeWarnings != nil {
 		warnings = append(warnings, a.storeWarnings()...)
 	}

@@ -10,10 +10,10 @@ import (
 )
 
 // observe registers the metrics that belong to no part but the daemon.
-func (a *App) observe() {
+func (a *App) observe(o Options) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "fantail_build_info", Help: "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"version": a.version, "go": runtime.Version()},
+		ConstLabels: prometheus.Labels{"version": a.version, "commit": o.Commit, "date": o.Date, "go": runtime.Version()},
 	})
 	build.Set(1)
 	a.broken = prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -71,7 +71,7 @@ func (a *App) observeLimits() {
 }
 
 func (a *App) ready() float64 {
-	if a.stopping.Load() || a.store.Ready() != nil {
+	if a.stopping.Load() || a.store.Ready() != nil || a.clockOff() != "" {
 		return 0
 	}
 	return 1

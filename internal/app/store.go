@@ -56,6 +56,7 @@ func (a *App) openPostgres(ctx context.Context, p *config.Postgres, committed fu
 		return err
 	}
 	a.store, a.storeWarnings = s, s.Warnings
+	a.shared, _ = store.Store(s).(store.Shared)
 	return nil
 }
 

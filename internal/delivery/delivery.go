@@ -62,7 +62,7 @@ type Target struct {
 type Store interface {
 	store.Queue
 	Event(ctx context.Context, day event.Day, id event.ID) (*event.Event, error)
-	SetState(ctx context.Context, id uint32, s store.DestinationState) error
+	ChangeState(ctx context.Context, id uint32, change func(*store.DestinationState)) (store.DestinationState, uint64, error)
 	SetLast(ctx context.Context, last map[uint32]store.Last) error
 	Counts(dest uint32) store.Counts
 }

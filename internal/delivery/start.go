@@ -98,6 +98,7 @@ func (s *Scheduler) newCall(l *lane, now instant) *call {
 	d.rate.Spend(now.mono)
 	s.spendAllowance(d.dev, len(c.attempts), now)
 	l.begun += len(c.attempts)
+	s.lag.begun.Add(int64(len(c.attempts)))
 	l.calls++
 	d.calls++
 	c.inst.calls++

@@ -78,7 +78,7 @@ func (s *Scheduler) writeStates() {
 		d.stateWrite.waiting = nil
 		s.mu.Unlock()
 
-		err := s.store.SetState(s.io, d.id, state)
+		_, _, err := s.store.ChangeState(s.io, d.id, func(st *store.DestinationState) { *st = state })
 		for _, w := range waiting {
 			w <- err
 		}

@@ -68,8 +68,8 @@ func (s *Scheduler) checkRows() {
 		s.mu.Lock()
 		s.watchdog.removed = make(map[key]bool)
 		s.mu.Unlock()
-		if items, _, err = s.store.Due(s.io, queues[i], store.Position{}, allTimes, watchdogRows); err == nil {
-			s.checkQueue(queues[i], items, suspects, oldest)
+		if items, _, err = s.store.Due(s.io, queues[i].Queue, queues[i].From, allTimes, watchdogRows); err == nil {
+			s.checkQueue(queues[i].Queue, items, suspects, oldest)
 		}
 	}
 	if err != nil && s.io.Err() == nil {

@@ -20,6 +20,17 @@ type placed struct {
 	server *servers.Private
 }
 
+// inherits waits until the store has adopted what others left.
+func (p *placed) inherits(t testing.TB) {
+	t.Helper()
+	eventually(t, "the work of the former daemon is adopted", func() bool {
+		return ask[int](t, p.direct, `SELECT count(*)::int FROM fantail.slot s WHERE owner <> $1 AND (owner <> '`+nobody+`' OR EXISTS (SELECT FROM fantail.pending p WHERE p.slot = s.id))`, p.owner) == 0
+	})
+	eventually(t, "and known", func() bool {
+		return len(p.owned.all()) == ask[int](t, p.direct, "SELECT count(*)::int FROM fantail.slot WHERE owner = $1", p.owner)
+	})
+}
+
 // harness opens stores on a server; through is what lies between, if anything does.
 func harness(server *servers.Private, through string, seeds ...uint64) storetest.Harness {
 	h := storetest.Harness{
@@ -50,6 +61,7 @@ func harness(server *servers.Private, through string, seeds ...uint64) storetest
 			crashed.url = otherHost(t, crashed.url, crashed.server.DSN)
 			crashed.direct = crashed.url
 			crashed.Store = openAt(t, crashed.url)
+			crashed.inherits(t)
 			return &crashed
 		}
 	}

@@ -52,7 +52,7 @@ func (c *changes) flush() error {
 	for _, log := range apart(c.log) {
 		b.Queue(sqlLog, logColumns(log)...)
 	}
-	b.Queue(sqlTally, append([]any{c.slot, c.seq}, c.sum.args()...)...)
+	b.Queue(sqlTally, append([]any{c.slot, c.seq, c.born.args(), c.born.since}, c.sum.args()...)...)
 	return c.tx.SendBatch(c.ctx, &b).Close()
 }
 

@@ -153,7 +153,7 @@ func TestReadingFromTheCursorPassesNothingDead(t *testing.T) {
 		}
 	}
 	pages := func(from store.Position) int {
-		args := []any{s.slots, int32(dest), int64(0), from.Due, [16]byte(from.Event), int64(0), 65}
+		args := []any{s.owned.of(dest), int32(dest), int64(0), from.Due, [16]byte(from.Event), int64(0), 65}
 		c, err := pgx.Connect(ctx, url)
 		if err != nil {
 			t.Fatal(err)
