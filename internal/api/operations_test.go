@@ -88,6 +88,7 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"listChanges":            {"Changes": func() { first(seq(c.Changes(ctx, client.ChangeFilter{}))) }},
 		"getDestinationHistory":  {"History": func() { first(seq(c.History(ctx, "acme", "app", 0))) }},
 		"explainEvent":           {"Explain": func() { _, _ = c.Explain(ctx, "acme", []byte(sleep)) }},
+		"getExampleEvent":        {"ExampleEvent": func() { _, _ = c.ExampleEvent(ctx, client.TestRequest{Type: "sleep"}) }},
 		"listEventTypes":         {"EventTypes": func() { _, _ = c.EventTypes(ctx) }},
 		"getSettings":            {"Settings": func() { _, _ = c.Settings(ctx) }},
 		"getDestinationSettings": {"DestinationSettings": func() { _, _ = c.DestinationSettings(ctx, "acme", "app") }},

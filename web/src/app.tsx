@@ -6,6 +6,7 @@ import { Destination } from './pages/destination'
 import { Destinations } from './pages/destinations'
 import { Event } from './pages/event'
 import { Overview } from './pages/overview'
+import { Send } from './pages/send'
 import { Asking, Saying } from './ui/ask'
 import { Page } from './ui/layout'
 import { Shell } from './ui/shell'
@@ -34,6 +35,8 @@ function Routed() {
       return <Destinations />
     case 'deliveries':
       return <Deliveries />
+    case 'send':
+      return <Send />
     case 'delivery':
       if (path[1]) return <Delivery key={path[1]} id={path[1]} />
       break

@@ -11,11 +11,17 @@ interface Props {
   items: Delivery[]
   /** Whose they are stands above the table already. */
   ofOne?: boolean
+  /** They are of one event, which is described above. */
+  ofEvent?: boolean
   mark?: (d: Delivery) => string | undefined
 }
 
 /** DeliveryTable lists deliveries, which need detail. */
-export function DeliveryTable({ caption, items, ofOne, mark }: Props) {
+export function DeliveryTable({ caption, items, ofOne, ofEvent, mark }: Props) {
+  const envelope: Column<Delivery>[] = [
+    { head: 'Type', kind: 'opt3', cell: (d) => d.type ?? <span class="dim">–</span> },
+    { head: 'User', kind: 'opt', cell: (d) => (d.user ? <span class="user" title={d.user}>{d.user}</span> : <span class="dim">–</span>) },
+  ]
   const columns: Column<Delivery>[] = [
     {
       head: 'Accepted',
@@ -26,8 +32,7 @@ export function DeliveryTable({ caption, items, ofOne, mark }: Props) {
         </a>
       ),
     },
-    { head: 'Type', kind: 'opt3', cell: (d) => d.type ?? <span class="dim">–</span> },
-    { head: 'User', kind: 'opt', cell: (d) => (d.user ? <span class="user" title={d.user}>{d.user}</span> : <span class="dim">–</span>) },
+    ...(ofEvent ? [] : envelope),
     { head: 'State', cell: (d) => <Badge is={d.state} title={d.reason} /> },
     { head: 'Last answer', kind: 'wide', cell: (d) => <LastAnswer d={d} /> },
     { head: 'Attempts', kind: 'num opt', cell: (d) => d.tried },

@@ -59,7 +59,7 @@ export function Event({ id }: { id: string }) {
             {deliveries.error && <Problem error={deliveries.error} again={deliveries.refresh} stale={deliveries.data && absolute(deliveries.at)} />}
             {!deliveries.data && !deliveries.error && <Bones rows={2} />}
             {deliveries.data?.length === 0 && <Empty title="Nobody">{e.destinations.length ? 'Its deliveries are older than what is kept.' : 'When it was accepted, no destination of its developer wanted its type.'}</Empty>}
-            {deliveries.data && deliveries.data.length > 0 && <DeliveryTable caption="Deliveries of the event" items={deliveries.data} />}
+            {deliveries.data && deliveries.data.length > 0 && <DeliveryTable caption="Deliveries of the event" items={deliveries.data} ofEvent />}
           </Card>
           <Content e={e} got={deliveries.data?.map((d) => d.destination) ?? e.destinations} />
         </>

@@ -1,4 +1,4 @@
-import { acceptedAt, millis, span } from '../format'
+import { acceptedAt, millis } from '../format'
 import type { Attempt, Delivery } from '../types'
 import { Badge, Code } from '../ui/badge'
 import { Ago, When } from '../ui/time'
@@ -24,12 +24,12 @@ export function TimeLine({ d }: { d: Delivery }) {
 
 function One({ a, n, after }: { a: Attempt; n: number; after: number }) {
   return (
-    <li class={a.class === 'delivered' ? 'good' : 'bad'}>
+    <li class={a.class === 'delivered' ? 'went' : 'failed-at'}>
       <p>
         <strong>Attempt {n}</strong> <Badge is={a.class} /> <Code code={a.code} /> <span class="dim">in {millis(a.ms)}</span>
       </p>
       <p class="dim">
-        <When t={a.at} fraction />, {span(after)} after {n === 1 ? 'acceptance' : 'the one before'}
+        <When t={a.at} fraction />, {millis(after)} after {n === 1 ? 'acceptance' : 'the one before'}
         {a.address && <>, to {a.address}</>}
         {a.requests && <>, {a.requests} requests: a kept connection had ended</>}
         {!a.counted && ', which used none of its schedule'}
@@ -56,7 +56,7 @@ function End({ d }: { d: Delivery }) {
     )
   }
   return (
-    <li class={`end ${d.state === 'delivered' ? 'good' : 'bad'}`}>
+    <li class={d.state === 'delivered' ? 'went' : 'failed-at'}>
       <p>
         <strong>{d.state.charAt(0).toUpperCase() + d.state.slice(1)}</strong> <When t={d.changed} fraction />
       </p>
