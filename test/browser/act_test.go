@@ -229,6 +229,13 @@ func (b *tab) text() string {
 	return text
 }
 
+// row is what the row of a table shows that begins so; "" where there is none.
+func (b *tab) row(begins string) string {
+	var text string
+	_ = b.ask("[...document.querySelectorAll('tbody tr')].find(r => r.innerText.startsWith("+quote(begins)+"))?.innerText ?? ''", &text)
+	return text
+}
+
 // reads waits until the page shows text that matches.
 func (b *tab) reads(pattern string) {
 	b.t.Helper()

@@ -26,6 +26,9 @@ var pages = []page{
 	{"destinations", at("#/destinations"), `acme/old`, 0},
 	{"destination", at("#/destination/globex/hooks"), `503`, 60},
 	{"deliveries", at("#/deliveries?state=dead&since=24h"), `globex/hooks`, 60},
+	{"delivery", func(w *world) string { return "#/delivery/" + w.dead }, `503`, 60},
+	{"event", func(w *world) string { return "#/event/" + w.hostile.ID }, `acme/paused`, 80},
+	{"send", at("#/send"), `Nothing was sent yet`, 0},
 }
 
 // open opens a page afresh and waits until it has read everything.

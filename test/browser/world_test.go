@@ -46,6 +46,7 @@ type farSide struct {
 	mu       sync.Mutex
 	answer   func(w http.ResponseWriter, r *http.Request)
 	received atomic.Int64
+	last     []byte // the body of the last request
 	ended    context.Context
 }
 
@@ -78,11 +79,13 @@ func newFarSide(t testing.TB, answer http.HandlerFunc) *farSide {
 }
 
 func (f *farSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
 		return
 	}
 	f.received.Add(1)
 	f.mu.Lock()
+	f.last = body
 	answer := f.answer
 	f.mu.Unlock()
 	ctx, cancel := context.WithCancel(r.Context())
