@@ -94,7 +94,7 @@ function Waiting({ d }: { d: Of }) {
         {d.waits_reason && `: ${d.waits_reason}`}.{' '}
         {d.waits_until ? (
           <>
-            Looked at again <Ago t={d.waits_until} /> (<When t={d.waits_until} />).
+            Looked at again <Ago t={d.waits_until} ahead /> (<When t={d.waits_until} />).
           </>
         ) : (
           'Only a person, or other settings, end that.'
@@ -196,7 +196,7 @@ function Request({ d }: { d: Of }) {
               id={([name, value]) => name + value}
               columns={[
                 { head: 'Header', cell: ([name]) => <code>{name}</code> },
-                { head: 'Value', kind: 'wide', cell: ([, value]) => <code>{value}</code> },
+                { head: 'Value', kind: 'wider', cell: ([, value]) => <code>{value}</code> },
               ]}
             />
           )}

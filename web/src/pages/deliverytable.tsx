@@ -64,7 +64,7 @@ function LastAnswer({ d }: { d: Delivery }) {
 function Next({ d }: { d: Delivery }) {
   if (d.state !== 'pending') return <span class="dim">–</span>
   if (d.waits_for) return <span title={d.waits_reason}>{waiting[d.waits_for] ?? d.waits_for}</span>
-  return <Ago t={d.due} />
+  return <Ago t={d.due} ahead />
 }
 
 /** Why a delivery is not tried when it is due. */

@@ -44,7 +44,7 @@ function End({ d }: { d: Delivery }) {
     return (
       <li class="next">
         <p>
-          <strong>{d.attempts?.length ? 'Next attempt' : 'First attempt'}</strong> {d.due ? <Ago t={d.due} /> : 'as soon as there is room'}
+          <strong>{d.attempts?.length ? 'Next attempt' : 'First attempt'}</strong> {d.due ? <Ago t={d.due} ahead /> : 'as soon as there is room'}
         </p>
         {d.due && (
           <p class="dim">
