@@ -75,7 +75,9 @@ func TestTheStory(t *testing.T) {
 	b.click("link", "Overview")
 	b.on("overview")
 	b.reads(`adds up 35 deliveries accepted = 12 delivered \+ 20 pending \+ 3 dead \+ 0 cancelled`)
-	b.wait("globex/hooks does not fail", func() bool { return regexp.MustCompile(`^(globex/hooks webhook\s+active\s|$)`).MatchString(b.row("globex/hooks")) })
+	b.wait("globex/hooks does not fail", func() bool {
+		return regexp.MustCompile(`^(globex/hooks webhook\s+active\s|$)`).MatchString(b.row("globex/hooks"))
+	})
 
 	found := false // what they said of why
 	for act, err := range w.Changes(t.Context(), client.ChangeFilter{Call: "retryDeliveries"}) {
