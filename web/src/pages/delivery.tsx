@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { get, p, send } from '../api'
-import { absolute, acceptedAt, counted } from '../format'
+import { absolute, acceptedAt, counted, visible } from '../format'
 import { to } from '../router'
 import { useMay } from '../session'
 import type { Delivery as Of, Explained } from '../types'
@@ -27,7 +27,7 @@ export function Delivery({ id }: { id: string }) {
   return (
     <Page
       name="delivery"
-      title={d ? `${d.type ?? 'Delivery'} to ${d.developer}/${d.destination}` : 'Delivery'}
+      title={d ? `${visible(d.type ?? 'Delivery')} to ${d.developer}/${d.destination}` : 'Delivery'}
       above={<a href={to.deliveries()}>Deliveries</a>}
       beside={
         d && (
@@ -58,8 +58,8 @@ export function Delivery({ id }: { id: string }) {
                 ['Event', <a href={to.event(d.event)}><code>{d.event}</code></a>],
                 ['Destination', <a href={to.destination(d.developer, d.destination)}>{d.developer}/{d.destination}</a>],
                 ['Kind', d.kind],
-                ['Type', d.type],
-                ['User', d.user && <a href={to.deliveries({ user: d.user, developer: d.developer })}>{d.user}</a>],
+                ['Type', d.type && visible(d.type)],
+                ['User', d.user && <a href={to.deliveries({ user: d.user, developer: d.developer })}>{visible(d.user)}</a>],
                 ['Accepted', <When t={acceptedAt(d.event)} fraction />],
                 ['Last changed', d.changed && <When t={d.changed} fraction />],
                 ['Attempts of this schedule', counted(d.tried, 'attempt')],
@@ -110,7 +110,7 @@ function Acts({ d, changed }: { d: Of; changed: () => void }) {
   const retry = useMay('retry')
   const operate = useMay('operate')
   const { busy, run } = useAct()
-  const name = `${d.type ?? 'the delivery'} to ${d.developer}/${d.destination}`
+  const name = `${visible(d.type ?? 'the delivery')} to ${d.developer}/${d.destination}`
   const act = async (path: string, reason: string | undefined, body: object, done: string) => {
     if (reason === undefined) return
     await send('POST', path, { body, reason })
@@ -133,17 +133,17 @@ function Acts({ d, changed }: { d: Of; changed: () => void }) {
   return (
     <span class="acts">
       {operate && d.state === 'pending' && (
-        <button type="button" disabled={!!busy} onClick={() => run('Cancel', cancel)}>
+        <button type="button" aria-disabled={!!busy} onClick={() => run('Cancel', cancel)}>
           Cancel
         </button>
       )}
       {operate && d.frozen && (
-        <button type="button" disabled={!!busy} onClick={() => run('Use current settings', rebind)}>
+        <button type="button" aria-disabled={!!busy} onClick={() => run('Use current settings', rebind)}>
           Use current settings
         </button>
       )}
       {retry && (
-        <button type="button" class="primary" disabled={!!busy} onClick={() => run('Retry', again)}>
+        <button type="button" class="primary" aria-disabled={!!busy} onClick={() => run('Retry', again)}>
           {d.state === 'delivered' || d.state === 'cancelled' ? 'Deliver again' : 'Retry now'}
         </button>
       )}

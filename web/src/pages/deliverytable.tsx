@@ -1,4 +1,4 @@
-import { acceptedAt } from '../format'
+import { acceptedAt, visible } from '../format'
 import { to } from '../router'
 import type { Delivery } from '../types'
 import { Badge, Code } from '../ui/badge'
@@ -19,8 +19,8 @@ interface Props {
 /** DeliveryTable lists deliveries, which need detail. */
 export function DeliveryTable({ caption, items, ofOne, ofEvent, mark }: Props) {
   const envelope: Column<Delivery>[] = [
-    { head: 'Type', kind: 'opt3', cell: (d) => d.type ?? <span class="dim">–</span> },
-    { head: 'User', kind: 'opt', cell: (d) => (d.user ? <span class="user" title={d.user}>{d.user}</span> : <span class="dim">–</span>) },
+    { head: 'Type', kind: 'opt3', cell: (d) => (d.type && visible(d.type)) ?? <span class="dim">–</span> },
+    { head: 'User', kind: 'opt', cell: (d) => (d.user ? <span class="user" title={visible(d.user)}>{visible(d.user)}</span> : <span class="dim">–</span>) },
   ]
   const columns: Column<Delivery>[] = [
     {
@@ -41,8 +41,9 @@ export function DeliveryTable({ caption, items, ofOne, ofEvent, mark }: Props) {
   if (!ofOne) {
     columns.splice(1, 0, {
       head: 'Destination',
+      kind: 'name',
       cell: (d) => (
-        <a class="over" href={to.destination(d.developer, d.destination)}>
+        <a class="over clip" title={`${d.developer}/${d.destination}`} href={to.destination(d.developer, d.destination)}>
           {d.developer}/{d.destination}
         </a>
       ),
@@ -56,7 +57,7 @@ function LastAnswer({ d }: { d: Delivery }) {
   if (!last) return <span class="dim">{d.waits_for ? waiting[d.waits_for] ?? d.waits_for : 'none yet'}</span>
   return (
     <span class="clip" title={last.answer}>
-      <Code code={last.code} /> {last.class !== 'delivered' && <span class="long">{last.fault || last.answer || last.class}</span>}
+      <Code code={last.code} /> {last.class !== 'delivered' && <span class="long">{visible(last.fault || last.answer || last.class)}</span>}
     </span>
   )
 }

@@ -57,7 +57,7 @@ export function DestinationActs({ d, inRow, changed, checked, tested }: Props) {
 
   if (d.state === 'removed') return null
   const button = (label: string, act: () => Promise<void>, kind = '') => (
-    <button type="button" class={inRow ? 'quiet' : kind} disabled={busy !== ''} aria-label={inRow ? `${label} ${name}` : undefined} onClick={() => run(label, act)}>
+    <button type="button" class={inRow ? 'quiet' : kind} aria-disabled={busy !== ''} aria-label={inRow ? `${label} ${name}` : undefined} onClick={() => run(label, act)}>
       {busy === label ? label + '…' : inRow ? (label === 'Send test event' ? 'Test' : label) : label}
     </button>
   )

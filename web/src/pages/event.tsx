@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import { get, getText, p, send } from '../api'
 import type { ApiError } from '../api'
-import { absolute, bytes } from '../format'
+import { absolute, bytes, visible } from '../format'
 import { useLive } from '../live'
 import { usePoll } from '../poll'
 import { to } from '../router'
@@ -27,7 +27,7 @@ export function Event({ id }: { id: string }) {
     if (items.some((a) => a.lost || a.delivery?.startsWith(e!.id))) deliveries.refresh()
   })
   return (
-    <Page name="event" title={e ? `Event ${e.type}` : 'Event'} above={<a href={to.deliveries()}>Deliveries</a>} beside={e?.gone && <Badge is={e.gone} />}>
+    <Page name="event" title={e ? `Event ${visible(e.type)}` : 'Event'} above={<a href={to.deliveries()}>Deliveries</a>} beside={e?.gone && <Badge is={e.gone} />}>
       {event.error?.status === 404 ? (
         <Empty title="There is no such event">
           <p>
@@ -45,9 +45,9 @@ export function Event({ id }: { id: string }) {
               of={[
                 ['Event', <Id id={e.id} />],
                 ['Developer', e.developer],
-                ['Type', e.type],
-                ['Version', e.version],
-                ['User', e.user && <a href={to.deliveries({ user: e.user, developer: e.developer })}>{e.user}</a>],
+                ['Type', visible(e.type)],
+                ['Version', e.version && visible(e.version)],
+                ['User', e.user && <a href={to.deliveries({ user: e.user, developer: e.developer })}>{visible(e.user)}</a>],
                 ['Reference', <code>{e.reference}</code>],
                 ['Accepted', <When t={e.accepted} fraction />],
                 ['Ordering time', <When t={e.ordering} fraction />],

@@ -1,4 +1,4 @@
-import { acceptedAt, millis } from '../format'
+import { acceptedAt, millis, visible } from '../format'
 import type { Attempt, Delivery } from '../types'
 import { Badge, Code } from '../ui/badge'
 import { Ago, When } from '../ui/time'
@@ -34,7 +34,7 @@ function One({ a, n, after }: { a: Attempt; n: number; after: number }) {
         {a.requests && <>, {a.requests} requests: a kept connection had ended</>}
         {!a.counted && ', which used none of its schedule'}
       </p>
-      {a.answer && <pre class="answer">{a.answer}</pre>}
+      {a.answer && <pre class="answer">{visible(a.answer)}</pre>}
     </li>
   )
 }

@@ -2,7 +2,10 @@ import { useState } from 'preact/hooks'
 import { ApiError } from '../api'
 import { say } from './ask'
 
-/** useAct runs one act at a time, says when it failed, and tells which one is on its way. */
+/**
+ * useAct runs one act at a time, says when it failed, and tells which one is on its way. Its buttons are aria-disabled
+ * meanwhile, not disabled: a button that is loses the focus, and a question could not give it back.
+ */
 export function useAct(): { busy: string; run: (name: string, act: () => Promise<void>) => Promise<void> } {
   const [busy, setBusy] = useState('')
   const run = async (name: string, act: () => Promise<void>) => {

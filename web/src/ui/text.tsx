@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks'
+import { visible } from '../format'
 import { say } from './ask'
 
 /**
@@ -21,7 +22,7 @@ export function Text({ name, text, whole = text, save }: { name: string; text: s
         )}
       </div>
       <pre class={wrap ? 'wrapped' : ''} tabIndex={0} role="region" aria-label={name}>
-        {text}
+        {visible(text)}
       </pre>
     </div>
   )
