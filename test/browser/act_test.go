@@ -249,7 +249,7 @@ func (b *tab) reads(pattern string) {
 // size sets what the window shows.
 func (b *tab) size(s size) {
 	b.t.Helper()
-	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": s.width, "height": s.height, "deviceScaleFactor": 1, "mobile": false}, nil)
+	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": s.width, "height": s.height, "deviceScaleFactor": 1, "mobile": s.overlay}, nil)
 }
 
 // scheme is light or dark.
