@@ -100,7 +100,8 @@ func digits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
 const (
 	mostRanked = 999_999_999_999
-	rankLength = 1 + 12 + 12
+	rankLength = 1 + 1 + 12 + 12
+	rankMark   = "\x01" // begins no name: cursors of one order are none of the other
 )
 
 // rank orders destinations by how much they need somebody: by what is wrong, then by what
@@ -119,7 +120,7 @@ func rank(s *delivery.Status) string {
 	case s.State != "active" && s.Pending > 0:
 		need = 2
 	}
-	return fmt.Sprintf("%d%012d%012d", 9-need, mostRanked-min(s.Dead, mostRanked), mostRanked-min(s.Pending, mostRanked))
+	return fmt.Sprintf("%s%d%012d%012d", rankMark, 9-need, mostRanked-min(s.Dead, mostRanked), mostRanked-min(s.Pending, mostRanked))
 }
 
 // listDestinations lists by developer and name, which is what people look for, or with
@@ -191,7 +192,7 @@ func names(s *delivery.Status, part string) bool {
 // isCursor tells whether a list in this order made the cursor.
 func isCursor(s, sort string) bool {
 	if sort == "worst" {
-		return len(s) > rankLength && digits(s[:rankLength]) && isPlace(s[rankLength:])
+		return len(s) > rankLength && strings.HasPrefix(s, rankMark) && digits(s[1:rankLength]) && isPlace(s[rankLength:])
 	}
 	return isPlace(s)
 }

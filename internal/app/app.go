@@ -47,6 +47,8 @@ type Options struct {
 	Commit     string
 	Date       string
 	AcceptLoss bool // open a store whose log is damaged, losing what cannot be read
+
+	store func(*App) store.Store // a test opens another than the settings name
 }
 
 // App is one running daemon.
@@ -190,6 +192,7 @@ func (a *App) Run(ctx context.Context) error {
 	background.Go(func() { a.health.Run(ctx) })
 	if a.peers != nil {
 		background.Go(func() { a.peers.Run(ctx) })
+		background.Go(func() { a.followDocuments(ctx) })
 	}
 	if a.payloads != nil {
 		background.Go(func() { a.payloads.Watch(ctx) })

@@ -31,7 +31,7 @@ func (a *App) buildAPI(ctx context.Context, d *config.Daemon) error {
 		return err
 	}
 	o := api.Options{
-		Ingest: intake{a.ingest, a}, Pace: &ingest.Pace{Behind: a.scheduler.Pace, Most: d.Limits.Lag}, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Series: a.series, Eraser: a.store, Daemon: a, Documents: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Sessions: sessions, Settings: a, Queues: a.store, Trace: a.tracer,
+		Ingest: a.ingest, Pace: &ingest.Pace{Behind: a.scheduler.Pace, Most: d.Limits.Lag}, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Series: a.series, Eraser: a.store, Daemon: a, Documents: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Sessions: sessions, Settings: a, Queues: a.store, Trace: a.tracer,
 		Metrics:    promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}),
 		Registerer: a.metrics, Log: a.log,
 		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
@@ -115,9 +115,6 @@ func (a *App) Health() (problems, warnings []string) {
 	}
 	if err := a.store.Ready(); err != nil {
 		problems = append(problems, err.Error())
-	}
-	if why := a.clockOff(); why != "" {
-		problems = append(problems, why)
 	}
 	warnings = append(warnings, a.differences()...)
 	if a.storeWarnings != nil {

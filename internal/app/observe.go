@@ -46,6 +46,7 @@ func (a *App) observe(o Options) {
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_reserve_bytes", Help: "Free bytes below which no new events are taken."},
 				func() float64 { return float64(a.started.Store.Pebble.Reserve) }))
 	}
+	a.observeShared()
 	a.observeLimits()
 }
 
@@ -71,7 +72,7 @@ func (a *App) observeLimits() {
 }
 
 func (a *App) ready() float64 {
-	if a.stopping.Load() || a.store.Ready() != nil || a.clockOff() != "" {
+	if a.stopping.Load() || a.store.Ready() != nil {
 		return 0
 	}
 	return 1

@@ -50,7 +50,9 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	}
 	a.onStop("flight record", func(context.Context) error { return a.flight.Close() })
 	a.brand, a.catalogue = d.Brand, d.Catalogue
-	a.openPeers()
+	if err := a.openPeers(ctx); err != nil {
+		return err
+	}
 	a.trail = trail.New(a.store, a.log)
 	a.onStop("trail", func(ctx context.Context) error { a.trail.Flush(ctx); return nil }) // after all that acts
 	a.buildNotices()

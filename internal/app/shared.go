@@ -10,18 +10,12 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/config"
-	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/internal/peer"
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
-
-// clockMost is how far the clock of this machine may be from the store's before no events are
-// taken: their order would be wrong at destinations that compare it.
-const clockMost = 5 * time.Second
 
 // What one daemon alone may do of all that work on a store.
 const (
@@ -50,13 +44,14 @@ func (a *App) duty(name string) func(context.Context) bool {
 }
 
 // openPeers begins to know of the other daemons, where the store is shared.
-func (a *App) openPeers() {
+func (a *App) openPeers(ctx context.Context) error {
 	if a.shared == nil {
-		return
+		return nil
 	}
 	a.peers = peer.New(peer.Options{
 		Store: a.shared, Say: a.say, Keys: func() *keyring.Ring { return a.current.Load().keys }, Log: a.log,
 	})
+	return a.peers.List(ctx) // before documents are sealed anew: others may have other keys
 }
 
 // say is what this daemon says of itself to the others.
@@ -99,32 +94,6 @@ func filesPrint(snap *config.Snapshot) string {
 	return strconv.FormatUint(snap.Keys.Fingerprint(text), 16)
 }
 
-// clockOff says why no events are taken, if the clock is too far off; "" if it is not.
-func (a *App) clockOff() string {
-	v, tells := a.store.(vital)
-	if !tells {
-		return ""
-	}
-	if off := v.Vitals().Offset.Abs(); off > clockMost {
-		return fmt.Sprintf("the clocks of this machine and of the database differ by %v: synchronise them; above %v no events are taken", off.Round(time.Millisecond), clockMost)
-	}
-	return ""
-}
-
-// intake is what producers hand events in to.
-type intake struct {
-	*ingest.Ingest
-	app *App
-}
-
-// Ready is nil while Accept can work.
-func (i intake) Ready() error {
-	if why := i.app.clockOff(); why != "" {
-		return &ingest.Refusal{Status: 503, Code: "unavailable", Message: why, RetryAfter: 5 * time.Second}
-	}
-	return i.Ingest.Ready()
-}
-
 // differences says what the other daemons have that this one has not: what one of them accepts
 // another may not be able to deliver, or would deliver otherwise.
 func (a *App) differences() (warnings []string) {
@@ -146,4 +115,10 @@ func (a *App) differences() (warnings []string) {
 		}
 	}
 	return warnings
+}
+
+// otherKeys tells whether a daemon that is alive has other keys.
+func (a *App) otherKeys(keys *keyring.Ring) bool {
+	own := keysPrint(keys)
+	return slices.ContainsFunc(a.peers.Others(), func(o store.Daemon) bool { return o.Key != own })
 }

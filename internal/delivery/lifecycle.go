@@ -24,8 +24,10 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	s.restoreApart(now)
 	s.clock.nextWatch = now.mono // the first pass of the watchdog learns what is oldest
 	for i := range queues {
-		q := s.queue(queues[i].Queue)
-		q.spill(queues[i].From)
+		h := &queues[i]
+		q := s.queue(h.Queue)
+		q.spill(h.From)
+		s.suspectAdopted(q.dest, h, now)
 		if q.lane != nil {
 			q.lane.hindered = true
 		}
@@ -33,6 +35,7 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	for _, d := range s.dests {
 		s.considerAll(d, now)
 	}
+	s.learnTrials()
 	return nil
 }
 

@@ -88,17 +88,23 @@ func (d *Directory) Look(ctx context.Context) {
 			d.said = say
 		}
 	}
-	all, failed := d.Store.Daemons(ctx)
-	if failed == nil {
-		slices.SortFunc(all, func(a, b store.Daemon) int {
-			return cmp.Or(cmp.Compare(a.Name, b.Name), a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID))
-		})
-		d.known.Store(&all)
-	}
-	if err = cmp.Or(err, failed); err != nil && ctx.Err() == nil && !d.failed {
+	if err = cmp.Or(err, d.List(ctx)); err != nil && ctx.Err() == nil && !d.failed {
 		d.Log.Warn("the list of daemons in the store is not up to date", "error", err)
 	}
 	d.failed = err != nil
+}
+
+// List looks who there is, and says nothing.
+func (d *Directory) List(ctx context.Context) error {
+	all, err := d.Store.Daemons(ctx)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(all, func(a, b store.Daemon) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID))
+	})
+	d.known.Store(&all)
+	return nil
 }
 
 // Daemons returns those of the store as they were a second ago, by name. They are not to be changed.

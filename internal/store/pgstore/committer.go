@@ -52,6 +52,19 @@ type commit struct {
 func (c *committer) write(do func(commit) (deltas, error)) (lost bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for try := 0; ; try++ {
+		lost, err = c.commit(do)
+		// After a failover the first commit finds its connection dead. Nothing was stored, so that it may
+		// be made again.
+		if !errors.Is(err, errNothing) || try > 0 {
+			return lost, err
+		}
+	}
+}
+
+var errNothing = &store.Unavailable{Reason: "the database was lost during the commit, and nothing was stored", After: time.Second}
+
+func (c *committer) commit(do func(commit) (deltas, error)) (lost bool, err error) {
 	if c.link != nil && c.s.identity.former(c.link.PgConn()) {
 		c.link.cut()
 		c.link = nil
@@ -113,7 +126,7 @@ func (c *committer) find() (done bool, err error) {
 		done, err := c.fence()
 		if err == nil || errors.Is(err, store.ErrFenced) {
 			if err == nil && !done {
-				err = &store.Unavailable{Reason: "the database was lost during the commit, and nothing was stored", After: time.Second}
+				err = errNothing
 			}
 			return done, err
 		}

@@ -11,7 +11,7 @@ import (
 func (s *Store) Due(ctx context.Context, q store.QueueID, from store.Position, until int64, limit int) (items []store.Item, next int64, err error) {
 	err = s.read(ctx, func(ask query) error {
 		items, next = nil, 0
-		args := []any{s.owned.of(q.Dest), int32(q.Dest), int64(q.Settings), from.Due, [16]byte(from.Event), int64(from.Replay), limit + 1}
+		args := []any{s.owned.of(q.Dest), int32(q.Dest), int64(q.Settings), from.Due, [16]byte(from.Event), int64(from.Replay), limit + 1, s.owner}
 		return ask.each(sqlDue, args, func(scan func(...any) error) error {
 			it := store.Item{Queue: q}
 			it.ID.Dest = q.Dest
@@ -49,7 +49,7 @@ func (s *Store) Queues(ctx context.Context) (heads []store.Head, err error) {
 func (s *Store) heads(ask query, slots []int16) (heads []store.Head, err error) {
 	at := map[store.QueueID]int{}
 	set := s.owned.now.Load()
-	err = ask.each(sqlQueues, []any{slots}, func(scan func(...any) error) error {
+	err = ask.each(sqlQueues, []any{slots, s.owner}, func(scan func(...any) error) error {
 		var h store.Head
 		var slot int16
 		err := scan(&slot, unsigned{&h.Queue.Dest}, hash{&h.Queue.Settings}, &h.From.Due, (*[16]byte)(&h.From.Event), unsigned{&h.From.Replay})

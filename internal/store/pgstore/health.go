@@ -28,11 +28,12 @@ type health struct {
 	fenced sync.Once
 	gone   atomic.Bool // the slots have another owner
 
-	adopted  atomic.Uint64 // slots of others that this daemon goes on with
-	bytes    atomic.Int64  // of the database
-	snapshot atomic.Int64  // age of the oldest that is held, in transactions
-	clock    atomic.Int64  // how far the database's clock is ahead of ours, ns
-	durable  string        // what is wrong with the server's durability; set at the start
+	adopted  atomic.Uint64          // slots of others that this daemon goes on with
+	bytes    atomic.Int64           // of the database
+	snapshot atomic.Int64           // age of the oldest that is held, in transactions
+	clock    atomic.Int64           // how far the database's clock is ahead of ours, ns
+	mode     atomic.Pointer[string] // what a commit waits for: see vitals.go
+	durable  string                 // what is wrong with the server's durability; set at the start
 }
 
 func (h *health) reachable() bool { return !h.down.Load() && h.lost.Load() == 0 && h.slow.Load() == 0 }
@@ -103,6 +104,8 @@ func (s *Store) checkServer(ctx context.Context) error {
 	if err := s.pool.QueryRow(ctx, sqlServer).Scan(&version, &commit, &fsync, &pages, &standbys); err != nil {
 		return fmt.Errorf("ask the server for its settings: %w", err)
 	}
+	mode := durabilityOf(commit, fsync, standbys)
+	s.health.mode.Store(&mode)
 	if fsync != "on" {
 		s.health.durable = "the database runs with fsync=" + fsync + ": what is accepted is lost when its machine fails"
 	} else if pages != "on" {

@@ -140,5 +140,11 @@ func (s *Store) measure() error {
 	}
 	s.health.bytes.Store(bytes)
 	s.health.snapshot.Store(age)
+	var version, commit, fsync, pages, standbys string
+	if err := s.reading(s.ending, func(q query) error { return q.one(sqlServer, nil, &version, &commit, &fsync, &pages, &standbys) }); err != nil {
+		return err
+	}
+	mode := durabilityOf(commit, fsync, standbys)
+	s.health.mode.Store(&mode)
 	return nil
 }

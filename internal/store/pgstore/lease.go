@@ -68,7 +68,7 @@ func (s *Store) leaseLoop() {
 			end(c)
 		}
 	}()
-	wait := time.Duration(0) // the offset of the clock is wanted soon
+	wait := s.opts.Lease / 3
 	for {
 		select {
 		case <-time.After(wait):
@@ -107,11 +107,15 @@ func (s *Store) renew(c **pgx.Conn) (err error) {
 			return err
 		}
 	}
+	return s.renewOn(query{ctx, *c})
+}
+
+func (s *Store) renewOn(q query) error {
 	boot, began := bootTime(), s.now()
 	var mine []int16
 	var theirs time.Time
 	args := []any{s.owner, s.opts.Lease.Milliseconds(), int64(-s.lease.clocks.offset())}
-	err = query{ctx, *c}.each(sqlRenew, args, func(scan func(...any) error) error {
+	err := q.each(sqlRenew, args, func(scan func(...any) error) error {
 		var slot int16
 		err := scan(&slot, &theirs)
 		mine = append(mine, slot)

@@ -22,6 +22,7 @@ const (
 
 // lookout is what the look loop remembers.
 type lookout struct {
+	link   *link           // nil: none is open
 	empty  map[int16]int64 // free slots that have nothing to adopt, and the epoch they had
 	given  map[int16]bool  // slots that were given back since the last look
 	untold []int16         // slots that were adopted and nobody was told of
@@ -47,12 +48,6 @@ func (l *lookout) born(made *born) {
 // lookLoop looks what happens elsewhere: which slots are free, what other daemons made pending
 // here, what they counted, and which destinations they changed. It has a connection of its own.
 func (s *Store) lookLoop() {
-	var l *link
-	defer func() {
-		if l != nil {
-			end(l.Conn)
-		}
-	}()
 	every := min(lookEvery, s.opts.Lease/3)
 	for {
 		select {
@@ -61,7 +56,7 @@ func (s *Store) lookLoop() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(s.ending, lookTime)
-		err := s.look1(ctx, &l)
+		err := s.look1(ctx)
 		cancel()
 		if errors.Is(err, store.ErrFenced) {
 			_ = s.fenced()
@@ -73,24 +68,28 @@ func (s *Store) lookLoop() {
 		if !is(err, lockNotAvailable, deadlockDetected) { // a commit of another daemon holds a fence
 			s.unreachable(err)
 		}
-		if l != nil {
-			l.cut()
-			l = nil
-		}
+		s.look.cut()
 	}
 }
 
-func (s *Store) look1(ctx context.Context, l **link) (err error) {
-	if *l != nil && s.identity.former((*l).PgConn()) {
-		(*l).cut()
-		*l = nil
+func (l *lookout) cut() {
+	if l.link != nil {
+		l.link.cut()
+		l.link = nil
 	}
-	if *l == nil {
-		if *l, err = s.configs.connectLink(ctx); err != nil {
+}
+
+func (s *Store) look1(ctx context.Context) (err error) {
+	if l := s.look.link; l != nil && s.identity.former(l.PgConn()) {
+		s.look.cut()
+	}
+	if s.look.link == nil {
+		if s.look.link, err = s.configs.connectLink(ctx); err != nil {
 			return err
 		}
 	}
-	q := query{ctx, (*l).Conn}
+	l := s.look.link
+	q := query{ctx, l.Conn}
 	if err := s.lookDaemons(q); err != nil {
 		return err
 	}
@@ -98,7 +97,7 @@ func (s *Store) look1(ctx context.Context, l **link) (err error) {
 	if err != nil {
 		return err
 	}
-	some, err := s.freeOver(ctx, (*l).Conn, rows, s.mayFree())
+	some, err := s.freeOver(ctx, l.Conn, rows, s.mayFree())
 	if err == nil && some {
 		rows, err = s.lookOwn(q)
 	}
@@ -161,11 +160,11 @@ func (s *Store) adoptSome(q query, rows []slotRow) error {
 		if adopted == quota {
 			break
 		}
-		done, err := s.adoptSlot(q, &r)
+		got, err := s.adoptSlots(q, []slotRow{r})
 		if err != nil {
 			return err
 		}
-		if done {
+		if got > 0 {
 			adopted++
 			if n > 1 {
 				select {

@@ -56,6 +56,7 @@ type Options struct {
 	Fatal       func(error)         // called once when another daemon has taken over: stop and exit non-zero
 	Adopted     func([]store.Moved) // deliveries that are pending here though no caller was told; nil: nobody asks
 	Rand        func() uint64       // random bits of event ids; nil: math/rand/v2
+	Copying     bool                // for a copy: opens what a copy is made from or to
 	Lease       time.Duration       // how long after the end of a daemon another may take over; 0: 10 s
 
 	// Serial tells whether one daemon alone may make the deliveries of a destination. It must not
@@ -73,6 +74,7 @@ type Store struct {
 	pool    *pgxpool.Pool
 	owner   [16]byte // of this process
 	started time.Time
+	joined  bool
 
 	// gate is held for reading by every call and for writing by Close.
 	gate    sync.RWMutex
@@ -150,18 +152,15 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	defer func() {
-		if err != nil && s.pool != nil {
-			s.pool.Close()
+		if err != nil {
+			s.abandon()
 		}
 	}()
 	if err := s.openPool(ctx); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	for _, step := range []func(context.Context) error{s.checkServer, s.join, s.loadDays, s.loadKept, s.recount, s.seedIDs, s.loadNews} {
+	for _, step := range []func(context.Context) error{s.checkServer, s.join, s.checkCopy, s.loadDays, s.loadKept, s.recount, s.seedIDs, s.loadNews} {
 		if err := step(ctx); err != nil {
-			if s.changes != nil {
-				s.leaveSlots()
-			}
 			return nil, fmt.Errorf("open the store: %w", err)
 		}
 	}
@@ -175,15 +174,28 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// openPool opens the connections that read. The driver tries the next host of one URL when a
+// abandon ends what Open has begun.
+func (s *Store) abandon() {
+	if s.joined {
+		s.leaveSlots()
+	}
+	if s.look.link != nil {
+		end(s.look.link.Conn)
+	}
+	if s.pool != nil {
+		s.pool.Close()
+	}
+}
+
+// openPool opens the connection of the lookout, and those that read. The driver tries the next host of one URL when a
 // host refuses. It does not know of further URLs: those are its fallbacks.
 func (s *Store) openPool(ctx context.Context) error {
-	c, err := s.configs.connect(ctx)
+	l, err := s.configs.connectLink(ctx)
 	if err != nil {
 		return err
 	}
-	version, err := readVersion(ctx, c)
-	end(c)
+	s.look.link = l
+	version, err := readVersion(ctx, l.Conn)
 	if err != nil {
 		return err
 	}
@@ -287,6 +299,9 @@ func (s *Store) Close() error {
 		close(s.quit)
 		s.wg.Wait()
 		s.leaveSlots()
+		if s.look.link != nil {
+			end(s.look.link.Conn)
+		}
 		for _, c := range append(s.appends, s.changes) {
 			c.close()
 		}

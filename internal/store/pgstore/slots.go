@@ -101,11 +101,7 @@ func lookSlots(q query) (rows []slotRow, err error) {
 // join makes this process a daemon of the database with slots of its own: free ones, or new
 // ones. It waits for nobody's lease. Who is alone adopts all that is free at once.
 func (s *Store) join(ctx context.Context) error {
-	l, err := s.configs.connectLink(ctx)
-	if err != nil {
-		return err
-	}
-	defer end(l.Conn)
+	l := s.look.link
 	q := query{ctx, l.Conn}
 	rows, err := lookSlots(q)
 	if err != nil {
@@ -123,16 +119,15 @@ func (s *Store) join(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make slots: %w", err)
 	}
+	s.joined = true
 	s.lease.renewedAt(began, s.opts.Lease)
 	if rows, err = lookSlots(q); err != nil {
 		return fmt.Errorf("list slots: %w", err)
 	}
 	alone := !slices.ContainsFunc(rows, func(r slotRow) bool { return !r.free() && r.owner != s.owner })
-	for _, r := range rows {
-		if alone && r.free() {
-			if _, err := s.adoptSlot(q, &r); err != nil {
-				return err
-			}
+	if alone {
+		if _, err := s.adoptSlots(q, rows); err != nil {
+			return err
 		}
 	}
 	if rows, err = lookSlots(q); err != nil {
@@ -157,7 +152,7 @@ func (s *Store) join(ctx context.Context) error {
 			s.appends = append(s.appends, c)
 		}
 	}
-	return nil
+	return s.renewOn(q) // which measures the clock
 }
 
 // takeSlots makes the row of this daemon and takes slots to write for.
@@ -176,38 +171,44 @@ func (s *Store) takeSlots(q query, tx pgx.Tx) (mine []int16, err error) {
 		err = q.one(sqlMakeSlot, nil, &id)
 		mine = append(mine, id)
 	}
-	for _, id := range mine {
-		if err == nil {
-			err = q.one(sqlAdopt, []any{id, s.owner, s.opts.Lease.Milliseconds()}, nil)
-		}
+	if err == nil {
+		mine, err = column[int16](q, sqlAdopt, mine, s.owner, s.opts.Lease.Milliseconds())
 	}
+	slices.Sort(mine)
 	return mine, err
 }
 
-// adoptSlot makes a free slot this daemon's, if there is a reason to.
-func (s *Store) adoptSlot(q query, r *slotRow) (done bool, err error) {
-	if r.id < firstSerial {
-		// A commit for the slot needs its fence, so that what is empty stays so.
-		if s.look.empty[r.id] == r.epoch {
-			return false, nil
-		}
-		var idle bool
-		if err := q.one(sqlIdle, []any{r.id}, &idle); err != nil {
-			return false, err
+// adoptSlots makes free slots this daemon's that there is a reason to adopt, and tells how many
+// it got: another may be faster.
+func (s *Store) adoptSlots(q query, rows []slotRow) (n int, err error) {
+	var ids []int16
+	for _, r := range rows {
+		idle := false
+		switch {
+		case !r.free():
+			continue
+		case r.id >= firstSerial:
+		case s.look.empty[r.id] == r.epoch: // a commit for the slot needs its fence, so that what is empty stays so
+			continue
+		default:
+			if err := q.one(sqlIdle, []any{r.id}, &idle); err != nil {
+				return 0, err
+			}
 		}
 		if idle {
 			s.look.empty[r.id] = r.epoch
-			return false, nil
+		} else {
+			ids = append(ids, r.id)
 		}
 	}
-	err = q.one(sqlAdopt, []any{r.id, s.owner, s.opts.Lease.Milliseconds()}, nil)
-	if errors.Is(err, store.ErrNotFound) { // another was faster
-		return false, nil
+	if len(ids) == 0 {
+		return 0, nil
 	}
+	got, err := column[int16](q, sqlAdopt, ids, s.owner, s.opts.Lease.Milliseconds())
 	if err != nil {
-		return false, fmt.Errorf("adopt slot %d: %w", r.id, err)
+		return 0, fmt.Errorf("adopt slots: %w", err)
 	}
-	return true, nil
+	return len(got), nil
 }
 
 // freeOver sets the slots free of owners who left, and with dead those of owners whose leases
@@ -302,10 +303,13 @@ func column[T any](q query, sql string, args ...any) (all []T, err error) {
 func (s *Store) leaveSlots() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*connectTimeout)
 	defer cancel()
-	l, err := s.configs.connectLink(ctx)
+	l, err := s.look.link, error(nil)
+	if l == nil || l.IsClosed() {
+		l, err = s.configs.connectLink(ctx)
+		s.look.link = l
+	}
 	if err == nil {
 		_, err = s.setFree(ctx, l.Conn, s.owner, true)
-		end(l.Conn)
 	}
 	if err != nil {
 		s.log.Warn("the slots could not be given back: others wait for the end of the lease", "error", err)

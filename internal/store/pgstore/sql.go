@@ -245,6 +245,8 @@ const (
 	sqlLastsOf           = `SELECT id, last FROM fantail.destination WHERE developer = $1 AND last <> '' FOR UPDATE`
 	sqlPutSettings       = `INSERT INTO fantail.settings (hash, sealed) SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT (hash) DO UPDATE SET used = now()`
 	sqlPutValues         = `INSERT INTO fantail.value (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = fantail.value.version + 1`
+	sqlFirstValue        = `INSERT INTO fantail.value (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING`
+	sqlSwapValue         = `UPDATE fantail.value SET value = $2, version = version + 1 WHERE key = $1 AND value = $3`
 	sqlDropValue         = `DELETE FROM fantail.value WHERE key = $1`
 )
 

@@ -4,9 +4,10 @@ package pgstore
 // with day = $n only that one is looked at.
 
 // sqlDue reads a queue from a position on: for each slot a range of pending_queue. Dead rows
-// before the position that are not vacuumed yet cost nothing.
+// before the position that are not vacuumed yet cost nothing. A daemon that was replaced and
+// does not know it yet finds nothing.
 const sqlDue = `
-SELECT d.* FROM unnest($1::smallint[]) AS s(slot) CROSS JOIN LATERAL (
+SELECT d.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = s.slot AND o.owner = $8 CROSS JOIN LATERAL (
 	SELECT day, event, replay, due, ordering, version, round, attempts, size
 	FROM fantail.pending p
 	WHERE p.slot = s.slot AND p.dest = $2 AND p.settings = $3 AND (p.due, p.event, p.replay) >= ($4, $5, $6)
@@ -17,7 +18,7 @@ SELECT d.* FROM unnest($1::smallint[]) AS s(slot) CROSS JOIN LATERAL (
 // however many deliveries the queue has.
 const sqlQueues = `
 WITH RECURSIVE q AS (
-	SELECT s.slot, f.* FROM unnest($1::smallint[]) AS s(slot) CROSS JOIN LATERAL (
+	SELECT s.slot, f.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = s.slot AND o.owner = $2 CROSS JOIN LATERAL (
 		SELECT p.dest, p.settings, p.due, p.event, p.replay FROM fantail.pending p
 		WHERE p.slot = s.slot ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1
 	) f

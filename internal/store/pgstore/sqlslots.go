@@ -24,10 +24,12 @@ SELECT id FROM fantail.slot WHERE owner = '` + nobody + `' AND id < 10001 ORDER 
 WITH made AS (INSERT INTO fantail.slot (id, owner, epoch) SELECT coalesce(max(id), 0) + 1, '` + nobody + `', 0 FROM fantail.slot WHERE id < 10001 RETURNING id)
 INSERT INTO fantail.lease (slot, until, seen) SELECT id, '-infinity', now() FROM made RETURNING slot`
 
-	// sqlAdopt makes a free slot this daemon's, if it still is free and the daemon alive.
+	// sqlAdopt makes those of some slots this daemon's that are free, if it is alive itself.
 	sqlAdopt = `
-WITH me AS (SELECT id FROM fantail.daemon WHERE id = $2 AND ended IS NULL FOR UPDATE), s AS (
-	UPDATE fantail.slot s SET owner = me.id, epoch = s.epoch + 1 FROM me WHERE s.id = $1 AND s.owner = '` + nobody + `' RETURNING s.id
+WITH me AS (SELECT id FROM fantail.daemon WHERE id = $2 AND ended IS NULL FOR UPDATE), free AS (
+	SELECT id FROM fantail.slot WHERE id = ANY($1) AND owner = '` + nobody + `' ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+), s AS (
+	UPDATE fantail.slot s SET owner = me.id, epoch = s.epoch + 1 FROM me, free WHERE s.id = free.id RETURNING s.id
 )
 UPDATE fantail.lease l SET until = now() + $3 * interval '1 millisecond', seen = now() FROM s WHERE l.slot = s.id AND ` + durable + ` IS NOT NULL
 RETURNING l.slot`

@@ -356,7 +356,7 @@ func (m *Member) Daemons(context.Context) ([]store.Daemon, error) {
 			continue
 		}
 		d := other.said
-		d.ID, d.Alive, d.Slots = other.id, !other.lapsed, other.owns()
+		d.ID, d.Self, d.Alive, d.Slots = other.id, other == m, !other.lapsed, other.owns()
 		ds = append(ds, d)
 	}
 	return ds, nil

@@ -32,7 +32,7 @@ export function Destination({ developer, name }: { developer: string; name: stri
   const operate = useMay('operate')
   const retry = useMay('retry')
   const configure = useMay('configure')
-  useLive({ developer, destination: name }, (items) => {
+  useLive(found.data ? { developer, destination: name } : undefined, (items) => {
     setFresh((n) => n + items.reduce((sum, a) => sum + (a.lost ?? 1), 0))
     found.refresh()
   })

@@ -35,6 +35,7 @@ export function Login({ problem, ended, logIn, again }: Props) {
         {(again ? problem : failed) && <Problem error={(again ? problem : failed)!} again={again} />}
         {logIn && (
           <form onSubmit={submit}>
+            <input hidden autocomplete="username" name="username" value="token" readOnly />
             <label for="token">Token</label>
             <input
               id="token"

@@ -36,7 +36,7 @@ export function Overview() {
             </p>
           </Empty>
         )}
-        {wrong?.length === 0 && totals!.destinations > 0 && <Empty title="Nothing is held, paused or failing">{counted(totals!.destinations, 'destination')} as they should be.</Empty>}
+        {wrong?.length === 0 && totals!.destinations > 0 && <Empty title="Nothing is held, paused or failing">{totals!.destinations === 1 ? 'The one destination is' : `All ${count(totals!.destinations)} destinations are`} as they should be.</Empty>}
       </Card>
       {!developers && <Rates />}
       <Cost whole={!developers} />

@@ -61,6 +61,13 @@ export function Send() {
         setSent([{ id: got.id, deliveries: event.deliveries }, ...sent])
       }
     })
+  if (!ingest && !test) {
+    return (
+      <Page name="send" title="Send">
+        <Empty title="This session may not send">It needs a token that may ingest or operate, or a link that may test.</Empty>
+      </Page>
+    )
+  }
   return (
     <Page name="send" title="Send">
       {all.error && <Problem error={all.error} again={all.refresh} />}
