@@ -40,6 +40,7 @@ func (b *tab) focusOn(role, name string) {
 // TestTheStoryByKeyboard walks through the story without a mouse: whatever has the focus shows it, a new page begins
 // at its title, dialogs keep the focus, give it back, and end with Escape.
 func TestTheStoryByKeyboard(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	b := newWindow(t).tab()
 	b.goTo(w.console("#/"))
@@ -76,6 +77,7 @@ func TestTheStoryByKeyboard(t *testing.T) {
 	b.tabTo("link", ".* ago")
 	b.press("Enter")
 	b.on("delivery")
+	b.focusOn("heading", ".* to globex/hooks")
 	b.tabTo("button", "Show the request")
 	b.press("Enter")
 	b.see("heading", "As curl")

@@ -29,6 +29,7 @@ func (w *world) sendMany(developer string, n int) {
 // TestSevenTabsShareOneStream: browsers allow six connections to a host. Seven windows that all look at what happens
 // hold one stream; each shows what comes, and when the one that reads is closed another goes on.
 func TestSevenTabsShareOneStream(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	one := newWindow(t)
 	var tabs []*tab
@@ -74,6 +75,7 @@ func TestSevenTabsShareOneStream(t *testing.T) {
 // TestASlowReaderHoldsUpNobody: a page on a line of 2 KB/s does not slow deliveries, is told how many attempts it
 // missed, and works.
 func TestASlowReaderHoldsUpNobody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	b := newWindow(t).tab()
 	b.goTo(w.console("#/deliveries?developer=constructor"))

@@ -131,6 +131,7 @@ func (b *tab) steady(where string) {
 // violates the policy, axe finds nothing serious in light and in dark, a narrow window needs no scrolling to the
 // side, nothing jumps, and what the store reads for it is bounded.
 func TestEveryPage(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	b := newWindow(t).tab()
 	for _, p := range pages {
@@ -165,6 +166,7 @@ func TestEveryPage(t *testing.T) {
 
 // TestEveryPageOfAnEmptyDaemon: a daemon without a developer has pages that say what to do.
 func TestEveryPageOfAnEmptyDaemon(t *testing.T) {
+	t.Parallel()
 	w := &world{daemon: startDaemon(t, "")}
 	b := newWindow(t).tab()
 	for _, p := range pages {

@@ -13,6 +13,7 @@ import (
 // TestBehindAProxyWithAPrefix: nginx as docs/CONSOLE.md has it, over TLS, in front of the daemon below /fantail/, with
 // and without the setting console.public_url.
 func TestBehindAProxyWithAPrefix(t *testing.T) {
+	t.Parallel()
 	docs, err := os.ReadFile("../../docs/CONSOLE.md")
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 // TestTheDaemonRestartsUnderAnOpenPage: the page says that the daemon does not answer and since when what it shows
 // is old, keeps it, and goes on by itself.
 func TestTheDaemonRestartsUnderAnOpenPage(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	b := newWindow(t).tab()
 	b.hurry()

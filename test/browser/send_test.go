@@ -8,6 +8,7 @@ import (
 // TestSendIsByteForByte: what somebody writes is sent as they wrote it, large numbers and blanks included; the page
 // says who would get it before and what becomes of it after, and the event's page shows the same bytes.
 func TestSendIsByteForByte(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	b := newWindow(t).tab()
 	b.goTo(w.console("#/send"))
@@ -54,6 +55,7 @@ func TestSendIsByteForByte(t *testing.T) {
 
 // TestAnEventOfNobody: what matches no destination is found, and the pages say so.
 func TestAnEventOfNobody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	e := w.send("umbrella", "a-reference-of-umbrella", `{"type":"alone","user":{"user_id":"lonely"},"data":[]}`)
 	b := newWindow(t).tab()

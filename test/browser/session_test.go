@@ -31,6 +31,7 @@ func (b *tab) enter(w *world, token string) {
 }
 
 func TestLogIn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, withTokens)
 	b := newWindow(t).tab()
 	b.allow("answered 401: ")
@@ -64,6 +65,7 @@ func TestLogIn(t *testing.T) {
 // TestASessionEndsUnderAnOpenPage: who may not see any more sees nothing any more, and goes on where they were
 // once they have logged in again.
 func TestASessionEndsUnderAnOpenPage(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, withTokens)
 	b := newWindow(t).tab()
 	b.hurry()
@@ -87,6 +89,7 @@ func TestASessionEndsUnderAnOpenPage(t *testing.T) {
 
 // TestAReaderHasNoButtons: a token that may only read is offered nothing that it may not do.
 func TestAReaderHasNoButtons(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, withTokens)
 	b := newWindow(t).tab()
 	b.enter(w, supportToken)
@@ -108,6 +111,7 @@ func TestAReaderHasNoButtons(t *testing.T) {
 
 // TestATenantSeesTheirOwnAlone: by a token, and by a portal link, which opens one session.
 func TestATenantSeesTheirOwnAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, withTokens)
 	alone := func(b *tab) {
 		t.Helper()

@@ -55,6 +55,7 @@ func (p *photographer) take(name string) {
 // TestShots makes the pictures that README and docs/CONSOLE.md show: the story, in light, dark and narrow. With -shots
 // they stay (make console-shots).
 func TestShots(t *testing.T) {
+	t.Parallel()
 	dir := *shotsDir
 	if dir == "" {
 		dir = t.TempDir()

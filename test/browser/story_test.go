@@ -12,6 +12,7 @@ import (
 // side is mended they check, send a test event and see it arrive, and retry what was dead, counted first. Then
 // everything adds up.
 func TestTheStory(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	b := newWindow(t).tab()
 	b.goTo(w.console(""))
