@@ -70,12 +70,14 @@ load: build ## throughput, light load, isolation, producers, backlog, too many p
 LIVES ?= 10000
 LONG  ?= 1m
 .PHONY: long
-long: lint race ## what is too long for CI: races everywhere, LIVES (10000) lives, mutants, twenty kills, two daemons for LONG (1m), a release for every platform twice, fuzzing (hours)
+long: lint race ## what is too long for CI: races everywhere, LIVES (10000) lives, mutants, twenty kills, two daemons for LONG (1m), a release for every platform twice, Kafka itself, fuzzing (hours)
 	$(MAKE) simulate SEEDS=$(LIVES)
 	$(MAKE) mutants
 	$(MAKE) fault
 	FANTAIL_TOGETHER=$(LONG) $(GO) test -count=1 -timeout 30m ./test/integration -run TestTwoDaemons
 	FANTAIL_RELEASE=all $(GO) test -count=1 -timeout 60m ./packaging/release -run TwiceTheSameBytes
+	scripts/setup long
+	FANTAIL_TEST_KAFKA=real $(GO) test -count=1 -timeout 30m ./test/integration -run TestIngest
 	$(MAKE) fuzz FUZZTIME=1m
 
 .PHONY: fmt
@@ -156,4 +158,4 @@ compose-test: ## run the tests of the destinations against what compose-up start
 
 .PHONY: clean
 clean: ## remove what was built and what setup installed here
-	rm -rf $(BIN) dist $(TOOLS) test/integration/receivers/node_modules test/servers/node/node_modules test/browser/node_modules web/node_modules
+	rm -rf $(BIN) dist $(TOOLS) test/integration/receivers/node_modules test/servers/node/node_modules test/browser/node_modules web/node_modules clients/typescript/node_modules

@@ -1,12 +1,18 @@
 import { useRoute } from './router'
 import { Gate } from './session'
+import { Daemons } from './pages/daemons'
 import { Deliveries } from './pages/deliveries'
 import { Delivery } from './pages/delivery'
 import { Destination } from './pages/destination'
 import { Destinations } from './pages/destinations'
+import { Developer } from './pages/developer'
+import { Developers } from './pages/developers'
 import { Event } from './pages/event'
 import { Overview } from './pages/overview'
+import { Replays } from './pages/replays'
 import { Send } from './pages/send'
+import { Settings } from './pages/settings'
+import { Trail } from './pages/trail'
 import { Asking, Saying } from './ui/ask'
 import { Page } from './ui/layout'
 import { Shell } from './ui/shell'
@@ -35,6 +41,19 @@ function Routed() {
       return <Destinations />
     case 'deliveries':
       return <Deliveries />
+    case 'replays':
+      return <Replays />
+    case 'developers':
+      return <Developers />
+    case 'developer':
+      if (path[1]) return <Developer key={path[1]} name={path[1]} />
+      break
+    case 'trail':
+      return <Trail />
+    case 'settings':
+      return <Settings />
+    case 'daemons':
+      return <Daemons />
     case 'send':
       return <Send />
     case 'delivery':

@@ -193,3 +193,77 @@ export interface Step {
   changed: number
   next: string
 }
+
+export type ReplayState = 'running' | 'finished' | 'cancelled' | 'failed'
+
+export interface Replay {
+  id: number
+  developer?: string
+  destination?: string
+  types?: string[]
+  users?: string[]
+  states: string[]
+  since?: string
+  until?: string
+  rate: number
+  dry_run: boolean
+  by: string
+  created: string
+  state: ReplayState
+  ended?: string
+  found: number
+  made: number
+  pending: number
+  gone: number
+  waiting?: string
+  error?: string
+}
+
+export interface PlanStep {
+  do: 'add' | 'change' | 'remove'
+  developer: string
+  destination?: string
+  keys?: string[]
+  destinations?: number
+  pending?: number
+}
+
+export interface DocumentHead {
+  developer: string
+  version?: number
+  at?: string
+  by?: string
+  deleted?: true
+  destinations?: number
+  faults?: string[]
+}
+
+export interface DocumentChanged {
+  developer: string
+  version: number
+  plan: PlanStep[]
+  notes?: string[]
+}
+
+export interface PortalLink {
+  id: string
+  developer: string
+  may: string[]
+  by: string
+  created: string
+  ends: string
+  used?: string
+  url?: string
+}
+
+export interface AuditRow {
+  developer: string
+  destination: string
+  kind: string
+  accepted: number
+  delivered: number
+  pending: number
+  dead: number
+  cancelled: number
+  balanced: boolean
+}

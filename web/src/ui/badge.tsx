@@ -1,6 +1,6 @@
 const tones: Record<string, string> = {
   active: 'good', delivered: 'good', ok: 'good', closed: 'good', sends: 'good', finished: 'good',
-  pending: 'info', waits: 'info', running: 'info', throttled: 'warn',
+  pending: 'info', waits: 'info', running: 'info', alive: 'good', throttled: 'warn',
   paused: 'warn', held: 'bad', failing: 'bad', open: 'warn', warn: 'warn', transient: 'warn', interrupted: 'warn',
   dead: 'bad', fail: 'bad', fails: 'bad', failed: 'bad', rejected: 'bad', misconfigured: 'bad', expired: 'bad',
 }

@@ -1,5 +1,6 @@
 import { useRef, useState } from 'preact/hooks'
 import { ApiError, get, p } from '../api'
+import type { Query } from '../api'
 import { go, to } from '../router'
 import type { Delivery, Event, Page } from '../types'
 import { say } from './ask'
@@ -47,10 +48,19 @@ async function find(wanted: string): Promise<string | undefined> {
     if (event) return event
   }
   const week = new Date(Date.now() - 7 * 864e5).toISOString()
-  const byReference = await get<Page<Event>>('/v1/events', { reference: wanted, since: week, limit: 1 })
-  if (byReference.items[0]) return to.event(byReference.items[0].id)
-  const byUser = await get<Page<Event>>('/v1/events', { user: wanted, since: week, limit: 1 })
-  if (byUser.items[0]) return to.deliveries({ user: wanted, since: '7d' })
+  const byUser = await first({ user: wanted, since: week, limit: 1 })
+  if (byUser) return to.deliveries({ user: wanted, since: '7d' })
+  const byReference = await first({ reference: wanted, since: week, limit: 1000 })
+  return byReference && to.event(byReference.id)
+}
+
+/** first is the newest event that is like that, as far as a few answers of the daemon look back. */
+async function first(filter: Query): Promise<Event | undefined> {
+  for (let cursor = '', n = 0; n < 4; n++) {
+    const page = await get<Page<Event>>('/v1/events', { ...filter, cursor })
+    if (page.items[0] || !page.next) return page.items[0]
+    cursor = page.next
+  }
   return undefined
 }
 

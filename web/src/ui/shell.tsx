@@ -15,6 +15,10 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const { path } = useRoute()
   const maySend = [useMay('test'), useMay('ingest')].includes(true)
   const here = path[0] ?? ''
+  const read = useMay('read')
+  const { developers } = useSession()
+  const whole = !developers
+  const one = developers?.length === 1 ? developers[0] : undefined
   const link = (name: string, address: string, at: string[]) => (
     <li>
       <a href={address} aria-current={at.includes(here) ? 'page' : undefined}>
@@ -38,6 +42,11 @@ export function Shell({ children }: { children: ComponentChildren }) {
             {link('Destinations', to.destinations(), ['destinations', 'destination'])}
             {link('Deliveries', to.deliveries(), ['deliveries', 'delivery', 'event'])}
             {maySend && link('Send', href(['send']), ['send'])}
+            {read && link('Replays', href(['replays']), ['replays'])}
+            {one ? link('Document', href(['developer', one]), ['developer']) : link('Developers', href(['developers']), ['developers', 'developer'])}
+            {read && link('Trail', href(['trail']), ['trail'])}
+            {read && whole && link('Settings', href(['settings']), ['settings'])}
+            {read && whole && link('Daemons', href(['daemons']), ['daemons'])}
           </ul>
         </nav>
         <div class="tools">
@@ -73,10 +82,12 @@ function Refreshing() {
 function Who() {
   const session = useSession()
   const [busy, setBusy] = useState(false)
-  if (!session.ends) return <span class="who dim">{session.name}</span>
+  // Over a link the name is that of a token of the operator's, which tells a developer nothing.
+  const name = session.via ? session.developers?.join(', ') : session.name
+  if (!session.ends) return <span class="who dim">{name}</span>
   return (
     <span class="who">
-      <span class="dim">{session.name}</span>
+      <span class="dim">{name}</span>
       <button
         type="button"
         class="quiet"
