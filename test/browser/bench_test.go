@@ -40,15 +40,15 @@ func TestPagesOfAFullStore(t *testing.T) {
 	w.cast(cast)
 	b := newWindow(t).tab()
 	for _, p := range []page{
-		{"overview", at("#/"), `Destinations`, 60},
-		{"destinations", at("#/destinations"), `hooks-19`, 0},
-		{"destination", at("#/destination/developer-0/hooks-0"), `hooks-0`, 90},
-		{"deliveries", at("#/deliveries?state=dead&since=24h"), `50 deliveries shown`, 300},
-		{"deliveries", at("#/deliveries?state=pending&developer=developer-4"), `50 deliveries shown`, 300},
-		{"deliveries", at("#/deliveries?user=user-7"), `deliver(y|ies) shown|Look further back`, 60_000},
-		{"delivery", func(w *world) string { return "#/delivery/" + w.dead }, `dead`, 20},
-		{"event", func(w *world) string { return "#/event/" + w.hostile.ID }, `Envelope`, 40},
-		{"send", at("#/send"), `Nothing was sent yet`, 0},
+		{"overview", at("#/"), `Destinations`, 60, list},
+		{"destinations", at("#/destinations"), `hooks-19`, 0, list},
+		{"destination", at("#/destination/developer-0/hooks-0"), `hooks-0`, 90, list},
+		{"deliveries", at("#/deliveries?state=dead&since=24h"), `50 deliveries shown`, 300, list},
+		{"deliveries", at("#/deliveries?state=pending&developer=developer-4"), `50 deliveries shown`, 300, list},
+		{"deliveries", at("#/deliveries?user=user-7"), `deliver(y|ies) shown|Look further back`, 60_000, list},
+		{"delivery", func(w *world) string { return "#/delivery/" + w.dead }, `dead`, 20, list},
+		{"event", func(w *world) string { return "#/event/" + w.hostile.ID }, `Envelope`, 40, list},
+		{"send", at("#/send"), `Nothing was sent yet`, 0, list},
 	} {
 		var took []time.Duration
 		rows := 0
