@@ -1,27 +1,12 @@
 import { get } from '../api'
 import { absolute, count, millis } from '../format'
 import { usePoll } from '../poll'
-import type { Page as List } from '../types'
+import type { Daemon, Page as List } from '../types'
 import { Badge } from '../ui/badge'
 import { Page } from '../ui/layout'
 import { Problem } from '../ui/problem'
 import { Bones, Empty, Table } from '../ui/table'
 import { Ago } from '../ui/time'
-
-interface Daemon {
-  id: string
-  name: string
-  api?: string
-  version: string
-  self: boolean
-  alive: boolean
-  started: string
-  seen: string
-  slots: number[]
-  clock_offset_ms: number
-  same_keys: boolean
-  same_files: boolean
-}
 
 /** Daemons are those that work on one store: who is alive, and who delivers what. */
 export function Daemons() {

@@ -16,14 +16,14 @@ import { PortalLinks } from './portallinks'
 export function Developer({ name }: { name: string }) {
   const link = useMay('link')
   const read = useMay('read')
-  const [changes, setChanges] = useState(0)
+  const [tag, setTag] = useState<string>() // of the version in the store; a file has none
   return (
     <Page name="developer" title={name} above={!useSession().developers && <a href={href(['developers'])}>Developers</a>} beside={<a href={to.destinations({ q: name + '/' })}>Destinations</a>}>
-      <Document name={name} applied={() => setChanges((n) => n + 1)} />
+      <Document name={name} read={setTag} />
       {link && <PortalLinks developer={name} />}
       <div class="two">
         {read && <Days developer={name} />}
-        <Versions name={name} changes={changes} />
+        {tag && <Versions name={name} newest={tag} />}
       </div>
     </Page>
   )
@@ -55,9 +55,8 @@ function Days({ developer }: { developer: string }) {
   )
 }
 
-function Versions({ name, changes }: { name: string; changes: number }) {
-  const list = usePoll(`versions${name}/${changes}`, 0, async (signal) => (await get<{ items: DocumentHead[] }>(p`/v1/developers/${name}/versions`, undefined, signal)).items)
-  if (list.error && [404, 409].includes(list.error.status)) return null // a file has none, and neither has who is new
+function Versions({ name, newest }: { name: string; newest: string }) {
+  const list = usePoll(`versions${name}/${newest}`, 0, async (signal) => (await get<{ items: DocumentHead[] }>(p`/v1/developers/${name}/versions`, undefined, signal)).items)
   return (
     <Card title="Versions" class="flush">
       {list.error && <Problem error={list.error} again={list.refresh} />}

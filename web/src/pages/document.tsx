@@ -19,7 +19,7 @@ interface Read {
 }
 
 /** Document shows a developer's document, and changes it: the daemon judges it and says what it would do, first. */
-export function Document({ name, applied }: { name: string; applied: () => void }) {
+export function Document({ name, read }: { name: string; read: (tag: string | undefined) => void }) {
   const path = p`/v1/developers/${name}`
   const got = usePoll('document' + name, 0, async (signal): Promise<Read> => {
     try {
@@ -35,7 +35,10 @@ export function Document({ name, applied }: { name: string; applied: () => void 
   const [plan, setPlan] = useState<{ of: string; changed: DocumentChanged }>()
   const [error, setError] = useState<ApiError>()
   const { busy, run } = useAct()
-  useEffect(() => setText(undefined), [got.data])
+  useEffect(() => {
+    setText(undefined)
+    read(got.data?.tag)
+  }, [got.data])
   const current = text ?? got.data?.text ?? ''
   const touched = got.data?.new || (text !== undefined && text !== got.data?.text)
   const fixed = got.data && !got.data.new && !got.data.tag // it is a file
@@ -67,7 +70,6 @@ export function Document({ name, applied }: { name: string; applied: () => void 
       say(`Version ${done.version} of ${name} is in force.`)
       setPlan(undefined)
       got.refresh()
-      applied()
     })
   return (
     <Card

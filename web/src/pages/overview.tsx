@@ -3,7 +3,7 @@ import { bytes, count, counted, span } from '../format'
 import { useNow, usePoll } from '../poll'
 import { to } from '../router'
 import { useSession } from '../session'
-import type { Destination, Page as List, Readiness, Totals, Usage } from '../types'
+import type { Destination, Page as List, Readiness, DestinationTotals as Totals, Usage } from '../types'
 import { Card, Facts, Figure, Page } from '../ui/layout'
 import { Problem } from '../ui/problem'
 import { failed24h } from '../ui/shell'
@@ -36,7 +36,7 @@ export function Overview() {
             </p>
           </Empty>
         )}
-        {wrong?.length === 0 && totals!.destinations > 0 && <Empty title="Nothing is held, paused or failing">{totals!.destinations === 1 ? 'The one destination is' : `All ${count(totals!.destinations)} destinations are`} as they should be.</Empty>}
+        {wrong?.length === 0 && totals!.destinations > 0 && <Empty title="Nothing is held, paused or failing">{totals!.destinations === 1 ? 'The one destination is as it should be.' : `All ${count(totals!.destinations)} destinations are as they should be.`}</Empty>}
       </Card>
       <div class={`stack ${all.data || all.error ? '' : 'waiting'}`}>
         {!developers && <Rates />}
