@@ -120,6 +120,15 @@ console: ## make the console's pages of web/, and judge their types
 	web/build
 	web/node_modules/.bin/tsc --project web
 
+.PHONY: console-shots
+console-shots: ## take the pictures that README and docs/CONSOLE.md show, in a real browser
+	$(GO) test -count=1 ./test/browser -run TestShots -shots $(CURDIR)/docs/images
+
+DELIVERIES ?= 2000000
+.PHONY: console-bench
+console-bench: ## each page of the console over DELIVERIES (2000000) deliveries, within 300 ms on a quiet machine
+	$(GO) test -count=1 -v -timeout 30m ./test/browser -run TestPagesOfAFullStore -deliveries $(DELIVERIES) -slowest 300ms
+
 .PHONY: demo
 demo: ## the main job on real input, in a few seconds
 	@echo "A first run fetches some 900 MB of modules and compiles them, which takes 2 to 6 minutes."
