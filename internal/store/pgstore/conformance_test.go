@@ -43,7 +43,7 @@ func harness(server *servers.Private, through string, seeds ...uint64) storetest
 			if through != "" {
 				s.url = otherHost(t, url, through)
 			}
-			s.Store = openAt(t, s.url)
+			s.Store = openAt(t, s.url, alone)
 			return s
 		},
 		Reopen: func(t testing.TB, s store.Store) store.Store {
@@ -51,7 +51,7 @@ func harness(server *servers.Private, through string, seeds ...uint64) storetest
 				t.Errorf("close: %v", err)
 			}
 			again := *s.(*placed)
-			again.Store = openAt(t, again.url)
+			again.Store = openAt(t, again.url, alone)
 			return &again
 		},
 		Stall: func(t testing.TB, s store.Store) func() { return stall(t, s.(*placed).direct) },
@@ -62,7 +62,7 @@ func harness(server *servers.Private, through string, seeds ...uint64) storetest
 			crashed.server = crashed.server.Crashed(t)
 			crashed.url = otherHost(t, crashed.url, crashed.server.DSN)
 			crashed.direct = crashed.url
-			crashed.Store = openAt(t, crashed.url)
+			crashed.Store = openAt(t, crashed.url, alone)
 			crashed.inherits(t)
 			return &crashed
 		}
@@ -133,6 +133,8 @@ func TestConformanceBehindPgBouncer(t *testing.T) {
 type cluster struct {
 	direct, through string // through: what lies between, if anything does
 
+	lease time.Duration
+
 	mu      sync.Mutex
 	stores  map[int]*Store
 	proxies map[int]*faults.Proxy
@@ -140,18 +142,16 @@ type cluster struct {
 }
 
 func sharedHarness(server *servers.Private, through string) storetest.SharedHarness {
-	return storetest.SharedHarness{Lease: sharedLease, New: func(t testing.TB) storetest.Cluster {
+	return storetest.SharedHarness{New: func(t testing.TB, lease time.Duration) (storetest.Cluster, time.Duration) {
 		c := &cluster{direct: freshOn(t, server.DSN), stores: map[int]*Store{}, proxies: map[int]*faults.Proxy{}, fatal: map[int]error{}}
 		c.through = c.direct
 		if through != "" {
 			c.through = otherHost(t, c.direct, through)
 		}
-		return c
+		c.lease = lasting(t, c.through, lease)
+		return c, c.lease
 	}}
 }
-
-// sharedLease is longer than testLease: cases say how fast things must be beside a lease.
-const sharedLease = 1500 * time.Millisecond
 
 func (c *cluster) Open(t testing.TB, i int, serial func(uint32) bool) store.Shared {
 	proxy, url := proxied(t, c.through)
@@ -159,7 +159,7 @@ func (c *cluster) Open(t testing.TB, i int, serial func(uint32) bool) store.Shar
 	defer c.mu.Unlock()
 	c.proxies[i] = proxy
 	s, err := Open(context.Background(), optionsWith(url, func(o *Options) {
-		o.Lease, o.Serial = sharedLease, serial
+		o.Lease, o.Serial = c.lease, serial
 		o.Fatal = func(err error) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -183,7 +183,7 @@ func (c *cluster) Cut(_ testing.TB, i int) (mend func()) {
 	proxy.Down()
 	return func() {
 		proxy.Up()
-		for end := time.Now().Add(10 * time.Second); !s.health.reachable() && c.Fatal(i) == nil && time.Now().Before(end); {
+		for end := time.Now().Add(30 * time.Second); !s.health.reachable() && c.Fatal(i) == nil && time.Now().Before(end); {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}
