@@ -28,7 +28,11 @@ func (p place) open(copied bool) (copying.Store, error) {
 	if p.dir != "" {
 		return pebblestore.Open(p.dir, pebblestore.Options{Log: quiet, Copying: copied})
 	}
-	return pgstore.Open(ctx, pgstore.Options{URLs: []secret.Value{secret.New(p.url)}, Log: quiet, Lease: 300 * time.Millisecond, Copying: copied})
+	lease := 20 * time.Second // of a daemon: a busy machine must not end it
+	if copied {
+		lease = 300 * time.Millisecond // copies are killed, and the next one waits for it
+	}
+	return pgstore.Open(ctx, pgstore.Options{URLs: []secret.Value{secret.New(p.url)}, Log: quiet, Lease: lease, Copying: copied})
 }
 
 func (p place) side() copying.Side {

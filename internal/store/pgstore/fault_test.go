@@ -165,8 +165,15 @@ func survives(t *testing.T, f *far, begin, end func(), filler []byte) {
 	}
 	count := func() int { mu.Lock(); defer mu.Unlock(); return len(accepted) }
 	eventually(t, "events are accepted", func() bool { return count() > 20 })
+	mu.Lock()
+	unhurt, began := refused, time.Now()
+	mu.Unlock()
 	begin()
-	time.Sleep(3 * time.Second)
+	eventually(t, "the fault is noticed, for longer than a commit may take", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Since(began) > stallAfter && (refused > unhurt || slowest > 500*time.Millisecond)
+	})
 	end()
 	healed := count()
 	eventually(t, "events are accepted again", func() bool { return count() > healed+20 })

@@ -225,16 +225,7 @@ func (d *daemon) deliver(it store.Item) (s []store.Settled, err error) {
 	return s, err
 }
 
-// patiently repeats what the store refuses for a while, as callers do: a database that was cut off, or
-// that has much else to do, is one that does not answer in time.
-func (r *sharedRig) patiently(do func() error) error {
-	for end := time.Now().Add(r.soon()); ; time.Sleep(20 * time.Millisecond) {
-		err := do()
-		if _, busy := errors.AsType[*store.Unavailable](err); !busy || time.Now().After(end) {
-			return err
-		}
-	}
-}
+func (r *sharedRig) patiently(do func() error) error { return patiently(r.soon(), do) }
 
 // shows tells whether d would make the delivery.
 func (d *daemon) shows(id store.DeliveryID) bool {
