@@ -2,6 +2,7 @@ package copying_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -148,6 +149,10 @@ func fill(t testing.TB, s copying.Store, n int) {
 func TestMain(m *testing.M) {
 	if os.Getenv("FANTAIL_COPY") != "" {
 		os.Exit(child())
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil { // they wait for the database and for processes
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

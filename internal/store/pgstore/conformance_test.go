@@ -125,6 +125,7 @@ func long() bool { return os.Getenv("FANTAIL_STORE") == "long" }
 // conforms runs topics of a suite, all for nil, in parts, each on a server of its own: some stall or
 // crash it. with makes the harness for one.
 func conforms(t *testing.T, parts int, only []string, with func(t testing.TB, server *servers.Private) storetest.Harness) {
+	t.Parallel()
 	for part := range parts {
 		t.Run(fmt.Sprintf("part %d", part+1), func(t *testing.T) {
 			t.Parallel()
