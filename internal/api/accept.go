@@ -42,7 +42,7 @@ func (a *API) acceptOne(c *call, trace *event.Trace) (result ingest.Result, err 
 	if err := a.Ingest.Ready(); err != nil {
 		return result, err
 	}
-	if err := a.Pace.Wait(c.r.Context()); err != nil {
+	if err := a.Pace.Wait(c.r.Context(), 1); err != nil {
 		return result, err
 	}
 	held := a.memory.hold(c.who, req.Developer)
@@ -53,6 +53,7 @@ func (a *API) acceptOne(c *call, trace *event.Trace) (result ingest.Result, err 
 	}
 	req.Body, req.Trace = body, trace
 	result = a.Ingest.Accept(c.r.Context(), []ingest.Request{req})[0]
+	a.Pace.Took(1, result.Deliveries)
 	return result, result.Err
 }
 

@@ -215,17 +215,23 @@ func TestUnexpectedErrorsAreLoggedUnderAnID(t *testing.T) {
 // TestProducersAreSlowedDownWhileTheDaemonIsBehind, and refused when that has not helped.
 func TestProducersAreSlowedDownWhileTheDaemonIsBehind(t *testing.T) {
 	for path, c := range map[string]struct {
-		body  string
-		least time.Duration // that it waits: the request, and each chunk
+		body     string
+		requests int
+		rate     float64
 	}{
-		"/v1/events":       {sleep, 100 * time.Millisecond},
-		"/v1/events/batch": {strings.Repeat(line(sleep), 65), 300 * time.Millisecond},
+		"/v1/events":       {sleep, 2, 12},                            // the second waits for the first
+		"/v1/events/batch": {strings.Repeat(line(sleep), 65), 1, 600}, // the second chunk
 	} {
 		behind := 3 * time.Second
-		r := newRig(t, setup{pace: ingest.Pace{Behind: func() time.Duration { return behind }, Most: 2 * time.Second}})
+		r := newRig(t, setup{pace: &ingest.Pace{Behind: func() (time.Duration, float64) { return behind, c.rate }, Most: 2 * time.Second}})
 		began := time.Now()
-		if got := r.do("POST", path, c.body, "dev-id: acme"); got.status/100 != 2 || time.Since(began) < c.least {
-			t.Errorf("%s: %s after %v", path, got, time.Since(began))
+		for range c.requests {
+			if got := r.do("POST", path, c.body, "dev-id: acme"); got.status/100 != 2 {
+				t.Errorf("%s: %s", path, got)
+			}
+		}
+		if took := time.Since(began); took < 100*time.Millisecond {
+			t.Errorf("%s: %v", path, took)
 		}
 		behind = 21 * time.Second
 		got := r.do("POST", path, c.body, "dev-id: acme")
@@ -241,11 +247,11 @@ func TestProducersAreSlowedDownWhileTheDaemonIsBehind(t *testing.T) {
 // TestABatchThatFallsFarBehind is told so line by line, from there on.
 func TestABatchThatFallsFarBehind(t *testing.T) {
 	asked := 0
-	r := newRig(t, setup{pace: ingest.Pace{Most: time.Second, Behind: func() time.Duration {
+	r := newRig(t, setup{pace: &ingest.Pace{Most: time.Second, Behind: func() (time.Duration, float64) {
 		if asked++; asked > 2 { // once for the request, once for each chunk
-			return time.Minute
+			return time.Minute, 1000
 		}
-		return 0
+		return 0, 1000
 	}}})
 	got := string(r.do("POST", "/v1/events/batch", strings.Repeat(line(sleep), 66)).body)
 	taken, refused := strings.Count(got, `"status":202`), strings.Count(got, `"code":"behind"`)

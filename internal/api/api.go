@@ -46,6 +46,7 @@ type Scheduler interface {
 	Status() []delivery.Status
 	Move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error)
 	Moved(ms []store.Moved)
+	MovedElsewhere(ms []store.Moved)
 	Pause(ctx context.Context, dest uint32, reason string) error
 	Resume(ctx context.Context, dest uint32) error
 	Rebind(ctx context.Context, dest uint32) (int, error)
@@ -99,7 +100,7 @@ type Egress struct {
 // Options build an API. All interfaces are required but those of payloads.
 type Options struct {
 	Ingest     Ingest
-	Pace       ingest.Pace // the zero one slows nobody down
+	Pace       *ingest.Pace // nil: nobody is slowed down
 	Scheduler  Scheduler
 	Store      store.Log
 	Usage      store.Usage
@@ -113,9 +114,11 @@ type Options struct {
 	Sessions   *session.Desk
 	Settings   Settings
 	Queues     Queues
+	Peers      Peers                 // nil: this is the only daemon of its store
 	Payloads   Payloads              // nil: none are kept
 	Catalogue  *event.Catalogue      // of payloads
 	Files      http.Handler          // answers /payloads/...; nil: they are served elsewhere
+	Console    http.Handler          // answers /console/; nil: there are no pages
 	Trace      *tracing.Tracer       // nil: no spans
 	Metrics    http.Handler          // answers /metrics
 	Registerer prometheus.Registerer // nil: none
@@ -153,8 +156,10 @@ type API struct {
 	readers   *readers
 	console   atomic.Pointer[config.Console]
 	tries     tries
+	deaf      *ingest.Bucket // lines of the log about daemons that do not answer
 	strangers *ingest.Bucket // lines of the log about acts of those who showed no token
 
+	peerFollow chan struct{} // has a place for each daemon that follows attempts here
 	explaining chan struct{} // has a place for each who does: kinds read keys for it
 }
 
@@ -175,7 +180,7 @@ func New(o Options) (*API, error) {
 		o.BodyRate = 1 << 10
 	}
 	a := &API{
-		Options: o, header: newHeaders(o.Brand), drafts: make(chan struct{}, maxDrafts), readers: newReaders(), strangers: ingest.NewBucket(1.0 / 60), explaining: make(chan struct{}, 4),
+		Options: o, header: newHeaders(o.Brand), drafts: make(chan struct{}, maxDrafts), readers: newReaders(), strangers: ingest.NewBucket(1.0 / 60), deaf: ingest.NewBucket(1.0 / 60), explaining: make(chan struct{}, 4), peerFollow: make(chan struct{}, peerReaders),
 	}
 	a.SetConsole(config.Console{})
 	a.memory.setup(o.MaxBody, o.Memory)

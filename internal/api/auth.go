@@ -182,7 +182,7 @@ func (a *API) identify(r *http.Request) (*principal, error) {
 	if who := a.ofToken(value); who != nil {
 		return who, nil
 	}
-	return a.bySecret(value)
+	return a.bySecret(r.Context(), value)
 }
 
 // byCookie returns whose session the browser has. It sends cookies whatever page makes
@@ -192,7 +192,7 @@ func (a *API) byCookie(r *http.Request) (*principal, error) {
 	if secret == "" {
 		return nil, errNoToken
 	}
-	who, err := a.bySecret(secret)
+	who, err := a.bySecret(r.Context(), secret)
 	if err == nil {
 		err = a.ownPage(r)
 	}
@@ -200,8 +200,8 @@ func (a *API) byCookie(r *http.Request) (*principal, error) {
 }
 
 // bySecret returns whose session it is.
-func (a *API) bySecret(secret string) (*principal, error) {
-	s, ok := a.Sessions.Find(secret, time.Now())
+func (a *API) bySecret(ctx context.Context, secret string) (*principal, error) {
+	s, ok := a.Sessions.Find(ctx, secret, time.Now())
 	if !ok {
 		return nil, errNoToken
 	}

@@ -72,7 +72,7 @@ func (b *batch) take() error {
 	if err := a.Ingest.Ready(); err != nil {
 		return err
 	}
-	if err := a.Pace.Wait(c.r.Context()); err != nil {
+	if err := a.Pace.Wait(c.r.Context(), 0); err != nil {
 		return err
 	}
 	b.held = a.memory.hold(c.who, "")
@@ -172,9 +172,15 @@ func (b *batch) commit() error {
 // accept hands the chunk in at the daemon's pace. Results are those of its requests.
 func (b *batch) accept() []ingest.Result {
 	ctx := b.c.r.Context()
-	err := b.a.Pace.Wait(ctx)
+	err := b.a.Pace.Wait(ctx, len(b.requests))
 	if err == nil {
-		return b.a.Ingest.Accept(ctx, b.requests)
+		results := b.a.Ingest.Accept(ctx, b.requests)
+		deliveries := 0
+		for i := range results {
+			deliveries += results[i].Deliveries
+		}
+		b.a.Pace.Took(len(results), deliveries)
+		return results
 	}
 	results := make([]ingest.Result, len(b.requests))
 	for i := range results {

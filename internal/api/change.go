@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"errors"
-	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -44,7 +43,7 @@ func (a *API) changeOne(c *call, change store.Change) error {
 	if err != nil {
 		return err
 	}
-	moved, err := a.Scheduler.Move(c.r.Context(), time.Now(), change, []store.DeliveryID{id})
+	moved, err := a.move(c, change, []store.DeliveryID{id})
 	if err != nil {
 		return err
 	}
@@ -71,8 +70,15 @@ type changeRequest struct {
 	Until       string `json:"until"`
 	All         bool   `json:"all"`
 	Rebind      bool   `json:"rebind"`
+	DryRun      bool   `json:"dry_run"` // only count
 	Limit       *int   `json:"limit"`
 	Cursor      string `json:"cursor"`
+
+	// As of a list of deliveries, so that what was looked at can be changed.
+	Types   []string `json:"types"`
+	User    string   `json:"user"`
+	Classes []string `json:"classes"`
+	Codes   []int    `json:"codes"`
 }
 
 // stepView is what one step of a change did. The caller goes on with next
@@ -89,6 +95,7 @@ func (r *changeRequest) selection(state store.State) (selection, error) {
 	s := selection{
 		developer: r.Developer, destination: r.Destination, event: r.Event,
 		states: []string{r.State}, limit: maxLimit, cursor: r.Cursor,
+		types: r.Types, user: r.User, classes: r.Classes, codes: r.Codes,
 	}
 	if r.Developer == "" && r.Event == "" && !r.All {
 		return s, refuse(400, "unbounded", `say which developer or event is meant, or "all": true`)
@@ -157,7 +164,10 @@ func (a *API) changeStep(c *call, r *changeRequest, change store.Change, state s
 		return err
 	}
 	step := stepView{Matched: len(found.Items), Next: found.Next}
-	if step.Matched == 0 {
+	if r.DryRun {
+		c.before = nil // it is no act
+	}
+	if step.Matched == 0 || r.DryRun {
 		return c.json(200, step)
 	}
 	ids := make([]store.DeliveryID, len(found.Items))
@@ -165,7 +175,7 @@ func (a *API) changeStep(c *call, r *changeRequest, change store.Change, state s
 		ids[i] = found.Items[i].ID
 	}
 	c.idle = false
-	moved, err := a.Scheduler.Move(c.r.Context(), time.Now(), change, ids)
+	moved, err := a.move(c, change, ids)
 	if err != nil {
 		return err
 	}

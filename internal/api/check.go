@@ -46,15 +46,6 @@ func viewCheck(r *check.Result, all bool) *checkView {
 	return v
 }
 
-// destination is how the API shows s, with what the last check found amiss.
-func (a *API) destination(s *delivery.Status) destinationView {
-	v := viewDestination(s)
-	if r, ok := a.Checks.LastCheck(s.Key); ok {
-		v.Check = viewCheck(&r, false)
-	}
-	return v
-}
-
 // check checks a destination now and answers with every finding.
 func (a *API) check(c *call) error {
 	if err := a.decode(c, &struct{}{}); err != nil {

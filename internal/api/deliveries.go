@@ -65,7 +65,7 @@ func viewDelivery(names *Names) func(*store.DeliveryRecord) deliveryView {
 }
 
 // waits says of each pending delivery why it is not tried when it is due.
-func (a *API) waits(records []store.DeliveryRecord, views []deliveryView) {
+func (a *API) waits(c *call, records []store.DeliveryRecord, views []deliveryView) {
 	at := map[store.QueueID]int{}
 	var queues []store.QueueID
 	for i := range records {
@@ -79,7 +79,7 @@ func (a *API) waits(records []store.DeliveryRecord, views []deliveryView) {
 	if len(queues) == 0 {
 		return
 	}
-	waits := a.Scheduler.Waits(queues)
+	waits := a.waitsOf(c, queues)
 	for i := range records {
 		n, there := at[store.QueueID{Dest: records[i].ID.Dest, Settings: records[i].Settings}]
 		if records[i].State != store.Pending || !there {
@@ -179,7 +179,7 @@ func (a *API) listDeliveries(c *call) error {
 		return err
 	}
 	list := pageOf(found, viewDelivery(a.Daemon.Names()))
-	a.waits(found.Items, list.Items)
+	a.waits(c, found.Items, list.Items)
 	return c.json(200, list)
 }
 
@@ -215,7 +215,7 @@ func (a *API) getDelivery(c *call) error {
 	}
 	v := viewDelivery(a.Daemon.Names())(&record)
 	views := []deliveryView{v}
-	a.waits([]store.DeliveryRecord{record}, views)
+	a.waits(c, []store.DeliveryRecord{record}, views)
 	v = views[0]
 	v.Attempts = make([]attemptView, len(attempts))
 	for i, t := range attempts {

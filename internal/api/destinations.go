@@ -2,15 +2,10 @@ package api
 
 import (
 	"cmp"
-	"encoding/base64"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/store"
-	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // destinationView is a destination as the API shows it.
@@ -33,7 +28,8 @@ type destinationView struct {
 	Failed      int         `json:"failed_attempts"`
 	Dead        int64       `json:"dead_24h"`
 
-	Check *checkView `json:"check,omitempty"`
+	Check    *checkView    `json:"check,omitempty"`
+	Outcomes *outcomesView `json:"outcomes_24h,omitempty"`
 }
 
 // answerView is how an attempt ended.
@@ -71,46 +67,6 @@ func viewDestination(s *delivery.Status) destinationView {
 		v.OldestPending = v.OldestPending.UTC()
 	}
 	return v
-}
-
-// place is where a destination stands in the list.
-func place(s *delivery.Status) string {
-	return fmt.Sprintf("%s\x00%s\x00%010d", s.Key.Developer, s.Key.Name, s.ID)
-}
-
-// isPlace tells whether s is of the form that place returns.
-func isPlace(s string) bool {
-	parts := strings.Split(s, "\x00")
-	return len(parts) == 3 && event.ValidName(parts[0]) && event.ValidName(parts[1]) && len(parts[2]) == 10 && strings.Trim(parts[2], "0123456789") == ""
-}
-
-// listDestinations lists by developer and name, which is what people look for.
-func (a *API) listDestinations(c *call) error {
-	q := &c.query
-	limit := q.limit()
-	after, err := base64.RawURLEncoding.Strict().DecodeString(q.text("cursor"))
-	if err != nil || len(after) > 0 && !isPlace(string(after)) {
-		return store.ErrCursor
-	}
-	if q.err != nil {
-		return q.err
-	}
-	developer, state := q.text("developer"), q.text("state")
-	if state != "" && !slices.Contains([]string{"active", "paused", "disabled", "held", "removed"}, state) {
-		return refuse(400, "invalid_parameter", fmt.Sprintf("unknown state %q: want active, paused, disabled, held or removed", state))
-	}
-	all := a.Scheduler.Status()
-	all = slices.DeleteFunc(all, func(s delivery.Status) bool {
-		return !c.who.sees(s.Key.Developer) || developer != "" && s.Key.Developer != developer || state != "" && s.State != state ||
-			place(&s) <= string(after)
-	})
-	slices.SortFunc(all, func(a, b delivery.Status) int { return strings.Compare(place(&a), place(&b)) })
-	next := ""
-	if len(all) > limit {
-		all = all[:limit]
-		next = base64.RawURLEncoding.EncodeToString([]byte(place(&all[limit-1])))
-	}
-	return c.json(200, pageOf(store.Page[delivery.Status]{Items: all, Next: next}, a.destination))
 }
 
 // destinationOf returns the destination that the path names. Of several kinds
@@ -168,9 +124,13 @@ func (a *API) resume(c *call) error {
 		return err
 	}
 	c.act.State = "active"
+	a.tellPeers(c, peerAction{Do: doTry, Dest: d.ID}, 0, nil)
 	a.did(c, "destination resumed", d.Key)
 	return a.showDestination(c)
 }
+
+// rebindPatience is how long another daemon may take to rebind what it has pending.
+const rebindPatience = 10 * time.Second
 
 func (a *API) rebind(c *call) error {
 	if err := a.decode(c, &struct{}{}); err != nil {
@@ -184,6 +144,7 @@ func (a *API) rebind(c *call) error {
 	if err != nil {
 		return err
 	}
+	n += a.tellPeers(c, peerAction{Do: doRebind, Dest: d.ID}, rebindPatience, nil)
 	a.did(c, "deliveries rebound to current settings", d.Key)
 	return c.json(200, struct {
 		Rebound int `json:"rebound"`
@@ -196,7 +157,7 @@ func (a *API) showDestination(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.json(200, a.destination(&d))
+	return c.json(200, a.everywhere(c, []delivery.Status{d})[0])
 }
 
 // did logs what a person did to a destination.

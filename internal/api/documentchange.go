@@ -312,6 +312,9 @@ func (a *API) deleteDeveloper(c *call) error {
 	if err != nil {
 		return a.changeFailed(c, developer, err)
 	}
+	if r.Data == EraseData && !r.DryRun {
+		a.tellPeers(c, peerAction{Do: doForget, Developer: developer}, 0, nil)
+	}
 	if !r.DryRun {
 		a.configured(c, "delete, data "+r.Data, developer, 0)
 	}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -61,11 +63,31 @@ func (a *API) listEvents(c *call) error {
 	if eq.Developers != nil && len(eq.Developers) == 0 {
 		return c.json(200, page[eventView]{Items: []eventView{}}) // a store might take an empty list for none
 	}
-	found, err := a.Store.Events(c.r.Context(), eq)
+	found, err := a.findEvents(c.r.Context(), eq, q.text("reference"))
 	if err != nil {
 		return err
 	}
 	return c.json(200, pageOf(found, viewEvent(a.Daemon.Names())))
+}
+
+// searchTime is how long one answer looks for a reference.
+const searchTime = time.Second
+
+// findEvents lists events, with a reference only those that have it: no index knows
+// references, so that what q selects is read one by one, until some are found or the time
+// is up.
+func (a *API) findEvents(ctx context.Context, q store.EventQuery, reference string) (store.Page[store.EventRecord], error) {
+	for began := time.Now(); ; {
+		found, err := a.Store.Events(ctx, q)
+		if err != nil || reference == "" {
+			return found, err
+		}
+		found.Items = slices.DeleteFunc(found.Items, func(r store.EventRecord) bool { return r.Event.Reference != reference })
+		if len(found.Items) > 0 || found.Next == "" || time.Since(began) > searchTime {
+			return found, nil
+		}
+		q.Cursor = found.Next
+	}
 }
 
 // eventOf returns the event that the path names, if the caller may see it.

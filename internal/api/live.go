@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -116,15 +117,25 @@ func (a *API) live(c *call) error {
 		c.WriteHeader(200)
 		return nil
 	}
-	w := a.Scheduler.Watch(func(k store.DestinationKey) bool {
-		return (developer == "" || k.Developer == developer) && (destination == "" || k.Name == destination) && c.who.sees(k.Developer)
-	})
+	wish := liveWish{Developer: developer, Destination: destination, All: c.who.developers == nil, Developers: c.who.developers}
+	w := a.Scheduler.Watch(wish.wants)
 	defer w.Close()
-	a.follow(&stream{c: c, out: http.NewResponseController(c.ResponseWriter)}, w)
+	ctx, cancel := context.WithCancel(c.r.Context())
+	f := a.followPeers(ctx, wish)
+	a.follow(&stream{c: c, out: http.NewResponseController(c.ResponseWriter), sees: func() bool { return a.stillSees(c) }}, w, f)
+	if cancel(); f != nil {
+		f.work.Wait()
+	}
 	return nil
 }
 
-func (a *API) follow(out *stream, w *delivery.Watch) {
+// follow tells of attempts here, and of those that others tell of; f is nil where nobody does.
+func (a *API) follow(out *stream, w *delivery.Watch, f *fan) {
+	var theirs chan json.RawMessage
+	var silent chan string
+	if f != nil {
+		theirs, silent = f.attempts, f.silent
+	}
 	beat := time.NewTicker(liveBeat)
 	defer beat.Stop()
 	for text := ": attempts follow\n\n"; ; {
@@ -132,7 +143,13 @@ func (a *API) follow(out *stream, w *delivery.Watch) {
 			return
 		}
 		text = ""
+		var one json.RawMessage
 		select {
+		case one = <-theirs:
+		case name := <-silent:
+			if out.event("unanswered", problemText{"unanswered", "daemon " + name + " does not tell of its attempts"}) != nil {
+				return
+			}
 		case <-w.Wake:
 		case <-beat.C:
 			text = ": nothing else for now\n\n"
@@ -142,8 +159,11 @@ func (a *API) follow(out *stream, w *delivery.Watch) {
 		case <-out.c.r.Context().Done():
 			return
 		}
-		if !a.stillSees(out.c) {
+		if !out.sees() {
 			_ = out.event("end", problemText{"forbidden", "the rights of the token have changed"})
+			return
+		}
+		if one != nil && out.event("attempt", one) != nil {
 			return
 		}
 		attempts, lost := w.Take()
@@ -166,8 +186,9 @@ func (a *API) stillSees(c *call) bool {
 
 // stream writes server-sent events, each at once.
 type stream struct {
-	c   *call
-	out *http.ResponseController
+	c    *call
+	out  *http.ResponseController
+	sees func() bool // whether the reader still may
 }
 
 func (s *stream) raw(text string) error {

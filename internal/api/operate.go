@@ -38,6 +38,7 @@ func (a *API) erase(c *call) error {
 	report, err := a.Eraser.Erase(c.r.Context(), time.Now(), store.Erasure{Developer: developer, User: user, By: c.who.name}, a.Scheduler.Moved)
 	a.Scheduler.ForgetAnswers(developer) // after an erasure that was cut short, too
 	err = errors.Join(err, a.Scheduler.ForgetUser(c.r.Context(), developer, user))
+	a.tellPeers(c, peerAction{Do: doForget, Developer: developer, User: user}, 0, nil)
 	if err != nil {
 		return err
 	}
@@ -68,6 +69,9 @@ func (r *Refused) Error() string {
 	return fmt.Sprintf("%s %s:\n%s", what, strings.Join(r.Developers, ", "), strings.Join(r.Lines, "\n"))
 }
 
+// reloadPatience is how long another daemon may take to read its settings.
+const reloadPatience = 30 * time.Second
+
 // reload reads the settings again: fantail.yaml as a whole, or nothing and every
 // fault, and each developer for themselves.
 func (a *API) reload(c *call) error {
@@ -88,6 +92,11 @@ func (a *API) reload(c *call) error {
 		return c.planned(409, "removal_not_allowed", removal.Error(), removal.Plan, nil)
 	}
 	refused, partly := errors.AsType[*Refused](err)
+	if err == nil && !o.DryRun {
+		a.tellPeers(c, peerAction{Do: doReload, Options: ReloadOptions{AllowRemoval: o.AllowRemoval, Follows: true}}, reloadPatience, func(d store.Daemon, fault string) {
+			done.Notes = append(done.Notes, "daemon "+d.Name+" has not taken its files over: "+fault)
+		})
+	}
 	if err != nil && !partly {
 		return refuse(422, "invalid_settings", err.Error())
 	}

@@ -71,6 +71,7 @@ func (r *Removal) Error() string {
 type ReloadOptions struct {
 	DryRun       bool // say what it would do, and change nothing
 	AllowRemoval bool // also if it removes much
+	Follows      bool // another daemon did it first, and has noted who wanted it
 }
 
 // Reloaded is what came of it.

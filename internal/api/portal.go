@@ -149,7 +149,7 @@ func (a *API) listPortalLinks(c *call) error {
 	if q.err != nil {
 		return q.err
 	}
-	all := slices.DeleteFunc(a.Sessions.Links(time.Now()), func(l session.Link) bool {
+	all := slices.DeleteFunc(a.Sessions.Links(c.r.Context(), time.Now()), func(l session.Link) bool {
 		return !c.who.sees(l.Developer) || developer != "" && l.Developer != developer
 	})
 	if after != "" {
@@ -170,7 +170,7 @@ func (a *API) listPortalLinks(c *call) error {
 // revokePortalLink ends a link and the session that it opened.
 func (a *API) revokePortalLink(c *call) error {
 	id, now := c.r.PathValue("id"), time.Now()
-	all := a.Sessions.Links(now)
+	all := a.Sessions.Links(c.r.Context(), now)
 	i := slices.IndexFunc(all, func(l session.Link) bool { return l.ID == id && c.who.sees(l.Developer) })
 	if i < 0 {
 		return notFound("there is no such link, or it has ended")

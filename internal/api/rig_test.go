@@ -60,7 +60,7 @@ type rig struct {
 // setup says how a rig differs from the usual.
 type setup struct {
 	ingest  Ingest // nil: over the store
-	pace    ingest.Pace
+	pace    *ingest.Pace
 	tokens  []Token
 	maxBody int64 // 0: 1 MiB
 	memory  int64
@@ -298,6 +298,8 @@ func (s *scheduler) Moved(ms []store.Moved) {
 	s.moved += len(ms)
 }
 
+func (s *scheduler) MovedElsewhere(ms []store.Moved) { s.Moved(ms) }
+
 func (s *scheduler) set(id uint32, change func(*delivery.Status)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -427,6 +429,14 @@ func (s *stocks) Explain(_ context.Context, developer string, ev *event.Event) (
 		{Developer: "acme", Destination: "app", Kind: "webhook", Decision: explain.Sends, Request: &destination.Explanation{Target: "https://acme.example", Body: string(ev.Body)}},
 		{Developer: "acme", Destination: "night", Kind: "webhook", Decision: explain.Filtered, Reason: "events: [sleep] does not include x"},
 	}, nil
+}
+
+func (s *stocks) ExplainDelivery(_ context.Context, key store.DestinationKey, hash uint64, id store.DeliveryID, ev *event.Event) (explain.Result, bool, error) {
+	s.seen = ev
+	return explain.Result{
+		Developer: key.Developer, Destination: key.Name, Kind: key.Kind, Decision: explain.Sends,
+		Request: &destination.Explanation{Target: "https://example.com/" + id.String(), Body: string(ev.Body)},
+	}, hash != 0, nil
 }
 
 func (*stocks) Effective() map[string]any { return map[string]any{"brand": "terra"} }

@@ -30,23 +30,24 @@ type endpoint map[string]operation
 var routes = map[string]endpoint{
 	"/v1/events": {
 		"POST": {canIngest, (*API).postEvent, nil},
-		"GET":  {canRead, (*API).listEvents, params{"developer", "type*", "user", "since", "until", "unmatched", "limit", "cursor"}},
+		"GET":  {canRead, (*API).listEvents, params{"developer", "type*", "user", "reference", "since", "until", "unmatched", "limit", "cursor"}},
 	},
-	"/v1/events/batch":           {"POST": {canIngest, (*API).postBatch, nil}},
-	"/v1/events/{id}":            {"GET": {canRead, (*API).getEvent, nil}},
-	"/v1/events/{id}/body":       {"GET": {canRead, (*API).getBody, nil}},
-	"/v1/deliveries":             {"GET": {canRead, (*API).listDeliveries, params{"developer", "destination", "state*", "event", "type*", "user", "class*", "code*", "detail", "since", "until", "limit", "cursor"}}},
-	"/v1/deliveries/retry":       {"POST": {canOperate, (*API).retryMany, nil}},
-	"/v1/deliveries/cancel":      {"POST": {canOperate, (*API).cancelMany, nil}},
-	"/v1/deliveries/{id}":        {"GET": {canRead, (*API).getDelivery, nil}},
-	"/v1/deliveries/{id}/retry":  {"POST": {canOperate, (*API).retryOne, nil}},
-	"/v1/deliveries/{id}/cancel": {"POST": {canOperate, (*API).cancelOne, nil}},
+	"/v1/events/batch":            {"POST": {canIngest, (*API).postBatch, nil}},
+	"/v1/events/{id}":             {"GET": {canRead, (*API).getEvent, nil}},
+	"/v1/events/{id}/body":        {"GET": {canRead, (*API).getBody, nil}},
+	"/v1/deliveries":              {"GET": {canRead, (*API).listDeliveries, params{"developer", "destination", "state*", "event", "type*", "user", "class*", "code*", "detail", "since", "until", "limit", "cursor"}}},
+	"/v1/deliveries/retry":        {"POST": {canOperate, (*API).retryMany, nil}},
+	"/v1/deliveries/cancel":       {"POST": {canOperate, (*API).cancelMany, nil}},
+	"/v1/deliveries/{id}":         {"GET": {canRead, (*API).getDelivery, nil}},
+	"/v1/deliveries/{id}/request": {"GET": {canRead, (*API).deliveryRequest, nil}},
+	"/v1/deliveries/{id}/retry":   {"POST": {canOperate, (*API).retryOne, nil}},
+	"/v1/deliveries/{id}/cancel":  {"POST": {canOperate, (*API).cancelOne, nil}},
 	"/v1/replays": {
 		"POST": {canOperate, (*API).createReplay, nil},
 		"GET":  {canRead, (*API).listReplays, params{"developer", "limit", "cursor"}},
 	},
 	"/v1/replays/{id}": {"GET": {canRead, (*API).getReplay, nil}, "DELETE": {canOperate, (*API).cancelReplay, nil}},
-	"/v1/destinations": {"GET": {canRead, (*API).listDestinations, params{"developer", "state", "limit", "cursor"}}},
+	"/v1/destinations": {"GET": {canRead, (*API).listDestinations, params{"developer", "state", "failing", "q", "sort", "totals", "outcomes", "limit", "cursor"}}},
 	"/v1/destinations/{developer}/{destination}/pause":   {"POST": {canOperate, (*API).pause, nil}},
 	"/v1/destinations/{developer}/{destination}/resume":  {"POST": {canOperate, (*API).resume, nil}},
 	"/v1/destinations/{developer}/{destination}/rebind":  {"POST": {canOperate, (*API).rebind, nil}},
@@ -62,10 +63,11 @@ var routes = map[string]endpoint{
 		"POST": {canLink, (*API).createPortalLink, nil},
 		"GET":  {canLink, (*API).listPortalLinks, params{"developer", "limit", "cursor"}},
 	},
-	"/v1/portal-links/{id}": {"DELETE": {canLink, (*API).revokePortalLink, nil}},
-	"/v1/explain":           {"POST": {canRead, (*API).explainEvent, nil}},
-	"/v1/event-types":       {"GET": {canRead | canConfigure, (*API).eventTypes, nil}},
-	"/v1/settings":          {"GET": {canRead, (*API).settings, nil}},
+	"/v1/portal-links/{id}":          {"DELETE": {canLink, (*API).revokePortalLink, nil}},
+	"/v1/explain":                    {"POST": {canRead, (*API).explainEvent, nil}},
+	"/v1/event-types":                {"GET": {canRead | canConfigure, (*API).eventTypes, nil}},
+	"/v1/event-types/{type}/example": {"GET": {canRead | canConfigure, (*API).exampleEvent, params{"provider", "user", "seed"}}},
+	"/v1/settings":                   {"GET": {canRead, (*API).settings, nil}},
 	"/v1/destinations/{developer}/{destination}/settings": {"GET": {canRead, (*API).destinationSettings, nil}},
 	"/v1/changes":    {"GET": {canRead, (*API).listChanges, params{"developer", "by", "call", "since", "until", "limit", "cursor"}}},
 	"/v1/developers": {"GET": {canRead | canConfigure, (*API).listDevelopers, params{"q", "limit", "cursor"}}},
@@ -92,6 +94,7 @@ var routes = map[string]endpoint{
 	"/payloads/{day}/{developer}/{object}": {"GET": {anyone, (*API).getPayload, anyQuery}},
 	"/v1/reload":                           {"POST": {canOperate, (*API).reload, params{"dry_run", "allow_removal"}}},
 	"/v1/backup":                           {"POST": {canOperate, (*API).backup, nil}},
+	"/v1/daemons":                          {"GET": {canRead, (*API).daemons, nil}},
 	"/v1/egress":                           {"GET": {canRead, (*API).egress, nil}},
 	"/v1/limits":                           {"GET": {canRead, (*API).limits, nil}},
 	"/metrics":                             {"GET": {canRead, (*API).metrics, params{"name[]*"}}},
@@ -101,7 +104,8 @@ var routes = map[string]endpoint{
 }
 
 // newMux registers paths without methods: the mux's own answers to a wrong
-// method or an unknown path are not JSON.
+// method or an unknown path are not JSON. The pages of the console are no calls: they
+// are served to anybody, and ask for a token themselves.
 func (a *API) newMux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for pattern, e := range routes {
@@ -111,6 +115,18 @@ func (a *API) newMux() *http.ServeMux {
 		}
 		slices.Sort(allow)
 		mux.Handle(pattern, a.at(pattern, e, strings.Join(allow, ", ")))
+	}
+	if a.Console != nil {
+		mux.Handle("/console/", a.Console)
+		mux.HandleFunc("/console", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "console/") // relative: a proxy may have put a prefix before it
+			w.WriteHeader(http.StatusMovedPermanently)
+		})
+	}
+	if a.Peers != nil {
+		for path, do := range peerCalls {
+			mux.Handle(path, a.fromPeer(do))
+		}
 	}
 	mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		a.fail(w.(*call), notFound("there is nothing at this path"))
@@ -178,7 +194,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["X-Content-Type-Options"] = nosniff
 	h["Cache-Control"] = noStore
 	// The mux would redirect an unclean path, which no client of good will sends.
-	if p := r.URL.EscapedPath(); p == "" || path.Clean(p) != p {
+	if p := r.URL.EscapedPath(); p == "" || path.Clean(p) != p && p != "/console/" {
 		a.fail(c, notFound("there is nothing at this path"))
 		return
 	}

@@ -51,21 +51,21 @@ func (a *API) showSeries(c *call) error {
 		if err != nil {
 			return err
 		}
-		p, err := a.Series.Of(d.ID, time.Now())
+		r, err := a.recordedByAll(c, seriesWish{Dest: d.ID})
 		if err != nil {
 			return unknownSeries(err)
 		}
-		v := viewSeries(&p)
+		v := viewSeries(&r.Points)
 		v.Developer, v.Destination, v.Kind = developer, destination, d.Key.Kind
 		return c.json(200, v)
 	}
-	p, err := a.Series.Kind(kind, span, time.Now())
+	r, err := a.recordedByAll(c, seriesWish{Kind: kind, Range: span})
 	if err != nil {
 		return unknownSeries(err)
 	}
-	v := viewSeries(&p)
+	v := viewSeries(&r.Points)
 	if v.Kind = kind; kind == "" {
-		v.Kinds = a.Series.Kinds()
+		v.Kinds = r.Kinds
 	}
 	return c.json(200, v)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -49,7 +50,7 @@ func (a *API) test(c *call) error {
 		return err
 	}
 	if len(body) == 0 {
-		if body, err = madeUp(q); err != nil {
+		if body, err = madeUp(q, q.text("type")); err != nil {
 			return err
 		}
 	} else if len(q.values) > 0 {
@@ -64,17 +65,28 @@ func (a *API) test(c *call) error {
 	}
 	a.counts.taken(false)
 	a.Scheduler.TryNow(d.ID)
+	a.tellPeers(c, peerAction{Do: doTry, Dest: d.ID}, 0, nil)
 	if tried, err := a.destinationOf(c); err == nil {
 		d = tried
 	}
 	a.did(c, "test event accepted", d.Key)
 	return c.json(202, testView{
-		result.ID, result.Reference, store.DeliveryID{Day: result.ID.Day(), Event: result.ID, Dest: d.ID}, a.destination(&d),
+		result.ID, result.Reference, store.DeliveryID{Day: result.ID.Day(), Event: result.ID, Dest: d.ID}, a.everywhere(c, []delivery.Status{d})[0],
 	})
 }
 
-// madeUp is an event as the query wants it.
-func madeUp(q *query) ([]byte, error) {
+// exampleEvent makes an event up, and stores nothing.
+func (a *API) exampleEvent(c *call) error {
+	body, err := madeUp(&c.query, c.r.PathValue("type"))
+	if err != nil {
+		return err
+	}
+	c.send(200, asJSON, body)
+	return nil
+}
+
+// madeUp is an event as the query wants it; "" is any type.
+func madeUp(q *query, typ string) ([]byte, error) {
 	seed := rand.Uint64()
 	if s := q.text("seed"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
@@ -92,7 +104,6 @@ func madeUp(q *query) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	typ := q.text("type")
 	if typ == "" {
 		typ = "activity"
 	}

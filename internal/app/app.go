@@ -18,6 +18,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/check"
 	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/console"
 	"github.com/seed-51f8da91/fantail/internal/delivery"
 	"github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 	"github.com/seed-51f8da91/fantail/internal/healthcheck"
@@ -26,6 +27,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/keyring"
 	"github.com/seed-51f8da91/fantail/internal/notices"
 	"github.com/seed-51f8da91/fantail/internal/payload"
+	"github.com/seed-51f8da91/fantail/internal/peer"
 	"github.com/seed-51f8da91/fantail/internal/replay"
 	"github.com/seed-51f8da91/fantail/internal/series"
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -41,8 +43,12 @@ type Options struct {
 	Config     string // path of fantail.yaml
 	Kinds      destination.Registry
 	Log        *slog.Logger
-	Version    string
+	Version    string // and of what commit, and when that was made, in RFC 3339; both may be ""
+	Commit     string
+	Date       string
 	AcceptLoss bool // open a store whose log is damaged, losing what cannot be read
+
+	store func(*App) store.Store // a test opens another than the settings name
 }
 
 // App is one running daemon.
@@ -53,6 +59,8 @@ type App struct {
 	version string
 
 	store         store.Store
+	shared        store.Shared    // the same, where several daemons work on it; else nil
+	peers         *peer.Directory // nil where shared is
 	storeWarnings func() []string // what somebody should look at though it works; nil: it has no such words
 	scheduler     *delivery.Scheduler
 	series        *series.Series
@@ -72,6 +80,7 @@ type App struct {
 	payloads      *payload.Operator // nil: none are kept
 	files         *payload.Dir      // the embedded store that they are kept in; nil: another
 	api           *api.API
+	console       *console.Handler
 	checks        *check.Runner
 	notices       *notices.Notices
 	trail         *trail.Trail
@@ -96,6 +105,7 @@ type state struct {
 	problems []string // developers running on their last good settings, or on none
 	refused  []refusal
 	names    *api.Names
+	files    string // fingerprint of the settings in files
 	targets  *replay.Targets
 
 	developers map[string]*developer // by id
@@ -135,7 +145,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		}
 	}
 	a.inbound = inbound.NewLimit(mostConnections(&snapshot.Daemon, openFiles(), o.Log))
-	a.observe()
+	a.observe(o)
 	var made []config.Text
 	if snapshot.Daemon.Developers.Stored {
 		if snapshot, made, loadErr = a.load(ctx); snapshot == nil {
@@ -161,8 +171,13 @@ func (a *App) URL() string { return a.fronts[0].url() }
 // settings: no attempt is burned and nothing accepted is lost. It returns an
 // error when the daemon could not go on.
 func (a *App) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	signal := ctx.Done()
+	// The parts go on until the delay of the stop is over.
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
+	if a.peers != nil {
+		a.peers.Look(ctx)
+	}
 	if err := a.scheduler.Start(ctx); err != nil {
 		a.close(context.WithoutCancel(ctx))
 		return fmt.Errorf("start delivering: %w", err)
@@ -175,6 +190,10 @@ func (a *App) Run(ctx context.Context) error {
 	background.Go(func() { a.notices.Run(ctx) })
 	background.Go(func() { a.trail.Run(ctx) })
 	background.Go(func() { a.health.Run(ctx) })
+	if a.peers != nil {
+		background.Go(func() { a.peers.Run(ctx) })
+		background.Go(func() { a.followDocuments(ctx) })
+	}
 	if a.payloads != nil {
 		background.Go(func() { a.payloads.Watch(ctx) })
 	}
@@ -191,24 +210,46 @@ func (a *App) Run(ctx context.Context) error {
 
 	var failure error
 	select {
-	case <-ctx.Done():
-		a.log.Info("stopping: no new events are accepted, attempts under way may end")
+	case <-signal:
 	case failure = <-a.fatal:
-		// Nothing can be written any more: do not wait for what cannot end.
-		a.log.Error("the store failed and the daemon ends", "error", failure)
-		for _, f := range a.fronts {
-			f.server.Close()
-		}
-		return fmt.Errorf("the store can write no more: %w", failure)
+		return a.failed(failure)
 	case failure = <-served:
 	}
 	a.stopping.Store(true)
+	if failure == nil {
+		select {
+		case <-a.lingered():
+		case failure = <-a.fatal:
+			return a.failed(failure)
+		case failure = <-served:
+		}
+	}
+	a.log.Info("stopping: no new events are accepted, attempts under way may end")
 	a.api.EndLive()
 	cancel(nil)
 	background.Wait()
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), a.current.Load().snapshot.Daemon.ShutdownGrace)
 	defer done()
 	return errors.Join(failure, a.close(grace))
+}
+
+// failed ends a daemon that can write nothing any more: it does not wait for what cannot end.
+func (a *App) failed(why error) error {
+	a.log.Error("the store failed and the daemon ends", "error", why)
+	for _, f := range a.fronts {
+		f.server.Close()
+	}
+	return fmt.Errorf("the store can write no more: %w", why)
+}
+
+// lingered is over after the delay of the stop: a balancer that asks /readyz sends its requests
+// elsewhere before they would be refused.
+func (a *App) lingered() <-chan time.Time {
+	delay := a.current.Load().snapshot.Daemon.ShutdownDelay
+	if delay > 0 {
+		a.log.Info("stopping soon: /readyz says so, and events are taken until a balancer has noticed", "delay", delay)
+	}
+	return time.After(delay)
 }
 
 // onStop adds a step to the teardown, which runs last in, first out.

@@ -76,8 +76,8 @@ func (a *App) apply(ctx context.Context, snap *config.Snapshot, opened opening, 
 		return err
 	}
 	a.followPayloads(snap)
-	a.api.SetConsole(snap.Daemon.Console)
-	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, refused: refused, names: names, developers: cur.with(&d, made), targets: cur.targets}
+	a.followConsole(snap.Daemon.Console)
+	next := &state{snapshot: snap, keys: snap.Keys, problems: problems, refused: refused, names: names, developers: cur.with(&d, made), targets: cur.targets, files: filesPrint(snap)}
 	if len(d.changed)+len(d.gone) > 0 {
 		next.targets = replayTargets(next)
 	}

@@ -104,6 +104,10 @@ func (a *App) ChangeDocument(ctx context.Context, c api.DocumentChange) (done ap
 		return done, err
 	}
 	if clear, _ := a.clearOf(cur, old); root == nil || !bytes.Equal(clear, text) {
+		if err := a.announce(ctx, c.Developer); err != nil {
+			opened.close()
+			return done, err
+		}
 		version, err := a.store.PutDocument(ctx, old.Version, store.Document{
 			Developer: c.Developer, At: now(), By: c.By, Text: cur.keys.Seal(sealDocument, text),
 		})
@@ -121,12 +125,21 @@ func (a *App) ChangeDocument(ctx context.Context, c api.DocumentChange) (done ap
 func (a *App) changed(ctx context.Context, cur *state, next *config.Snapshot, opened opening, developer string) error {
 	// What a client that hangs up leaves half done would be in force at the next start.
 	ctx = context.WithoutCancel(ctx)
-	heads := maps.Clone(*a.heads.Load())
-	if d, err := a.store.Document(ctx, developer, 0); err == nil {
-		heads[developer] = headOf(d)
+	d, err := a.store.Document(ctx, developer, 0)
+	if err != nil {
+		d = store.Document{}
 	}
-	a.heads.Store(&heads)
 	refused := slices.DeleteFunc(slices.Clone(cur.refused), func(r refusal) bool { return r.developer == developer })
+	return a.changedTo(ctx, next, opened, refused, d)
+}
+
+// changedTo puts next in force, which d has brought.
+func (a *App) changedTo(ctx context.Context, next *config.Snapshot, opened opening, refused []refusal, d store.Document) error {
+	if d.Version > 0 {
+		heads := maps.Clone(*a.heads.Load())
+		heads[d.Developer] = headOf(d)
+		a.heads.Store(&heads)
+	}
 	if err := a.apply(ctx, next, opened, refused); err != nil {
 		opened.close()
 		return fmt.Errorf("the document is stored, and is not in force before the next reload: %w", err)
@@ -296,6 +309,9 @@ func (a *App) removeDeveloper(ctx context.Context, r api.DeveloperRemoval, done 
 		return false, &api.Choice{Plan: done.Plan}
 	}
 	if !old.Deleted {
+		if err := a.announce(ctx, r.Developer); err != nil {
+			return false, err
+		}
 		if _, err := a.store.PutDocument(ctx, old.Version, store.Document{Developer: r.Developer, At: now(), By: r.By, Deleted: true}); err != nil {
 			return false, err
 		}

@@ -68,10 +68,21 @@ func (a *App) keepDocuments(ctx context.Context, snap *config.Snapshot, made []c
 	}
 	heads := maps.Clone(*a.heads.Load())
 	defer a.heads.Store(&heads)
+	for some := range slices.Chunk(made, mostChanged) {
+		ids := make([]string, len(some))
+		for i := range some {
+			ids[i] = some[i].ID
+		}
+		if err := a.announce(ctx, ids...); err != nil {
+			return fmt.Errorf("make documents of files: %w", err)
+		}
+	}
 	for _, t := range made {
 		d := store.Document{Developer: t.ID, At: now(), By: importer, Text: snap.Keys.Seal(sealDocument, t.Raw)}
 		var err error
-		if d.Version, err = a.store.PutDocument(ctx, 0, d); err != nil {
+		if d.Version, err = a.store.PutDocument(ctx, 0, d); errors.Is(err, store.ErrConflict) && a.shared != nil {
+			continue // another daemon was faster: its document is followed
+		} else if err != nil {
 			return fmt.Errorf("make a document of the file of developer %s: %w", t.ID, err)
 		}
 		heads[t.ID] = headOf(d)
@@ -113,6 +124,9 @@ func (a *App) textOf(keys *keyring.Ring, d store.Document) config.Text {
 // sealAnew seals every version under the first key, once for each first key: the
 // key before it may be taken away then.
 func (a *App) sealAnew(ctx context.Context, keys *keyring.Ring) {
+	if a.peers != nil && a.otherKeys(keys) {
+		return // whoever has the old key alone could open none of them; the next reading tries again
+	}
 	mark := keys.Seal(sealDocument, nil)[:keyring.HeaderSize]
 	if old, err := a.store.Get(ctx, sealedUnder); err == nil && bytes.Equal(old, mark) {
 		return

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/config"
+	"github.com/seed-51f8da91/fantail/internal/console"
 	"github.com/seed-51f8da91/fantail/internal/inbound"
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/session"
@@ -26,13 +27,19 @@ func (a *App) buildAPI(ctx context.Context, d *config.Daemon) error {
 	if err != nil {
 		return err
 	}
+	if a.console, err = console.New(); err != nil {
+		return err
+	}
 	o := api.Options{
-		Ingest: a.ingest, Pace: ingest.Pace{Behind: a.scheduler.Lag, Most: d.Limits.Lag}, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Series: a.series, Eraser: a.store, Daemon: a, Documents: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Sessions: sessions, Settings: a, Queues: a.store, Trace: a.tracer,
+		Ingest: a.ingest, Pace: &ingest.Pace{Behind: a.scheduler.Pace, Most: d.Limits.Lag}, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Series: a.series, Eraser: a.store, Daemon: a, Documents: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Sessions: sessions, Settings: a, Queues: a.store, Trace: a.tracer,
 		Metrics:    promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}),
 		Registerer: a.metrics, Log: a.log,
 		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
 		MaxBody: d.Limits.Body, BodyRate: d.Limits.BodyRate, Memory: d.Limits.InFlightBytes,
-		Catalogue: a.catalogue, Outside: inbound.Outside,
+		Catalogue: a.catalogue, Outside: inbound.Outside, Console: a.console,
+	}
+	if a.peers != nil {
+		o.Peers = a.peers
 	}
 	if a.payloads != nil { // an interface that holds a nil pointer is not nil
 		o.Payloads = a.payloads
@@ -42,6 +49,14 @@ func (a *App) buildAPI(ctx context.Context, d *config.Daemon) error {
 	}
 	a.api, err = api.New(o)
 	return err
+}
+
+// followConsole has the pages look as the settings say.
+func (a *App) followConsole(c config.Console) {
+	a.api.SetConsole(c)
+	if err := a.console.SetLook(console.Look{Name: c.Name, Logo: c.Logo, Accent: c.Accent, Ancestors: c.FrameAncestors}); err != nil {
+		a.log.Warn("the console lacks something of its look", "error", err)
+	}
 }
 
 func tokens(d *config.Daemon) []api.Token {
@@ -101,6 +116,7 @@ func (a *App) Health() (problems, warnings []string) {
 	if err := a.store.Ready(); err != nil {
 		problems = append(problems, err.Error())
 	}
+	warnings = append(warnings, a.differences()...)
 	if a.storeWarnings != nil {
 		warnings = append(warnings, a.storeWarnings()...)
 	}

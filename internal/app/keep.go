@@ -28,6 +28,13 @@ func (a *App) keep(ctx context.Context) {
 
 func (a *App) retain(ctx context.Context) {
 	r := a.current.Load().snapshot.Daemon.Retention
+	a.retainPayloads(ctx, r.Payloads)
+	if err := a.keepSettings(ctx); err != nil && ctx.Err() == nil {
+		a.log.Error("settings that retries are frozen to were not kept", "error", err)
+	}
+	if !a.duty(dutyRetention)(ctx) {
+		return
+	}
 	report, err := a.store.Retain(ctx, time.Now(), store.Retention{
 		Events: r.Events, Attempts: r.Attempts, Idempotency: r.Idempotency, Acts: r.Changes,
 	}, a.scheduler.Moved)
@@ -37,7 +44,6 @@ func (a *App) retain(ctx context.Context) {
 	case report.Expired > 0:
 		a.log.Warn("pending deliveries outlived retention.events and are dead", "deliveries", report.Expired)
 	}
-	a.retainPayloads(ctx, r.Payloads)
 	if err := a.collect(ctx); err != nil && ctx.Err() == nil {
 		a.log.Error("settings that nobody needs were not removed", "error", err)
 	}

@@ -54,7 +54,7 @@ func (a *App) listen(ctx context.Context, d *config.Daemon) error {
 
 func (a *App) bind(ctx context.Context, d *config.Daemon, name, setting, address string, h http.Handler) (err error) {
 	f := &front{name: name, secure: d.TLS.Cert != "", server: &http.Server{
-		Handler:           h,
+		Handler:           a.untilStop(h),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -81,6 +81,16 @@ func (a *App) bind(ctx context.Context, d *config.Daemon, name, setting, address
 		return errors.Join(err, ignoreClosed(f.listener.Close()))
 	})
 	return nil
+}
+
+// untilStop has clients go elsewhere with their next request once the daemon is to stop.
+func (a *App) untilStop(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.stopping.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func ignoreClosed(err error) error {

@@ -16,7 +16,7 @@ import (
 // takes them comes later: nothing is handed in before Run.
 func (a *App) buildNotices() {
 	a.notices = notices.New(a.acceptOwn, a.log)
-	a.health = healthcheck.New(healthcheck.Options{Store: a.store, Accept: a.acceptOwn, Active: a.active, Log: a.log})
+	a.health = healthcheck.New(healthcheck.Options{Store: a.store, Accept: a.acceptOwn, Active: a.active, Mine: a.duty(dutyHealthcheck), Log: a.log})
 }
 
 func (a *App) acceptOwn(ctx context.Context, rs []ingest.Request) []ingest.Result {

@@ -10,10 +10,10 @@ import (
 )
 
 // observe registers the metrics that belong to no part but the daemon.
-func (a *App) observe() {
+func (a *App) observe(o Options) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "fantail_build_info", Help: "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"version": a.version, "go": runtime.Version()},
+		ConstLabels: prometheus.Labels{"version": a.version, "commit": o.Commit, "date": o.Date, "go": runtime.Version()},
 	})
 	build.Set(1)
 	a.broken = prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -38,12 +38,15 @@ func (a *App) observe() {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if !a.started.Store.Shared() { // nobody tells how much room a database has, and others make its backups
 		a.metrics.MustRegister(
+			prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "fantail_store_rows_read_total", Help: "Rows of the store that were read to answer lists, searches, audits, usage and the trail."},
+				func() float64 { return float64(a.store.Stats().RowsRead) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_last_backup_timestamp_seconds", Help: "When the last backup that this daemon wrote was begun; 0 for none."}, a.backupTime),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_free_bytes", Help: "Free bytes of the disk the store lies on."},
 				func() float64 { return float64(a.store.Stats().DiskFree) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_disk_reserve_bytes", Help: "Free bytes below which no new events are taken."},
 				func() float64 { return float64(a.started.Store.Pebble.Reserve) }))
 	}
+	a.observeShared()
 	a.observeLimits()
 }
 

@@ -50,6 +50,9 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	}
 	a.onStop("flight record", func(context.Context) error { return a.flight.Close() })
 	a.brand, a.catalogue = d.Brand, d.Catalogue
+	if err := a.openPeers(ctx); err != nil {
+		return err
+	}
 	a.trail = trail.New(a.store, a.log)
 	a.onStop("trail", func(ctx context.Context) error { a.trail.Flush(ctx); return nil }) // after all that acts
 	a.buildNotices()
@@ -58,7 +61,7 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 		Store: a.store, Thaw: a.thaw, Flight: a.flight, Log: a.log, Metrics: a.metrics, Series: a.series, Tell: a.tell, Fatal: a.fail, Trace: a.tracer,
 		Limits: delivery.Limits{InFlight: attempts(d, openFiles()), Bytes: d.Limits.InFlightBytes, PerDeveloper: d.Limits.PerDeveloper.Attempts},
 	})
-	a.checks = check.NewRunner(check.Options{Begin: a.scheduler.StartCheck, Log: a.log})
+	a.checks = check.NewRunner(check.Options{Begin: a.scheduler.StartCheck, Mine: a.duty(dutyChecks), Log: a.log})
 	a.onStop("scheduler", func(ctx context.Context) error { a.scheduler.Stop(ctx); return nil })
 	a.ingest = ingest.New(a.store, a.scheduler.Offer, ingest.Limits{
 		Body: d.Limits.Body, Rate: d.Limits.PerDeveloper.Rate, Pending: d.Limits.PerDeveloper.Pending, Bytes: d.Limits.PerDeveloper.Bytes,

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/internal/build"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/internal/netguard"
 	"github.com/seed-51f8da91/fantail/internal/payload"
@@ -71,7 +72,7 @@ func (a *App) openBucket(d *config.Daemon) (destination.PayloadStore, error) {
 	return payload.Remote{Bucket: b, HTTP: client}, nil
 }
 
-func (a *App) userAgent() string { return "Fantail/" + a.version }
+func (a *App) userAgent() string { return build.UserAgent(a.version) }
 
 // followPayloads takes over what a reload changes of the payload store.
 func (a *App) followPayloads(snap *config.Snapshot) {

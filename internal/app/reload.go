@@ -28,6 +28,9 @@ func (a *App) ReloadWith(ctx context.Context, o api.ReloadOptions) (done api.Rel
 	if !o.DryRun {
 		defer func() { a.reloads.ended(err) }()
 	}
+	if o.Follows {
+		ctx = follows(ctx)
+	}
 	snap, made, err := a.load(ctx)
 	if snap == nil {
 		return done, err

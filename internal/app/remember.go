@@ -131,3 +131,32 @@ func (a *App) thaw(ctx context.Context, dest uint32, hash uint64) (*delivery.Set
 	s.Destination, err = a.open(d, &cur.snapshot.Daemon)
 	return s, err
 }
+
+// keepSettings has what deliveries may be frozen to kept, however long ago it was stored: of
+// several daemons one collects what nobody needs, and knows its own needs alone. What is not
+// there any more, as after a failover that lost it, is stored again.
+func (a *App) keepSettings(ctx context.Context) error {
+	if a.shared == nil {
+		return nil
+	}
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	cur := a.current.Load()
+	by := map[uint64]*config.Destination{}
+	cur.all(func(d *placed) {
+		if d.Frozen {
+			by[d.Hash] = d.Destination
+		}
+	})
+	missing, err := a.store.WithoutSettings(ctx, append(hashes(cur), a.scheduler.SettingsInFlight()...))
+	if err != nil {
+		return err
+	}
+	again := map[uint64][]byte{}
+	for _, hash := range missing {
+		if d := by[hash]; d != nil {
+			again[hash] = cur.keys.Seal(sealSettings, d.Freeze())
+		}
+	}
+	return a.store.PutSettings(ctx, again, nil)
+}

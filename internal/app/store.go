@@ -25,7 +25,10 @@ func (a *App) openStore(ctx context.Context, d *config.Daemon, o Options) (err e
 		return fmt.Errorf("make the folder of the store: %w", err)
 	}
 	committed := func(took time.Duration) { commit.Observe(took.Seconds()) }
-	if d.Store.Shared() {
+	if o.store != nil {
+		a.store = o.store(a)
+		a.shared, _ = a.store.(store.Shared)
+	} else if d.Store.Shared() {
 		err = a.openPostgres(ctx, d.Store.Postgres, committed)
 	} else {
 		err = a.openPebble(&d.Store.Pebble, o, committed)
@@ -56,6 +59,7 @@ func (a *App) openPostgres(ctx context.Context, p *config.Postgres, committed fu
 		return err
 	}
 	a.store, a.storeWarnings = s, s.Warnings
+	a.shared, _ = store.Store(s).(store.Shared)
 	return nil
 }
 

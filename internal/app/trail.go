@@ -86,9 +86,17 @@ func (a *App) sinceBefore(ctx context.Context, now *state, replaced map[string][
 	return all
 }
 
+// followsKey marks what another daemon has done first: that one has noted it.
+type followsKey struct{}
+
+func follows(ctx context.Context) context.Context { return context.WithValue(ctx, followsKey{}, true) }
+
 // noteStates keeps which destinations a change of the settings moved to another state, and
 // who made it. Where nobody called for it, call says what it was: a reload, or a start.
 func (a *App) noteStates(ctx context.Context, call string, all differing) {
+	if ctx.Value(followsKey{}) != nil {
+		return
+	}
 	var acts []store.Act
 	who := trail.Who(ctx)
 	call = cmp.Or(who.Call, call)

@@ -76,7 +76,9 @@ type Options struct {
 	// Begin is called before each check; the check calls end when it is over. When the check must not
 	// be made, end is nil, and why gives the reason in one sentence.
 	Begin func(destination uint32) (end func(), why string)
-	Log   *slog.Logger
+	// Mine tells whether this daemon has to check what nobody asked for; nil: it has.
+	Mine func(context.Context) bool
+	Log  *slog.Logger
 }
 
 // Runner checks the destinations of the settings in force: one when somebody asks, and each from
@@ -165,6 +167,9 @@ func (r *Runner) Run(ctx context.Context) {
 // round checks what is due. New targets end it early: a changed target would otherwise wait behind
 // thousands that do not answer.
 func (r *Runner) round(ctx context.Context) {
+	if r.Mine != nil && !r.Mine(ctx) {
+		return
+	}
 	now := r.targets.Load()
 	due := r.due(*now, time.Now())
 	if len(due) >= crowd {

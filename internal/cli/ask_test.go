@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/seed-51f8da91/fantail/internal/build"
 )
 
 const (
@@ -230,7 +232,7 @@ func TestWordsOfOtherProgramsGetAHint(t *testing.T) {
 }
 
 func TestVersionIsAFlagToo(t *testing.T) {
-	if r := (trial{}).run(t, "--version"); r.code != 0 || r.out != "fantail "+readBuild().Version+"\n" || r.err != "" {
+	if r := (trial{}).run(t, "--version"); r.code != 0 || r.out != "fantail "+build.Read().Line()+"\n" || r.err != "" {
 		t.Errorf("%+v", r)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-51f8da91/fantail/internal/app"
+	"github.com/seed-51f8da91/fantail/internal/build"
 	"github.com/seed-51f8da91/fantail/internal/check"
 	"github.com/seed-51f8da91/fantail/internal/config"
 	"github.com/seed-51f8da91/fantail/pkg/client"
@@ -144,7 +145,7 @@ func (e *env) checkHere(ctx context.Context, path, developer, name string) ([]cl
 		return nil, err
 	}
 	line, done := e.progress(), 0
-	found, err := app.CheckSettings(ctx, app.Options{Config: path, Kinds: e.kinds, Log: slog.New(slog.DiscardHandler), Version: readBuild().Version}, snapshot,
+	found, err := app.CheckSettings(ctx, app.Options{Config: path, Kinds: e.kinds, Log: slog.New(slog.DiscardHandler), Version: build.Read().Version}, snapshot,
 		func(d *config.Destination) bool {
 			return (developer == "" || d.Developer == developer) && (name == "" || d.Name == name)
 		},

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/build"
 	"github.com/seed-51f8da91/fantail/internal/demo"
 )
 
@@ -27,7 +28,7 @@ command fails when anything does not add up; --corrupt-secret proves it.`,
 				return usagef("demo shows a picture and has no JSON: leave --json out, or use --keep and ask the daemon, as with \"fantail audit --json\"")
 			}
 			return demo.Run(cmd.Context(), demo.Options{
-				Out: e.out, Live: e.outTerminal, Kinds: e.kinds, Version: readBuild().Version, Keep: keep, Corrupt: corrupt,
+				Out: e.out, Live: e.outTerminal, Kinds: e.kinds, Version: build.Read().Version, Keep: keep, Corrupt: corrupt,
 			})
 		},
 	}

@@ -91,6 +91,9 @@ func (e *env) client() (*client.Client, error) {
 	if c.Reason, err = e.because(); err != nil {
 		return nil, err
 	}
+	c.Unanswered = func(daemons []string) {
+		fmt.Fprintf(e.err, "fantail: %s did not answer the daemon that was asked: what only they know is missing (fantail daemons)\n", clean(strings.Join(daemons, ", ")))
+	}
 	c.Patience = 0 // a person waits: tell them at once that nobody answers
 	return c, nil
 }

@@ -49,6 +49,9 @@ var usualAnswers = map[string]http.HandlerFunc{
 		{"at":"2026-07-01T11:58:00Z","ms":12,"class":"transient","code":503,"answer":"upstream is away, try again later","address":"192.0.2.1:443"},
 		{"at":"2026-07-01T11:59:00Z","ms":30000,"class":"transient","answer":"no answer in time"}]}`),
 	"GET /v1/events/e1": say(oneEvent),
+	"GET /v1/daemons": say(`{"items":[{"id":"0198a7c0","name":"fantail-0","api":"http://10.0.0.5:8080","version":"1.4.0","self":true,"alive":true,"started":"2026-07-01T10:00:00Z","seen":"2026-07-01T11:59:58Z","slots":[1,2,3],"clock_offset_ms":0.4,"same_keys":true,"same_files":true},
+		{"id":"0198a7c1","name":"fantail-1","version":"1.3.9","alive":true,"started":"2026-06-28T10:00:00Z","seen":"2026-07-01T11:59:59Z","slots":[4,5,6],"clock_offset_ms":-131,"same_keys":false,"same_files":false},
+		{"id":"0198a7c2","name":"fantail-2","api":"http://10.0.0.7:8080","version":"1.4.0","alive":false,"started":"2026-06-28T10:00:00Z","seen":"2026-07-01T11:59:30Z","slots":[],"same_keys":true,"same_files":true}],"next":""}`),
 	"GET /v1/usage": func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("by") == "day" {
 			fmt.Fprint(w, `{"since":"2026-06-02","until":"2026-07-02","by":"day","counted_from":"2026-07-01","items":[
@@ -89,6 +92,7 @@ var evilAnswers = map[string]http.HandlerFunc{
 	"GET /v1/deliveries/d1": say(strings.ReplaceAll(`{"id":"BAD","event":"BAD","developer":"BAD","destination":"BAD","kind":"BAD","state":"BAD","reason":"BAD","type":"שלום","user":"日本語カナ","waits_for":"BAD","waits_reason":"BAD",
 		"attempts":[{"at":"2026-07-01T11:58:00Z","ms":12,"class":"BAD","code":503,"answer":"BAD","address":"BAD"}]}`, "BAD", bad)),
 	"GET /v1/events/e1": say(strings.ReplaceAll(`{"id":"BAD","developer":"BAD","type":"日本語","user":"שלום עולם","reference":"BAD","accepted":"2026-07-01T11:57:00Z","size":1,"destinations":["BAD"],"gone":"BAD"}`, "BAD", bad)),
+	"GET /v1/daemons":   say(strings.ReplaceAll(`{"items":[{"id":"BAD","name":"BAD","api":"BAD","version":"BAD","started":"2026-07-01T10:00:00Z","seen":"2026-07-01T11:59:58Z"}],"next":""}`, "BAD", bad)),
 	"GET /v1/usage": say(strings.ReplaceAll(`{"since":"BAD","until":"BAD","by":"BAD","counted_from":"BAD","items":[{"day":"BAD","developer":"BAD","destination":"BAD","accepted":1,"attempts":null,"bytes":1},
 		{"day":"2026-07-01","accepted":1}]}`, "BAD", bad)),
 	"GET /v1/changes": say(strings.ReplaceAll(`{"items":[{"at":"2026-07-01T11:59:30Z","by":"BAD","via":"BAD","call":"BAD","developer":"BAD","object":"BAD","reason":"BAD","result":"BAD","count":1},
@@ -226,7 +230,7 @@ func album(t *testing.T, name string, pictures map[string]picture) {
 func TestGoldenLists(t *testing.T) {
 	for set, answers := range map[string]map[string]http.HandlerFunc{"usual": usualAnswers, "hostile": evilAnswers} {
 		for _, command := range []string{"deliveries", "deliveries -o wide", "deliveries -o id", "deliveries -o jsonl", "deliveries d1",
-			"events", "events e1", "destinations", "check", "tail", "usage", "usage --by destination", "changes", "changes -o wide", "changes -o id", "changes -o jsonl", "portal-links"} {
+			"events", "events e1", "destinations", "check", "tail", "usage", "usage --by destination", "daemons", "changes", "changes -o wide", "changes -o id", "changes -o jsonl", "portal-links"} {
 			if set == "hostile" && command == "check" {
 				command = "check acme/app"
 			}

@@ -15,6 +15,7 @@ import (
 	saslplain "github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"github.com/seed-51f8da91/fantail/internal/build"
 	"github.com/seed-51f8da91/fantail/internal/feed/kafka"
 )
 
@@ -65,7 +66,7 @@ it is.`,
 			if o.SASL, err = a.login(e, o.Brokers); err != nil {
 				return err
 			}
-			o.Note, o.Version = e.remark, readBuild().Version
+			o.Note, o.Version = e.remark, build.Read().Version
 			return e.ingest(cmd.Context(), f, o.Dead != "", func(ctx context.Context) (source, error) { return kafka.Open(ctx, o) })
 		},
 	}

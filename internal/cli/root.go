@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-51f8da91/fantail/internal/build"
 	"github.com/seed-51f8da91/fantail/internal/trail"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
 )
@@ -30,6 +31,11 @@ const (
 // interrupted.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, kinds destination.Registry) int {
 	return newEnv(stdin, stdout, stderr, kinds).run(ctx, args)
+}
+
+// Command is the command line as one tree, for its manual and its completion.
+func Command(kinds destination.Registry) *cobra.Command {
+	return newRoot(newEnv(strings.NewReader(""), io.Discard, io.Discard, kinds))
 }
 
 func (e *env) run(ctx context.Context, args []string) int {
@@ -75,7 +81,7 @@ and nothing was done; 130 interrupted, as by Ctrl-C. The daemon, "receive",
 	root.SetOut(e.out)
 	root.SetErr(e.err)
 	root.SuggestionsMinimumDistance = 2
-	root.Version = readBuild().Version
+	root.Version = build.Read().Line()
 	root.SetVersionTemplate("fantail {{.Version}}\n")
 	root.Flags().Bool("version", false, "print the version of this binary")
 	f := root.PersistentFlags()
@@ -104,7 +110,7 @@ func (e *env) addCommands(root *cobra.Command) {
 		{"run", []*cobra.Command{newServe(e), newDemo(e)}},
 		{"events", []*cobra.Command{newSend(e), newEvents(e), newDeliveries(e), newTail(e), newIngest(e), newRetry(e), newCancel(e), newReplay(e), newExport(e), newLink(e), newGenerate(e), newReceive(e)}},
 		{"destinations", []*cobra.Command{newDestinations(e), newPause(e), newResume(e), newRebind(e), newDevelopers(e), newApply(e), newDiff(e), newReload(e), newValidate(e), newExplain(e), newCheck(e), newTest(e), newPortalLink(e), newPortalLinks(e)}},
-		{"store", []*cobra.Command{newAudit(e), newUsage(e), newChanges(e), newErase(e), newBackup(e), newRestore(e), newStore(e)}},
+		{"store", []*cobra.Command{newAudit(e), newUsage(e), newChanges(e), newDaemons(e), newErase(e), newBackup(e), newRestore(e), newStore(e)}},
 		{"", []*cobra.Command{newVersion(e)}},
 	} {
 		for _, c := range g.commands {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/api"
 	"github.com/seed-51f8da91/fantail/internal/app"
+	"github.com/seed-51f8da91/fantail/internal/build"
 )
 
 func newServe(e *env) *cobra.Command {
@@ -48,8 +49,9 @@ SIGHUP reads the settings again, as does "fantail reload".`,
 				}
 				defer stop()
 			}
+			built := build.Read()
 			a, err := app.New(cmd.Context(), app.Options{
-				Config: path, Kinds: e.kinds, Log: log, Version: readBuild().Version, AcceptLoss: acceptLoss,
+				Config: path, Kinds: e.kinds, Log: log, Version: built.Version, Commit: built.Commit, Date: built.Time, AcceptLoss: acceptLoss,
 			})
 			if err != nil {
 				return err

@@ -30,6 +30,7 @@ type Daemon struct {
 	Healthcheck   Healthcheck
 	Tracing       Tracing
 	Limits        Limits
+	ShutdownDelay time.Duration // from the stop's being said by /readyz to its beginning
 	ShutdownGrace time.Duration
 	Dir           string // the folder of fantail.yaml: relative paths start there
 }

@@ -32,6 +32,7 @@ type daemonFile struct {
 	Healthcheck   healthcheckFile           `yaml:"healthcheck"`
 	Tracing       tracingFile               `yaml:"tracing"`
 	Limits        limitsFile                `yaml:"limits"`
+	ShutdownDelay duration                  `yaml:"shutdown_delay"`
 	ShutdownGrace duration                  `yaml:"shutdown_grace"`
 }
 
@@ -62,6 +63,8 @@ type postgresFile struct {
 	URLs        []secret.Value `yaml:"urls"`
 	Connections int            `yaml:"connections"`
 	Dir         string         `yaml:"dir"`
+	Name        string         `yaml:"name"`
+	Advertise   string         `yaml:"advertise"`
 }
 
 type retentionFile struct {
@@ -138,6 +141,9 @@ func readDaemon(path string, raw []byte) *daemon {
 	}
 	spellDevelopers(d.doc.Root)
 	b := newBinder(d.doc, d.doc.Root, "")
+	if _, shared := strictyaml.Find(d.doc.Root, "store.postgres"); shared != nil {
+		d.file.ShutdownDelay = duration(defaultDelay)
+	}
 	b.Bind(d.doc.Root, &d.file, "")
 	if _, found := strictyaml.Find(d.doc.Root, "keys"); found == nil {
 		d.file.Keys = []secret.Value{secret.New("${file:" + defaultKeyFile + "}")}
@@ -179,6 +185,7 @@ func (d *daemon) settings() Daemon {
 		Notices:       Notices(f.Notices),
 		Healthcheck:   Healthcheck{Every: time.Duration(f.Healthcheck.Every), Kinds: f.Healthcheck.Kinds},
 		Tracing:       f.Tracing.settings(),
+		ShutdownDelay: time.Duration(f.ShutdownDelay),
 		ShutdownGrace: time.Duration(f.ShutdownGrace),
 		Dir:           d.dir,
 	}

@@ -49,6 +49,7 @@ func (r *daemonRules) check() {
 	r.healthcheck()
 	r.tracing()
 	r.limits()
+	r.between("shutdown_delay", time.Duration(f.ShutdownDelay), 0, 10*time.Minute)
 	r.between("shutdown_grace", time.Duration(f.ShutdownGrace), 0, 10*time.Minute)
 }
 

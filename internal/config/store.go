@@ -2,10 +2,15 @@ package config
 
 import (
 	"fmt"
+	"net/url"
+	"os"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store/pgurl"
 	"github.com/seed-51f8da91/fantail/internal/strictyaml"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -26,6 +31,8 @@ type Postgres struct {
 	URLs        []secret.Value // of one database, to be tried in turn
 	Connections int            // at most
 	Dir         string         // absolute; what this daemon alone knows
+	Name        string         // of this daemon; never ""
+	Advertise   string         // URL at which other daemons reach the API; "": where it listens, if that is one machine's address
 }
 
 // Shared tells whether other daemons may use the store, now or later.
@@ -44,20 +51,35 @@ const (
 	minConnections     = 6
 	maxConnections     = 200
 	defaultLocal       = "data/daemon"
+	// defaultDelay is how long a daemon that shares its store goes on after it has said that it
+	// stops: a balancer that asks every second or two sends its requests elsewhere by then.
+	defaultDelay = 5 * time.Second
 )
 
 func (f *storeFile) settings(dir string) Store {
 	s := Store{Pebble: Pebble{Dir: absolute(dir, f.Pebble.Dir), Reserve: int64(f.Pebble.Reserve)}}
 	if p := f.Postgres; p != nil {
-		s.Postgres = &Postgres{URLs: slices.Clone(p.URLs), Connections: p.Connections, Dir: absolute(dir, p.Dir)}
+		s.Postgres = &Postgres{URLs: slices.Clone(p.URLs), Connections: p.Connections, Dir: absolute(dir, p.Dir), Advertise: strings.TrimSuffix(p.Advertise, "/")}
 		if p.Connections == 0 {
 			s.Postgres.Connections = defaultConnections
 		}
 		if p.Dir == "" {
 			s.Postgres.Dir = absolute(dir, defaultLocal)
 		}
+		if s.Postgres.Name = p.Name; p.Name == "" {
+			s.Postgres.Name = hostName()
+		}
 	}
 	return s
+}
+
+// hostName is what a daemon is called that has no name in its settings.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || !event.ValidName(name) {
+		return "fantail"
+	}
+	return name
 }
 
 func (r *daemonRules) store() {
@@ -84,6 +106,15 @@ func (r *daemonRules) store() {
 	if p.Connections != 0 {
 		r.Require("store.postgres.connections", p.Connections >= minConnections && p.Connections <= maxConnections,
 			fmt.Sprintf("must be from %d to %d", minConnections, maxConnections))
+	}
+	if p.Name != "" {
+		r.Require("store.postgres.name", event.ValidName(p.Name), nameRule)
+	}
+	if p.Advertise != "" && r.OK("store.postgres.advertise") {
+		u, err := url.Parse(p.Advertise)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+			r.At("store.postgres.advertise", "must be http://host:port or https://host:port: that of this daemon's own API, not of the balancer before it")
+		}
 	}
 	if r.daemon.file.Payloads.Dir != nil {
 		r.At("payloads.dir", "is the disk of one machine, and the store is not: keep payloads in payloads.s3 or payloads.gcs")

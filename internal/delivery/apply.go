@@ -27,7 +27,8 @@ func (s *Scheduler) Apply(targets []Target) {
 func (s *Scheduler) applyTarget(t *Target, now instant) {
 	d := s.dest(t.ID, t.Key)
 	if !d.stateKnown {
-		d.stateKnown, d.state, d.last.Last = true, t.State, t.Last
+		d.stateKnown, d.last.Last = true, t.Last
+		s.learnState(d, t.State, t.Version, now)
 		s.setKey(d, t.Key)
 	}
 	if t.Removed {
@@ -37,8 +38,8 @@ func (s *Scheduler) applyTarget(t *Target, now instant) {
 	was := d.current
 	d.disabled, d.removed, d.current = t.Disabled, t.Removed, nil
 	if c := t.Current; c != nil && !t.Removed {
-		d.max = max(1, c.MaxInFlight)
-		d.rate.Limit(c.Rate)
+		d.whole = limits{max: max(1, c.MaxInFlight), rate: c.Rate, serial: c.Serial}
+		s.applyShare(d)
 		l := d.lane(c.Hash)
 		d.current = l
 		if c.Destination != nil && (l.inst == nil || !same(l.inst.to, c.Destination)) {

@@ -26,7 +26,7 @@ type costless struct {
 	some    chan struct{} // signalled when something was settled
 }
 
-func (c *costless) Queues(context.Context) ([]store.QueueID, error) { return nil, nil }
+func (c *costless) Queues(context.Context) ([]store.Head, error) { return nil, nil }
 
 func (c *costless) Due(context.Context, store.QueueID, store.Position, int64, int) ([]store.Item, int64, error) {
 	return nil, 0, nil
@@ -46,7 +46,9 @@ func (c *costless) Settle(_ context.Context, _ time.Time, outcomes []store.Outco
 
 func (c *costless) Counts(uint32) store.Counts { return store.Counts{} }
 
-func (c *costless) SetState(context.Context, uint32, store.DestinationState) error { return nil }
+func (c *costless) ChangeState(context.Context, uint32, func(*store.DestinationState)) (s store.DestinationState, version uint64, err error) {
+	return s, 0, nil
+}
 
 func (c *costless) SetLast(context.Context, map[uint32]store.Last) error { return nil }
 

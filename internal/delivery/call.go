@@ -21,6 +21,7 @@ type call struct {
 	bytes      int64 // of them together
 	probe      bool  // of a held destination
 	unfrozen   bool  // its deliveries were rebound meanwhile
+	noted      bool  // it is a trial of what was adopted, to be written down in the store
 	condemned  bool  // of crashes its delivery is dead: not tried
 	unproven   bool  // of a lane that had to prove itself
 	overAge    bool

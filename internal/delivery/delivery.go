@@ -45,6 +45,7 @@ type Settings struct {
 	Frozen      bool // retries keep these settings
 	MaxInFlight int
 	Rate        float64 // attempts a second; 0: no limit
+	Serial      bool    // one process must make all attempts of the destination
 }
 
 // Target is one destination as the settings have it.
@@ -52,6 +53,7 @@ type Target struct {
 	ID       uint32
 	Key      store.DestinationKey
 	State    store.DestinationState // as the registry has it; used the first time a target is seen, ignored later
+	Version  uint64                 // of State
 	Last     store.Last             // likewise
 	Disabled bool                   // enabled: false
 	Removed  bool                   // gone from the settings; Current is nil
@@ -62,12 +64,22 @@ type Target struct {
 type Store interface {
 	store.Queue
 	Event(ctx context.Context, day event.Day, id event.ID) (*event.Event, error)
-	SetState(ctx context.Context, id uint32, s store.DestinationState) error
+	ChangeState(ctx context.Context, id uint32, change func(*store.DestinationState)) (store.DestinationState, uint64, error)
 	SetLast(ctx context.Context, last map[uint32]store.Last) error
 	Counts(dest uint32) store.Counts
 }
 
-// Limits bound the whole engine.
+// Shared is what the scheduler needs beside where several daemons work on the store:
+// see store.Shared and store.Registry.
+type Shared interface {
+	Owned() bool
+	Share() (i, n int)
+	Get(ctx context.Context, key string) ([]byte, error)
+	Put(ctx context.Context, key string, value []byte) error
+	Delete(ctx context.Context, key string) error
+}
+
+// Limits bound the whole engine, all daemons of it together where it has several.
 type Limits struct {
 	InFlight   int   // attempts; 0: 1,024
 	Slow       int   // attempts older than max(1 s, 4 x median); 0: as InFlight
@@ -81,6 +93,7 @@ type Limits struct {
 // Options build a Scheduler.
 type Options struct {
 	Store   Store
+	Shared  Shared                                                                 // nil: the store is this daemon's alone
 	Thaw    func(ctx context.Context, dest uint32, hash uint64) (*Settings, error) // opens frozen settings again; store.ErrNotFound: none such
 	Limits  Limits
 	Flight  *suspects.Record // nil: none

@@ -25,11 +25,11 @@ func ask(f func() error) error {
 	return f()
 }
 
-func (f *faulty) SetState(ctx context.Context, id uint32, st store.DestinationState) error {
+func (f *faulty) ChangeState(ctx context.Context, id uint32, change func(*store.DestinationState)) (s store.DestinationState, version uint64, err error) {
 	if err := ask(f.state); err != nil {
-		return err
+		return s, 0, err
 	}
-	return f.Store.SetState(ctx, id, st)
+	return f.Store.ChangeState(ctx, id, change)
 }
 
 func (f *faulty) Settle(ctx context.Context, now time.Time, o []store.Outcome) ([]store.Settled, error) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
+	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
 // A held destination is probed with its earliest due delivery this often.
@@ -21,33 +22,50 @@ func (s *Scheduler) hold(l *lane, why string, now instant) {
 	if l.held() && d.state.Reason == why {
 		return
 	}
-	held := d.state.Held
-	d.state.Held, d.state.Settings = true, l.hash
-	since, attempts := l.outage.Began, l.outage.Attempts
-	s.resetOutages(d)
-	if !d.state.Paused {
-		d.state.Reason = why
-		if !held {
-			d.state.Since = now.time().UTC()
-		}
+	notice := Notice{Name: DestinationHeld, Reason: why, Since: l.outage.Began, Attempts: l.outage.Attempts}
+	for _, l := range d.lanes {
+		l.outage = policy.Outage{}
 	}
 	s.emptyWindows(l)
-	s.storeState(d)
-	if !held {
-		s.notify(d, Notice{Name: DestinationHeld, Reason: why, Since: since, Attempts: attempts}, now)
+	hash, at := l.hash, now.time().UTC()
+	held := func(st store.DestinationState) bool { return st.Held && st.Settings == hash }
+	s.storeNews(d, notice, held, func(st *store.DestinationState) {
+		if !st.Paused {
+			st.Reason = why
+			if !held(*st) {
+				st.Since = at
+			}
+		}
+		st.Held, st.Settings, st.Failing = true, hash, store.Failing{}
+	}, now)
+}
+
+// storeNews changes the state of d and tells of it, unless it was like that already. Several
+// daemons find the same within moments: there the store says who was the first.
+func (s *Scheduler) storeNews(d *dest, n Notice, was func(store.DestinationState) bool, change func(*store.DestinationState), now instant) {
+	c := stateChange{make: change}
+	if s.shared != nil {
+		c.tell, c.was = &n, was
+	} else if !was(d.state) {
+		s.notify(d, n, now)
 	}
+	s.storeChange(d, c)
 }
 
 // unhold ends a hold.
 func (s *Scheduler) unhold(d *dest, why string, now instant) {
-	since := d.state.Since
-	d.state.Held, d.state.Settings = false, 0
-	if !d.state.Paused {
-		d.state.Reason, d.state.Since = "", time.Time{}
-	}
 	for _, l := range d.lanes {
 		l.hold = policy.Pacer{}
 	}
-	s.storeState(d)
-	s.notify(d, Notice{Name: DestinationResumed, Reason: why, Since: since}, now)
+	hash := d.state.Settings
+	ended := func(st store.DestinationState) bool { return !st.Held || st.Settings != hash }
+	s.storeNews(d, Notice{Name: DestinationResumed, Reason: why, Since: d.state.Since}, ended, func(st *store.DestinationState) {
+		if ended(*st) {
+			return
+		}
+		st.Held, st.Settings = false, 0
+		if !st.Paused {
+			st.Reason, st.Since = "", time.Time{}
+		}
+	}, now)
 }

@@ -26,6 +26,10 @@ type lag struct {
 	busy  func() time.Duration // see Options
 	known atomic.Int64         // ns
 	at    atomic.Int64         // mono: when it is looked at again
+
+	begun  atomic.Int64  // deliveries in all
+	rate   atomic.Uint64 // of them a second, as a float64, between the last two looks
+	counts atomic.Int64  // begun at the last look
 }
 
 // Lag returns how late more than half of the deliveries go out for want of
@@ -36,9 +40,17 @@ func (s *Scheduler) Lag() time.Duration {
 	g := &s.lag
 	at, mono := g.at.Load(), s.now().mono
 	if mono >= at && g.at.CompareAndSwap(at, mono+int64(lagEvery)) {
+		begun := g.begun.Load()
+		took := max(lagEvery, time.Duration(mono-at)+lagEvery)
+		g.rate.Store(math.Float64bits(float64(begun-g.counts.Swap(begun)) / took.Seconds()))
 		g.known.Store(s.lookForLag(g.busy()))
 	}
 	return time.Duration(g.known.Load())
+}
+
+// Pace returns the lag, and how many deliveries a second were begun lately.
+func (s *Scheduler) Pace() (time.Duration, float64) {
+	return s.Lag(), math.Float64frombits(s.lag.rate.Load())
 }
 
 func (s *Scheduler) lookForLag(wait time.Duration) int64 {

@@ -37,14 +37,16 @@ type dest struct {
 	current *lane // nil: no settings
 	lanes   []*lane
 	queues  []*queue
-	max     int // calls in flight of one lane
+	whole   limits // of all daemons together
+	max     int    // calls in flight of one lane here
 	rate    policy.Bucket
 
 	calls      int      // in flight
 	bytes      [2]int64 // of their bodies, by kind
 	slowPlaces int      // places of the slow budget
 
-	apart         bool  // suspected of killing the process
+	apart         bool // suspected of killing the process, or the one before
+	suspicion     suspicion
 	killedInTrial bool  // which a trial has done
 	apartUntil    int64 // mono: then: not tried before
 
@@ -68,7 +70,7 @@ func (d *dest) stateName() string {
 		return "disabled"
 	case d.state.Paused:
 		return "paused"
-	case d.state.Held:
+	case d.state.Held && (d.current == nil || d.current.held()): // else another daemon still has the settings that are
 		return "held"
 	}
 	return "active"
@@ -116,7 +118,10 @@ type lane struct {
 // probing: the engine only looks whether the far side is back.
 func (l *lane) probing() bool { return l.breaker.Open || l.held() }
 
-func (l *lane) held() bool { return l.dest.state.Held && l == l.dest.current }
+func (l *lane) held() bool {
+	st := &l.dest.state
+	return st.Held && l == l.dest.current && st.Settings == l.hash
+}
 
 // window is how many deliveries of each of its queues may wait in memory.
 func (l *lane) window(now instant) int {
@@ -234,7 +239,7 @@ func (s *Scheduler) setKey(d *dest, k store.DestinationKey) {
 	}
 	if d.dev = s.developers[k.Developer]; d.dev == nil {
 		d.dev = &developer{name: k.Developer}
-		d.dev.allowance.rate.Limit(s.perDeveloper)
+		d.dev.allowance.rate.Limit(s.perDeveloper / float64(s.share.n))
 		s.developers[k.Developer] = d.dev
 	}
 }

@@ -3,8 +3,6 @@ package delivery
 import (
 	"context"
 	"time"
-
-	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
 // overtime is how long Stop waits for what should end at once: calls that
@@ -25,9 +23,11 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	s.phase = running
 	s.restoreApart(now)
 	s.clock.nextWatch = now.mono // the first pass of the watchdog learns what is oldest
-	for _, id := range queues {
-		q := s.queue(id)
-		q.spill(store.Position{}) // where it begins is not known: read from the start
+	for i := range queues {
+		h := &queues[i]
+		q := s.queue(h.Queue)
+		q.spill(h.From)
+		s.suspectAdopted(q.dest, h, now)
 		if q.lane != nil {
 			q.lane.hindered = true
 		}
@@ -35,6 +35,7 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	for _, d := range s.dests {
 		s.considerAll(d, now)
 	}
+	s.learnTrials()
 	return nil
 }
 

@@ -14,9 +14,12 @@ const (
 	readAgainMax = 30 * time.Second
 )
 
-// loader reads what is due from the store, first come first served.
+// loader reads what is due from the store, first come first served. What was adopted waits in a
+// line of its own, for one of the readers: nothing of it is in the database's cache.
 type loader struct {
 	queue        []*queue
+	adopted      []*queue
+	adopting     bool // one reads of that line
 	active       int
 	positions    int // in all windows
 	maxPositions int
@@ -25,26 +28,48 @@ type loader struct {
 // requestRead asks for a read of q.
 func (s *Scheduler) requestRead(q *queue) {
 	q.readRequested = true
-	s.loader.queue = append(s.loader.queue, q)
+	if q.adopted {
+		s.loader.adopted = append(s.loader.adopted, q)
+	} else {
+		s.loader.queue = append(s.loader.queue, q)
+	}
 	if s.loader.active < readers {
 		s.loader.active++
 		s.work.Go(s.read)
 	}
 }
 
+// next takes the queue that is read next; nil: there is none for this reader.
+func (ld *loader) next() (q *queue) {
+	line := &ld.queue
+	if len(ld.adopted) > 0 && !ld.adopting {
+		line, ld.adopting = &ld.adopted, true
+	}
+	if len(*line) == 0 {
+		return nil
+	}
+	q = (*line)[0]
+	(*line)[0] = nil
+	*line = (*line)[1:]
+	return q
+}
+
 // read reads queues until none is listed.
 func (s *Scheduler) read() {
 	ld := &s.loader
 	now := s.lock()
-	for len(ld.queue) > 0 && s.phase == running {
-		q := ld.queue[0]
-		ld.queue[0] = nil
-		ld.queue = ld.queue[1:]
+	for s.phase == running {
+		q := ld.next()
+		if q == nil {
+			break
+		}
+		adopted := q.adopted
 		q.readRequested = false
 		if q.next > now.wall || q.lane == nil || !q.dest.active() || q.lane.probing() != q.probe {
 			q.probe = false
 			s.consider(q.lane, now)
 			s.tidyQueue(q)
+			ld.adopting = ld.adopting && !adopted
 			continue
 		}
 		limit := max(1, min(s.room(q, now), ld.maxPositions-ld.positions, readMost))
@@ -58,7 +83,7 @@ func (s *Scheduler) read() {
 		now = s.lock()
 		q.reading = false
 		if err == nil {
-			q.waitRead, q.readAt = 0, 0
+			q.waitRead, q.readAt, q.adopted = 0, 0, false
 			s.applyRead(q, from, items, next, now)
 		} else {
 			q.waitRead = min(max(int64(readAgain), 2*q.waitRead), int64(readAgainMax))
@@ -81,6 +106,7 @@ func (s *Scheduler) read() {
 		}
 		s.considerAll(q.dest, now) // what was seen may lie in another queue by now
 		s.tidyQueues(q.dest)
+		ld.adopting = ld.adopting && !adopted
 	}
 	ld.active--
 	s.unlock(now)

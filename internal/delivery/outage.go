@@ -21,23 +21,41 @@ func (s *Scheduler) recordFailure(l *lane, e *policy.Ending, now instant) {
 		s.hold(l, fmt.Sprintf("no attempt has succeeded for %s, %d have failed; the last: %s", strings.TrimSuffix(lasted.Round(time.Minute).String(), "0s"), f.Attempts, e.Fault), now)
 		return
 	}
-	if f.Tell(lasted) {
-		s.notify(d, Notice{Name: DestinationFailing, Reason: e.Fault, Since: f.Began, Attempts: f.Attempts}, now)
-	} else if !f.Store(now.mono) {
+	tell := f.Tell(lasted)
+	if !tell && !f.Store(now.mono) {
 		return
 	}
 	f.Stored(now.mono)
-	d.state.Failing = store.Failing{Settings: l.hash, Since: f.Began, Lasted: lasted, Attempts: f.Attempts, Told: f.Told}
-	s.storeState(d)
+	failing := store.Failing{Settings: l.hash, Since: f.Began, Lasted: lasted, Attempts: f.Attempts, Told: f.Told}
+	change := func(st *store.DestinationState) { st.Failing = worse(st.Failing, failing) }
+	if !tell {
+		s.storeState(d, change)
+		return
+	}
+	told := func(st store.DestinationState) bool {
+		return st.Failing.Settings == failing.Settings && st.Failing.Told >= failing.Told
+	}
+	s.storeNews(d, Notice{Name: DestinationFailing, Reason: e.Fault, Since: f.Began, Attempts: f.Attempts}, told, change, now)
+}
+
+// worse is how long a destination has failed, by what is stored and what this daemon has seen:
+// each daemon sees its own attempts.
+func worse(stored, seen store.Failing) store.Failing {
+	if stored.Settings != seen.Settings || stored.Attempts == 0 {
+		return seen
+	}
+	if stored.Since.Before(seen.Since) {
+		seen.Since = stored.Since
+	}
+	seen.Lasted, seen.Attempts, seen.Told = max(stored.Lasted, seen.Lasted), max(stored.Attempts, seen.Attempts), max(stored.Told, seen.Told)
+	return seen
 }
 
 // recordSuccess ends the clock of a lane.
 func (s *Scheduler) recordSuccess(l *lane) {
-	if l.outage.Attempts > 0 {
-		l.outage = policy.Outage{}
-		if l == l.dest.current {
-			s.storeNoOutage(l.dest)
-		}
+	l.outage = policy.Outage{}
+	if l == l.dest.current && l.dest.state.Failing.Settings == l.hash {
+		s.storeNoOutage(l.dest) // it may be another daemon that it fails with
 	}
 }
 

@@ -9,29 +9,32 @@ import (
 
 // Pause stops attempts of a destination until Resume; durable on return. store.ErrNotFound if there is none such.
 func (s *Scheduler) Pause(ctx context.Context, id uint32, reason string) error {
-	return s.changeState(ctx, id, func(d *dest, now instant) {
-		if !d.state.Paused {
-			d.state.Since = now.time().UTC()
-		}
-		d.state.Paused, d.state.Reason = true, reason
+	return s.changeState(ctx, id, func(d *dest, now instant) func(*store.DestinationState) {
 		for _, l := range d.lanes {
 			s.emptyWindows(l)
+			l.outage = policy.Outage{}
 		}
-		s.resetOutages(d)
+		at := now.time().UTC()
+		return func(st *store.DestinationState) {
+			if !st.Paused {
+				st.Since = at
+			}
+			st.Paused, st.Reason, st.Failing = true, reason, store.Failing{}
+		}
 	})
 }
 
 // Resume ends a pause and a hold, and whatever wait the far side has asked for.
 func (s *Scheduler) Resume(ctx context.Context, id uint32) error {
-	return s.changeState(ctx, id, func(d *dest, now instant) {
+	return s.changeState(ctx, id, func(d *dest, now instant) func(*store.DestinationState) {
 		if d.state.Held {
 			s.notify(d, Notice{Name: DestinationResumed, Reason: ByHand, Since: d.state.Since}, now)
 		}
-		d.state = store.DestinationState{}
 		for _, l := range d.lanes {
 			l.hold, l.outage = policy.Pacer{}, policy.Outage{}
 			l.retryAfter = policy.RetryAfter{}
 		}
+		return func(st *store.DestinationState) { *st = store.DestinationState{} }
 	})
 }
 
@@ -47,7 +50,9 @@ func (s *Scheduler) ForgetUser(ctx context.Context, developer, user string) erro
 	}
 	s.unlock(now)
 	for _, id := range named {
-		if err := s.changeState(ctx, id, func(d *dest, _ instant) { d.state.Reason = withoutUser(d.state.Reason, user) }); err != nil {
+		if err := s.changeState(ctx, id, func(*dest, instant) func(*store.DestinationState) {
+			return func(st *store.DestinationState) { st.Reason = withoutUser(st.Reason, user) }
+		}); err != nil {
 			return err
 		}
 	}

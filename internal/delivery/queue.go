@@ -43,6 +43,7 @@ type queue struct {
 	high   store.Position
 	highAt int64
 
+	adopted       bool // nothing of it has been read since it was adopted with many others
 	reading       bool
 	readRequested bool           // waits for a reader
 	probe         bool           // the read is for one probe

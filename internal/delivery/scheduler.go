@@ -38,6 +38,7 @@ const (
 // leaves through unlock, which starts what may start and sets the timer.
 type Scheduler struct {
 	store        Store
+	shared       Shared
 	thaw         func(ctx context.Context, dest uint32, hash uint64) (*Settings, error)
 	log          *slog.Logger
 	chance       func() float64
@@ -67,6 +68,7 @@ type Scheduler struct {
 	watchers      Watchers
 	watchdog      watchdog
 	flight        *suspects.Record
+	share         share
 	apart         []*dest // that wait apart
 	trial         trial
 	workers       workers
@@ -101,7 +103,7 @@ func New(o Options) *Scheduler {
 		l.Window = 256 << 10
 	}
 	s := &Scheduler{
-		store: o.Store, thaw: o.Thaw, log: o.Log, chance: o.Chance, flight: o.Flight,
+		store: o.Store, shared: o.Shared, thaw: o.Thaw, log: o.Log, chance: o.Chance, flight: o.Flight,
 		wall: o.Wall, tell: o.Tell, fatal: o.Fatal, trace: o.Trace,
 		epoch: time.Now(), perDeveloper: l.PerDeveloper,
 		dests:         make(map[uint32]*dest),
@@ -125,13 +127,14 @@ func New(o Options) *Scheduler {
 	if s.flight == nil {
 		s.flight = suspects.New(nil, time.Time{})
 	}
+	s.share.n = 1
 	s.budget = newBudget(l)
 	s.loader = loader{maxPositions: l.Window}
 	if s.lag.busy = o.Busy; o.Busy == nil {
 		s.lag.busy = newProcessors().wait
 	}
 	s.settler = settler{bound: max(4096, 4*l.InFlight), drained: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
-	s.clock.at = never
+	s.clock.at, s.clock.owned = never, never
 	s.base, s.cut = context.WithCancelCause(context.Background())
 	s.io, s.stopIO = context.WithCancel(context.Background())
 	s.metrics, s.series = newMetrics(o.Metrics, s), o.Series

@@ -6,7 +6,8 @@ import "github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 // for the caller's goroutine instead of giving it to another worker.
 func (s *Scheduler) startCalls(now instant, keep bool) *call {
 	var mine *call
-	for s.phase == running && s.settler.unsettled < s.settler.bound {
+	s.reviewShare()
+	for s.phase == running && s.settler.unsettled < s.settler.bound && s.owned(now) {
 		l := s.nextLane()
 		if l == nil {
 			break
@@ -98,6 +99,7 @@ func (s *Scheduler) newCall(l *lane, now instant) *call {
 	d.rate.Spend(now.mono)
 	s.spendAllowance(d.dev, len(c.attempts), now)
 	l.begun += len(c.attempts)
+	s.lag.begun.Add(int64(len(c.attempts)))
 	l.calls++
 	d.calls++
 	c.inst.calls++
@@ -120,6 +122,7 @@ func (s *Scheduler) start(c *call, now instant) {
 		return
 	}
 	if d := l.dest; d.apart {
+		c.noted = d.suspicion.left > 0
 		most := trialTime
 		if d.killedInTrial {
 			most += c.timeout()

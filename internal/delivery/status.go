@@ -8,13 +8,25 @@ import (
 
 // Status lists every destination, O(destinations), without reading the store.
 func (s *Scheduler) Status() []Status {
+	list := s.statuses()
+	for i := range list {
+		st := &list[i]
+		if st.Pending = s.store.Counts(st.ID).Pending; st.Pending == 0 {
+			st.OldestPending = time.Time{}
+		}
+	}
+	return list
+}
+
+// statuses is Status without what the store counts, which is not asked under the lock.
+func (s *Scheduler) statuses() []Status {
 	now := s.lock()
 	defer s.mu.Unlock()
 	list := make([]Status, 0, len(s.order))
 	for _, d := range s.order {
 		st := Status{
 			ID: d.id, Key: d.key, State: d.stateName(), Reason: d.state.Reason, Since: d.state.Since,
-			Pending: s.store.Counts(d.id).Pending, InFlight: d.calls, Breaker: "closed",
+			InFlight: d.calls, Breaker: "closed",
 			Wait: d.currentWait(d.current, now), Last: d.last.Last, Dead: d.last.Dead.Sum(now.wall),
 		}
 		if l := d.current; l != nil {
@@ -41,7 +53,7 @@ func (s *Scheduler) Status() []Status {
 		if st.Reason == "" {
 			st.Reason = d.failure()
 		}
-		if st.Pending > 0 && d.oldest > 0 {
+		if d.oldest > 0 {
 			st.OldestPending = time.Unix(0, d.oldest).UTC()
 		}
 		list = append(list, st)

@@ -97,7 +97,8 @@ func (s *Scheduler) Rebind(ctx context.Context, dest uint32) (int, error) {
 		if err != nil {
 			return sum, fmt.Errorf("listing queues: %w", err)
 		}
-		for _, q := range queues {
+		for i := range queues {
+			q := queues[i].Queue
 			if q.Dest != dest || q.Settings == 0 {
 				continue
 			}

@@ -11,6 +11,7 @@ type clock struct {
 	gates      alarms[*lane]      // mono
 	allowances alarms[*developer] // mono
 	nextWatch  int64              // mono: the next pass of the watchdog
+	owned      int64              // mono: when it is asked again whether attempts may begin
 	timer      *time.Timer
 	at         int64 // mono: when timer fires
 }
@@ -22,7 +23,7 @@ func (s *Scheduler) setTimer(now instant) {
 	if s.phase != running {
 		return
 	}
-	at := c.nextWatch
+	at := min(c.nextWatch, c.owned)
 	if len(c.gates) > 0 {
 		at = min(at, c.gates[0].at)
 	}
@@ -56,6 +57,9 @@ func (s *Scheduler) tick() {
 	}
 	c := &s.clock
 	c.at = never
+	if c.owned <= now.mono {
+		c.owned = never // startCalls asks again, and sets it anew
+	}
 	for len(c.dues) > 0 && c.dues[0].at <= now.wall {
 		q := c.dues[0].owner
 		c.dues.disarm(c.dues[0])

@@ -28,9 +28,10 @@ const (
 
 // trial is the last that began.
 type trial struct {
-	on    bool
-	of    *dest // nil: a check
-	until int64 // mono: until then no other begins
+	on       bool
+	of       *dest // nil: a check
+	until    int64 // mono: until then no other begins
+	learning bool  // see learnTrials
 }
 
 // restoreApart keeps those apart who may have killed the processes before this one.
@@ -58,12 +59,12 @@ func (s *Scheduler) mayTry(l *lane) bool {
 
 // beginTrial keeps other trials from beginning for so long.
 func (s *Scheduler) beginTrial(d *dest, most time.Duration, now instant) {
-	s.trial = trial{on: true, of: d, until: now.mono + int64(most)}
+	s.trial.on, s.trial.of, s.trial.until = true, d, now.mono+int64(most)
 }
 
 // endTrial lets the next one begin.
 func (s *Scheduler) endTrial(now instant) {
-	s.trial = trial{}
+	s.trial.on, s.trial.of, s.trial.until = false, nil, 0
 	for _, d := range s.apart {
 		s.considerAll(d, now)
 	}
@@ -74,7 +75,7 @@ func (s *Scheduler) reviewApart(d *dest, now instant) {
 	if !d.apart {
 		return
 	}
-	if !s.flight.Known(suspects.OfDestination(d.id)).Apart() {
+	if !d.suspected() && !s.flight.Known(suspects.OfDestination(d.id)).Apart() {
 		d.apart = false
 		s.apart = without(s.apart, d)
 		s.considerAll(d, now)
@@ -115,5 +116,8 @@ func (s *Scheduler) StartCheck(dest uint32) (end func(), why string) {
 
 // whyApart says why d waits.
 func (d *dest) whyApart() string {
+	if d.suspicion.left > 0 {
+		return "daemons ended one after the other while something of it was due; it is tried with one delivery at a time"
+	}
 	return "the process died at least three times running while it was served; it is tried with one delivery at a time"
 }

@@ -12,8 +12,24 @@ const watchdogRows = 16 // earliest rows of each queue that are compared with me
 
 type watchdog struct {
 	running bool
-	missed  map[key]uint32 // version of rows that memory did not know at the last pass
+	missed  map[key]missed // rows that memory did not know at the last pass
 	removed map[key]bool   // what memory let go while the queue being compared was read; nil: none is
+}
+
+// missed is a row that memory did not know.
+type missed struct {
+	version uint32
+	passes  int // running
+}
+
+// missedAfter is how many passes running must miss a row until it counts: one may have seen
+// it before memory did. Where several daemons work, the second pass tells memory of it: another
+// daemon may have made it, or had it, and the store was late to say so.
+func (s *Scheduler) missedAfter() int {
+	if s.shared != nil {
+		return 3
+	}
+	return 2
 }
 
 // checkLanes considers every lane again. What that starts had been forgotten.
@@ -60,7 +76,7 @@ func (l *lane) readsRequested() int {
 // how old the oldest pending delivery of each destination is. A row that memory
 // does not know may have been made this instant: only the second time counts.
 func (s *Scheduler) checkRows() {
-	suspects := make(map[key]uint32)
+	suspects := make(map[key]missed)
 	oldest := make(map[uint32]int64)
 	queues, err := s.store.Queues(s.io)
 	for i := 0; i < len(queues) && err == nil; i++ {
@@ -68,8 +84,8 @@ func (s *Scheduler) checkRows() {
 		s.mu.Lock()
 		s.watchdog.removed = make(map[key]bool)
 		s.mu.Unlock()
-		if items, _, err = s.store.Due(s.io, queues[i], store.Position{}, allTimes, watchdogRows); err == nil {
-			s.checkQueue(queues[i], items, suspects, oldest)
+		if items, _, err = s.store.Due(s.io, queues[i].Queue, queues[i].From, allTimes, watchdogRows); err == nil {
+			s.checkQueue(queues[i].Queue, items, suspects, oldest)
 		}
 	}
 	if err != nil && s.io.Err() == nil {
@@ -90,7 +106,7 @@ func (s *Scheduler) checkRows() {
 	}
 }
 
-func (s *Scheduler) checkQueue(id store.QueueID, items []store.Item, suspects map[key]uint32, oldest map[uint32]int64) {
+func (s *Scheduler) checkQueue(id store.QueueID, items []store.Item, suspects map[key]missed, oldest map[uint32]int64) {
 	now := s.lock()
 	defer s.unlock(now)
 	defer func() { s.watchdog.removed = nil }()
@@ -108,15 +124,21 @@ func (s *Scheduler) checkQueue(id store.QueueID, items []store.Item, suspects ma
 		if q != nil && (q.reading || s.jobs[k] != nil || s.watchdog.removed[k] || !below(p, q.cursor) && it.Due >= q.next) {
 			continue
 		}
-		if v, again := s.watchdog.missed[k]; !again || v != it.Version {
-			suspects[k] = it.Version
+		m := s.watchdog.missed[k]
+		if m.version != it.Version {
+			m = missed{version: it.Version}
+		}
+		m.passes++
+		if suspects[k] = m; m.passes == 1 {
 			continue
 		}
 		if q == nil {
 			q = s.queue(id)
 		}
-		s.reportRescue("a delivery", q.dest)
-		q.spill(p)
+		if q.spill(p); m.passes >= s.missedAfter() {
+			delete(suspects, k)
+			s.reportRescue("a delivery", q.dest)
+		}
 	}
 	if q != nil {
 		s.consider(q.lane, now)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
@@ -44,11 +45,20 @@ func (s *Scheduler) makeCall(c *call) {
 			a.read = true
 		}
 	}
+	if !s.mayAsk(c, at) {
+		return
+	}
 	timeout := c.timeout()
 	if len(c.attempts) == 1 {
 		a := &c.attempts[0]
 		if a.event == nil {
 			return
+		}
+		if c.noted {
+			if a.ending.At = at; !s.noteTrial(a) {
+				return
+			}
+			defer s.crossOut(c.lane.dest.id)
 		}
 		ctx, cancel := context.WithTimeoutCause(s.base, timeout, errTimeout)
 		r, err, ok := s.send(ctx, c.inst.to, s.request(c, a, start))
@@ -83,6 +93,20 @@ func (s *Scheduler) makeCall(c *call) {
 		a.ending.At, a.ending.Took = at, took
 	}
 	cancel()
+}
+
+// mayAsk tells whether the attempts of c may be made still: reading their bodies took time, in
+// which the lease may have run out.
+func (s *Scheduler) mayAsk(c *call, at int64) bool {
+	if s.shared == nil || !slices.ContainsFunc(c.attempts, func(a attempt) bool { return a.read }) || s.shared.Owned() {
+		return true
+	}
+	for i := range c.attempts {
+		if a := &c.attempts[i]; a.event != nil {
+			a.ending = policy.Ending{How: policy.Interrupted, At: at, Answer: "the lease ran out before the attempt began"}
+		}
+	}
+	return false
 }
 
 // request is what the destination gets for an attempt, whose span it begins.

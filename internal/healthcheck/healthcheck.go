@@ -39,7 +39,8 @@ type Store interface {
 type Options struct {
 	Store  Store
 	Accept func(ctx context.Context, rs []ingest.Request) []ingest.Result
-	Active func() map[uint32]bool // destinations that deliveries go out to now
+	Active func() map[uint32]bool     // destinations that deliveries go out to now
+	Mine   func(context.Context) bool // tells whether this daemon has to send them; nil: it has
 	Log    *slog.Logger
 }
 
@@ -53,6 +54,7 @@ type Healthcheck struct {
 	targets []Target
 
 	figures map[uint32]*figures // of Run alone
+	mine    bool                // likewise: at the last turn
 }
 
 // New builds one that sends nothing before SetTargets and Run.
@@ -84,7 +86,6 @@ func (t Target) Next(now time.Time, every time.Duration) time.Time {
 
 // Run sends healthchecks until ctx ends. One timer serves all of them.
 func (h *Healthcheck) Run(ctx context.Context) {
-	h.load(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	last, stored := time.Now(), time.Now()
@@ -100,10 +101,17 @@ func (h *Healthcheck) Run(ctx context.Context) {
 		h.mu.Lock()
 		every, targets := h.every, h.targets
 		h.mu.Unlock()
-		if every == 0 {
+		switch was := h.mine; {
+		case every == 0:
 			h.figures = map[uint32]*figures{}
 			last = now
 			continue // until targets are set
+		case !h.isMine(ctx):
+			last = now
+			timer.Reset(time.Until(now.Truncate(time.Minute).Add(time.Minute)))
+			continue
+		case !was:
+			h.load(ctx) // what this daemon, or another, has kept before
 		}
 		h.read(targets, now)
 		if now.Sub(stored) >= storeEvery || now.Before(stored) {
@@ -125,6 +133,12 @@ func (h *Healthcheck) Run(ctx context.Context) {
 		last = now
 		timer.Reset(time.Until(next))
 	}
+}
+
+// isMine asks whose turn it is, and keeps the answer.
+func (h *Healthcheck) isMine(ctx context.Context) bool {
+	h.mine = h.Mine == nil || h.Mine(ctx)
+	return h.mine
 }
 
 // read takes in the counters of all targets.
@@ -180,7 +194,7 @@ func (h *Healthcheck) load(ctx context.Context) {
 }
 
 func (h *Healthcheck) keep(ctx context.Context) {
-	if len(h.figures) == 0 {
+	if len(h.figures) == 0 || !h.mine {
 		return
 	}
 	text, err := json.Marshal(h.figures)

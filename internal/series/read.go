@@ -63,6 +63,18 @@ func (s *Series) Of(id uint32, now time.Time) (Points, error) {
 	return r.ring.read(now), nil
 }
 
+// Peek returns the series of a destination over a day as it is, without having it
+// recorded: false where it is not. It is for lists, whose readers ask for nobody by name.
+func (s *Series) Peek(id uint32, now time.Time) (Points, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.dests[id]
+	if d == nil || d.own.Load() == nil {
+		return Points{}, false
+	}
+	return d.own.Load().ring.read(now), true
+}
+
 // makeRoom lets go of the destination that was asked for longest ago, where as many are
 // recorded as may be. The busiest and the worst stay: asking for many would end the
 // past of destinations of others.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -25,18 +26,24 @@ type shard struct {
 
 func shardKey(i int) string { return fmt.Sprintf("sessions/%02d", i) }
 
+// load reads a value. It needs Desk.change, but for Open.
 func (d *Desk) load(ctx context.Context, i int, now time.Time) error {
 	value, err := d.values.Get(ctx, shardKey(i))
 	if errors.Is(err, store.ErrNotFound) {
-		return nil
+		value, err = nil, nil
 	}
 	if err != nil {
 		return err
 	}
 	var s shard
-	if json.Unmarshal(value, &s) != nil {
-		return nil // whoever it was logs in again: no reason not to start
+	if len(value) > 0 && json.Unmarshal(value, &s) != nil {
+		s = shard{} // whoever it was logs in again: no reason not to start
 	}
+	d.raw[i], d.read[i] = value, now
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.DeleteFunc(d.links, func(h hash, _ Link) bool { return shardOf(h) == i })
+	maps.DeleteFunc(d.all, func(h hash, _ Session) bool { return shardOf(h) == i })
 	read(s.Links, d.links, func(l Link) bool { return l.lives(now) })
 	read(s.Sessions, d.all, func(s Session) bool { return s.lives(now) })
 	return nil
@@ -60,14 +67,35 @@ type edit struct {
 	dirty map[int]bool
 }
 
-// edit begins a change of what lives at now. It needs Desk.change.
-func (d *Desk) edit(now time.Time) *edit {
+// begun begins a change of what lives at now. It needs Desk.change.
+func (d *Desk) begun(now time.Time) *edit {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	c := &edit{d, maps.Clone(d.links), maps.Clone(d.all), map[int]bool{}}
 	maps.DeleteFunc(c.links, func(_ hash, l Link) bool { return !l.lives(now) })
 	maps.DeleteFunc(c.all, func(_ hash, s Session) bool { return !s.lives(now) })
 	return c
+}
+
+// edit makes a change, all of it or, after an error of f, nothing. Where other daemons change the
+// same values, those named by of are read before, and f is called again after one of them has changed.
+func (d *Desk) edit(ctx context.Context, now time.Time, of []int, f func(*edit) error) error {
+	d.change.Lock()
+	defer d.change.Unlock()
+	for try := 1; ; try++ {
+		if err := d.loadAll(ctx, of, now); err != nil {
+			return err
+		}
+		c := d.begun(now)
+		if err := f(c); err != nil {
+			return err
+		}
+		err := c.commit(ctx)
+		if !errors.Is(err, store.ErrConflict) || try == mostTries {
+			return err
+		}
+		of = slices.Collect(maps.Keys(c.dirty))
+	}
 }
 
 func (c *edit) set(h hash, s Session) { c.all[h], c.dirty[shardOf(h)] = s, true }
@@ -184,5 +212,12 @@ func (c *edit) write(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	return c.d.values.Put(context.WithoutCancel(ctx), shardKey(i), value)
+	ctx = context.WithoutCancel(ctx)
+	if c.d.swap == nil {
+		return c.d.values.Put(ctx, shardKey(i), value)
+	}
+	if err = c.d.swap.Swap(ctx, shardKey(i), c.d.raw[i], value); err == nil {
+		c.d.raw[i] = value
+	}
+	return err
 }

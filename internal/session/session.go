@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
 const (
@@ -94,15 +96,21 @@ func hashOf(secret string) hash { return sha256.Sum256([]byte(secret)) }
 type Desk struct {
 	values Values
 
-	change sync.Mutex   // one change at a time, with its writing
-	mu     sync.RWMutex // held for what is in memory alone: nobody who shows a session waits for the disk
-	links  map[hash]Link
-	all    map[hash]Session
+	swap   store.Swapper // nil: the values are this daemon's alone
+	change sync.Mutex    // one change at a time, with its writing; also of what follows it here
+	raw    [shards][]byte
+	read   [shards]time.Time // when a value was read last, of a shared store
+
+	mu    sync.RWMutex // held for what is in memory alone: nobody who shows a session waits for the disk
+	links map[hash]Link
+	all   map[hash]Session
 }
 
-// Open reads what a process before this one has kept.
+// Open reads what a process before this one has kept. Where v is a store.Swapper, other daemons
+// change the same values: see shared.go.
 func Open(ctx context.Context, v Values, now time.Time) (*Desk, error) {
 	d := &Desk{values: v, links: map[hash]Link{}, all: map[hash]Session{}}
+	d.swap, _ = v.(store.Swapper)
 	for i := range shards {
 		if err := d.load(ctx, i, now); err != nil {
 			return nil, fmt.Errorf("read sessions: %w", err)
@@ -119,79 +127,91 @@ func random(prefix string) string {
 
 // Begin begins a session of a token, and returns its secret.
 func (d *Desk) Begin(ctx context.Context, t Token, now time.Time, life time.Duration) (string, Session, error) {
-	d.change.Lock()
-	defer d.change.Unlock()
 	return d.begin(ctx, Session{Token: t, Begun: now, Ends: now.Add(min(life, MaxLife))})
 }
 
-// begin stores s under a fresh secret. It needs Desk.change.
+// begin stores s under a fresh secret.
 func (d *Desk) begin(ctx context.Context, s Session) (string, Session, error) {
-	c := d.edit(s.Begun)
-	if s.Link == "" && !c.roomFor(s.Token.Name) {
-		return "", s, ErrFull
-	}
 	secret := random(secretPrefix)
-	c.set(hashOf(secret), s)
-	return secret, s, c.commit(ctx)
+	return secret, s, d.edit(ctx, s.Begun, []int{shardOf(hashOf(secret))}, func(c *edit) error {
+		if s.Link == "" && !c.roomFor(s.Token.Name) {
+			return ErrFull
+		}
+		c.set(hashOf(secret), s)
+		return nil
+	})
 }
 
 // Find returns the session of a secret, if it lives.
-func (d *Desk) Find(secret string, now time.Time) (Session, bool) {
+func (d *Desk) Find(ctx context.Context, secret string, now time.Time) (Session, bool) {
 	if !strings.HasPrefix(secret, secretPrefix) {
 		return Session{}, false
 	}
+	h := hashOf(secret)
+	d.follow(ctx, shardOf(h), now)
+	s, ok := d.find(h)
+	if !ok {
+		d.look(ctx, shardOf(h), now)
+		s, ok = d.find(h)
+	}
+	return s, ok && s.lives(now)
+}
+
+func (d *Desk) find(h hash) (Session, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	s, ok := d.all[hashOf(secret)]
-	return s, ok && s.lives(now)
+	s, ok := d.all[h]
+	return s, ok
 }
 
 // End ends the session of a secret; one that is not there has ended.
 func (d *Desk) End(ctx context.Context, secret string, now time.Time) error {
-	d.change.Lock()
-	defer d.change.Unlock()
-	c := d.edit(now)
-	c.end(hashOf(secret))
-	return c.commit(ctx)
+	h := hashOf(secret)
+	return d.edit(ctx, now, []int{shardOf(h)}, func(c *edit) error {
+		c.end(h)
+		return nil
+	})
 }
 
 // MakeLink makes a link of l, with its ID and times, and returns the code that uses it.
 func (d *Desk) MakeLink(ctx context.Context, l Link, now time.Time, life time.Duration) (string, Link, error) {
-	d.change.Lock()
-	defer d.change.Unlock()
-	c := d.edit(now)
-	if len(c.links) >= mostLinks && !c.endLinkOfMost(l.Token.Name) {
-		return "", l, ErrFull
-	}
 	code := random(codePrefix)
 	l.ID, l.Created, l.Ends, l.Used = "lnk_"+strings.ToLower(rand.Text()[:16]), now, now.Add(min(life, MaxLife)), time.Time{}
-	c.setLink(hashOf(code), l)
-	return code, l, c.commit(ctx)
+	return code, l, d.edit(ctx, now, []int{shardOf(hashOf(code))}, func(c *edit) error {
+		if len(c.links) >= mostLinks && !c.endLinkOfMost(l.Token.Name) {
+			return ErrFull
+		}
+		c.setLink(hashOf(code), l)
+		return nil
+	})
 }
 
 // UseLink begins the session that a code is for. Of several who use it one succeeds. good
 // tells whether the token still stands for what the link may do.
 func (d *Desk) UseLink(ctx context.Context, code string, now time.Time, good func(Token) bool) (string, Session, error) {
-	d.change.Lock()
-	defer d.change.Unlock()
 	h := hashOf(code)
-	d.mu.RLock()
-	l, ok := d.links[h]
-	d.mu.RUnlock()
-	if !ok || !l.Used.IsZero() || !l.lives(now) || !good(l.Token) {
-		return "", Session{}, ErrUnknown
-	}
-	l.Used = now
-	c := d.edit(now)
-	c.setLink(h, l)
-	if err := c.commit(ctx); err != nil { // used before anything is opened with it: a crash must not make it new
+	var l Link
+	err := d.edit(ctx, now, []int{shardOf(h)}, func(c *edit) error { // used before anything is opened with it: a crash must not make it new
+		found, ok := c.links[h]
+		if !ok || !found.Used.IsZero() || !good(found.Token) {
+			return ErrUnknown
+		}
+		l = found
+		l.Used = now
+		c.setLink(h, l)
+		return nil
+	})
+	if err != nil {
 		return "", Session{}, err
 	}
 	return d.begin(ctx, Session{Token: l.Token, Link: l.ID, Developer: l.Developer, May: l.May, Begun: now, Ends: l.Ends})
 }
 
 // Links lists the links that live, newest first.
-func (d *Desk) Links(now time.Time) []Link {
+func (d *Desk) Links(ctx context.Context, now time.Time) []Link {
+	for i := range shards {
+		d.follow(ctx, i, now)
+	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	var all []Link
@@ -206,37 +226,35 @@ func (d *Desk) Links(now time.Time) []Link {
 
 // Revoke ends a link and its session. ErrUnknown: there is no such link.
 func (d *Desk) Revoke(ctx context.Context, id string, now time.Time) error {
-	d.change.Lock()
-	defer d.change.Unlock()
-	c := d.edit(now)
-	found := false
-	for h, l := range c.links {
-		if l.ID == id {
-			found = true
-			c.endLink(h)
+	return d.edit(ctx, now, every, func(c *edit) error {
+		found := false
+		for h, l := range c.links {
+			if l.ID == id {
+				found = true
+				c.endLink(h)
+			}
 		}
-	}
-	c.endSessionOf(id)
-	if !found {
-		return ErrUnknown
-	}
-	return c.commit(ctx)
+		c.endSessionOf(id)
+		if !found {
+			return ErrUnknown
+		}
+		return nil
+	})
 }
 
 // Keep ends the links and sessions of tokens that are not good any more.
 func (d *Desk) Keep(ctx context.Context, now time.Time, good func(Token) bool) error {
-	d.change.Lock()
-	defer d.change.Unlock()
-	c := d.edit(now)
-	for h, l := range c.links {
-		if !good(l.Token) {
-			c.endLink(h)
+	return d.edit(ctx, now, every, func(c *edit) error {
+		for h, l := range c.links {
+			if !good(l.Token) {
+				c.endLink(h)
+			}
 		}
-	}
-	for h, s := range c.all {
-		if !good(s.Token) {
-			c.end(h)
+		for h, s := range c.all {
+			if !good(s.Token) {
+				c.end(h)
+			}
 		}
-	}
-	return c.commit(ctx)
+		return nil
+	})
 }

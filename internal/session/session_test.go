@@ -78,21 +78,21 @@ func TestSessionsEndInTime(t *testing.T) {
 	d := open(t, &drawer{values: map[string][]byte{}}, noon)
 	short, long := begin(t, d, noon, time.Hour), begin(t, d, noon, 1000*time.Hour)
 	for at, want := range map[time.Duration][2]bool{0: {true, true}, time.Hour - 1: {true, true}, time.Hour: {false, true}, MaxLife - 1: {false, true}, MaxLife: {false, false}} {
-		_, a := d.Find(short, noon.Add(at))
-		_, b := d.Find(long, noon.Add(at))
+		_, a := d.Find(t.Context(), short, noon.Add(at))
+		_, b := d.Find(t.Context(), long, noon.Add(at))
 		if [2]bool{a, b} != want {
 			t.Errorf("after %v: %v %v", at, a, b)
 		}
 	}
 	for _, secret := range []string{"", "fts_", "fts_x", short + "x", short[:len(short)-1], strings.ToUpper(short)} {
-		if _, ok := d.Find(secret, noon); ok {
+		if _, ok := d.Find(t.Context(), secret, noon); ok {
 			t.Errorf("%q opens a session", secret)
 		}
 	}
 	if err := d.End(t.Context(), short, noon); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := d.Find(short, noon); ok {
+	if _, ok := d.Find(t.Context(), short, noon); ok {
 		t.Error("an ended session lives")
 	}
 }
@@ -117,7 +117,7 @@ func TestTheStoreHasHashesAlone(t *testing.T) {
 	}
 	again := open(t, v, noon.Add(time.Minute))
 	for _, secret := range []string{secret, second} {
-		if _, ok := again.Find(secret, noon.Add(time.Minute)); !ok {
+		if _, ok := again.Find(t.Context(), secret, noon.Add(time.Minute)); !ok {
 			t.Error("a session died with the process")
 		}
 	}
@@ -177,7 +177,7 @@ func TestALinkThatIsOver(t *testing.T) {
 	if err := d.Revoke(t.Context(), l.ID, noon); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := d.Find(secret, noon); ok || len(d.Links(noon)) > 0 {
+	if _, ok := d.Find(t.Context(), secret, noon); ok || len(d.Links(t.Context(), noon)) > 0 {
 		t.Error("the session of a revoked link lives")
 	}
 	if err := d.Revoke(t.Context(), l.ID, noon); !errors.Is(err, ErrUnknown) {
@@ -206,13 +206,13 @@ func TestSessionsEndWithTheirToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, ok := d.Find(secret, noon); ok {
+		if _, ok := d.Find(t.Context(), secret, noon); ok {
 			t.Error("a session outlives its token")
 		}
 		if _, _, err := d.UseLink(t.Context(), code, noon, all); !errors.Is(err, ErrUnknown) {
 			t.Errorf("a link outlives its token: %v", err)
 		}
-		if _, ok := d.Find(other, noon); !ok {
+		if _, ok := d.Find(t.Context(), other, noon); !ok {
 			t.Error("another token's session ended")
 		}
 		d = open(t, v, noon)
@@ -226,10 +226,10 @@ func TestThereAreOnlySoMany(t *testing.T) {
 	for i := range mostOfOne {
 		last = begin(t, d, noon.Add(time.Duration(i+1)), time.Hour)
 	}
-	if _, ok := d.Find(first, noon); ok || len(d.all) != mostOfOne {
+	if _, ok := d.Find(t.Context(), first, noon); ok || len(d.all) != mostOfOne {
 		t.Errorf("%d sessions of one token", len(d.all))
 	}
-	if _, ok := d.Find(last, noon); !ok {
+	if _, ok := d.Find(t.Context(), last, noon); !ok {
 		t.Error("the newest ended")
 	}
 	greedy, modest := Token{"greedy", "print"}, Token{"modest", "print"}
@@ -269,7 +269,7 @@ func TestAClockThatIsPutBack(t *testing.T) {
 	code, l := link(t, d, noon)
 	last := noon.Add(-24 * time.Hour)
 	for _, again := range []*Desk{d, open(t, v, last)} {
-		if _, ok := again.Find(secret, last); ok {
+		if _, ok := again.Find(t.Context(), secret, last); ok {
 			t.Error("a session lives a day before it was begun")
 		}
 		if _, _, err := again.UseLink(t.Context(), code, last, all); !errors.Is(err, ErrUnknown) {
@@ -277,7 +277,7 @@ func TestAClockThatIsPutBack(t *testing.T) {
 		}
 	}
 	little := noon.Add(-time.Minute)
-	if _, ok := open(t, v, little).Find(secret, little); !ok {
+	if _, ok := open(t, v, little).Find(t.Context(), secret, little); !ok {
 		t.Errorf("a session ends with a clock that is set a little, and %s", l.ID)
 	}
 }
@@ -290,7 +290,7 @@ func TestADiskThatIsFull(t *testing.T) {
 	code, l := link(t, d, noon)
 	v.err = errors.New("no disk")
 	if s, _, err := d.Begin(t.Context(), token, noon, time.Hour); err == nil {
-		if _, ok := d.Find(s, noon); ok {
+		if _, ok := d.Find(t.Context(), s, noon); ok {
 			t.Error("what could not be stored lives")
 		}
 		t.Error("a session was begun")
@@ -298,13 +298,13 @@ func TestADiskThatIsFull(t *testing.T) {
 	if _, _, err := d.UseLink(t.Context(), code, noon, all); err == nil {
 		t.Error("a link was used")
 	}
-	if err := d.Revoke(t.Context(), l.ID, noon); err == nil || len(d.Links(noon)) != 0 {
-		t.Errorf("revoked: %v, %d live", err, len(d.Links(noon)))
+	if err := d.Revoke(t.Context(), l.ID, noon); err == nil || len(d.Links(t.Context(), noon)) != 0 {
+		t.Errorf("revoked: %v, %d live", err, len(d.Links(t.Context(), noon)))
 	}
 	if err := d.End(t.Context(), secret, noon); err == nil {
 		t.Error("ended without a word")
 	}
-	if _, ok := d.Find(secret, noon); ok {
+	if _, ok := d.Find(t.Context(), secret, noon); ok {
 		t.Error("it lives on")
 	}
 }

@@ -10,7 +10,11 @@ import (
 // Every pending delivery lies in a slot, and every slot has one owner. Queues and Due show
 // what lies in the slots of this daemon alone. A delivery is born into a slot of the daemon
 // that accepts its event, unless its destination is serial: then into the slot that the
-// destination's id names, whoever owns it.
+// destination's id names, whoever owns it. What Retry brings back and Replay makes is born
+// anew like that, where it is done. Appended.Items are those that lie in slots of this
+// daemon; owners of other slots are told of the rest (Follower.Pending). Everything else is
+// the same at every daemon: what was accepted, ended, changed or erased at one is so at all.
+// Counts alone are of the slots of this daemon.
 //
 // Who finds the lease of another daemon over sets its slots free, all of them at once: from
 // then on nothing that the former owner writes is stored (ErrFenced, and Options.Fatal ends
@@ -50,7 +54,8 @@ type Shared interface {
 type Follower interface {
 	// Pending names queues in which something is pending that nobody here was told of: slots
 	// were adopted, another daemon accepted an event for a serial destination, or a commit
-	// of this one was found to be done after its callers had left.
+	// of this one was found to be done after its callers had left, or another daemon moved
+	// something of this one (Rebind). It comes within 2 s of the moment from which Due shows it.
 	Pending(heads []Head)
 
 	// Changed has the destinations that another daemon registered, or whose state it changed:
@@ -58,19 +63,10 @@ type Follower interface {
 	Changed(d []Destination)
 }
 
-// Head is where the unknown part of a queue begins.
-type Head struct {
-	Queue QueueID
-	From  Position // nothing that is unknown lies before it
-
-	// Unclean is how many owners of the slot ended one after the other without
-	// giving it back. What they had in flight may be what ended them.
-	Unclean int
-}
-
 // Daemon is one of the daemons that work on a store.
 type Daemon struct {
 	ID      string    // made anew at every start
+	Self    bool      // it is the daemon that asks
 	Name    string    // of its machine, or as it was named
 	API     string    // where the others reach its API; "" where they cannot
 	Version string    // of the program

@@ -83,9 +83,9 @@ type Queue interface {
 	// behind the last one read, be it beyond until or beyond limit; 0 if there is none.
 	Due(ctx context.Context, q QueueID, from Position, until int64, limit int) (items []Item, next int64, err error)
 
-	// Queues lists every queue that has something pending. Its cost grows with
-	// the number of queues, not of deliveries.
-	Queues(ctx context.Context) ([]QueueID, error)
+	// Queues lists every queue that has something pending, and where the first of it stands.
+	// Its cost grows with the number of queues, not of deliveries.
+	Queues(ctx context.Context) ([]Head, error)
 
 	// Move applies one change to the deliveries named; durable on return.
 	// Moved i belongs to ids[i], Err being ErrNotFound or ErrConflict where the
@@ -132,8 +132,10 @@ type Registry interface {
 	Register(ctx context.Context, keys []DestinationKey) ([]uint32, error)
 	// Destinations lists every destination ever registered.
 	Destinations(ctx context.Context) ([]Destination, error)
-	// SetState stores the state of a destination and the reason for it.
-	SetState(ctx context.Context, id uint32, s DestinationState) error
+	// ChangeState stores what change makes of the state of a destination, and returns that with
+	// its version. change gets the state as it is stored; it is called again when another
+	// change was faster, so that neither overwrites the other. It must be quick and call nobody.
+	ChangeState(ctx context.Context, id uint32, change func(*DestinationState)) (state DestinationState, version uint64, err error)
 	// SetLast stores what the last attempts of destinations came to, all in one
 	// commit; ErrNotFound, and nothing is stored, where one of them is not known.
 	SetLast(ctx context.Context, last map[uint32]Last) error

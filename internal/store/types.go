@@ -108,6 +108,17 @@ type QueueID struct {
 	Settings uint64
 }
 
+// Head is where a queue begins, or the part of it that nobody was told of.
+type Head struct {
+	Queue QueueID
+	From  Position // nothing of it lies before
+
+	// Unclean is how many owners of its slot ended one after the other without giving it
+	// back. What they had in flight may be what ended them. Where several slots have part
+	// of the queue, it is that of the worst.
+	Unclean int
+}
+
 // Position is a place in a queue.
 type Position struct {
 	Due    int64
@@ -321,8 +332,9 @@ type DestinationKey struct{ Developer, Name, Kind string }
 type Destination struct {
 	ID uint32
 	DestinationKey
-	State DestinationState
-	Last  Last
+	State   DestinationState
+	Last    Last
+	Version uint64 // of State: every change raises it, as long as the store is open
 }
 
 // DestinationState is the part of a destination's state that must outlive the
@@ -379,4 +391,5 @@ type Stats struct {
 	Bytes    int64 // on disk, approximately
 	DiskFree int64 // of the file system the store lies on
 	Pending  int64
+	RowsRead int64 // to answer calls of Log, Usage and Trail; 0 where the store cannot tell
 }

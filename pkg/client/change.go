@@ -50,6 +50,13 @@ type Selection struct {
 	Until       time.Time
 	All         bool
 	Rebind      bool // only RetryAll: pending deliveries keep their schedule and only take up current settings
+	DryRun      bool // only count what is matched
+
+	// In no index, as in a DeliveryFilter.
+	Types   []string
+	User    string
+	Classes []string
+	Codes   []int
 }
 
 // Changed counts what became of a Selection.
@@ -82,9 +89,14 @@ func (c *Client) changeAll(ctx context.Context, path string, s Selection, progre
 		Until       time.Time `json:"until,omitzero"`
 		All         bool      `json:"all,omitempty"`
 		Rebind      bool      `json:"rebind,omitempty"`
+		DryRun      bool      `json:"dry_run,omitempty"`
+		Types       []string  `json:"types,omitempty"`
+		User        string    `json:"user,omitempty"`
+		Classes     []string  `json:"classes,omitempty"`
+		Codes       []int     `json:"codes,omitempty"`
 		Cursor      string    `json:"cursor,omitempty"`
 	}
-	r := request{s.Developer, s.Destination, s.State, s.Event, s.Since, s.Until, s.All, s.Rebind, ""}
+	r := request{s.Developer, s.Destination, s.State, s.Event, s.Since, s.Until, s.All, s.Rebind, s.DryRun, s.Types, s.User, s.Classes, s.Codes, ""}
 	for {
 		step, err := post(path, r)
 		if err != nil {

@@ -38,6 +38,11 @@ type Client struct {
 	// Following, which may be nil, is told when the daemon has begun the stream
 	// of [Client.Follow].
 	Following func()
+
+	// Unanswered, which may be nil, is told which daemons of a shared store did not
+	// answer the one that was asked: what they alone know is missing in its answer.
+	Unanswered func(daemons []string)
+
 	// Reason says why, in what the daemon keeps of changes and reads made with this
 	// client: at most 500 bytes; "" for none.
 	Reason string
@@ -125,6 +130,9 @@ func (c *Client) once(ctx context.Context, r call, consume func(*http.Response) 
 	defer res.Body.Close()
 	if res.StatusCode/100 != 2 && res.StatusCode != r.accept {
 		return readError(res)
+	}
+	if silent := res.Header.Get("Fantail-Unanswered"); silent != "" && c.Unanswered != nil {
+		c.Unanswered(strings.Split(silent, ", "))
 	}
 	if consume == nil {
 		_, err = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10))

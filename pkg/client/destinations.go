@@ -28,6 +28,59 @@ type Destination struct {
 	Dead24h        int64     `json:"dead_24h"`              // deliveries that died in this hour of the clock and the 23 before it
 
 	Check *Check `json:"check,omitempty"` // the last one; nil: none since the daemon's start
+
+	Outcomes *Outcomes `json:"outcomes_24h,omitempty"` // nil: they were not asked for, or are not recorded
+}
+
+// Outcomes are the attempts of a destination over a day, in steps, the newest last; nil
+// where nothing is known.
+type Outcomes struct {
+	From      time.Time `json:"from"`
+	Seconds   int       `json:"step_seconds"`
+	Delivered []*int64  `json:"delivered"`
+	Failed    []*int64  `json:"failed"`
+}
+
+// Totals are how many destinations are how, and what they have to deliver.
+type Totals struct {
+	Destinations  int            `json:"destinations"`
+	States        map[string]int `json:"states"`
+	Failing       int            `json:"failing"` // active, and the last attempt failed
+	Waiting       int            `json:"waiting"` // active, and something keeps attempts from starting
+	Pending       int64          `json:"pending"`
+	OldestPending time.Time      `json:"oldest_pending,omitzero"`
+	InFlight      int            `json:"in_flight"`
+	Dead24h       int64          `json:"dead_24h"`
+}
+
+// DestinationFilter selects destinations; zero fields select everything.
+type DestinationFilter struct {
+	Developer string
+	State     string
+	Failing   bool   // active, and the last attempt failed
+	Query     string // a part of developer/name, or of the kind
+	Worst     bool   // those first that need somebody, in place of the order of names
+	Outcomes  bool   // tell Outcomes
+	Limit     int    // 0: all
+}
+
+// FindDestinations lists the destinations that f selects.
+func (c *Client) FindDestinations(ctx context.Context, f DestinationFilter) iter.Seq2[Destination, error] {
+	q := params{}.text("developer", f.Developer).text("state", f.State).flag("failing", f.Failing).text("q", f.Query).flag("outcomes", f.Outcomes)
+	if f.Worst {
+		q = q.text("sort", "worst")
+	}
+	return list[Destination](ctx, c, "/v1/destinations", url.Values(q), extent{limit: f.Limit})
+}
+
+// DestinationTotals sums up the destinations of a developer, or of all for "".
+func (c *Client) DestinationTotals(ctx context.Context, developer string) (Totals, error) {
+	var page struct {
+		Totals Totals `json:"totals"`
+	}
+	q := params{}.text("developer", developer).text("limit", "1").flag("totals", true)
+	err := c.fetch(ctx, get("/v1/destinations", url.Values(q)), &page)
+	return page.Totals, err
 }
 
 // Answer is how an attempt ended.

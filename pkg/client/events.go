@@ -31,6 +31,7 @@ type EventFilter struct {
 	Developer string
 	Types     []string
 	User      string
+	Reference string // in no index: the daemon reads what the others select one by one
 	Since     time.Time
 	Until     time.Time
 	Unmatched bool // only those that matched no destination
@@ -63,7 +64,7 @@ func (c *Client) text(ctx context.Context, path string) (text []byte, err error)
 
 // Events lists events, newest first. The sequence ends after the first error.
 func (c *Client) Events(ctx context.Context, f EventFilter) iter.Seq2[Event, error] {
-	q := params{}.text("developer", f.Developer).text("type", f.Types...).text("user", f.User).
+	q := params{}.text("developer", f.Developer).text("type", f.Types...).text("user", f.User).text("reference", f.Reference).
 		time("since", f.Since).time("until", f.Until).flag("unmatched", f.Unmatched)
 	return list[Event](ctx, c, "/v1/events", url.Values(q), extent{f.Limit, f.Pages, f.Looked})
 }

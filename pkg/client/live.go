@@ -87,6 +87,9 @@ func readLive(body io.Reader, alive func(), yield func(LiveAttempt, error) bool)
 				_ = json.Unmarshal(value, &why) // then it says nothing
 				return &Error{Status: http.StatusOK, Code: why.Code, Message: why.Message}
 			}
+			if name != "attempt" {
+				continue // what a newer daemon tells
+			}
 			var a LiveAttempt
 			if err := json.Unmarshal(value, &a); err != nil {
 				return fmt.Errorf("read an attempt: %w", err)

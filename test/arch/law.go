@@ -8,6 +8,7 @@ package arch
 var law = map[string][]string{
 	".":                               {"internal/cli", "pkg"},
 	"cmd/fantail":                     {".", "destinations/all"},
+	"packaging/release":               {"pkg/destination", "internal/cli", "destinations/all"}, // the manual is made of the commands
 	"pkg/event":                       {"pkg/event"},
 	"pkg/secret":                      {},
 	"pkg/signature":                   {"pkg/secret"},
@@ -26,6 +27,7 @@ var law = map[string][]string{
 	"destinations/internal/objectkey": {"pkg"},
 	"destinations/internal/ownbucket": {"pkg"},
 	"destinations/internal/sqltables": {"pkg", "destinations/internal"},
+	"internal/build":                  {},
 	"internal/retry":                  {},
 	"internal/keyring":                {"pkg/secret"},
 	"internal/netguard":               {"pkg/destination"},
@@ -45,12 +47,13 @@ var law = map[string][]string{
 	"internal/delivery/suspects":      {"pkg", "internal/store"},
 	"internal/notices":                {"pkg", "internal/config", "internal/store", "internal/delivery", "internal/ingest"},
 	"internal/trail":                  {"internal/store"},
+	"internal/peer":                   {"internal/store", "internal/keyring"},
 	"internal/session":                {"internal/store"},
 	"internal/explain":                {"pkg", "internal/config", "internal/store"},
 	"internal/healthcheck":            {"pkg", "internal/store", "internal/ingest"},
 	"internal/replay":                 {"pkg", "internal/config", "internal/store", "internal/delivery"},
 	"internal/check":                  {"pkg", "internal/store", "internal/series"},
-	"internal/api":                    {"pkg", "internal/check", "internal/config", "internal/document", "internal/strictyaml", "internal/store", "internal/delivery", "internal/ingest", "internal/payload", "internal/replay", "internal/series", "internal/tracing", "internal/trail", "internal/session", "internal/explain"},
+	"internal/api":                    {"pkg", "internal/check", "internal/config", "internal/document", "internal/strictyaml", "internal/store", "internal/delivery", "internal/ingest", "internal/payload", "internal/replay", "internal/series", "internal/tracing", "internal/trail", "internal/session", "internal/explain", "internal/peer"},
 	"internal/api/ndjson":             {"pkg", "internal/ingest"},
 	"internal/console":                {"pkg"},
 	"internal/demo":                   {"pkg", "internal/app", "internal/config"},
@@ -68,6 +71,7 @@ var law = map[string][]string{
 var lawOfTests = map[string][]string{
 	".":            {"pkg", "destinations"},
 	"cmd":          {"pkg", "destinations"},
+	"packaging":    {"pkg/client"}, // its tests talk to the daemon that they installed
 	"pkg":          {"pkg", "test/servers"},
 	"pkg/client":   {".", "pkg", "destinations/webhook", "test/servers"}, // its examples talk to the whole program
 	"destinations": {"pkg", "destinations/internal", "test/servers"},
@@ -79,10 +83,10 @@ var lawOfTests = map[string][]string{
 // the parts together, and everybody else knows the store by its interfaces. Tests are free.
 var unique = map[string][]string{
 	"internal/app":               {"internal/cli", "internal/demo"},
-	"internal/cli":               {"."},
+	"internal/cli":               {".", "packaging/release"},
 	"internal/store/pebblestore": {"internal/app", "internal/cli"},
 	"internal/store/pgstore":     {"internal/app", "internal/cli"},
-	"destinations/all":           {"cmd/fantail"},
+	"destinations/all":           {"cmd/fantail", "packaging/release"},
 }
 
 // modules are those that a program gets when it imports a package of ours, by itself or through

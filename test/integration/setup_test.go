@@ -13,8 +13,8 @@ import (
 // with its version, and one line installs all.
 func TestSetupTellsOldFromMissing(t *testing.T) {
 	for system, line := range map[string]string{
-		"Linux":  "to install them: sudo apt-get install -y --no-install-recommends curl default-jdk-headless fish ",
-		"Darwin": "to install them: brew install curl fish ",
+		"Linux":  "to install them: sudo apt-get install -y --no-install-recommends chromium curl default-jdk-headless fish ",
+		"Darwin": "to install them: brew install chromium curl fish ",
 	} {
 		dir := t.TempDir()
 		stub := func(name, says string) {

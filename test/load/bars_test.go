@@ -81,11 +81,11 @@ func TestBarsOfTheBacklogsFirstSeconds(t *testing.T) {
 
 func TestBarsOfTheCliff(t *testing.T) {
 	e := edge{{deliveries: 100}, {deliveries: 85, verdict: verdict{refused: 3}}}
-	e[1].delivered.p99 = 5 * time.Second
+	e[1].behind.p99 = 5 * time.Second
 	if got := last(e.cells()); strings.Contains(got, "missed") {
 		t.Error(got)
 	}
-	e[1].deliveries, e[1].delivered.p99 = 84, 5001*time.Millisecond
+	e[1].deliveries, e[1].behind.p99 = 84, 5001*time.Millisecond
 	if got := last(e.cells()); strings.Count(got, "missed") != 2 {
 		t.Error(got)
 	}

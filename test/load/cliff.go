@@ -28,7 +28,7 @@ func (e *edge) share() float64 { return e[1].deliveries / e[0].deliveries }
 func cliff(ctx context.Context, o options) error {
 	few, many := strconv.Itoa(o.Conns), strconv.Itoa(crowding*o.Conns)
 	t := o.newTable(fmt.Sprintf("Cliff, %s connections against %s", many, few), "body", "fan-out", "events a request", "run", few+": deliveries/s", many+": deliveries/s", "share",
-		few+": CPU us/delivery", many+": CPU us/delivery", few+": delivered p50 / p99 ms", many+": delivered p50 / p99 ms", many+": peak RSS MiB", "lost", "duplicated", "refused", "bars")
+		few+": CPU us/delivery", many+": CPU us/delivery", few+": delivered p50 / p99 ms", many+": delivered p50 / p99 ms", many+": behind p50 / p99 ms", many+": peak RSS MiB", "lost", "duplicated", "refused", "bars")
 	size, fanout := o.Sizes[0], o.Fanouts[0]
 	for _, batch := range []int{0, o.Batch} {
 		var all []edge
@@ -62,8 +62,8 @@ func (e *edge) cells() []string {
 	few, many := &e[0], &e[1]
 	v := verdict{few.lost + many.lost, few.doubled + many.doubled, few.refused + many.refused}
 	cells := []string{fmt.Sprintf("%.0f", few.deliveries), fmt.Sprintf("%.0f", many.deliveries), fmt.Sprintf("%.2f", e.share()),
-		micros(few.cpu), micros(many.cpu), few.delivered.String(), many.delivered.String(), mebibytes(many.rss)}
-	return append(append(cells, v.cells()...), bars(bar{"share at least 0.85", e.share() >= 0.85}, bar{"p99 at most 5 s behind", many.delivered.p99 <= 5*time.Second}))
+		micros(few.cpu), micros(many.cpu), few.delivered.String(), many.delivered.String(), many.behind.String(), mebibytes(many.rss)}
+	return append(append(cells, v.cells()...), bars(bar{"share at least 0.85", e.share() >= 0.85}, bar{"p99 at most 5 s behind", many.behind.p99 <= 5*time.Second}))
 }
 
 // loop measures a closed loop on a daemon and a store of its own.

@@ -201,6 +201,18 @@ func (r *rig) delivered(t tally, s *sent, due bool, first int) (all []time.Durat
 	return all, last
 }
 
+// behind returns how long after their acknowledgement events arrived at each destination; 0 for those
+// that were faster than it. The lines of a batch are acknowledged with its end.
+func (r *rig) behind(t tally, s *sent) (all []time.Duration) {
+	s.events(func(n int, one *sending) {
+		from, to := r.spots(s, n)
+		for d := from; d < to; d++ {
+			all = append(all, max(0, time.Duration(t.first[spot{int32(d), int32(n)}]-one.Acked)))
+		}
+	})
+	return all
+}
+
 // quantiles are those that are reported.
 type quantiles struct{ p50, p99 time.Duration }
 

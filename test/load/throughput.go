@@ -25,6 +25,7 @@ type speed struct {
 	events, deliveries float64       // a second, from the first request to the last arrival
 	cpu                time.Duration // of the daemon, a delivery
 	accept, delivered  quantiles
+	behind             quantiles // after the acknowledgement
 	rss                int64
 	floor              float64       // requests a second of the bare client
 	floorCPU           time.Duration // of the bare client, a request
@@ -152,7 +153,7 @@ func (r *rig) closedLoop(ctx context.Context, s *speed, size int) error {
 func (r *rig) pace(s *speed, t tally, w *sent) int {
 	delivered, last := r.delivered(t, w, false, 0)
 	took := time.Duration(last - w.began())
-	s.accept, s.delivered = quantilesOf(w.accept()), quantilesOf(delivered)
+	s.accept, s.delivered, s.behind = quantilesOf(w.accept()), quantilesOf(delivered), quantilesOf(r.behind(t, w))
 	s.events, s.deliveries = float64(w.accepted())/took.Seconds(), float64(len(delivered))/took.Seconds()
 	return len(delivered)
 }

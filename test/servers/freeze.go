@@ -57,7 +57,33 @@ func (p *process) all() []int {
 // changes are lost. The server itself goes on; the copy ends with t.
 func (s *Private) Crashed(t testing.TB) *Private {
 	t.Helper()
-	dir, err := newDir("postgres")
+	return s.copied(t, nil)
+}
+
+// Promoted starts a copy of a PostgreSQL that becomes a primary, as a standby does which has
+// replayed all until now. The server itself goes on, and both take writes; the copy ends with t.
+func (s *Private) Promoted(t testing.TB) *Private {
+	t.Helper()
+	standby := s.copied(t, func(data string) error {
+		name := filepath.Join(data, "standby.signal")
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			return err
+		}
+		info, err := os.Stat(data)
+		if err != nil {
+			return err
+		}
+		owner := info.Sys().(*syscall.Stat_t)
+		return os.Chown(name, int(owner.Uid), int(owner.Gid))
+	})
+	query(t, standby.DSN, "SELECT pg_promote()")
+	return standby
+}
+
+// copied starts a copy of a PostgreSQL, once change has seen its data.
+func (s *Private) copied(t testing.TB, change func(data string) error) *Private {
+	t.Helper()
+	dir, err := newMemoryDir("postgres")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +92,9 @@ func (s *Private) Crashed(t testing.TB) *Private {
 	s.Thaw()
 	if err == nil {
 		err = os.Remove(filepath.Join(dir, "data", "postmaster.pid"))
+	}
+	if err == nil && change != nil {
+		err = change(filepath.Join(dir, "data"))
 	}
 	if err != nil {
 		os.RemoveAll(dir)

@@ -31,6 +31,7 @@ type command struct {
 	quit         syscall.Signal // asks for a quick, orderly end
 	kill         syscall.Signal // ends it as a crash would; of private servers only
 	unprivileged bool           // databases refuse to run as root
+	files        []*os.File     // that it gets as descriptors 3 and up; closed here once it has started
 	ready        func(context.Context) error
 }
 
@@ -46,6 +47,21 @@ type process struct {
 // newDir makes the folder of a process: its data, its log, its HOME.
 func newDir(name string) (string, error) {
 	return os.MkdirTemp("", "fantail-"+name+"-")
+}
+
+// newMemoryDir is newDir in memory, where there is enough of it: for servers that sync nothing, and make
+// and copy thousands of small files.
+func newMemoryDir(name string) (string, error) {
+	const shared, tmpfs, enough = "/dev/shm", 0x01021994, 1 << 30
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(shared, &fs); err != nil || uint32(fs.Type) != tmpfs || fs.Bavail*uint64(fs.Bsize) < enough {
+		return newDir(name)
+	}
+	dir, err := os.MkdirTemp(shared, "fantail-"+name+"-")
+	if err != nil {
+		return newDir(name)
+	}
+	return dir, nil
 }
 
 // launch starts c in dir, which it owns from now on. It removes dir when the process is closed, when
@@ -75,6 +91,7 @@ func (p *process) start() error {
 	cmd.Dir = p.dir
 	cmd.Env = append(baseEnv(p.dir), p.env...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = p.files
 	cmd.SysProcAttr, err = attributes(p.unprivileged, p.dir)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
@@ -92,7 +109,11 @@ func (p *process) start() error {
 		}
 		close(done)
 	}()
-	if err := <-started; err != nil {
+	err = <-started
+	for _, f := range p.files {
+		f.Close() // its end has to be seen here
+	}
+	if err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	p.cmd, p.done = cmd, done

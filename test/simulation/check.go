@@ -72,7 +72,8 @@ func (c *check) readQueues() {
 	if err != nil {
 		c.fault(nil, "Queues: %v", err)
 	}
-	for _, q := range queues {
+	for _, head := range queues {
+		q := head.Queue
 		for from := (store.Position{}); ; {
 			items, _, err := c.s.Due(ctx, q, from, math.MaxInt64-1, 500)
 			if err != nil {

@@ -300,7 +300,7 @@ func (p *process) apply(setups map[int]Setup) error {
 	}
 	var targets []delivery.Target
 	for _, r := range registered {
-		targets = append(targets, delivery.Target{ID: r.ID, Key: r.DestinationKey, State: r.State,
+		targets = append(targets, delivery.Target{ID: r.ID, Key: r.DestinationKey, State: r.State, Version: r.Version,
 			Disabled: disabled[r.ID], Removed: current[r.ID] == nil, Current: current[r.ID]})
 	}
 	e.model.apply(p, setups, which, ids)

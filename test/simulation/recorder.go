@@ -187,22 +187,24 @@ func (r *recorder) Event(ctx context.Context, day event.Day, id event.ID) (*even
 	return r.Store.Event(ctx, day, id)
 }
 
-func (r *recorder) SetState(ctx context.Context, id uint32, s store.DestinationState) error {
+func (r *recorder) ChangeState(ctx context.Context, id uint32, change func(*store.DestinationState)) (s store.DestinationState, version uint64, err error) {
 	roll := r.throw()
 	r.lag(&roll)
 	if r.dead() {
-		return store.ErrClosed
+		return s, 0, store.ErrClosed
 	}
 	if r.fails(&roll) {
-		return errStore
+		return s, 0, errStore
 	}
-	r.model.stores(id, s)
-	err := r.Store.SetState(ctx, id, s)
+	s, version, err = r.Store.ChangeState(ctx, id, func(s *store.DestinationState) {
+		change(s)
+		r.model.stores(id, *s)
+	})
 	if err == nil && !r.dead() {
 		r.model.stored(id)
 	}
 	r.lag(&roll)
-	return err
+	return s, version, err
 }
 
 // SetLast never lags or fails: nothing is decided by what people are told of last answers.

@@ -26,8 +26,8 @@ const (
 	ApartMost  = time.Hour
 )
 
-// apartFor is how long a destination waits after so many trials that a crash ended.
-func apartFor(tries uint8) time.Duration { return min(apartFirst<<min(tries, 8), ApartMost) }
+// ApartFor is how long a destination waits after so many trials that a crash ended.
+func ApartFor(tries uint8) time.Duration { return min(apartFirst<<min(tries, 8), ApartMost) }
 
 // Dead tells whether a delivery is dead of crashes.
 func (c Count) Dead() bool { return c.alone >= DeadAfter }
@@ -71,7 +71,7 @@ func (f *Record) chargeCrash(inFlight map[store.DeliveryID]byte, now int64) {
 		c := f.countOf(id)
 		c.Crashes = min(c.Crashes+1, 100)
 		if id == OfCheck(id.Dest) {
-			c.Until = now + int64(apartFor(c.Crashes-1))
+			c.Until = now + int64(ApartFor(c.Crashes-1))
 		}
 		as := byte(slotInFlight)
 		if state == slotTrial && isDelivery(id) {
@@ -117,7 +117,7 @@ func (f *Record) setApart(id store.DeliveryID, c *Count, state byte, newlyDead b
 		c.Until = now + int64(apartFirst)
 	case state == slotTrial:
 		c.Tries = min(c.Tries+1, 100)
-		c.Until = now + int64(apartFor(c.Tries))
+		c.Until = now + int64(ApartFor(c.Tries))
 		if newlyDead && c.Tries < 2*DeadAfter {
 			c.Until = now // the next delivery may show at once that it was the first one alone
 		}

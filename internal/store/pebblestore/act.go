@@ -144,7 +144,7 @@ func (s *Store) Acts(_ context.Context, q store.ActQuery) (store.Page[store.Act]
 		below: func(b []byte, _ int, p place) []byte { return append(b, p[:8]...) },
 	}}
 	limit, full, last := pageLimit(q.Limit), position{}, place{}
-	stopped, more, err := w.run(s.db, func(day event.Day, p place, it *pebble.Iterator) (bool, error) {
+	stopped, more, err := w.run(s, s.db, func(day event.Day, p place, it *pebble.Iterator) (bool, error) {
 		if p == last { // a developer named twice
 			return true, nil
 		}
@@ -152,6 +152,7 @@ func (s *Store) Acts(_ context.Context, q store.ActQuery) (store.Page[store.Act]
 		at := be.Uint64(p[:])
 		v, err := it.ValueAndErr()
 		if ranges > 1 { // the iterator stands elsewhere
+			s.asked.Add(1)
 			v, err = s.get(actKey(nil, at, ""))
 		}
 		if err != nil {

@@ -38,6 +38,7 @@ func (s *Store) Audit(ctx context.Context, deep bool, progress func(rows int64))
 			return false, errRow
 		}
 		of(sums, be.Uint32(k[3:])).add(&c)
+		s.asked.Add(1)
 		return true, nil
 	})
 	if err != nil {
@@ -77,6 +78,7 @@ func (s *Store) recount(ctx context.Context, snap *pebble.Snapshot, progress fun
 	var rows int64
 	step := func() error {
 		rows++
+		s.asked.Add(1)
 		if rows%progressRows != 0 {
 			return nil
 		}

@@ -33,6 +33,7 @@ func (s *Store) detail(q *store.DeliveryQuery) (*details, error) {
 
 func (d *details) close() {
 	if d != nil {
+		d.s.countRows(d.attempts)
 		d.attempts.Close()
 	}
 }
@@ -44,6 +45,7 @@ func (d *details) add(r *store.DeliveryRecord, first *store.Attempt) (wanted boo
 		return true, nil
 	}
 	q := d.q
+	d.s.asked.Add(1)
 	e, err := d.s.eventRecord(r.ID.Day, r.ID.Event)
 	if errors.Is(err, store.ErrNotFound) && r.ID.Day != r.ID.Event.Day() {
 		e, err = d.s.eventRecord(r.ID.Event.Day(), r.ID.Event)

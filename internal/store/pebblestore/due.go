@@ -57,12 +57,16 @@ func (s *Store) Due(ctx context.Context, q store.QueueID, from store.Position, u
 	}
 	items = append(items, implied...)
 	slices.SortFunc(items, func(a, b store.Item) int {
-		return cmp.Or(cmp.Compare(a.Due, b.Due), bytes.Compare(a.ID.Event[:], b.ID.Event[:]), cmp.Compare(a.ID.Replay, b.ID.Replay))
+		return comparePositions(a.Position(), b.Position())
 	})
 	if len(items) > limit {
 		items, next = items[:limit], sooner(next, items[limit].Due)
 	}
 	return items, next, nil
+}
+
+func comparePositions(a, b store.Position) int {
+	return cmp.Or(cmp.Compare(a.Due, b.Due), bytes.Compare(a.Event[:], b.Event[:]), cmp.Compare(a.Replay, b.Replay))
 }
 
 // sooner returns the earlier of two times of which 0 is none.
@@ -74,46 +78,44 @@ func sooner(a, b int64) int64 {
 }
 
 // Queues lists what has something pending, one seek for each queue.
-func (s *Store) Queues(ctx context.Context) ([]store.QueueID, error) {
+func (s *Store) Queues(ctx context.Context) ([]store.Head, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
 	defer s.leave()
-	dests, err := s.impliedQueues() // before the rows: a delivery that leaves the implied ones meanwhile has a row by then
+	implied, err := s.impliedQueues() // before the rows: a delivery that leaves the implied ones meanwhile has a row by then
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
-	qs, err := s.queues()
+	heads, err := s.queues()
 	if err != nil {
 		return nil, err
 	}
-	for _, dest := range dests {
-		qs = append(qs, store.QueueID{Dest: dest})
-	}
-	slices.SortFunc(qs, func(a, b store.QueueID) int {
-		return cmp.Or(cmp.Compare(a.Dest, b.Dest), cmp.Compare(a.Settings, b.Settings))
+	heads = append(heads, implied...)
+	slices.SortFunc(heads, func(a, b store.Head) int {
+		return cmp.Or(cmp.Compare(a.Queue.Dest, b.Queue.Dest), cmp.Compare(a.Queue.Settings, b.Queue.Settings), comparePositions(a.From, b.From))
 	})
-	return slices.Compact(qs), nil
+	return slices.CompactFunc(heads, func(a, b store.Head) bool { return a.Queue == b.Queue }), nil
 }
 
-func (s *Store) queues() ([]store.QueueID, error) {
+func (s *Store) queues() ([]store.Head, error) {
 	it, err := s.view().NewIter(&pebble.IterOptions{LowerBound: []byte{kindDue}, UpperBound: []byte{kindDue + 1}})
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
 	defer it.Close()
-	var qs []store.QueueID
+	var heads []store.Head
 	for ok := it.First(); ok; {
-		q, _, good := parseDueKey(it.Key())
+		q, from, good := parseDueKey(it.Key())
 		if !good {
 			return nil, fmt.Errorf("list queues: %w", errRow)
 		}
-		qs = append(qs, q)
+		heads = append(heads, store.Head{Queue: q, From: from})
 		next := after(queuePrefix(nil, q))
 		ok = next != nil && it.SeekGE(next)
 	}
 	if err := it.Error(); err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
-	return qs, nil
+	return heads, nil
 }

@@ -30,7 +30,7 @@ func TestFormatOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := store.DestinationState{Held: true, Reason: "its bucket is missing", Since: day0}
-	if err := s.SetState(ctx, ids[0], held); err != nil {
+	if _, _, err := s.ChangeState(ctx, ids[0], func(s *store.DestinationState) { *s = held }); err != nil {
 		t.Fatal(err)
 	}
 	backup := filepath.Join(dir, "backup")
@@ -50,7 +50,7 @@ func TestFormatOne(t *testing.T) {
 	s = is(at)
 	failing := held
 	failing.Failing = store.Failing{Since: day0, Lasted: time.Hour, Attempts: 12}
-	if err := s.SetState(ctx, ids[0], failing); err != nil {
+	if _, _, err := s.ChangeState(ctx, ids[0], func(s *store.DestinationState) { *s = failing }); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()

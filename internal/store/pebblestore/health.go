@@ -127,7 +127,7 @@ func (s *Store) Stats() store.Stats {
 	if free == math.MaxInt64 {
 		free = 0
 	}
-	return store.Stats{Bytes: s.health.used.Load(), DiskFree: free, Pending: s.counters.pending.Load()}
+	return store.Stats{Bytes: s.health.used.Load(), DiskFree: free, Pending: s.counters.pending.Load(), RowsRead: s.asked.Load()}
 }
 
 // watch runs f, a commit that waits for the disk. While it takes longer than

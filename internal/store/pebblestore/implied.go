@@ -235,12 +235,12 @@ func (s *Store) impliedDue(q store.QueueID, from store.Position, until int64, li
 	return items, 0, nil
 }
 
-// impliedQueues lists the destinations that have something implied.
-func (s *Store) impliedQueues() ([]uint32, error) {
+// impliedQueues lists the queues that have something implied.
+func (s *Store) impliedQueues() ([]store.Head, error) {
 	x := &s.implied
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	var dests []uint32
+	var heads []store.Head
 	for dest, q := range x.queues {
 		for _, p := range q.list {
 			if !p.left() {
@@ -251,10 +251,10 @@ func (s *Store) impliedQueues() ([]uint32, error) {
 				return nil, err
 			}
 			if ok {
-				dests = append(dests, dest)
+				heads = append(heads, store.Head{Queue: store.QueueID{Dest: dest}, From: store.Position{Due: p.e.row.Due, Event: p.e.id}})
 				break
 			}
 		}
 	}
-	return dests, nil
+	return heads, nil
 }

@@ -18,6 +18,7 @@ func (s *Store) Event(_ context.Context, day event.Day, id event.ID) (*event.Eve
 		return nil, err
 	}
 	defer s.leave()
+	s.asked.Add(2)
 	body, err := s.body(day, id)
 	if err != nil {
 		return nil, err
@@ -41,6 +42,7 @@ func (s *Store) EventRecord(_ context.Context, id event.ID) (store.EventRecord, 
 		return store.EventRecord{}, err
 	}
 	defer s.leave()
+	s.asked.Add(1)
 	r, err := s.eventRecord(id.Day(), id)
 	return r.EventRecord, err
 }
@@ -105,5 +107,6 @@ func (s *Store) Delivery(_ context.Context, id store.DeliveryID) (store.Delivery
 		as = append(as, a)
 		return true, nil
 	})
+	s.asked.Add(int64(1 + len(as)))
 	return r.record(id), as, err
 }

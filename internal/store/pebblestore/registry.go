@@ -220,10 +220,11 @@ func (s *Store) Destinations(context.Context) ([]store.Destination, error) {
 	return ds, nil
 }
 
-// SetState stores the state of a destination; store.ErrNotFound if there is none such.
-func (s *Store) SetState(_ context.Context, id uint32, st store.DestinationState) error {
+// ChangeState changes the state of a destination: see store.Registry. Versions live in memory: nobody
+// else has the store open.
+func (s *Store) ChangeState(_ context.Context, id uint32, change func(*store.DestinationState)) (state store.DestinationState, version uint64, err error) {
 	if err := s.enter(); err != nil {
-		return err
+		return state, 0, err
 	}
 	defer s.leave()
 	r := &s.registry
@@ -231,19 +232,20 @@ func (s *Store) SetState(_ context.Context, id uint32, st store.DestinationState
 	defer r.mu.Unlock()
 	d, ok := r.dests[id]
 	if !ok {
-		return store.ErrNotFound
+		return state, 0, store.ErrNotFound
 	}
 	next := *d
-	next.State = st
-	err := s.write(func(w *writer) {
+	next.Version++
+	change(&next.State)
+	err = s.write(func(w *writer) {
 		w.k, w.v = destinationKey(id), appendDestination(nil, &next)
 		w.set()
 	})
 	if err != nil {
-		return fmt.Errorf("store state of destination %d: %w", id, err)
+		return state, 0, fmt.Errorf("store state of destination %d: %w", id, err)
 	}
 	r.dests[id] = &next
-	return nil
+	return next.State, next.Version, nil
 }
 
 // PutSettings stores sealed settings and values of subsystems: see store.Registry.
@@ -338,12 +340,12 @@ func (s *Store) CollectSettings(_ context.Context, keep []uint64) (int, error) {
 	if len(unused) == 0 {
 		return 0, nil
 	}
-	qs, err := s.queues()
+	heads, err := s.queues()
 	if err != nil {
 		return 0, err
 	}
-	for _, q := range qs {
-		delete(unused, q.Settings)
+	for _, head := range heads {
+		delete(unused, head.Queue.Settings)
 	}
 	if len(unused) == 0 {
 		return 0, nil

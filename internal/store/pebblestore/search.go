@@ -50,7 +50,7 @@ func (s *Store) Events(_ context.Context, q store.EventQuery) (store.Page[store.
 	w := walk{source: src, from: from, since: q.Since, until: q.Until}
 	var last event.ID
 	full := position{}
-	stopped, more, err := w.run(s.db, func(day event.Day, p place, it *pebble.Iterator) (bool, error) {
+	stopped, more, err := w.run(s, s.db, func(day event.Day, p place, it *pebble.Iterator) (bool, error) {
 		id := p.event()
 		if id.Day() != day || id == last { // a copy that a replay carried forward; a developer named twice
 			return true, nil
@@ -67,6 +67,7 @@ func (s *Store) Events(_ context.Context, q store.EventQuery) (store.Page[store.
 				r.Gone = "expired"
 			}
 		} else {
+			s.asked.Add(1)
 			r, err = readEventRecord(s.db, day, id, bodies)
 			if errors.Is(err, store.ErrNotFound) {
 				return true, nil
@@ -140,7 +141,7 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 	limit := pageLimit(q.Limit)
 	w := walk{source: src, from: from, since: q.Since, until: q.Until}
 	full := position{}
-	stopped, more, err := w.run(s.view(), func(day event.Day, p place, it *pebble.Iterator) (bool, error) {
+	stopped, more, err := w.run(s, s.view(), func(day event.Day, p place, it *pebble.Iterator) (bool, error) {
 		id := p.delivery(day)
 		var r row
 		ok := true
@@ -154,6 +155,7 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 				r, err = readRow(v)
 			}
 		} else {
+			s.asked.Add(1)
 			r, ok, err = readDelivery(s.view(), deliveryKey(nil, id))
 		}
 		if err != nil {
@@ -230,7 +232,10 @@ func (s *Store) deliveriesOf(q *store.DeliveryQuery, from position, print uint64
 	if err != nil {
 		return page, fmt.Errorf("list deliveries of %v: %w", q.Event, err)
 	}
-	defer family.close()
+	defer func() {
+		s.countRows(family.it)
+		family.close()
+	}()
 	var failed error
 	err = family.each(q.Event, func(id store.DeliveryID, r *row) {
 		p := placeOf(id.Event, id.Dest, id.Replay)

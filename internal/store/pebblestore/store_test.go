@@ -119,7 +119,11 @@ func TestAppendSettleDue(t *testing.T) {
 	if len(out) != 1 || len(out[0].Items) != 3 || out[0].Fanout != 3 {
 		t.Fatalf("appended %+v", out)
 	}
-	qs, err := s.Queues(ctx)
+	heads, err := s.Queues(ctx)
+	var qs []store.QueueID
+	for _, h := range heads {
+		qs = append(qs, h.Queue)
+	}
 	if err != nil || fmt.Sprint(qs) != "[{1 0} {2 0} {3 0}]" {
 		t.Fatalf("queues %v %v", qs, err)
 	}

@@ -43,7 +43,9 @@ func (s *Store) Usage(ctx context.Context, q store.UsageQuery, each func(*store.
 		return fmt.Errorf("read usage: %w", err)
 	}
 	var row store.UsageRow
-	if err := errors.Join(s.eachDay(ctx, it, dests, &row, each), it.Close()); err != nil {
+	err = s.eachDay(ctx, it, dests, &row, each)
+	s.countRows(it)
+	if err := errors.Join(err, it.Close()); err != nil {
 		return fmt.Errorf("read usage: %w", err)
 	}
 	return nil

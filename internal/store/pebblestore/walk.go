@@ -71,7 +71,7 @@ var newest = position{math.MaxUint16, lastPlace}
 
 // run calls visit for each row until it returns false, the budget is spent or
 // nothing is left. It returns where it stopped, and whether rows may follow.
-func (w *walk) run(db pebble.Reader, visit func(day event.Day, p place, it *pebble.Iterator) (bool, error)) (position, bool, error) {
+func (w *walk) run(s *Store, db pebble.Reader, visit func(day event.Day, p place, it *pebble.Iterator) (bool, error)) (position, bool, error) {
 	lowest, firstDay := place{}, event.Day(0)
 	if !w.since.IsZero() {
 		lowest = placeAt(w.since)
@@ -85,7 +85,10 @@ func (w *walk) run(db pebble.Reader, visit func(day event.Day, p place, it *pebb
 	if err != nil {
 		return position{}, false, err
 	}
-	defer it.Close()
+	defer func() {
+		s.countRows(it)
+		it.Close()
+	}()
 	end := budget{start: time.Now()}
 	rs := make([]ahead, w.ranges)
 	var key, prefix []byte

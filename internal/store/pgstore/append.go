@@ -57,7 +57,7 @@ func (s *Store) commit(ctx context.Context, c *call) error {
 	for i := range c.entries {
 		c.entries[i].body = s.packer.Pack(c.entries[i].entry.Event.Body)
 	}
-	g, err := s.join(ctx, c)
+	g, err := s.enlist(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -65,6 +65,9 @@ func (s *Store) commit(ctx context.Context, c *call) error {
 	defer t.Stop()
 	select {
 	case <-g.done:
+		if g.fault == nil {
+			s.keepHere(c)
+		}
 		return g.fault
 	case <-t.C:
 	}
@@ -72,6 +75,9 @@ func (s *Store) commit(ctx context.Context, c *call) error {
 	defer s.groups.mu.Unlock()
 	select {
 	case <-g.done:
+		if g.fault == nil {
+			s.keepHere(c)
+		}
 		return g.fault
 	default:
 		c.left = true // whoever ends the group hands the call's deliveries to the engine
@@ -79,9 +85,23 @@ func (s *Store) commit(ctx context.Context, c *call) error {
 	}
 }
 
-// join writes the call into a group with room for it. Ids are given out here, so that those
+// keepHere leaves out deliveries that lie in slots of other daemons. It looks after the commit:
+// whoever adopts a slot after that finds them there.
+func (s *Store) keepHere(c *call) {
+	if s.opts.Serial == nil {
+		return
+	}
+	for i := range c.out {
+		c.out[i].Items = s.here(c.out[i].Items, s.bornIn)
+	}
+}
+
+// bornIn is the slot that Append put a delivery into: one of this daemon, or a serial one.
+func (s *Store) bornIn(it *store.Item) int16 { return s.slotFor(it.ID.Dest, s.changes.slot) }
+
+// enlist writes the call into a group with room for it. Ids are given out here, so that those
 // of one store grow in the order in which groups take them.
-func (s *Store) join(ctx context.Context, c *call) (*group, error) {
+func (s *Store) enlist(ctx context.Context, c *call) (*group, error) {
 	g, err := s.groups.room(ctx, c, s.Ready)
 	if err != nil {
 		return nil, err
@@ -98,7 +118,8 @@ func (s *Store) join(ctx context.Context, c *call) (*group, error) {
 // build writes one event with its deliveries into g.
 func (s *Store) build(g *group, c *call, f *fresh) {
 	e := f.entry.Event
-	id, accepted := s.groups.ids.Next(c.now)
+	// By the database's clock: those of daemons differ, and what came later would seem to be earlier.
+	id, accepted := s.groups.ids.Next(c.now.Add(s.lease.clocks.offset()))
 	e.ID = id
 	if e.Ordering.IsZero() {
 		e.Ordering = accepted
@@ -123,7 +144,7 @@ func (s *Store) build(g *group, c *call, f *fresh) {
 			ID: store.DeliveryID{Day: day, Event: id, Dest: dest}, Queue: store.QueueID{Dest: dest},
 			Due: max(at, 0), Ordering: e.Ordering.UnixNano(), Size: uint32(len(e.Body)), Version: 1,
 		}
-		g.deliver(dest, at)
+		g.deliver(dest, at, s.slotFor(dest, 0))
 		n := g.sum.of(day, dest)
 		n[nAccepted]++
 		n[nSizes] += int64(len(e.Body))
@@ -156,11 +177,17 @@ func (g *group) event(e *event.Event, body, key []byte, to []uint32) {
 	g.bytes += int64(len(body)) + 256
 }
 
-// deliver adds a row of pending for the last event.
-func (g *group) deliver(dest uint32, now int64) {
+// deliver adds a row of pending for the last event, in a slot; 0 is that of the commit.
+func (g *group) deliver(dest uint32, now int64, slot int16) {
 	g.of = append(g.of, int32(len(g.ids)))
 	g.dests = append(g.dests, int32(dest))
 	g.now = append(g.now, now)
+	if slot == 0 {
+		g.slots = append(g.slots, nil)
+		return
+	}
+	g.slots = append(g.slots, &slot)
+	g.born.add(dest, max(now, 0))
 }
 
 // distinct leaves out destinations that are named a second time.

@@ -28,7 +28,11 @@ func (s *Store) Audit(ctx context.Context, deep bool, progress func(int64)) ([]s
 	}
 	counted, found := deltas{}, deltas{}
 	var read int64
-	for _, day := range s.days.newestFirst() {
+	days, err := s.listDays(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	for _, day := range days {
 		if err := s.enter(); err != nil {
 			return nil, err
 		}

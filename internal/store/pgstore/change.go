@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,6 +36,7 @@ func (r *row) queue(dest uint32) store.QueueID {
 	return store.QueueID{Dest: dest, Settings: r.Settings}
 }
 
+// item is the delivery as its queue offers it.
 func (r *row) item(id store.DeliveryID) store.Item {
 	return store.Item{ID: id, Queue: r.queue(id.Dest), Due: r.Due, Ordering: r.Ordering,
 		Size: r.Size, Version: r.Version, Attempts: r.Attempts, Round: r.Round}
@@ -55,6 +58,34 @@ type changes struct {
 	rows map[store.DeliveryID]row // as they are to be
 	log  []logged
 	sum  deltas
+	born born
+}
+
+// born names the destinations for which a commit makes something pending in a slot that another
+// daemon may own: the tally tells it.
+type born struct {
+	dests map[int32]bool
+	since int64 // when the first of it is due
+}
+
+func (b *born) add(dest uint32, due int64) {
+	if len(b.dests) == 0 {
+		b.dests, b.since = map[int32]bool{}, due
+	}
+	b.dests[int32(dest)] = true
+	b.since = min(b.since, due)
+}
+
+func (b *born) args() []int32 {
+	return append([]int32{}, slices.Sorted(maps.Keys(b.dests))...) // nil would be NULL
+}
+
+// offer is the delivery for the engine; nothing where another daemon goes on with it.
+func (c *changes) offer(id store.DeliveryID, r *row) (it store.Item) {
+	if c.s.owned.has(r.slot) {
+		it = r.item(id)
+	}
+	return it
 }
 
 // logged is an attempt to log, under the version it was made for.
@@ -69,6 +100,7 @@ type logged struct {
 // do again when another daemon was in the way, so do must begin anew each time.
 func (s *Store) changing(ctx context.Context, now time.Time, do func(*changes) error) error {
 	for try := 0; ; try++ {
+		var made born
 		_, err := s.changes.write(func(w commit) (deltas, error) {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
 			defer cancel()
@@ -81,6 +113,7 @@ func (s *Store) changing(ctx context.Context, now time.Time, do func(*changes) e
 			if err := c.run(do); err != nil {
 				return nil, errors.Join(err, tx.Rollback(ctx))
 			}
+			made = c.born
 			return c.sum, tx.Commit(context.Background()) // never cancelled: see connectLink
 		})
 		if is(err, deadlockDetected, serialization, uniqueViolation, lockNotAvailable) && try < 5 {
@@ -94,13 +127,14 @@ func (s *Store) changing(ctx context.Context, now time.Time, do func(*changes) e
 		case s.dirty <- struct{}{}:
 		default:
 		}
+		s.look.born(&made)
 		return nil
 	}
 }
 
 func (c *changes) run(do func(*changes) error) error {
 	var id int16
-	err := c.one(sqlBegin, []any{c.slot, c.owner, c.epoch}, &id, nil)
+	err := c.one(sqlBegin, []any{c.slot, c.owner, c.epoch}, &id, nil, nil)
 	if errors.Is(err, store.ErrNotFound) {
 		return c.s.fenced()
 	}
@@ -188,6 +222,9 @@ func (c *changes) put(id store.DeliveryID, r row) row {
 	if r.State != old.State || r.Due != old.Due || r.Settings != old.Settings {
 		r.Changed = c.now
 	}
+	if r.State == store.Pending && !c.s.owned.has(r.slot) {
+		c.born.add(id.Dest, r.Due)
+	}
 	if r.State != old.State {
 		n := c.sum.of(id.Day, id.Dest)
 		n.count(old.State, old.Size, -1)
@@ -203,6 +240,9 @@ func (c *changes) make(id store.DeliveryID, r row) {
 	n[nAccepted]++
 	n[nSizes] += int64(r.Size)
 	n.count(store.Pending, r.Size, 1)
+	if !c.s.owned.has(r.slot) {
+		c.born.add(id.Dest, r.Due)
+	}
 	c.rows[id] = r
 }
 

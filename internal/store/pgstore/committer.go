@@ -34,7 +34,6 @@ type committer struct {
 	seq   int64 // of the last commit that was begun
 	link  *link // nil: none is open
 
-	folded int64 // the last commit whose tally was folded; keepLoop alone uses it
 }
 
 // commit is what a write needs to know. A write must take the fence of its slot, and leave a
@@ -53,6 +52,23 @@ type commit struct {
 func (c *committer) write(do func(commit) (deltas, error)) (lost bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for try := 0; ; try++ {
+		lost, err = c.commit(do)
+		// After a failover the first commit finds its connection dead. Nothing was stored, so that it may
+		// be made again.
+		if !errors.Is(err, errNothing) || try > 0 {
+			return lost, err
+		}
+	}
+}
+
+var errNothing = &store.Unavailable{Reason: "the database was lost during the commit, and nothing was stored", After: time.Second}
+
+func (c *committer) commit(do func(commit) (deltas, error)) (lost bool, err error) {
+	if c.link != nil && c.s.identity.former(c.link.PgConn()) {
+		c.link.cut()
+		c.link = nil
+	}
 	if c.link == nil {
 		if c.link, err = c.connect(); err != nil {
 			return false, err
@@ -69,7 +85,7 @@ func (c *committer) write(do func(commit) (deltas, error)) (lost bool, err error
 	idle := !l.IsClosed() && l.PgConn().TxStatus() == 'I' && !l.doubtful.Load()
 	switch {
 	case err == nil && idle:
-		c.s.counters.add(sum, 1)
+		c.s.counters.add(sum)
 		return false, nil
 	case idle && !is(err, readOnly):
 		return false, c.explain(err)
@@ -110,7 +126,7 @@ func (c *committer) find() (done bool, err error) {
 		done, err := c.fence()
 		if err == nil || errors.Is(err, store.ErrFenced) {
 			if err == nil && !done {
-				err = &store.Unavailable{Reason: "the database was lost during the commit, and nothing was stored", After: time.Second}
+				err = errNothing
 			}
 			return done, err
 		}
@@ -161,7 +177,7 @@ func (c *committer) fence() (done bool, err error) {
 	if err := rows.Err(); err != nil {
 		return false, err
 	}
-	c.s.counters.add(sum, 1)
+	c.s.counters.add(sum)
 	return done, nil
 }
 
@@ -200,6 +216,7 @@ func (s *Store) stalled() error {
 
 // fenced ends the daemon: another one has taken over what is pending here.
 func (s *Store) fenced() error {
+	s.health.gone.Store(true)
 	s.health.fenced.Do(func() {
 		err := fmt.Errorf("another daemon has taken over the work of this one: %w", store.ErrFenced)
 		s.log.Error("the store has another owner", "error", err)

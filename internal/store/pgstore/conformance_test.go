@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/storetest"
 	"github.com/seed-51f8da91/fantail/test/servers"
+	"github.com/seed-51f8da91/fantail/test/servers/faults"
 )
 
 // placed is a store that knows the server it lies on.
@@ -18,6 +20,17 @@ type placed struct {
 	url    string // by which it reaches its database
 	direct string // without what lies between
 	server *servers.Private
+}
+
+// inherits waits until the store has adopted what others left.
+func (p *placed) inherits(t testing.TB) {
+	t.Helper()
+	eventually(t, "the work of the former daemon is adopted", func() bool {
+		return ask[int](t, p.direct, `SELECT count(*)::int FROM fantail.slot s WHERE owner <> $1 AND (owner <> '`+nobody+`' OR EXISTS (SELECT FROM fantail.pending p WHERE p.slot = s.id))`, p.owner) == 0
+	})
+	eventually(t, "and known", func() bool {
+		return len(p.owned.all()) == ask[int](t, p.direct, "SELECT count(*)::int FROM fantail.slot WHERE owner = $1", p.owner)
+	})
 }
 
 // harness opens stores on a server; through is what lies between, if anything does.
@@ -50,6 +63,7 @@ func harness(server *servers.Private, through string, seeds ...uint64) storetest
 			crashed.url = otherHost(t, crashed.url, crashed.server.DSN)
 			crashed.direct = crashed.url
 			crashed.Store = openAt(t, crashed.url)
+			crashed.inherits(t)
 			return &crashed
 		}
 	}
@@ -103,7 +117,7 @@ func stall(t testing.TB, url string) (release func()) {
 
 // TestConformance also stalls and crashes a server of its own.
 func TestConformance(t *testing.T) {
-	t.Parallel() // it has a server of its own, and waits for it most of the time
+	t.Parallel()
 	storetest.Run(t, harness(servers.PrivatePostgres(t), "", 1, 2))
 }
 
@@ -113,4 +127,83 @@ func TestConformanceBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	server := servers.PrivatePostgres(t)
 	storetest.Run(t, harness(server, servers.StartPgBouncer(t, server.DSN, 8).DSN, 3))
+}
+
+// cluster is one database and the daemons on it, each behind a network of its own.
+type cluster struct {
+	direct, through string // through: what lies between, if anything does
+
+	mu      sync.Mutex
+	stores  map[int]*Store
+	proxies map[int]*faults.Proxy
+	fatal   map[int]error
+}
+
+func sharedHarness(server *servers.Private, through string) storetest.SharedHarness {
+	return storetest.SharedHarness{Lease: sharedLease, New: func(t testing.TB) storetest.Cluster {
+		c := &cluster{direct: freshOn(t, server.DSN), stores: map[int]*Store{}, proxies: map[int]*faults.Proxy{}, fatal: map[int]error{}}
+		c.through = c.direct
+		if through != "" {
+			c.through = otherHost(t, c.direct, through)
+		}
+		return c
+	}}
+}
+
+// sharedLease is longer than testLease: cases say how fast things must be beside a lease.
+const sharedLease = 600 * time.Millisecond
+
+func (c *cluster) Open(t testing.TB, i int, serial func(uint32) bool) store.Shared {
+	proxy, url := proxied(t, c.through)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.proxies[i] = proxy
+	s, err := Open(context.Background(), optionsWith(url, func(o *Options) {
+		o.Lease, o.Serial = sharedLease, serial
+		o.Fatal = func(err error) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.fatal[i] = err
+		}
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.stores[i] = s
+	t.Cleanup(func() { _ = s.Close() }) // of one that was killed it fails
+	return s
+}
+
+func (c *cluster) Kill(_ testing.TB, i int) { c.Cut(nil, i) }
+
+func (c *cluster) Cut(_ testing.TB, i int) (mend func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	proxy, s := c.proxies[i], c.stores[i]
+	proxy.Down()
+	return func() {
+		proxy.Up()
+		for end := time.Now().Add(10 * time.Second); !s.health.reachable() && c.Fatal(i) == nil && time.Now().Before(end); {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+}
+
+func (c *cluster) Fatal(i int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fatal[i]
+}
+
+// TestConformanceOfSeveralDaemons.
+func TestConformanceOfSeveralDaemons(t *testing.T) {
+	t.Parallel()
+	storetest.RunShared(t, sharedHarness(servers.PrivatePostgres(t), ""))
+}
+
+// TestConformanceOfSeveralDaemonsBehindPgBouncer.
+func TestConformanceOfSeveralDaemonsBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	server := servers.PrivatePostgres(t)
+	storetest.RunShared(t, sharedHarness(server, servers.StartPgBouncer(t, server.DSN, 20).DSN))
 }

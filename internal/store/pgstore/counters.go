@@ -2,9 +2,13 @@ package pgstore
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -104,45 +108,186 @@ func (d deltas) args() []any {
 	return args
 }
 
-// counters are the sums of all days and slots, in memory.
+// tailLasts is how long what others counted may go unread. Their commits are not folded
+// before twice that.
+const tailLasts = 30 * time.Second
+
+// counters are the sums of all days and slots, in memory. What this daemon commits is added at
+// once; what others commit, when the lookout reads it.
 type counters struct {
 	mu      sync.RWMutex
 	dests   map[uint32]*[8]atomic.Int64
 	pending atomic.Int64
+	since   deltas // commits of this daemon since the snapshot of a recount; nil: there is none
+	sinceMu sync.Mutex
+
+	tailing sync.Mutex // held by who moves tail
+	tail    tail
+	foreign bool        // a daemon of a version that folds at once is there
+	stale   atomic.Bool // something may have been missed: all is to be summed anew
+
+	own atomic.Pointer[map[uint32]int64] // what is pending in slots of this daemon; nil: it is alone
 }
 
-func (c *counters) dest(id uint32, make bool) *[8]atomic.Int64 {
-	c.mu.RLock()
-	d := c.dests[id]
-	c.mu.RUnlock()
-	if d == nil && make {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if d = c.dests[id]; d == nil {
-			d = new([8]atomic.Int64)
-			c.dests[id] = d
+// add applies what a commit of this daemon has changed.
+func (c *counters) add(ds deltas) {
+	c.having(ds)
+	defer c.mu.RUnlock()
+	c.sinceMu.Lock()
+	if c.since != nil {
+		for at, n := range ds {
+			c.since.of(0, at.dest).add(n)
 		}
 	}
-	return d
+	c.sinceMu.Unlock()
+	c.apply(ds)
 }
 
-// add applies deltas that a commit has made, sign -1 takes them back.
-func (c *counters) add(ds deltas, sign int64) {
-	for at, n := range ds {
-		d := c.dest(at.dest, true)
-		for i, v := range n {
-			if v != 0 {
-				d[i].Add(sign * v)
+// addForeign applies what commits of others have changed; tailing is held.
+func (c *counters) addForeign(ds deltas) {
+	c.having(ds)
+	defer c.mu.RUnlock()
+	c.apply(ds)
+}
+
+// having takes mu for reading, when all destinations have counters.
+func (c *counters) having(ds deltas) {
+	for {
+		c.mu.RLock()
+		all := true
+		for at := range ds {
+			all = all && c.dests[at.dest] != nil
+		}
+		if all {
+			return
+		}
+		c.mu.RUnlock()
+		c.mu.Lock()
+		for at := range ds {
+			if c.dests[at.dest] == nil {
+				c.dests[at.dest] = new([8]atomic.Int64)
 			}
 		}
-		c.pending.Add(sign * n[nPending])
+		c.mu.Unlock()
 	}
+}
+
+func (c *counters) apply(ds deltas) {
+	for at, n := range ds {
+		d := c.dests[at.dest]
+		for i, v := range n {
+			if v != 0 {
+				d[i].Add(v)
+			}
+		}
+		c.pending.Add(n[nPending])
+	}
+}
+
+// OwnPending is how many deliveries for dest are pending in slots of this daemon: the sum over
+// all daemons is what is pending. Where there are several it is up to a minute old.
+func (s *Store) OwnPending(dest uint32) int64 {
+	if own := s.counters.own.Load(); own != nil {
+		return (*own)[dest]
+	}
+	return s.Counts(dest).Pending
+}
+
+// countOwn counts what is pending in slots of this daemon.
+func (s *Store) countOwn() error {
+	if _, n := s.Share(); n == 1 {
+		s.counters.own.Store(nil)
+		return nil
+	}
+	own := map[uint32]int64{}
+	err := s.reading(s.ending, func(q query) error {
+		clear(own)
+		return q.each(sqlOwnPending, []any{s.owned.all()}, func(scan func(...any) error) error {
+			var dest uint32
+			var n int64
+			err := scan(unsigned{&dest}, &n)
+			own[dest] = n
+			return err
+		})
+	})
+	if err == nil {
+		s.counters.own.Store(&own)
+	}
+	return err
+}
+
+// recount sums all counters anew, on one snapshot that all commits of this daemon come before or
+// after.
+func (s *Store) recount(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, auditTime)
+	defer cancel()
+	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(ctx) }() // it only reads
+	c, q := &s.counters, query{ctx, tx}
+	writers := append([]*committer{s.changes}, s.appends...)
+	for _, w := range writers {
+		w.mu.Lock()
+	}
+	began := time.Now()
+	_, err = tx.Exec(ctx, "SELECT 1") // takes the snapshot
+	c.sinceMu.Lock()
+	c.since = deltas{}
+	c.sinceMu.Unlock()
+	for _, w := range writers {
+		w.mu.Unlock()
+	}
+	var sum deltas
+	seqs := map[int16]int64{}
+	if err == nil {
+		sum, err = s.sums(q, forever)
+	}
+	if err == nil {
+		err = q.each(sqlSeqs, nil, func(scan func(...any) error) error {
+			var slot int16
+			var seq int64
+			err := scan(&slot, &seq)
+			seqs[slot] = seq
+			return err
+		})
+	}
+	c.tailing.Lock()
+	defer c.tailing.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	since := c.since
+	c.since = nil
+	if err != nil {
+		return err
+	}
+	c.dests = map[uint32]*[8]atomic.Int64{}
+	c.pending.Store(0)
+	for _, ds := range []deltas{sum, since} {
+		for at := range ds {
+			if c.dests[at.dest] == nil {
+				c.dests[at.dest] = new([8]atomic.Int64)
+			}
+		}
+		c.apply(ds)
+	}
+	for slot, seq := range c.tail.seqs { // all of its tally is folded
+		if seqs[slot] == 0 {
+			seqs[slot] = seq
+		}
+	}
+	c.tail = tail{seqs: seqs, read: began}
+	c.stale.Store(false)
+	return nil
 }
 
 // Counts returns the counters of dest: the sums of all days kept.
 func (s *Store) Counts(dest uint32) store.Counts {
 	var n counts
-	if d := s.counters.dest(dest, false); d != nil {
+	s.counters.mu.RLock()
+	defer s.counters.mu.RUnlock()
+	if d := s.counters.dests[dest]; d != nil {
 		for i := range n {
 			n[i] = d[i].Load()
 		}

@@ -11,7 +11,7 @@ import (
 func (s *Store) Due(ctx context.Context, q store.QueueID, from store.Position, until int64, limit int) (items []store.Item, next int64, err error) {
 	err = s.read(ctx, func(ask query) error {
 		items, next = nil, 0
-		args := []any{s.slots, int32(q.Dest), int64(q.Settings), from.Due, [16]byte(from.Event), int64(from.Replay), limit + 1}
+		args := []any{s.owned.of(q.Dest), int32(q.Dest), int64(q.Settings), from.Due, [16]byte(from.Event), int64(from.Replay), limit + 1, s.owner}
 		return ask.each(sqlDue, args, func(scan func(...any) error) error {
 			it := store.Item{Queue: q}
 			it.ID.Dest = q.Dest
@@ -34,22 +34,33 @@ func (s *Store) Due(ctx context.Context, q store.QueueID, from store.Position, u
 }
 
 // Queues lists every queue that has something pending: see store.Queue.
-func (s *Store) Queues(ctx context.Context) (qs []store.QueueID, err error) {
-	err = s.read(ctx, func(ask query) error {
-		seen := map[store.QueueID]bool{}
-		qs = nil
-		return ask.each(sqlQueues, []any{s.slots}, func(scan func(...any) error) error {
-			var q store.QueueID
-			err := scan(unsigned{&q.Dest}, hash{&q.Settings})
-			if !seen[q] { // two slots may have it
-				seen[q] = true
-				qs = append(qs, q)
-			}
-			return err
-		})
+func (s *Store) Queues(ctx context.Context) (heads []store.Head, err error) {
+	err = s.read(ctx, func(ask query) (err error) {
+		heads, err = s.heads(ask, s.owned.all())
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
-	return qs, nil
+	return heads, nil
+}
+
+// heads lists the queues of slots of this daemon.
+func (s *Store) heads(ask query, slots []int16) (heads []store.Head, err error) {
+	at := map[store.QueueID]int{}
+	set := s.owned.now.Load()
+	err = ask.each(sqlQueues, []any{slots, s.owner}, func(scan func(...any) error) error {
+		var h store.Head
+		var slot int16
+		err := scan(&slot, unsigned{&h.Queue.Dest}, hash{&h.Queue.Settings}, &h.From.Due, (*[16]byte)(&h.From.Event), unsigned{&h.From.Replay})
+		i, seen := at[h.Queue]
+		if !seen { // two slots may have it: the first in order comes first
+			i = len(heads)
+			at[h.Queue] = i
+			heads = append(heads, h)
+		}
+		heads[i].Unclean = max(heads[i].Unclean, set.unclean[slot])
+		return err
+	})
+	return heads, err
 }

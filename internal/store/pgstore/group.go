@@ -39,6 +39,8 @@ type group struct {
 	first, fanout                                                 []int32
 	of, dests                                                     []int32
 	now                                                           []int64
+	slots                                                         []*int16 // nil: the committer's
+	born                                                          born
 
 	done  chan struct{} // closed when fault is final
 	fault error
@@ -193,20 +195,6 @@ func (s *Store) commitGroup(c *committer, g *group) {
 // in flight. The calls are made again, those with keys in groups of their own.
 var errContended = errors.New("another daemon has an idempotency key of the group")
 
-// adopt hands the deliveries of callers who were told that nobody knows to the engine.
-func (s *Store) adopt(c *call) {
-	var made []store.Moved
-	for i := range c.out {
-		for _, it := range c.out[i].Items {
-			made = append(made, store.Moved{ID: it.ID, To: store.Pending, Item: it})
-		}
-	}
-	s.log.Warn("an event was stored though whoever handed it in could not be told in time", "deliveries", len(made))
-	if len(made) > 0 && s.opts.Adopted != nil {
-		s.opts.Adopted(made)
-	}
-}
-
 // appendGroup stores the group with one statement, which is one commit.
 func (s *Store) appendGroup(w commit, g *group) error {
 	wait := strconv.Itoa(int(keyWait / time.Millisecond))
@@ -222,7 +210,7 @@ func (s *Store) appendGroup(w commit, g *group) error {
 	}
 	args := []any{w.slot, w.owner, w.epoch, wait, hashes, bodies, events, days, fanouts, references,
 		g.ids, g.dests, g.days, g.who, g.ordering, g.size, g.versioned, g.developer, g.kind, g.version, g.user, g.reference, g.trace, g.key,
-		g.first, g.fanout, g.bodies, g.of, g.now, w.seq}
+		g.first, g.fanout, g.bodies, g.of, g.now, g.slots, w.seq, g.born.args(), g.born.since}
 	var mine int
 	if err := w.QueryRow(context.Background(), sqlAppend, append(args, g.sum.args()...)...).Scan(&mine); err != nil {
 		return err

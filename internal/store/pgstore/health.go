@@ -10,6 +10,14 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
+const (
+	// clockWarning is how far the clock of this machine may be from the database's.
+	clockWarning = 100 * time.Millisecond
+	// clockRefusal is how far it may be for anything to be accepted: times of retries and the days that
+	// are kept go by the clock of a daemon.
+	clockRefusal = 5 * time.Second
+)
+
 // health decides about admission before a commit. Once a commit has begun on a database that
 // does not answer, nobody can say for a while what became of it.
 type health struct {
@@ -20,10 +28,12 @@ type health struct {
 	fenced sync.Once
 	gone   atomic.Bool // the slots have another owner
 
-	bytes    atomic.Int64 // of the database
-	snapshot atomic.Int64 // age of the oldest that is held, in transactions
-	clock    atomic.Int64 // how far the database's clock is ahead of ours, ns
-	durable  string       // what is wrong with the server's durability; set at the start
+	adopted  atomic.Uint64          // slots of others that this daemon goes on with
+	bytes    atomic.Int64           // of the database
+	snapshot atomic.Int64           // age of the oldest that is held, in transactions
+	clock    atomic.Int64           // how far the database's clock is ahead of ours, ns
+	mode     atomic.Pointer[string] // what a commit waits for: see vitals.go
+	durable  string                 // what is wrong with the server's durability; set at the start
 }
 
 func (h *health) reachable() bool { return !h.down.Load() && h.lost.Load() == 0 && h.slow.Load() == 0 }
@@ -42,6 +52,8 @@ func (s *Store) Ready() error {
 		return &store.Unavailable{Reason: "store stalled: the database cannot be reached", After: stallAfter}
 	case h.slow.Load() > 0:
 		return s.stalled()
+	case time.Duration(h.clock.Load()).Abs() > clockRefusal:
+		return &store.Unavailable{Reason: "the clocks of this machine and of the database differ by more than " + clockRefusal.String() + ": synchronise them", After: 10 * time.Second}
 	}
 	return nil
 }
@@ -92,6 +104,8 @@ func (s *Store) checkServer(ctx context.Context) error {
 	if err := s.pool.QueryRow(ctx, sqlServer).Scan(&version, &commit, &fsync, &pages, &standbys); err != nil {
 		return fmt.Errorf("ask the server for its settings: %w", err)
 	}
+	mode := durabilityOf(commit, fsync, standbys)
+	s.health.mode.Store(&mode)
 	if fsync != "on" {
 		s.health.durable = "the database runs with fsync=" + fsync + ": what is accepted is lost when its machine fails"
 	} else if pages != "on" {

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -46,10 +47,25 @@ func (s *Store) keepOnce(analyzed *time.Time) error {
 	if err := s.days.make(s, days); err != nil {
 		return err
 	}
-	for _, c := range append(append([]*committer{s.changes}, s.appends...), s.spare...) {
-		if err := s.fold(c); err != nil {
-			return fmt.Errorf("fold the counters of slot %d: %w", c.slot, err)
+	if err := s.foldAll(); err != nil {
+		return err
+	}
+	if _, err := s.freshDays(s.ending); err != nil {
+		return err
+	}
+	if err := s.loadKept(s.ending); err != nil {
+		return err
+	}
+	if s.counters.stale.Load() {
+		if err := s.recount(s.ending); err != nil {
+			return fmt.Errorf("sum the counters: %w", err)
 		}
+	}
+	if err := s.countOwn(); err != nil {
+		return fmt.Errorf("count what is pending here: %w", err)
+	}
+	if err := s.each(s.ending, sqlForgetDaemons); err != nil {
+		return fmt.Errorf("forget daemons: %w", err)
 	}
 	if err := s.each(s.ending, sqlDropCounters); err != nil {
 		return fmt.Errorf("drop counters: %w", err)
@@ -70,21 +86,49 @@ func (s *Store) keepOnce(analyzed *time.Time) error {
 	return nil
 }
 
-// fold adds up the tally of a slot.
-func (s *Store) fold(c *committer) error {
-	c.mu.Lock()
-	to := c.seq // no commit is under way while mu is held
-	c.mu.Unlock()
-	if to <= c.folded {
+// folds is how far the tally of slots is folded.
+type folds struct {
+	at    time.Time       // of the last fold
+	done  map[int16]int64 // the last commit that is folded
+	known map[int16]int64 // the last commit at the time of the last fold
+}
+
+// foldAll adds up the tally of the slots of this daemon: what was there at the last call, so
+// that other daemons have read it.
+func (s *Store) foldAll() error {
+	f := &s.folds
+	if time.Since(f.at) < 2*tailLasts {
 		return nil
 	}
+	f.at = time.Now()
+	writers := map[int16]*committer{s.changes.slot: s.changes}
+	for _, c := range s.appends {
+		writers[c.slot] = c
+	}
+	known := map[int16]int64{}
+	for _, slot := range s.owned.all() {
+		known[slot] = math.MaxInt64 // nobody writes for it
+		if c := writers[slot]; c != nil {
+			c.mu.Lock()
+			known[slot] = c.seq // no commit is under way while mu is held
+			c.mu.Unlock()
+		}
+		if to := f.known[slot]; to > f.done[slot] {
+			if err := s.fold(slot, f.done[slot], to); err != nil {
+				return fmt.Errorf("fold the counters of slot %d: %w", slot, err)
+			}
+			f.done[slot] = to
+		}
+	}
+	f.known = known
+	return nil
+}
+
+func (s *Store) fold(slot int16, from, to int64) error {
 	ctx, cancel := context.WithTimeout(s.ending, 2*readTimeout)
 	defer cancel()
-	if _, err := s.pool.Exec(ctx, sqlFold, c.slot, c.folded, to); err != nil {
-		return err
-	}
-	c.folded = to
-	return nil
+	_, err := s.pool.Exec(ctx, sqlFold, slot, from, to)
+	return err
 }
 
 // measure asks for what Stats and Warnings say.
@@ -96,5 +140,11 @@ func (s *Store) measure() error {
 	}
 	s.health.bytes.Store(bytes)
 	s.health.snapshot.Store(age)
+	var version, commit, fsync, pages, standbys string
+	if err := s.reading(s.ending, func(q query) error { return q.one(sqlServer, nil, &version, &commit, &fsync, &pages, &standbys) }); err != nil {
+		return err
+	}
+	mode := durabilityOf(commit, fsync, standbys)
+	s.health.mode.Store(&mode)
 	return nil
 }

@@ -3,96 +3,59 @@ package pgstore
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
-// clockWarning is how far the clock of this machine may be from the database's.
-const clockWarning = 100 * time.Millisecond
-
-// claimSlots makes this process the owner of every slot. It waits for the leases of a process
-// that has not given them up: that one may have been killed a moment ago. A process that
-// renews its leases is alive, and claimSlots returns an error.
-func (s *Store) claimSlots(ctx context.Context) error {
-	if err := s.each(ctx, sqlMakeSlots, appenders+1); err != nil {
-		return fmt.Errorf("make slots: %w", err)
-	}
-	epochs := map[int16]int64{}
-	for until := time.Now().Add(2 * s.opts.Lease); ; {
-		var longest time.Duration
-		err := s.reading(ctx, func(q query) error {
-			s.slots, longest = nil, 0
-			return q.each(sqlSlots, nil, func(scan func(...any) error) error {
-				var id int16
-				var left float64
-				err := scan(&id, &left)
-				s.slots = append(s.slots, id)
-				if _, mine := epochs[id]; !mine {
-					longest = max(longest, time.Duration(left*float64(time.Second)))
-				}
-				return err
-			})
-		})
-		if err != nil {
-			return fmt.Errorf("list slots: %w", err)
-		}
-		for _, id := range s.slots {
-			if _, mine := epochs[id]; mine {
-				continue
-			}
-			var epoch int64
-			err := s.pool.QueryRow(ctx, sqlAdopt, id, s.owner, s.opts.Lease.Milliseconds()).Scan(&epoch)
-			if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-				return fmt.Errorf("adopt slot %d: %w", id, err)
-			}
-			if err == nil {
-				epochs[id] = epoch
-			}
-		}
-		if len(epochs) == len(s.slots) {
-			break
-		}
-		if time.Now().After(until) {
-			s.leaveSlots()
-			return errors.New("another daemon works on this database and renews its lease: several daemons on one database come with a later version")
-		}
-		s.log.Info("waiting for the lease of the daemon that was here before", "left", longest.Round(time.Millisecond))
-		select {
-		case <-time.After(longest + 10*time.Millisecond):
-		case <-ctx.Done():
-			s.leaveSlots()
-			return context.Cause(ctx)
-		}
-	}
-	for i, id := range s.slots {
-		c := &committer{s: s, slot: id, epoch: epochs[id]}
-		err := s.reading(ctx, func(q query) error { return q.one(sqlLastSeq, []any{id}, &c.seq) })
-		if err != nil {
-			return fmt.Errorf("find the last commit of slot %d: %w", id, err)
-		}
-		switch {
-		case i == 0:
-			s.changes = c
-		case i <= appenders:
-			s.appends = append(s.appends, c)
-		default:
-			s.spare = append(s.spare, c)
-		}
-	}
-	return nil
+// lease is what this daemon knows of its own. It does not end by itself: a daemon that nobody
+// has replaced renews it and goes on, however late that is.
+type lease struct {
+	renewed atomic.Int64 // boot time at which the last renewal that worked was begun
+	since   atomic.Int64 // since then no renewal was late
+	clocks  offsets
 }
 
-// leaveSlots gives the slots up, so that another daemon can adopt them at once.
-func (s *Store) leaveSlots() {
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
-	defer cancel()
-	if _, err := s.pool.Exec(ctx, sqlLeave, s.owner); err != nil {
-		s.log.Warn("the lease could not be given back: the next start waits for its end", "error", err)
+// bootTime counts the time in which the machine slept, too: a daemon that wakes up must not
+// believe that its lease is young.
+func bootTime() int64 {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) != nil {
+		return int64(time.Since(processStart))
 	}
+	return t.Nano()
+}
+
+var processStart = time.Now()
+
+// margin is how long before the end of the lease no attempt begins any more: clocks run at
+// slightly different speeds, and between the question and the attempt a process may stand still.
+func margin(lease time.Duration) time.Duration { return lease / 5 }
+
+func (l *lease) renewedAt(at int64, ttl time.Duration) {
+	if last := l.renewed.Load(); last == 0 || at-last > int64(ttl-margin(ttl)) {
+		l.since.Store(at)
+	}
+	l.renewed.Store(at)
+}
+
+func (l *lease) age() time.Duration { return time.Duration(bootTime() - l.renewed.Load()) }
+
+// Owned tells whether attempts may begin: see store.Shared.
+func (s *Store) Owned() bool {
+	return !s.health.gone.Load() && s.lease.age() < s.opts.Lease-margin(s.opts.Lease)
+}
+
+// mayFree tells whether this daemon may set the slots of others free. After an outage of the
+// database the leases of all have ended; whoever renews its own first must not end the others,
+// who renew theirs a moment later.
+func (s *Store) mayFree() bool {
+	return s.Owned() && bootTime()-s.lease.since.Load() >= int64(s.opts.Lease)
 }
 
 // leaseLoop renews the lease, on a connection of its own: nothing slow may make another daemon
@@ -115,7 +78,6 @@ func (s *Store) leaseLoop() {
 		err := s.renew(&c)
 		switch {
 		case errors.Is(err, store.ErrFenced):
-			s.health.gone.Store(true)
 			_ = s.fenced()
 			return
 		case s.ending.Err() != nil: // Close has cut it short
@@ -125,7 +87,7 @@ func (s *Store) leaseLoop() {
 				end(c)
 				c = nil
 			}
-			wait = min(wait, 300*time.Millisecond)
+			wait = min(s.opts.Lease/3, 300*time.Millisecond)
 		default:
 			s.reached()
 			wait = s.opts.Lease / 3
@@ -136,24 +98,70 @@ func (s *Store) leaseLoop() {
 func (s *Store) renew(c **pgx.Conn) (err error) {
 	ctx, cancel := context.WithTimeout(s.ending, connectTimeout+s.opts.Lease/3)
 	defer cancel()
+	if *c != nil && s.identity.former((*c).PgConn()) {
+		end(*c)
+		*c = nil
+	}
 	if *c == nil {
 		if *c, err = s.configs.connect(ctx); err != nil {
 			return err
 		}
 	}
-	began := time.Now()
-	mine := 0
-	err = query{ctx, *c}.each(sqlRenew, []any{s.owner, s.opts.Lease.Milliseconds()}, func(scan func(...any) error) error {
+	return s.renewOn(query{ctx, *c})
+}
+
+func (s *Store) renewOn(q query) error {
+	boot, began := bootTime(), s.now()
+	var mine []int16
+	var theirs time.Time
+	args := []any{s.owner, s.opts.Lease.Milliseconds(), int64(-s.lease.clocks.offset())}
+	err := q.each(sqlRenew, args, func(scan func(...any) error) error {
 		var slot int16
-		var theirs time.Time
 		err := scan(&slot, &theirs)
-		mine++
-		took := time.Since(began)
-		s.health.clock.Store(int64(theirs.Sub(began.Add(took / 2))))
+		mine = append(mine, slot)
 		return err
 	})
-	if err == nil && mine < len(s.slots) {
-		err = store.ErrFenced
+	if err != nil {
+		return err
 	}
-	return err
+	for _, w := range append(s.appends, s.changes) {
+		if !slices.Contains(mine, w.slot) {
+			return store.ErrFenced
+		}
+	}
+	took := s.now().Sub(began)
+	s.lease.renewedAt(boot, s.opts.Lease)
+	s.lease.clocks.add(sample{took: took, ahead: theirs.Sub(began.Add(took / 2))})
+	s.health.clock.Store(int64(s.lease.clocks.offset()))
+	return nil
 }
+
+// sample is how far the database's clock seemed ahead of ours, as a call that took so long
+// showed it: true up to half of that.
+type sample struct{ took, ahead time.Duration }
+
+// offsets are the last samples.
+type offsets struct {
+	last [8]sample
+	n    int
+	best atomic.Int64
+}
+
+func (o *offsets) add(s sample) {
+	o.last[o.n%len(o.last)] = s
+	o.n++
+	best := o.last[0]
+	for _, s := range o.last[:min(o.n, len(o.last))] {
+		if s.took < best.took {
+			best = s
+		}
+	}
+	// What the call itself explains is no offset.
+	if best.ahead.Abs() <= best.took/2 {
+		best.ahead = 0
+	}
+	o.best.Store(int64(best.ahead))
+}
+
+// offset is how far the database's clock is ahead of ours.
+func (o *offsets) offset() time.Duration { return time.Duration(o.best.Load()) }

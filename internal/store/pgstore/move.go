@@ -168,7 +168,7 @@ func (m *mover) move(id store.DeliveryID) store.Moved {
 		return out
 	case m.retries() && !m.doubles(id, &r):
 		next.State, next.Reason, next.Due, next.Settings, next.Attempts = store.Pending, "", m.now, 0, 0
-		next.slot = m.slot // the daemon that retries a delivery goes on with it
+		next.slot = m.s.slotFor(id.Dest, m.slot) // the daemon that retries a delivery goes on with it
 		if !pending {
 			next.Round++
 		}
@@ -183,7 +183,7 @@ func (m *mover) move(id store.DeliveryID) store.Moved {
 		m.attempt(id, next.Version, store.Attempt{At: m.now, Class: reasonExpired})
 	}
 	if out.To = next.State; next.State == store.Pending {
-		out.Item = next.item(id)
+		out.Item = m.offer(id, &next)
 	}
 	return out
 }

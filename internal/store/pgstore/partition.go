@@ -53,30 +53,37 @@ func (p *partitions) note(day event.Day, is bool) {
 	}
 }
 
-func (p *partitions) newestFirst() []event.Day {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	days := make([]event.Day, 0, len(p.known))
-	for d := range p.known {
-		days = append(days, d)
-	}
-	slices.SortFunc(days, func(a, b event.Day) int { return int(b) - int(a) })
-	return days
-}
-
 // loadDays finds the partitions that exist, whichever daemon made them.
 func (s *Store) loadDays(ctx context.Context) error {
+	_, err := s.freshDays(ctx)
+	return err
+}
+
+// freshDays lists the days that have partitions, newest first, as they are now: another daemon
+// may have made some, or dropped some.
+func (s *Store) freshDays(ctx context.Context) ([]event.Day, error) {
 	days, err := s.daysOf(ctx, sqlPartitions, "event")
 	if err != nil {
-		return err
+		return nil, err
+	}
+	known := map[event.Day]bool{}
+	for _, d := range days {
+		known[d] = true
 	}
 	s.days.mu.Lock()
-	defer s.days.mu.Unlock()
-	s.days.known = map[event.Day]bool{}
-	for _, d := range days {
-		s.days.known[d] = true
+	s.days.known = known
+	s.days.mu.Unlock()
+	slices.Reverse(days)
+	return days, nil
+}
+
+// listDays is freshDays for a call that has not begun.
+func (s *Store) listDays(ctx context.Context) ([]event.Day, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
 	}
-	return nil
+	defer s.leave()
+	return s.freshDays(ctx)
 }
 
 // daysOf lists the days that a table has partitions for, oldest first: those that are

@@ -1,6 +1,9 @@
-// Package pgstore is the store on PostgreSQL: for those who run PostgreSQL already, and later
-// for several daemons on one database. The folder schema says what lies where; sql.go and
-// sqllog.go hold every statement, with the plan that it is meant to have.
+// Package pgstore is the store on PostgreSQL: for those who run PostgreSQL already, and for
+// several daemons on one database. The folder schema says what lies where; sql.go, sqllog.go
+// and sqlslots.go hold every statement, with the plan that it is meant to have.
+//
+// What is pending lies in slots, and a daemon goes on with that in its own (slots.go). It keeps
+// them by a lease (lease.go), and looks around for those of others that ended (lookout.go).
 //
 // Every write to deliveries goes through a committer (committer.go), one for each of this
 // daemon's slots. It takes the fence of the slot, makes one commit, and when the answer is lost
@@ -35,12 +38,13 @@ const (
 	// appenders is how many groups of events are stored at a time: while one waits for
 	// the disk of the database, another is on its way.
 	appenders = 2
-	// Connections that are not of the pool: the committers, and that of the lease.
-	ownConnections = appenders + 2
+	// Connections that are not of the pool: the committers, that of the lease, and that of the
+	// lookout.
+	ownConnections = appenders + 3
 	// DefaultConnections is how many a daemon has at most, MinConnections how many it needs at
 	// least.
 	DefaultConnections = 12
-	MinConnections     = ownConnections + 2
+	MinConnections     = ownConnections + 1
 )
 
 // Options of a store.
@@ -52,7 +56,14 @@ type Options struct {
 	Fatal       func(error)         // called once when another daemon has taken over: stop and exit non-zero
 	Adopted     func([]store.Moved) // deliveries that are pending here though no caller was told; nil: nobody asks
 	Rand        func() uint64       // random bits of event ids; nil: math/rand/v2
+	Copying     bool                // for a copy: opens what a copy is made from or to
 	Lease       time.Duration       // how long after the end of a daemon another may take over; 0: 10 s
+
+	// Serial tells whether one daemon alone may make the deliveries of a destination. It must not
+	// block. nil: none is.
+	Serial func(dest uint32) bool
+
+	clock func() time.Time // nil: time.Now
 }
 
 // Store is a store.Store.
@@ -62,7 +73,8 @@ type Store struct {
 	configs configs
 	pool    *pgxpool.Pool
 	owner   [16]byte // of this process
-	slots   []int16  // all of which this daemon owns
+	started time.Time
+	joined  bool
 
 	// gate is held for reading by every call and for writing by Close.
 	gate    sync.RWMutex
@@ -83,17 +95,26 @@ type Store struct {
 
 	appends []*committer
 	changes *committer
-	spare   []*committer // of slots that nobody here writes for
+
+	identity identity
+
+	owned  owned
+	lease  lease
+	look   lookout
+	follow follow
+	duties duties
+	share  atomic.Pointer[[2]int]
+	folds  folds // keepLoop alone uses it
 
 	settled atomic.Uint64 // commits that did not wait for the disk
 	durable atomic.Uint64 // how many of them one that did has covered
 	dirty   chan struct{} // wakes the syncer
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.Shared = (*Store)(nil)
 
 // Open opens the store of a database that Migrate has prepared. The error says what to
-// do when its schema is missing, older or newer, or another daemon works on it.
+// do when its schema is missing, older or newer. Other daemons may work on it.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -118,21 +139,27 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s.idem.flying = map[[16]byte]*claim{}
 	s.groups.ids.Rand, s.groups.wake = o.Rand, make(chan struct{}, 1)
 	s.counters.dests = map[uint32]*[8]atomic.Int64{}
+	s.look.empty, s.look.given, s.look.news.stamp = map[int16]int64{}, map[int16]bool{}, map[uint32]int64{}
+	s.duties.mine, s.folds = map[string]bool{}, folds{done: map[int16]int64{}}
+	s.share.Store(&[2]int{0, 1})
+	s.started = s.now()
 	if s.configs, err = parse(o); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
+	s.identity.log, s.identity.change = s.log, s.failedOver
+	s.configs = s.identity.watch(s.configs)
 	if _, err := crand.Read(s.owner[:]); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	defer func() {
-		if err != nil && s.pool != nil {
-			s.pool.Close()
+		if err != nil {
+			s.abandon()
 		}
 	}()
 	if err := s.openPool(ctx); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	for _, step := range []func(context.Context) error{s.checkServer, s.claimSlots, s.loadDays, s.loadKept, s.loadCounters, s.seedIDs} {
+	for _, step := range []func(context.Context) error{s.checkServer, s.join, s.checkCopy, s.loadDays, s.loadKept, s.recount, s.seedIDs, s.loadNews} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("open the store: %w", err)
 		}
@@ -142,19 +169,33 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	s.wg.Go(s.syncLoop)
 	s.wg.Go(s.leaseLoop)
+	s.wg.Go(s.lookLoop)
 	s.wg.Go(s.keepLoop)
 	return s, nil
 }
 
-// openPool opens the connections that read. The driver tries the next host of one URL when a
+// abandon ends what Open has begun.
+func (s *Store) abandon() {
+	if s.joined {
+		s.leaveSlots()
+	}
+	if s.look.link != nil {
+		end(s.look.link.Conn)
+	}
+	if s.pool != nil {
+		s.pool.Close()
+	}
+}
+
+// openPool opens the connection of the lookout, and those that read. The driver tries the next host of one URL when a
 // host refuses. It does not know of further URLs: those are its fallbacks.
 func (s *Store) openPool(ctx context.Context) error {
-	c, err := s.configs.connect(ctx)
+	l, err := s.configs.connectLink(ctx)
 	if err != nil {
 		return err
 	}
-	version, err := readVersion(ctx, c)
-	end(c)
+	s.look.link = l
+	version, err := readVersion(ctx, l.Conn)
 	if err != nil {
 		return err
 	}
@@ -176,25 +217,28 @@ func (s *Store) openPool(ctx context.Context) error {
 	return err
 }
 
-// loadCounters sums what is stored.
-func (s *Store) loadCounters(ctx context.Context) error {
-	var sum deltas
-	err := s.reading(ctx, func(q query) (err error) {
-		sum, err = s.sums(q, forever)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("read the counters: %w", err)
+// loadNews notes from when on changes of destinations are told.
+func (s *Store) loadNews(ctx context.Context) error {
+	return s.reading(ctx, func(q query) error { return q.one(sqlOldest, nil, &s.look.news.oldest) })
+}
+
+// now is the clock of this machine.
+func (s *Store) now() time.Time {
+	if s.opts.clock != nil {
+		return s.opts.clock()
 	}
-	s.counters.add(sum, 1)
-	return nil
+	return time.Now()
 }
 
 // seedIDs finds the newest event. Copies that a replay carried forward lie under later
 // days than their ids say.
 func (s *Store) seedIDs(ctx context.Context) error {
 	s.groups.ids.Seed(s.kept.newest)
-	for _, day := range s.days.newestFirst() {
+	days, err := s.freshDays(ctx)
+	if err != nil {
+		return err
+	}
+	for _, day := range days {
 		var id [16]byte
 		err := s.pool.QueryRow(ctx, sqlNewest, int32(day), firstID(day)).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -255,6 +299,9 @@ func (s *Store) Close() error {
 		close(s.quit)
 		s.wg.Wait()
 		s.leaveSlots()
+		if s.look.link != nil {
+			end(s.look.link.Conn)
+		}
 		for _, c := range append(s.appends, s.changes) {
 			c.close()
 		}

@@ -82,8 +82,8 @@ func TestPlans(t *testing.T) {
 		partitions int // at the most
 	}{
 		"settle":       {sqlSettle, settle, 0},
-		"due":          {sqlDue, []any{[]int16{1, 2, 3}, int32(p.ID.Dest), int64(0), p.Due, [16]byte(p.ID.Event), int64(0), 65}, 0},
-		"queues":       {sqlQueues, []any{[]int16{1, 2, 3}}, 0},
+		"due":          {sqlDue, []any{[]int16{1, 2, 3}, int32(p.ID.Dest), int64(0), p.Due, [16]byte(p.ID.Event), int64(0), 65, owner}, 0},
+		"queues":       {sqlQueues, []any{[]int16{1, 2, 3}, owner}, 0},
 		"event":        {sqlEvent, []any{day, [16]byte(p.ID.Event)}, 2},
 		"event record": {sqlEventRecord, []any{day, [16]byte(p.ID.Event)}, 1},
 		"delivery":     {sqlDelivery, []any{day, [16]byte(d.ID.Event), int32(d.ID.Dest), int64(0)}, 2},
@@ -153,7 +153,7 @@ func TestReadingFromTheCursorPassesNothingDead(t *testing.T) {
 		}
 	}
 	pages := func(from store.Position) int {
-		args := []any{s.slots, int32(dest), int64(0), from.Due, [16]byte(from.Event), int64(0), 65}
+		args := []any{s.owned.of(dest), int32(dest), int64(0), from.Due, [16]byte(from.Event), int64(0), 65, s.owner}
 		c, err := pgx.Connect(ctx, url)
 		if err != nil {
 			t.Fatal(err)

@@ -89,9 +89,11 @@ func (c *changes) register(keys []store.DestinationKey, hashes [][]byte, known m
 		if known[string(h)] != 0 {
 			continue
 		}
-		if _, err := c.exec(sqlPutDestination, next+made, h, []byte(k.Developer), []byte(k.Name), []byte(k.Kind)); err != nil {
+		var stamp int64
+		if err := c.one(sqlPutDestination, []any{next + made, h, []byte(k.Developer), []byte(k.Name), []byte(k.Kind)}, &stamp); err != nil {
 			return err
 		}
+		c.s.know(uint32(next+made), stamp)
 		known[string(h)] = uint32(next + made)
 		made++
 	}
@@ -104,13 +106,7 @@ func (s *Store) Destinations(ctx context.Context) (ds []store.Destination, err e
 	err = s.read(ctx, func(q query) error {
 		ds = nil
 		return q.each(sqlDestinations, nil, func(scan func(...any) error) error {
-			var d store.Destination
-			var state, last []byte
-			err := scan(unsigned{&d.ID}, text{&d.Developer}, text{&d.Name}, text{&d.Kind}, &state, &last)
-			if err == nil {
-				d.State, err = readState(state)
-			}
-			d.Last = readLast(last)
+			d, err := scanDestination(scan)
 			ds = append(ds, d)
 			return err
 		})
@@ -119,6 +115,16 @@ func (s *Store) Destinations(ctx context.Context) (ds []store.Destination, err e
 		return nil, fmt.Errorf("list destinations: %w", err)
 	}
 	return ds, nil
+}
+
+func scanDestination(scan func(...any) error) (d store.Destination, err error) {
+	var state, last []byte
+	err = scan(unsigned{&d.ID}, text{&d.Developer}, text{&d.Name}, text{&d.Kind}, &state, &last, &d.Version)
+	if err == nil {
+		d.State, err = readState(state)
+	}
+	d.Last = readLast(last)
+	return d, err
 }
 
 // state is a store.DestinationState as it is stored. Texts are bytes, because JSON would
@@ -167,17 +173,29 @@ func moment(ns int64) (t time.Time) {
 	return t
 }
 
-// SetState stores the state of a destination; store.ErrNotFound if there is none such.
-func (s *Store) SetState(ctx context.Context, id uint32, st store.DestinationState) error {
+// ChangeState changes the state of a destination: see store.Registry.
+func (s *Store) ChangeState(ctx context.Context, id uint32, change func(*store.DestinationState)) (st store.DestinationState, version uint64, err error) {
 	if err := s.enter(); err != nil {
-		return err
+		return st, 0, err
 	}
 	defer s.leave()
-	err := s.durably(ctx, time.Now(), func(c *changes) error { return c.update(sqlPutState, id, appendState(&st)) })
+	var stamp int64
+	err = s.durably(ctx, time.Now(), func(c *changes) (err error) {
+		var stored []byte
+		if err := c.one(sqlLockState, []any{int32(id)}, &stored); err != nil {
+			return err
+		}
+		if st, err = readState(stored); err != nil {
+			return err
+		}
+		change(&st)
+		return c.one(sqlPutState, []any{int32(id), appendState(&st)}, &version, &stamp)
+	})
 	if err != nil {
-		return fmt.Errorf("store state of destination %d: %w", id, err)
+		return st, 0, fmt.Errorf("store state of destination %d: %w", id, err)
 	}
-	return nil
+	s.know(id, stamp)
+	return st, version, nil
 }
 
 // update changes a destination, which must be there.

@@ -116,7 +116,7 @@ func (c *replayer) want(w *store.Want) (store.Moved, error) {
 		switch {
 		case other.Dest != w.Dest:
 		case other.Replay == c.replay:
-			return stands(other, &r), nil
+			return c.stands(other, &r), nil
 		case r.State == store.Pending:
 			pending = true
 		}
@@ -137,17 +137,18 @@ func (c *replayer) want(w *store.Want) (store.Moved, error) {
 		}
 		c.carried[at] = true
 	}
-	r := row{State: store.Pending, Version: 1, Size: e.size, Due: max(w.Due, 0), Ordering: e.ordering, Changed: c.now, slot: c.slot}
+	r := row{State: store.Pending, Version: 1, Size: e.size, Due: max(w.Due, 0), Ordering: e.ordering, Changed: c.now,
+		slot: c.s.slotFor(w.Dest, c.slot)}
 	c.make(id, r)
 	c.family[w.Event] = append(c.family[w.Event], id)
-	return store.Moved{ID: id, To: store.Pending, Item: r.item(id)}, nil
+	return store.Moved{ID: id, To: store.Pending, Item: c.offer(id, &r)}, nil
 }
 
 // stands reports a delivery that this replay has made before.
-func stands(id store.DeliveryID, r *row) store.Moved {
+func (c *changes) stands(id store.DeliveryID, r *row) store.Moved {
 	m := store.Moved{ID: id, From: r.State, To: r.State}
 	if r.State == store.Pending {
-		m.Was, m.Item = r.queue(id.Dest), r.item(id)
+		m.Was, m.Item = r.queue(id.Dest), c.offer(id, r)
 	}
 	return m
 }

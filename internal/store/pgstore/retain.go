@@ -80,7 +80,11 @@ func (s *Store) retainBodies(ctx context.Context, now time.Time, kept event.Day,
 			return err
 		}
 	}
-	for _, day := range slices.Backward(s.days.newestFirst()) {
+	days, err := s.freshDays(ctx)
+	if err != nil {
+		return err
+	}
+	for _, day := range slices.Backward(days) {
 		if day >= kept {
 			break
 		}

@@ -17,12 +17,15 @@ import (
 // schema, and daemons are replaced one after the other: first migrate, then start
 // the new ones. What is not used any more goes one version later.
 const (
-	schemaVersion = 1
+	schemaVersion = 2
 	// oldestSchema and newestSchema are those that this program runs on: its own and
 	// the one that follows it.
 	oldestSchema = schemaVersion
 	newestSchema = schemaVersion + 1
 )
+
+// migrateTries is how often Migrate tries again when daemons hold the tables that it changes.
+const migrateTries = 30
 
 //go:embed schema/*.sql
 var schemas embed.FS
@@ -76,12 +79,17 @@ func Migrate(ctx context.Context, o Options) (m Migrated, err error) {
 		return m, fmt.Errorf("migrate: %w", err)
 	}
 	defer end(c)
-	for first := true; ; first = false {
+	m.From = -1
+	for tries := 0; ; {
 		version, err := migrateOne(ctx, c)
+		if is(err, lockNotAvailable, deadlockDetected) && tries < migrateTries { // daemons are at work
+			tries++
+			continue
+		}
 		if err != nil {
 			return m, fmt.Errorf("migrate: %w", err)
 		}
-		if first {
+		if m.From < 0 {
 			m.From = version
 		}
 		if m.To = version; version >= schemaVersion {
@@ -93,8 +101,9 @@ func Migrate(ctx context.Context, o Options) (m Migrated, err error) {
 // migrateOne applies the next version, if there is one, and returns the one it found.
 func migrateOne(ctx context.Context, c *pgx.Conn) (version int, err error) {
 	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-		// Ends with the transaction, so that a pooler does not hand it to others.
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(8245937402371)`); err != nil {
+		// Both end with the transaction, so that a pooler does not hand them to others. Whoever comes after
+		// a change of a table that waits for its lock waits as long.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(8245937402371), set_config('lock_timeout', '1s', true)`); err != nil {
 			return err
 		}
 		var there bool

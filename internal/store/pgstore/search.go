@@ -41,7 +41,11 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (page store.Page
 	}
 	from, to := bounds(q.Since, q.Until)
 	limit, began := pageLimit(q.Limit), time.Now()
-	for _, day := range s.days.newestFirst() {
+	days, err := s.listDays(ctx)
+	if err != nil {
+		return page, fmt.Errorf("list events: %w", err)
+	}
+	for _, day := range days {
 		if day > at.day || older(lastOf(day), from) {
 			continue
 		}

@@ -27,7 +27,11 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (page sto
 	}
 	from, to := bounds(q.Since, q.Until)
 	limit, began := pageLimit(q.Limit), time.Now()
-	for _, day := range s.days.newestFirst() {
+	days, err := s.listDays(ctx)
+	if err != nil {
+		return page, fmt.Errorf("list deliveries: %w", err)
+	}
+	for _, day := range days {
 		if day > at.day || older(lastOf(day), from) || day < q.Event.Day() && !q.Event.IsZero() {
 			continue
 		}

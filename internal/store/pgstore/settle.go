@@ -179,7 +179,7 @@ func (c *changes) settle(o *store.Outcome, erased bool) (out store.Settled) {
 	}
 	out.State = r.State
 	if r.State == store.Pending {
-		out.Item = r.item(id)
+		out.Item = c.offer(id, &r)
 	}
 	return out
 }

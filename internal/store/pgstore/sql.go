@@ -25,10 +25,11 @@ const sqlFence = `
 UPDATE fantail.slot SET epoch = epoch + 1 WHERE id = $1 AND owner = $2
 RETURNING epoch, ` + durable
 
-// sqlBegin takes the fence for a transaction, whose commit does not wait for the disk.
-// By primary key.
+// sqlBegin takes the fence for a transaction, whose commit does not wait for the disk. A daemon
+// that is gone in the middle of it would hold the fence for as long as the server believes in
+// the connection, and nobody could adopt its work. By primary key.
 const sqlBegin = `
-SELECT id, ` + hasty + ` FROM fantail.slot WHERE id = $1 AND owner = $2 AND epoch = $3 FOR NO KEY UPDATE`
+SELECT id, ` + hasty + `, set_config('idle_in_transaction_session_timeout', '5s', true) FROM fantail.slot WHERE id = $1 AND owner = $2 AND epoch = $3 FOR NO KEY UPDATE`
 
 // sqlTallyOf is what a commit did to the counters. No row means that it was not done; a commit
 // that changed no counter has one row of zeros. By primary key.
@@ -40,7 +41,8 @@ LEFT JOIN LATERAL unnest(t.day, t.dest, t.accepted, t.delivered, t.pending, t.de
 WHERE t.slot = $1 AND t.seq = $2`
 
 // sqlAppend stores a group of events with their deliveries, synchronously. It inserts rows and
-// reads none. $4 is how long it waits for a lock, "0" for ever: a key that another daemon has
+// reads none. A delivery lies in the slot of the commit, or in that of its serial destination
+// ($30). $4 is how long it waits for a lock, "0" for ever: a key that another daemon has
 // in flight would keep the whole group waiting. Keys come sorted by hash, so that two daemons
 // with the same keys wait for each other in one direction.
 const sqlAppend = `
@@ -62,11 +64,11 @@ WITH guard AS MATERIALIZED (
 	SELECT b.* FROM guard, unnest($13::int[], $11::uuid[], $27::bytea[]) AS b
 ), deliveries AS (
 	INSERT INTO fantail.pending (event, dest, day, ordering, size, slot, replay, settings, due, changed, version, round, attempts)
-	SELECT ($11::uuid[])[d.n], d.dest, ($13::int[])[d.n], ($15::bigint[])[d.n], ($16::int[])[d.n], $1, 0, 0, greatest(d.now, 0), d.now, 1, 0, 0
-	FROM guard, unnest($28::int[], $12::int[], $29::bigint[]) AS d(n, dest, now)
+	SELECT ($11::uuid[])[d.n], d.dest, ($13::int[])[d.n], ($15::bigint[])[d.n], ($16::int[])[d.n], coalesce(d.slot, $1), 0, 0, greatest(d.now, 0), d.now, 1, 0, 0
+	FROM guard, unnest($28::int[], $12::int[], $29::bigint[], $30::smallint[]) AS d(n, dest, now, slot)
 ), counted AS (
-	INSERT INTO fantail.tally (slot, seq, day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes)
-	SELECT $1, $30, $31::int[], $32::int[], $33::int[], $34::int[], $35::int[], $36::int[], $37::int[], $38::bigint[], $39::int[], $40::bigint[] FROM guard
+	INSERT INTO fantail.tally (slot, seq, born, since, day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes)
+	SELECT $1, $31, $32::int[], $33, $34::int[], $35::int[], $36::int[], $37::int[], $38::int[], $39::int[], $40::int[], $41::bigint[], $42::int[], $43::bigint[] FROM guard
 )
 SELECT count(*) FROM guard`
 
@@ -165,8 +167,8 @@ ON CONFLICT (event, dest, replay, at, version, day) DO UPDATE SET
 	took = excluded.took, code = excluded.code, requests = excluded.requests, counted = excluded.counted, class = excluded.class, answer = excluded.answer, address = excluded.address`
 
 const sqlTally = `
-INSERT INTO fantail.tally (slot, seq, day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+INSERT INTO fantail.tally (slot, seq, born, since, day, dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
 
 // sqlFold adds up the tally of a slot, up to the last commit that is known to have ended. It
 // begins at the cursor, so that dead rows that are not vacuumed yet cost nothing.
@@ -236,19 +238,30 @@ const (
 	sqlKnownDestinations = `SELECT id, hash FROM fantail.destination WHERE hash = ANY($1)`
 	sqlNextDestinations  = `UPDATE fantail.kept SET next_dest = next_dest + $1 RETURNING next_dest - $1`
 	sqlLockDestinations  = `SELECT next_dest FROM fantail.kept FOR UPDATE`
-	sqlPutDestination    = `INSERT INTO fantail.destination (id, hash, developer, name, kind) VALUES ($1, $2, $3, $4, $5)`
-	sqlPutState          = `UPDATE fantail.destination SET state = $2, version = version + 1 WHERE id = $1`
+	sqlPutDestination    = `INSERT INTO fantail.destination (id, hash, developer, name, kind) VALUES ($1, $2, $3, $4, $5) RETURNING stamp::text::bigint`
+	sqlLockState         = `SELECT state FROM fantail.destination WHERE id = $1 FOR UPDATE`
+	sqlPutState          = `UPDATE fantail.destination SET state = $2, version = version + 1 WHERE id = $1 RETURNING version, stamp::text::bigint`
 	sqlPutLast           = `UPDATE fantail.destination SET last = $2, version = version + 1 WHERE id = $1`
 	sqlLastsOf           = `SELECT id, last FROM fantail.destination WHERE developer = $1 AND last <> '' FOR UPDATE`
-	sqlPutSettings       = `INSERT INTO fantail.settings (hash, sealed) SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT DO NOTHING`
+	sqlPutSettings       = `INSERT INTO fantail.settings (hash, sealed) SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT (hash) DO UPDATE SET used = now()`
 	sqlPutValues         = `INSERT INTO fantail.value (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = fantail.value.version + 1`
+	sqlFirstValue        = `INSERT INTO fantail.value (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING`
+	sqlSwapValue         = `UPDATE fantail.value SET value = $2, version = version + 1 WHERE key = $1 AND value = $3`
 	sqlDropValue         = `DELETE FROM fantail.value WHERE key = $1`
 )
 
 // sqlCollect removes settings that no pending delivery of any slot needs and $1 does not name.
-// It looks for each of the few settings along pending_queue.
+// Beside other daemons it spares what any had a use for lately: what they keep is not known
+// here. It looks for each of the few settings along pending_queue.
 const sqlCollect = `
-DELETE FROM fantail.settings s WHERE NOT s.hash = ANY($1) AND NOT EXISTS (SELECT FROM fantail.pending p WHERE p.settings = s.hash)`
+DELETE FROM fantail.settings s WHERE NOT s.hash = ANY($1) AND NOT EXISTS (SELECT FROM fantail.pending p WHERE p.settings = s.hash)
+	AND (s.used < now() - interval '2 hours' OR NOT EXISTS (
+		SELECT FROM fantail.slot o JOIN fantail.lease l ON l.slot = o.id WHERE o.owner <> $2 AND o.owner <> '` + nobody + `' AND l.until > now()))`
+
+// sqlUseSettings tells which settings are stored, and notes that somebody has a use for them.
+// It waits for a removal that is under way.
+const sqlUseSettings = `
+UPDATE fantail.settings SET used = now() WHERE hash = ANY($1) AND ` + hasty + ` IS NOT NULL RETURNING hash`
 
 // sqlKeepBodies and sqlKeepNewest move the bounds in kept forward. They wait for transactions
 // that make something pending again.
@@ -291,30 +304,6 @@ UPDATE fantail.idem SET reference = '' WHERE hash IN (SELECT key FROM fantail.ev
 	sqlEraseEvents  = `UPDATE fantail.event SET who = 0, usr = '', reference = '', trace = NULL, erased = true WHERE id = ANY($1)`
 	sqlEraseAnswers = `UPDATE fantail.attempt SET answer = '' WHERE event = ANY($1) AND answer <> ''`
 	sqlPutErasure   = `INSERT INTO fantail.erasure (at, developer, who, by, events, cancelled) VALUES ($1, $2, $3, $4, $5, $6)`
-)
-
-// Statements of slots. Only a lease that has ended permits an adoption. Its row is locked
-// first, so that of two daemons the second finds it renewed.
-const (
-	sqlMakeSlots = `
-WITH made AS (INSERT INTO fantail.slot (id, owner, epoch) SELECT n, '00000000-0000-0000-0000-000000000000', 0 FROM generate_series(1, $1::int) n ON CONFLICT DO NOTHING)
-INSERT INTO fantail.lease (slot, until, seen) SELECT n, '-infinity', now() FROM generate_series(1, $1::int) n ON CONFLICT DO NOTHING`
-	sqlSlots = `
-SELECT s.id, extract(epoch FROM greatest(l.until, now()) - now())::float8 FROM fantail.slot s JOIN fantail.lease l ON l.slot = s.id ORDER BY s.id`
-	sqlAdopt = `
-WITH was AS (SELECT until FROM fantail.lease WHERE slot = $1), l AS (
-	UPDATE fantail.lease SET until = now() + $3 * interval '1 millisecond', seen = now() WHERE slot = $1 AND until <= now() RETURNING slot
-)
-UPDATE fantail.slot s SET owner = $2, epoch = s.epoch + 1, unclean = CASE WHEN was.until = '-infinity' THEN 0 ELSE s.unclean + 1 END
-FROM l, was WHERE s.id = l.slot RETURNING s.epoch`
-	sqlLastSeq = `SELECT coalesce(max(seq), 0) FROM fantail.tally WHERE slot = $1`
-	// sqlRenew need not be durable. A crash of the database may bring back an older lease, which
-	// only permits an adoption, and the owner renews it before that.
-	sqlRenew = `
-UPDATE fantail.lease l SET until = now() + $2 * interval '1 millisecond', seen = now() FROM fantail.slot s
-WHERE s.id = l.slot AND s.owner = $1 AND ` + hasty + ` IS NOT NULL RETURNING l.slot, clock_timestamp()`
-	sqlLeave = `
-UPDATE fantail.lease l SET until = '-infinity' FROM fantail.slot s WHERE s.id = l.slot AND s.owner = $1`
 )
 
 // Statements of documents and of the trail: small tables, by primary key or act_developer.

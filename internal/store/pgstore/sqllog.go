@@ -4,9 +4,10 @@ package pgstore
 // with day = $n only that one is looked at.
 
 // sqlDue reads a queue from a position on: for each slot a range of pending_queue. Dead rows
-// before the position that are not vacuumed yet cost nothing.
+// before the position that are not vacuumed yet cost nothing. A daemon that was replaced and
+// does not know it yet finds nothing.
 const sqlDue = `
-SELECT d.* FROM unnest($1::smallint[]) AS s(slot) CROSS JOIN LATERAL (
+SELECT d.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = s.slot AND o.owner = $8 CROSS JOIN LATERAL (
 	SELECT day, event, replay, due, ordering, version, round, attempts, size
 	FROM fantail.pending p
 	WHERE p.slot = s.slot AND p.dest = $2 AND p.settings = $3 AND (p.due, p.event, p.replay) >= ($4, $5, $6)
@@ -17,15 +18,17 @@ SELECT d.* FROM unnest($1::smallint[]) AS s(slot) CROSS JOIN LATERAL (
 // however many deliveries the queue has.
 const sqlQueues = `
 WITH RECURSIVE q AS (
-	SELECT s.slot, f.dest, f.settings FROM unnest($1::smallint[]) AS s(slot) CROSS JOIN LATERAL (
-		SELECT p.dest, p.settings FROM fantail.pending p WHERE p.slot = s.slot ORDER BY p.dest, p.settings LIMIT 1
+	SELECT s.slot, f.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = s.slot AND o.owner = $2 CROSS JOIN LATERAL (
+		SELECT p.dest, p.settings, p.due, p.event, p.replay FROM fantail.pending p
+		WHERE p.slot = s.slot ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1
 	) f
 	UNION ALL
-	SELECT q.slot, f.dest, f.settings FROM q CROSS JOIN LATERAL (
-		SELECT p.dest, p.settings FROM fantail.pending p WHERE p.slot = q.slot AND (p.dest, p.settings) > (q.dest, q.settings) ORDER BY p.dest, p.settings LIMIT 1
+	SELECT q.slot, f.* FROM q CROSS JOIN LATERAL (
+		SELECT p.dest, p.settings, p.due, p.event, p.replay FROM fantail.pending p
+		WHERE p.slot = q.slot AND (p.dest, p.settings) > (q.dest, q.settings) ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1
 	) f
 )
-SELECT dest, settings FROM q`
+SELECT slot, dest, settings, due, event, replay FROM q ORDER BY due, event, replay`
 
 // sqlKeys finds idempotency keys by primary key, in the partition of each.
 const sqlKeys = `
@@ -157,11 +160,10 @@ WHERE n.nspname = 'fantail' AND c.relkind = 'r' AND c.relname ~ ('^' || $1::text
 
 // Statements of the registry: small tables, by primary key.
 const (
-	sqlKept           = `SELECT bodies, newest FROM fantail.kept`
-	sqlDestinations   = `SELECT id, developer, name, kind, state, last FROM fantail.destination ORDER BY id`
-	sqlSettings       = `SELECT sealed FROM fantail.settings WHERE hash = $1`
-	sqlStoredSettings = `SELECT hash FROM fantail.settings WHERE hash = ANY($1)`
-	sqlValue          = `SELECT value FROM fantail.value WHERE key = $1`
+	sqlKept         = `SELECT bodies, newest FROM fantail.kept`
+	sqlDestinations = `SELECT id, developer, name, kind, state, last, version FROM fantail.destination ORDER BY id`
+	sqlSettings     = `SELECT sealed FROM fantail.settings WHERE hash = $1`
+	sqlValue        = `SELECT value FROM fantail.value WHERE key = $1`
 )
 
 // sqlUsage reads counters by day and destination, folded or not, on one snapshot.

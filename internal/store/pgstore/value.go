@@ -79,7 +79,7 @@ func (s *Store) WithoutSettings(ctx context.Context, hashes []uint64) (without [
 	}
 	stored := map[uint64]bool{}
 	err = s.read(ctx, func(q query) error {
-		return q.each(sqlStoredSettings, []any{asked}, func(scan func(...any) error) error {
+		return q.each(sqlUseSettings, []any{asked}, func(scan func(...any) error) error {
 			var h uint64
 			err := scan(hash{&h})
 			stored[h] = true
@@ -102,7 +102,8 @@ func (s *Store) Settings(ctx context.Context, hash uint64) ([]byte, error) {
 	return s.value(ctx, "settings", sqlSettings, int64(hash))
 }
 
-// CollectSettings removes settings that no pending delivery needs and keep does not name.
+// CollectSettings removes settings that no pending delivery needs and keep does not name. Beside
+// other daemons, whose lists are not known here, it spares what was put or asked for lately.
 func (s *Store) CollectSettings(ctx context.Context, keep []uint64) (int, error) {
 	if err := s.enter(); err != nil {
 		return 0, err
@@ -115,7 +116,7 @@ func (s *Store) CollectSettings(ctx context.Context, keep []uint64) (int, error)
 	removed := 0
 	// The lock of changes keeps deliveries from being frozen between the look and the removal.
 	err := s.durably(ctx, time.Now(), func(c *changes) error {
-		tag, err := c.exec(sqlCollect, hashes)
+		tag, err := c.exec(sqlCollect, hashes, s.owner)
 		removed = int(tag.RowsAffected())
 		return err
 	})

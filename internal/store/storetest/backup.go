@@ -34,7 +34,7 @@ func (r *rig) backup() *rig {
 
 func backupSame(r *rig) {
 	dests := r.dests(3)
-	r.must("set state", r.s.SetState(r.ctx, dests[0], store.DestinationState{Held: true, Reason: "401", Since: r.now, Settings: 9}))
+	r.must("set state", r.setState(dests[0], store.DestinationState{Held: true, Reason: "401", Since: r.now, Settings: 9}))
 	r.must("set last", r.s.SetLast(r.ctx, map[uint32]store.Last{dests[1]: {Success: 7, Answer: store.Answer{At: 8, Code: 500}}}))
 	r.seal(1, 2)
 	r.must("put", r.s.Put(r.ctx, "k", []byte("v")))

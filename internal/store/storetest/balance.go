@@ -114,10 +114,11 @@ func (r *rig) audited(want map[uint32]store.Counts) {
 // queued holds the queues to be exactly what is pending, and takes it out of the map.
 func (r *rig) queued(pending map[store.DeliveryID]store.DeliveryRecord) {
 	r.Helper()
-	qs, err := r.s.Queues(r.ctx)
+	heads, err := r.s.Queues(r.ctx)
 	r.must("queues", err)
 	listed := map[store.QueueID]bool{}
-	for _, q := range qs {
+	for _, h := range heads {
+		q := h.Queue
 		if listed[q] {
 			r.Errorf("queue %v is listed twice", q)
 		}
@@ -125,6 +126,8 @@ func (r *rig) queued(pending map[store.DeliveryID]store.DeliveryRecord) {
 		items := r.queue(q)
 		if len(items) == 0 {
 			r.Errorf("queue %v is listed and has nothing pending", q)
+		} else if h.From != items[0].Position() {
+			r.Errorf("queue %v is said to begin at %v and begins at %v", q, h.From, items[0].Position())
 		}
 		for _, it := range items {
 			d, ok := pending[it.ID]

@@ -36,9 +36,38 @@ func brokenKeepers() []mutant {
 			}
 		})},
 		{rule: "a state is kept for anybody", caught: "registry/state of what is not known", breaks: func(m *model) store.Store {
-			return &broken{model: m, setState: func(m *model, id uint32, s store.DestinationState) error {
-				m.SetState(bg, id, s)
-				return nil
+			return &broken{model: m, changeState: func(m *model, id uint32, change func(*store.DestinationState)) (store.DestinationState, uint64, error) {
+				s, version, _ := m.ChangeState(bg, id, change)
+				return s, version, nil
+			}}
+		}},
+		{rule: "a change of a state begins with nothing", caught: "registry/a state is changed, not overwritten", breaks: func(m *model) store.Store {
+			return &broken{model: m, changeState: func(m *model, id uint32, change func(*store.DestinationState)) (store.DestinationState, uint64, error) {
+				return m.ChangeState(bg, id, func(s *store.DestinationState) {
+					*s = store.DestinationState{}
+					change(s)
+				})
+			}}
+		}},
+		{rule: "a state keeps its version", caught: "registry/a state is changed, not overwritten", breaks: func(m *model) store.Store {
+			return &broken{model: m, changeState: func(m *model, id uint32, change func(*store.DestinationState)) (store.DestinationState, uint64, error) {
+				s, _, err := m.ChangeState(bg, id, change)
+				if err == nil {
+					m.dests[id-1].Version = 1
+				}
+				return s, 1, err
+			}}
+		}},
+		{rule: "of two changes of a state one is lost", caught: "registry/a state changed by many", breaks: func(m *model) store.Store {
+			return &broken{model: m, changeState: func(m *model, id uint32, change func(*store.DestinationState)) (store.DestinationState, uint64, error) {
+				ds, err := m.Destinations(bg)
+				if err != nil || id == 0 || int(id) > len(ds) {
+					return m.ChangeState(bg, id, change)
+				}
+				s := ds[id-1].State
+				change(&s)
+				time.Sleep(time.Millisecond) // where another may come in between
+				return m.ChangeState(bg, id, func(stored *store.DestinationState) { *stored = s })
 			}}
 		}},
 		{rule: "last answers of somebody unknown lose the others", caught: "registry/last answers of what is not known", breaks: func(m *model) store.Store {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -257,17 +258,22 @@ func brokenQueues() []mutant {
 			return m.Due(bg, q, from, until, limit)
 		})},
 		{rule: "empty queues are listed", caught: "due/queues are those with something pending", breaks: func(m *model) store.Store {
-			seen := map[store.QueueID]bool{}
-			return &broken{model: m, queues: func(m *model) ([]store.QueueID, error) {
-				qs, err := m.Queues(bg)
-				for _, q := range qs {
-					seen[q] = true
+			seen := map[store.QueueID]store.Head{}
+			return &broken{model: m, queues: func(m *model) ([]store.Head, error) {
+				heads, err := m.Queues(bg)
+				for _, h := range heads {
+					seen[h.Queue] = h
 				}
-				var all []store.QueueID
-				for q := range seen {
-					all = append(all, q)
+				return slices.Collect(maps.Values(seen)), err
+			}}
+		}},
+		{rule: "a queue is said to begin behind its first delivery", caught: "due/queues are those with something pending", breaks: func(m *model) store.Store {
+			return &broken{model: m, queues: func(m *model) ([]store.Head, error) {
+				heads, err := m.Queues(bg)
+				for i := range heads {
+					heads[i].From.Due++
 				}
-				return all, err
+				return heads, err
 			}}
 		}},
 

@@ -21,7 +21,7 @@ type broken struct {
 	append      func(m *model, now time.Time, batch []*store.Entry) ([]store.Appended, error)
 	settle      func(m *model, now time.Time, os []store.Outcome) ([]store.Settled, error)
 	due         func(m *model, q store.QueueID, from store.Position, until int64, limit int) ([]store.Item, int64, error)
-	queues      func(m *model) ([]store.QueueID, error)
+	queues      func(m *model) ([]store.Head, error)
 	move        func(m *model, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error)
 	replay      func(m *model, now time.Time, replay uint32, wants []store.Want) ([]store.Moved, error)
 	event       func(m *model, id event.ID) (*event.Event, error)
@@ -32,7 +32,7 @@ type broken struct {
 	usage       func(m *model, q store.UsageQuery, each func(*store.UsageRow))
 	counts      func(m *model, dest uint32) store.Counts
 	register    func(m *model, keys []store.DestinationKey) ([]uint32, error)
-	setState    func(m *model, id uint32, s store.DestinationState) error
+	changeState func(m *model, id uint32, change func(*store.DestinationState)) (store.DestinationState, uint64, error)
 	setLast     func(m *model, last map[uint32]store.Last) error
 	put         func(m *model, key string, value []byte) error
 	putDoc      func(m *model, was uint64, d store.Document) (uint64, error)
@@ -74,7 +74,7 @@ func (b *broken) Due(ctx context.Context, q store.QueueID, from store.Position, 
 	return b.model.Due(ctx, q, from, until, limit)
 }
 
-func (b *broken) Queues(ctx context.Context) ([]store.QueueID, error) {
+func (b *broken) Queues(ctx context.Context) ([]store.Head, error) {
 	if b.queues != nil {
 		return b.queues(b.model)
 	}
@@ -144,11 +144,11 @@ func (b *broken) Register(ctx context.Context, keys []store.DestinationKey) ([]u
 	return b.model.Register(ctx, keys)
 }
 
-func (b *broken) SetState(ctx context.Context, id uint32, s store.DestinationState) error {
-	if b.setState != nil {
-		return b.setState(b.model, id, s)
+func (b *broken) ChangeState(ctx context.Context, id uint32, change func(*store.DestinationState)) (store.DestinationState, uint64, error) {
+	if b.changeState != nil {
+		return b.changeState(b.model, id, change)
 	}
-	return b.model.SetState(ctx, id, s)
+	return b.model.ChangeState(ctx, id, change)
 }
 
 func (b *broken) SetLast(ctx context.Context, last map[uint32]store.Last) error {
@@ -305,8 +305,8 @@ func (r *recorder) Failed() bool {
 	return len(r.bad) > 0
 }
 
-// complaints runs one case on the stores of h and returns what it found.
-func complaints(t *testing.T, c scenario, h Harness) []string {
+// complaints plays one case and returns what it found.
+func complaints(t *testing.T, play func(testing.TB)) []string {
 	rec := &recorder{}
 	synctest.Test(t, func(t *testing.T) {
 		rec.TB = t
@@ -318,7 +318,7 @@ func complaints(t *testing.T, c scenario, h Harness) []string {
 					rec.Errorf("panic: %v", p)
 				}
 			}()
-			c.play(rec, h)
+			play(rec)
 		}()
 		<-done
 	})
@@ -347,7 +347,8 @@ func TestSuiteFindsBrokenStores(t *testing.T) {
 			if m.harness != nil {
 				m.harness(&h)
 			}
-			found := complaints(t, caseNamed(t, h, m.caught), h)
+			c := caseNamed(t, h, m.caught)
+			found := complaints(t, func(t testing.TB) { c.play(t, h) })
 			if len(found) == 0 {
 				t.Fatalf("%q passes on a store where %s", m.caught, m.rule)
 			}

@@ -59,7 +59,7 @@ func closedSays(r *rig) {
 			return err
 		},
 		"destinations":     func() error { _, err := s.Destinations(r.ctx); return err },
-		"set state":        func() error { return s.SetState(r.ctx, d, store.DestinationState{Paused: true}) },
+		"set state":        func() error { _, _, err := s.ChangeState(r.ctx, d, func(*store.DestinationState) {}); return err },
 		"set last":         func() error { return s.SetLast(r.ctx, map[uint32]store.Last{d: {Success: 1}}) },
 		"put settings":     func() error { return s.PutSettings(r.ctx, map[uint64][]byte{1: []byte("x")}, nil) },
 		"without settings": func() error { _, err := s.WithoutSettings(r.ctx, []uint64{1}); return err },

@@ -66,7 +66,7 @@ func crashRegistry(r *rig) {
 	if again := r.register(keys[1], keys[0]); again[0] != ids[1] || again[1] != ids[0] {
 		r.Errorf("ids %v came back as %v", ids, again)
 	}
-	r.must("set state", r.s.SetState(r.ctx, ids[0], store.DestinationState{Paused: true, Reason: "by hand", Since: r.now}))
+	r.must("set state", r.setState(ids[0], store.DestinationState{Paused: true, Reason: "by hand", Since: r.now}))
 	r.crash()
 	if !r.registered()[ids[0]].State.Paused {
 		r.Errorf("a pause was forgotten")

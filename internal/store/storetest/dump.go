@@ -52,7 +52,8 @@ func (r *rig) dump(s store.Store, versions bool) []string {
 	}
 	qs, err := s.Queues(r.ctx)
 	r.must("queues", err)
-	for _, q := range qs {
+	for _, h := range qs {
+		q := h.Queue
 		items, _, err := s.Due(r.ctx, q, store.Position{}, 1<<62, 1<<20)
 		r.must("due", err)
 		for i, it := range items {
@@ -65,7 +66,7 @@ func (r *rig) dump(s store.Store, versions bool) []string {
 	ds, err := s.Destinations(r.ctx)
 	r.must("destinations", err)
 	for _, d := range ds {
-		d.State.Since = d.State.Since.UTC()
+		d.State.Since, d.Version = d.State.Since.UTC(), 0
 		line("destination %+v: %+v", d, s.Counts(d.ID))
 	}
 	slices.Sort(lines)

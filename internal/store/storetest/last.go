@@ -19,7 +19,7 @@ func lastKept(r *rig) {
 	for _, last := range []store.Last{full, {Success: 1}, {Answer: store.Answer{Code: -1}}, {}} {
 		state := store.DestinationState{Held: true, Reason: "401", Since: r.now}
 		r.must("set last", r.s.SetLast(r.ctx, map[uint32]store.Last{dests[0]: full, dests[1]: last}))
-		r.must("set state", r.s.SetState(r.ctx, dests[1], state))
+		r.must("set state", r.setState(dests[1], state))
 		for range 2 {
 			all := r.registered()
 			if got := all[dests[1]]; got.Last != last || !got.State.Held {

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -17,8 +16,16 @@ import (
 // model is the contract in its plainest form: maps behind a mutex, every answer
 // a scan of all there is. Random work on a store is done to a model too.
 type model struct {
+	*contents
+	member  *Member // whose it is; nil: it is nobody else's
+	closed  bool
+	stalled time.Time
+	gate    chan struct{} // closed when commits may end; nil: they may
+}
+
+// contents is what a model holds.
+type contents struct {
 	mu       sync.Mutex
-	closed   bool
 	accepted time.Time // of the newest event
 	newest   event.ID
 	events   map[event.ID]*modelEvent
@@ -35,8 +42,6 @@ type model struct {
 	acts     []store.Act // oldest first
 
 	backups map[string]*model
-	stalled time.Time
-	gate    chan struct{} // closed when commits may end; nil: they may
 }
 
 var _ store.Store = (*model)(nil)
@@ -54,6 +59,7 @@ type modelRow struct {
 	reason     string
 	changed    int64
 	attempts   []store.Attempt
+	slot       int
 }
 
 type modelKey struct{ developer, key string }
@@ -65,20 +71,23 @@ type modelFirst struct {
 }
 
 func newModel() *model {
-	return &model{
+	return &model{contents: &contents{
 		events: map[event.ID]*modelEvent{}, copies: map[dayEvent]*modelEvent{}, rows: map[store.DeliveryID]*modelRow{}, keys: map[modelKey]modelFirst{},
 		settings: map[uint64][]byte{}, values: map[string][]byte{}, docs: map[string][]store.Document{}, backups: map[string]*model{},
-	}
+	}}
 }
 
 // lock takes the mutex, or says why not.
 func (m *model) lock() error {
 	m.mu.Lock()
+	err := m.member.allowed()
 	if m.closed {
-		m.mu.Unlock()
-		return store.ErrClosed
+		err = store.ErrClosed
 	}
-	return nil
+	if err != nil {
+		m.mu.Unlock()
+	}
+	return err
 }
 
 // commit gives the mutex back and waits while nothing can be made durable.
@@ -126,7 +135,7 @@ func (m *model) accept(now time.Time, e *store.Entry) store.Appended {
 		}
 		at = m.accepted
 	}
-	e.Event.ID = event.NewID(at, order, rand.Uint64())
+	e.Event.ID = event.NewID(at, order, m.member.bits())
 	if e.Event.Ordering.IsZero() {
 		e.Event.Ordering = at
 	}
@@ -178,8 +187,11 @@ func (m *model) keep(now time.Time, e *store.Entry) store.Appended {
 			Queue: store.QueueID{Dest: d}, Due: now.UnixNano(), Ordering: ev.Ordering.UnixNano(),
 			Size: uint32(ev.size), Version: m.version,
 		}
-		m.rows[it.ID] = &modelRow{Item: it, state: store.Pending, changed: now.UnixNano()}
-		a.Items = append(a.Items, it)
+		row := &modelRow{Item: it, state: store.Pending, changed: now.UnixNano()}
+		m.rows[it.ID] = row
+		if m.member.bears(row) {
+			a.Items = append(a.Items, it)
+		}
 	}
 	if e.IdempotencyKey != "" {
 		m.keys[modelKey{ev.Developer, e.IdempotencyKey}] = modelFirst{day: event.DayOf(now), body: sha256.Sum256(ev.Body), Appended: a}
@@ -242,7 +254,7 @@ func (m *model) Due(ctx context.Context, q store.QueueID, from store.Position, u
 	defer m.mu.Unlock()
 	var all, out []store.Item
 	for _, row := range m.rows {
-		if row.state == store.Pending && row.Queue == q && comparePositions(from, row.Position()) <= 0 {
+		if row.state == store.Pending && row.Queue == q && m.member.shows(row) && comparePositions(from, row.Position()) <= 0 {
 			all = append(all, row.Item)
 		}
 	}
@@ -260,20 +272,35 @@ func comparePositions(a, b store.Position) int {
 	return cmp.Or(cmp.Compare(a.Due, b.Due), slices.Compare(a.Event[:], b.Event[:]), cmp.Compare(a.Replay, b.Replay))
 }
 
-func (m *model) Queues(ctx context.Context) ([]store.QueueID, error) {
+func (m *model) Queues(ctx context.Context) ([]store.Head, error) {
 	if err := m.lock(); err != nil {
 		return nil, err
 	}
 	defer m.mu.Unlock()
-	seen := map[store.QueueID]bool{}
-	var out []store.QueueID
+	return m.heads(m.member.shows), nil
+}
+
+// heads lists where the queues of those rows begin.
+func (m *model) heads(meant func(*modelRow) bool) (heads []store.Head) {
+	first := map[store.QueueID]store.Head{}
 	for _, row := range m.rows {
-		if row.state == store.Pending && !seen[row.Queue] {
-			seen[row.Queue] = true
-			out = append(out, row.Queue)
+		if row.state != store.Pending || !meant(row) {
+			continue
 		}
+		h, seen := first[row.Queue]
+		if !seen || comparePositions(row.Position(), h.From) < 0 {
+			h.Queue, h.From = row.Queue, row.Position()
+		}
+		h.Unclean = max(h.Unclean, m.member.unclean(row))
+		first[row.Queue] = h
 	}
-	return out, nil
+	for _, h := range first {
+		heads = append(heads, h)
+	}
+	slices.SortFunc(heads, func(a, b store.Head) int {
+		return cmp.Or(cmp.Compare(a.Queue.Dest, b.Queue.Dest), cmp.Compare(a.Queue.Settings, b.Queue.Settings))
+	})
+	return heads
 }
 
 func (m *model) Move(ctx context.Context, now time.Time, c store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
@@ -320,8 +347,10 @@ func (m *model) change(now time.Time, c store.Change, id store.DeliveryID) store
 	case store.Retry:
 		row.state, row.reason = store.Pending, ""
 		row.Due, row.Queue.Settings, row.Item.Attempts = now.UnixNano(), 0, 0
+		m.member.bears(row)
 	case store.Rebind:
 		row.Queue.Settings = 0
+		m.member.tellOf(row)
 	}
 	m.version++
 	row.Version, row.changed = m.version, now.UnixNano()

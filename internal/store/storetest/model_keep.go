@@ -25,6 +25,7 @@ func (m *model) Register(ctx context.Context, keys []store.DestinationKey) ([]ui
 		if at < 0 {
 			at = len(m.dests)
 			m.dests = append(m.dests, store.Destination{ID: uint32(at) + 1, DestinationKey: k})
+			m.member.changed(at)
 		}
 		ids[i] = m.dests[at].ID
 	}
@@ -39,16 +40,19 @@ func (m *model) Destinations(ctx context.Context) ([]store.Destination, error) {
 	return slices.Clone(m.dests), nil
 }
 
-func (m *model) SetState(ctx context.Context, id uint32, s store.DestinationState) error {
+func (m *model) ChangeState(ctx context.Context, id uint32, change func(*store.DestinationState)) (s store.DestinationState, version uint64, err error) {
 	if err := m.lock(); err != nil {
-		return err
+		return s, 0, err
 	}
 	defer m.commit()
 	if id == 0 || int(id) > len(m.dests) {
-		return store.ErrNotFound
+		return s, 0, store.ErrNotFound
 	}
-	m.dests[id-1].State = s
-	return nil
+	d := &m.dests[id-1]
+	change(&d.State)
+	d.Version++
+	m.member.changed(int(id) - 1)
+	return d.State, d.Version, nil
 }
 
 func (m *model) SetLast(ctx context.Context, last map[uint32]store.Last) error {
@@ -152,10 +156,15 @@ func (m *model) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-func (m *model) Counts(dest uint32) store.Counts {
+func (m *model) Counts(dest uint32) (c store.Counts) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.count()[dest]
+	for id, row := range m.rows {
+		if id.Dest == dest && m.member.shows(row) {
+			row.count(&c)
+		}
+	}
+	return c
 }
 
 func (m *model) Ready() error {

@@ -91,6 +91,8 @@ func (m *model) again(now time.Time, replay uint32, w store.Want) store.Moved {
 	}
 	m.version++
 	it := store.Item{ID: id, Queue: store.QueueID{Dest: w.Dest}, Due: w.Due, Ordering: e.Ordering.UnixNano(), Size: uint32(e.size), Version: m.version}
-	m.rows[id] = &modelRow{Item: it, state: store.Pending, changed: now.UnixNano()}
+	row := &modelRow{Item: it, state: store.Pending, changed: now.UnixNano()}
+	m.rows[id] = row
+	m.member.bears(row)
 	return store.Moved{ID: id, To: store.Pending, Item: it}
 }

@@ -51,10 +51,9 @@ func (t *trial) forget() {
 	t.Helper()
 	t.items = nil
 	clear(t.done)
-	qs, err := t.s.Queues(t.ctx)
+	heads, err := t.s.Queues(t.ctx)
 	t.must("queues", err)
-	sortQueues(qs)
-	for _, q := range qs {
+	for _, q := range sortedQueues(heads) {
 		want, _, _ := t.m.Due(t.ctx, q, store.Position{}, 1<<62, 5)
 		got, _, err := t.s.Due(t.ctx, q, store.Position{}, 1<<62, 5)
 		t.must("due", err)

@@ -21,6 +21,8 @@ func registryCases() []scenario {
 		{"nothing registered", 0, idsNone},
 		{"state is kept", 0, stateKept},
 		{"state of what is not known", 0, stateUnknown},
+		{"a state is changed, not overwritten", 0, stateChanged},
+		{"a state changed by many", 0, stateRace},
 		{"last answers are kept", 0, lastKept},
 		{"last answers of what is not known", 0, lastUnknown},
 		{"values are kept", 0, valuesKept},
@@ -174,7 +176,7 @@ func stateKept(r *rig) {
 		{Failing: store.Failing{Settings: 1<<64 - 1, Since: since, Lasted: 31 * time.Hour, Attempts: 235, Told: 2}},
 		{},
 	} {
-		r.must("set state", r.s.SetState(r.ctx, dests[1], s))
+		r.must("set state", r.setState(dests[1], s))
 		for range 2 {
 			all := r.registered()
 			got := all[dests[1]].State
@@ -190,7 +192,7 @@ func stateKept(r *rig) {
 			r.reopen()
 		}
 	}
-	r.must("set state", r.s.SetState(r.ctx, dests[2], store.DestinationState{Paused: true, Since: since}))
+	r.must("set state", r.setState(dests[2], store.DestinationState{Paused: true, Since: since}))
 	if key := r.registered()[dests[2]].DestinationKey; r.register(key)[0] != dests[2] || !r.registered()[dests[2]].State.Paused {
 		r.Errorf("registering again forgot the state")
 	}
@@ -199,10 +201,57 @@ func stateKept(r *rig) {
 func stateUnknown(r *rig) {
 	d := r.dest()
 	for _, id := range []uint32{0, d + 1, 1<<32 - 1} {
-		r.wants("state of what is not known", r.s.SetState(r.ctx, id, store.DestinationState{Paused: true}), store.ErrNotFound)
+		r.wants("state of what is not known", r.setState(id, store.DestinationState{Paused: true}), store.ErrNotFound)
 	}
 	if n := len(r.registered()); n != 1 {
 		r.Errorf("%d destinations, want 1", n)
+	}
+}
+
+// stateChanged: who changes a part of a state leaves the rest, and versions rise.
+func stateChanged(r *rig) {
+	d := r.dest()
+	var last uint64
+	for i, change := range []func(*store.DestinationState){
+		func(s *store.DestinationState) { s.Paused, s.Reason = true, "by hand" },
+		func(s *store.DestinationState) { s.Held, s.Settings = true, 7 },
+		func(s *store.DestinationState) { s.Failing = store.Failing{Settings: 7, Since: r.now, Attempts: 3} },
+		func(s *store.DestinationState) { s.Paused = false },
+	} {
+		got, version, err := r.s.ChangeState(r.ctx, d, change)
+		r.must("change state", err)
+		stored := r.registered()[d]
+		if version <= last || stored.Version != version {
+			r.Errorf("change %d has version %d after %d, and %d is listed", i, version, last, stored.Version)
+		}
+		last = version
+		got.Failing.Since, stored.State.Failing.Since = time.Time{}, time.Time{}
+		if got != stored.State {
+			r.Errorf("change %d: %+v is returned, and %+v is stored", i, got, stored.State)
+		}
+	}
+	if s := r.registered()[d].State; s.Paused || s.Reason != "by hand" || !s.Held || s.Settings != 7 || s.Failing.Attempts != 3 {
+		r.Errorf("state %+v", s)
+	}
+}
+
+// stateRace: changes at the same time all count.
+func stateRace(r *rig) {
+	d := r.dest()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 5 {
+				_, _, err := r.s.ChangeState(r.ctx, d, func(s *store.DestinationState) { s.Failing.Attempts++ })
+				if err != nil {
+					r.Errorf("change state: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := r.registered()[d].State.Failing.Attempts; n != 40 {
+		r.Errorf("of 40 changes at the same time %d count", n)
 	}
 }
 
@@ -260,7 +309,7 @@ func registryRetained(r *rig) {
 	d := r.dest()
 	key := r.registered()[d].DestinationKey
 	state := store.DestinationState{Held: true, Reason: "401", Since: r.now}
-	r.must("set state", r.s.SetState(r.ctx, d, state))
+	r.must("set state", r.setState(d, state))
 	r.must("put", r.s.Put(r.ctx, "k", []byte("v")))
 	r.post(d)
 	r.advance(1000 * 24 * time.Hour)

@@ -228,11 +228,30 @@ func (r *rig) queues(want ...store.QueueID) {
 	r.Helper()
 	got, err := r.s.Queues(r.ctx)
 	r.must("queues", err)
-	sortQueues(got)
+	for _, h := range got {
+		if items := r.queue(h.Queue); len(items) == 0 || h.From != items[0].Position() {
+			r.Errorf("queue %v is said to begin at %v, and holds %v", h.Queue, h.From, items)
+		}
+	}
 	sortQueues(want)
-	if !slices.Equal(got, want) {
+	if got := sortedQueues(got); !slices.Equal(got, want) {
 		r.Errorf("queues: %v, want %v", got, want)
 	}
+}
+
+func sortedQueues(heads []store.Head) []store.QueueID {
+	qs := make([]store.QueueID, len(heads))
+	for i, h := range heads {
+		qs[i] = h.Queue
+	}
+	sortQueues(qs)
+	return qs
+}
+
+// setState stores a state whatever it was.
+func (r *rig) setState(id uint32, want store.DestinationState) error {
+	_, _, err := r.s.ChangeState(r.ctx, id, func(s *store.DestinationState) { *s = want })
+	return err
 }
 
 func sortQueues(qs []store.QueueID) {

@@ -61,7 +61,7 @@ func stallAcknowledges(r *rig) {
 			_, err := r.s.Register(r.ctx, []store.DestinationKey{{Developer: "new", Name: "new", Kind: "webhook"}})
 			return err
 		},
-		"set state":    func() error { return r.s.SetState(r.ctx, d, store.DestinationState{Paused: true}) },
+		"set state":    func() error { return r.setState(d, store.DestinationState{Paused: true}) },
 		"set last":     func() error { return r.s.SetLast(r.ctx, map[uint32]store.Last{d: {Success: 1}}) },
 		"put settings": func() error { return r.s.PutSettings(r.ctx, map[uint64][]byte{3: []byte("x")}, nil) },
 		"put":          func() error { return r.s.Put(r.ctx, "k", []byte("v")) },

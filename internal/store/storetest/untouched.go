@@ -112,8 +112,8 @@ func untouchedOutlives(r *rig, outlive func()) {
 	var got []store.Item
 	qs, err := r.s.Queues(r.ctx)
 	r.must("queues", err)
-	for _, q := range qs {
-		got = append(got, r.queue(q)...)
+	for _, h := range qs {
+		got = append(got, r.queue(h.Queue)...)
 	}
 	for _, items := range [][]store.Item{got, want} {
 		slices.SortFunc(items, func(a, b store.Item) int {

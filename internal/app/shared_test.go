@@ -1,0 +1,203 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/storetest"
+	"github.com/seed-51f8da91/fantail/pkg/client"
+)
+
+// sharing are daemons on one store in memory.
+type sharing struct {
+	t    *testing.T
+	many *storetest.Many
+}
+
+func newSharing(t *testing.T) *sharing {
+	return &sharing{t, storetest.NewMany(storetest.ManyOptions{Lease: 3 * time.Second})}
+}
+
+// home makes the folder of a daemon.
+func (s *sharing) home(name, more string) *home {
+	h := newHome(s.t)
+	h.write("fantail.yaml", fmt.Sprintf("listen: 127.0.0.1:0\nstore: { postgres: { urls: ['postgres://u:p@127.0.0.1:1/x'], name: %s } }\ndevelopers: { store: {} }\nshutdown_delay: 0s\nshutdown_grace: 2s\n%s", name, more))
+	h.write("fantail.key", strings.Repeat("k", 32))
+	return h
+}
+
+// start starts the daemon of a folder.
+func (s *sharing) start(h *home) *daemon {
+	s.t.Helper()
+	a, err := New(s.t.Context(), Options{
+		Config: filepath.Join(h.dir, "fantail.yaml"), Kinds: h.kinds(), Version: "test", Log: slog.New(slog.NewTextHandler(h, nil)),
+		store: func(a *App) store.Store { return s.many.Open(storetest.MemberOptions{Fatal: a.fail}) },
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	c, err := client.New(a.URL(), "", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	d := &daemon{Client: c, App: a, stop: sync.OnceValue(func() error { cancel(); return <-ended })}
+	s.t.Cleanup(func() {
+		if err := d.stop(); err != nil {
+			s.t.Errorf("stop: %v", err)
+		}
+	})
+	return d
+}
+
+const acmeDocument = "developer: acme\ndestinations:\n  - name: app\n    kind: post\n    settings: { to: %s }\n"
+
+func TestADocumentThatChangesAtOneDaemonIsInForceAtAll(t *testing.T) {
+	s := newSharing(t)
+	ha, hb := s.home("a", ""), s.home("b", "")
+	a, b := s.start(ha), s.start(hb)
+	put := func(d *daemon, text string) {
+		t.Helper()
+		if _, err := d.PutDocument(t.Context(), "acme", []byte(text), client.ChangeOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	put(a, fmt.Sprintf(acmeDocument, "first"))
+	until(t, "the other daemon has the developer", func() bool { _, size := b.current.Load().snapshot.Size(); return size == 1 })
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if got := b.send(t, "acme").Deliveries; got != 1 {
+		t.Errorf("an event at the other daemon goes to %d destinations", got)
+	}
+	until(t, "it delivers", func() bool { return hb.delivered() == "first" })
+	put(b, fmt.Sprintf(acmeDocument, "second")) // over what it follows
+	until(t, "the first daemon follows", func() bool {
+		return a.current.Load().snapshot.Find("acme", "app").Hash == b.current.Load().snapshot.Find("acme", "app").Hash
+	})
+	if _, err := a.Client.RemoveDeveloper(t.Context(), "acme", "keep", client.ChangeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the developer is gone at the other daemon, too", func() bool { return b.current.Load().snapshot.Developers["acme"] == nil })
+	acts, err := a.trail.Acts(t.Context(), store.ActQuery{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := 0
+	for _, act := range acts.Items {
+		if act.State != "" {
+			states++
+		}
+	}
+	if states != 2 { // active, removed
+		t.Errorf("%d acts say how a destination stands: a daemon that follows notes nothing: %+v", states, acts.Items)
+	}
+}
+
+// Whoever has missed more changes than are kept looks at every document.
+func TestADaemonThatMissedChangesFindsThem(t *testing.T) {
+	s := newSharing(t)
+	a := s.start(s.home("a", ""))
+	b := s.start(s.home("b", ""))
+	b.reloading.Lock() // it follows nothing for now
+	for i := range mostChanged + 10 {
+		id := fmt.Sprintf("dev%d", i)
+		if _, err := a.PutDocument(t.Context(), id, []byte(strings.Replace(fmt.Sprintf(acmeDocument, "x"), "acme", id, 1)), client.ChangeOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.reloading.Unlock()
+	until(t, "it has all of them", func() bool { n, _ := b.current.Load().snapshot.Size(); return n == mostChanged+10 })
+}
+
+func TestDaemonsSayWhereTheyDiffer(t *testing.T) {
+	s := newSharing(t)
+	hb := s.home("b", "")
+	a, b := s.start(s.home("a", "")), s.start(hb)
+	warned := func(d *daemon, text string) func() bool {
+		return func() bool {
+			_, warnings := d.Health()
+			return slices.ContainsFunc(warnings, func(w string) bool { return strings.Contains(w, text) })
+		}
+	}
+	until(t, "they know each other", func() bool { return len(a.peers.Others()) == 1 && len(b.peers.Others()) == 1 })
+	if _, warnings := a.Health(); len(warnings) > 0 {
+		t.Errorf("warnings of daemons that are alike: %v", warnings)
+	}
+	text := "listen: 127.0.0.1:0\nstore: { postgres: { urls: ['postgres://u:p@127.0.0.1:1/x'], name: b } }\ndevelopers: { store: {} }\nshutdown_delay: 0s\nshutdown_grace: 2s\n"
+	hb.write("fantail.yaml", text+"retention: { events: 200h }\n")
+	if _, err := b.App.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the other daemon's files differ", warned(a, "daemon b runs on other files"))
+	until(t, "and seen from there", warned(b, "daemon a runs on other files"))
+	hb.write("fantail.yaml", text+"keys: [\"${file:other.key}\", \"${file:fantail.key}\"]\n")
+	hb.write("other.key", strings.Repeat("o", 32))
+	if _, err := b.App.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the other daemon's keys differ", warned(a, "daemon b has other keys"))
+	hb.write("fantail.yaml", text)
+	if _, err := b.App.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "they are alike again", func() bool { _, warnings := a.Health(); return len(warnings) == 0 })
+}
+
+// A session, a destination as it runs and a stream are the same whichever daemon is asked.
+func TestAnyDaemonAnswersForAll(t *testing.T) {
+	s := newSharing(t)
+	ha, hb := s.home("a", ""), s.home("b", "")
+	a, b := s.start(ha), s.start(hb)
+	if _, err := a.PutDocument(t.Context(), "acme", fmt.Appendf(nil, acmeDocument, "x"), client.ChangeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "both have the developer", func() bool { _, size := b.current.Load().snapshot.Size(); return size == 1 })
+	until(t, "they know each other", func() bool { return len(a.peers.Others()) == 1 && len(b.peers.Others()) == 1 })
+	b.send(t, "acme")
+	until(t, "it is delivered", func() bool { return hb.delivered() == "x" })
+	until(t, "the daemon that did not deliver says when the last attempt succeeded", func() bool {
+		for d, err := range a.Destinations(t.Context(), "acme", "") {
+			return err == nil && !d.LastSuccess.IsZero()
+		}
+		return false
+	})
+	var names []string
+	for d, err := range a.Daemons(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, fmt.Sprint(d.Name, d.Self, d.Alive, d.SameKeys, d.SameFiles))
+	}
+	if got := strings.Join(names, " "); got != "atruetruetruetrue bfalsetruetruetrue" {
+		t.Errorf("daemons: %s", got)
+	}
+}
+
+// One daemon has each duty, and the other takes it over.
+func TestADutyIsOneDaemons(t *testing.T) {
+	s := newSharing(t)
+	a, b := s.start(s.home("a", "")), s.start(s.home("b", ""))
+	for _, name := range []string{dutyRetention, dutyChecks, dutyHealthcheck, dutyReplays} {
+		if mine, theirs := a.duty(name)(t.Context()), b.duty(name)(t.Context()); mine == theirs {
+			t.Errorf("%s: %t and %t", name, mine, theirs)
+		}
+	}
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{dutyRetention, dutyChecks} {
+		until(t, "the duty of "+name+" is taken over", func() bool { return b.duty(name)(t.Context()) })
+	}
+}

@@ -1,0 +1,29 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// A daemon that shares its store has a name, and goes on for a while after it has said that
+// it stops.
+func TestWhatASharedStoreDefaultsTo(t *testing.T) {
+	text := "store: { postgres: { urls: ['postgres://u:p@db/x'], advertise: 'http://10.0.0.5:8080/' } }\n"
+	path := folder(t, map[string]string{"fantail.yaml": text, "developers/acme.yaml": acme, "fantail.key": strings.Repeat("k", 32)})
+	d, err := LoadDaemon(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := d.Store.Postgres; p.Name == "" || p.Advertise != "http://10.0.0.5:8080" || d.ShutdownDelay != 5*time.Second {
+		t.Errorf("%+v, delay %v", p, d.ShutdownDelay)
+	}
+	write(t, d.Dir, "fantail.yaml", strings.Replace(text, "advertise:", "name: a-1, advertise:", 1)+"shutdown_delay: 0s\n")
+	if d, err = LoadDaemon(path); err != nil || d.Store.Postgres.Name != "a-1" || d.ShutdownDelay != 0 {
+		t.Errorf("%+v, %v, delay %v", d.Store.Postgres, err, d.ShutdownDelay)
+	}
+	write(t, d.Dir, "fantail.yaml", "")
+	if d, err = LoadDaemon(path); err != nil || d.ShutdownDelay != 0 {
+		t.Errorf("with the embedded store: %v, delay %v", err, d.ShutdownDelay)
+	}
+}

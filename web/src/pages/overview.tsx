@@ -1,0 +1,164 @@
+import { get, request } from '../api'
+import { bytes, count, counted, span } from '../format'
+import { useNow, usePoll } from '../poll'
+import { to } from '../router'
+import { useSession } from '../session'
+import type { Destination, Page as List, Readiness, Totals, Usage } from '../types'
+import { Card, Facts, Figure, Page } from '../ui/layout'
+import { Problem } from '../ui/problem'
+import { failed24h } from '../ui/shell'
+import { Bones, Empty } from '../ui/table'
+import { absolute } from '../format'
+import { DestinationTable, looksWrong } from './destinationtable'
+import { Rates } from './rates'
+
+const worst = 10
+
+type Overall = List<Destination> & { totals: Totals }
+
+/** Overview: is anything late, who fails, what does it cost. */
+export function Overview() {
+  const { developers } = useSession()
+  const all = usePoll('overview', 10_000, (signal) => get<Overall>('/v1/destinations', { sort: 'worst', totals: true, limit: worst }, signal))
+  const totals = all.data?.totals
+  const wrong = all.data?.items.filter(looksWrong)
+  return (
+    <Page name="overview" title="Overview" beside={<Ready />}>
+      {all.error && <Problem error={all.error} again={all.refresh} stale={all.data && absolute(all.at)} />}
+      <Figures totals={totals} />
+      <Card title="Needs somebody" class="flush" beside={<a href={to.destinations()}>All destinations</a>}>
+        {!wrong && !all.error && <Bones rows={4} />}
+        {wrong && wrong.length > 0 && <DestinationTable caption="Destinations that need somebody, worst first" items={wrong} />}
+        {wrong?.length === 0 && totals?.destinations === 0 && (
+          <Empty title="There are no destinations yet">
+            <p>
+              Give a developer a file below <code>developers/</code>, or a document with <code>fantail apply</code>, and reload.
+            </p>
+          </Empty>
+        )}
+        {wrong?.length === 0 && totals!.destinations > 0 && <Empty title="Nothing is held, paused or failing">{counted(totals!.destinations, 'destination')} as they should be.</Empty>}
+      </Card>
+      {!developers && <Rates />}
+      <Cost whole={!developers} />
+    </Page>
+  )
+}
+
+function Figures({ totals }: { totals?: Totals }) {
+  const now = useNow()
+  const oldest = totals?.oldest_pending ? now - Date.parse(totals.oldest_pending) : 0
+  const s = totals?.states ?? {}
+  return (
+    <dl class="figures">
+      <Figure name="Pending" href={to.deliveries({ state: 'pending' })} note={totals && `${count(totals.in_flight)} in flight`}>
+        {count(totals?.pending)}
+      </Figure>
+      <Figure name="Oldest pending" tone={oldest > 3600_000 ? 'warn' : ''} note={totals?.oldest_pending && absolute(totals.oldest_pending)}>
+        {!totals ? '–' : oldest ? span(oldest) : 'none'}
+      </Figure>
+      <Figure name="Dead in 24 h" tone={totals?.dead_24h ? 'bad' : ''} href={failed24h}>
+        {count(totals?.dead_24h)}
+      </Figure>
+      <Figure name="Failing" tone={totals?.failing ? 'bad' : ''} href={to.destinations({ state: 'failing' })} note="last attempt failed">
+        {count(totals?.failing)}
+      </Figure>
+      <Figure name="Held" tone={s.held ? 'bad' : ''} href={to.destinations({ state: 'held' })} note="by the engine">
+        {totals ? count(s.held ?? 0) : '–'}
+      </Figure>
+      <Figure name="Paused" tone={s.paused ? 'warn' : ''} href={to.destinations({ state: 'paused' })} note="by a person">
+        {totals ? count(s.paused ?? 0) : '–'}
+      </Figure>
+      <Figure name="Destinations" href={to.destinations()} note={totals && states(totals)}>
+        {count(totals?.destinations)}
+      </Figure>
+    </dl>
+  )
+}
+
+function states(t: Totals): string {
+  const said = (['active', 'disabled', 'removed'] as const).filter((s) => t.states[s]).map((s) => `${count(t.states[s])} ${s}`)
+  return said.join(', ')
+}
+
+function Ready() {
+  const ready = usePoll('ready', 15_000, async (signal): Promise<Readiness> => (await request('GET', '/readyz', { signal })).json())
+  if (!ready.data) return ready.error ? <span class="badge bad">no answer</span> : null
+  const { problems, warnings = [] } = ready.data
+  return (
+    <>
+      <span class={`badge ${ready.data.ready ? 'good' : 'bad'}`}>{ready.data.ready ? 'takes events' : 'takes no events'}</span>
+      {problems.map((text) => (
+        <span class="bad wrap">{text}</span>
+      ))}
+      {warnings.length > 0 && (
+        <details class="warnings">
+          <summary>{counted(warnings.length, 'warning')}</summary>
+          <ul class="note-list">
+            {warnings.map((text) => (
+              <li class="wrap">{text}</li>
+            ))}
+          </ul>
+        </details>
+      )}
+    </>
+  )
+}
+
+/** Cost is what is kept, and whether what was accepted is all somewhere. */
+function Cost({ whole }: { whole: boolean }) {
+  const usage = usePoll('usage', 60_000, (signal) => get<Usage>('/v1/usage', { since: '2000-01-01', by: 'day' }, signal))
+  const disk = usePoll('disk', 60_000, async (signal) => (whole ? gauges(await (await request('GET', '/metrics', { query: { 'name[]': diskMetrics }, signal })).text()) : {}))
+  const rows = usage.data?.items ?? []
+  const sum = (of: 'accepted' | 'delivered' | 'pending' | 'dead' | 'cancelled') => rows.reduce((n, r) => n + r[of], 0)
+  const adds = rows.every((r) => r.accepted === r.delivered + r.pending + r.dead + r.cancelled)
+  const today = rows.find((r) => r.day === new Date().toISOString().slice(0, 10))
+  const d = disk.data ?? {}
+  return (
+    <Card title="What was accepted, and what became of it">
+      {usage.error && <Problem error={usage.error} again={usage.refresh} />}
+      {!usage.data && !usage.error && <Bones rows={2} />}
+      {usage.data && (
+        <>
+          <p>
+            {rows.length === 0 ? (
+              'Nothing was accepted yet.'
+            ) : adds ? (
+              <>
+                <span class="badge good">adds up</span> {counted(sum('accepted'), 'delivery', 'deliveries')} accepted = {count(sum('delivered'))} delivered + {count(sum('pending'))} pending +{' '}
+                {count(sum('dead'))} dead + {count(sum('cancelled'))} cancelled.
+              </>
+            ) : (
+              <>
+                <span class="badge bad">does not add up</span> Run <code>fantail audit --deep</code>, and keep a backup.
+              </>
+            )}
+          </p>
+          <Facts
+            of={[
+              ['Accepted today (UTC)', counted(today?.accepted ?? 0, 'delivery', 'deliveries')],
+              ['Attempts today', today?.attempts == null ? undefined : count(today.attempts)],
+              ['Bodies today', today?.bytes == null ? undefined : bytes(today.bytes)],
+              ['Store', d.fantail_store_bytes === undefined ? undefined : bytes(d.fantail_store_bytes)],
+              ['Free disk', d.fantail_disk_free_bytes === undefined ? undefined : <Free free={d.fantail_disk_free_bytes} reserve={d.fantail_disk_reserve_bytes ?? 0} />],
+            ]}
+          />
+        </>
+      )}
+    </Card>
+  )
+}
+
+function Free({ free, reserve }: { free: number; reserve: number }) {
+  return (
+    <span class={free < 2 * reserve ? 'bad' : ''}>
+      {bytes(free)} <span class="dim">(below {bytes(reserve)} no events are taken)</span>
+    </span>
+  )
+}
+
+const diskMetrics = ['fantail_store_bytes', 'fantail_disk_free_bytes', 'fantail_disk_reserve_bytes']
+
+/** gauges reads metrics without labels. */
+function gauges(text: string): Record<string, number | undefined> {
+  return Object.fromEntries([...text.matchAll(/^(\w+) ([0-9.eE+-]+)$/gm)].map((m) => [m[1]!, Number(m[2])]))
+}

@@ -1,0 +1,75 @@
+import { createContext } from 'preact'
+import type { ComponentChildren } from 'preact'
+import { useContext, useEffect, useState } from 'preact/hooks'
+import { ApiError, get, send, useBearer, whenLoggedOut } from './api'
+import { Login } from './pages/login'
+import type { Right, Session } from './types'
+
+const Current = createContext<Session>({ name: '', may: [] })
+
+/** useSession says who looks at the pages. */
+export function useSession(): Session {
+  return useContext(Current)
+}
+
+/** useMay tells whether the session has a right. operate includes what links to the portal name one by one. */
+export function useMay(right: Right): boolean {
+  const { may } = useSession()
+  return may.includes(right) || (may.includes('operate') && ['retry', 'test', 'replay', 'read'].includes(right))
+}
+
+/** framed tells whether another site's page shows this one: it sees no cookie of ours. */
+const framed = window.top !== window.self
+
+/** logIn begins a session with a token or with the code of a link. */
+async function logIn(by: { token: string } | { code: string }): Promise<Session> {
+  const s = await send<Session>('POST', '/v1/session', { body: framed ? { ...by, bearer: true } : by })
+  if (s.bearer) useBearer(s.bearer)
+  return s
+}
+
+export async function logOut(): Promise<void> {
+  await send('DELETE', '/v1/session')
+  location.reload()
+}
+
+/** codeOfLink takes the code of a portal link out of the address, so that nobody passes it on. */
+function codeOfLink(): string | undefined {
+  const m = /^#link=(.+)$/.exec(location.hash)
+  if (!m) return undefined
+  history.replaceState(null, '', location.pathname + '#/')
+  return decodeURIComponent(m[1]!)
+}
+const code = codeOfLink()
+
+type State = { now: 'asking' } | { now: 'in'; session: Session } | { now: 'out'; problem?: ApiError; ended?: boolean } | { now: 'refused'; problem: ApiError }
+
+/** Gate asks for a token where there is no session, and shows its children where there is one. */
+export function Gate({ children }: { children: ComponentChildren }) {
+  const [state, set] = useState<State>({ now: 'asking' })
+
+  const begin = async () => {
+    try {
+      set({ now: 'in', session: code ? await logIn({ code }) : await get<Session>('/v1/session') })
+    } catch (e) {
+      const problem = e as ApiError
+      if (problem.status === 401) set({ now: 'out', problem: code ? problem : undefined })
+      else set({ now: 'refused', problem })
+    }
+  }
+  useEffect(() => {
+    whenLoggedOut(() => set({ now: 'out', ended: true }))
+    void begin()
+  }, [])
+
+  switch (state.now) {
+    case 'asking':
+      return <main class="alone" data-page="loading" aria-busy="true"></main>
+    case 'out':
+      return <Login problem={state.problem} ended={state.ended} logIn={async (token) => set({ now: 'in', session: await logIn({ token }) })} />
+    case 'refused':
+      return <Login problem={state.problem} again={begin} />
+    case 'in':
+      return <Current.Provider value={state.session}>{children}</Current.Provider>
+  }
+}
