@@ -243,6 +243,16 @@ export interface Selection {
   all?: boolean;
   /** Only with retry */
   rebind?: boolean;
+  /** Only count: nothing is changed, and matched is told */
+  dry_run?: boolean;
+  /** Of the event; types, user, classes and codes are in no index, as in a list */
+  types?: string[];
+  /** Of the event */
+  user?: string;
+  /** Of the last attempt */
+  classes?: AttemptClass[];
+  /** Of the last attempt */
+  codes?: number[];
   /** Of one step */
   limit?: number;
   cursor?: string;
@@ -355,6 +365,33 @@ export interface Destination {
   /** Deliveries that died in this hour of the clock and the 23 before it */
   dead_24h?: number;
   check?: Check;
+  outcomes_24h?: Outcomes;
+}
+
+/**
+ * Attempts over a day, in half hours, the newest last, of the destinations that are recorded (see getSeries); left out of others.
+ * null: nothing is known
+ */
+export interface Outcomes {
+  from: Time;
+  step_seconds: number;
+  delivered: (number | null)[];
+  failed: (number | null)[];
+}
+
+/** Of all that developer and q select, whatever page, state and failing select of them */
+export interface DestinationTotals {
+  destinations: number;
+  /** How many are in which state; one that none is in is left out */
+  states: Record<string, unknown>;
+  /** Active ones whose last attempt failed */
+  failing: number;
+  /** Active ones that something keeps from starting attempts, other than a rate of the settings */
+  waiting: number;
+  pending: number;
+  oldest_pending?: Time;
+  in_flight: number;
+  dead_24h: number;
 }
 
 export type PortalRight = "read" | "configure" | "retry" | "test" | "replay";
@@ -491,6 +528,32 @@ export interface AuditRow {
   recounted?: Counts;
 }
 
+export interface Daemon {
+  /** Made anew at every start */
+  id: string;
+  /** As store.postgres.name says; else its host's */
+  name: string;
+  /** Where the others reach its API; left out where they cannot */
+  api?: string;
+  version: string;
+  /** It is the one that answers */
+  self: boolean;
+  /** False for one that ended without giving its slots back, as long as that is known */
+  alive: boolean;
+  /** By its own clock */
+  started: string;
+  /** When it renewed its lease last, by the clock of the store */
+  seen: string;
+  /** Those that it owns: what is pending lies in them */
+  slots: number[];
+  /** How far its clock is from that of the store */
+  clock_offset_ms: number;
+  /** It has the keys of the daemon that answers */
+  same_keys: boolean;
+  /** It runs on the files of the daemon that answers, but for what is each one's own */
+  same_files: boolean;
+}
+
 export interface Series {
   developer?: string;
   destination?: string;
@@ -549,6 +612,8 @@ export interface ListEventsQuery {
   /** May stand several times */
   type?: string[];
   user?: string;
+  /** In no index: what the other parameters select is read one by one, up to limit and more, until some are found */
+  reference?: string;
   /** Accepted then or later */
   since?: string;
   /** Accepted before */
@@ -598,6 +663,16 @@ export interface ListReplaysQuery {
 export interface ListDestinationsQuery {
   developer?: string;
   state?: DestinationState;
+  /** Only active ones whose last attempt failed */
+  failing?: boolean;
+  /** A part of developer/name, or of the kind */
+  q?: string;
+  /** worst: by what is wrong, then by what died, then by what is pending */
+  sort?: "name" | "worst";
+  /** Tell totals */
+  totals?: boolean;
+  /** Tell outcomes_24h */
+  outcomes?: boolean;
   limit?: number;
 }
 
@@ -658,6 +733,15 @@ export interface ListEventTypesAnswer {
       event_identity?: boolean;
     };
   }[];
+}
+
+export interface GetExampleEventQuery {
+  /** Such as GARMIN */
+  provider?: string;
+  /** user_id; a fresh one when left out */
+  user?: string;
+  /** The same seed makes the same values */
+  seed?: number;
 }
 
 export interface GetSettingsAnswer {

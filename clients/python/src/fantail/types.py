@@ -41,6 +41,8 @@ __all__ = [
     "Replay",
     "Moved",
     "Destination",
+    "Outcomes",
+    "DestinationTotals",
     "PortalRight",
     "PortalLink",
     "Session",
@@ -56,6 +58,7 @@ __all__ = [
     "CheckResult",
     "Counts",
     "AuditRow",
+    "Daemon",
     "Series",
     "UsageItemsItem",
     "Usage",
@@ -74,6 +77,7 @@ __all__ = [
     "ListEventTypesAnswerItemsItemData",
     "ListEventTypesAnswerItemsItem",
     "ListEventTypesAnswer",
+    "GetExampleEventQuery",
     "GetSettingsAnswer",
     "GetDestinationSettingsAnswerFrozenItem",
     "GetDestinationSettingsAnswer",
@@ -392,6 +396,16 @@ class Selection(TypedDict, total=False):
     all: bool
     # Only with retry
     rebind: bool
+    # Only count: nothing is changed, and matched is told
+    dry_run: bool
+    # Of the event; types, user, classes and codes are in no index, as in a list
+    types: List[str]
+    # Of the event
+    user: str
+    # Of the last attempt
+    classes: List[AttemptClass]
+    # Of the last attempt
+    codes: List[int]
     # Of one step
     limit: int
     cursor: str
@@ -504,6 +518,37 @@ class Destination(_Destination, total=False):
     # Deliveries that died in this hour of the clock and the 23 before it
     dead_24h: int
     check: Check
+    outcomes_24h: Outcomes
+
+_OutcomesFrom = TypedDict("_OutcomesFrom", {"from": "Time"}, total=True)
+
+
+class Outcomes(_OutcomesFrom):
+    """Attempts over a day, in half hours, the newest last, of the destinations that are recorded (see getSeries); left out of
+    others. null: nothing is known"""
+
+    step_seconds: int
+    delivered: List[Union[int, None]]
+    failed: List[Union[int, None]]
+
+
+class _DestinationTotals(TypedDict):
+    destinations: int
+    # How many are in which state; one that none is in is left out
+    states: Dict[str, Any]
+    # Active ones whose last attempt failed
+    failing: int
+    # Active ones that something keeps from starting attempts, other than a rate of the settings
+    waiting: int
+    pending: int
+    in_flight: int
+    dead_24h: int
+
+
+class DestinationTotals(_DestinationTotals, total=False):
+    """Of all that developer and q select, whatever page, state and failing select of them"""
+
+    oldest_pending: Time
 
 PortalRight = Literal["read", "configure", "retry", "test", "replay"]
 
@@ -671,6 +716,35 @@ class _AuditRow(TypedDict):
 class AuditRow(_AuditRow, total=False):
     recounted: Counts
 
+
+class _Daemon(TypedDict):
+    # Made anew at every start
+    id: str
+    # As store.postgres.name says; else its host's
+    name: str
+    version: str
+    # It is the one that answers
+    self: bool
+    # False for one that ended without giving its slots back, as long as that is known
+    alive: bool
+    # By its own clock
+    started: str
+    # When it renewed its lease last, by the clock of the store
+    seen: str
+    # Those that it owns: what is pending lies in them
+    slots: List[int]
+    # How far its clock is from that of the store
+    clock_offset_ms: float
+    # It has the keys of the daemon that answers
+    same_keys: bool
+    # It runs on the files of the daemon that answers, but for what is each one's own
+    same_files: bool
+
+
+class Daemon(_Daemon, total=False):
+    # Where the others reach its API; left out where they cannot
+    api: str
+
 _SeriesFrom = TypedDict("_SeriesFrom", {"from": "str"}, total=True)
 
 
@@ -744,6 +818,8 @@ class ListEventsQuery(TypedDict, total=False):
     # May stand several times
     type: List[str]
     user: str
+    # In no index: what the other parameters select is read one by one, up to limit and more, until some are found
+    reference: str
     # Accepted then or later
     since: str
     # Accepted before
@@ -791,6 +867,16 @@ class ListReplaysQuery(TypedDict, total=False):
 class ListDestinationsQuery(TypedDict, total=False):
     developer: str
     state: DestinationState
+    # Only active ones whose last attempt failed
+    failing: bool
+    # A part of developer/name, or of the kind
+    q: str
+    # worst: by what is wrong, then by what died, then by what is pending
+    sort: Literal["name", "worst"]
+    # Tell totals
+    totals: bool
+    # Tell outcomes_24h
+    outcomes: bool
     limit: int
 
 
@@ -866,6 +952,15 @@ class ListEventTypesAnswerItemsItem(_ListEventTypesAnswerItemsItem, total=False)
 class ListEventTypesAnswer(TypedDict):
     next: str
     items: List[ListEventTypesAnswerItemsItem]
+
+
+class GetExampleEventQuery(TypedDict, total=False):
+    # Such as GARMIN
+    provider: str
+    # user_id; a fresh one when left out
+    user: str
+    # The same seed makes the same values
+    seed: int
 
 
 class GetSettingsAnswer(TypedDict):
