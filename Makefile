@@ -57,6 +57,7 @@ FIRST ?= 1
 .PHONY: simulate
 simulate: ## the whole engine in fake time, SEEDS (1000) random scenarios from FIRST (1) on
 	$(GO) test ./test/simulation -run TestSeeds -first=$(FIRST) -seeds=$(SEEDS) -timeout 24h
+	$(GO) test ./test/simulation/fleet -run TestSeeds -first=$(FIRST) -seeds=$(SEEDS) -timeout 24h
 
 .PHONY: mutants
 mutants: ## break rules of the engine on purpose: each must be noticed

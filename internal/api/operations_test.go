@@ -78,7 +78,7 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"getPayload":             {}, // a link is for whoever has it: any HTTP client
 		"reload":                 {"Reload": func() { _, _ = c.Reload(ctx) }, "ReloadWith": func() { _, _ = c.ReloadWith(ctx, client.ReloadOptions{}) }},
 		"backup":                 {"Backup": func() { _ = c.Backup(ctx, "/copy") }},
-		"listDaemons":            {"Daemons": func() { first(seq(c.Daemons(ctx))) }},
+		"listDaemons":            {"Daemons": func() { _, _ = c.Daemons(ctx) }},
 		"getEgress":              {"Egress": func() { _, _ = c.Egress(ctx) }},
 		"getLimits":              {"Limits": func() { _, _ = c.Limits(ctx) }},
 		"getMetrics":             {"Metrics": func() { _, _ = c.Metrics(ctx) }},

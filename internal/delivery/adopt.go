@@ -69,6 +69,11 @@ func (d *dest) suspected() bool {
 	if !d.active() {
 		return true
 	}
+	for _, l := range d.lanes {
+		if l.unsettled > 0 { // it may be due again by then
+			return true
+		}
+	}
 	for _, q := range d.queues {
 		if len(q.window) > 0 && q.window[0].item.Due <= g.until || q.next <= g.until {
 			return true
@@ -76,6 +81,18 @@ func (d *dest) suspected() bool {
 	}
 	g.left = 0
 	return false
+}
+
+// tried notes that a trial has ended and become o. What was not asked after all is suspected still, though it
+// is due later now.
+func (d *dest) tried(o *store.Outcome, asked bool) {
+	switch g := &d.suspicion; {
+	case g.left == 0:
+	case asked:
+		g.left--
+	case o.State == store.Pending:
+		g.until = max(g.until, o.Due)
+	}
 }
 
 // learnTrials reads what is known of trials of those that are suspected.

@@ -64,6 +64,16 @@ func (s *Scheduler) applyMoved(m *store.Moved, now instant) {
 	if m.From == store.Pending {
 		s.removeMoved(m, now)
 	}
+	if m.To == store.Pending && elsewhere(&m.Item) {
+		s.flight.Forget(m.ID)
+		d := s.dest(m.ID.Dest, store.DestinationKey{})
+		if m.From == 0 {
+			s.countAccepted(d, 0)
+		}
+		d.oldestFailed.remove(m.ID)
+		s.reviewApart(d, now)
+		return
+	}
 	if m.To == store.Pending {
 		if m.Item.Attempts == 0 { // tried anew, as a rebind is not: its crashes count on like its attempts
 			s.flight.Forget(m.ID)
@@ -96,6 +106,9 @@ func (s *Scheduler) applyMoved(m *store.Moved, now instant) {
 	}
 }
 
+// elsewhere tells whether a delivery that is pending lies in a slot of another daemon.
+func elsewhere(it *store.Item) bool { return it.ID.Event.IsZero() }
+
 // removeMoved takes a delivery out of the window it waits in, and keeps reads that
 // may have seen it as it was from bringing it back. In flight it stays: the
 // store tells how the row stands when its outcome is settled, or later.
@@ -118,7 +131,7 @@ func (s *Scheduler) removeMoved(m *store.Moved, now instant) {
 		j.changed = true
 	case j.state == settled:
 		s.removeJobAfterReads(j)
-	case j.state == waiting && m.To != store.Pending:
+	case j.state == waiting && (m.To != store.Pending || elsewhere(&m.Item)):
 		// A change made after this one may have brought it back already: the row tells.
 		j.q.spill(j.item.Position())
 		s.dequeue(j)

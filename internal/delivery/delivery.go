@@ -74,6 +74,7 @@ type Store interface {
 type Shared interface {
 	Owned() bool
 	Share() (i, n int)
+	OwnPending(dest uint32) int64
 	Get(ctx context.Context, key string) ([]byte, error)
 	Put(ctx context.Context, key string, value []byte) error
 	Delete(ctx context.Context, key string) error

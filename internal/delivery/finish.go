@@ -23,8 +23,8 @@ func (s *Scheduler) finish(c *call, next chan *call) *call {
 			s.recordLast(l, j, &a.ending)
 			s.tellWatchers(l, j, a.event, &o, &a.ending)
 			s.applyVerdict(c, j, v, &a.ending, fell, now)
-			if g := &l.dest.suspicion; c.noted && a.ending.How.Asked() && g.left > 0 {
-				g.left--
+			if c.noted {
+				l.dest.tried(&o, a.ending.How.Asked())
 			}
 			fell = fell || v == policy.Failing || v == policy.Throttling
 			s.settle(j, l, o)

@@ -166,7 +166,7 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 	other := gauge{developer: "other", name: "other"}
 	shown := gauges[:0]
 	for _, g := range gauges {
-		if g.pending = s.store.Counts(g.id).Pending; g.pending == 0 {
+		if g.pending = s.pendingHere(g.id); g.pending == 0 {
 			g.oldest = 0
 		}
 		switch n := len(shown); {
@@ -198,6 +198,14 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 	c <- prometheus.MustNewConstMetric(m.slow, prometheus.GaugeValue, float64(slow))
 	c <- prometheus.MustNewConstMetric(m.held, prometheus.GaugeValue, float64(held))
 	c <- prometheus.MustNewConstMetric(m.open, prometheus.GaugeValue, float64(open))
+}
+
+// pendingHere is what this daemon is to deliver: over several daemons metrics are summed up.
+func (s *Scheduler) pendingHere(dest uint32) int64 {
+	if s.shared != nil {
+		return s.shared.OwnPending(dest)
+	}
+	return s.store.Counts(dest).Pending
 }
 
 func (g *gauge) add(h gauge) {

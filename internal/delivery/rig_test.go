@@ -40,6 +40,7 @@ type rig struct {
 	skew    atomic.Int64 // ns of the wall clock
 	log     *strings.Builder
 	wrap    func(Store) Store
+	shared  *sharing // nil: the store is this daemon's alone
 	tell    func(Notice)
 	fatal   func(error)
 	trace   *tracing.Tracer
@@ -98,8 +99,12 @@ func (r *rig) build() {
 	if r.mem != nil {
 		fl = suspects.New(r.mem, r.now())
 	}
+	var shared Shared
+	if r.shared != nil {
+		shared = r.shared
+	}
 	r.s = New(Options{
-		Store: st, Limits: r.limits, Flight: fl, Metrics: prometheus.NewRegistry(), Chance: func() float64 { return 0.5 },
+		Store: st, Shared: shared, Limits: r.limits, Flight: fl, Metrics: prometheus.NewRegistry(), Chance: func() float64 { return 0.5 },
 		Log: slog.New(slog.NewTextHandler(&locked{b: r.log}, nil)),
 		Thaw: func(_ context.Context, _ uint32, hash uint64) (*Settings, error) {
 			r.thaws.Add(1)

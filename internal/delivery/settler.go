@@ -173,7 +173,9 @@ func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 			s.reviewApart(d, now)
 		}
 		s.removeJobAfterReads(j)
-		if r.State == store.Pending {
+		if r.State == store.Pending && elsewhere(&r.Item) {
+			d.oldestFailed.remove(id)
+		} else if r.State == store.Pending {
 			if q := s.queue(r.Item.Queue); j.changed {
 				q.spill(r.Item.Position()) // the disk tells
 			} else {
@@ -196,6 +198,7 @@ func (s *Scheduler) applySettled(batch []outcome, done []store.Settled) {
 		s.tidyQueues(d)
 		l := batch[i].lane
 		l.unsettled--
+		s.reviewApart(d, now)
 		s.tidyLane(l)
 	}
 }

@@ -200,7 +200,7 @@ func (s *Scheduler) followState(d *dest, was store.DestinationState, now instant
 			l.hold, l.outage, l.retryAfter = policy.Pacer{}, policy.Outage{}, policy.RetryAfter{}
 		}
 	}
-	if l != nil && l.held() && !wasHeld {
+	if l != nil && l.held() && (!wasHeld || l.hold.Wait == 0) {
 		l.hold.Next(now.mono, holdFirst, holdMost)
 		l.outage = policy.Outage{}
 		s.emptyWindows(l)

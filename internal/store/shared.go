@@ -12,9 +12,10 @@ import (
 // that accepts its event, unless its destination is serial: then into the slot that the
 // destination's id names, whoever owns it. What Retry brings back and Replay makes is born
 // anew like that, where it is done. Appended.Items are those that lie in slots of this
-// daemon; owners of other slots are told of the rest (Follower.Pending). Everything else is
-// the same at every daemon: what was accepted, ended, changed or erased at one is so at all.
-// Counts alone are of the slots of this daemon.
+// daemon; owners of other slots are told of the rest (Follower.Pending). Where Moved or Settled
+// say that something is pending in another's slot, their Item is zero. Everything else is
+// the same at every daemon: what was accepted, ended, changed, erased or counted at one is so
+// at all, Counts and Stats within 2 s.
 //
 // Who finds the lease of another daemon over sets its slots free, all of them at once: from
 // then on nothing that the former owner writes is stored (ErrFenced, and Options.Fatal ends
@@ -36,6 +37,10 @@ type Shared interface {
 	// A duty is taken at the first question when nobody has it, kept with the lease, and
 	// given back by Close.
 	Duty(ctx context.Context, name string) (bool, error)
+
+	// OwnPending is how many deliveries of a destination lie in the slots of this daemon. It may be a
+	// minute old. O(1).
+	OwnPending(dest uint32) int64
 
 	// Share says that this daemon is number i, from 0, of n that are alive. O(1).
 	Share() (i, n int)

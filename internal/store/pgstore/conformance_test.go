@@ -151,7 +151,7 @@ func sharedHarness(server *servers.Private, through string) storetest.SharedHarn
 }
 
 // sharedLease is longer than testLease: cases say how fast things must be beside a lease.
-const sharedLease = 600 * time.Millisecond
+const sharedLease = 1500 * time.Millisecond
 
 func (c *cluster) Open(t testing.TB, i int, serial func(uint32) bool) store.Shared {
 	proxy, url := proxied(t, c.through)
@@ -205,5 +205,5 @@ func TestConformanceOfSeveralDaemons(t *testing.T) {
 func TestConformanceOfSeveralDaemonsBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	server := servers.PrivatePostgres(t)
-	storetest.RunShared(t, sharedHarness(server, servers.StartPgBouncer(t, server.DSN, 20).DSN))
+	storetest.RunShared(t, sharedHarness(server, servers.StartPgBouncer(t, server.DSN, 8).DSN))
 }

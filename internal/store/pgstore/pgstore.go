@@ -104,7 +104,7 @@ type Store struct {
 	follow follow
 	duties duties
 	share  atomic.Pointer[[2]int]
-	folds  folds // keepLoop alone uses it
+	folds  folds
 
 	settled atomic.Uint64 // commits that did not wait for the disk
 	durable atomic.Uint64 // how many of them one that did has covered
@@ -139,8 +139,8 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s.idem.flying = map[[16]byte]*claim{}
 	s.groups.ids.Rand, s.groups.wake = o.Rand, make(chan struct{}, 1)
 	s.counters.dests = map[uint32]*[8]atomic.Int64{}
-	s.look.empty, s.look.given, s.look.news.stamp = map[int16]int64{}, map[int16]bool{}, map[uint32]int64{}
-	s.duties.mine, s.folds = map[string]bool{}, folds{done: map[int16]int64{}}
+	s.look.empty, s.look.given, s.look.held, s.look.news.stamp = map[int16]int64{}, map[int16]time.Time{}, map[[16]byte]time.Time{}, map[uint32]int64{}
+	s.duties.mine, s.folds.done = map[string]bool{}, map[int16]int64{}
 	s.share.Store(&[2]int{0, 1})
 	s.started = s.now()
 	if s.configs, err = parse(o); err != nil {
@@ -302,7 +302,7 @@ func (s *Store) Close() error {
 		if s.look.link != nil {
 			end(s.look.link.Conn)
 		}
-		for _, c := range append(s.appends, s.changes) {
+		for _, c := range s.writers() {
 			c.close()
 		}
 		s.pool.Close()

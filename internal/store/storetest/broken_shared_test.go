@@ -21,9 +21,9 @@ type odd struct {
 	due      func(q store.QueueID, from store.Position, until int64, limit int) ([]store.Item, int64, error)
 	queues   func() ([]store.Head, error)
 	change   func(id uint32, change func(*store.DestinationState)) (store.DestinationState, uint64, error)
-	register func(keys []store.DestinationKey) ([]uint32, error)
 	follow   func(f store.Follower)
 	owned    func() bool
+	counts   func(dest uint32) store.Counts
 	duty     func(name string) (bool, error)
 	share    func() (int, int)
 	daemons  func() ([]store.Daemon, error)
@@ -80,13 +80,6 @@ func (o *odd) ChangeState(ctx context.Context, id uint32, change func(*store.Des
 	return o.Member.ChangeState(ctx, id, change)
 }
 
-func (o *odd) Register(ctx context.Context, keys []store.DestinationKey) ([]uint32, error) {
-	if o.register != nil {
-		return o.register(keys)
-	}
-	return o.Member.Register(ctx, keys)
-}
-
 func (o *odd) Follow(f store.Follower) {
 	if o.follow != nil {
 		o.follow(f)
@@ -100,6 +93,13 @@ func (o *odd) Owned() bool {
 		return o.owned()
 	}
 	return o.Member.Owned()
+}
+
+func (o *odd) Counts(dest uint32) store.Counts {
+	if o.counts != nil {
+		return o.counts(dest)
+	}
+	return o.Member.Counts(dest)
 }
 
 func (o *odd) Duty(ctx context.Context, name string) (bool, error) {
@@ -390,6 +390,31 @@ func sharedMutants() []sharedMutant {
 					e.IdempotencyKey += o.id
 				}
 				return o.Member.Append(bg, now, batch)
+			}
+		}},
+		{"counters are each daemon's own", "a delivery is shown to who accepted it alone", func(o *odd) {
+			o.counts = func(dest uint32) store.Counts {
+				return store.Counts{Accepted: o.OwnPending(dest), Pending: o.OwnPending(dest)}
+			}
+		}},
+		{"whoever changes a delivery gets it to make", "what is retried goes to who asked", func(o *odd) {
+			o.settle = func(now time.Time, os []store.Outcome) ([]store.Settled, error) {
+				out, err := o.Member.Settle(bg, now, os)
+				for i := range out {
+					if out[i].State == store.Pending {
+						out[i].Item = o.rows[os[i].Item.ID].Item
+					}
+				}
+				return out, err
+			}
+		}},
+		{"all say that they are who asks", "daemons are listed", func(o *odd) {
+			o.daemons = func() ([]store.Daemon, error) {
+				ds, err := o.Member.Daemons(bg)
+				for i := range ds {
+					ds[i].Self = true
+				}
+				return ds, err
 			}
 		}},
 		{"an outcome counts whatever happened elsewhere", "what is cancelled elsewhere stays so", func(o *odd) {

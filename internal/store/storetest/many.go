@@ -333,6 +333,18 @@ func (m *Member) Share() (i, n int) {
 	return m.index, m.n
 }
 
+// OwnPending is what lies in slots of m: see store.Shared.
+func (m *Member) OwnPending(dest uint32) (n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, row := range m.rows {
+		if id.Dest == dest && row.state == store.Pending && m.shows(row) {
+			n++
+		}
+	}
+	return n
+}
+
 // Announce stores what m says of itself: see store.Shared.
 func (m *Member) Announce(_ context.Context, d store.Daemon) error {
 	if err := m.lock(); err != nil {
@@ -488,4 +500,35 @@ func (m *Member) changed(dest int) {
 			signal(other.wake)
 		}
 	}
+}
+
+// Pending is how many deliveries wait, in all slots.
+func (s *Many) Pending() (n int) {
+	s.contents.mu.Lock()
+	defer s.contents.mu.Unlock()
+	for _, row := range s.contents.rows {
+		if row.state == store.Pending {
+			n++
+		}
+	}
+	return n
+}
+
+// Orphans is how many slots nobody has who works.
+func (s *Many) Orphans() (n int) {
+	s.contents.mu.Lock()
+	defer s.contents.mu.Unlock()
+	for _, slot := range s.slots {
+		if slot.owner == nil || slot.owner.over {
+			n++
+		}
+	}
+	return n
+}
+
+// Lapsed tells whether somebody has set the slots of m free.
+func (m *Member) Lapsed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lapsed
 }

@@ -242,7 +242,7 @@ func (m *model) outcome(now time.Time, o *store.Outcome) store.Settled {
 	}
 	s := store.Settled{State: row.state, Stale: stale}
 	if row.state == store.Pending {
-		s.Item = row.Item
+		s.Item = m.offered(row)
 	}
 	return s
 }
@@ -355,7 +355,15 @@ func (m *model) change(now time.Time, c store.Change, id store.DeliveryID) store
 	m.version++
 	row.Version, row.changed = m.version, now.UnixNano()
 	if out.To = row.state; row.state == store.Pending {
-		out.Item = row.Item
+		out.Item = m.offered(row)
 	}
 	return out
+}
+
+// offered is a pending row as whoever changed it gets it; zero where it is another's.
+func (m *model) offered(row *modelRow) (it store.Item) {
+	if m.member.shows(row) {
+		it = row.Item
+	}
+	return it
 }

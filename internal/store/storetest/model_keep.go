@@ -156,15 +156,10 @@ func (m *model) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-func (m *model) Counts(dest uint32) (c store.Counts) {
+func (m *model) Counts(dest uint32) store.Counts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for id, row := range m.rows {
-		if id.Dest == dest && m.member.shows(row) {
-			row.count(&c)
-		}
-	}
-	return c
+	return m.count()[dest]
 }
 
 func (m *model) Ready() error {

@@ -72,7 +72,7 @@ func (m *model) again(now time.Time, replay uint32, w store.Want) store.Moved {
 		if other.Replay == replay {
 			out := store.Moved{ID: other, From: row.state, To: row.state}
 			if row.state == store.Pending {
-				out.Was, out.Item = row.Queue, row.Item
+				out.Was, out.Item = row.Queue, m.offered(row)
 			}
 			return out
 		}
@@ -94,5 +94,5 @@ func (m *model) again(now time.Time, replay uint32, w store.Want) store.Moved {
 	row := &modelRow{Item: it, state: store.Pending, changed: now.UnixNano()}
 	m.rows[id] = row
 	m.member.bears(row)
-	return store.Moved{ID: id, To: store.Pending, Item: it}
+	return store.Moved{ID: id, To: store.Pending, Item: m.offered(row)}
 }

@@ -129,8 +129,8 @@ func daemonsListed(r *sharedRig) {
 			r.Errorf("listed as %+v", got)
 		}
 	}
-	if a.listed(a).ID == b.listed(a).ID {
-		r.Errorf("two daemons have one id")
+	if one, two := a.listed(a), b.listed(a); one.ID == two.ID || !one.Self || two.Self {
+		r.Errorf("the one that asks and another are listed as %+v and %+v", one, two)
 	}
 	b.kill()
 	r.within(r.lapse(), "one that was killed is listed so", func() bool { one := b.listed(a); return one.Name != "" && !one.Alive && len(one.Slots) == 0 })

@@ -63,9 +63,7 @@ func staleOwner(r *sharedRig) {
 	if _, as, err := b.Delivery(r.ctx, id); err != nil || len(as) != 0 {
 		r.Errorf("%d attempts by a stale owner are in the log, %v", len(as), err)
 	}
-	if c := b.Counts(d); c.Pending != 2 || c.Accepted != 2 {
-		r.Errorf("counters %+v", c)
-	}
+	r.counted(b, d, store.Counts{Accepted: 2, Pending: 2})
 	r.within(soon, "who runs the stale daemon is told", func() bool { return errors.Is(r.cluster.Fatal(a.i), store.ErrFenced) })
 	if a.Owned() {
 		r.Errorf("a stale owner may begin attempts")
@@ -179,9 +177,7 @@ func outcomesRace(r *sharedRig) {
 	if n != len(items) {
 		r.Errorf("%d outcomes count of %d deliveries", n, len(items))
 	}
-	if c := b.Counts(d); c.Delivered != int64(len(items)) || c.Pending != 0 {
-		r.Errorf("counters %+v", c)
-	}
+	r.counted(b, d, store.Counts{Accepted: int64(len(items)), Delivered: int64(len(items))})
 	a.over = true
 	_ = a.Close()
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -36,9 +37,19 @@ func bornAtHome(r *sharedRig) {
 	if got := b.state(items[0].ID); got != store.Pending {
 		r.Errorf("the delivery at another daemon is %v", got)
 	}
-	if n, m := a.Counts(d).Pending, b.Counts(d).Pending; n != 1 || m != 0 {
-		r.Errorf("%d and %d pending by the counters of the two, want 1 and 0: their sum is shown", n, m)
+	for _, one := range []*daemon{a, b} {
+		r.counted(one, d, store.Counts{Accepted: 1, Pending: 1})
 	}
+}
+
+// counted waits until d has the counters of a destination, PendingBytes aside.
+func (r *sharedRig) counted(d *daemon, dest uint32, want store.Counts) {
+	r.Helper()
+	r.within(soon, fmt.Sprintf("counters %+v", want), func() bool {
+		c := d.Counts(dest)
+		c.PendingBytes = 0
+		return c == want
+	})
 }
 
 // adoptedBy waits until d shows an item and was told of it, and returns the head.
@@ -63,9 +74,7 @@ func adopted(r *sharedRig) {
 	if s, err := b.deliver(first[0]); err != nil || s[0].State != store.Delivered || s[0].Stale {
 		r.Errorf("settled by the adopter: %+v, %v", s, err)
 	}
-	if n := b.Counts(d); n.Pending != 1 || n.Delivered != 1 || n.Accepted != 2 {
-		r.Errorf("the adopter's counters: %+v", n)
-	}
+	r.counted(b, d, store.Counts{Accepted: 2, Delivered: 1, Pending: 1})
 }
 
 func notAdopted(r *sharedRig) {
@@ -275,6 +284,10 @@ func retriedHere(r *sharedRig) {
 	}
 	if !b.shows(id) || a.shows(id) {
 		r.Errorf("retried at one daemon, shown to it %v, to the one before %v", b.shows(id), a.shows(id))
+	}
+	// Who has not got it gets no item of it.
+	if s, err := a.Settle(r.ctx, time.Now(), []store.Outcome{{Item: items[0], State: store.Pending, Attempts: 1}}); err != nil || s[0].State != store.Pending || s[0].Item != (store.Item{}) {
+		r.Errorf("an outcome of what is pending elsewhere: %+v, %v", s, err)
 	}
 	// By version, as at home: what the other one had in flight changes nothing any more.
 	if s, err := a.Settle(r.ctx, time.Now(), []store.Outcome{{Item: items[0], State: store.Dead, Reason: "rejected", Attempts: 1}}); err == nil && !s[0].Stale {
