@@ -106,6 +106,7 @@ __all__ = [
     "ReloadAnswer",
     "BackupRequest",
     "BackupAnswer",
+    "ListDaemonsAnswer",
     "GetEgressAnswer",
     "GetLimitsAnswerPerDeveloper",
     "GetLimitsAnswer",
@@ -1156,6 +1157,10 @@ class BackupRequest(TypedDict):
 class BackupAnswer(TypedDict):
     dir: str
     ms: int
+
+
+class ListDaemonsAnswer(TypedDict):
+    items: List[Daemon]
 
 
 class GetEgressAnswer(TypedDict):
