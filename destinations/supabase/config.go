@@ -17,6 +17,9 @@ import (
 //
 // Its timeout of five minutes is for the hundreds of objects that an event may
 // be.
+// Serial: rows and objects under natural identities are those of the last event about the same thing.
+func (c Config) Serial() bool { return c.PayloadIdentity == identityNatural }
+
 func Definition() destination.Definition {
 	return destination.Define("supabase", destination.Traits{Timeout: 5 * time.Minute}, defaults, open)
 }

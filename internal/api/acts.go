@@ -22,7 +22,7 @@ import (
 // operations read, or change nothing: they are counted, at most a row a minute for a
 // token and developer. So is whatever is refused.
 var counted = map[string]bool{
-	"getEventBody": true, "linkPayload": true, "checkDestination": true, "explainEvent": true,
+	"getEventBody": true, "linkPayload": true, "checkDestination": true, "explainEvent": true, "getDeliveryRequest": true,
 }
 
 // logIn is the call of an act by somebody who showed no valid token.

@@ -140,7 +140,9 @@ func (a *API) daemons(c *call) error {
 	if err := c.whole(); err != nil {
 		return err
 	}
-	list := page[daemonView]{Items: []daemonView{}}
+	list := struct {
+		Items []daemonView `json:"items"`
+	}{[]daemonView{}}
 	if a.Peers == nil {
 		return c.json(200, list)
 	}

@@ -431,6 +431,14 @@ func (s *stocks) Explain(_ context.Context, developer string, ev *event.Event) (
 	}, nil
 }
 
+func (s *stocks) ExplainDelivery(_ context.Context, key store.DestinationKey, hash uint64, id store.DeliveryID, ev *event.Event) (explain.Result, bool, error) {
+	s.seen = ev
+	return explain.Result{
+		Developer: key.Developer, Destination: key.Name, Kind: key.Kind, Decision: explain.Sends,
+		Request: &destination.Explanation{Target: "https://example.com/" + id.String(), Body: string(ev.Body)},
+	}, hash != 0, nil
+}
+
 func (*stocks) Effective() map[string]any { return map[string]any{"brand": "terra"} }
 
 func (*stocks) EffectiveOf(key store.DestinationKey) (map[string]any, error) {

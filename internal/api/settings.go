@@ -21,6 +21,9 @@ type Settings interface {
 	// Explain says what each destination of a developer would do with an event;
 	// store.ErrNotFound: the settings have no such developer.
 	Explain(ctx context.Context, developer string, ev *event.Event) ([]explain.Result, error)
+	// ExplainDelivery says what request an attempt at a delivery makes: with the settings of
+	// hash, which it is frozen to, and where that is 0, or they are gone, with the current ones.
+	ExplainDelivery(ctx context.Context, key store.DestinationKey, hash uint64, id store.DeliveryID, ev *event.Event) (r explain.Result, frozen bool, err error)
 	// Effective returns fantail.yaml as it counts.
 	Effective() map[string]any
 	// EffectiveOf returns the settings of a destination as they count; store.ErrNotFound.
@@ -62,12 +65,11 @@ func (a *API) explainEvent(c *call) error {
 	if err != nil {
 		return ingest.Unreadable(err)
 	}
-	select {
-	case a.explaining <- struct{}{}:
-		defer func() { <-a.explaining }()
-	default:
-		return &ingest.Refusal{Status: 429, Code: "busy_explaining", RetryAfter: time.Second, Message: "others have events explained just now"}
+	done, err := a.beginExplaining()
+	if err != nil {
+		return err
 	}
+	defer done()
 	now := time.Now().UTC()
 	ev := &event.Event{
 		ID: event.NewID(now, 0, 0), Developer: req.Developer, Reference: req.Reference, Ordering: now, Envelope: envelope, Body: body,
@@ -82,6 +84,58 @@ func (a *API) explainEvent(c *call) error {
 	a.stands(req.Developer, found)
 	c.about(req.Developer, envelope.Type)
 	return c.json(200, explainedView{envelope.Type, envelope.UserID, append([]explain.Result{}, found...)})
+}
+
+// beginExplaining takes one of the places for those who have something explained.
+func (a *API) beginExplaining() (done func(), err error) {
+	select {
+	case a.explaining <- struct{}{}:
+		return func() { <-a.explaining }, nil
+	default:
+		return nil, &ingest.Refusal{Status: 429, Code: "busy_explaining", RetryAfter: time.Second, Message: "others have events explained just now"}
+	}
+}
+
+// deliveryRequest shows the request that an attempt at a delivery makes, without
+// credentials. It makes no connection.
+func (a *API) deliveryRequest(c *call) error {
+	id, err := a.deliveryOf(c)
+	if err != nil {
+		return err
+	}
+	record, _, err := a.Store.Delivery(c.r.Context(), id)
+	if err != nil {
+		return err
+	}
+	e, err := a.Store.EventRecord(c.r.Context(), id.Event)
+	if err != nil {
+		return err
+	}
+	if e.Gone != "" {
+		return refuse(410, "gone", "the body is "+e.Gone)
+	}
+	held := a.memory.hold(c.who, "")
+	defer held.release()
+	if err := held.all(c.r.Context(), int64(e.Size)); err != nil {
+		return err
+	}
+	ev, err := a.Store.Event(c.r.Context(), id.Event.Day(), id.Event)
+	if err != nil {
+		return err
+	}
+	done, err := a.beginExplaining()
+	if err != nil {
+		return err
+	}
+	defer done()
+	x, frozen, err := a.Settings.ExplainDelivery(c.r.Context(), a.Daemon.Names().Key(id.Dest), record.Settings, id, ev)
+	if err != nil {
+		return err
+	}
+	return c.json(200, struct {
+		explain.Result
+		Frozen bool `json:"frozen"`
+	}{x, frozen})
 }
 
 // stands says of the destinations that would get the event which of them it waits for.

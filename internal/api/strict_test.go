@@ -181,7 +181,10 @@ func (s *strict) bodies(schema map[string]any) {
 				s.refused("", "{"+member(name, value)+"}", name)
 			}
 		}
-		value := good[property["type"]]
+		value, ofNumbers := good[property["type"]], false
+		if items, ok := property["items"].(map[string]any); ok && items["type"] == "integer" {
+			value, ofNumbers = "[1]", true
+		}
 		s.refused("", "{"+member(name, "{}")+"}", name)
 		s.refused("", "{"+member(name, value)+","+member(name, value)+"}", "twice")
 		s.refused("", "{"+member(strings.ToUpper(name), value)+"}", "unknown field")
@@ -191,7 +194,10 @@ func (s *strict) bodies(schema map[string]any) {
 			void = append(void, `""`)
 			s.refused("", "{"+member(name, "\"\xff\"")+"}", "UTF-8")
 		case "array":
-			void = append(void, "[]", `[""]`, "[null]", `["x",""]`)
+			void = append(void, "[]", "[null]")
+			if !ofNumbers {
+				void = append(void, `[""]`, `["x",""]`)
+			}
 			property = s.d.follow(property["items"].(map[string]any))
 		}
 		for _, v := range void {
@@ -206,10 +212,10 @@ func (s *strict) bodies(schema map[string]any) {
 			if _, err := strconv.Atoi(v); err != nil {
 				v = strconv.Quote(v)
 			}
-			if good[property["type"]] != value {
+			if ofNumbers || good[property["type"]] != value {
 				v = "[" + v + "]"
 			}
-			s.refused("", "{"+member(name, v)+rest+"}", strings.TrimSuffix(name, "s"))
+			s.refused("", "{"+member(name, v)+rest+"}", strings.TrimSuffix(strings.TrimSuffix(name, "s"), "e"))
 		}
 	}
 }

@@ -50,7 +50,7 @@ func (a *API) test(c *call) error {
 		return err
 	}
 	if len(body) == 0 {
-		if body, err = madeUp(q); err != nil {
+		if body, err = madeUp(q, q.text("type")); err != nil {
 			return err
 		}
 	} else if len(q.values) > 0 {
@@ -75,8 +75,18 @@ func (a *API) test(c *call) error {
 	})
 }
 
-// madeUp is an event as the query wants it.
-func madeUp(q *query) ([]byte, error) {
+// exampleEvent makes an event up, and stores nothing.
+func (a *API) exampleEvent(c *call) error {
+	body, err := madeUp(&c.query, c.r.PathValue("type"))
+	if err != nil {
+		return err
+	}
+	c.send(200, asJSON, body)
+	return nil
+}
+
+// madeUp is an event as the query wants it; "" is any type.
+func madeUp(q *query, typ string) ([]byte, error) {
 	seed := rand.Uint64()
 	if s := q.text("seed"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
@@ -94,7 +104,6 @@ func madeUp(q *query) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	typ := q.text("type")
 	if typ == "" {
 		typ = "activity"
 	}

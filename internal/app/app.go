@@ -63,6 +63,7 @@ type App struct {
 	peers         *peer.Directory // nil where shared is
 	storeWarnings func() []string // what somebody should look at though it works; nil: it has no such words
 	scheduler     *delivery.Scheduler
+	serial        atomic.Pointer[delivery.Scheduler] // scheduler, for the store, which is there before it
 	series        *series.Series
 	flight        *suspects.Record
 	ingest        *ingest.Ingest
@@ -177,6 +178,9 @@ func (a *App) Run(ctx context.Context) error {
 	defer cancel(nil)
 	if a.peers != nil {
 		a.peers.Look(ctx)
+	}
+	if a.shared != nil {
+		a.shared.Follow(a.scheduler)
 	}
 	if err := a.scheduler.Start(ctx); err != nil {
 		a.close(context.WithoutCancel(ctx))

@@ -148,7 +148,7 @@ func deliveryTargets(snap *config.Snapshot, next *state, d *delta, known []store
 // for settings that were frozen, or good, before it was set, too.
 func settingsOf(d *config.Destination, daemon *config.Daemon) *delivery.Settings {
 	return &delivery.Settings{
-		Hash: d.Hash, Schedule: d.Schedule.AtLeast(daemon.Limits.PerDeveloper.ShortestWait), Timeout: d.Timeout, Frozen: d.Frozen, MaxInFlight: d.MaxInFlight, Rate: d.Rate,
+		Hash: d.Hash, Schedule: d.Schedule.AtLeast(daemon.Limits.PerDeveloper.ShortestWait), Timeout: d.Timeout, Frozen: d.Frozen, MaxInFlight: d.MaxInFlight, Rate: d.Rate, Serial: d.Serial,
 	}
 }
 

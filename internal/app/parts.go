@@ -57,10 +57,15 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	a.onStop("trail", func(ctx context.Context) error { a.trail.Flush(ctx); return nil }) // after all that acts
 	a.buildNotices()
 	a.openSeries(ctx)
-	a.scheduler = delivery.New(delivery.Options{
+	options := delivery.Options{
 		Store: a.store, Thaw: a.thaw, Flight: a.flight, Log: a.log, Metrics: a.metrics, Series: a.series, Tell: a.tell, Fatal: a.fail, Trace: a.tracer,
 		Limits: delivery.Limits{InFlight: attempts(d, openFiles()), Bytes: d.Limits.InFlightBytes, PerDeveloper: d.Limits.PerDeveloper.Attempts},
-	})
+	}
+	if a.shared != nil { // an interface that holds a nil pointer is not nil
+		options.Shared = a.shared
+	}
+	a.scheduler = delivery.New(options)
+	a.serial.Store(a.scheduler)
 	a.checks = check.NewRunner(check.Options{Begin: a.scheduler.StartCheck, Mine: a.duty(dutyChecks), Log: a.log})
 	a.onStop("scheduler", func(ctx context.Context) error { a.scheduler.Stop(ctx); return nil })
 	a.ingest = ingest.New(a.store, a.scheduler.Offer, ingest.Limits{

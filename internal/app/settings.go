@@ -28,6 +28,21 @@ func (a *App) Explain(ctx context.Context, developer string, ev *event.Event) ([
 	return all, nil
 }
 
+// ExplainDelivery says what request an attempt at a delivery makes.
+func (a *App) ExplainDelivery(ctx context.Context, key store.DestinationKey, hash uint64, id store.DeliveryID, ev *event.Event) (explain.Result, bool, error) {
+	cur := a.current.Load()
+	if hash != 0 {
+		if d, err := a.frozen(ctx, hash); err == nil {
+			return explain.Delivery(&cur.snapshot.Daemon, d, id.String(), ev, a.userAgent()), true, nil
+		}
+	}
+	d := cur.snapshot.Find(key.Developer, key.Name)
+	if d == nil || d.Kind != key.Kind {
+		return explain.Result{}, false, store.ErrNotFound
+	}
+	return explain.Delivery(&cur.snapshot.Daemon, d, id.String(), ev, a.userAgent()), false, nil
+}
+
 // Effective returns fantail.yaml as it counts, secrets taken out.
 func (a *App) Effective() map[string]any { return a.current.Load().snapshot.Effective() }
 

@@ -39,7 +39,9 @@ func (s *sharing) start(h *home) *daemon {
 	s.t.Helper()
 	a, err := New(s.t.Context(), Options{
 		Config: filepath.Join(h.dir, "fantail.yaml"), Kinds: h.kinds(), Version: "test", Log: slog.New(slog.NewTextHandler(h, nil)),
-		store: func(a *App) store.Store { return s.many.Open(storetest.MemberOptions{Fatal: a.fail}) },
+		store: func(a *App) store.Store {
+			return s.many.Open(storetest.MemberOptions{Fatal: a.fail, Serial: a.isSerial})
+		},
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -174,13 +176,14 @@ func TestAnyDaemonAnswersForAll(t *testing.T) {
 		return false
 	})
 	var names []string
-	for d, err := range a.Daemons(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
+	all, err := a.Daemons(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range all {
 		names = append(names, fmt.Sprint(d.Name, d.Self, d.Alive, d.SameKeys, d.SameFiles))
 	}
-	if got := strings.Join(names, " "); got != "atruetruetruetrue bfalsetruetruetrue" {
+	if got := strings.Join(names, " "); got != "atrue true true true bfalse true true true" {
 		t.Errorf("daemons: %s", got)
 	}
 }

@@ -53,7 +53,7 @@ func (a *App) openPebble(p *config.Pebble, o Options, committed func(time.Durati
 
 func (a *App) openPostgres(ctx context.Context, p *config.Postgres, committed func(time.Duration)) error {
 	s, err := pgstore.Open(ctx, pgstore.Options{
-		URLs: p.URLs, Connections: p.Connections, Log: a.log, OnCommit: committed, Fatal: a.fail, Adopted: a.adopted,
+		URLs: p.URLs, Connections: p.Connections, Log: a.log, OnCommit: committed, Fatal: a.fail, Adopted: a.adopted, Serial: a.isSerial,
 	})
 	if err != nil {
 		return err
@@ -65,3 +65,9 @@ func (a *App) openPostgres(ctx context.Context, p *config.Postgres, committed fu
 
 // adopted hands over deliveries that the store has and nobody was told of.
 func (a *App) adopted(made []store.Moved) { a.scheduler.Moved(made) }
+
+// isSerial tells the store which destinations one daemon alone may deliver to.
+func (a *App) isSerial(dest uint32) bool {
+	s := a.serial.Load()
+	return s != nil && s.Serial(dest)
+}

@@ -38,8 +38,20 @@ With the embedded store there is one daemon, and the list is empty.`,
 			}
 			list := listing[client.Daemon]{
 				env: e, listed: l, order: daemonOrder, usual: "name", none: "No daemons: the store is the embedded one, which is one daemon's own.",
-				id:    func(d client.Daemon) string { return d.ID },
-				items: func(ctx context.Context, _ int) iter.Seq2[client.Daemon, error] { return c.Daemons(ctx) },
+				id: func(d client.Daemon) string { return d.ID },
+				items: func(ctx context.Context, _ int) iter.Seq2[client.Daemon, error] {
+					return func(yield func(client.Daemon, error) bool) {
+						all, err := c.Daemons(ctx)
+						for _, d := range all {
+							if !yield(d, nil) {
+								return
+							}
+						}
+						if err != nil {
+							yield(client.Daemon{}, err)
+						}
+					}
+				},
 				columns: []column{
 					{head: "DAEMON", least: 12}, {head: "STATE", least: 6}, {head: "VERSION", drop: 3}, {head: "STARTED"}, {head: "SEEN"}, {head: "SLOTS"}, {head: "CLOCK", drop: 2}, {head: "DIFFERS"}, {head: "API", drop: 1},
 				},

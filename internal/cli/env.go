@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -38,6 +39,8 @@ type env struct {
 	json                     bool
 
 	why string // as a command that acts says
+
+	remarks sync.Mutex // a line at a time
 }
 
 func newEnv(in io.Reader, out, err io.Writer, kinds destination.Registry) *env {

@@ -60,8 +60,8 @@ something finds it with --server and shows its token with --token-file, or with
 FANTAIL_SERVER and FANTAIL_TOKEN_FILE in the environment.
 
 Exit codes: 0 done; 1 it failed, or found something that is wrong; 2 wrong usage,
-and nothing was done; 130 interrupted, as by Ctrl-C. The daemon, "receive" and
-"generate" end with 0 when they are told to stop.`,
+and nothing was done; 130 interrupted, as by Ctrl-C. The daemon, "receive",
+"ingest" and "generate" end with 0 when they are told to stop.`,
 		Example: `  fantail demo                                  see it work, in a few seconds
   fantail serve --config fantail.yaml           run the daemon
   fantail send --developer acme event.json      hand in an event
@@ -108,7 +108,7 @@ func (e *env) addCommands(root *cobra.Command) {
 		commands []*cobra.Command
 	}{
 		{"run", []*cobra.Command{newServe(e), newDemo(e)}},
-		{"events", []*cobra.Command{newSend(e), newEvents(e), newDeliveries(e), newTail(e), newRetry(e), newCancel(e), newReplay(e), newExport(e), newLink(e), newGenerate(e), newReceive(e)}},
+		{"events", []*cobra.Command{newSend(e), newEvents(e), newDeliveries(e), newTail(e), newIngest(e), newRetry(e), newCancel(e), newReplay(e), newExport(e), newLink(e), newGenerate(e), newReceive(e)}},
 		{"destinations", []*cobra.Command{newDestinations(e), newPause(e), newResume(e), newRebind(e), newDevelopers(e), newApply(e), newDiff(e), newReload(e), newValidate(e), newExplain(e), newCheck(e), newTest(e), newPortalLink(e), newPortalLinks(e)}},
 		{"store", []*cobra.Command{newAudit(e), newUsage(e), newChanges(e), newDaemons(e), newErase(e), newBackup(e), newRestore(e), newStore(e)}},
 		{"", []*cobra.Command{newVersion(e)}},

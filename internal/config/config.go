@@ -78,6 +78,7 @@ type Destination struct {
 
 	// Links and NeedsAmbient are what Open needs: destination.Deps with Payloads, and with Ambient.
 	Links, NeedsAmbient bool
+	Serial              bool // one process must make all attempts: see destination.Serial
 
 	written *sealable
 }

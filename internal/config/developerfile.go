@@ -148,7 +148,7 @@ func (t *tenant) destination(r *Rules, i int, n *yaml.Node, named map[string]int
 
 // use takes over what came of the settings of the kind.
 func (d *Destination) use(s bound) {
-	d.Open, d.Links, d.NeedsAmbient = s.open, s.links, s.ambient
+	d.Open, d.Links, d.NeedsAmbient, d.Serial = s.open, s.links, s.ambient, s.serial
 }
 
 func unknownKind(kind string, kinds destination.Registry) string {

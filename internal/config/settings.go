@@ -20,6 +20,7 @@ type bound struct {
 	refs    map[string][]byte // what the references stood for
 	links   bool              // needs the operator's payload store
 	ambient bool              // needs the operator's own credentials
+	serial  bool              // one process must make all attempts
 	fars    []far             // where it leads to
 }
 
@@ -43,6 +44,9 @@ func (b *binder) settings(def destination.Definition, brand string, n *yaml.Node
 		}
 		if c, ok := into.(destination.Ambienter); ok {
 			s.ambient = c.NeedsAmbient()
+		}
+		if c, ok := into.(destination.Serial); ok {
+			s.serial = c.Serial()
 		}
 		s.fars = b.fars(n, into)
 		if c, ok := into.(destination.Noter); ok {

@@ -46,7 +46,12 @@ func One(daemon *config.Daemon, d *config.Destination, id uint32, ev *event.Even
 		x.Reason = fmt.Sprintf("events: [%s] does not include %s", strings.Join(d.Events, ", "), ev.Type)
 		return x
 	}
-	x.Decision = Sends
+	return Delivery(daemon, d, store.DeliveryID{Day: ev.ID.Day(), Event: ev.ID, Dest: id}.String(), ev, agent)
+}
+
+// Delivery says what d does with a delivery that exists, whatever types it wants now.
+func Delivery(daemon *config.Daemon, d *config.Destination, id string, ev *event.Event, agent string) Result {
+	x := Result{Developer: d.Developer, Destination: d.Name, Kind: d.Kind, Decision: Sends}
 	if !d.Enabled {
 		x.Decision, x.Reason = Waits, "enabled: false; the delivery is made and goes out once it is enabled"
 	}
@@ -62,7 +67,7 @@ func One(daemon *config.Daemon, d *config.Destination, id uint32, ev *event.Even
 	return x
 }
 
-func requestOf(daemon *config.Daemon, d *config.Destination, id uint32, ev *event.Event, agent string) (destination.Explanation, error) {
+func requestOf(daemon *config.Daemon, d *config.Destination, id string, ev *event.Event, agent string) (destination.Explanation, error) {
 	refuse := func(context.Context, string, string) (net.Conn, error) { return nil, ErrOffline }
 	client := exchange.NewPool(refuse, exchange.Limits{}).Client(d.Developer, nil)
 	deps := destination.Deps{
@@ -85,8 +90,7 @@ func requestOf(daemon *config.Daemon, d *config.Destination, id uint32, ev *even
 		return destination.Explanation{}, errors.ErrUnsupported
 	}
 	return explainer.Explain(destination.Delivery{
-		ID:      store.DeliveryID{Day: ev.ID.Day(), Event: ev.ID, Dest: id}.String(),
-		Attempt: 1, Event: ev,
+		ID: id, Attempt: 1, Event: ev,
 	})
 }
 

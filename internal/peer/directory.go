@@ -120,9 +120,9 @@ func (d *Directory) self() store.Daemon {
 	return store.Daemon{}
 }
 
-// Others returns the daemons that are alive, but for this one.
+// Others returns the daemons that are alive and have said who they are, but for this one.
 func (d *Directory) Others() []store.Daemon {
-	return slices.DeleteFunc(slices.Clone(d.Daemons()), func(o store.Daemon) bool { return o.Self || !o.Alive })
+	return slices.DeleteFunc(slices.Clone(d.Daemons()), func(o store.Daemon) bool { return o.Self || !o.Alive || o.Name == "" })
 }
 
 // Verify tells whether a daemon of this store made r, for this one: ErrUnsigned.

@@ -108,7 +108,7 @@ func files(t *testing.T, dir string) map[string][]byte {
 	return all
 }
 
-// TestAReleaseIsTheSameBytesTwice makes it in two folders, in environments that differ. With
+// TestAReleaseIsTwiceTheSameBytes makes it in two folders, in environments that differ. With
 // FANTAIL_RELEASE=all, as make long has it, it does so for every platform, and the second time nothing
 // comes out of the cache.
 func TestAReleaseIsTheSameBytesTwice(t *testing.T) {

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"iter"
 	"time"
 )
 
@@ -23,6 +22,8 @@ type Daemon struct {
 }
 
 // Daemons lists the daemons of a shared store, by name; none with the embedded store.
-func (c *Client) Daemons(ctx context.Context) iter.Seq2[Daemon, error] {
-	return list[Daemon](ctx, c, "/v1/daemons", nil, extent{})
+func (c *Client) Daemons(ctx context.Context) ([]Daemon, error) {
+	var all struct{ Items []Daemon }
+	err := c.fetch(ctx, get("/v1/daemons", nil), &all)
+	return all.Items, err
 }

@@ -33,6 +33,17 @@ func (c *Client) Explain(ctx context.Context, developer string, body []byte) ([]
 	return answer.Destinations, err
 }
 
+// DeliveryRequest shows the request that an attempt at a delivery makes: by the settings
+// that it is frozen to, or by the current ones.
+func (c *Client) DeliveryRequest(ctx context.Context, id string) (x Explained, frozen bool, err error) {
+	var answer struct {
+		Explained
+		Frozen bool `json:"frozen"`
+	}
+	err = c.fetch(ctx, get("/v1/deliveries/"+segment(id)+"/request", nil), &answer)
+	return answer.Explained, answer.Frozen, err
+}
+
 // EventType is a type of events that the daemon knows something of.
 type EventType struct {
 	Type      string `json:"type"`

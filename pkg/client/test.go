@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -30,14 +31,30 @@ type Tested struct {
 // From there on it is an event like all others. It is tried once: a second
 // try could send a second event.
 func (c *Client) Test(ctx context.Context, developer, name string, r TestRequest) (Tested, error) {
-	q := params{}.text("type", r.Type).text("provider", r.Provider).text("user", r.User)
-	if r.Seed != nil {
-		q["seed"] = []string{strconv.FormatUint(*r.Seed, 10)}
-	}
+	q := r.madeUp().text("type", r.Type)
 	var t Tested
 	err := c.fetch(ctx, call{
 		method: http.MethodPost, path: destinationPath(developer, name, "test"), query: url.Values(q),
 		header: http.Header{"Content-Type": {"application/json"}}, body: r.Body,
 	}, &t)
 	return t, err
+}
+
+// madeUp says how an event is to be made up.
+func (r *TestRequest) madeUp() params {
+	q := params{}.text("provider", r.Provider).text("user", r.User)
+	if r.Seed != nil {
+		q["seed"] = []string{strconv.FormatUint(*r.Seed, 10)}
+	}
+	return q
+}
+
+// ExampleEvent returns the body of an event that the daemon makes up as r says, and does
+// not store. r has a Type and no Body.
+func (c *Client) ExampleEvent(ctx context.Context, r TestRequest) (body []byte, err error) {
+	err = c.try(ctx, get("/v1/event-types/"+segment(r.Type)+"/example", url.Values(r.madeUp())), func(res *http.Response) (err error) {
+		body, err = io.ReadAll(res.Body)
+		return err
+	})
+	return body, err
 }

@@ -140,6 +140,10 @@ type Branded interface{ ValidateBrand(brand string) error }
 // (`ambient`).
 type Ambienter interface{ NeedsAmbient() bool }
 
+// Serial is what a kind's settings implement whose deliveries overwrite each other, so that two
+// processes at a time could leave the older one. Of several daemons one makes all of them then.
+type Serial interface{ Serial() bool }
+
 // Noter is what a kind's settings implement of which some are allowed but hardly
 // meant. Each note begins with the path of its setting, as faults do, says what
 // to do, and shows no secret. Notes is asked of settings that are not validated

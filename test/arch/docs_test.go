@@ -92,6 +92,70 @@ func anchors(text string) (names []string) {
 	return names
 }
 
+// TestTheIndexLeadsToEveryPage: docs/index.md has every page for users, and README.md has the index.
+func TestTheIndexLeadsToEveryPage(t *testing.T) {
+	const index = "docs/index.md"
+	linked := func(page string) map[string]bool {
+		to := map[string]bool{}
+		for _, m := range links.FindAllStringSubmatch(read(t, page), -1) {
+			file, _, _ := strings.Cut(m[1], "#")
+			to[path.Join(path.Dir(page), file)] = true
+		}
+		return to
+	}
+	there := linked(index)
+	for _, page := range pages(t) {
+		if dir, _, _ := strings.Cut(page, "/"); page != index && (dir == "docs" || dir == "destinations" || dir == "clients") && !there[page] {
+			t.Errorf("%s does not lead to %s", index, page)
+		}
+	}
+	if !linked("README.md")[index] {
+		t.Errorf("README.md does not lead to %s", index)
+	}
+	var order []string
+	for _, m := range regexp.MustCompile(`(?m)^\d+\. \*\*\[?([^].]+)`).FindAllStringSubmatch(read(t, index), -1) {
+		order = append(order, m[1])
+	}
+	want := []string{"Tour", "Concepts and words", "Kinds of destinations", "Operate", "Scale", "Security", "API", "Benchmarks", "Comparison"}
+	for _, later := range []struct{ file, topic, after string }{{"docs/CONSOLE.md", "Console", "Scale"}, {"clients", "Clients", "API"}} {
+		if _, err := os.Stat(filepath.Join("../..", later.file)); err == nil {
+			want = slices.Insert(want, slices.Index(want, later.after)+1, later.topic)
+		}
+	}
+	if !slices.Equal(order, want) {
+		t.Errorf("%s has the topics %q, want %q", index, order, want)
+	}
+}
+
+// TestWhatIsSaidOfOthersHasASource: each number in the comparison is that of a source, and no source is
+// idle.
+func TestWhatIsSaidOfOthersHasASource(t *testing.T) {
+	text, list, found := strings.Cut(read(t, "docs/COMPARISON.md"), "\n## Sources\n")
+	if !found {
+		t.Fatal("the page names no sources")
+	}
+	sources := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^(\d+)\. .*$`).FindAllStringSubmatch(list, -1) {
+		sources[m[1]] = false
+	}
+	for _, m := range regexp.MustCompile(`\[(\d+(?:, \d+)*)\]`).FindAllStringSubmatch(text, -1) {
+		for n := range strings.SplitSeq(m[1], ", ") {
+			if _, there := sources[n]; !there {
+				t.Errorf("there is no source %s", n)
+			}
+			sources[n] = true
+		}
+	}
+	for n, used := range sources {
+		if !used {
+			t.Errorf("nothing refers to source %s", n)
+		}
+	}
+	if len(sources) < 20 {
+		t.Errorf("only %d sources", len(sources))
+	}
+}
+
 // TestDocsNameTargetsThatExist checks every `make x` of a page.
 func TestDocsNameTargetsThatExist(t *testing.T) {
 	var known []string

@@ -58,6 +58,7 @@ var law = map[string][]string{
 	"internal/console":                {"pkg"},
 	"internal/demo":                   {"pkg", "internal/app", "internal/config"},
 	"internal/app":                    {"pkg", "internal"},
+	"internal/feed":                   {"pkg", "internal/feed"},
 	"internal/cli":                    {"pkg", "internal"},
 	"test":                            {".", "pkg", "internal", "destinations", "test"},
 	"test/servers":                    {},
@@ -99,6 +100,7 @@ var modules = map[string][]string{
 		"github.com/cenkalti/backoff", "github.com/google/uuid", "github.com/spf13", "go.yaml.in/yaml/v4", "golang.org/x",
 		"github.com/jackc", "github.com/go-sql-driver/mysql", "filippo.io/edwards25519",
 		"github.com/prometheus", "github.com/beorn7/perks", "github.com/cespare/xxhash", "github.com/munnerz/goautoneg", "google.golang.org/protobuf",
+		"github.com/twmb/franz-go", "github.com/pierrec/lz4", // Kafka, with a compression of its records
 		// Pebble brings these.
 		"github.com/cockroachdb", "github.com/RaduBerinde", "github.com/DataDog/zstd", "github.com/golang/snappy", "github.com/klauspost/compress", "github.com/minio/minlz",
 		"github.com/getsentry/sentry-go", "github.com/gogo/protobuf", "github.com/kr", "github.com/pkg/errors", "github.com/rogpeppe/go-internal",

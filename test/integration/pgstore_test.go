@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,4 +107,177 @@ shutdown_grace: 2s
 	if strings.Contains(h.log.String(), u.User.String()) {
 		t.Error("the log shows the password of the database")
 	}
+}
+
+// pair is two processes on one database, the receiver that they deliver to, and what they accepted.
+type pair struct {
+	t         *testing.T
+	homes     [2]*home
+	addresses [2]string
+	daemons   [2]*process
+	r         *receiver
+	down      atomic.Bool // the receiver refuses everything
+
+	mu       sync.Mutex
+	n        int
+	accepted map[string]bool // by body
+	arrived  map[string]int  // and not refused
+}
+
+func newPair(t *testing.T) *pair {
+	p := &pair{t: t, accepted: map[string]bool{}, arrived: map[string]int{}}
+	server := servers.PrivatePostgres(t)
+	if _, err := pgstore.Migrate(t.Context(), pgstore.Options{URLs: []secret.Value{secret.New(server.DSN)}}); err != nil {
+		t.Fatal(err)
+	}
+	p.r = newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if p.down.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		body := string(p.r.all()[n-1].body)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.arrived[body]++
+	})
+	for i := range p.homes {
+		h := newHome(t)
+		p.homes[i], p.addresses[i] = h, freeAddress(t)
+		h.write("fantail.yaml", fmt.Sprintf(`
+listen: %s
+store: { postgres: { urls: ["${file:store-url}"], dir: own } }
+egress: { allow: [127.0.0.0/8] }
+limits: { per_developer: { shortest_wait: 1ms } }
+shutdown_grace: 5s
+`, p.addresses[i]))
+		h.write("store-url", server.DSN)
+		h.write("fantail.key", strings.Repeat("k", 32))
+		h.write("developers/acme.yaml", webhook("acme", p.r.URL, "a-secret-of-acme", "retry: { waits: ["+strings.Repeat("500ms, ", 59)+"500ms] }"))
+		p.start(i)
+	}
+	return p
+}
+
+func (p *pair) start(i int) { p.daemons[i] = p.homes[i].serve(p.addresses[i]) }
+
+// send has one of the daemons accept an event: the first in line that does.
+func (p *pair) send(order ...int) {
+	p.mu.Lock()
+	p.n++
+	n := p.n
+	p.mu.Unlock()
+	body := fmt.Sprintf(`{"type":"sleep","n":%d}`, n)
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		for _, i := range order {
+			p.mu.Lock()
+			d := p.daemons[i]
+			p.mu.Unlock()
+			if _, err := d.Send(p.t.Context(), client.SendRequest{Developer: "acme", Body: []byte(body), IdempotencyKey: fmt.Sprint("key-", n)}); err == nil {
+				p.mu.Lock()
+				p.accepted[body] = true
+				p.mu.Unlock()
+				return
+			}
+		}
+	}
+	p.t.Errorf("nobody accepts %s", body)
+}
+
+// delivered waits until all that was accepted has arrived.
+func (p *pair) delivered(what string) {
+	p.t.Helper()
+	until(p.t, what, func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for body := range p.accepted {
+			if p.arrived[body] == 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// balanced waits until a daemon knows what the other counted, and looks whether that is right.
+func (p *pair) balanced(i int) {
+	p.t.Helper()
+	d := p.daemons[i]
+	until(p.t, "everything is counted", func() bool {
+		rows, err := d.Audit(p.t.Context(), false)
+		return err == nil && rows[0].Delivered == int64(len(p.accepted))
+	})
+	d.balanced(p.t)
+}
+
+func (p *pair) doubled() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, times := range p.arrived {
+		if times > 1 {
+			n++
+		}
+	}
+	return n
+}
+
+// TestADaemonGoesOnWithTheWorkOfOneThatWasKilled.
+func TestADaemonGoesOnWithTheWorkOfOneThatWasKilled(t *testing.T) {
+	p := newPair(t)
+	for i := range 20 {
+		p.send(i % 2)
+	}
+	p.delivered("what both accepted arrives")
+	if n := p.doubled(); n > 0 {
+		t.Errorf("%d arrived twice", n)
+	}
+	p.down.Store(true)
+	before := len(p.r.all())
+	for range 20 {
+		p.send(0)
+	}
+	until(t, "attempts fail", func() bool { return len(p.r.all()) > before })
+	p.daemons[0].crash()
+	killed := time.Now()
+	p.down.Store(false)
+	p.send(1) // the other accepts meanwhile
+	p.delivered("the deliveries of the daemon that was killed arrive")
+	if took := time.Since(killed); took > 20*time.Second {
+		t.Errorf("the last arrived %v after the kill", took)
+	}
+	p.balanced(1)
+}
+
+// TestDaemonsAreReplacedUnderLoad, one after the other: nothing is lost or doubled.
+func TestDaemonsAreReplacedUnderLoad(t *testing.T) {
+	p := newPair(t)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for w := range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(10 * time.Millisecond):
+					p.send(w, 1-w)
+				}
+			}
+		})
+	}
+	for i := range p.daemons {
+		if err := p.daemons[i].stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+		d := p.homes[i].serve(p.addresses[i])
+		p.mu.Lock()
+		p.daemons[i] = d
+		p.mu.Unlock()
+	}
+	close(stop)
+	wg.Wait()
+	p.delivered("what was accepted meanwhile arrives")
+	if n := p.doubled(); n > 0 {
+		t.Errorf("%d of %d arrived twice", n, p.n)
+	}
+	p.balanced(0)
 }

@@ -83,7 +83,7 @@ func (s *Private) Promoted(t testing.TB) *Private {
 // copied starts a copy of a PostgreSQL, once change has seen its data.
 func (s *Private) copied(t testing.TB, change func(data string) error) *Private {
 	t.Helper()
-	dir, err := newDir("postgres")
+	dir, err := newMemoryDir("postgres")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func startPostgres(at port, certs *certificates) (*process, error) {
 	if err != nil {
 		return nil, missing("postgresql", "FANTAIL_TEST_POSTGRES_DSN", err)
 	}
-	dir, err := newDir("postgres")
+	dir, err := newMemoryDir("postgres")
 	if err != nil {
 		return nil, err
 	}

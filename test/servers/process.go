@@ -49,6 +49,21 @@ func newDir(name string) (string, error) {
 	return os.MkdirTemp("", "fantail-"+name+"-")
 }
 
+// newMemoryDir is newDir in memory, where there is enough of it: for servers that sync nothing, and make
+// and copy thousands of small files.
+func newMemoryDir(name string) (string, error) {
+	const shared, tmpfs, enough = "/dev/shm", 0x01021994, 1 << 30
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(shared, &fs); err != nil || uint32(fs.Type) != tmpfs || fs.Bavail*uint64(fs.Bsize) < enough {
+		return newDir(name)
+	}
+	dir, err := os.MkdirTemp(shared, "fantail-"+name+"-")
+	if err != nil {
+		return newDir(name)
+	}
+	return dir, nil
+}
+
 // launch starts c in dir, which it owns from now on. It removes dir when the process is closed, when
 // the start fails, and when the test process ends in any way.
 func launch(c command, dir string) (*process, error) {

@@ -86,7 +86,10 @@ export function since(text: string | undefined, now = Date.now()): string | unde
   return isNaN(t) ? undefined : new Date(t).toISOString()
 }
 
-/** short is enough of an id to tell it from others on a page, and for every command. */
-export function short(id: string): string {
-  return id.slice(0, 18)
+/**
+ * visible writes characters that nobody sees, and those that turn the order of text around, as escapes: what is shown
+ * must be what is there. JSON reads them as the same text.
+ */
+export function visible(text: string): string {
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g, (c) => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'))
 }

@@ -123,12 +123,12 @@ setInterval(() => {
   if (document.visibilityState === 'visible') clocks.forEach((f) => f(Date.now()))
 }, 5000)
 
-/** useNow is the time, for what says how long ago something was. */
+/** useNow is the time, for what says how long ago something was. It moves on every five seconds. */
 export function useNow(): number {
-  const [now, set] = useState(Date.now())
+  const [, set] = useState(0)
   useEffect(() => {
     clocks.add(set)
     return () => void clocks.delete(set)
   }, [])
-  return now
+  return Date.now()
 }

@@ -3,7 +3,6 @@ package pebblestore
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,10 +48,7 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 		user := keys.Hash(req.Developer, req.User)
 		w.k = be.AppendUint64(registryKey(regErasure, ""), uint64(now.UnixNano()))
 		w.k = append(w.k, user[:8]...)
-		w.v = append(w.v[:0], rowVersion)
-		w.v = appendText(appendText(w.v, req.Developer), req.By)
-		w.v = append(w.v, user[:16]...)
-		w.v = binary.AppendUvarint(binary.AppendUvarint(w.v, uint64(rep.Events)), uint64(rep.Cancelled))
+		w.v = appendErasure(w.v[:0], req.Developer, req.By, user[:16], int64(rep.Events), int64(rep.Cancelled))
 		w.set()
 	})
 	if err != nil {

@@ -34,6 +34,7 @@ type Options struct {
 	FS         vfs.FS                 // nil: vfs.Default
 	Reserve    int64                  // bytes of free disk below which nothing is accepted
 	AcceptLoss bool                   // start behind proven corruption of the log, which is moved aside
+	Copying    bool                   // for a copy: opens what a copy is made from or to
 	ReadOnly   bool                   // nothing is written, not even to recover; changes fail
 	Log        *slog.Logger           // nil: slog.Default
 	OnCommit   func(time.Duration)    // sees how long each durable commit took
@@ -135,7 +136,7 @@ func open(dir string, o Options, f format) (_ *Store, err error) {
 	}
 	for _, step := range []func() error{
 		func() error { return s.checkFormat(f) }, s.loadCounters, s.seedIDs, s.loadRegistry, s.loadIdempotency, s.loadActs,
-		s.recoverImplied,
+		s.recoverImplied, s.checkCopy,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("open store %s: %w", dir, err)

@@ -32,6 +32,11 @@ func (s *Store) Note(ctx context.Context, now time.Time, acts []store.Act) error
 		numbers[i] = int64(a.Count)
 	}
 	err := s.durably(ctx, now, func(c *changes) error {
+		// Another daemon that notes something meanwhile would find the same newest one, and what it notes
+		// would come before this.
+		if err := c.one(sqlLockActs, nil, nil); err != nil {
+			return err
+		}
 		var newest int64
 		if err := c.one(sqlNewestAct, nil, &newest); err != nil {
 			return err

@@ -36,6 +36,19 @@ type committer struct {
 
 }
 
+// writers are the committers of this daemon.
+func (s *Store) writers() []*committer { return append([]*committer{s.changes}, s.appends...) }
+
+// writer is the committer of a slot; nil: nobody here writes for it.
+func (s *Store) writer(slot int16) *committer {
+	for _, c := range s.writers() {
+		if c.slot == slot {
+			return c
+		}
+	}
+	return nil
+}
+
 // commit is what a write needs to know. A write must take the fence of its slot, and leave a
 // row of the tally with its number.
 type commit struct {

@@ -227,12 +227,14 @@ func (s *Store) recount(ctx context.Context) error {
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // it only reads
 	c, q := &s.counters, query{ctx, tx}
-	writers := append([]*committer{s.changes}, s.appends...)
+	writers := s.writers()
 	for _, w := range writers {
 		w.mu.Lock()
 	}
 	began := time.Now()
-	_, err = tx.Exec(ctx, "SELECT 1") // takes the snapshot
+	soon, stop := context.WithTimeout(ctx, stallAfter) // nothing is accepted meanwhile
+	_, err = tx.Exec(soon, "SELECT 1")                 // takes the snapshot
+	stop()
 	c.sinceMu.Lock()
 	c.since = deltas{}
 	c.sinceMu.Unlock()

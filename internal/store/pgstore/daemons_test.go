@@ -103,6 +103,9 @@ func TestASecondDaemonWorksBesideTheFirst(t *testing.T) {
 	}
 	for _, s := range []*Store{a, b} {
 		eventually(t, "counters of both", func() bool { c := s.Counts(dest); return c.Accepted == 2 && c.Pending == 2 })
+		if err := s.countOwn(); err != nil || s.OwnPending(dest) != 1 {
+			t.Errorf("%d are pending in its own slots, %v", s.OwnPending(dest), err)
+		}
 	}
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
@@ -436,5 +439,147 @@ func TestSlotsDoNotGrowWithEveryDeploy(t *testing.T) {
 	t.Cleanup(func() { a.Close() })
 	if n := ask[int](t, url, "SELECT count(*)::int FROM fantail.slot WHERE id < $1", firstSerial); n != 2*(appenders+1) {
 		t.Errorf("%d slots after 4 deploys", n)
+	}
+}
+
+// TestSettingsThatAnotherDaemonNeedsStay: one daemon does not know what the others keep.
+func TestSettingsThatAnotherDaemonNeedsStay(t *testing.T) {
+	a, b, _, _ := two(t)
+	if err := a.PutSettings(ctx, map[uint64][]byte{1: []byte("sealed"), 2: []byte("old")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	url := b.opts.URLs[0].Reveal()
+	exec(t, url, "UPDATE fantail.settings SET used = now() - interval '3 hours'")
+	if without, err := a.WithoutSettings(ctx, []uint64{1, 3}); err != nil || !slices.Equal(without, []uint64{3}) {
+		t.Errorf("without settings: %v, %v", without, err)
+	}
+	if n, err := b.CollectSettings(ctx, nil); err != nil || n != 1 {
+		t.Errorf("%d were removed, %v; want what nobody had a use for", n, err)
+	}
+	if _, err := a.Settings(ctx, 1); err != nil {
+		t.Errorf("settings that another daemon looked for: %v", err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := b.CollectSettings(ctx, nil); err != nil || n != 1 {
+		t.Errorf("alone it removes %d, %v", n, err)
+	}
+}
+
+// TestActsOfTwoDaemons: they never run backward, and none is lost.
+func TestActsOfTwoDaemons(t *testing.T) {
+	a, b, _, _ := two(t)
+	now := time.Now()
+	var wg sync.WaitGroup
+	for _, s := range []*Store{a, b, a, b} {
+		wg.Go(func() {
+			for range 10 {
+				if err := s.Note(ctx, now, []store.Act{{Call: "x", Developer: "acme"}, {Call: "y"}}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := b.Note(ctx, now.Add(-time.Hour), []store.Act{{Call: "last"}}); err != nil { // its clock is late
+		t.Fatal(err)
+	}
+	page, err := a.Acts(ctx, store.ActQuery{Limit: 1000})
+	if err != nil || len(page.Items) != 81 || page.Items[0].Call != "last" {
+		t.Errorf("%d acts, %v", len(page.Items), err)
+	}
+}
+
+// TestASlotThatIsEmptyIsGivenBack: its counters are folded first.
+func TestASlotThatIsEmptyIsGivenBack(t *testing.T) {
+	a, b, proxy, _ := two(t)
+	url := b.opts.URLs[0].Reveal()
+	dest := register(t, a)
+	appendOne(t, a, entryTo(`{}`, dest))
+	proxy.Down()
+	eventually(t, "b has adopted it", func() bool { return len(all(t, b, dest)) == 1 })
+	for _, it := range all(t, b, dest) {
+		if _, err := b.Settle(ctx, time.Now(), []store.Outcome{{Item: it, State: store.Delivered}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := b.Counts(dest)
+	for range 2 {
+		b.folds.mu.Lock()
+		b.folds.at = time.Time{}
+		b.folds.mu.Unlock()
+		if err := b.foldAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "it is given back", func() bool {
+		return ask[int](t, url, "SELECT count(*)::int FROM fantail.slot WHERE id < $1 AND owner = $2", firstSerial, b.owner) == appenders+1
+	})
+	rows, err := b.Audit(ctx, true, func(int64) {})
+	if err != nil || rows[0].Counts != *rows[0].Recounted || b.Counts(dest) != before || before.Delivered != 1 {
+		t.Errorf("counters %+v, before %+v, audit %+v, %v", b.Counts(dest), before, rows[0], err)
+	}
+	if b.health.gone.Load() {
+		t.Error("giving a slot back looks like losing it")
+	}
+}
+
+// TestCommitsOfDaemonsMakeNoMultixacts (T3): each slot has one committer, and leases have rows of
+// their own.
+func TestCommitsOfDaemonsMakeNoMultixacts(t *testing.T) {
+	a, b, _, _ := two(t)
+	url := b.opts.URLs[0].Reveal()
+	dest := register(t, a)
+	next := func() int {
+		exec(t, url, "CHECKPOINT")
+		return ask[int](t, url, "SELECT next_multixact_id::text::int FROM pg_control_checkpoint()")
+	}
+	before := next()
+	var wg sync.WaitGroup
+	for _, s := range []*Store{a, b, a, b, a, b} {
+		wg.Go(func() {
+			for range 20 {
+				it := appendOne(t, s, entryTo(`{}`, dest)).Items[0]
+				if _, err := s.Settle(ctx, time.Now(), []store.Outcome{{Item: it, State: store.Delivered}}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := next() - before; n > 10 {
+		t.Errorf("240 commits made %d multixacts", n)
+	}
+}
+
+// TestTheSumsAreTakenAnew while commits go on, after others' commits may have been missed.
+func TestTheSumsAreTakenAnew(t *testing.T) {
+	a, b, _, _ := two(t)
+	dest := register(t, a)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for _, s := range []*Store{a, b} {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					appendOne(t, s, entryTo(`{}`, dest))
+				}
+			}
+		})
+	}
+	for range 5 {
+		if err := b.recount(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	n := ask[int64](t, b.opts.URLs[0].Reveal(), "SELECT count(*) FROM fantail.event")
+	for _, s := range []*Store{a, b} {
+		eventually(t, "counted all", func() bool { return s.Counts(dest).Accepted == n && s.Stats().Pending == n })
 	}
 }

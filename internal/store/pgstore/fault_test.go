@@ -76,6 +76,7 @@ func newFar(t testing.TB) *far {
 // way and recovers. Every accepted event is stored once, every delivery is offered, and
 // refusals come in time.
 func TestNothingAcceptedIsLostUnderFaults(t *testing.T) {
+	t.Parallel()
 	f := newFar(t)
 	for name, fault := range map[string]struct{ begin, end func() }{
 		"killed":       {f.server.Kill, f.server.Start},
@@ -218,6 +219,7 @@ func survives(t *testing.T, f *far, begin, end func()) {
 // TestAnAnswerThatIsLostAfterCommit (T20): the commit is done, but its answer is lost. Another
 // connection finds that out, and the caller is told that the event is stored.
 func TestAnAnswerThatIsLostAfterCommit(t *testing.T) {
+	t.Parallel()
 	f := newFar(t)
 	s := openAt(t, f.url)
 	dest := register(t, s)
@@ -247,6 +249,7 @@ func TestAnAnswerThatIsLostAfterCommit(t *testing.T) {
 // TestCloseWaitsForNobodyWhoDoesNotAnswer: Close tells callers that wait that nobody knows
 // whether their events are stored.
 func TestCloseWaitsForNobodyWhoDoesNotAnswer(t *testing.T) {
+	t.Parallel()
 	f := newFar(t)
 	s, err := Open(ctx, optionsOf(f.url))
 	if err != nil {

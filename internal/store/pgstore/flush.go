@@ -39,12 +39,10 @@ func (c *changes) flush() error {
 		}
 	}
 	if len(pending.ids) > 0 {
-		p := &pending
-		b.Queue(sqlPutPending, append(keysOf(p.ids), p.slot, p.settings, p.due, p.ordering, p.changed, p.version, p.round, p.attempts, p.size)...)
+		b.Queue(sqlPutPending, pending.putPending()...)
 	}
 	if len(done.ids) > 0 {
-		d := &done
-		b.Queue(sqlPutDone, append(keysOf(d.ids), d.slot, d.state, d.ordering, d.changed, d.version, d.round, d.attempts, d.size, d.reason)...)
+		b.Queue(sqlPutDone, done.putDone()...)
 	}
 	if err := c.countAttempts(); err != nil {
 		return err
@@ -82,6 +80,14 @@ func (t *rowColumns) add(id store.DeliveryID, r *row) {
 	t.version, t.round = append(t.version, int32(r.Version)), append(t.round, int32(r.Round))
 	t.attempts, t.size = append(t.attempts, int32(r.Attempts)), append(t.size, int32(r.Size))
 	t.reason = append(t.reason, []byte(r.Reason))
+}
+
+func (t *rowColumns) putPending() []any {
+	return append(keysOf(t.ids), t.slot, t.settings, t.due, t.ordering, t.changed, t.version, t.round, t.attempts, t.size)
+}
+
+func (t *rowColumns) putDone() []any {
+	return append(keysOf(t.ids), t.slot, t.state, t.ordering, t.changed, t.version, t.round, t.attempts, t.size, t.reason)
 }
 
 type attemptKey struct {

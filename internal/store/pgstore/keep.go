@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/event"
@@ -88,6 +89,7 @@ func (s *Store) keepOnce(analyzed *time.Time) error {
 
 // folds is how far the tally of slots is folded.
 type folds struct {
+	mu    sync.Mutex
 	at    time.Time       // of the last fold
 	done  map[int16]int64 // the last commit that is folded
 	known map[int16]int64 // the last commit at the time of the last fold
@@ -97,25 +99,30 @@ type folds struct {
 // that other daemons have read it.
 func (s *Store) foldAll() error {
 	f := &s.folds
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if time.Since(f.at) < 2*tailLasts {
 		return nil
 	}
 	f.at = time.Now()
-	writers := map[int16]*committer{s.changes.slot: s.changes}
-	for _, c := range s.appends {
-		writers[c.slot] = c
-	}
 	known := map[int16]int64{}
 	for _, slot := range s.owned.all() {
-		known[slot] = math.MaxInt64 // nobody writes for it
-		if c := writers[slot]; c != nil {
-			c.mu.Lock()
-			known[slot] = c.seq // no commit is under way while mu is held
-			c.mu.Unlock()
+		c := s.writer(slot)
+		if c == nil {
+			known[slot] = math.MaxInt64 // nobody writes for it
+			if f.known[slot] > 0 {
+				if err := s.fold(slot, 0, math.MaxInt64); err != nil {
+					return err
+				}
+			}
+			continue
 		}
+		c.mu.Lock()
+		known[slot] = c.seq // no commit is under way while mu is held
+		c.mu.Unlock()
 		if to := f.known[slot]; to > f.done[slot] {
 			if err := s.fold(slot, f.done[slot], to); err != nil {
-				return fmt.Errorf("fold the counters of slot %d: %w", slot, err)
+				return err
 			}
 			f.done[slot] = to
 		}
@@ -127,8 +134,10 @@ func (s *Store) foldAll() error {
 func (s *Store) fold(slot int16, from, to int64) error {
 	ctx, cancel := context.WithTimeout(s.ending, 2*readTimeout)
 	defer cancel()
-	_, err := s.pool.Exec(ctx, sqlFold, slot, from, to)
-	return err
+	if _, err := s.pool.Exec(ctx, sqlFold, slot, from, to); err != nil {
+		return fmt.Errorf("fold the counters of slot %d: %w", slot, err)
+	}
+	return nil
 }
 
 // measure asks for what Stats and Warnings say.

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -62,10 +61,10 @@ func (s *Store) mayFree() bool {
 // believe that this one is gone. It is also the first to find out that the database can be
 // reached again.
 func (s *Store) leaseLoop() {
-	var c *pgx.Conn
+	var l *link
 	defer func() {
-		if c != nil {
-			end(c)
+		if l != nil {
+			end(l.Conn)
 		}
 	}()
 	wait := s.opts.Lease / 3
@@ -75,7 +74,7 @@ func (s *Store) leaseLoop() {
 		case <-s.quit:
 			return
 		}
-		err := s.renew(&c)
+		err := s.renew(&l)
 		switch {
 		case errors.Is(err, store.ErrFenced):
 			_ = s.fenced()
@@ -83,9 +82,9 @@ func (s *Store) leaseLoop() {
 		case s.ending.Err() != nil: // Close has cut it short
 		case err != nil:
 			s.unreachable(err)
-			if c != nil {
-				end(c)
-				c = nil
+			if l != nil {
+				l.cut()
+				l = nil
 			}
 			wait = min(s.opts.Lease/3, 300*time.Millisecond)
 		default:
@@ -95,19 +94,19 @@ func (s *Store) leaseLoop() {
 	}
 }
 
-func (s *Store) renew(c **pgx.Conn) (err error) {
+func (s *Store) renew(l **link) (err error) {
 	ctx, cancel := context.WithTimeout(s.ending, connectTimeout+s.opts.Lease/3)
 	defer cancel()
-	if *c != nil && s.identity.former((*c).PgConn()) {
-		end(*c)
-		*c = nil
+	if *l != nil && s.identity.former((*l).PgConn()) {
+		(*l).cut()
+		*l = nil
 	}
-	if *c == nil {
-		if *c, err = s.configs.connect(ctx); err != nil {
+	if *l == nil {
+		if *l, err = s.configs.connectLink(ctx); err != nil {
 			return err
 		}
 	}
-	return s.renewOn(query{ctx, *c})
+	return s.renewOn(query{ctx, (*l).Conn})
 }
 
 func (s *Store) renewOn(q query) error {
@@ -124,7 +123,7 @@ func (s *Store) renewOn(q query) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range append(s.appends, s.changes) {
+	for _, w := range s.writers() {
 		if !slices.Contains(mine, w.slot) {
 			return store.ErrFenced
 		}

@@ -18,16 +18,20 @@ const (
 	lookTime = 10 * time.Second
 	// giveBackEvery is how often slots of others that were adopted are looked at.
 	giveBackEvery = 10 * time.Second
+	// heldWait is how long a daemon waits before it tries again to set slots free whose fences are held.
+	heldWait = 5 * time.Second
 )
 
 // lookout is what the look loop remembers.
 type lookout struct {
-	link   *link           // nil: none is open
-	empty  map[int16]int64 // free slots that have nothing to adopt, and the epoch they had
-	given  map[int16]bool  // slots that were given back since the last look
-	untold []int16         // slots that were adopted and nobody was told of
-	back   time.Time       // when slots were given back last
+	link   *link                  // nil: none is open
+	empty  map[int16]int64        // free slots that have nothing to adopt, and the epoch they had
+	given  map[int16]time.Time    // slots that may have been given back lately
+	held   map[[16]byte]time.Time // owners with a commit under way that waits for something
+	untold []int16                // slots that were adopted and nobody was told of
+	back   time.Time              // when slots were given back last
 	news   news
+	logged time.Time
 
 	mu   sync.Mutex
 	made born // what this daemon made pending in slots that it did not own
@@ -62,13 +66,13 @@ func (s *Store) lookLoop() {
 			_ = s.fenced()
 			return
 		}
-		if err == nil || s.ending.Err() != nil {
-			continue
+		if err != nil && s.ending.Err() == nil { // whether the database can be reached, the lease tells
+			if time.Since(s.look.logged) > 10*time.Second {
+				s.look.logged = time.Now()
+				s.log.Warn("what other daemons do cannot be seen; trying again", "error", err)
+			}
+			s.look.cut()
 		}
-		if !is(err, lockNotAvailable, deadlockDetected) { // a commit of another daemon holds a fence
-			s.unreachable(err)
-		}
-		s.look.cut()
 	}
 }
 
@@ -104,7 +108,7 @@ func (s *Store) look1(ctx context.Context) (err error) {
 	if err == nil && slices.ContainsFunc(rows, func(r slotRow) bool { return r.free() }) {
 		err = s.adoptSome(q, rows)
 	}
-	if err == nil && time.Since(s.look.back) > giveBackEvery {
+	if err == nil && time.Since(s.look.back) > min(giveBackEvery, s.opts.Lease) {
 		s.look.back = time.Now()
 		err = s.giveBack(q)
 	}
@@ -201,7 +205,7 @@ func (s *Store) lookTail(q query, rows []slotRow) error {
 	var seqs []int64
 	foreign := false
 	for _, r := range rows {
-		if r.id != s.changes.slot && !slices.ContainsFunc(s.appends, func(w *committer) bool { return w.slot == r.id }) {
+		if s.writer(r.id) == nil {
 			slots, seqs = append(slots, r.id), append(seqs, c.tail.seqs[r.id])
 		}
 		foreign = foreign || !r.free() && r.owner != s.owner && !r.known

@@ -56,6 +56,7 @@ type Options struct {
 	Fatal       func(error)         // called once when another daemon has taken over: stop and exit non-zero
 	Adopted     func([]store.Moved) // deliveries that are pending here though no caller was told; nil: nobody asks
 	Rand        func() uint64       // random bits of event ids; nil: math/rand/v2
+	Copying     bool                // for a copy: opens what a copy is made from or to
 	Lease       time.Duration       // how long after the end of a daemon another may take over; 0: 10 s
 
 	// Serial tells whether one daemon alone may make the deliveries of a destination. It must not
@@ -103,7 +104,7 @@ type Store struct {
 	follow follow
 	duties duties
 	share  atomic.Pointer[[2]int]
-	folds  folds // keepLoop alone uses it
+	folds  folds
 
 	settled atomic.Uint64 // commits that did not wait for the disk
 	durable atomic.Uint64 // how many of them one that did has covered
@@ -138,8 +139,8 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s.idem.flying = map[[16]byte]*claim{}
 	s.groups.ids.Rand, s.groups.wake = o.Rand, make(chan struct{}, 1)
 	s.counters.dests = map[uint32]*[8]atomic.Int64{}
-	s.look.empty, s.look.given, s.look.news.stamp = map[int16]int64{}, map[int16]bool{}, map[uint32]int64{}
-	s.duties.mine, s.folds = map[string]bool{}, folds{done: map[int16]int64{}}
+	s.look.empty, s.look.given, s.look.held, s.look.news.stamp = map[int16]int64{}, map[int16]time.Time{}, map[[16]byte]time.Time{}, map[uint32]int64{}
+	s.duties.mine, s.folds.done = map[string]bool{}, map[int16]int64{}
 	s.share.Store(&[2]int{0, 1})
 	s.started = s.now()
 	if s.configs, err = parse(o); err != nil {
@@ -158,7 +159,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err := s.openPool(ctx); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	for _, step := range []func(context.Context) error{s.checkServer, s.join, s.loadDays, s.loadKept, s.recount, s.seedIDs, s.loadNews} {
+	for _, step := range []func(context.Context) error{s.checkServer, s.join, s.checkCopy, s.loadDays, s.loadKept, s.recount, s.seedIDs, s.loadNews} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("open the store: %w", err)
 		}
@@ -301,7 +302,7 @@ func (s *Store) Close() error {
 		if s.look.link != nil {
 			end(s.look.link.Conn)
 		}
-		for _, c := range append(s.appends, s.changes) {
+		for _, c := range s.writers() {
 			c.close()
 		}
 		s.pool.Close()

@@ -181,3 +181,44 @@ func TestReadingFromTheCursorPassesNothingDead(t *testing.T) {
 		t.Errorf("%d pages from the start, which shows that nothing is swept; %d from the cursor", start, cursor)
 	}
 }
+
+// TestPlansOfTheLookout: what every daemon asks several times a second has an index to go by. The tables
+// are too small for the planner to prefer it by itself.
+func TestPlansOfTheLookout(t *testing.T) {
+	url := freshDatabase(t)
+	s := openAt(t, url)
+	dest := register(t, s)
+	appendOne(t, s, entryTo(`{}`, dest))
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(ctx)
+	if _, err := c.Exec(ctx, "SET enable_seqscan = off"); err != nil {
+		t.Fatal(err)
+	}
+	for name, q := range map[string]struct {
+		sql  string
+		args []any
+		by   string // an index
+	}{
+		"tail":        {sqlTail, []any{[]int16{1, 2}, []int64{1, 1}}, "tally_pkey"},
+		"changed":     {sqlChanged, []any{"1"}, "destination_stamp"},
+		"idle":        {sqlIdle, []any{int16(1)}, "pending_queue"},
+		"own pending": {sqlOwnPending, []any{[]int16{1, 2}}, "pending_queue"},
+		"give back":   {sqlGiveBack, []any{int16(1), s.owner}, "slot_pkey"},
+	} {
+		rows, err := c.Query(ctx, "EXPLAIN "+q.sql, q.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := strings.Join(lines, "\n")
+		if !strings.Contains(plan, q.by) || regexp.MustCompile(`Seq Scan on (tally|pending|destination)`).MatchString(plan) {
+			t.Errorf("%s does not go by %s:\n%s", name, q.by, plan)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -37,17 +38,16 @@ type owned struct{ now atomic.Pointer[slotSet] }
 type slotSet struct {
 	all, plain []int16       // plain: without those of serial destinations
 	unclean    map[int16]int // how many owners ended one after the other without giving it back
-	low        map[int16]int64
 }
 
 func (o *owned) set(rows []slotRow) {
-	n := &slotSet{unclean: map[int16]int{}, low: map[int16]int64{}}
+	n := &slotSet{unclean: map[int16]int{}}
 	for _, r := range rows {
 		n.all = append(n.all, r.id)
 		if r.id < firstSerial {
 			n.plain = append(n.plain, r.id)
 		}
-		n.unclean[r.id], n.low[r.id] = r.unclean, r.low
+		n.unclean[r.id] = r.unclean
 	}
 	o.now.Store(n)
 }
@@ -80,7 +80,6 @@ type slotRow struct {
 	owner   [16]byte
 	epoch   int64
 	unclean int
-	low     int64
 	over    bool // its lease has ended
 	left    bool // its owner has ended the lease itself
 	known   bool // its owner has a row in daemon
@@ -91,7 +90,7 @@ func (r *slotRow) free() bool { return r.owner == [16]byte{} }
 func lookSlots(q query) (rows []slotRow, err error) {
 	err = q.each(sqlLookSlots, nil, func(scan func(...any) error) error {
 		var r slotRow
-		err := scan(&r.id, &r.owner, &r.epoch, &r.unclean, &r.low, &r.over, &r.left, &r.known)
+		err := scan(&r.id, &r.owner, &r.epoch, &r.unclean, &r.over, &r.left, &r.known)
 		rows = append(rows, r)
 		return err
 	})
@@ -230,7 +229,15 @@ func (s *Store) freeOver(ctx context.Context, c *pgx.Conn, rows []slotRow, dead 
 		if !o.over || !o.left && !dead {
 			continue
 		}
+		if time.Since(s.look.held[owner]) < heldWait {
+			continue
+		}
 		done, err := s.setFree(ctx, c, owner, o.left)
+		if is(err, lockNotAvailable, deadlockDetected) {
+			s.log.Warn("another daemon's last commit is still under way: its slots are set free later", "daemon", uuid(owner))
+			s.look.held[owner] = time.Now()
+			continue
+		}
 		if err != nil {
 			return some, fmt.Errorf("set the slots of another daemon free: %w", err)
 		}
@@ -319,18 +326,13 @@ func (s *Store) leaveSlots() {
 // giveBack frees slots in which nothing is pending any more, so that they do not grow in
 // number with every deploy.
 func (s *Store) giveBack(q query) error {
-	writers := map[int16]bool{s.changes.slot: true}
-	for _, c := range s.appends {
-		writers[c.slot] = true
-	}
 	for _, id := range s.owned.now.Load().plain {
-		if writers[id] {
+		if s.writer(id) != nil {
 			continue
 		}
+		s.look.given[id] = time.Now() // before: the answer may be lost
 		if err := q.one(sqlGiveBack, []any{id, s.owner}, nil); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("give slot %d back: %w", id, err)
-		} else if err == nil {
-			s.look.given[id] = true
 		}
 	}
 	return nil
@@ -345,9 +347,11 @@ func (s *Store) lost(mine []slotRow) (ids []int16) {
 	for _, r := range mine {
 		delete(have, r.id)
 	}
-	for id := range s.look.given {
+	for id, at := range s.look.given {
 		delete(have, id)
+		if time.Since(at) > giveBackEvery {
+			delete(s.look.given, id)
+		}
 	}
-	clear(s.look.given)
 	return slices.Sorted(maps.Keys(have))
 }

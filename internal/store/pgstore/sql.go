@@ -313,6 +313,7 @@ const (
 	sqlAgeDocument    = `DELETE FROM fantail.document WHERE developer = $1 AND version <= $2`
 	sqlReseal         = `UPDATE fantail.document SET text = $3 WHERE developer = $1 AND version = $2`
 	sqlForgetVersions = `DELETE FROM fantail.document d WHERE d.developer = $1 AND d.version < (SELECT max(version) FROM fantail.document WHERE developer = $1)`
+	sqlLockActs       = `SELECT pg_advisory_xact_lock(8245937402373)`
 	sqlNewestAct      = `SELECT coalesce((SELECT at FROM fantail.act ORDER BY at DESC LIMIT 1), 0)`
 	sqlPutActs        = `
 INSERT INTO fantail.act (at, developer, by, via, source, call, object, reason, result, state, count)

@@ -36,7 +36,7 @@ RETURNING l.slot`
 
 	// sqlLookSlots shows every slot, with what the fence, the lease and the daemon say.
 	sqlLookSlots = `
-SELECT s.id, s.owner, s.epoch, s.unclean, l.head_low, l.until <= now(), l.until = '-infinity', d.id IS NOT NULL
+SELECT s.id, s.owner, s.epoch, s.unclean, l.until <= now(), l.until = '-infinity', d.id IS NOT NULL
 FROM fantail.slot s JOIN fantail.lease l ON l.slot = s.id LEFT JOIN fantail.daemon d ON d.id = s.owner ORDER BY s.id`
 
 	// sqlIdle tells whether a slot that nobody owns has anything to be adopted for: something pending,
@@ -44,12 +44,13 @@ FROM fantail.slot s JOIN fantail.lease l ON l.slot = s.id LEFT JOIN fantail.daem
 	sqlIdle = `
 SELECT NOT EXISTS (SELECT FROM fantail.pending WHERE slot = $1) AND NOT EXISTS (SELECT FROM fantail.tally WHERE slot = $1)`
 
-	// sqlGiveBack frees a slot of this daemon in which nothing is pending. Nothing is born into it,
-	// since no committer writes for it.
+	// sqlGiveBack frees a slot of this daemon in which nothing is pending, and whose tally is folded.
+	// Nothing is born into it, since no committer writes for it.
 	sqlGiveBack = `
 WITH me AS (SELECT id FROM fantail.daemon WHERE id = $2 AND ended IS NULL FOR UPDATE), s AS (
 	UPDATE fantail.slot s SET owner = '` + nobody + `', epoch = s.epoch + 1, unclean = 0 FROM me
-	WHERE s.id = $1 AND s.owner = me.id AND NOT EXISTS (SELECT FROM fantail.pending WHERE slot = $1) RETURNING s.id
+	WHERE s.id = $1 AND s.owner = me.id AND NOT EXISTS (SELECT FROM fantail.pending WHERE slot = $1)
+		AND NOT EXISTS (SELECT FROM fantail.tally WHERE slot = $1) RETURNING s.id
 )
 UPDATE fantail.lease l SET until = '-infinity' FROM s WHERE l.slot = s.id AND ` + durable + ` IS NOT NULL RETURNING l.slot`
 

@@ -35,6 +35,7 @@ func ask[T any](t testing.TB, url, sql string, args ...any) (v T) {
 // with success and a warning. No caller is told that the event was accepted. Once it is durable
 // after all, its deliveries are handed to the engine.
 func TestACommitWhoseWaitIsBrokenOffIsNoSuccess(t *testing.T) {
+	t.Parallel()
 	server := servers.PrivatePostgres(t)
 	url := freshOn(t, server.DSN)
 	adopted := make(chan []store.Moved, 1)
@@ -84,6 +85,7 @@ func TestNoBackendIsCancelledInACommit(t *testing.T) {
 
 // TestADuplicateIsAnsweredBehindADurableCommit (T2).
 func TestADuplicateIsAnsweredBehindADurableCommit(t *testing.T) {
+	t.Parallel()
 	server := servers.PrivatePostgres(t)
 	url := freshOn(t, server.DSN)
 	s := openAt(t, url)
@@ -113,6 +115,7 @@ func TestADuplicateIsAnsweredBehindADurableCommit(t *testing.T) {
 // TestSettingsOfATransactionStayInIt (T6, T24): behind a pooler the next transaction of the
 // connection is somebody else's.
 func TestSettingsOfATransactionStayInIt(t *testing.T) {
+	t.Parallel()
 	server := servers.PrivatePostgres(t)
 	url := freshOn(t, server.DSN)
 	pooled := otherHost(t, url, servers.StartPgBouncer(t, server.DSN, 1).DSN)

@@ -35,6 +35,8 @@ type Harness struct {
 	Bubble bool
 	// Seeds of the random cases; nil: a few.
 	Seeds []uint64
+	// Only names the topics to run; nil: all.
+	Only []string
 }
 
 // need is what a case asks of a Harness.
@@ -113,7 +115,7 @@ func topics(h Harness) []topic {
 	for i := range all {
 		all[i].cases = slices.DeleteFunc(all[i].cases, func(c scenario) bool { return c.need&^h.has() != 0 })
 	}
-	return slices.DeleteFunc(all, func(p topic) bool { return len(p.cases) == 0 })
+	return slices.DeleteFunc(all, func(p topic) bool { return len(p.cases) == 0 || h.Only != nil && !slices.Contains(h.Only, p.name) })
 }
 
 // Run runs every case that h is able to run.

@@ -1,4 +1,4 @@
-import { acceptedAt } from '../format'
+import { acceptedAt, visible } from '../format'
 import { to } from '../router'
 import type { Delivery } from '../types'
 import { Badge, Code } from '../ui/badge'
@@ -11,11 +11,17 @@ interface Props {
   items: Delivery[]
   /** Whose they are stands above the table already. */
   ofOne?: boolean
+  /** They are of one event, which is described above. */
+  ofEvent?: boolean
   mark?: (d: Delivery) => string | undefined
 }
 
 /** DeliveryTable lists deliveries, which need detail. */
-export function DeliveryTable({ caption, items, ofOne, mark }: Props) {
+export function DeliveryTable({ caption, items, ofOne, ofEvent, mark }: Props) {
+  const envelope: Column<Delivery>[] = [
+    { head: 'Type', kind: 'opt3', cell: (d) => (d.type && visible(d.type)) ?? <span class="dim">–</span> },
+    { head: 'User', kind: 'opt', cell: (d) => (d.user ? <span class="user" title={visible(d.user)}>{visible(d.user)}</span> : <span class="dim">–</span>) },
+  ]
   const columns: Column<Delivery>[] = [
     {
       head: 'Accepted',
@@ -26,8 +32,7 @@ export function DeliveryTable({ caption, items, ofOne, mark }: Props) {
         </a>
       ),
     },
-    { head: 'Type', cell: (d) => d.type ?? <span class="dim">–</span> },
-    { head: 'User', kind: 'opt', cell: (d) => d.user ?? <span class="dim">–</span> },
+    ...(ofEvent ? [] : envelope),
     { head: 'State', cell: (d) => <Badge is={d.state} title={d.reason} /> },
     { head: 'Last answer', kind: 'wide', cell: (d) => <LastAnswer d={d} /> },
     { head: 'Attempts', kind: 'num opt', cell: (d) => d.tried },
@@ -36,8 +41,9 @@ export function DeliveryTable({ caption, items, ofOne, mark }: Props) {
   if (!ofOne) {
     columns.splice(1, 0, {
       head: 'Destination',
+      kind: 'name',
       cell: (d) => (
-        <a class="over" href={to.destination(d.developer, d.destination)}>
+        <a class="over clip" title={`${d.developer}/${d.destination}`} href={to.destination(d.developer, d.destination)}>
           {d.developer}/{d.destination}
         </a>
       ),
@@ -51,7 +57,7 @@ function LastAnswer({ d }: { d: Delivery }) {
   if (!last) return <span class="dim">{d.waits_for ? waiting[d.waits_for] ?? d.waits_for : 'none yet'}</span>
   return (
     <span class="clip" title={last.answer}>
-      <Code code={last.code} /> {last.class !== 'delivered' && <span>{last.fault || last.answer || last.class}</span>}
+      <Code code={last.code} /> {last.class !== 'delivered' && <span class="long">{visible(last.fault || last.answer || last.class)}</span>}
     </span>
   )
 }
@@ -59,7 +65,7 @@ function LastAnswer({ d }: { d: Delivery }) {
 function Next({ d }: { d: Delivery }) {
   if (d.state !== 'pending') return <span class="dim">–</span>
   if (d.waits_for) return <span title={d.waits_reason}>{waiting[d.waits_for] ?? d.waits_for}</span>
-  return <Ago t={d.due} />
+  return <Ago t={d.due} ahead />
 }
 
 /** Why a delivery is not tried when it is due. */

@@ -177,7 +177,7 @@ function Standing({ d }: { d: Dest }) {
       )}
       {d.waits_until && (
         <p>
-          It is tried <Ago t={d.waits_until} /> (<When t={d.waits_until} />).
+          It is tried <Ago t={d.waits_until} ahead /> (<When t={d.waits_until} />).
         </p>
       )}
       {days !== undefined && days < 21 && <p class="bad">Its certificate ends in {counted(days, 'day')}.</p>}

@@ -131,7 +131,7 @@ interface Shown {
 
 /** Settings are those that count, and those that deliveries are still frozen to. Secrets stand as [redacted]. */
 export function Settings({ d, rebind, beside, changes }: { d: Destination; rebind?: () => void; beside: ComponentChildren; changes: number }) {
-  const shown = usePoll(`settings${d.developer}/${d.name}/${changes}`, 0, async (signal) =>
+  const shown = usePoll(`settings${d.developer}/${d.name}/${changes}`, 30_000, async (signal) =>
     d.state === 'removed' ? undefined : get<Shown>(p`/v1/destinations/${d.developer}/${d.name}/settings`, undefined, signal),
   )
   const frozen = shown.data?.frozen ?? []

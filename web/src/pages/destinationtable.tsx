@@ -39,6 +39,7 @@ export function DestinationTable({ caption, items, full, acts }: Props) {
   const columns: Column<Destination>[] = [
     {
       head: 'Destination',
+      kind: 'name',
       cell: (d) => (
         <>
           <a class="row-link" href={to.destination(d.developer, d.name)}>
@@ -91,7 +92,7 @@ export function Why({ d }: { d: Destination }) {
       {d.waits_for && d.waits_until && (
         <span class="dim">
           {' '}
-          {d.waits_for}, tried <Ago t={d.waits_until} />
+          {d.waits_for}, tried <Ago t={d.waits_until} ahead />
         </span>
       )}
       {d.breaker === 'open' && d.waits_for !== 'breaker' && <span class="dim"> breaker open</span>}

@@ -24,7 +24,7 @@ export function Follow({ id, name }: { id: string; name: string }) {
   const { data: d, error } = useDelivery(id)
   const last = d?.attempts?.at(-1)
   return (
-    <div class={`follow ${d?.state === 'delivered' ? 'good' : 'info'} notice`} role="status" aria-live="polite">
+    <div class={`follow ${d?.state === 'delivered' ? 'good' : d?.state === 'dead' ? 'fault' : 'info'} notice`} role="status" aria-live="polite">
       {error && <Problem error={error} />}
       {!d && !error && `${name} is accepted…`}
       {d && (
@@ -42,7 +42,7 @@ export function Follow({ id, name }: { id: string; name: string }) {
           )}
           {d.state === 'pending' && d.due && last && (
             <>
-              ; next attempt <Ago t={d.due} />
+              ; next attempt <Ago t={d.due} ahead />
             </>
           )}
         </>

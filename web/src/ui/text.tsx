@@ -1,11 +1,12 @@
 import { useState } from 'preact/hooks'
+import { visible } from '../format'
 import { say } from './ask'
 
 /**
  * Text shows what somebody else wrote, byte for byte: as a text node, so that it can do nothing, in a box that scrolls
  * by keyboard as well.
  */
-export function Text({ name, text, save }: { name: string; text: string; save?: string }) {
+export function Text({ name, text, whole = text, save }: { name: string; text: string; whole?: string; save?: string }) {
   const [wrap, setWrap] = useState(true)
   return (
     <div class="text">
@@ -13,15 +14,15 @@ export function Text({ name, text, save }: { name: string; text: string; save?: 
         <button type="button" class="quiet" aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
           Wrap lines
         </button>
-        <Copy name={name} text={text} />
+        <Copy name={name} text={whole} />
         {save && (
-          <button type="button" class="quiet" onClick={() => download(text, save)}>
+          <button type="button" class="quiet" onClick={() => download(whole, save)}>
             Download
           </button>
         )}
       </div>
       <pre class={wrap ? 'wrapped' : ''} tabIndex={0} role="region" aria-label={name}>
-        {text}
+        {visible(text)}
       </pre>
     </div>
   )

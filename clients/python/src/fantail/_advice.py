@@ -1,0 +1,25 @@
+# Made of internal/api/openapi.yaml and clients/advice.yaml by `go test ./test/clients -run Types -update`: change those.
+
+advice = {
+    "401": "Give the token that the daemon's fantail.yaml names (tokens).",
+    "403": "This token may not do that: see may and developers of tokens in the daemon's fantail.yaml.",
+    "unknown_developer": "Make the developer's document first, or mend the name.",
+    "missing_developer": "Say whose event it is.",
+    "invalid_json": "Send one JSON object in UTF-8, and no name twice in it.",
+    "too_large": "Send fewer bytes at a time, or raise limits.body of the daemon.",
+    "idempotency_mismatch": "Use a key for one event alone: this one belongs to another body.",
+    "limited": "Send more slowly: limits.per_developer bounds the developer's rate, and what may wait for them.",
+    "token_rate": "Make fewer requests with this token, or raise its rate in the daemon's fantail.yaml.",
+    "behind": "Wait: the daemon is behind with deliveries.",
+    "busy": "Wait: the daemon holds as many bodies as it may.",
+    "busy_developer": "Wait, and send fewer large bodies of this developer at a time.",
+    "busy_token": "Wait, and send fewer large bodies with this token at a time.",
+    "unavailable": "Wait; where it lasts, look at the daemon's log and disk.",
+    "own_delivery": "A webhook of the daemon leads back to the daemon: mend its url.",
+    "stale": "Read the document again, and make the change to the newest version.",
+    "removal_not_allowed": "Look at the plan, and allow the removal if it is meant.",
+    "ambiguous_id": "Give more of the id.",
+    "no_answer": "See that the daemon runs, and that its address is right.",
+    "timeout": "Try again, or give the call more time.",
+    "unreadable_answer": "See that the address is the daemon's, and no proxy's page stands in its place.",
+}

@@ -1,0 +1,112 @@
+import { FantailError } from "./errors.js";
+import { bytesOf, maxBytes, maxLines, newKey, type Outcome, type SendRequest } from "./events.js";
+
+export interface BatcherOptions {
+  /** Is told what became of each event. What it throws is thrown by `flush` and `close`. */
+  onOutcome: (outcome: Outcome) => void | Promise<void>;
+  /** Events of a request; 500 when left out, 1,000 at most. */
+  maxEvents?: number;
+  /** Bytes of their bodies; 4 MiB when left out. */
+  maxBytes?: number;
+  /** Milliseconds that an event waits for others; 200 when left out. */
+  maxWait?: number;
+  /** Bytes of the bodies that wait or are under way; `add` waits for room beyond. 32 MiB when left out. */
+  maxPending?: number;
+}
+
+interface Waiting {
+  request: SendRequest;
+  size: number;
+}
+
+/**
+ * Gathers events and hands them in together. `add` resolves when there is room for the event, `flush`
+ * when all that was added has an outcome. One request is under way at a time. Events get their
+ * idempotency keys when they are added.
+ */
+export class Batcher {
+  readonly #send: (requests: SendRequest[]) => Promise<Outcome[]>;
+  readonly #options: Required<BatcherOptions>;
+  #waiting: Waiting[] = [];
+  #bytes = 0; // waiting
+  #pending = 0; // waiting or under way
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #running: Promise<void> | undefined;
+  #room: (() => void)[] = [];
+  #failure: unknown;
+  #closed = false;
+
+  constructor(send: (requests: SendRequest[]) => Promise<Outcome[]>, options: BatcherOptions) {
+    this.#send = send;
+    this.#options = { maxEvents: 500, maxBytes: 4 << 20, maxWait: 200, maxPending: 32 << 20, ...options };
+    this.#options.maxEvents = Math.min(this.#options.maxEvents, maxLines);
+    this.#options.maxBytes = Math.min(this.#options.maxBytes, maxBytes);
+  }
+
+  async add(request: SendRequest): Promise<void> {
+    const body = bytesOf(request);
+    while (this.#pending > 0 && this.#pending + body.length > this.#options.maxPending) await new Promise<void>((resolve) => this.#room.push(resolve));
+    if (this.#closed) throw new Error("the batcher is closed");
+    const { event: _, ...rest } = request;
+    this.#waiting.push({ request: { ...rest, body, idempotencyKey: request.idempotencyKey ?? newKey() }, size: body.length });
+    this.#bytes += body.length;
+    this.#pending += body.length;
+    if (this.#waiting.length >= this.#options.maxEvents || this.#bytes >= this.#options.maxBytes || this.#pending >= this.#options.maxPending) this.#start();
+    else this.#timer ??= setTimeout(() => this.#start(), this.#options.maxWait);
+  }
+
+  /** Hands in what waits. Resolves when all of it has an outcome. */
+  async flush(): Promise<void> {
+    while (this.#waiting.length > 0 || this.#running) {
+      this.#start();
+      await this.#running;
+    }
+    if (this.#failure !== undefined) {
+      const failure = this.#failure;
+      this.#failure = undefined;
+      throw failure;
+    }
+  }
+
+  /** Flushes, and takes no more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.flush();
+  }
+
+  #start(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+  }
+
+  async #run(): Promise<void> {
+    do {
+      let size = 0;
+      let n = 0;
+      while (n < this.#waiting.length && n < this.#options.maxEvents && (n === 0 || size + this.#waiting[n]!.size <= this.#options.maxBytes)) size += this.#waiting[n++]!.size;
+      const requests = this.#waiting.splice(0, n).map((waiting) => waiting.request);
+      this.#bytes -= size;
+      await this.#handIn(requests);
+      this.#pending -= size;
+      for (const resolve of this.#room.splice(0)) resolve();
+    } while (this.#waiting.length > 0);
+  }
+
+  async #handIn(requests: SendRequest[]): Promise<void> {
+    let outcomes: Outcome[];
+    try {
+      outcomes = await this.#send(requests);
+    } catch (cause) {
+      const error = cause instanceof FantailError ? cause : new FantailError("failed", String(cause), { cause });
+      outcomes = requests.map((request) => ({ request, error }));
+    }
+    for (const outcome of outcomes) {
+      try {
+        await this.#options.onOutcome(outcome);
+      } catch (error) {
+        this.#failure ??= error;
+      }
+    }
+  }
+}

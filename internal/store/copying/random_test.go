@@ -1,0 +1,41 @@
+package copying_test
+
+import (
+	"testing"
+
+	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/internal/store/copying"
+	"github.com/seed-51f8da91/fantail/internal/store/storetest"
+)
+
+// moving is a store that lies elsewhere after each reopening: it was copied to the other kind.
+type moving struct {
+	copying.Store
+	at place
+}
+
+// TestAStoreIsTheSameAfterEachCopy has the suite of all stores reopen a store by a copy to the
+// other kind. Whatever it then asks or does (searches, order of queues, outcomes of items that
+// were offered before, replays, repeats with idempotency keys) must be as the model has it.
+func TestAStoreIsTheSameAfterEachCopy(t *testing.T) {
+	storetest.Run(t, storetest.Harness{
+		Seeds: []uint64{1, 2, 3},
+		Only:  []string{"random", "append", "idempotency", "idempotency by id", "settle", "replay over days", "registry", "settings", "documents", "acts", "usage", "erase", "search"},
+		Open: func(t testing.TB) store.Store {
+			at := folder(t)
+			return &moving{open(t, at), at}
+		},
+		Reopen: func(t testing.TB, s store.Store) store.Store {
+			was := s.(*moving)
+			if err := was.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+			to := folder(t)
+			if was.at.dir != "" {
+				to = database(t)
+			}
+			mustCopy(t, was.at, to)
+			return &moving{open(t, to), to}
+		},
+	})
+}
