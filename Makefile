@@ -52,6 +52,14 @@ bench: ## run every benchmark once
 fault: ## kill the real binary twenty times under load, fill its disk, damage its log
 	FANTAIL_KILLS=20 $(GO) test -count=1 -v ./test/fault ./test/integration -run 'Kill|Damaged|Stop|Hangup|FullDisk'
 
+.PHONY: lint-helm
+lint-helm: ## lint and render the chart with Helm's own code, which is a module of its own
+	cd test/helm && $(GO) test ./...
+
+.PHONY: scale-fault
+scale-fault: ## several daemons on PostgreSQL, killed, stopped, deployed and cut off ROUNDS (20) times
+	FANTAIL_SCALE_ROUNDS=$(or $(ROUNDS),20) $(GO) test -count=1 -v -timeout 4h ./test/scale
+
 SEEDS ?= 1000
 FIRST ?= 1
 .PHONY: simulate
@@ -111,6 +119,15 @@ sdk-check: ## make clients of openapi.yaml in Go, Python and TypeScript, compile
 console: ## make the console's pages of web/, and judge their types
 	web/build
 	web/node_modules/.bin/tsc --project web
+
+.PHONY: console-shots
+console-shots: ## take the pictures that README and docs/CONSOLE.md show, in a real browser
+	$(GO) test -count=1 ./test/browser -run TestShots -shots $(CURDIR)/docs/images
+
+DELIVERIES ?= 2000000
+.PHONY: console-bench
+console-bench: ## each page of the console over DELIVERIES (2000000) deliveries, within 300 ms on a quiet machine
+	$(GO) test -count=1 -v -timeout 30m ./test/browser -run TestPagesOfAFullStore -deliveries $(DELIVERIES) -slowest 300ms
 
 .PHONY: demo
 demo: ## the main job on real input, in a few seconds

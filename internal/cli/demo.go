@@ -20,7 +20,7 @@ developers, shows what is delivered and retried, and recounts everything.
 The receivers check each signature and each byte with code of their own. The
 command fails when anything does not add up; --corrupt-secret proves it.`,
 		Example: `  fantail demo
-  fantail demo --keep                 leave the daemon running, to look around
+  fantail demo --keep                 go on, to look around in the console
   fantail demo --corrupt-secret       must fail: one receiver holds another secret`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -32,7 +32,7 @@ command fails when anything does not add up; --corrupt-secret proves it.`,
 			})
 		},
 	}
-	c.Flags().BoolVar(&keep, "keep", false, "leave the daemon running until Ctrl-C")
+	c.Flags().BoolVar(&keep, "keep", false, "go on with an event a second until Ctrl-C, and say where the console is")
 	c.Flags().BoolVar(&corrupt, "corrupt-secret", false, "give one receiver another secret: the demo must then fail")
 	return c
 }

@@ -42,6 +42,15 @@ func newCast(corrupt bool) *cast {
 	return c
 }
 
+// refuseAgain has the receivers that recover refuse as many requests as at first.
+func (c *cast) refuseAgain() {
+	for _, p := range c.parts {
+		p.mu.Lock()
+		p.refused = 0
+		p.mu.Unlock()
+	}
+}
+
 func senderSecret(p *part) string { return "demo-secret-of-" + p.developer + "-" + p.name }
 
 func (c *cast) close() {

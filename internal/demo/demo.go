@@ -84,10 +84,40 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	if o.Keep {
-		fmt.Fprintf(o.Out, "\nStill running: the API is at %s. Try: fantail deliveries --server %s --state dead\nStop it with Ctrl-C.\n", daemon.URL(), daemon.URL())
-		<-ctx.Done()
+		fmt.Fprintf(o.Out, "\nStill running, and an event a second goes on: acme/crm fails now and then and recovers, globex/legacy hangs.\n"+
+			"Open the console: %s/console/\nOr try: fantail deliveries --server %s --state dead\nStop it with Ctrl-C.\n", daemon.URL(), daemon.URL())
+		return goOn(ctx, api, cast)
 	}
 	return nil
+}
+
+// failsAgain is how often a receiver that recovers refuses again, in the seconds of goOn.
+const failsAgain = 20
+
+// goOn sends a sample a second, so that there is something to look at, until ctx ends.
+func goOn(ctx context.Context, api *client.Client, c *cast) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	names, developers := samples.Names(), c.developers()
+	for n := 0; ; n++ {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if n%failsAgain == 0 {
+			c.refuseAgain()
+		}
+		name := names[n/len(developers)%len(names)]
+		body, err := samples.Read(name)
+		if err != nil {
+			return err
+		}
+		_, err = api.Send(ctx, client.SendRequest{Developer: developers[n%len(developers)], Reference: "demo-" + name, Body: body})
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("send %s: %w", name, err)
+		}
+	}
 }
 
 func sendSamples(ctx context.Context, api *client.Client, c *cast) (n int, err error) {

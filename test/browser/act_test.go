@@ -91,12 +91,7 @@ func (b *tab) click(role, name string) {
 		}
 		q := quads.Quads[0]
 		x, y = (q[0]+q[4])/2, (q[1]+q[5])/2
-		var under struct{ BackendNodeID int }
-		// Whatever lies above it would get the click.
-		if b.try("DOM.getNodeForLocation", map[string]any{"x": int(x), "y": int(y)}, &under) != nil {
-			return false
-		}
-		return b.holds(found[0].id, under.BackendNodeID)
+		return b.hit(found[0].id, x, y) // whatever lies above it would get the click
 	})
 	for _, kind := range []string{"mouseMoved", "mousePressed", "mouseReleased"} {
 		event := map[string]any{"type": kind, "x": x, "y": y}
@@ -107,16 +102,16 @@ func (b *tab) click(role, name string) {
 	}
 }
 
-// holds tells whether a node is another one or lies in it.
-func (b *tab) holds(outer, inner int) bool {
-	var o, i struct{ Object struct{ ObjectID string } }
-	if b.try("DOM.resolveNode", map[string]any{"backendNodeId": outer}, &o) != nil || b.try("DOM.resolveNode", map[string]any{"backendNodeId": inner}, &i) != nil {
+// hit tells whether a click at a place would be one on the node.
+func (b *tab) hit(id int, x, y float64) bool {
+	var o struct{ Object struct{ ObjectID string } }
+	if b.try("DOM.resolveNode", map[string]any{"backendNodeId": id}, &o) != nil {
 		return false
 	}
 	var is struct{ Result struct{ Value bool } }
 	return b.try("Runtime.callFunctionOn", map[string]any{
-		"objectId": o.Object.ObjectID, "functionDeclaration": "function (n) { return this.contains(n) || (n.nodeType === 3 && this.contains(n.parentNode)) }",
-		"arguments": []any{map[string]any{"objectId": i.Object.ObjectID}}, "returnByValue": true,
+		"objectId": o.Object.ObjectID, "functionDeclaration": "function (x, y) { const e = document.elementFromPoint(x, y); return !!e && this.contains(e) }",
+		"arguments": []any{map[string]any{"value": x}, map[string]any{"value": y}}, "returnByValue": true,
 	}, &is) == nil && is.Result.Value
 }
 
@@ -178,6 +173,17 @@ func (b *tab) focused() (role, name string) {
 	return fmt.Sprint(tree.Nodes[0].Role.Value), strings.TrimSpace(fmt.Sprint(tree.Nodes[0].Name.Value))
 }
 
+// hurry makes the timers of pages that are opened from now on run ten times as fast: tests need not wait for
+// what refreshes every ten seconds.
+func (b *tab) hurry() {
+	b.t.Helper()
+	b.call("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": `{
+	const timeout = window.setTimeout, interval = window.setInterval
+	window.setTimeout = (f, ms, ...args) => timeout(f, (ms ?? 0) / 10, ...args)
+	window.setInterval = (f, ms, ...args) => interval(f, (ms ?? 0) / 10, ...args)
+}`}, nil)
+}
+
 // goTo opens a page of an address.
 func (b *tab) goTo(url string) {
 	b.t.Helper()
@@ -223,6 +229,13 @@ func (b *tab) text() string {
 	return text
 }
 
+// row is what the row of a table shows that begins so; "" where there is none.
+func (b *tab) row(begins string) string {
+	var text string
+	_ = b.ask("[...document.querySelectorAll('tbody tr')].find(r => r.innerText.startsWith("+quote(begins)+"))?.innerText ?? ''", &text)
+	return text
+}
+
 // reads waits until the page shows text that matches.
 func (b *tab) reads(pattern string) {
 	b.t.Helper()
@@ -236,7 +249,7 @@ func (b *tab) reads(pattern string) {
 // size sets what the window shows.
 func (b *tab) size(s size) {
 	b.t.Helper()
-	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": s.width, "height": s.height, "deviceScaleFactor": 1, "mobile": false}, nil)
+	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": s.width, "height": s.height, "deviceScaleFactor": 1, "mobile": s.overlay}, nil)
 }
 
 // scheme is light or dark.

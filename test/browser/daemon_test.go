@@ -55,8 +55,8 @@ tokens:
   - { name: of-acme, value: token-of-acme-alone, may: [read, operate, ingest], developers: [acme] }
 `
 
-// startDaemon starts one; settings are added to its fantail.yaml.
-func startDaemon(t testing.TB, settings string) *daemon {
+// startDaemon starts one; settings are added to its fantail.yaml, and prepare may fill its folder before.
+func startDaemon(t testing.TB, settings string, prepare ...func(dir string)) *daemon {
 	t.Helper()
 	d := &daemon{t: t, dir: t.TempDir(), address: servers.Address(t)}
 	t.Cleanup(func() {
@@ -75,6 +75,9 @@ func startDaemon(t testing.TB, settings string) *daemon {
 		t.Fatal(err)
 	}
 	d.Client = c
+	for _, p := range prepare {
+		p(d.dir)
+	}
 	d.start()
 	return d
 }

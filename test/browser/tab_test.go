@@ -52,11 +52,14 @@ func (w *window) call(method string, params, result any) {
 }
 
 // size is what a window shows, in CSS pixels.
-type size struct{ width, height int }
+type size struct {
+	width, height int
+	overlay       bool // scroll bars take no room, as on phones
+}
 
 var (
-	wide   = size{1440, 900}
-	narrow = size{390, 844}
+	wide   = size{width: 1440, height: 900}
+	narrow = size{width: 390, height: 844}
 )
 
 // tab is one page in a window.

@@ -24,6 +24,7 @@ import (
 // link of acme that allows all that a link can, about globex: each parameter and member that can name something
 // names what is globex's. Nothing of globex is in any answer, nothing of globex has changed after all of them.
 func TestATenantReachesNothingOfAnother(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, withTokens+"payloads: { dir: { path: payloads, public_url: \"http://127.0.0.1:9\" } }\n")
 	ctx := context.Background()
 	theirs := w.send("globex", "reference-of-globex", `{"type":"type-of-globex","user":{"user_id":"user-of-globex"},"data":[]}`)

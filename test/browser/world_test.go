@@ -46,6 +46,7 @@ type farSide struct {
 	mu       sync.Mutex
 	answer   func(w http.ResponseWriter, r *http.Request)
 	received atomic.Int64
+	last     []byte // the body of the last request
 	ended    context.Context
 }
 
@@ -78,11 +79,13 @@ func newFarSide(t testing.TB, answer http.HandlerFunc) *farSide {
 }
 
 func (f *farSide) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
 		return
 	}
 	f.received.Add(1)
 	f.mu.Lock()
+	f.last = body
 	answer := f.answer
 	f.mu.Unlock()
 	ctx, cancel := context.WithCancel(r.Context())
@@ -136,30 +139,14 @@ type world struct {
 func newWorld(t testing.TB, settings string) *world {
 	t.Helper()
 	w := &world{daemon: startDaemon(t, settings), far: map[string]*farSide{}}
-	documents := map[string]string{}
-	for _, p := range parts {
-		f := newFarSide(t, p.answer)
-		w.far[p.developer+"/"+p.name] = f
-		if documents[p.developer] == "" {
-			documents[p.developer] = "developer: " + p.developer + "\ndestinations:\n"
-		}
-		more := ""
-		if p.more != "" {
-			more = ", " + p.more
-		}
-		documents[p.developer] += fmt.Sprintf("  - { name: %s, kind: webhook%s, settings: { url: %q, secret: secret-of-a-developer, allow_http: true%s } }\n",
-			p.name, more, f.URL+"/hooks?tenant="+p.developer, p.settings)
-	}
-	documents["umbrella"] = "developer: umbrella\n" // has no destination: what they send matches nothing
-	for developer, text := range documents {
-		w.document(developer, text)
-	}
+	w.cast(parts)
+	w.document("umbrella", "developer: umbrella\n") // has no destination: what they send matches nothing
 	ctx := context.Background()
 	if err := w.Pause(ctx, "acme", "paused", hostileReason); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		for developer := range documents {
+		for _, developer := range []string{"acme", "constructor", "globex", longName, "umbrella"} {
 			w.send(developer, "", fmt.Sprintf(`{"type":"sleep","user":{"user_id":"user-%d","provider":"GARMIN"},"data":[]}`, i))
 		}
 	}
@@ -189,4 +176,26 @@ func newWorld(t testing.TB, settings string) *world {
 		t.Fatal("the destinations of acme are not in the states that they should be in")
 	}
 	return w
+}
+
+// cast starts the endpoints of destinations and sets the documents of their developers.
+func (w *world) cast(parts []part) {
+	w.t.Helper()
+	documents := map[string]string{}
+	for _, p := range parts {
+		f := newFarSide(w.t, p.answer)
+		w.far[p.developer+"/"+p.name] = f
+		if documents[p.developer] == "" {
+			documents[p.developer] = "developer: " + p.developer + "\ndestinations:\n"
+		}
+		more := ""
+		if p.more != "" {
+			more = ", " + p.more
+		}
+		documents[p.developer] += fmt.Sprintf("  - { name: %s, kind: webhook%s, settings: { url: %q, secret: secret-of-a-developer, allow_http: true%s } }\n",
+			p.name, more, f.URL+"/hooks?tenant="+p.developer, p.settings)
+	}
+	for developer, text := range documents {
+		w.document(developer, text)
+	}
 }

@@ -2,12 +2,16 @@ package integration
 
 import (
 	"bytes"
+	"context"
+	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/seed-51f8da91/fantail/destinations/all"
 	"github.com/seed-51f8da91/fantail/internal/cli"
+	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
 func TestDemoAddsUp(t *testing.T) {
@@ -45,6 +49,64 @@ Audit, recounted from every event and delivery on disk:
   globex/legacy  accepted 2 = delivered 0 + pending 0 + dead 2 + cancelled 0: adds up
 Every delivered event arrived with its exact bytes and a signature that the receiver verified by itself. Nothing was lost.
 `
+
+// With --keep the demo goes on: the console stands at the address that it says, and events go on.
+func TestDemoKeepsTheConsoleOpen(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &says{}
+	ended := make(chan int, 1)
+	go func() { ended <- cli.Run(ctx, []string{"demo", "--keep"}, nil, out, out, all.Destinations()) }()
+	console := regexp.MustCompile(`Open the console: (http://127\.0\.0\.1:\d+)/console/\n`)
+	var address []string
+	until(t, "the demo says where the console is", func() bool { address = console.FindStringSubmatch(out.String()); return address != nil })
+	c, err := client.New(address[1], "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.Get(address[1] + "/console/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != 200 {
+		t.Errorf("the console: %s", res.Status)
+	}
+	until(t, "events go on, and acme/crm fails again", func() bool {
+		for d, err := range c.Destinations(t.Context(), "acme", "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.Name == "crm" && d.Pending > 0 && d.FailedAttempts > 0 {
+				return true
+			}
+		}
+		return false
+	})
+	cancel()
+	if code := <-ended; code != 0 {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+}
+
+// says is what a program that still runs has printed.
+type says struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *says) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *says) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
 
 // The demo's verdict is real: a receiver with another secret makes it fail.
 func TestDemoFailsOnACorruptedSecret(t *testing.T) {

@@ -38,8 +38,10 @@ export function Overview() {
         )}
         {wrong?.length === 0 && totals!.destinations > 0 && <Empty title="Nothing is held, paused or failing">{totals!.destinations === 1 ? 'The one destination is as it should be.' : `All ${count(totals!.destinations)} destinations are as they should be.`}</Empty>}
       </Card>
-      {!developers && <Rates />}
-      <Cost whole={!developers} />
+      <div class={`stack ${all.data || all.error ? '' : 'waiting'}`}>
+        {!developers && <Rates />}
+        <Cost whole={!developers} />
+      </div>
     </Page>
   )
 }

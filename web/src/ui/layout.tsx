@@ -17,7 +17,13 @@ export function Page({ name, title, beside, above, children }: PageProps) {
   useEffect(() => {
     document.title = `${title} · ${brand.name}`
   }, [title])
+  const shown = useRef('')
   useEffect(() => {
+    // A title that comes with the data takes the focus from nobody who has gone on meanwhile.
+    const at = document.activeElement
+    const another = shown.current !== name || !at || at === document.body
+    shown.current = name
+    if (!another) return
     if (arrived) head.current?.focus({ preventScroll: true })
     arrived = true
     scrollTo(0, 0)
