@@ -52,6 +52,14 @@ bench: ## run every benchmark once
 fault: ## kill the real binary twenty times under load, fill its disk, damage its log
 	FANTAIL_KILLS=20 $(GO) test -count=1 -v ./test/fault ./test/integration -run 'Kill|Damaged|Stop|Hangup|FullDisk'
 
+.PHONY: lint-helm
+lint-helm: ## lint and render the chart with Helm's own code, which is a module of its own
+	cd test/helm && $(GO) test ./...
+
+.PHONY: scale-fault
+scale-fault: ## several daemons on PostgreSQL, killed, stopped, deployed and cut off ROUNDS (20) times
+	FANTAIL_SCALE_ROUNDS=$(or $(ROUNDS),20) $(GO) test -count=1 -v -timeout 4h ./test/scale
+
 SEEDS ?= 1000
 FIRST ?= 1
 .PHONY: simulate

@@ -40,6 +40,7 @@ var peerCalls = map[string]func(*API, *call, []byte) error{
 	"/peer/waits":  (*API).peerWaits,
 	"/peer/series": (*API).peerSeries,
 	"/peer/live":   (*API).peerLive,
+	"/peer/frozen": (*API).peerFrozen,
 	"/peer/act":    (*API).peerAct,
 }
 

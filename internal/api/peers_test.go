@@ -242,3 +242,31 @@ func TestDaemonsAreListed(t *testing.T) {
 		t.Errorf("with the embedded store: %s", got)
 	}
 }
+
+// What retries are frozen to is counted at all daemons.
+func TestFrozenSettingsOfAllDaemonsAreCounted(t *testing.T) {
+	a, b := twoDaemons(t)
+	for _, r := range []*rig{a, b} {
+		r.post(sleep)
+		page, err := r.store.Deliveries(t.Context(), store.DeliveryQuery{Dests: []uint32{1}, Limit: 10})
+		if err != nil || len(page.Items) != 1 {
+			t.Fatal(page, err)
+		}
+		due, _, err := r.store.Due(t.Context(), store.QueueID{Dest: 1}, store.Position{}, 1<<62, 10)
+		if err != nil || len(due) != 1 {
+			t.Fatal(due, err)
+		}
+		if err := r.store.PutSettings(t.Context(), map[uint64][]byte{7: {1}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.store.Settle(t.Context(), time.Now(), []store.Outcome{{Item: due[0], State: store.Pending, Due: 1 << 61, Settings: 7, Attempts: 1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got struct{ Frozen []frozenView }
+	answer := a.do("GET", "/v1/destinations/acme/app/settings", "")
+	answer.into(t, &got)
+	if len(got.Frozen) != 1 || got.Frozen[0].Pending != 2 {
+		t.Errorf("%s", answer)
+	}
+}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math"
@@ -229,30 +230,67 @@ func (a *API) destinationSettings(c *call) error {
 	if err != nil {
 		return err
 	}
-	queues, err := a.Queues.Queues(c.r.Context())
+	frozen, err := a.frozenHere(c.r.Context(), d.ID)
 	if err != nil {
 		return err
 	}
+	askPeers(a, c, "/peer/frozen", d.ID, 0, func(_ store.Daemon, theirs map[uint64]frozenCount) {
+		for hash, n := range theirs {
+			frozen[hash] = frozenCount{frozen[hash].Pending + n.Pending, frozen[hash].More || n.More}
+		}
+	})
 	view := struct {
 		Settings map[string]any `json:"settings"`
 		Frozen   []frozenView   `json:"frozen"`
 	}{now, []frozenView{}}
-	for i := range queues {
-		q := queues[i].Queue
-		if q.Dest != d.ID || q.Settings == 0 {
-			continue
-		}
-		f := frozenView{ID: strconv.FormatUint(q.Settings, 16)}
-		items, next, err := a.Queues.Due(c.r.Context(), q, store.Position{}, math.MaxInt64, mostCounted)
-		if err != nil {
-			return err
-		}
-		f.Pending, f.More = len(items), next != 0
-		if f.Settings, err = a.Settings.FrozenSettings(c.r.Context(), q.Settings); err != nil {
+	for hash, n := range frozen {
+		f := frozenView{ID: strconv.FormatUint(hash, 16), Pending: n.Pending, More: n.More}
+		if f.Settings, err = a.Settings.FrozenSettings(c.r.Context(), hash); err != nil {
 			f.Problem = "they cannot be shown: the key that sealed them is not among keys, or they are gone"
 		}
 		view.Frozen = append(view.Frozen, f)
 	}
-	slices.SortFunc(view.Frozen, func(x, y frozenView) int { return y.Pending - x.Pending })
+	slices.SortFunc(view.Frozen, func(x, y frozenView) int {
+		return cmp.Or(cmp.Compare(y.Pending, x.Pending), cmp.Compare(x.ID, y.ID))
+	})
 	return c.json(200, view)
+}
+
+// frozenCount is how much goes out with older settings; More: than was counted.
+type frozenCount struct {
+	Pending int
+	More    bool
+}
+
+// frozenHere counts what this daemon has pending for a destination with older settings, by their hash.
+func (a *API) frozenHere(ctx context.Context, dest uint32) (map[uint64]frozenCount, error) {
+	queues, err := a.Queues.Queues(ctx)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[uint64]frozenCount{}
+	for i := range queues {
+		q := queues[i].Queue
+		if q.Dest != dest || q.Settings == 0 {
+			continue
+		}
+		items, next, err := a.Queues.Due(ctx, q, store.Position{}, math.MaxInt64, mostCounted)
+		if err != nil {
+			return nil, err
+		}
+		counts[q.Settings] = frozenCount{len(items), next != 0}
+	}
+	return counts, nil
+}
+
+func (a *API) peerFrozen(c *call, body []byte) error {
+	var dest uint32
+	if err := question(body, &dest); err != nil {
+		return err
+	}
+	counts, err := a.frozenHere(c.r.Context(), dest)
+	if err != nil {
+		return err
+	}
+	return c.json(200, counts)
 }

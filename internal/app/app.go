@@ -65,6 +65,7 @@ type App struct {
 	scheduler     *delivery.Scheduler
 	serial        atomic.Pointer[delivery.Scheduler] // scheduler, for the store, which is there before it
 	series        *series.Series
+	seriesKey     string // where the store keeps it; "": nowhere
 	flight        *suspects.Record
 	ingest        *ingest.Ingest
 	replays       *replay.Runner

@@ -8,11 +8,15 @@ import (
 
 // buildReplays reads the replays that the store keeps; Run goes on with them.
 func (a *App) buildReplays(ctx context.Context) (err error) {
-	a.replays, err = replay.New(ctx, replay.Options{
+	o := replay.Options{
 		Store: a.store, Scheduler: a.scheduler, Log: a.log, Metrics: a.metrics,
 		Targets: func() *replay.Targets { return a.current.Load().targets },
 		Ended:   a.replayEnded,
-	})
+	}
+	if a.shared != nil {
+		o.Mine = a.duty(dutyReplays)
+	}
+	a.replays, err = replay.New(ctx, o)
 	if err == nil {
 		a.onStop("replays", func(context.Context) error { a.replays.Stop(); return nil })
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/series"
@@ -10,8 +11,10 @@ import (
 )
 
 const (
-	// seriesKey is where the store keeps series.
+	// seriesKey is where the store keeps series. Several daemons have a number of their own behind it.
 	seriesKey = "series"
+	// mostSeries bounds the numbers. Who finds none keeps no series over a restart.
+	mostSeries = 64
 	// saveSeriesEvery is how much of the series a crash may lose, in ticks: 5 minutes.
 	saveSeriesEvery = 30
 )
@@ -20,7 +23,11 @@ const (
 // more than a log line: plots begin anew.
 func (a *App) openSeries(ctx context.Context) {
 	a.series = series.New()
-	saved, err := a.store.Get(ctx, seriesKey)
+	a.seriesKey = a.ownSeries(ctx)
+	if a.seriesKey == "" {
+		return
+	}
+	saved, err := a.store.Get(ctx, a.seriesKey)
 	if err == nil {
 		err = a.series.Load(saved)
 	}
@@ -31,6 +38,26 @@ func (a *App) openSeries(ctx context.Context) {
 		a.saveSeries(ctx)
 		return nil
 	})
+}
+
+// ownSeries is where this daemon keeps its series. Of several daemons each takes the first number
+// that nobody has: whoever takes the place of one that has ended goes on with its plots.
+func (a *App) ownSeries(ctx context.Context) string {
+	if a.shared == nil {
+		return seriesKey
+	}
+	for n := range mostSeries {
+		key := seriesKey + "/" + strconv.Itoa(n)
+		mine, err := a.shared.Duty(ctx, key)
+		if mine && err == nil {
+			return key
+		}
+		if err != nil {
+			a.log.Warn("the series that plots show begin anew, and are not kept", "error", err)
+			return ""
+		}
+	}
+	return ""
 }
 
 // record keeps the series until ctx ends.
@@ -64,7 +91,10 @@ func untilStep(now time.Time) time.Duration {
 }
 
 func (a *App) saveSeries(ctx context.Context) {
-	err := a.store.Put(ctx, seriesKey, a.series.Save())
+	if a.seriesKey == "" {
+		return
+	}
+	err := a.store.Put(ctx, a.seriesKey, a.series.Save())
 	if err != nil && !errors.Is(err, store.ErrClosed) && ctx.Err() == nil {
 		a.log.Warn("the series that plots show were not saved", "error", err)
 	}

@@ -204,3 +204,86 @@ func TestADutyIsOneDaemons(t *testing.T) {
 		until(t, "the duty of "+name+" is taken over", func() bool { return b.duty(name)(t.Context()) })
 	}
 }
+
+// Whoever is asked makes, shows and cancels a replay; the daemon whose duty it is runs it, and whoever
+// takes the duty over goes on with it.
+func TestAReplayIsRunByOneDaemonAndOwnedByAll(t *testing.T) {
+	s := newSharing(t)
+	ha, hb := s.home("a", ""), s.home("b", "")
+	a, b := s.start(ha), s.start(hb)
+	if _, err := a.PutDocument(t.Context(), "acme", fmt.Appendf(nil, acmeDocument, "x"), client.ChangeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "both have the developer", func() bool { _, size := b.current.Load().snapshot.Size(); return size == 1 })
+	for range 6 {
+		a.send(t, "acme")
+	}
+	until(t, "they are delivered", func() bool { return strings.Count(ha.delivered(), "x") == 6 })
+	holder, other := a, b
+	if b.duty(dutyReplays)(t.Context()) {
+		holder, other = b, a
+	}
+	made, err := other.Client.Replay(t.Context(), client.ReplayRequest{Developer: "acme", States: []string{"delivered"}, Rate: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown, err := holder.GetReplay(t.Context(), made.ID); err != nil || shown.ID != made.ID {
+		t.Errorf("at once, at the other daemon: %+v, %v", shown, err)
+	}
+	for _, d := range []*daemon{a, b} {
+		until(t, "it has ended for both", func() bool {
+			r, err := d.GetReplay(t.Context(), made.ID)
+			return err == nil && r.State == "finished" && r.Made == 6
+		})
+	}
+	until(t, "it is delivered once more", func() bool { return strings.Count(ha.delivered()+hb.delivered(), "x") == 12 })
+	slow, err := other.Client.Replay(t.Context(), client.ReplayRequest{Developer: "acme", States: []string{"delivered"}, Rate: 0.001})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slow.ID == made.ID {
+		t.Error("two replays have one id")
+	}
+	until(t, "it runs", func() bool {
+		r, err := other.GetReplay(t.Context(), slow.ID)
+		return err == nil && r.State == "running"
+	})
+	if err := holder.stop(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the other daemon goes on with it", func() bool { return other.duty(dutyReplays)(t.Context()) })
+	cancelled, err := other.CancelReplay(t.Context(), slow.ID)
+	if err != nil || cancelled.State != "cancelled" {
+		t.Errorf("cancelled: %+v, %v", cancelled, err)
+	}
+}
+
+// Two daemons that share a folder of what is each one's own would mix it up.
+func TestAFolderIsOneDaemons(t *testing.T) {
+	s := newSharing(t)
+	h := s.home("a", "")
+	s.start(h)
+	_, err := New(t.Context(), Options{
+		Config: filepath.Join(h.dir, "fantail.yaml"), Kinds: h.kinds(), Log: slog.New(slog.NewTextHandler(h, nil)),
+		store: func(a *App) store.Store { return s.many.Open(storetest.MemberOptions{Fatal: a.fail}) },
+	})
+	if err == nil || !strings.Contains(err.Error(), "another daemon uses the folder") {
+		t.Errorf("a second daemon in one folder: %v", err)
+	}
+}
+
+// Plots go on where a daemon has ended.
+func TestPlotsGoOnAtWhoeverComesNext(t *testing.T) {
+	s := newSharing(t)
+	a, b := s.start(s.home("a", "")), s.start(s.home("b", ""))
+	if a.seriesKey == b.seriesKey || a.seriesKey == "" || b.seriesKey == "" {
+		t.Fatalf("%q and %q", a.seriesKey, b.seriesKey)
+	}
+	was := a.seriesKey
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.start(s.home("c", "")); c.seriesKey != was {
+		t.Errorf("whoever comes next has %q, want %q", c.seriesKey, was)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +25,11 @@ func (a *App) openStore(ctx context.Context, d *config.Daemon, o Options) (err e
 	a.metrics.MustRegister(commit)
 	if err := os.MkdirAll(d.Store.Dir(), 0o700); err != nil {
 		return fmt.Errorf("make the folder of the store: %w", err)
+	}
+	if d.Store.Shared() {
+		if err := a.lockFolder(d.Store.Dir()); err != nil {
+			return err
+		}
 	}
 	committed := func(took time.Duration) { commit.Observe(took.Seconds()) }
 	if o.store != nil {
@@ -70,4 +77,19 @@ func (a *App) adopted(made []store.Moved) { a.scheduler.Moved(made) }
 func (a *App) isSerial(dest uint32) bool {
 	s := a.serial.Load()
 	return s != nil && s.Serial(dest)
+}
+
+// lockFolder makes sure that no other daemon of this machine keeps what is its own in the same folder:
+// each would take the other's attempts for what was under way when it died itself.
+func (a *App) lockFolder(dir string) error {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("lock the folder of this daemon: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return fmt.Errorf("another daemon uses the folder %s: give each a store.postgres.dir of its own", dir)
+	}
+	a.onStop("lock of the folder", func(context.Context) error { return f.Close() })
+	return nil
 }

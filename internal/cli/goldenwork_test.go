@@ -284,6 +284,39 @@ func TestGoldenStores(t *testing.T) {
 	} {
 		pictures[name] = worked("", picture{prepare: prepare}, func() map[string]http.HandlerFunc { return nil })
 	}
+	// between makes settings of two stores, and perhaps the embedded one.
+	const embedded, key = "store: { pebble: { dir: store } }\n", "keys: [\"a key that is long enough for a test\"]\n"
+	between := func(args, from, to string, stored bool) func(string) []string {
+		return func(dir string) []string {
+			for name, text := range map[string]string{"from.yaml": from, "to.yaml": to} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Mkdir(filepath.Join(dir, "developers"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if stored {
+				if err := os.CopyFS(filepath.Join(dir, "store"), os.DirFS(store)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return strings.Fields(strings.ReplaceAll(args, "PATH", dir))
+		}
+	}
+	const both = "store copy --from PATH/from.yaml --to PATH/to.yaml"
+	const shared = "store: { postgres: { urls: [\"postgres://u:hunter2@127.0.0.1:1/fantail?sslmode=disable\"] } }\n"
+	for name, prepare := range map[string]func(string) []string{
+		"store copy, to where":                   between("store copy --from PATH/from.yaml", key+embedded, "", true),
+		"store copy to the same kind":            between(both, key+embedded, key+embedded, true),
+		"store copy with another key":            between(both, key+embedded, strings.Replace(key, "a test", "another", 1)+shared, true),
+		"store copy of nothing":                  between(both, key+embedded, key+shared, false),
+		"store copy to where nobody answers":     between(both, key+embedded, key+shared, true),
+		"store release of what was never copied": between("store release --config PATH/from.yaml", key+embedded, "", true),
+		"store release of nothing":               between("store release --config PATH/from.yaml --json", key+embedded, "", false),
+	} {
+		pictures[name] = worked("", picture{prepare: prepare}, func() map[string]http.HandlerFunc { return nil })
+	}
 	album(t, "usual stores", pictures)
 	name := "\x1b[2J\u202e日本語שלום"
 	album(t, "hostile stores", map[string]picture{

@@ -13,10 +13,11 @@ import (
 func newStore(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store COMMAND",
-		Short: "Prepare a store in PostgreSQL",
-		Long:  "What a store in PostgreSQL needs beside the daemon: see store.postgres of fantail.yaml.",
+		Short: "Prepare a store in PostgreSQL, copy a store",
+		Long:  "What stores need beside the daemon: see docs/STORES.md.",
 		Example: `  fantail store                                 list what there is
-  fantail store migrate --config fantail.yaml`,
+  fantail store migrate --config fantail.yaml
+  fantail store copy --from fantail.yaml --to fantail-postgres.yaml`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -25,7 +26,7 @@ func newStore(e *env) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newStoreMigrate(e))
+	cmd.AddCommand(newStoreMigrate(e), newStoreCopy(e), newStoreRelease(e))
 	return cmd
 }
 

@@ -22,6 +22,10 @@ func TestWhatASharedStoreDefaultsTo(t *testing.T) {
 	if d, err = LoadDaemon(path); err != nil || d.Store.Postgres.Name != "a-1" || d.ShutdownDelay != 0 {
 		t.Errorf("%+v, %v, delay %v", d.Store.Postgres, err, d.ShutdownDelay)
 	}
+	write(t, d.Dir, "fantail.yaml", strings.Replace(text, "'http://10.0.0.5:8080/'", "'http://{name}.fantail:8080', name: a-1", 1))
+	if d, err = LoadDaemon(path); err != nil || d.Store.Postgres.Advertise != "http://a-1.fantail:8080" {
+		t.Errorf("%+v, %v", d.Store.Postgres, err)
+	}
 	write(t, d.Dir, "fantail.yaml", "")
 	if d, err = LoadDaemon(path); err != nil || d.ShutdownDelay != 0 {
 		t.Errorf("with the embedded store: %v, delay %v", err, d.ShutdownDelay)

@@ -59,7 +59,7 @@ const (
 func (f *storeFile) settings(dir string) Store {
 	s := Store{Pebble: Pebble{Dir: absolute(dir, f.Pebble.Dir), Reserve: int64(f.Pebble.Reserve)}}
 	if p := f.Postgres; p != nil {
-		s.Postgres = &Postgres{URLs: slices.Clone(p.URLs), Connections: p.Connections, Dir: absolute(dir, p.Dir), Advertise: strings.TrimSuffix(p.Advertise, "/")}
+		s.Postgres = &Postgres{URLs: slices.Clone(p.URLs), Connections: p.Connections, Dir: absolute(dir, p.Dir)}
 		if p.Connections == 0 {
 			s.Postgres.Connections = defaultConnections
 		}
@@ -69,8 +69,14 @@ func (f *storeFile) settings(dir string) Store {
 		if s.Postgres.Name = p.Name; p.Name == "" {
 			s.Postgres.Name = hostName()
 		}
+		s.Postgres.Advertise = advertised(p.Advertise, s.Postgres.Name)
 	}
 	return s
+}
+
+// advertised puts the name of a daemon into the address that is written for all of them.
+func advertised(written, name string) string {
+	return strings.TrimSuffix(strings.ReplaceAll(written, "{name}", name), "/")
 }
 
 // hostName is what a daemon is called that has no name in its settings.
@@ -111,7 +117,7 @@ func (r *daemonRules) store() {
 		r.Require("store.postgres.name", event.ValidName(p.Name), nameRule)
 	}
 	if p.Advertise != "" && r.OK("store.postgres.advertise") {
-		u, err := url.Parse(p.Advertise)
+		u, err := url.Parse(advertised(p.Advertise, "name"))
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 			r.At("store.postgres.advertise", "must be http://host:port or https://host:port: that of this daemon's own API, not of the balancer before it")
 		}

@@ -33,7 +33,7 @@ const indexKey = "replays"
 func recordKey(id uint32) string { return "replay/" + strconv.FormatUint(uint64(id), 10) }
 
 func (r *Runner) put(ctx context.Context, key string, v any) error {
-	b, err := json.Marshal(v)
+	b, err := encode(v)
 	if err == nil {
 		err = r.store.Put(ctx, key, b)
 	}
@@ -43,10 +43,13 @@ func (r *Runner) put(ctx context.Context, key string, v any) error {
 func (r *Runner) get(ctx context.Context, key string, v any) error {
 	b, err := r.store.Get(ctx, key)
 	if err == nil {
-		err = json.Unmarshal(b, v)
+		err = decode(b, v)
 	}
 	return err
 }
+
+func encode(v any) ([]byte, error) { return json.Marshal(v) }
+func decode(b []byte, v any) error { return json.Unmarshal(b, v) }
 
 // load reads what the store keeps.
 func (r *Runner) load(ctx context.Context) error {
@@ -56,18 +59,24 @@ func (r *Runner) load(ctx context.Context) error {
 	}
 	for _, id := range r.index.IDs {
 		rec := &record{}
-		if err := r.get(ctx, recordKey(id), rec); err != nil {
+		if err := r.get(ctx, recordKey(id), rec); errors.Is(err, store.ErrNotFound) && r.mine != nil {
+			continue // another daemon has forgotten it meanwhile
+		} else if err != nil {
 			return fmt.Errorf("read replay %d: %w", id, err)
 		}
 		r.jobs[id] = &job{now: *rec, safe: *rec}
 	}
+	r.index.IDs = slices.DeleteFunc(r.index.IDs, func(id uint32) bool { return r.jobs[id] == nil })
 	return nil
 }
 
 // add makes a new replay durable under a fresh id. It stores the record first, then the list,
 // which makes it count.
 func (r *Runner) add(ctx context.Context, rec record) (*job, error) {
-	rec.ID = r.index.Next
+	var err error
+	if rec.ID, err = r.number(ctx); err != nil {
+		return nil, fmt.Errorf("store the replay: %w", err)
+	}
 	next := index{Next: rec.ID + 1, IDs: append(slices.Clone(r.index.IDs), rec.ID)}
 	var gone []uint32
 	next.IDs = slices.DeleteFunc(next.IDs, func(id uint32) bool {
@@ -77,9 +86,8 @@ func (r *Runner) add(ctx context.Context, rec record) (*job, error) {
 		}
 		return old
 	})
-	err := r.put(ctx, recordKey(rec.ID), &rec)
-	if err == nil {
-		err = r.put(ctx, indexKey, next)
+	if err = r.put(ctx, recordKey(rec.ID), &rec); err == nil {
+		next, err = r.list(ctx, next)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("store the replay: %w", err)
@@ -87,6 +95,9 @@ func (r *Runner) add(ctx context.Context, rec record) (*job, error) {
 	j := &job{now: rec, safe: rec}
 	r.index = next
 	r.jobs[rec.ID] = j
+	if r.mine != nil { // of others' replays this daemon may not know yet
+		r.index.IDs = slices.DeleteFunc(slices.Clone(next.IDs), func(id uint32) bool { return r.jobs[id] == nil })
+	}
 	for _, id := range gone {
 		delete(r.jobs, id)
 		if err := r.store.Delete(ctx, recordKey(id)); err != nil { // it is in no list any more
@@ -109,6 +120,11 @@ func (r *Runner) end(ctx context.Context, j *job, st State, cause error) error {
 	r.log.Info("replay ended", "replay", rec.ID, "state", string(st), "developer", rec.Developer, "destination", rec.Destination, "by", rec.By,
 		"dry_run", rec.DryRun, "found", rec.Found, "made", rec.Made, "pending", rec.Pending, "gone", rec.Gone, "error", rec.Error)
 	err := r.put(ctx, recordKey(rec.ID), &rec)
+	if r.mine != nil {
+		if err := r.store.Delete(ctx, cancelKey(rec.ID)); err != nil {
+			r.log.Warn("a cancellation was not removed", "replay", rec.ID, "error", err)
+		}
+	}
 	if err == nil && r.ended != nil {
 		r.ended(rec.Replay)
 	}

@@ -33,6 +33,7 @@ func (r *Runner) run(ctx context.Context, j *job) {
 	switch {
 	case errors.Is(context.Cause(ctx), errCancelled):
 		w.ends(Cancelled, nil)
+	case errors.Is(context.Cause(ctx), errLeft): // what it wrote would go over what another writes
 	case ctx.Err() != nil:
 		w.save()
 	case err != nil:

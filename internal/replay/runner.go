@@ -46,7 +46,9 @@ type Options struct {
 	Targets   func() *Targets // of the settings in force
 	Log       *slog.Logger    // nil: none
 	Metrics   prometheus.Registerer
-	Ended     func(Replay) // told of every end once it is stored; it must not block; nil: nobody is
+	// Mine tells whether this daemon has to run replays; nil: the store is its alone.
+	Mine  func(context.Context) bool
+	Ended func(Replay) // told of every end once it is stored; it must not block; nil: nobody is
 }
 
 // Runner runs replays and remembers them.
@@ -56,6 +58,7 @@ type Runner struct {
 	targets   func() *Targets
 	log       *slog.Logger
 	ended     func(Replay)
+	mine      func(context.Context) bool
 	results   *prometheus.CounterVec
 
 	mu      sync.Mutex // guards what follows, and every job's now and safe
@@ -77,7 +80,7 @@ type job struct {
 
 // New reads the replays that the store keeps. It starts nothing.
 func New(ctx context.Context, o Options) (*Runner, error) {
-	r := &Runner{store: o.Store, scheduler: o.Scheduler, targets: o.Targets, log: o.Log, ended: o.Ended, jobs: map[uint32]*job{}}
+	r := &Runner{store: o.Store, scheduler: o.Scheduler, targets: o.Targets, log: o.Log, ended: o.Ended, mine: o.Mine, jobs: map[uint32]*job{}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -110,6 +113,7 @@ func (r *Runner) running() (n int) {
 var (
 	errStopping  = errors.New("the daemon is stopping")
 	errCancelled = errors.New("cancelled")
+	errLeft      = errors.New("another daemon runs it")
 )
 
 // Start goes on with every replay that has not ended.
@@ -117,6 +121,11 @@ func (r *Runner) Start() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.base, r.stop = context.WithCancelCause(context.Background())
+	if r.mine != nil {
+		base := r.base
+		r.work.Go(func() { r.follow(base) })
+		return
+	}
 	for _, j := range r.jobs {
 		if j.now.State == Running {
 			r.launch(j)
@@ -146,6 +155,9 @@ func (r *Runner) launch(j *job) {
 		defer close(j.ended)
 		defer cancel(nil)
 		r.run(ctx, j)
+		if r.mine != nil {
+			r.left(j)
+		}
 	})
 }
 
@@ -173,16 +185,23 @@ func (r *Runner) Create(ctx context.Context, req Request) (Replay, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.launch(j)
+	if r.mine == nil {
+		r.launch(j)
+	}
 	return j.now.Replay, nil
 }
 
 // Get returns a replay, or store.ErrNotFound.
 func (r *Runner) Get(id uint32) (Replay, error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if j := r.jobs[id]; j != nil {
+	j := r.jobs[id]
+	if j != nil {
+		defer r.mu.Unlock()
 		return j.now.Replay, nil
+	}
+	r.mu.Unlock()
+	if r.mine != nil { // another daemon may have made it a moment ago
+		return r.stored(id)
 	}
 	return Replay{}, store.ErrNotFound
 }
@@ -203,6 +222,10 @@ func (r *Runner) List() []Replay {
 func (r *Runner) Cancel(ctx context.Context, id uint32) (Replay, error) {
 	r.mu.Lock()
 	j := r.jobs[id]
+	if j != nil && j.now.State == Running && j.ended == nil && r.mine != nil {
+		r.mu.Unlock()
+		return r.cancelElsewhere(ctx, id)
+	}
 	if j == nil || j.now.State != Running || j.ended == nil {
 		defer r.mu.Unlock()
 		switch {

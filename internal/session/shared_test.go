@@ -16,12 +16,18 @@ import (
 // common is a drawer that several daemons have.
 type common struct {
 	drawer
-	reads atomic.Int64
+	reads     atomic.Int64
+	meanwhile func() // is called once, behind the next read
 }
 
 func (c *common) Get(ctx context.Context, key string) ([]byte, error) {
 	c.reads.Add(1)
-	return c.drawer.Get(ctx, key)
+	v, err := c.drawer.Get(ctx, key)
+	if f := c.meanwhile; f != nil {
+		c.meanwhile = nil
+		f()
+	}
+	return v, err
 }
 
 func (c *common) Swap(_ context.Context, key string, was, value []byte) error {
@@ -108,6 +114,20 @@ func TestALinkIsUsedOnceOfAllDaemons(t *testing.T) {
 	}
 	if links := a.Links(t.Context(), noon.Add(time.Second)); len(links) != 0 {
 		t.Errorf("revoked, and listed: %+v", links)
+	}
+}
+
+// Between what one daemon reads and what it writes, another uses the link.
+func TestALinkThatIsUsedMeanwhileOpensNothingMore(t *testing.T) {
+	c, a, b := two(t)
+	code, _, err := a.MakeLink(t.Context(), Link{Token: token, Developer: "acme"}, noon, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := errors.New("it was not tried")
+	c.meanwhile = func() { _, _, used = b.UseLink(t.Context(), code, noon, all) }
+	if _, _, err := a.UseLink(t.Context(), code, noon, all); !errors.Is(err, ErrUnknown) || used != nil {
+		t.Errorf("used twice: %v, and meanwhile %v", err, used)
 	}
 }
 

@@ -3,6 +3,9 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -157,6 +160,20 @@ func ignored(t *testing.T, name string) {
 	}
 }
 
+func get(t *testing.T, url string) string {
+	t.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // TestTheImageServesAsAUserWithoutRights: what the Dockerfile puts together out of a release's binaries
 // runs, as the user whom it names, with settings that they cannot write.
 func TestTheImageServesAsAUserWithoutRights(t *testing.T) {
@@ -178,12 +195,21 @@ func TestTheImageServesAsAUserWithoutRights(t *testing.T) {
 		t.Errorf("the image has %d files, want the program and the certificates", n)
 	}
 
+	agents := make(chan string, 1)
+	far := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { agents <- r.UserAgent() }))
+	defer far.Close()
 	api := freeAddress(t)
-	m.write("/etc/fantail/fantail.yaml", "listen: "+api+"\nkeys: [\"${file:/var/lib/fantail/fantail.key}\"]\nstore: { pebble: { dir: /var/lib/fantail/store } }\n", 0o444)
-	m.write("/etc/fantail/developers/acme.yaml", "developer: acme\n", 0o444)
+	m.write("/etc/fantail/fantail.yaml", "listen: "+api+"\negress: { allow: [127.0.0.0/8] }\nkeys: [\"${file:/var/lib/fantail/fantail.key}\"]\nstore: { pebble: { dir: /var/lib/fantail/store } }\n", 0o444)
+	m.write("/etc/fantail/developers/acme.yaml", "developer: acme\ndestinations:\n  - { name: app, kind: webhook, settings: { url: \""+far.URL+"\", secret: a-secret-of-acme, allow_http: true } }\n", 0o444)
 	c, stop := m.daemon(m.command(65532, 65532, m.workdir, append(m.entrypoint, m.args...)...), api)
 	if _, err := c.Send(t.Context(), client.SendRequest{Developer: "acme", Body: []byte(`{"type":"sleep","user":{"user_id":"u1"},"data":[]}`)}); err != nil {
 		t.Error(err)
+	}
+	if got, want := <-agents, "Fantail/"+strings.TrimPrefix(testVersion, "v"); got != want {
+		t.Errorf("a destination sees the User-Agent %q, want %q", got, want)
+	}
+	if want := `fantail_build_info{commit="` + testCommit + `",date="` + testDate + `",go="` + runtime.Version() + `",version="` + testVersion + "\"} 1\n"; !strings.Contains(get(t, "http://"+api+"/metrics"), want) {
+		t.Errorf("the metrics lack %s", want)
 	}
 	stop()
 	m.owned("/var/lib/fantail/fantail.key", 65532, 65532, 0o600)

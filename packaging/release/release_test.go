@@ -111,7 +111,7 @@ func files(t *testing.T, dir string) map[string][]byte {
 // TestAReleaseIsTwiceTheSameBytes makes it in two folders, in environments that differ. With
 // FANTAIL_RELEASE=all, as make long has it, it does so for every platform, and the second time nothing
 // comes out of the cache.
-func TestAReleaseIsTheSameBytesTwice(t *testing.T) {
+func TestAReleaseIsTwiceTheSameBytes(t *testing.T) {
 	platforms, first := here, ""
 	args := func(source, out string) []string {
 		return []string{"-source", source, "-out", out, "-version", testVersion, "-commit", testCommit, "-date", testDate, "-platforms", platforms}

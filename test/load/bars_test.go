@@ -34,6 +34,28 @@ func TestBarsOfThroughput(t *testing.T) {
 	}
 }
 
+// TestBarsOfASharedStore: what the store alone takes is both less the rest of a daemon, which is the
+// same on the embedded store.
+func TestBarsOfASharedStore(t *testing.T) {
+	const us = time.Microsecond
+	s := share{speed: speed{cpu: 55 * us}, database: 30 * us, embedded: 44 * us, alone: 80 * us, daemons: 3}
+	if got, want := last(s.cells(2048, 3, "1")), "store at most 50 us met, three at most 1.1 times one met"; got != want || s.store() != 50*us {
+		t.Errorf("%v %s, want %s", s.store(), got, want)
+	}
+	s.database, s.alone = 34*us, 80*us
+	if got := last(s.cells(2048, 3, "1")); strings.Count(got, "missed") != 2 {
+		t.Error(got)
+	}
+	d := delay{shared: true, disk: quantiles{700 * us, 9000 * us}, accept: quantiles{2700 * us, 15000 * us}}
+	if got := last(d.cells(2048, 3, "1")); strings.Contains(got, "missed") {
+		t.Error(got)
+	}
+	d.accept = quantiles{2701 * us, 15001 * us}
+	if got := last(d.cells(2048, 3, "1")); strings.Count(got, "missed") != 2 {
+		t.Error(got)
+	}
+}
+
 func TestBarsOfLightLoadAreBeyondTheDisk(t *testing.T) {
 	const us = time.Microsecond
 	d := delay{disk: quantiles{700 * us, 9000 * us}, delivered: quantiles{1300 * us, 11000 * us}}

@@ -97,14 +97,14 @@ func writeSettings(dir string, groups []group, tokens bool) error {
 
 func destination(d int) string { return "hook" + strconv.Itoa(d) }
 
-// startDaemon starts the binary on the settings in dir and waits until it is ready.
-func startDaemon(ctx context.Context, binary, dir string, profile, tokens bool) (*daemon, error) {
-	listen, err := os.ReadFile(filepath.Join(dir, "listen"))
+// startDaemon starts the binary on the settings of daemon n in dir and waits until it is ready.
+func startDaemon(ctx context.Context, binary, dir string, n int, profile, tokens bool) (*daemon, error) {
+	listen, err := os.ReadFile(filepath.Join(dir, listenOf(n)))
 	if err != nil {
 		return nil, err
 	}
 	d := &daemon{url: "http://" + string(listen)}
-	args := []string{"serve", "--config", filepath.Join(dir, "fantail.yaml")}
+	args := []string{"serve", "--config", filepath.Join(dir, settingsOf(n))}
 	if profile {
 		addr, err := freePort()
 		if err != nil {

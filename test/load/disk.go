@@ -14,7 +14,7 @@ import (
 // commitSize is how many bytes the store's log takes for an event, its outcomes
 // included, by the first few after a start: later, logs are overwritten, and do not grow.
 func (r *rig) commitSize(ctx context.Context, size int) (int64, error) {
-	before, err := r.logged()
+	before, err := r.logged(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -25,15 +25,18 @@ func (r *rig) commitSize(ctx context.Context, size int) (int64, error) {
 	if err := r.drained(ctx); err != nil {
 		return 0, err
 	}
-	after, err := r.logged()
+	after, err := r.logged(ctx)
 	if err == nil && after <= before {
 		err = errors.New("the store's log did not grow with its first events: how much a commit writes is unknown")
 	}
 	return (after - before) / int64(w.accepted()), err
 }
 
-// logged is how many bytes the files of the store's log hold.
-func (r *rig) logged() (n int64, err error) {
+// logged is how many bytes the store's log has: its files, or what the database has written to its own.
+func (r *rig) logged(ctx context.Context) (n int64, err error) {
+	if r.database != nil {
+		return r.database.written(ctx)
+	}
 	logs, err := filepath.Glob(filepath.Join(r.dir, "store", "*.log"))
 	for _, name := range logs {
 		info, err := os.Stat(name)

@@ -19,12 +19,12 @@ import (
 // each is a process of its own, as in a measurement.
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		if len(os.Args) < 2 || !slices.Contains([]string{"serve", "sink", "loader"}, os.Args[1]) {
+		if len(os.Args) < 2 || !slices.Contains([]string{"serve", "store", "sink", "loader"}, os.Args[1]) {
 			return m.Run()
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		if os.Args[1] == "serve" {
+		if os.Args[1] == "serve" || os.Args[1] == "store" {
 			return fantail.Main(ctx, os.Args[1:], all.Destinations())
 		}
 		if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
@@ -62,6 +62,26 @@ func TestNothingIsLostAndEverySignatureVerifies(t *testing.T) {
 		}
 		if s.lost > 0 || s.refused > 0 || s.deliveries == 0 {
 			t.Errorf("%+v", s)
+		}
+	})
+	t.Run("two daemons on PostgreSQL", func(t *testing.T) {
+		s, err := new(small(t, throughputDefaults())).share(t.Context(), 2<<10, 3, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.lost > 0 || s.refused > 0 || s.deliveries == 0 || s.database <= 0 || s.wal < 500 {
+			t.Errorf("%+v", s)
+		}
+	})
+	t.Run("light load on PostgreSQL", func(t *testing.T) {
+		o := small(t, lightDefaults())
+		o.Store, o.Daemons = inPostgres, numbers{1}
+		d, err := o.delay(t.Context(), 2<<10, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.lost > 0 || !d.shared || d.block < 100 || d.disk.p50 <= 0 {
+			t.Errorf("%+v", d)
 		}
 	})
 	t.Run("half of the destinations hang", func(t *testing.T) {

@@ -23,8 +23,8 @@ type loader struct {
 	task
 	transport *http.Transport
 	bodies    bodies
-	single    *url.URL
-	batch     *url.URL
+	single    []*url.URL // of each daemon
+	batch     []*url.URL
 	direct    []*url.URL // by developer
 	began     time.Time
 	taken     atomic.Int64 // numbers handed out
@@ -40,14 +40,18 @@ func newLoader(t task) *loader {
 }
 
 func (l *loader) run(ctx context.Context) ([]sending, time.Duration, error) {
-	base, err := url.Parse(l.URL)
-	if err != nil {
-		return nil, 0, err
-	}
-	at := func(path string) *url.URL { return base.ResolveReference(&url.URL{Path: path}) }
-	l.single, l.batch = at("/v1/events"), at("/v1/events/batch")
-	for d := range l.Developers {
-		l.direct = append(l.direct, at("/d/"+strconv.Itoa(d)))
+	for i, text := range append([]string{l.URL}, l.Others...) {
+		base, err := url.Parse(text)
+		if err != nil {
+			return nil, 0, err
+		}
+		at := func(path string) *url.URL { return base.ResolveReference(&url.URL{Path: path}) }
+		l.single, l.batch = append(l.single, at("/v1/events")), append(l.batch, at("/v1/events/batch"))
+		for d := range l.Developers {
+			if i == 0 {
+				l.direct = append(l.direct, at("/d/"+strconv.Itoa(d)))
+			}
+		}
 	}
 	defer l.transport.CloseIdleConnections()
 	seen := make([][]sending, l.Conns)
@@ -132,7 +136,8 @@ func (l *loader) send(to *url.URL, h http.Header, body []byte) (*http.Response, 
 }
 
 func (l *loader) post(s sending, body []byte) sending {
-	n, to := int(s.N), l.single
+	n := int(s.N)
+	to := l.single[n%len(l.single)]
 	if l.Direct {
 		to = l.direct[l.turn(n)]
 	}
@@ -156,7 +161,7 @@ func (l *loader) post(s sending, body []byte) sending {
 // accepted.
 func (l *loader) postBatch(s sending, lines []byte) []sending {
 	s.Sent = time.Now().UnixNano()
-	results, alike := l.results(lines)
+	results, alike := l.results(l.batch[int(s.N)/max(1, l.Batch)%len(l.batch)], lines)
 	s.Acked = time.Now().UnixNano()
 	if alike && len(results) == int(s.Count) {
 		s.Status = results[0]
@@ -174,8 +179,8 @@ func (l *loader) postBatch(s sending, lines []byte) []sending {
 }
 
 // results reads the status of each line, and tells whether all are the same.
-func (l *loader) results(lines []byte) (status []int32, alike bool) {
-	res, err := l.send(l.batch, http.Header{"Content-Type": {"application/x-ndjson"}}, lines)
+func (l *loader) results(to *url.URL, lines []byte) (status []int32, alike bool) {
+	res, err := l.send(to, http.Header{"Content-Type": {"application/x-ndjson"}}, lines)
 	if err != nil {
 		return nil, false
 	}

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
+
+const inPostgres = "postgres"
 
 // options are the flags; each scenario has defaults of its own.
 type options struct {
@@ -33,6 +36,8 @@ type options struct {
 	Pending      int
 	Slow         int
 	Idle         int
+	Store        string  // "": the embedded one; inPostgres
+	Daemons      numbers // on one database
 
 	tokens        bool // the daemon wants tokens: one for the loader, one for a noisy neighbour
 	out, progress io.Writer
@@ -61,6 +66,9 @@ func parse(s scenario, args []string, to io.Writer) (options, error) {
 	flags.IntVar(&o.Large, "large", o.Large, "isolation: bytes of a large body")
 	flags.IntVar(&o.Slow, "slow", o.Slow, "producers: uploads of another token, a byte a second")
 	flags.IntVar(&o.Idle, "idle", o.Idle, "producers: idle connections")
+	o.Daemons = numbers{1}
+	flags.StringVar(&o.Store, "store", "", "throughput, batch, light: postgres measures with a PostgreSQL of the run's own as the store, on the disk of -dir")
+	flags.Var(&o.Daemons, "daemons", "throughput, batch with -store postgres: daemons on the database, one or several numbers, as 1,2,3")
 	flags.IntVar(&o.Pending, "pending", o.Pending, "backlog: deliveries")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -78,6 +86,12 @@ func (o *options) check() error {
 	}
 	if o.Runs < 1 || o.Pairs < 0 || o.Conns < 1 || o.For <= 0 || o.Warm < 0 || len(o.Sizes) == 0 || len(o.Fanouts) == 0 {
 		return errors.New("-runs, -conns, -for, -size and -fanout must be above 0")
+	}
+	if o.Store != "" && o.Store != inPostgres {
+		return fmt.Errorf("-store %s: only %s, or none for the embedded store", o.Store, inPostgres)
+	}
+	if len(o.Daemons) == 0 || slices.Min(o.Daemons) < 1 || o.Store == "" && slices.Max(o.Daemons) > 1 {
+		return errors.New("-daemons must be above 0, and several need -store postgres")
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return err

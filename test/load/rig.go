@@ -18,7 +18,10 @@ type rig struct {
 	groups []group
 	far    *far
 	*daemon
-	waves []sent // to the living
+	others   []*daemon    // on the same store
+	database *database    // nil: the store is embedded
+	warmed   func() error // called when the warm-up is over; nil: nobody asks
+	waves    []sent       // to the living
 }
 
 // newRig starts the sink and writes settings; groups get the sink's address.
@@ -38,7 +41,10 @@ func newRig(o options, sizes []int, groups func(sink string) []group) (r *rig, e
 }
 
 func (r *rig) start(ctx context.Context) (err error) {
-	r.daemon, err = startDaemon(ctx, r.Binary, r.dir, r.Profile != "", r.tokens)
+	if r.Store == inPostgres {
+		return r.startShared(ctx)
+	}
+	r.daemon, err = startDaemon(ctx, r.Binary, r.dir, 0, r.Profile != "", r.tokens)
 	return err
 }
 
@@ -47,6 +53,12 @@ func (r *rig) close() error {
 	var errs []error
 	if r.daemon != nil {
 		errs = append(errs, r.daemon.stop())
+	}
+	for _, d := range r.others {
+		errs = append(errs, d.stop())
+	}
+	if r.database != nil {
+		errs = append(errs, r.database.stop())
 	}
 	if r.far != nil {
 		errs = append(errs, r.far.end())
@@ -60,6 +72,9 @@ func (r *rig) living() group { return r.groups[0] }
 // send runs a loader on the living; what t leaves out is filled in.
 func (r *rig) send(ctx context.Context, t task) (sent, error) {
 	t.URL, t.Prefix = r.url, living
+	for _, d := range r.others {
+		t.Others = append(t.Others, d.url)
+	}
 	if r.tokens {
 		t.Token = tokenOf(living)
 	}

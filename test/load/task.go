@@ -17,6 +17,7 @@ import (
 type task struct {
 	Token      string        // of the daemon's API; "": none
 	URL        string        // of the daemon, or of the sink of a direct run
+	Others     []string      // URLs of further daemons on the same store: requests go to each in turn
 	Direct     bool          // straight to the sink, without the daemon: the floor
 	Prefix     string        // events go to developers <Prefix>0, <Prefix>1, ..., by turn
 	Developers int           // how many of them

@@ -34,6 +34,9 @@ type speed struct {
 // throughput sends as fast as answers come. Before that, a bare client does the same without the
 // daemon.
 func throughput(ctx context.Context, o options) error {
+	if o.Store == inPostgres {
+		return throughputShared(ctx, o)
+	}
 	title := "Throughput"
 	if o.Batch > 0 {
 		title = fmt.Sprintf("Throughput, batches of %d", o.Batch)
@@ -118,8 +121,13 @@ func (r *rig) closedLoop(ctx context.Context, s *speed, size int) error {
 	if err := r.drained(ctx); err != nil {
 		return err
 	}
+	if r.warmed != nil {
+		if err := r.warmed(); err != nil {
+			return err
+		}
+	}
 	profiled := r.profile(ctx, r.Profile, r.For)
-	before, err := r.daemon.cpu()
+	before, err := r.daemonsCPU()
 	if err != nil {
 		return err
 	}
@@ -130,7 +138,7 @@ func (r *rig) closedLoop(ctx context.Context, s *speed, size int) error {
 	if err := r.drained(ctx); err != nil {
 		return err
 	}
-	after, err := r.daemon.cpu()
+	after, err := r.daemonsCPU()
 	if err != nil {
 		return err
 	}
@@ -147,6 +155,18 @@ func (r *rig) closedLoop(ctx context.Context, s *speed, size int) error {
 	s.verdict = v
 	s.cpu = (after - before) / time.Duration(max(1, r.pace(s, t, &w)))
 	return nil
+}
+
+// daemonsCPU is how long all daemons have run on a processor.
+func (r *rig) daemonsCPU() (total time.Duration, err error) {
+	for _, d := range append([]*daemon{r.daemon}, r.others...) {
+		n, err := d.cpu()
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
 }
 
 // pace fills in the rates and times of what was sent, and returns how many deliveries it had.

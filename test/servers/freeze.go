@@ -35,6 +35,25 @@ func (s *Private) Thaw() {
 	}
 }
 
+// Full has every write behind the first bytes of a file fail, as it would on a full disk: tables can
+// grow no more. It must be more than a segment of PostgreSQL's log, 1 MiB here: without its log a server
+// ends. Roomy undoes it.
+func (s *Private) Full(bytes int) { s.limit(strconv.Itoa(bytes)) }
+
+// Roomy ends Full.
+func (s *Private) Roomy() { s.limit("unlimited") }
+
+// limit has a program of the server's user do it: whoever runs the tests may not.
+func (s *Private) limit(bytes string) {
+	s.t.Helper()
+	for _, pid := range s.p.all() { // those that start later have it from the first
+		err := run(true, s.p.dir, "prlimit", "--pid", strconv.Itoa(pid), "--fsize="+bytes+":")
+		if err != nil && syscall.Kill(pid, 0) != syscall.ESRCH {
+			s.t.Errorf("limit the size of files: %v", err)
+		}
+	}
+}
+
 // all returns the pids of the server's process and its children.
 func (p *process) all() []int {
 	pids := []int{p.cmd.Process.Pid}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -33,6 +34,43 @@ frontend front
 backend back
 	server one %s
 `, s.port.addr(), s.pair, frontend, backend), 0o644)
+		return command{name: "haproxy", path: bin, args: []string{"-db", "-f", config}, unprivileged: true}, err
+	})
+}
+
+// StartBalancer starts Debian's HAProxy over plain HTTP for one test, before daemons that it asks for
+// /readyz twice a second, as an operator would have it do.
+func StartBalancer(t testing.TB, daemons ...string) *Web {
+	t.Helper()
+	return startWeb(t, "http", Identity{}, func(s site) (command, error) {
+		bin, err := system("haproxy")
+		if err != nil {
+			return command{}, err
+		}
+		var list strings.Builder
+		for i, addr := range daemons {
+			fmt.Fprintf(&list, "\tserver d%d %s check\n", i, addr)
+		}
+		config := filepath.Join(s.dir, "haproxy.cfg")
+		err = os.WriteFile(config, fmt.Appendf(nil, `
+global
+	maxconn 1024
+defaults
+	mode http
+	timeout connect 2s
+	timeout client 30s
+	timeout server 30s
+	retries 3
+	option redispatch 1
+	retry-on conn-failure
+frontend front
+	bind %s
+	default_backend daemons
+backend daemons
+	balance roundrobin
+	option httpchk GET /readyz
+	default-server inter 500ms fall 2 rise 1
+%s`, s.port.addr(), &list), 0o644)
 		return command{name: "haproxy", path: bin, args: []string{"-db", "-f", config}, unprivileged: true}, err
 	})
 }

@@ -21,6 +21,7 @@ type Options struct {
 	From, To Side
 	By       store.Act                     // noted in the trails of both when all is done; without a call nothing is
 	Room     func(from, to Store) error    // tells whether the target has room, before a copy begins; nil: nobody asks
+	Patience time.Duration                 // for the leases of daemons that were killed; 0: 25 s
 	Batch    int                           // records of a commit; 0: 5,000
 	Show     func(phase Phase, p Progress) // sees how far it is, often; nil: nobody looks
 	Now      func() time.Time              // nil: time.Now
@@ -55,6 +56,9 @@ const batchBytes = 4 << 20
 // returns without an error, an audit of both sides balances, every record was read back and
 // compared, and a daemon may work on the target. No daemon may work on the source any more.
 func Run(ctx context.Context, o Options) (rep Report, err error) {
+	if o.Patience == 0 {
+		o.Patience = 25 * time.Second
+	}
 	if o.Batch == 0 {
 		o.Batch = 5000
 	}
@@ -75,7 +79,7 @@ func Run(ctx context.Context, o Options) (rep Report, err error) {
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
 	// A daemon first joins and then looks for a mark, so that one of both finds the other.
-	if err := o.alone(ctx, from, to, patience); err != nil {
+	if err := o.alone(ctx, from, to, o.Patience); err != nil {
 		return rep, err
 	}
 	mark, whole, err := o.begin(ctx, from, to, &rep)
@@ -112,9 +116,6 @@ func Run(ctx context.Context, o Options) (rep Report, err error) {
 	return rep, o.end(ctx, from, to)
 }
 
-// patience is how long a copy waits for the leases of daemons that were killed.
-const patience = 25 * time.Second
-
 // alone waits until no daemon works on either side. The embedded store is locked.
 func (o *Options) alone(ctx context.Context, from, to Store, patience time.Duration) error {
 	for i, s := range [...]Store{from, to} {
@@ -137,7 +138,7 @@ func (o *Options) alone(ctx context.Context, from, to Store, patience time.Durat
 				break
 			}
 			if time.Now().After(until) {
-				return fmt.Errorf("%d daemons work on %s: stop them first", alive-1, [...]string{o.From.Name, o.To.Name}[i])
+				return fmt.Errorf("a daemon works on %s: stop all that do", [...]string{o.From.Name, o.To.Name}[i])
 			}
 			select {
 			case <-time.After(300 * time.Millisecond):
@@ -169,12 +170,12 @@ func (o *Options) begin(ctx context.Context, from, to Store, rep *Report) (m *Ma
 		rep.Resumed = true
 		return target, !source.Ended.IsZero(), nil
 	}
+	if source != nil && !source.Ended.IsZero() {
+		return nil, false, fmt.Errorf("%s: %w", o.From.Name, source.refusal())
+	}
 	if used, err := inUse(ctx, to); err != nil {
 		return nil, false, err
 	} else if used != "" {
-		if source != nil && !source.Ended.IsZero() {
-			return nil, false, fmt.Errorf("%s: %w", o.From.Name, source.refusal())
-		}
 		return nil, false, fmt.Errorf("%s is not empty, it has %s: name an empty database, or a folder that does not exist", o.To.Name, used)
 	}
 	if o.Room != nil {

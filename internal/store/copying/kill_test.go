@@ -28,6 +28,7 @@ func child() int {
 // TestACopyGoesOnAfterKill9 kills copies at random moments until one comes to its end. It compares
 // both sides record by record before that, and a daemon can work on the target alone.
 func TestACopyGoesOnAfterKill9(t *testing.T) {
+	t.Parallel()
 	source := folder(t)
 	s := open(t, source)
 	fill(t, s, 3000)
@@ -46,7 +47,7 @@ func TestACopyGoesOnAfterKill9(t *testing.T) {
 func killAndFinish(t *testing.T, from, to place) {
 	t.Helper()
 	killed := 0
-	for long := 50; ; long += 30 { // so that it comes to its end, however slow the machine is
+	for long := 50; ; long += 60 { // so that it comes to its end, however slow the machine is
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), "FANTAIL_COPY=1", "FANTAIL_COPY_FROM_DIR="+from.dir, "FANTAIL_COPY_FROM_URL="+from.url, "FANTAIL_COPY_TO_DIR="+to.dir, "FANTAIL_COPY_TO_URL="+to.url)
 		var out strings.Builder

@@ -18,9 +18,10 @@ type moving struct {
 // other kind. Whatever it then asks or does (searches, order of queues, outcomes of items that
 // were offered before, replays, repeats with idempotency keys) must be as the model has it.
 func TestAStoreIsTheSameAfterEachCopy(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, storetest.Harness{
-		Seeds: []uint64{1, 2, 3},
-		Only:  []string{"random", "append", "idempotency", "idempotency by id", "settle", "replay over days", "registry", "settings", "documents", "acts", "usage", "erase", "search"},
+		Seeds: []uint64{1, 2},
+		Only:  []string{"random", "idempotency", "registry", "documents", "acts", "usage"},
 		Open: func(t testing.TB) store.Store {
 			at := folder(t)
 			return &moving{open(t, at), at}

@@ -66,7 +66,7 @@ func open(t testing.TB, p place) copying.Store {
 }
 
 func options(from, to place) copying.Options {
-	return copying.Options{From: from.side(), To: to.side()}
+	return copying.Options{From: from.side(), To: to.side(), Patience: 3 * time.Second}
 }
 
 func mustCopy(t testing.TB, from, to place) copying.Report {
@@ -97,8 +97,9 @@ func fill(t testing.TB, s copying.Store, n int) {
 	_, err = s.PutDocument(ctx, 0, store.Document{Developer: "globex", At: time.Unix(1, 0), Deleted: true})
 	must(err)
 	now := time.Now().Add(-72 * time.Hour)
-	for at := 0; at < n; at += 100 {
-		batch := make([]*store.Entry, min(100, n-at))
+	size := max(100, n/200)
+	for at := 0; at < n; at += size {
+		batch := make([]*store.Entry, min(size, n-at))
 		for i := range batch {
 			batch[i] = &store.Entry{To: dests[:(at+i)%4], Event: &event.Event{Developer: "acme", Reference: fmt.Sprint("ref-", at+i),
 				Envelope: event.Envelope{Type: "activity", UserID: fmt.Sprint("user-", i%7)}, Body: fmt.Appendf(nil, `{"n":%d,"text":"%0200d"}`, at+i, i)}}
@@ -106,7 +107,7 @@ func fill(t testing.TB, s copying.Store, n int) {
 				batch[i].IdempotencyKey = fmt.Sprint("key-", at+i)
 			}
 		}
-		now = now.Add(time.Duration(n) * time.Millisecond)
+		now = now.Add(72 * time.Hour / 200)
 		out, err := s.Append(ctx, now, batch)
 		must(err)
 		var outcomes []store.Outcome

@@ -70,6 +70,7 @@ func (x *exporter) kept([]byte) error {
 func (x *exporter) destinations([]byte) error {
 	all, err := x.s.Destinations(context.Background())
 	for i := 0; i < len(all) && err == nil; i++ {
+		all[i].Version = 0 // counts changes of this run
 		err = x.each(&copying.Destination{Destination: all[i]})
 	}
 	return err

@@ -206,3 +206,24 @@ func TestFormatFour(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// Every format since the first has a way to this one; the steps before format 4 rewrite nothing.
+func TestEveryFormatSinceTheFirstIsTakenOver(t *testing.T) {
+	for number := uint64(1); number < theFormat.number; number++ {
+		at := filepath.Join(t.TempDir(), "store")
+		if err := os.CopyFS(at, os.DirFS("testdata/store-of-format-4")); err != nil {
+			t.Fatal(err)
+		}
+		s, err := open(at, Options{Log: quiet()}, format{number: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(s.setFormat(number), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		s = mustOpen(t, at, Options{})
+		if c := mustBalance(t, s); c[1].Accepted != 6 {
+			t.Errorf("format %d: %+v", number, c)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"sync"
 	"testing"
@@ -78,26 +79,32 @@ func newFar(t testing.TB) *far {
 func TestNothingAcceptedIsLostUnderFaults(t *testing.T) {
 	t.Parallel()
 	f := newFar(t)
-	for name, fault := range map[string]struct{ begin, end func() }{
-		"killed":       {f.server.Kill, f.server.Start},
-		"stopped":      {f.server.Freeze, f.server.Thaw},
-		"cut off":      {f.proxy.Down, f.proxy.Up},
-		"lost answers": {f.proxy.LoseAnswers, f.proxy.Heal},
-		"reset":        {f.proxy.Reset, f.proxy.Heal},
-		"hangs":        {f.proxy.Hang, func() { f.proxy.Heal(); f.proxy.Down(); f.proxy.Up() }},
-		"slow":         {func() { f.proxy.Latency(700 * time.Millisecond) }, f.proxy.Heal},
-		"read-only": {func() {
+	filler := make([]byte, 40<<10)
+	rand.NewChaCha8([32]byte{}).Read(filler)
+	for name, fault := range map[string]struct {
+		begin, end func()
+		filler     []byte // in each body
+	}{
+		"killed":       {begin: f.server.Kill, end: f.server.Start},
+		"stopped":      {begin: f.server.Freeze, end: f.server.Thaw},
+		"cut off":      {begin: f.proxy.Down, end: f.proxy.Up},
+		"lost answers": {begin: f.proxy.LoseAnswers, end: f.proxy.Heal},
+		"reset":        {begin: f.proxy.Reset, end: f.proxy.Heal},
+		"hangs":        {begin: f.proxy.Hang, end: func() { f.proxy.Heal(); f.proxy.Down(); f.proxy.Up() }},
+		"slow":         {begin: func() { f.proxy.Latency(700 * time.Millisecond) }, end: f.proxy.Heal},
+		"read-only": {begin: func() {
 			exec(t, f.direct, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
 		},
-			func() {
+			end: func() {
 				exec(t, f.direct+"&options=-c%20default_transaction_read_only%3Doff", "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
 			}},
+		"full": {begin: func() { f.server.Full(1<<20 + 8<<10) }, end: f.server.Roomy, filler: filler},
 	} {
-		t.Run(name, func(t *testing.T) { survives(t, f, fault.begin, fault.end) })
+		t.Run(name, func(t *testing.T) { survives(t, f, fault.begin, fault.end, fault.filler) })
 	}
 }
 
-func survives(t *testing.T, f *far, begin, end func()) {
+func survives(t *testing.T, f *far, begin, end func(), filler []byte) {
 	var mu sync.Mutex
 	known := map[event.ID]bool{} // deliveries that the engine would know of
 	s := openAt(t, f.url, func(o *Options) {
@@ -135,7 +142,7 @@ func survives(t *testing.T, f *far, begin, end func()) {
 				default:
 				}
 				began := time.Now()
-				out, err := s.Append(ctx, began, []*store.Entry{entryTo(fmt.Sprintf(`{"w":%d,"n":%d}`, w, n), dest)})
+				out, err := s.Append(ctx, began, []*store.Entry{entryTo(fmt.Sprintf(`{"w":%d,"n":%d}%s`, w, n, filler), dest)})
 				mu.Lock()
 				var u *store.Unavailable
 				switch {

@@ -35,6 +35,7 @@ WHERE a.day = $1 AND a.event >= $2 ORDER BY a.event, a.dest, a.replay, a.at, a.v
 
 // Statements that write. Rows are new; the transaction holds the fence.
 const (
+	sqlPasteBegin       = `SELECT id, ` + hasty + ` FROM fantail.slot WHERE id = $1 AND owner = $2 AND epoch = $3 FOR NO KEY UPDATE`
 	sqlPasteKept        = `UPDATE fantail.kept SET bodies = $1, newest = $2, next_dest = $3`
 	sqlPasteDestination = `INSERT INTO fantail.destination (id, hash, developer, name, kind, state, last) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 	sqlPasteEvents      = `
