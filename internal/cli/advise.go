@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/seed-51f8da91/fantail/internal/feed"
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
 
@@ -22,9 +21,6 @@ func (e *env) advise(err error) string {
 		// Further lines, such as the faults of a reload, are indented: nothing
 		// that the daemon passes on can look like a line of our own.
 		return strings.ReplaceAll(err.Error(), "\n", "\n  ") + e.remedy(refused)
-	}
-	if r, ok := feed.Refused(err); ok {
-		return "stopped, and the message stays where it is: " + clean(r.Error()) + "\nMend it, or name a place for such messages with --dead-letter."
 	}
 	u, ok := errors.AsType[*url.Error](err)
 	if !ok {
