@@ -138,6 +138,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.idem.flying = map[[16]byte]*claim{}
 	s.groups.ids.Rand, s.groups.wake = o.Rand, make(chan struct{}, 1)
+	s.counters.wake = make(chan struct{}, 1)
 	s.counters.dests = map[uint32]*[8]atomic.Int64{}
 	s.look.empty, s.look.given, s.look.held, s.look.news.stamp = map[int16]int64{}, map[int16]time.Time{}, map[[16]byte]time.Time{}, map[uint32]int64{}
 	s.duties.mine, s.folds.done = map[string]bool{}, map[int16]int64{}
