@@ -100,3 +100,19 @@ func TestTheLastCommitStaysInTheTally(t *testing.T) {
 		t.Errorf("the engine was told %d times of what was never lost", n)
 	}
 }
+
+// TestAnErasureReachesWhatAnotherDaemonTookLast: the daemon that is asked to erase may have taken no
+// event for hours.
+func TestAnErasureReachesWhatAnotherDaemonTookLast(t *testing.T) {
+	t.Parallel()
+	url := freshDatabase(t)
+	idle, busy := openAt(t, url), openAt(t, url)
+	dest := register(t, busy)
+	e := entryTo(`{"n":1}`, dest)
+	e.Event.UserID = "user-1"
+	appendOne(t, busy, e)
+	rep, err := idle.Erase(ctx, time.Now(), store.Erasure{Developer: "acme", User: "user-1", By: "test"}, nil)
+	if err != nil || rep.Events != 1 || rep.Cancelled != 1 {
+		t.Errorf("erased %+v, %v", rep, err)
+	}
+}

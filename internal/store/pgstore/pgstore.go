@@ -235,23 +235,30 @@ func (s *Store) now() time.Time {
 // days than their ids say.
 func (s *Store) seedIDs(ctx context.Context) error {
 	s.groups.ids.Seed(s.kept.newest)
+	newest, err := s.newest(ctx)
+	if err == nil {
+		s.groups.ids.Seed(newest)
+	}
+	return err
+}
+
+// newest is the newest event of all daemons; zero: there is none.
+func (s *Store) newest(ctx context.Context) (id [16]byte, err error) {
 	days, err := s.freshDays(ctx)
 	if err != nil {
-		return err
+		return id, err
 	}
 	for _, day := range days {
-		var id [16]byte
 		err := s.pool.QueryRow(ctx, sqlNewest, int32(day), firstID(day)).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("find the newest event: %w", err)
+			return id, fmt.Errorf("find the newest event: %w", err)
 		}
-		s.groups.ids.Seed(id)
-		return nil
+		return id, nil
 	}
-	return nil
+	return id, nil
 }
 
 // enter begins a call; leave ends it.
