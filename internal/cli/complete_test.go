@@ -37,6 +37,7 @@ func TestNamesAreCompletedFromTheDaemon(t *testing.T) {
 		"pause |a": "acme/ apex/", "pause |": "acme/ apex/ globex/", "resume |acme/": "acme/app acme/lake", "test |acme/l": "acme/lake", "check |apex/": "apex/app",
 		"rebind acme/app |": "", "rebind |nobody/": "",
 		"deliveries --developer |a": "acme apex", "send --developer |g": "globex", "erase --developer |": "acme apex globex", "generate --developer |": "acme apex globex",
+		"ingest sqs --developer |a":              "acme apex",
 		"retry --developer acme --destination |": "app lake", "retry --destination |": "", "replay --developer apex --destination |a": "app",
 		"events --type |sl": "sleep", "replay --type |hea": "health_observation healthcheck", "test --type |athl": "athlete", "generate --types |sleep,at": "sleep,athlete",
 		"retry --state |d": "delivered dead", "audit |": "", "deliveries |": "",

@@ -114,7 +114,7 @@ func (e *env) ingest(ctx context.Context, f ingestFlags, lettersToSource bool, o
 		fmt.Fprintf(e.out, "%s in %s\n", taken(counts), took(e.now().Sub(began)))
 	}
 	if r, ok := feed.Refused(err); ok {
-		return fmt.Errorf("stopped, and the message stays where it is: %s\nMend it, or name a place for such messages with --dead-letter.", clean(r.Error()))
+		return fmt.Errorf("stopped, and the message stays where it is: %s\nMend it, or name a place for such messages with --dead-letter", clean(r.Error()))
 	}
 	return err
 }

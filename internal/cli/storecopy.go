@@ -112,7 +112,7 @@ func (e *env) copyStore(ctx context.Context, from, to string) error {
 	if o.By, err = e.act("copyStore", o.From.Name+" to "+o.To.Name); err != nil {
 		return err
 	}
-	o.Room = func(from, to copying.Store) error { return e.copyRoom(&target.Daemon, from, to) }
+	o.Room = func(from, to copying.Store) error { return e.copyRoom(ctx, &target.Daemon, from, to) }
 	line := e.progress()
 	defer line.clear()
 	o.Show = (&copyProgress{line: line, env: e}).show
@@ -174,9 +174,15 @@ const (
 )
 
 // copyRoom refuses a copy that would fill the disk, and says how much a database will need.
-func (e *env) copyRoom(target *config.Daemon, from, to copying.Store) error {
+func (e *env) copyRoom(ctx context.Context, target *config.Daemon, from, to copying.Store) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
 	for until := time.Now().Add(10 * time.Second); from.Stats().Bytes == 0 && time.Now().Before(until); { // a database is measured after the start
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	have := from.Stats().Bytes
 	if target.Store.Shared() {

@@ -3,7 +3,7 @@ package delivery
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
@@ -33,15 +33,16 @@ type suspicion struct {
 	known bool  // the trials before are known
 }
 
-// trialNote says in the store that a trial was begun, and how many running nobody survived.
+// trialNote says in the store how many trials running nobody survived, of a destination or of a delivery. Another
+// daemon's trial of an innocent delivery ends the count of the destination, and not that of the delivery.
 type trialNote struct {
-	Delivery string    // the last one
-	Alone    int       // trials of it running
-	Trials   uint8     // of the destination, running
-	At       time.Time // when the last one began
+	Trials uint8
+	At     time.Time // when the last one began
 }
 
-func trialKey(dest uint32) string { return fmt.Sprintf("trial/%d", dest) }
+func trialKey(of string) string { return "trial/" + of }
+
+func destName(dest uint32) string { return strconv.FormatUint(uint64(dest), 10) }
 
 // suspectAdopted has d wait apart if daemons ended one after the other that had h.
 func (s *Scheduler) suspectAdopted(d *dest, h *store.Head, now instant) {
@@ -123,7 +124,7 @@ func (s *Scheduler) readTrials() {
 			return
 		}
 		for _, id := range ids {
-			note, err := s.trialsOf(id)
+			note, err := s.trialsOf(destName(id))
 			if err != nil {
 				if s.io.Err() == nil {
 					s.log.Error("reading what is known of trials failed; trying again", "error", err, "wait", wait)
@@ -153,8 +154,8 @@ func (s *Scheduler) readTrials() {
 	}
 }
 
-func (s *Scheduler) trialsOf(dest uint32) (n trialNote, err error) {
-	text, err := s.shared.Get(s.io, trialKey(dest))
+func (s *Scheduler) trialsOf(what string) (n trialNote, err error) {
+	text, err := s.shared.Get(s.io, trialKey(what))
 	if errors.Is(err, store.ErrNotFound) {
 		return n, nil
 	}
@@ -167,21 +168,21 @@ func (s *Scheduler) trialsOf(dest uint32) (n trialNote, err error) {
 // noteTrial writes down that a trial begins. It returns false, with the ending, where there is to be none.
 func (s *Scheduler) noteTrial(a *attempt) bool {
 	id := a.job.item.ID
-	n, err := s.trialsOf(id.Dest)
-	if err == nil {
-		if n.Delivery != id.String() {
-			n.Delivery, n.Alone = id.String(), 0
+	n, err := s.trialsOf(id.String())
+	if err == nil && n.Trials >= suspects.DeadAfter {
+		a.ending.How = policy.Crashed
+		s.crossOut(id)
+		return false
+	}
+	for _, what := range [...]string{id.String(), destName(id.Dest)} {
+		if err == nil {
+			n, err = s.trialsOf(what)
 		}
-		if n.Alone >= suspects.DeadAfter {
-			a.ending.How = policy.Crashed
-			s.crossOut(id.Dest)
-			return false
+		if err == nil {
+			n.Trials, n.At = min(n.Trials+1, 100), s.now().time().UTC()
+			text, _ := json.Marshal(n) // of a number and a time
+			err = s.shared.Put(s.io, trialKey(what), text)
 		}
-		n.Alone++
-		n.Trials = min(n.Trials+1, 100)
-		n.At = s.now().time().UTC()
-		text, _ := json.Marshal(n) // of strings and numbers
-		err = s.shared.Put(s.io, trialKey(id.Dest), text)
 	}
 	if err != nil {
 		s.log.Error("writing down a trial failed; its delivery waits", "error", err)
@@ -191,9 +192,11 @@ func (s *Scheduler) noteTrial(a *attempt) bool {
 	return true
 }
 
-// crossOut notes that the trials of a destination have ended without a crash.
-func (s *Scheduler) crossOut(dest uint32) {
-	if err := s.shared.Delete(s.io, trialKey(dest)); err != nil && s.io.Err() == nil {
-		s.log.Error("crossing out a trial failed; if a daemon ends now, one more counts", "error", err)
+// crossOut notes that a trial has ended without a crash.
+func (s *Scheduler) crossOut(id store.DeliveryID) {
+	for _, what := range [...]string{id.String(), destName(id.Dest)} {
+		if err := s.shared.Delete(s.io, trialKey(what)); err != nil && s.io.Err() == nil {
+			s.log.Error("crossing out a trial failed; if a daemon ends now, one more counts", "error", err)
+		}
 	}
 }

@@ -58,7 +58,7 @@ func (s *Scheduler) makeCall(c *call) {
 			if a.ending.At = at; !s.noteTrial(a) {
 				return
 			}
-			defer s.crossOut(c.lane.dest.id)
+			defer s.crossOut(a.job.item.ID)
 		}
 		ctx, cancel := context.WithTimeoutCause(s.base, timeout, errTimeout)
 		r, err, ok := s.send(ctx, c.inst.to, s.request(c, a, start))

@@ -124,18 +124,6 @@ func (b *tab) fill(role, name, text string) {
 	b.call("Input.insertText", map[string]any{"text": text}, nil)
 }
 
-// choose picks an option of a select by its value, as a person does by its text.
-func (b *tab) choose(role, name, value string) {
-	b.t.Helper()
-	n := b.see(role, name)
-	var o struct{ Object struct{ ObjectID string } }
-	b.call("DOM.resolveNode", map[string]any{"backendNodeId": n.id}, &o)
-	b.call("Runtime.callFunctionOn", map[string]any{
-		"objectId": o.Object.ObjectID, "arguments": []any{map[string]any{"value": value}},
-		"functionDeclaration": "function (v) { this.value = v; this.dispatchEvent(new Event('input', {bubbles: true})); this.dispatchEvent(new Event('change', {bubbles: true})) }",
-	}, nil)
-}
-
 var keyCodes = map[string]int{"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowDown": 40, "ArrowUp": 38, "ArrowRight": 39, "ArrowLeft": 37, "Home": 36, "End": 35}
 
 // press presses and releases a key: Tab, Enter, Escape, a letter. Shift+Tab goes back.

@@ -182,7 +182,9 @@ func newPicture(t *testing.T) *world {
 	return w
 }
 
-func busy(w http.ResponseWriter, _ *http.Request) { http.Error(w, "busy, try later", 503) }
+func busy(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "busy, try later", http.StatusServiceUnavailable)
+}
 
 func moved(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "this endpoint was removed, use /v2/events", http.StatusGone)

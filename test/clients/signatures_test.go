@@ -3,6 +3,8 @@ package clients
 import (
 	"crypto/ed25519"
 	"encoding/base64"
+	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,18 +78,41 @@ func signatures(t *testing.T) (all []signed) {
 	standard("ed25519, body changed", "mismatch", []string{public}, "id_1", stamp, asymmetric, append([]byte(" "), strange...), at)
 	standard("ed25519, cut", "mismatch", []string{public}, "id_1", stamp, "v1a,"+base64.StdEncoding.EncodeToString(make([]byte, 63)), strange, at)
 	standard("ed25519, zero", "mismatch", []string{public}, "id_1", stamp, "v1a,"+base64.StdEncoding.EncodeToString(make([]byte, 64)), strange, at)
-	high, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(asymmetric, "v1a,"))
-	high[63] |= 0xe0
-	standard("ed25519, s beyond the order", "mismatch", []string{public}, "id_1", stamp, "v1a,"+base64.StdEncoding.EncodeToString(high), strange, at)
+	standard("ed25519, s beyond the order", "mismatch", []string{public}, "id_1", stamp, "v1a,"+base64.StdEncoding.EncodeToString(beyond(t, asymmetric)), strange, at)
 	standard("HMAC under the public key's name", "mismatch", []string{public}, "id_1", stamp, strings.Replace(one, "v1,", "v1a,", 1), strange, at)
 	standard("another id", "mismatch", []string{hash}, "id_2", stamp, one, strange, at)
 	standard("another time", "mismatch", []string{hash}, "id_1", strconv.FormatInt(at.Unix()+1, 10), one, strange, at)
 	standard("unknown version", "mismatch", []string{hash}, "id_1", stamp, strings.Replace(one, "v1,", "v2,", 1), strange, at)
 	standard("base64 without padding", "mismatch", []string{hash}, "id_1", stamp, strings.TrimRight(one, "="), strange, at)
+	standard("base64 with stray bits", "mismatch", []string{hash}, "id_1", stamp, stray(one), strange, at)
 	standard("stale", "time", []string{hash}, "id_1", stamp, one, strange, at.Add(signature.Tolerance+time.Second))
 	standard("no id", "malformed", []string{hash}, "", stamp, one, strange, at)
 	standard("a full stop in the id", "malformed", []string{hash}, "id.1", stamp, one, strange, at)
 	standard("no time", "malformed", []string{hash}, "id_1", "", one, strange, at)
 	standard("33 signatures", "malformed", []string{hash}, "id_1", stamp, strings.Repeat(one+" ", 32)+one, strange, at)
 	return all
+}
+
+// beyond is a signature of ed25519 whose second half is another number of the same remainder, which RFC 8032 refuses.
+func beyond(t *testing.T, signature string) []byte {
+	t.Helper()
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(signature, "v1a,"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	order, _ := new(big.Int).SetString("7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)
+	number := slices.Clone(raw[32:])
+	slices.Reverse(number)
+	sum := new(big.Int).Add(new(big.Int).SetBytes(number), order).FillBytes(make([]byte, 32))
+	slices.Reverse(sum)
+	return append(raw[:32:32], sum...)
+}
+
+// stray is the same signature in base64 whose last character has bits that belong to no byte.
+func stray(signature string) string {
+	b := []byte(signature)
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	at := len(b) - 2
+	b[at] = alphabet[strings.IndexByte(alphabet, b[at])|1]
+	return string(b)
 }

@@ -59,6 +59,7 @@ func environment(t *testing.T) []string {
 // TestTypeScript packs the client, installs it into an empty project, checks its types there, and runs
 // its suite and the README's code.
 func TestTypeScript(t *testing.T) {
+	t.Parallel()
 	node := nodeBin(t)
 	modules, err := filepath.Abs("../../clients/typescript/node_modules")
 	if err != nil {
@@ -100,6 +101,7 @@ func TestTypeScript(t *testing.T) {
 // TestPython installs the client from its folder, without a network, and runs its suite and the
 // README's code. Types are checked strictly.
 func TestPython(t *testing.T) {
+	t.Parallel()
 	venv, err := filepath.Abs("../../.tools/clients/bin")
 	if err != nil {
 		t.Fatal(err)

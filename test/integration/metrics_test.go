@@ -153,7 +153,7 @@ func TestRulesAndDashboardAskForWhatIsThere(t *testing.T) {
 		d.wantMetric(t, line)
 	}
 
-	there := scrape(t, d)
+	there := scrape(t, d).withShared(t)
 	rules := readRules(t)
 	for _, r := range rules { // in their order: alerts use what is recorded
 		if lacks := there.lacks(r.Expr); lacks != "" {

@@ -97,7 +97,7 @@ func TestConfigurationShowsValidSettings(t *testing.T) {
 
 // The page explains the metrics that the daemon has.
 func TestOperationsExplainsMetricsThatExist(t *testing.T) {
-	there := scrape(t, startBusy(t))
+	there := scrape(t, startBusy(t)).withShared(t)
 	rows := regexp.MustCompile("(?m)^\\| (`fantail_.*?) \\|").FindAllStringSubmatch(readOperations(t), -1)
 	if len(rows) == 0 {
 		t.Fatal("the page has no table of metrics")

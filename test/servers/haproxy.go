@@ -39,7 +39,8 @@ backend back
 }
 
 // StartBalancer starts Debian's HAProxy over plain HTTP for one test, before daemons that it asks for
-// /readyz twice a second, as an operator would have it do.
+// /readyz twice a second, as an operator would have it do. It mends nothing: a connection that a daemon
+// does not take is an answer of 503.
 func StartBalancer(t testing.TB, daemons ...string) *Web {
 	t.Helper()
 	return startWeb(t, "http", Identity{}, func(s site) (command, error) {
@@ -60,9 +61,7 @@ defaults
 	timeout connect 2s
 	timeout client 30s
 	timeout server 30s
-	retries 3
-	option redispatch 1
-	retry-on conn-failure
+	retries 0
 frontend front
 	bind %s
 	default_backend daemons

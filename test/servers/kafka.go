@@ -42,7 +42,7 @@ func startKafka(at, controller port) (*process, error) {
 	}
 	libs := filepath.Join(root, ".tools", "kafka", "libs")
 	if _, err := os.Stat(libs); err != nil {
-		return nil, errors.New("Kafka is not installed: run scripts/setup long")
+		return nil, errors.New("the jars of Kafka are not installed: run scripts/setup long")
 	}
 	java, err := exec.LookPath("java")
 	if err != nil {

@@ -172,6 +172,14 @@ class Retries(unittest.TestCase):
         client.portal_link("acme")
         self.assertEqual(len(fake.asked), 3)
 
+    def test_what_may_do_harm_goes_over_a_connection_of_its_own(self) -> None:
+        fake = Fake(self, (200, "{}"), hang_up, (201, '{"url":"u"}'))
+        client = self.client(fake)
+        client.limits()
+        with self.assertRaises(FantailError):
+            client.portal_link("acme")
+        self.assertEqual(len(fake.asked), 2)
+
     def test_nobody_there_no_answer_another_program_a_redirect(self) -> None:
         def code(url: str, **options: Any) -> str:
             with self.assertRaises(FantailError) as raised, Fantail(url, patience=0, **options) as client:
@@ -236,6 +244,12 @@ class Retries(unittest.TestCase):
 
         outcomes = self.client(Fake(self, small)).send_batch([SendRequest("acme", {"type": type}) for type in ("a", "b", "big", "c")])
         self.assertEqual([name(o) for o in outcomes], ["a", "b", "too_large", "c"])
+
+    def test_a_line_that_the_daemon_did_not_read_goes_again(self) -> None:
+        too_large = '{"line":2,"status":413,"error":{"code":"too_large","message":"none is read from here on"}}\n'
+        fake = Fake(self, (200, ok(1) + too_large), (200, ok(1, "second")))
+        outcomes = self.client(fake).send_batch([SendRequest("acme", {"type": type}) for type in "ab"])
+        self.assertEqual([name(o) for o in outcomes], ["e1", "second"])
 
     def test_a_batch_whose_daemon_stays_away(self) -> None:
         outcomes = self.client(Fake(self, refused(503, "unavailable")), patience=0).send_batch([SendRequest("acme", {"type": "a"})])

@@ -936,6 +936,10 @@ export interface BackupAnswer {
   ms: number;
 }
 
+export interface ListDaemonsAnswer {
+  items: Daemon[];
+}
+
 export interface GetEgressAnswer {
   source: string[];
   proxy: boolean;

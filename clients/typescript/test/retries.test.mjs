@@ -145,6 +145,14 @@ test("a batch that is too large is halved, and one line that is too large is ref
   assert.ok(asked.length >= 4);
 });
 
+test("a line that the daemon did not read goes again", async (t) => {
+  const ok = (n, id) => `{"line":${n},"status":202,"id":"${id}","reference":"r","deliveries":1}\n`;
+  const unread = '{"line":2,"status":413,"error":{"code":"too_large","message":"none is read from here on"}}\n';
+  const { url } = await fake(t, { status: 200, body: ok(1, "first") + unread }, { status: 200, body: ok(1, "second") });
+  const outcomes = await new Fantail({ url }).sendBatch(["a", "b"].map((type) => ({ developer: "acme", event: { type } })));
+  assert.deepEqual(outcomes.map((o) => o.accepted?.id), ["first", "second"]);
+});
+
 test("a batch whose daemon stays away tells each event, and one without rights throws", async (t) => {
   const away = await fake(t, refused(503, "unavailable"));
   const outcomes = await new Fantail({ url: away.url, patience: 0 }).sendBatch([{ developer: "acme", event: { type: "a" } }]);

@@ -43,7 +43,7 @@ type slot struct {
 const margin = 5
 
 // tellWithin is how soon a daemon learns what happens elsewhere.
-const tellWithin = 100 * time.Millisecond
+const tellWithin = 20 * time.Millisecond
 
 // NewMany makes an empty store.
 func NewMany(o ManyOptions) *Many {
@@ -514,12 +514,12 @@ func (s *Many) Pending() (n int) {
 	return n
 }
 
-// Orphans is how many slots nobody has who works.
+// Orphans is how many slots are free.
 func (s *Many) Orphans() (n int) {
 	s.contents.mu.Lock()
 	defer s.contents.mu.Unlock()
 	for _, slot := range s.slots {
-		if slot.owner == nil || slot.owner.over {
+		if slot.owner == nil || slot.owner.left() {
 			n++
 		}
 	}

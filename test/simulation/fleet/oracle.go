@@ -103,6 +103,13 @@ func (o *oracle) disturb(format string, args ...any) {
 	o.calm, o.stable = time.Now().Add(adoptedBy), time.Now()
 }
 
+// atRest tells whether everybody has what they had of daemons that are gone.
+func (o *oracle) atRest() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return time.Now().After(o.calm)
+}
+
 // undisturbed tells whether nothing has happened to any daemon since then.
 func (o *oracle) undisturbed(since time.Time) bool {
 	o.mu.Lock()

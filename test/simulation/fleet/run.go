@@ -155,10 +155,11 @@ func (f *fleet) do(a *action) {
 		d.die()
 		f.tend()
 	case replace:
+		calm := f.oracle.atRest()
 		f.oracle.disturb("%s is to stop", d.name)
 		f.again[d.host] = time.Now().Add(a.lasts)
 		d.stops.Store(true)
-		f.ops.Go(func() { f.replace(d) })
+		f.ops.Go(func() { f.replace(d, calm) })
 	case cut:
 		f.oracle.disturb("%s is cut off for %v", d.name, a.lasts)
 		d.mu.Lock()
@@ -211,13 +212,13 @@ func (f *fleet) do(a *action) {
 }
 
 // replace stops a daemon in good order. Others have its slots within a second, if there are any
-// that nothing keeps from it.
-func (f *fleet) replace(d *daemon) {
+// that nothing keeps from it; calm, if no other daemon's slots may have become free meanwhile.
+func (f *fleet) replace(d *daemon, calm bool) {
 	d.stop()
 	stopped := time.Now()
 	t := time.NewTimer(handedOver)
 	<-t.C
-	if !d.killed.Load() && slices.ContainsFunc(f.hosts, func(h *host) bool { return !h.dead.Load() && !h.stops.Load() && !h.disturbed(stopped) }) && f.oracle.undisturbed(stopped) {
+	if calm && !d.killed.Load() && slices.ContainsFunc(f.hosts, func(h *host) bool { return !h.dead.Load() && !h.stops.Load() && !h.disturbed(stopped) }) && f.oracle.undisturbed(stopped) {
 		if n := f.many.Orphans(); n > 0 {
 			f.oracle.fault("%v after %s has stopped in good order, nobody has %d slots", handedOver, d.name, n)
 		}

@@ -107,6 +107,7 @@ __all__ = [
     "ReloadAnswer",
     "BackupRequest",
     "BackupAnswer",
+    "ListDaemonsAnswer",
     "GetEgressAnswer",
     "GetLimitsAnswerPerDeveloper",
     "GetLimitsAnswer",
@@ -1169,6 +1170,10 @@ class BackupRequest(TypedDict):
 class BackupAnswer(TypedDict):
     dir: str
     ms: int
+
+
+class ListDaemonsAnswer(TypedDict):
+    items: List[Daemon]
 
 
 class GetEgressAnswer(TypedDict):
