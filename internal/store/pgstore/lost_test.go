@@ -8,6 +8,9 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
 
+// longLease has nobody adopt anything, however slow the machine is.
+func longLease(o *Options) { o.Lease = 30 * time.Second }
+
 // heard are the queues that a follower was told of.
 type heard struct {
 	mu   sync.Mutex
@@ -36,8 +39,7 @@ func TestWhatACrashOfTheDatabaseLosesIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	f := newFar(t)
 	exec(t, f.direct, "ALTER SYSTEM SET wal_writer_delay = '10s'", "ALTER SYSTEM SET wal_writer_flush_after = 0", "SELECT pg_reload_conf()")
-	long := func(o *Options) { o.Lease = 30 * time.Second } // nobody adopts anything
-	a, b := openAt(t, f.direct, long), openAt(t, f.direct, long)
+	a, b := openAt(t, f.direct, longLease), openAt(t, f.direct, longLease)
 	dest := register(t, a)
 	told := &heard{dest: map[uint32]int{}}
 	a.Follow(told)
@@ -72,7 +74,7 @@ func TestWhatACrashOfTheDatabaseLosesIsTriedAgain(t *testing.T) {
 // TestTheLastCommitStaysInTheTally: folding takes what tells that nothing is lost at the very last.
 func TestTheLastCommitStaysInTheTally(t *testing.T) {
 	t.Parallel()
-	s := openAt(t, freshDatabase(t))
+	s := openAt(t, freshDatabase(t), longLease)
 	dest := register(t, s)
 	told := &heard{dest: map[uint32]int{}}
 	s.Follow(told)
@@ -106,7 +108,7 @@ func TestTheLastCommitStaysInTheTally(t *testing.T) {
 func TestAnErasureReachesWhatAnotherDaemonTookLast(t *testing.T) {
 	t.Parallel()
 	url := freshDatabase(t)
-	idle, busy := openAt(t, url), openAt(t, url)
+	idle, busy := openAt(t, url, longLease), openAt(t, url, longLease)
 	dest := register(t, busy)
 	e := entryTo(`{"n":1}`, dest)
 	e.Event.UserID = "user-1"
