@@ -7,6 +7,7 @@ interface Props {
   problem?: ApiError
   /** The session ended under an open page. */
   ended?: boolean
+  /** undefined: inside another site's page, into which nobody is to write a token. */
   logIn?: (token: string) => Promise<void>
   again?: () => void
 }
@@ -31,8 +32,9 @@ export function Login({ problem, ended, logIn, again }: Props) {
     <main class="alone" data-page="login">
       <div class="card login">
         <h1>{brand.name}</h1>
-        {ended && !failed && <p role="status">The session has ended. Log in to go on where you were.</p>}
+        {ended && !failed && <p role="status">The session has ended. {logIn && 'Log in to go on where you were.'}</p>}
         {(again ? problem : failed) && <Problem error={(again ? problem : failed)!} again={again} />}
+        {!logIn && !again && <p>Open this page again from where you came: a link opens one session, and a frame that is loaded again needs another link.</p>}
         {logIn && (
           <form onSubmit={submit}>
             <input hidden autocomplete="username" name="username" value="token" readOnly />
