@@ -96,8 +96,9 @@ func TestTheCodeOfThePortalWorks(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "platform."+map[string]string{"go": "go", "python": "py", "ts": "mts"}[language])
 			write(t, filepath.Dir(file), filepath.Base(file), strings.Replace(around, "CODE", strings.ReplaceAll(code, "https://events.example.com", url), 1))
 			if language == "ts" { // its types are judged, too
-				run(t, ".", nil, commands["ts"][0], "../../clients/typescript/node_modules/typescript/bin/tsc",
-					"--strict", "--target", "es2022", "--lib", "es2022,dom", "--module", "nodenext", "--types", "", file)
+				write(t, filepath.Dir(file), "tsconfig.json",
+					`{"compilerOptions":{"strict":true,"target":"es2022","lib":["es2022","dom"],"module":"nodenext","types":[]},"files":["platform.mts"]}`)
+				run(t, ".", nil, commands["ts"][0], "../../clients/typescript/node_modules/typescript/bin/tsc", "--project", filepath.Dir(file))
 				file = strings.TrimSuffix(file, ".mts") + ".mjs"
 			}
 			command := append(slices.Clip(commands[language]), file)
