@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 	"github.com/seed-51f8da91/fantail/internal/replay"
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // Replays makes deliveries again.
@@ -25,6 +27,7 @@ type Replays interface {
 type replayRequest struct {
 	Developer   string   `json:"developer"`
 	Destination string   `json:"destination"`
+	Events      []string `json:"events"`
 	Types       []string `json:"types"`
 	Users       []string `json:"users"`
 	States      []string `json:"states"`
@@ -52,6 +55,29 @@ func (r *replayRequest) filter() (f replay.Filter, err error) {
 	return f, nil
 }
 
+// eventsOf reads the ids of the events that a request names. Each is one that the caller may see, of the
+// developer whom the request names.
+func (a *API) eventsOf(c *call, r *replayRequest) (ids []event.ID, err error) {
+	if len(r.Events) > replay.MostEvents {
+		return nil, refuse(400, "invalid_request", fmt.Sprintf("at most %d events", replay.MostEvents))
+	}
+	for _, text := range r.Events {
+		id, err := event.ParseID(text) // whole: a beginning is looked for among many
+		if err != nil {
+			return nil, missing(err, "event")
+		}
+		e, err := a.Store.EventRecord(c.r.Context(), id)
+		if err != nil {
+			return nil, missing(err, "event")
+		}
+		if of := e.Event.Developer; !c.who.sees(of) || r.Developer != "" && of != r.Developer {
+			return nil, store.ErrNotFound
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
 func (a *API) createReplay(c *call) error {
 	var r replayRequest
 	if err := a.decode(c, &r); err != nil {
@@ -76,6 +102,9 @@ func (a *API) createReplay(c *call) error {
 	} else if !c.who.sees(r.Developer) {
 		return notYours(c.who)
 	}
+	if f.Events, err = a.eventsOf(c, &r); err != nil {
+		return err
+	}
 	p, err := a.Replays.Create(c.r.Context(), replay.Request{Filter: f, Rate: rate, DryRun: r.DryRun, By: c.who.name})
 	switch {
 	case errors.Is(err, replay.ErrInvalid):
@@ -92,7 +121,8 @@ func (a *API) createReplay(c *call) error {
 	return c.json(201, p)
 }
 
-// listReplays lists what is remembered; a cursor is the last id of the page before.
+// listReplays lists what is remembered; a cursor is the last id of the page before. A count is nothing
+// that happened to anybody: each question of the console and of the CLI would leave a row.
 func (a *API) listReplays(c *call) error {
 	q := &c.query
 	limit, before := q.limit(), uint64(1<<32)
@@ -107,7 +137,7 @@ func (a *API) listReplays(c *call) error {
 	}
 	developer := q.text("developer")
 	all := slices.DeleteFunc(a.Replays.List(), func(p replay.Replay) bool {
-		return !shows(c.who, &p) || developer != "" && p.Developer != developer || uint64(p.ID) >= before
+		return !shows(c.who, &p) || p.DryRun && p.State != replay.Running || developer != "" && p.Developer != developer || uint64(p.ID) >= before
 	})
 	next := ""
 	if len(all) > limit {

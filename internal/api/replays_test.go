@@ -84,14 +84,57 @@ func TestReplays(t *testing.T) {
 	if err != nil || rows[0].Counts != *rows[0].Recounted || rows[0].Counts != (store.Counts{Accepted: 6, Cancelled: 3, Pending: 3, PendingBytes: rows[0].Counts.PendingBytes}) {
 		t.Errorf("audit %+v, %v", rows, err)
 	}
+	r.do("POST", "/v1/replays", `{"developer":"acme"}`).into(t, &p)
+	r.ended(p.ID)
 	var list page[replay.Replay]
 	r.do("GET", "/v1/replays?limit=1", "").into(t, &list)
-	if len(list.Items) != 1 || list.Items[0].ID != 2 || list.Next != "2" {
+	if len(list.Items) != 1 || list.Items[0].ID != 3 || list.Next != "3" {
 		t.Errorf("the first page: %+v", list)
 	}
 	r.do("GET", "/v1/replays?limit=1&cursor="+list.Next, "").into(t, &list)
-	if len(list.Items) != 1 || list.Items[0].ID != 1 || list.Next != "" {
+	if len(list.Items) != 1 || list.Items[0].ID != 2 || list.Next != "" {
 		t.Errorf("the last page: %+v", list)
+	}
+	if p := r.ended(1); !p.DryRun {
+		t.Errorf("what was counted: %+v", p)
+	}
+}
+
+// An event named by its id goes alone, though its neighbour is the same but for the id; one that the caller
+// may not see is as one that is not there.
+func TestReplayOfOneEvent(t *testing.T) {
+	r := newRig(t, setup{tokens: []Token{token("ops", "operate ingest read"), token("acme", "operate read", "acme")}})
+	as := func(who, body string) answer { return r.do("POST", "/v1/replays", body, bearer(who)) }
+	id, other := r.post(sleep, bearer("ops")), r.post(sleep, bearer("ops"))
+	var accepted struct{ ID string }
+	r.do("POST", "/v1/events", sleep, bearer("ops"), "dev-id: initech").into(t, &accepted)
+	foreign := accepted.ID
+	r.do("POST", "/v1/deliveries/cancel", `{"all":true}`, bearer("ops"))
+	var p replay.Replay
+	as("acme", fmt.Sprintf(`{"developer":"acme","destination":"app","events":[%q],"states":["cancelled"]}`, id)).into(t, &p)
+	if p = r.ended(p.ID, bearer("acme")); p.Made != 1 || len(p.Events) != 1 || p.Events[0].String() != id {
+		t.Errorf("ended as %+v", p)
+	}
+	for id, want := range map[string]int{id: 2, other: 1} {
+		a := r.do("GET", "/v1/deliveries?destination=app&event="+id, "", bearer("ops"))
+		if n := strings.Count(string(a.body), `"state"`); n != want {
+			t.Errorf("%d deliveries of %s, want %d: %s", n, id, want, a)
+		}
+	}
+	none := "01a22e73-5013-7000-a13b-760cd3ffbc0f"
+	for _, c := range []struct {
+		who, events string
+		status      int
+	}{
+		{"acme", foreign, 404}, {"ops", foreign, 404}, {"ops", none, 404}, {"ops", id[:18], 404}, {"ops", "", 400},
+		{"ops", strings.TrimSuffix(strings.Repeat(id+`","`, replay.MostEvents+1), `","`), 400},
+	} {
+		if a := as(c.who, `{"developer":"acme","events":["`+c.events+`"]}`); a.status != c.status {
+			t.Errorf("%s names %.60s: %s, want %d", c.who, c.events, a, c.status)
+		}
+	}
+	if a, b := as("acme", `{"developer":"acme","events":["`+foreign+`"]}`), as("acme", `{"developer":"acme","events":["`+none+`"]}`); string(a.body) != string(b.body) {
+		t.Errorf("what is another's %s differs from what is not there %s", a, b)
 	}
 }
 

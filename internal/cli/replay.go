@@ -91,6 +91,7 @@ the daemon restarts. It counts and asks first; where nobody can be asked it want
 	f := cmd.Flags()
 	f.StringVar(&q.Developer, "developer", "", "events of this developer")
 	f.StringVar(&q.Destination, "destination", "", "to this destination of the developer; all when left out")
+	f.StringSliceVar(&q.Events, "event", nil, "the event with this ID alone; may stand several times")
 	f.StringSliceVar(&q.Types, "type", nil, "events of this type; may stand several times")
 	f.StringSliceVar(&q.Users, "user", nil, "events of the user with this ID; may stand several times")
 	f.StringSliceVar(&q.States, "state", []string{"dead"}, "dead, delivered, cancelled or unmatched; may stand several times")

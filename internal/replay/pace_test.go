@@ -237,6 +237,24 @@ func (f *refusing) Replay(ctx context.Context, now time.Time, replay uint32, wan
 	return f.Store.Replay(ctx, now, replay, wants)
 }
 
+// Whoever asks often what there is to replay does not push out what was replayed.
+func TestCountsAreForgottenFirst(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		first := r.replayed(acme("delivered"), Counts{})
+		for range mostKept + 10 {
+			q := acme("delivered")
+			q.DryRun = true
+			r.replayed(q, Counts{})
+		}
+		if p, err := r.run.Get(first.ID); err != nil || p.DryRun {
+			r.Errorf("the replay before many counts: %+v, %v", p, err)
+		}
+		if n := len(r.run.List()); n != mostKept {
+			r.Errorf("%d are kept, want %d", n, mostKept)
+		}
+	}, "acme/app")
+}
+
 // Ids are never used again, old replays are forgotten, and a replay's end forgets its users.
 func TestList(t *testing.T) {
 	inBubble(t, func(r *rig) {

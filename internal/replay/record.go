@@ -79,13 +79,17 @@ func (r *Runner) add(ctx context.Context, rec record) (*job, error) {
 	}
 	next := index{Next: rec.ID + 1, IDs: append(slices.Clone(r.index.IDs), rec.ID)}
 	var gone []uint32
-	next.IDs = slices.DeleteFunc(next.IDs, func(id uint32) bool {
-		old := id != rec.ID && len(next.IDs)-len(gone) > mostKept && r.jobs[id].now.State != Running
-		if old {
-			gone = append(gone, id)
-		}
-		return old
-	})
+	for _, counts := range []bool{true, false} { // who asks often what there is must not push out what was done
+		over := len(next.IDs) - mostKept
+		next.IDs = slices.DeleteFunc(next.IDs, func(id uint32) bool {
+			old := over > 0 && id != rec.ID && r.jobs[id].now.State != Running && r.jobs[id].now.DryRun == counts
+			if old {
+				over--
+				gone = append(gone, id)
+			}
+			return old
+		})
+	}
 	if err = r.put(ctx, recordKey(rec.ID), &rec); err == nil {
 		next, err = r.list(ctx, next)
 	}

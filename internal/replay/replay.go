@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // Bounds of a replay.
@@ -19,6 +20,7 @@ const (
 	MaxRunning  = 8      // at once
 	mostKept    = 200    // replays in the list; the oldest that have ended go first
 	mostNames   = 1000   // types and users of a filter, each
+	MostEvents  = 100    // named one by one: they are found in one step
 )
 
 // Unmatched, among the states of a filter, means events that never had a delivery to the
@@ -28,13 +30,14 @@ const Unmatched = "unmatched"
 // Filter says what is replayed. Where an event has several deliveries to a destination, the one
 // that changed last counts: a delivery that a replay or a retry has delivered since is not dead.
 type Filter struct {
-	Developer   string    `json:"developer,omitempty"`   // "": all
-	Destination string    `json:"destination,omitempty"` // name; "": all in the settings
-	Types       []string  `json:"types,omitempty"`       // none: what the destination's own events filter wants
-	Users       []string  `json:"users,omitempty"`       // none: all; forgotten when the replay ends
-	States      []string  `json:"states"`                // dead, delivered, cancelled, unmatched
-	Since       time.Time `json:"since,omitzero"`        // acceptance of the event
-	Until       time.Time `json:"until,omitzero"`
+	Developer   string     `json:"developer,omitempty"`   // "": all
+	Destination string     `json:"destination,omitempty"` // name; "": all in the settings
+	Events      []event.ID `json:"events,omitempty"`      // these alone; none: all that the rest means
+	Types       []string   `json:"types,omitempty"`       // none: what the destination's own events filter wants
+	Users       []string   `json:"users,omitempty"`       // none: all; forgotten when the replay ends
+	States      []string   `json:"states"`                // dead, delivered, cancelled, unmatched
+	Since       time.Time  `json:"since,omitzero"`        // acceptance of the event
+	Until       time.Time  `json:"until,omitzero"`
 }
 
 // Request asks for a replay.
@@ -115,12 +118,26 @@ func (r *Request) check(now time.Time) error {
 		return invalid("the rate must be above 0 and at most %d a second", MaxRate)
 	case len(r.Types) > mostNames || len(r.Users) > mostNames:
 		return invalid("at most %d types and %d users", mostNames, mostNames)
+	case len(r.Events) > MostEvents:
+		return invalid("at most %d events", MostEvents)
 	case slices.Contains(r.Types, "") || slices.Contains(r.Users, ""):
 		return invalid("a type and a user have a name")
 	case !r.Since.IsZero() && !r.Since.Before(r.Until):
 		return invalid("since is not before until")
 	}
+	r.Events = distinct(r.Events)
 	slices.Sort(r.States)
 	r.States = slices.Compact(r.States)
 	return nil
+}
+
+// distinct leaves out what stands there again: the store would be asked for the same delivery twice.
+func distinct(ids []event.ID) []event.ID {
+	var out []event.ID
+	for _, id := range ids {
+		if !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
 }

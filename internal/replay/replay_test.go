@@ -144,6 +144,19 @@ func TestFilters(t *testing.T) {
 		{"delivered", func(s *scene) (Filter, []event.ID, []event.ID, []event.ID) {
 			return Filter{Developer: "acme", Destination: "app", States: []string{"delivered"}}, []event.ID{s.fine}, nil, nil
 		}},
+		{"an event", func(s *scene) (Filter, []event.ID, []event.ID, []event.ID) { // whose neighbour is of the same type and user
+			return Filter{Developer: "acme", Destination: "app", Events: []event.ID{s.by["all"][0]}}, s.by["all"][:1], nil, nil
+		}},
+		{"events of everybody", func(s *scene) (Filter, []event.ID, []event.ID, []event.ID) { // one stands there twice
+			ids := []event.ID{s.by["all"][1], s.foreign, s.by["all"][1], s.fine}
+			return Filter{Events: ids}, s.by["all"][1:2], s.by["all"][1:2], []event.ID{s.foreign}
+		}},
+		{"events of one developer", func(s *scene) (Filter, []event.ID, []event.ID, []event.ID) {
+			return Filter{Developer: "acme", Events: []event.ID{s.foreign, s.nobody}, States: []string{"dead", Unmatched}}, []event.ID{s.nobody}, []event.ID{s.nobody}, nil
+		}},
+		{"events, and what else the filter says", func(s *scene) (Filter, []event.ID, []event.ID, []event.ID) {
+			return Filter{Developer: "acme", Destination: "app", Events: s.by["all"], Users: []string{"ann"}, Types: []string{"daily"}, Since: s.by["all"][1].Time()}, s.by["daily"], nil, nil
+		}},
 		{"cancelled", func(s *scene) (Filter, []event.ID, []event.ID, []event.ID) {
 			return Filter{Developer: "acme", Destination: "app", States: []string{"cancelled"}}, nil, nil, nil
 		}},
@@ -183,6 +196,9 @@ func TestSubscriptions(t *testing.T) {
 			return Request{Filter: Filter{Developer: "acme", Destination: dest, Types: types, States: []string{Unmatched}}, DryRun: true}
 		}
 		r.replayed(q("sleep"), Counts{Found: 1})
+		byID := q("sleep")
+		byID.Events = []event.ID{b}
+		r.replayed(byID, Counts{Found: 1}) // whoever names an event and a destination means just that
 		r.replayed(q("sleep", "daily"), Counts{Found: 1})
 		r.replayed(q(""), Counts{Found: 3})
 		r.replayed(q("", "daily"), Counts{Found: 1})

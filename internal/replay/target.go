@@ -45,11 +45,11 @@ func (t *Targets) meant(f *Filter) (ids []uint32, err error) {
 }
 
 // wants tells whether a replay sends events of that type to d. A filter that names both a
-// destination and types gets just those. Otherwise a destination gets only types that it has
+// destination and types, or events one by one, gets just those. Otherwise a destination gets only types that it has
 // subscribed to.
 func (f *Filter) wants(d *Target, typ string) bool {
 	if len(f.Types) == 0 {
-		return d.Matches(typ)
+		return len(f.Events) > 0 && f.Destination != "" || d.Matches(typ)
 	}
 	return slices.Contains(f.Types, typ) && (f.Destination != "" || d.Matches(typ))
 }

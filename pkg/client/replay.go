@@ -14,6 +14,7 @@ import (
 type ReplayRequest struct {
 	Developer   string    // required unless All
 	Destination string    // name; "": all destinations in the settings
+	Events      []string  // ids: these alone; none: all that the rest means
 	Types       []string  // of events; none: what a destination subscribes to
 	Users       []string  // none: all
 	States      []string  // dead, delivered, cancelled, unmatched (never meant for the destination); none: dead
@@ -29,6 +30,7 @@ type Replay struct {
 	ID          uint32    `json:"id"`
 	Developer   string    `json:"developer,omitempty"` // "": all
 	Destination string    `json:"destination,omitempty"`
+	Events      []string  `json:"events,omitempty"`
 	Types       []string  `json:"types,omitempty"`
 	Users       []string  `json:"users,omitempty"` // forgotten when it ends
 	States      []string  `json:"states"`
@@ -55,6 +57,7 @@ func (c *Client) Replay(ctx context.Context, q ReplayRequest) (Replay, error) {
 	r, err := post("/v1/replays", struct {
 		Developer   string    `json:"developer,omitempty"`
 		Destination string    `json:"destination,omitempty"`
+		Events      []string  `json:"events,omitempty"`
 		Types       []string  `json:"types,omitempty"`
 		Users       []string  `json:"users,omitempty"`
 		States      []string  `json:"states,omitempty"`

@@ -47,11 +47,12 @@ export function go(address: string, replace = false): void {
 }
 
 export function useRoute(): Route {
-  const [route, set] = useState(() => parse(location.hash))
+  const [at, set] = useState(() => ({ hash: location.hash, route: parse(location.hash) }))
   useEffect(() => {
-    const moved = () => set(parse(location.hash))
+    const moved = () => set({ hash: location.hash, route: parse(location.hash) })
     addEventListener('hashchange', moved)
+    if (location.hash !== at.hash) moved() // between the first picture and now, while nobody listened
     return () => removeEventListener('hashchange', moved)
   }, [])
-  return route
+  return at.route
 }

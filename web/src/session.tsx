@@ -38,11 +38,20 @@ function codeOfLink(): string | undefined {
   const m = /^#link=(.+)$/.exec(location.hash)
   if (!m) return undefined
   history.replaceState(null, '', location.pathname + '#/')
-  return decodeURIComponent(m[1]!)
+  try {
+    return decodeURIComponent(m[1]!)
+  } catch {
+    return m[1] // cut short or mangled on its way: the daemon says that it opens nothing
+  }
 }
 const code = codeOfLink()
 
-type State = { now: 'asking' } | { now: 'in'; session: Session } | { now: 'out'; problem?: ApiError; ended?: boolean } | { now: 'refused'; problem: ApiError }
+// A link that is opened in a tab that shows the pages already changes the fragment alone.
+addEventListener('hashchange', () => {
+  if (location.hash.startsWith('#link=')) location.reload()
+})
+
+type State = { now: 'asking' } | { now: 'in'; session: Session } | { now: 'out'; problem?: ApiError; ended?: boolean; link?: boolean } | { now: 'refused'; problem: ApiError }
 
 /** Gate asks for a token where there is no session, and shows its children where there is one. */
 export function Gate({ children }: { children: ComponentChildren }) {
@@ -53,12 +62,12 @@ export function Gate({ children }: { children: ComponentChildren }) {
       set({ now: 'in', session: code ? await logIn({ code }) : await get<Session>('/v1/session') })
     } catch (e) {
       const problem = e as ApiError
-      if (problem.status === 401) set({ now: 'out', problem: code ? problem : undefined })
+      if (problem.status === 401) set({ now: 'out', problem: code ? problem : undefined, link: !!code })
       else set({ now: 'refused', problem })
     }
   }
   useEffect(() => {
-    whenLoggedOut(() => set({ now: 'out', ended: true }))
+    whenLoggedOut(() => set((was) => (was.now === 'out' ? was : { now: 'out', ended: true, link: was.now === 'in' && !!was.session.via })))
     void begin()
   }, [])
 
@@ -66,7 +75,7 @@ export function Gate({ children }: { children: ComponentChildren }) {
     case 'asking':
       return <main class="alone" data-page="loading" aria-busy="true"></main>
     case 'out':
-      return <Login problem={state.problem} ended={state.ended} logIn={framed ? undefined : async (token) => set({ now: 'in', session: await logIn({ token }) })} />
+      return <Login problem={state.problem} ended={state.ended} link={state.link || framed} logIn={framed ? undefined : async (token) => set({ now: 'in', session: await logIn({ token }) })} />
     case 'refused':
       return <Login problem={state.problem} again={begin} />
     case 'in':

@@ -158,7 +158,7 @@ class Daemon(unittest.TestCase):
         until(lambda: len(self.genuine) >= 3)
         self.assertEqual(client.retry_deliveries({"developer": developer, "state": "dead"}).matched, 0)
         client.cancel_deliveries({"developer": developer})
-        replay = client.replay({"developer": developer, "states": ["delivered"], "types": ["sleep"], "dry_run": True})
+        replay = client.replay({"developer": developer, "states": ["cancelled"], "types": ["sleep"]})
         until(lambda: client.get_replay(replay["id"])["state"] == "finished")
         self.assertTrue(list(client.replays({"developer": developer})))
         self.assertTrue(client.usage({"developer": developer, "by": "destination"})["items"])

@@ -276,6 +276,8 @@ export interface ReplayRequest {
   developer?: string;
   /** Name; left out: all destinations in the settings */
   destination?: string;
+  /** Whole ids: these events alone. With a destination they go there whatever its events filter wants */
+  events?: string[];
   /** Left out: what a destination's events filter wants. Without a destination, a type goes only to those that want it */
   types?: string[];
   users?: string[];
@@ -297,6 +299,7 @@ export interface Replay {
   /** Left out: all */
   developer?: string;
   destination?: string;
+  events?: string[];
   types?: string[];
   /** Forgotten when it ends */
   users?: string[];

@@ -114,7 +114,7 @@ test("the daemon", async (t) => {
     await until(() => genuine.length >= 3);
     assert.ok((await client.retryDeliveries({ developer, state: "dead" })).matched === 0);
     await client.cancelDeliveries({ developer });
-    const replay = await client.replay({ developer, states: ["delivered"], types: ["sleep"], dry_run: true });
+    const replay = await client.replay({ developer, states: ["cancelled"], types: ["sleep"] });
     await until(async () => (await client.getReplay(replay.id)).state === "finished");
     assert.ok((await collect(client.replays({ developer }))).length >= 1);
     assert.ok((await client.usage({ developer, by: "destination" })).items.length >= 1);

@@ -24,7 +24,7 @@ export function Deliveries() {
   const key = JSON.stringify(f)
   const [bulk, setBulk] = useState<BulkAct>()
   const [news, setNews] = useState<{ key: string; n: number }>({ key, n: 0 })
-  const operate = useMay('operate')
+  const retry = useMay('retry')
   const paused = usePaused()
   const list = useList<Delivery>(key, (cursor, signal) => get<List<Delivery>>('/v1/deliveries', { ...asQuery(f), detail: true, limit: 50, cursor }, signal))
   useLive(paused ? undefined : { developer: f.developer, destination: f.developer ? f.destination : '' }, (items) => {
@@ -43,7 +43,7 @@ export function Deliveries() {
       name="deliveries"
       title="Deliveries"
       beside={
-        operate && (
+        retry && (
           <span class="acts">
             {bulks
               .filter(([, , states]) => states.includes(f.state))

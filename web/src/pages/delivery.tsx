@@ -108,7 +108,6 @@ function Waiting({ d }: { d: Of }) {
 
 function Acts({ d, changed }: { d: Of; changed: () => void }) {
   const retry = useMay('retry')
-  const operate = useMay('operate')
   const { busy, run } = useAct()
   const name = `${visible(d.type ?? 'the delivery')} to ${d.developer}/${d.destination}`
   const act = async (path: string, reason: string | undefined, body: object, done: string) => {
@@ -132,12 +131,12 @@ function Acts({ d, changed }: { d: Of; changed: () => void }) {
   const rebind = () => act(p`/v1/deliveries/${d.id}/retry`, '', { rebind: true }, 'It goes out with current settings.')
   return (
     <span class="acts">
-      {operate && d.state === 'pending' && (
+      {retry && d.state === 'pending' && (
         <button type="button" aria-disabled={!!busy} onClick={() => run('Cancel', cancel)}>
           Cancel
         </button>
       )}
-      {operate && d.frozen && (
+      {retry && d.frozen && (
         <button type="button" aria-disabled={!!busy} onClick={() => run('Use current settings', rebind)}>
           Use current settings
         </button>

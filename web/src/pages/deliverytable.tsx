@@ -1,4 +1,5 @@
 import { acceptedAt, visible } from '../format'
+import { useNow } from '../poll'
 import { to } from '../router'
 import type { Delivery } from '../types'
 import { Badge, Code } from '../ui/badge'
@@ -63,9 +64,16 @@ function LastAnswer({ d }: { d: Delivery }) {
 }
 
 function Next({ d }: { d: Delivery }) {
+  const now = useNow()
   if (d.state !== 'pending') return <span class="dim">–</span>
   if (d.waits_for) return <span title={d.waits_reason}>{waiting[d.waits_for] ?? d.waits_for}</span>
-  return <Ago t={d.due} ahead />
+  const late = !!d.due && Date.parse(d.due) < now - 1000 // in flight, or waits for its turn
+  return (
+    <>
+      {late && 'due '}
+      <Ago t={d.due} ahead />
+    </>
+  )
 }
 
 /** Why a delivery is not tried when it is due. */

@@ -29,7 +29,6 @@ export function Destination({ developer, name }: { developer: string; name: stri
   const [bulk, setBulk] = useState<BulkAct>()
   const [changes, setChanges] = useState(0)
   const [fresh, setFresh] = useState(0)
-  const operate = useMay('operate')
   const retry = useMay('retry')
   const configure = useMay('configure')
   useLive(found.data ? { developer, destination: name } : undefined, (items) => {
@@ -78,12 +77,12 @@ export function Destination({ developer, name }: { developer: string; name: stri
             fresh={fresh}
             beside={
               <>
-                {retry && operate && (
+                {retry && (
                   <button type="button" onClick={() => setBulk('retry')}>
                     Retry all dead since…
                   </button>
                 )}
-                {operate && d.pending > 0 && (
+                {retry && d.pending > 0 && (
                   <button type="button" onClick={() => setBulk('cancel')}>
                     Cancel pending…
                   </button>
@@ -96,7 +95,7 @@ export function Destination({ developer, name }: { developer: string; name: stri
               <Checks check={check ?? d.check} />
               <History d={d} changes={changes} />
             </div>
-            <Settings d={d} rebind={operate ? () => setBulk('rebind') : undefined} changes={changes} beside={configure && d.state !== 'removed' && <RotateSecret developer={developer} name={name} />} />
+            <Settings d={d} rebind={retry ? () => setBulk('rebind') : undefined} changes={changes} beside={configure && d.state !== 'removed' && <RotateSecret developer={developer} name={name} />} />
           </div>
           {bulk && (
             <Bulk

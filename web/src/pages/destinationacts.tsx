@@ -66,7 +66,7 @@ export function DestinationActs({ d, inRow, changed, checked, tested }: Props) {
     <span class={inRow ? 'over row-acts' : 'acts'}>
       {operate && halted && button('Resume', resume)}
       {operate && d.state !== 'paused' && d.state !== 'disabled' && button('Pause', pause)}
-      {operate && button('Check', check)}
+      {test && button('Check', check)}
       {test && button('Send test event', sendTest, 'primary')}
     </span>
   )

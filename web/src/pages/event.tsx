@@ -6,7 +6,7 @@ import { useLive } from '../live'
 import { usePoll } from '../poll'
 import { to } from '../router'
 import { useMay } from '../session'
-import type { Delivery, Destination, Event as Of, Explained, Page as List } from '../types'
+import type { Delivery, Destination, Event as Of, Explained, Page as List, Replay as Made } from '../types'
 import { useAct } from '../ui/acts'
 import { ask, say } from '../ui/ask'
 import { Badge } from '../ui/badge'
@@ -135,16 +135,19 @@ function Replay({ e, done }: { e: Of; done: () => void }) {
       act: 'Replay',
     })
     if (reason === undefined) return
-    const at = Date.parse(e.accepted)
-    await send('POST', '/v1/replays', {
-      body: {
-        developer: e.developer, destination: to, types: [e.type], ...(e.user ? { users: [e.user] } : {}), states: ['dead', 'delivered', 'cancelled', 'unmatched'],
-        since: new Date(at).toISOString(), until: new Date(at + 1).toISOString(),
-      },
+    let r = await send<Made>('POST', '/v1/replays', {
+      body: { developer: e.developer, destination: to, events: [e.id], states: ['dead', 'delivered', 'cancelled', 'unmatched'] },
       reason,
     })
-    say(`A replay to ${e.developer}/${to} has begun.`)
-    setTimeout(done, 1500)
+    for (let tries = 0; r.state === 'running' && tries < 20; tries++) {
+      await new Promise((wake) => setTimeout(wake, 250))
+      r = await get<Made>(`/v1/replays/${r.id}`)
+    }
+    const name = `${e.developer}/${to}`
+    if (r.state === 'running') say(`The replay to ${name} has begun, and waits${r.waiting ? `: ${r.waiting}` : ''}. It stands among the replays.`)
+    else if (r.made) say(`A new delivery to ${name} was made.`)
+    else say(r.error || (r.gone ? 'Nothing was made: the body is gone.' : `Nothing was made: a delivery to ${name} is pending.`), true)
+    done()
   }
   return (
     <form

@@ -7,16 +7,19 @@ interface Props {
   problem?: ApiError
   /** The session ended under an open page. */
   ended?: boolean
+  /** They came over a link to the portal, and have no token. */
+  link?: boolean
   /** undefined: inside another site's page, into which nobody is to write a token. */
   logIn?: (token: string) => Promise<void>
   again?: () => void
 }
 
 /** Login asks for a token. Where a token would not help, it says what would. */
-export function Login({ problem, ended, logIn, again }: Props) {
+export function Login({ problem, ended, link, logIn, again }: Props) {
   const [token, setToken] = useState('')
   const [failed, setFailed] = useState<ApiError | undefined>(problem)
   const [busy, setBusy] = useState(false)
+  const [byToken, setByToken] = useState(!link)
 
   const submit = async (e: SubmitEvent) => {
     e.preventDefault()
@@ -32,10 +35,15 @@ export function Login({ problem, ended, logIn, again }: Props) {
     <main class="alone" data-page="login">
       <div class="card login">
         <h1>{brand.name}</h1>
-        {ended && !failed && <p role="status">The session has ended. {logIn && 'Log in to go on where you were.'}</p>}
+        {ended && !failed && byToken && <p role="status">The session has ended. Log in to go on where you were.</p>}
+        {!again && !failed && !byToken && <p role="status">{ended && 'The session has ended. '}Open this page again from where you came: a link opens one session.</p>}
         {(again ? problem : failed) && <Problem error={(again ? problem : failed)!} again={again} />}
-        {!logIn && !again && <p>Open this page again from where you came: a link opens one session, and a frame that is loaded again needs another link.</p>}
-        {logIn && (
+        {logIn && !byToken && (
+          <button type="button" onClick={() => setByToken(true)}>
+            Log in with a token
+          </button>
+        )}
+        {logIn && byToken && (
           <form onSubmit={submit}>
             <input hidden autocomplete="username" name="username" value="token" readOnly />
             <label for="token">Token</label>

@@ -17,7 +17,6 @@ import { NewReplay } from './newreplay'
 /** Replays deliver stored events again: what runs, and what has ended. */
 export function Replays() {
   const may = useMay('replay')
-  const operate = useMay('operate')
   const [making, setMaking] = useState(false)
   const list = usePoll('replays', 3000, async (signal) => (await get<List<Replay>>('/v1/replays', { limit: 100 }, signal)).items)
   const { busy, run } = useAct()
@@ -74,7 +73,7 @@ export function Replays() {
               {
                 head: 'Actions',
                 cell: (r) =>
-                  operate &&
+                  may &&
                   r.state === 'running' && (
                     <button type="button" class="over" aria-label={`Cancel the replay ${r.id}`} aria-disabled={!!busy} onClick={() => run('Cancel', () => cancel(r))}>
                       Cancel
@@ -99,6 +98,7 @@ function What({ r }: { r: Replay }) {
       {r.dry_run && <span class="dim">dry run: </span>}
       {r.states.join(', ')} {r.destination && r.developer ? <a href={to.destination(r.developer, r.destination)}>{nameOf(r)}</a> : nameOf(r)}
       <span class="dim">
+        {r.events && `, ${counted(r.events.length, 'event')}`}
         {r.types && ` of type ${r.types.map(visible).join(', ')}`}
         {r.users && ` of ${counted(r.users.length, 'user')}`}
         {r.since && ` since ${absolute(r.since)}`}

@@ -32,7 +32,10 @@ export function Send() {
   const all = usePoll('destinations', 0, (signal) => get<List<Destination>>('/v1/destinations', { limit: 1000 }, signal))
   const known = (all.data?.items ?? []).filter((d) => d.state !== 'removed')
   const names = [...new Set(known.map((d) => d.developer))]
-  const own = known.filter((d) => d.developer === developer)
+  // Where there are more than one answer lists, the developer's own are asked for.
+  const more = all.data?.next ? developer : ''
+  const theirs = usePoll('of' + more, 0, async (signal) => (more ? await get<List<Destination>>('/v1/destinations', { developer: more, limit: 1000 }, signal) : undefined))
+  const own = more ? (theirs.data?.items ?? []).filter((d) => d.developer === developer && d.state !== 'removed') : known.filter((d) => d.developer === developer)
   const problem = faultOf(body)
 
   const guarded = (name: string, act: () => Promise<void>) =>

@@ -67,7 +67,7 @@ export function Trail() {
             columns={[
               { head: 'When', kind: 'wraps', cell: (a) => <When t={a.at} /> },
               { head: 'By', kind: 'opt3', cell: (a) => (a.by ? <>{a.by}{a.via && <span class="dim"> over {a.via}</span>}</> : <span class="dim">nobody known</span>) },
-              { head: 'What', cell: (a) => <>{a.call}{a.count > 1 && <span class="dim"> × {count(a.count)}</span>}</> },
+              { head: 'What', kind: 'words', cell: (a) => <>{words(a.call)}{a.count > 1 && <span class="dim"> × {count(a.count)}</span>}</> },
               { head: 'To', kind: 'name', cell: (a) => <Object a={a} /> },
               { head: 'Why', kind: 'wide opt', cell: (a) => (a.reason ? visible(a.reason) : <span class="dim">–</span>) },
               { head: 'Result', kind: 'opt3', cell: (a) => <Badge is={a.result} /> },
@@ -84,6 +84,11 @@ export function Trail() {
       </section>
     </Page>
   )
+}
+
+/** words lets the name of a call break where a word begins, and nowhere else. */
+function words(call: string) {
+  return call.split(/(?=[A-Z.])/).map((word, i) => (i ? [<wbr />, word] : word))
 }
 
 /** Object is what it was done to, as a link where there is a page for it. */

@@ -3,7 +3,7 @@ import type { ApiError } from '../api'
 /** What somebody can do about a refusal, beyond what the daemon's message says. */
 const advice: Record<string, string> = {
   no_answer: 'If it stays away, look at its log, and whether /healthz answers.',
-  unauthorized: 'Check the token, or ask for another link: a link opens one session.',
+  unauthorized: 'Check the token, or open this page again from where you came: a link opens one session.',
   forbidden: 'Log in with a token that may do this.',
   forwarded: 'Set tokens in fantail.yaml, then log in with one.',
   forbidden_host: 'Open the console at localhost or 127.0.0.1, or set tokens.',

@@ -430,6 +430,8 @@ class ReplayRequest(TypedDict, total=False):
     developer: str
     # Name; left out: all destinations in the settings
     destination: str
+    # Whole ids: these events alone. With a destination they go there whatever its events filter wants
+    events: List[str]
     # Left out: what a destination's events filter wants. Without a destination, a type goes only to those that want it
     types: List[str]
     users: List[str]
@@ -469,6 +471,7 @@ class Replay(_Replay, total=False):
     # Left out: all
     developer: str
     destination: str
+    events: List[str]
     types: List[str]
     # Forgotten when it ends
     users: List[str]
