@@ -20,6 +20,7 @@ import (
 type platform struct {
 	*httptest.Server
 	origin, link string
+	more         string // attributes of the frame
 }
 
 func newPlatform(t *testing.T) *platform {
@@ -29,7 +30,7 @@ func newPlatform(t *testing.T) *platform {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = fmt.Fprintf(w, `<!doctype html><html lang="en"><meta name="color-scheme" content="light dark"><link rel="icon" href="data:,"><title>Platform</title>
 <style>body { margin: 0 } iframe { position: fixed; inset: 0; width: 100%%; height: 100%%; border: 0 }</style>
-<iframe src="%s" title="Your events"></iframe>`, html.EscapeString(p.link))
+<iframe src="%s" title="Your events"%s></iframe>`, html.EscapeString(p.link), p.more)
 	}))
 	t.Cleanup(p.Close)
 	_, port, err := net.SplitHostPort(p.Listener.Addr().String())
@@ -107,6 +108,7 @@ func TestThePortalInAFrame(t *testing.T) {
 
 	with(`, frame_ancestors: ["` + p.origin + `"]`)
 	l := link()
+	p.more = ` sandbox="allow-scripts allow-same-origin allow-forms"` // as docs/CONSOLE.md has it
 	window := newWindow(t)
 	page, frame := window.embed(p.origin)
 	frame.on("overview")
@@ -162,6 +164,7 @@ func TestThePortalInAFrame(t *testing.T) {
 
 	// A link that is revoked ends the page that it opened.
 	l = link()
+	p.more = ""
 	_, frame = newWindow(t).embed(p.origin)
 	frame.on("overview")
 	if err := w.RevokePortalLink(context.Background(), l.ID); err != nil {
