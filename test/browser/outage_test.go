@@ -119,10 +119,15 @@ func TestTheStoryGoesOn(t *testing.T) {
 	b.on("developers")
 	b.click("link", "globex")
 	b.on("developer")
+	slow := func(ms int) {
+		b.call("Network.emulateNetworkConditions", map[string]any{"offline": false, "latency": ms, "downloadThroughput": -1, "uploadThroughput": -1}, nil)
+	}
+	slow(300)                       // the page is painted before anything has been read
 	b.call("Page.reload", nil, nil) // what moves after a click is forgiven
 	b.on("developer")
 	b.reads(`(?s)No link lives.*Day by day.*\d{4}-\d\d-\d\d`)
 	b.steady("a developer with links")
+	slow(0)
 	b.allow("answered 422: ") // the faults of a document
 	o.moves(b, "globex")
 	b.reads(`(?s)Versions.*2\s.*operator`)
