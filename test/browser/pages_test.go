@@ -138,8 +138,8 @@ func (b *tab) steady(where string) {
 	for _, m := range moves {
 		sum += m.Value
 	}
-	if sum > 0.15 {
-		b.t.Errorf("%s: the page jumps, by %.2f: %+v", where, sum, moves)
+	if sum > 0.1 {
+		b.t.Errorf("%s: the page jumps, by %.3f: %+v", where, sum, moves)
 	}
 }
 

@@ -67,6 +67,7 @@ type tab struct {
 	t       testing.TB
 	p       *protocol
 	session string
+	input   string // session that keys and clicks go to: of a frame that of the page around it
 	target  string
 
 	mu      sync.Mutex
@@ -85,20 +86,56 @@ func (w *window) tab() *tab {
 	b.target = made.TargetID
 	var attached struct{ SessionID string }
 	w.call("Target.attachToTarget", map[string]any{"targetId": b.target, "flatten": true}, &attached)
-	b.session = attached.SessionID
+	b.watch(attached.SessionID, attached.SessionID)
+	b.call("Network.setCacheDisabled", map[string]any{"cacheDisabled": false}, nil)
+	b.size(wide)
+	return b
+}
+
+// watch listens to a session of the browser until the test ends, and fails it by what it sees then.
+func (b *tab) watch(session, input string) {
+	b.t.Helper()
+	b.session, b.input = session, input
 	b.p.listen(b.session, b.told)
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network", "Audits", "DOM", "Accessibility"} {
 		b.call(domain+".enable", nil, nil)
 	}
-	b.call("Network.setCacheDisabled", map[string]any{"cacheDisabled": false}, nil)
-	b.size(wide)
-	w.t.Cleanup(func() {
+	t := b.t
+	t.Cleanup(func() {
 		b.p.listen(b.session, nil)
 		for _, f := range b.seen() {
-			b.t.Errorf("the page: %s", f)
+			t.Errorf("the page: %s", f)
 		}
 	})
-	return b
+}
+
+// embed opens a page with one frame of another site, which fills it, and returns page and frame.
+func (w *window) embed(url string) (page, frame *tab) {
+	w.t.Helper()
+	page = w.tab()
+	begun := make(chan string, 1)
+	page.p.listen(page.session, func(method string, params json.RawMessage) {
+		var e struct{ SessionID string }
+		if method == "Target.attachedToTarget" && json.Unmarshal(params, &e) == nil {
+			select {
+			case begun <- e.SessionID:
+			default: // it has one frame
+			}
+			return
+		}
+		page.told(method, params)
+	})
+	page.call("Target.setAutoAttach", map[string]any{"autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true}, nil)
+	page.goTo(url)
+	frame = &tab{t: w.t, p: w.p, pending: map[string]string{}}
+	select {
+	case session := <-begun:
+		frame.watch(session, page.session)
+	case <-time.After(patience):
+		w.t.Fatalf("%s has no frame of another site: %q", url, page.seen())
+	}
+	frame.call("Runtime.runIfWaitingForDebugger", nil, nil)
+	return page, frame
 }
 
 // close closes the page, as a person does.
@@ -120,7 +157,11 @@ func (b *tab) try(method string, params, result any) error {
 	if params == nil {
 		params = struct{}{}
 	}
-	return b.p.call(ctx, b.session, method, params, result)
+	session := b.session
+	if strings.HasPrefix(method, "Input.") {
+		session = b.input
+	}
+	return b.p.call(ctx, session, method, params, result)
 }
 
 // allow says which faults the test provokes: those with this text in them.

@@ -75,7 +75,7 @@ export function Gate({ children }: { children: ComponentChildren }) {
     case 'asking':
       return <main class="alone" data-page="loading" aria-busy="true"></main>
     case 'out':
-      return <Login problem={state.problem} ended={state.ended} link={state.link} logIn={async (token) => set({ now: 'in', session: await logIn({ token }) })} />
+      return <Login problem={state.problem} ended={state.ended} link={state.link || framed} logIn={framed ? undefined : async (token) => set({ now: 'in', session: await logIn({ token }) })} />
     case 'refused':
       return <Login problem={state.problem} again={begin} />
     case 'in':

@@ -16,14 +16,17 @@ import { PortalLinks } from './portallinks'
 export function Developer({ name }: { name: string }) {
   const link = useMay('link')
   const read = useMay('read')
-  const [tag, setTag] = useState<string>() // of the version in the store; a file has none
+  const [document, setDocument] = useState<{ tag?: string }>() // tag: of the version in the store; a file has none
+  const [linksRead, setLinksRead] = useState(!link)
   return (
     <Page name="developer" title={name} above={!useSession().developers && <a href={href(['developers'])}>Developers</a>} beside={<a href={to.destinations({ q: name + '/' })}>Destinations</a>}>
-      <Document name={name} read={setTag} />
-      {link && <PortalLinks developer={name} />}
-      <div class="two">
-        {read && <Days developer={name} />}
-        {tag && <Versions name={name} newest={tag} />}
+      <Document name={name} read={setDocument} />
+      <div class={`stack ${document && linksRead ? '' : 'waiting'}`}>
+        {link && <PortalLinks developer={name} read={() => setLinksRead(true)} />}
+        <div class="two">
+          {read && <Days developer={name} />}
+          {document?.tag && <Versions name={name} newest={document.tag} />}
+        </div>
       </div>
     </Page>
   )

@@ -19,7 +19,7 @@ interface Read {
 }
 
 /** Document shows a developer's document, and changes it: the daemon judges it and says what it would do, first. */
-export function Document({ name, read }: { name: string; read: (tag: string | undefined) => void }) {
+export function Document({ name, read }: { name: string; read: (d: { tag?: string }) => void }) {
   const path = p`/v1/developers/${name}`
   const got = usePoll('document' + name, 0, async (signal): Promise<Read> => {
     try {
@@ -37,8 +37,8 @@ export function Document({ name, read }: { name: string; read: (tag: string | un
   const { busy, run } = useAct()
   useEffect(() => {
     setText(undefined)
-    read(got.data?.tag)
-  }, [got.data])
+    if (got.data || got.error) read({ tag: got.data?.tag })
+  }, [got.data, !got.error])
   const current = text ?? got.data?.text ?? ''
   const touched = got.data?.new || (text !== undefined && text !== got.data?.text)
   const fixed = got.data && !got.data.new && !got.data.tag // it is a file

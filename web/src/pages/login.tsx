@@ -9,6 +9,7 @@ interface Props {
   ended?: boolean
   /** They came over a link to the portal, and have no token. */
   link?: boolean
+  /** undefined: inside another site's page, into which nobody is to write a token. */
   logIn?: (token: string) => Promise<void>
   again?: () => void
 }
@@ -34,7 +35,8 @@ export function Login({ problem, ended, link, logIn, again }: Props) {
     <main class="alone" data-page="login">
       <div class="card login">
         <h1>{brand.name}</h1>
-        {ended && !failed && <p role="status">The session has ended. {byToken ? 'Log in to go on where you were.' : 'Open this page again from where you came: a link opens one session.'}</p>}
+        {ended && !failed && byToken && <p role="status">The session has ended. Log in to go on where you were.</p>}
+        {!again && !failed && !byToken && <p role="status">{ended && 'The session has ended. '}Open this page again from where you came: a link opens one session.</p>}
         {(again ? problem : failed) && <Problem error={(again ? problem : failed)!} again={again} />}
         {logIn && !byToken && (
           <button type="button" onClick={() => setByToken(true)}>

@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { ApiError, get, p, send } from '../api'
 import { usePoll } from '../poll'
 import type { Page as List, PortalLink } from '../types'
@@ -13,8 +13,12 @@ import { Ago } from '../ui/time'
 const rights = ['retry', 'test', 'replay', 'configure'] as const
 
 /** PortalLinks let a developer see what is theirs, for a while. */
-export function PortalLinks({ developer }: { developer: string }) {
+export function PortalLinks({ developer, read }: { developer: string; read: () => void }) {
   const list = usePoll('links' + developer, 15_000, async (signal) => (await get<List<PortalLink>>('/v1/portal-links', { developer, limit: 100 }, signal)).items)
+  const known = !!(list.data || list.error)
+  useEffect(() => {
+    if (known) read()
+  }, [known])
   const [may, setMay] = useState<string[]>([])
   const [hours, setHours] = useState('1')
   const [made, setMade] = useState<PortalLink>()
