@@ -79,11 +79,12 @@ load: build ## throughput, light load, isolation, producers, backlog, too many p
 LIVES ?= 10000
 LONG  ?= 1m
 .PHONY: long
-long: lint race ## what is too long for CI: races everywhere, LIVES (10000) lives, mutants, twenty kills, two daemons for LONG (1m), a release for every platform twice, Kafka itself, fuzzing (hours)
+long: lint race ## what is too long for CI: races everywhere, LIVES (10000) lives, mutants, twenty kills, two daemons for LONG (1m), every topic of the store's suite on PostgreSQL, a release for every platform twice, Kafka itself, fuzzing (hours)
 	$(MAKE) simulate SEEDS=$(LIVES)
 	$(MAKE) mutants
 	$(MAKE) fault
 	FANTAIL_TOGETHER=$(LONG) $(GO) test -count=1 -timeout 30m ./test/integration -run TestTwoDaemons
+	FANTAIL_STORE=long $(GO) test -count=1 -timeout 60m ./internal/store/pgstore ./internal/store/copying
 	FANTAIL_RELEASE=all $(GO) test -count=1 -timeout 60m ./packaging/release -run TwiceTheSameBytes
 	scripts/setup long
 	FANTAIL_TEST_KAFKA=real $(GO) test -count=1 -timeout 30m ./test/integration -run TestIngest

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seed-51f8da91/fantail/internal/document"
+	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/secret"
 )
 
@@ -116,6 +117,8 @@ type DeveloperRemoval struct {
 	Match     Match
 	Data      string // KeepData or EraseData; "": nobody has chosen
 	DryRun    bool
+
+	Cancelled func([]store.Moved) // told what was pending of what is erased
 }
 
 // DeveloperRemoved says what was, or would be, removed.

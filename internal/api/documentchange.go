@@ -308,12 +308,15 @@ func (a *API) deleteDeveloper(c *call) error {
 	if r.Data == EraseData && c.who.may&canOperate == 0 {
 		return refuse(403, "forbidden", fmt.Sprintf("data=erase erases events and cancels deliveries, which the token %q may not: that needs operate as well", c.who.name))
 	}
+	gone := a.letting(c)
+	r.Cancelled = gone.note
 	done, err := a.Documents.RemoveDeveloper(c.r.Context(), r)
-	if err != nil {
-		return a.changeFailed(c, developer, err)
-	}
+	gone.tell()
 	if r.Data == EraseData && !r.DryRun {
 		a.tellPeers(c, peerAction{Do: doForget, Developer: developer}, 0, nil)
+	}
+	if err != nil {
+		return a.changeFailed(c, developer, err)
 	}
 	if !r.DryRun {
 		a.configured(c, "delete, data "+r.Data, developer, 0)

@@ -34,8 +34,10 @@ func (a *API) erase(c *call) error {
 	if !c.who.sees(developer) {
 		return notYours(c.who)
 	}
+	gone := a.letting(c)
 	a.Trail.Forget(developer, user) // acts of others who are at it now may name them
-	report, err := a.Eraser.Erase(c.r.Context(), time.Now(), store.Erasure{Developer: developer, User: user, By: c.who.name}, a.Scheduler.Moved)
+	report, err := a.Eraser.Erase(c.r.Context(), time.Now(), store.Erasure{Developer: developer, User: user, By: c.who.name}, gone.add)
+	gone.tell()
 	a.Scheduler.ForgetAnswers(developer) // after an erasure that was cut short, too
 	err = errors.Join(err, a.Scheduler.ForgetUser(c.r.Context(), developer, user))
 	a.tellPeers(c, peerAction{Do: doForget, Developer: developer, User: user}, 0, nil)

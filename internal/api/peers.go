@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,9 +107,18 @@ func askPeers[T any](a *API, c *call, path string, ask any, patience time.Durati
 
 // lacks says in the header of an answer whose part is missing.
 func (c *call) lacks(silent []string) {
-	if len(silent) > 0 {
-		h := c.Header()
-		h.Set(unanswered, strings.TrimPrefix(h.Get(unanswered)+", "+strings.Join(silent, ", "), ", "))
+	h := c.Header()
+	var named []string
+	if all := h.Get(unanswered); all != "" {
+		named = strings.Split(all, ", ")
+	}
+	for _, name := range silent {
+		if !slices.Contains(named, name) {
+			named = append(named, name)
+		}
+	}
+	if len(named) > 0 {
+		h.Set(unanswered, strings.Join(named, ", "))
 	}
 }
 
@@ -248,14 +258,49 @@ func (a *API) tellPeers(c *call, act peerAction, patience time.Duration, failed 
 // move changes deliveries for a person, and has whoever else knows of them let go of them.
 func (a *API) move(c *call, change store.Change, ids []store.DeliveryID) ([]store.Moved, error) {
 	moved, err := a.Scheduler.Move(c.r.Context(), time.Now(), change, ids)
-	act := peerAction{Do: doMoved}
+	gone := a.letting(c)
+	gone.note(moved)
+	gone.tell()
+	return moved, err
+}
+
+// mostLetGo is how many deliveries one question names: it has to fit into mostQuestion.
+const mostLetGo = 10_000
+
+// letting has whoever knows of deliveries that were changed let go of them: another daemon may have
+// them in memory, bodies too, and would go on with them.
+type letting struct {
+	api   *API
+	c     *call
+	moved []letGo
+}
+
+func (a *API) letting(c *call) *letting { return &letting{api: a, c: c} }
+
+// add has this daemon let go at once, and the others soon.
+func (l *letting) add(moved []store.Moved) {
+	l.api.Scheduler.Moved(moved)
+	l.note(moved)
+}
+
+func (l *letting) note(moved []store.Moved) {
+	if l.api.Peers == nil {
+		return
+	}
 	for i := range moved {
 		if moved[i].Err == nil && moved[i].From == store.Pending {
-			act.Moved = append(act.Moved, letGo{moved[i].ID.String(), moved[i].Was})
+			l.moved = append(l.moved, letGo{moved[i].ID.String(), moved[i].Was})
 		}
 	}
-	if len(act.Moved) > 0 {
-		a.tellPeers(c, act, 0, nil)
+	if len(l.moved) >= mostLetGo {
+		l.tell()
 	}
-	return moved, err
+}
+
+// tell tells the others of what was noted and is not told yet.
+func (l *letting) tell() {
+	for some := range slices.Chunk(l.moved, mostLetGo) {
+		l.api.tellPeers(l.c, peerAction{Do: doMoved, Moved: some}, 0, nil)
+	}
+	l.moved = nil
 }

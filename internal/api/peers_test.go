@@ -141,9 +141,10 @@ func TestADaemonThatHangsCostsASecondAndIsNamed(t *testing.T) {
 	defer close(hangs)
 	keys := ring(t, "k")
 	together(t, map[string]*rig{"a": a, "b": {log: a.log, server: b, api: &API{}}}, map[string]*keyring.Ring{"a": keys, "b": keys})
-	for _, path := range []string{"/v1/destinations", "/v1/series"} {
+	a.post(sleep) // which erasing tells the other of, and then of the user
+	for path, method := range map[string]string{"/v1/destinations": "GET", "/v1/series": "GET", "/v1/users/u1/data?developer=acme": "DELETE"} {
 		began := time.Now()
-		got := a.do("GET", path, "")
+		got := a.do(method, path, "")
 		if took := time.Since(began); got.status != 200 || got.header.Get(unanswered) != "b" || took > 3*time.Second {
 			t.Errorf("%s: %d, %s: %q, after %v", path, got.status, unanswered, got.header.Get(unanswered), took)
 		}
@@ -199,8 +200,10 @@ func TestWhatAPersonDoesReachesTheOtherDaemon(t *testing.T) {
 	if err := b.sched.set(1, func(d *delivery.Status) { d.Last.Answer = store.Answer{At: 1, Text: "of somebody"} }); err != nil {
 		t.Fatal(err)
 	}
-	if got := a.do("DELETE", "/v1/users/u/data?developer=acme", ""); got.status != 200 || b.sched.Status()[0].Last.Answer.Text != "" {
-		t.Errorf("erase: %s; the other daemon has %q", got, b.sched.Status()[0].Last.Answer.Text)
+	a.post(sleep)
+	before := b.sched.moved
+	if got := a.do("DELETE", "/v1/users/u1/data?developer=acme", ""); got.status != 200 || b.sched.Status()[0].Last.Answer.Text != "" || b.sched.moved != before+2 {
+		t.Errorf("erase: %s; the other daemon has %q, and was told of %d", got, b.sched.Status()[0].Last.Answer.Text, b.sched.moved-before)
 	}
 	b.daemon.reload = &Refused{Developers: []string{"acme"}, Lines: []string{"it has a fault"}}
 	if got := a.do("POST", "/v1/reload", ""); got.status != 200 || !strings.Contains(got.String(), "daemon b has not taken its files over") || !b.daemon.asked.Follows {

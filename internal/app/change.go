@@ -354,7 +354,12 @@ func (a *App) removal(snap *config.Snapshot, developer string) api.Step {
 // eraseDeveloper erases everything that is kept of a developer who is removed. It
 // can be repeated, and goes on where it was cut short.
 func (a *App) eraseDeveloper(ctx context.Context, r api.DeveloperRemoval, done *api.DeveloperRemoved) error {
-	report, err := a.store.Erase(ctx, time.Now(), store.Erasure{Developer: r.Developer, Whole: true, By: r.By}, a.scheduler.Moved)
+	report, err := a.store.Erase(ctx, time.Now(), store.Erasure{Developer: r.Developer, Whole: true, By: r.By}, func(ms []store.Moved) {
+		a.scheduler.Moved(ms)
+		if r.Cancelled != nil {
+			r.Cancelled(ms)
+		}
+	})
 	a.scheduler.ForgetAnswers(r.Developer)
 	done.Events, done.Cancelled = report.Events, report.Cancelled
 	if err != nil {

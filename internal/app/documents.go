@@ -97,18 +97,31 @@ func (a *App) documents(ctx context.Context, keys *keyring.Ring) (texts []config
 		return nil, nil // before it is open
 	}
 	heads := map[string]api.DocumentHead{}
+	strange := 0 // sealed under keys that are not here
 	err = a.store.EachDocument(ctx, false, func(d store.Document) error {
 		heads[d.Developer] = headOf(d)
 		if !d.Deleted {
-			texts = append(texts, a.textOf(keys, d))
+			t := a.textOf(keys, d)
+			texts = append(texts, t)
+			if errors.Is(t.Err, keyring.ErrUnknownKey) {
+				strange++
+			}
 		}
 		return nil
 	})
-	if err == nil {
-		a.heads.Store(&heads)
+	if err != nil {
+		return texts, err
 	}
-	return texts, err
+	// Alone, a daemon without the key keeps events until somebody finds it. Beside others it would take events
+	// that they could deliver, and keep them without a destination.
+	if strange > 0 && strange == len(texts) && a.peers != nil && a.otherKeys(keys) {
+		return nil, errOtherKeys
+	}
+	a.heads.Store(&heads)
+	return texts, nil
 }
+
+var errOtherKeys = errors.New("other daemons of this store have other keys than this one, which can open none of the developers' documents: give it the same key files")
 
 func headOf(d store.Document) api.DocumentHead {
 	return api.DocumentHead{Developer: d.Developer, Version: d.Version, At: d.At, By: d.By, Deleted: d.Deleted}

@@ -34,15 +34,19 @@ func (s *sharing) home(name, more string) *home {
 	return h
 }
 
-// start starts the daemon of a folder.
-func (s *sharing) start(h *home) *daemon {
-	s.t.Helper()
-	a, err := New(s.t.Context(), Options{
+func (s *sharing) options(h *home) Options {
+	return Options{
 		Config: filepath.Join(h.dir, "fantail.yaml"), Kinds: h.kinds(), Version: "test", Log: slog.New(slog.NewTextHandler(h, nil)),
 		store: func(a *App) store.Store {
 			return s.many.Open(storetest.MemberOptions{Fatal: a.fail, Serial: a.isSerial})
 		},
-	})
+	}
+}
+
+// start starts the daemon of a folder.
+func (s *sharing) start(h *home) *daemon {
+	s.t.Helper()
+	a, err := New(s.t.Context(), s.options(h))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -155,6 +159,33 @@ func TestDaemonsSayWhereTheyDiffer(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "they are alike again", func() bool { _, warnings := a.Health(); return len(warnings) == 0 })
+}
+
+// A daemon with another key than the others would take events that they could deliver, and keep them
+// without a destination.
+func TestADaemonWithAnotherKeyThanTheOthersDoesNotStart(t *testing.T) {
+	s := newSharing(t)
+	a, hb := s.start(s.home("a", "")), s.home("b", "")
+	hb.write("fantail.key", strings.Repeat("z", 32))
+	if _, err := a.PutDocument(t.Context(), "acme", fmt.Appendf(nil, acmeDocument, "x"), client.ChangeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a has said who it is", func() bool {
+		return slices.ContainsFunc(a.peers.Daemons(), func(d store.Daemon) bool { return d.Name == "a" })
+	})
+	if _, err := New(t.Context(), s.options(hb)); err == nil || !strings.Contains(err.Error(), "the same key files") {
+		t.Fatalf("it started: %v", err)
+	}
+	hb.write("fantail.key", strings.Repeat("k", 32))
+	b := s.start(hb)
+	hb.write("fantail.key", strings.Repeat("z", 32))
+	until(t, "b knows of a", func() bool { return len(b.peers.Others()) == 1 })
+	if _, err := b.App.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "the same key files") {
+		t.Errorf("it was reloaded: %v", err)
+	}
+	if n, _ := b.current.Load().snapshot.Size(); n != 1 {
+		t.Errorf("%d developers are in force", n)
+	}
 }
 
 // A session, a destination as it runs and a stream are the same whichever daemon is asked.

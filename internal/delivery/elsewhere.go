@@ -10,7 +10,9 @@ func (s *Scheduler) MovedElsewhere(ms []store.Moved) {
 	for i := range ms {
 		m := ms[i]
 		if s.jobs[keyOf(m.ID)] == nil {
-			continue
+			if q := s.known(m.Was); q == nil || !q.reading { // a read may have seen it before the change
+				continue
+			}
 		}
 		s.removeMoved(&m, now)
 		s.flight.Forget(m.ID)

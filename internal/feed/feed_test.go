@@ -12,8 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -257,5 +259,101 @@ func TestFileOfLettersIsMendedAndAppendedTo(t *testing.T) {
 	}
 	if _, err := OpenLetters(filepath.Join(path, "x")); err == nil {
 		t.Error("no error")
+	}
+}
+
+// Headers of Kafka are bytes. As JSON two keys that differ would become one, and the second event a
+// duplicate that nobody has.
+func TestHeadersThatAreNoTextAreRefused(t *testing.T) {
+	d := &daemon{answer: func(int, int, map[string]any) (int, string) { return 202, "" }}
+	s, _ := sink(t, d)
+	l := &letters{}
+	s.Dead = l
+	var records []Record
+	for i, name := range []string{"idempotency-key", "dev-id", "terra-reference"} {
+		r := record(strconv.Itoa(i), "acme", "{}")
+		r.Set(name, "a\xff")
+		records = append(records, r)
+	}
+	done, err := s.Take(t.Context(), records)
+	if err != nil || slices.Contains(done, false) || len(l.all) != 3 || len(d.bodies) != 0 {
+		t.Fatalf("%v, %v, %q, handed in %q", done, err, l.all, d.bodies)
+	}
+	if !strings.Contains(l.all[0], `is not UTF-8`) || !strings.Contains(l.all[0], `"idempotency_key":"key/0"`) {
+		t.Error(l.all[0])
+	}
+}
+
+// A proxy answers 502 or 504 while the daemon behind it restarts.
+func TestAProxyWithoutADaemonIsWaitedFor(t *testing.T) {
+	for _, status := range []int{502, 504} {
+		d := &daemon{answer: func(int, int, map[string]any) (int, string) { return 202, "" }}
+		var asked atomic.Int32
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if asked.Add(1) < 3 {
+				http.Error(w, "<html>", status)
+				return
+			}
+			d.ServeHTTP(w, r)
+		}))
+		s, waits := sink(t, d)
+		s.Client, _ = client.New(server.URL, "", nil)
+		if done, err := s.Take(t.Context(), []Record{record("1", "a", "{}")}); err != nil || !done[0] || len(*waits) != 2 {
+			t.Errorf("%d: %v, %v, %d waits", status, done, err, len(*waits))
+		}
+		server.Close()
+	}
+}
+
+// What holds no event's id is no acceptance, and a line without an end is not read for ever.
+func TestAnswersThatAreNoneAreNotBelieved(t *testing.T) {
+	for name, answer := range map[string]string{
+		"no id": `{"line":1,"status":202}` + "\n", "endless": strings.Repeat(" ", 1<<20), "another program's": `{"ok":true}` + "\n", "null": "null\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &daemon{answer: func(int, int, map[string]any) (int, string) { return 202, "" }}
+			var asked atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if asked.Add(1) == 1 {
+					io.WriteString(w, answer)
+					return
+				}
+				d.ServeHTTP(w, r)
+			}))
+			defer server.Close()
+			s, _ := sink(t, d)
+			s.Client, _ = client.New(server.URL, "", nil)
+			if done, err := s.Take(t.Context(), []Record{record("1", "a", "{}")}); err != nil || !done[0] || asked.Load() != 2 {
+				t.Errorf("%v, %v, asked %d times", done, err, asked.Load())
+			}
+		})
+	}
+}
+
+func TestLettersMayGoNowhere(t *testing.T) {
+	l, err := OpenLetters(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.Put(t.Context(), [][]byte{[]byte("{}")}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A disk that is full: the records stay, and the error names the first.
+func TestLettersThatCannotBeWrittenStopIt(t *testing.T) {
+	l, err := OpenLetters("/dev/full")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s, _ := sink(t, &daemon{answer: func(_, n int, _ map[string]any) (int, string) {
+		return map[int]int{1: 202, 2: 404}[n], "unknown_developer"
+	}})
+	s.Dead = l
+	done, err := s.Take(t.Context(), []Record{record("1", "a", "{}"), record("events/0/2", "a", "{}")})
+	if err == nil || !strings.Contains(err.Error(), "events/0/2") || !slices.Equal(done, []bool{true, false}) || s.Counts().Refused != 0 {
+		t.Errorf("%v, %v", done, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 )
 
 var _ DeadLetters = (*LetterFile)(nil)
@@ -56,6 +57,9 @@ func (l *LetterFile) Put(_ context.Context, letters [][]byte) error {
 	_, err := l.f.Write(all)
 	if err == nil {
 		err = l.f.Sync()
+	}
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) { // a pipe or /dev/null has no disk
+		err = nil
 	}
 	if err != nil {
 		return fmt.Errorf("write dead letters: %w", err)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/seed-51f8da91/fantail/pkg/client"
 )
@@ -86,6 +87,9 @@ func (r *Refusal) letter(now time.Time) ([]byte, error) {
 		Body      []byte `json:"body"` // base64
 	}
 	l := line{Developer: r.Request.Developer, Reference: r.Request.Reference, Key: r.Request.IdempotencyKey, Body: r.Record.Body}
+	if !utf8.ValidString(l.Key) { // it would be another key when the letter is handed in
+		l.Key = r.Record.Key
+	}
 	if !r.Request.Ordering.IsZero() {
 		l.Ordering = r.Request.Ordering.UnixMilli()
 	}

@@ -87,6 +87,7 @@ func (s *Sink) Take(ctx context.Context, records []Record) (done []bool, err err
 // where there are none.
 func (s *Sink) bury(ctx context.Context, refused map[int]*Refusal, done []bool) error {
 	var letters [][]byte
+	var first *Refusal
 	for i := range done {
 		r := refused[i]
 		switch {
@@ -99,7 +100,7 @@ func (s *Sink) bury(ctx context.Context, refused map[int]*Refusal, done []bool) 
 		if err != nil {
 			return fmt.Errorf("write the dead letter of %s: %w", r.Record.ID, err)
 		}
-		letters = append(letters, text)
+		letters, first = append(letters, text), cmp.Or(first, r)
 	}
 	if len(letters) == 0 {
 		return nil
@@ -108,7 +109,7 @@ func (s *Sink) bury(ctx context.Context, refused map[int]*Refusal, done []bool) 
 	ctx, end := s.graceful(ctx)
 	defer end()
 	if err := s.Dead.Put(ctx, letters); err != nil {
-		return fmt.Errorf("keep what was refused: %w", err)
+		return fmt.Errorf("keep what was refused, %s and what was with it, which stays where it is: %w", first.Record.ID, err)
 	}
 	for i := range refused {
 		done[i] = true

@@ -44,8 +44,7 @@ type Directory struct {
 	Options
 	client *http.Client
 	known  atomic.Pointer[[]store.Daemon]
-	said   store.Daemon // of Run alone
-	failed bool         // likewise: the store did not answer, which the log has
+	failed bool // of Run alone: the store did not answer, which the log has
 }
 
 // New builds a Directory that knows nobody before Run.
@@ -83,10 +82,9 @@ func (d *Directory) Run(ctx context.Context) {
 func (d *Directory) Look(ctx context.Context) {
 	say := d.Say()
 	var err error
-	if say.Name != d.said.Name || say.API != d.said.API || say.Version != d.said.Version || say.Key != d.said.Key || say.Files != d.said.Files {
-		if err = d.Store.Announce(ctx, say); err == nil {
-			d.said = say
-		}
+	// Not what was said counts, but what stands there: a crash of the database may lose it.
+	if me := d.self(); say.Name != me.Name || say.API != me.API || say.Version != me.Version || say.Key != me.Key || say.Files != me.Files {
+		err = d.Store.Announce(ctx, say)
 	}
 	if err = cmp.Or(err, d.List(ctx)); err != nil && ctx.Err() == nil && !d.failed {
 		d.Log.Warn("the list of daemons in the store is not up to date", "error", err)

@@ -115,3 +115,28 @@ func TestWhatADaemonAnswersIsBounded(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// forgetful is a store that crashes after it was told something.
+type forgetful struct{ said int }
+
+func (f *forgetful) Daemons(context.Context) ([]store.Daemon, error) {
+	me := store.Daemon{ID: "me", Self: true, Alive: true}
+	if f.said > 1 {
+		me.Name = "a"
+	}
+	return []store.Daemon{me}, nil
+}
+
+func (f *forgetful) Announce(context.Context, store.Daemon) error { f.said++; return nil }
+
+// A crash of the database may lose what a daemon has said of itself: the others could not ask it any more.
+func TestWhatTheStoreLostIsSaidAgain(t *testing.T) {
+	f := &forgetful{}
+	d := New(Options{Store: f, Keys: func() *keyring.Ring { return ring(t, "k") }, Log: slog.New(slog.DiscardHandler), Say: func() store.Daemon { return store.Daemon{Name: "a"} }})
+	for range 5 {
+		d.Look(t.Context())
+	}
+	if f.said != 2 {
+		t.Errorf("it was said %d times, want once more after it was lost", f.said)
+	}
+}

@@ -54,6 +54,11 @@ func (r *release) bill(_ context.Context, p platform, _ string) error {
 	if err != nil {
 		return fmt.Errorf("read what the binary was built of: %w", err)
 	}
+	for _, setting := range info.Settings { // of `go env -w`, which an empty variable does not overrule
+		if setting.Key == "GOEXPERIMENT" {
+			return fmt.Errorf("the binary was built with GOEXPERIMENT=%s: run go env -u GOEXPERIMENT", setting.Value)
+		}
+	}
 	b := billOfMaterials{Format: "CycloneDX", Spec: "1.6", Version: 1}
 	b.Metadata.Timestamp = r.date.Format(time.RFC3339)
 	main := module("application", info.Main.Path, r.version, "")

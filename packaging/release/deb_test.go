@@ -197,4 +197,57 @@ func verifyUnits(t *testing.T, s *system) {
 	if err != nil || strings.Contains(string(out), "fantail") {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
+	for _, unit := range []string{"fantail.service", "fantail-backup.service"} {
+		// Of 100, by systemd's own judgement; a service without any hardening has 96.
+		if out, err := exec.CommandContext(t.Context(), "systemd-analyze", "security", "--offline=yes", "--threshold=25", "--no-pager", s.at("usr/lib/systemd/system/"+unit)).CombinedOutput(); err != nil {
+			t.Errorf("systemd-analyze security: %v\n%s", err, out)
+		}
+	}
+}
+
+// TestThePackageIsInstalledWhereItsUserIs: who made user or group by hand, or has them from elsewhere,
+// installs it too, and nothing of theirs changes hands.
+func TestThePackageIsInstalledWhereItsUserIs(t *testing.T) {
+	if !asRoot(t) {
+		return
+	}
+	for name, tc := range map[string]struct {
+		passwd, group string
+		uid, gid      uint32 // of the folder; 0: one that was made
+	}{
+		"a group alone":               {"", "fantail:x:150:root\n", 0, 150},
+		"a user in another group":     {"fantail:x:151:100:me:/home/fantail:/bin/sh\n", "users:x:100:\n", 151, 0},
+		"both, and the folder of old": {"fantail:x:151:152:me:/home/fantail:/bin/sh\n", "fantail:x:152:\n", 160, 161},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSystem(t, "ca-certificates", "passwd", "procps")
+			s.write("etc/passwd", s.read("etc/passwd")+tc.passwd, 0o644)
+			s.write("etc/group", s.read("etc/group")+tc.group, 0o644)
+			if tc.uid == 160 { // systemd gives it to the user at a start
+				s.folder("var/lib/fantail", 0o700)
+				if err := os.Chown(s.at("var/lib/fantail"), 160, 161); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.dpkg("--install", filepath.Join(dist(t), "fantail_"+runtime.GOARCH+".deb"))
+			if !strings.Contains(s.read("etc/passwd"), tc.passwd) || !strings.Contains(s.read("etc/group"), tc.group) {
+				t.Errorf("they are not what they were:\n%s\n%s", s.read("etc/passwd"), s.read("etc/group"))
+			}
+			id := func(file string) uint32 {
+				m := regexp.MustCompile(`(?m)^fantail:x:(\d+):`).FindStringSubmatch(s.read(file))
+				if m == nil {
+					t.Fatalf("%s has no fantail", file)
+				}
+				return number(t, m[1])
+			}
+			if tc.uid == 0 {
+				tc.uid = id("etc/passwd")
+			}
+			if tc.gid == 0 {
+				tc.gid = id("etc/group")
+			}
+			s.owned("var/lib/fantail", tc.uid, tc.gid, 0o700)
+			s.owned("etc/fantail/fantail.yaml", 0, id("etc/group"), 0o640)
+		})
+	}
 }

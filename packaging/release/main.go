@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -74,6 +75,9 @@ func run(ctx context.Context, args []string, says io.Writer) error {
 		}
 		r.platforms = append(r.platforms, platform{system, arch})
 	}
+	// The modes of binaries and of what is staged go into packages and images: with a private umask nobody
+	// but root could run what they install.
+	defer syscall.Umask(syscall.Umask(0o022))
 	return r.make(ctx, says)
 }
 

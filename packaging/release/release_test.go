@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -131,10 +132,14 @@ func TestAReleaseIsTwiceTheSameBytes(t *testing.T) {
 	t.Setenv("CGO_ENABLED", "1")
 	t.Setenv("GOAMD64", "v3")
 	t.Setenv("GOARM64", "v8.2")
+	t.Setenv("GOFIPS140", "latest")
 	t.Setenv("TZ", "Pacific/Auckland")
 	t.Setenv("LC_ALL", "C.UTF-8")
 	t.Setenv("SOURCE_DATE_EPOCH", "1")
-	if err := run(t.Context(), args(sources, second), io.Discard); err != nil {
+	umask := syscall.Umask(0o077)
+	err := run(t.Context(), args(sources, second), io.Discard)
+	syscall.Umask(umask)
+	if err != nil {
 		t.Fatal(err)
 	}
 	a, b := files(t, first), files(t, second)
@@ -160,6 +165,10 @@ func TestAReleaseIsTwiceTheSameBytes(t *testing.T) {
 	for _, p := range strings.Split(platforms, ",") {
 		name := strings.ReplaceAll(p, "/", "_")
 		static(t, filepath.Join(first, name, "fantail"), p)
+		// An image has it with this mode, and runs it as a user without rights.
+		if info, err := os.Stat(filepath.Join(second, name, "fantail")); err != nil || info.Mode().Perm() != 0o755 {
+			t.Errorf("the binary of a machine with a private umask: %v, %v", info.Mode(), err)
+		}
 		for _, file := range []string{"fantail_" + name + ".tar.gz", "fantail_" + name + ".cdx.json", name + "/fantail"} {
 			if len(a[file]) == 0 {
 				t.Errorf("there is no %s", file)

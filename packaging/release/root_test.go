@@ -52,7 +52,7 @@ func newSystem(t *testing.T, dependencies ...string) *system {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"sh", "getent", "useradd", "install", "stat", "chgrp", "rm", "kill"} {
+	for _, name := range []string{"sh", "getent", "groupadd", "useradd", "install", "stat", "chgrp", "rm", "kill"} {
 		at, err := exec.LookPath(name)
 		if err != nil {
 			if at, err = exec.LookPath("/usr/sbin/" + name); err != nil {

@@ -66,7 +66,7 @@ func (r *release) command(ctx context.Context, dir string, env []string, name st
 const linked = "github.com/seed-51f8da91/fantail/internal/build."
 
 // settled is what the environment of a machine must not decide.
-var settled = []string{"CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off"}
+var settled = []string{"CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off", "GOWORK=off"}
 
 // binary builds the program: static, without the paths of this machine, and for the oldest processors of
 // its kind, whatever the environment says.

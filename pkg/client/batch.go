@@ -12,6 +12,7 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"unicode/utf8"
 )
 
 // MaxBatch is how many lines the daemon takes in one batch.
@@ -24,11 +25,15 @@ func AppendLine(b []byte, r SendRequest) ([]byte, error) {
 	if len(r.Body) == 0 {
 		return b, errors.New("the event has no body")
 	}
+	start := len(b)
 	b = append(b, '{')
 	for _, f := range [...]struct{ name, value string }{
 		{"dev_id", r.Developer}, {"reference", r.Reference}, {"idempotency_key", r.IdempotencyKey},
 	} {
 		if f.value != "" {
+			if !utf8.ValidString(f.value) { // JSON would make one of two keys that differ
+				return b[:start], fmt.Errorf("the %s is not UTF-8, as a line of JSON has to be", f.name)
+			}
 			text, _ := json.Marshal(f.value) // a string always marshals
 			b = append(append(append(append(b, '"'), f.name...), '"', ':'), text...)
 			b = append(b, ',')
@@ -71,7 +76,7 @@ func (c *Client) SendBatch(ctx context.Context, lines []byte) iter.Seq2[BatchRes
 			method: http.MethodPost, path: "/v1/events/batch", body: lines,
 			header: http.Header{"Content-Type": {"application/x-ndjson"}},
 		}, func(res *http.Response) error {
-			in := bufio.NewReader(res.Body)
+			in := bufio.NewReaderSize(res.Body, mostResult)
 			for {
 				r, err := readResult(in)
 				switch {
@@ -90,9 +95,12 @@ func (c *Client) SendBatch(ctx context.Context, lines []byte) iter.Seq2[BatchRes
 	}
 }
 
+// mostResult bounds one line of the answer, which tells what became of an event, and not its body.
+const mostResult = 64 << 10
+
 // readResult reads one line; io.EOF after the last whole one.
 func readResult(in *bufio.Reader) (BatchResult, error) {
-	line, err := in.ReadBytes('\n')
+	line, err := in.ReadSlice('\n')
 	if err == io.EOF && len(line) > 0 {
 		return BatchResult{}, io.ErrUnexpectedEOF
 	}
@@ -109,6 +117,9 @@ func readResult(in *bufio.Reader) (BatchResult, error) {
 		return BatchResult{}, fmt.Errorf("unreadable result: %w", err)
 	}
 	r := BatchResult{Line: w.Line, Accepted: w.Accepted}
+	if w.Status/100 == 2 && w.ID == "" { // believed, it would be an event that is nowhere
+		return BatchResult{}, errors.New("unreadable result: an accepted event without an id")
+	}
 	if w.Status/100 != 2 {
 		r.Err = &Error{Status: w.Status}
 		if w.Error != nil {

@@ -165,10 +165,25 @@ func (c *Client) fetch(ctx context.Context, r call, out any) error {
 	return c.try(ctx, r, func(res *http.Response) error { return c.decode(res, out) })
 }
 
-func (c *Client) decode(res *http.Response, out any) error {
-	b, err := io.ReadAll(res.Body)
+// mostAnswer bounds what is read of an answer: more than a full page of a list with all its details.
+const mostAnswer = 256 << 20
+
+// whole reads an answer to its end.
+func (c *Client) whole(res *http.Response) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(res.Body, mostAnswer+1))
 	if err != nil {
-		return fmt.Errorf("read the answer: %w", err)
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	if len(b) > mostAnswer {
+		return nil, &Error{Status: res.StatusCode, Code: "unreadable_answer", Message: fmt.Sprintf("the answer is larger than %d MiB; is %s the daemon?", mostAnswer>>20, c.base)}
+	}
+	return b, nil
+}
+
+func (c *Client) decode(res *http.Response, out any) error {
+	b, err := c.whole(res)
+	if err != nil {
+		return err
 	}
 	if err := json.Unmarshal(b, out); err != nil {
 		return &Error{Status: res.StatusCode, Code: "unreadable_answer",

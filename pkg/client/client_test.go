@@ -133,7 +133,7 @@ func TestRefusalsAreTyped(t *testing.T) {
 		text   string
 	}{
 		{refused(404, "not_found"), Error{404, "not_found", "because", 0}, "because (not_found)"},
-		{answer{status: 502, body: "<html><h1>Bad</h1>"}, Error{502, "", "Bad Gateway", 0}, "502: Bad Gateway"},
+		{answer{status: 500, body: "<html><h1>Bad</h1>"}, Error{500, "", "Internal Server Error", 0}, "500: Internal Server Error"},
 		{answer{status: 400, body: "Client sent an HTTP request to an HTTPS server.\n"}, Error{400, "", "Client sent an HTTP request to an HTTPS server.", 0}, "400: Client sent an HTTP request to an HTTPS server."},
 		{answer{status: 401}, Error{401, "", "Unauthorized", 0}, "401: Unauthorized"},
 		{answer{status: 301, retryAfter: "5"}, Error{301, "", "Moved Permanently", 5 * time.Second}, "301: Moved Permanently"},

@@ -27,9 +27,16 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s (%s)", e.Message, e.Code)
 }
 
-// Temporary tells whether the daemon asks to try again later: 429 and 503.
+// Temporary tells whether the daemon asks to try again later, 429 and 503, or is away: the 502 and 504 of
+// a proxy in front of it.
 func (e *Error) Temporary() bool {
-	return e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable
+	switch e.Status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return true
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return e.Code == ""
+	}
+	return false
 }
 
 // IsNotFound tells whether err says that what was asked for does not exist.

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"io"
 	"iter"
 	"net/http"
 	"net/url"
@@ -56,7 +55,7 @@ func (c *Client) EventBody(ctx context.Context, id string) ([]byte, error) {
 // text returns an answer as it is.
 func (c *Client) text(ctx context.Context, path string) (text []byte, err error) {
 	err = c.try(ctx, get(path, nil), func(res *http.Response) (err error) {
-		text, err = io.ReadAll(res.Body)
+		text, err = c.whole(res)
 		return err
 	})
 	return text, err

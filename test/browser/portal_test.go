@@ -101,7 +101,6 @@ func TestALinkShowsWhatItAllows(t *testing.T) {
 		}
 	}
 	reader.allow("answered 401: ")
-	visit = nil
 	reader.goTo(w.console("#/destinations"))
 	reader.on("login")
 	reader.reads(`Open this page again from where you came`)

@@ -54,6 +54,7 @@ shutdown_grace: 2s
 	}
 
 	d := h.start()
+	d.Patience = 0 // refusals are what is looked at
 	sent := 0
 	send := func() {
 		t.Helper()

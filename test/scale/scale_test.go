@@ -128,7 +128,7 @@ func (d *daemon) start() {
 		d.t.Fatal(err)
 	}
 	d.Patience = 0
-	until(d.t, 40*time.Second, d.name+" is ready", func() bool {
+	until(d.t, 90*time.Second, d.name+" is ready", func() bool {
 		if d.ended() {
 			d.t.Fatalf("%s ended: %v\n%s", d.name, d.err, d.log)
 		}

@@ -282,7 +282,7 @@ class Retries(unittest.TestCase):
 
         size = len(json.dumps(event(0).event, separators=(",", ":")))
         client = self.client(fake)
-        batcher = client.batcher(lambda o: seen.append(name(o)), max_events=3, max_wait=0.02, max_pending=4 * size)
+        batcher = client.batcher(lambda o: seen.append(name(o)), max_events=3, max_wait=0.02, max_pending=4 * (size + 512))
         for n in range(4):
             batcher.add(event(n))
         fifth = threading.Thread(target=batcher.add, args=(event(4),))
@@ -313,6 +313,84 @@ class Retries(unittest.TestCase):
         with self.assertRaisesRegex(KeyError, "the callback's"):
             batcher.flush()
         batcher.close()
+
+    def test_many_small_events_are_bounded_too(self) -> None:
+        release = threading.Event()
+
+        def held(asked: Asked, _: BaseHTTPRequestHandler) -> Tuple[int, str]:
+            release.wait(20)
+            return every(asked)
+
+        added: List[int] = []
+        batcher = self.client(Fake(self, held)).batcher(lambda o: None, max_pending=10_000)
+
+        def add() -> None:
+            for n in range(100):
+                batcher.add(SendRequest("acme", body="{}"))
+                added.append(n)
+
+        adder = threading.Thread(target=add)
+        adder.start()
+        adder.join(0.1)
+        self.assertLess(len(added), 25)
+        release.set()
+        adder.join()
+        batcher.close()
+
+    def test_a_callback_may_add_and_not_wait(self) -> None:
+        wrong: List[str] = []
+
+        def again(outcome: Outcome) -> None:
+            if outcome.request.developer == "acme":
+                batcher.add(SendRequest("other", body=b"x" * 100))
+            for wait in (batcher.flush, batcher.close):
+                try:
+                    wait()
+                except RuntimeError as error:
+                    wrong.append(str(error))
+
+        batcher = self.client(Fake(self, every)).batcher(again, max_pending=1)
+        batcher.add(SendRequest("acme", body="{}"))
+        batcher.flush()
+        batcher.close()
+        self.assertEqual(len(wrong), 4)
+
+    def test_a_batch_that_fails_halfway_tells_what_was_accepted(self) -> None:
+        fake = Fake(self, every, refused(401, "unauthorized"))
+        outcomes = self.client(fake).send_batch([SendRequest("acme", {"type": "x", "n": str(n)}) for n in range(1002)])
+        self.assertEqual([name(o) for o in outcomes[998:]], ["998", "999", "unauthorized", "unauthorized"])
+
+    def test_a_proxy_whose_daemon_is_away_is_asked_again(self) -> None:
+        for status in (502, 504):
+            fake = Fake(self, (status, "<html>"), ACCEPTED)
+            self.client(fake).send("acme", {"type": "x"})
+            self.assertEqual(len(fake.asked), 2)
+
+    def test_answers_that_are_none_are_not_believed(self) -> None:
+        def code(status: int, body: str, call: Callable[[Fantail], object]) -> str:
+            with self.assertRaises(FantailError) as raised:
+                call(self.client(Fake(self, (status, body)), patience=0))
+            return raised.exception.code
+
+        for body in (ok(1).replace('"id"', '"no"'), "null\n", '{"ok":true}\n', '{"line":1,"status":404,"error":"no"}\n', '{"line":"1"}\n', " " * (1 << 20)):
+            self.assertEqual(code(200, body, lambda c: c.send_batch([SendRequest("acme", {"type": "x"})])), "unreadable_answer", body[:50])
+        for body in ('{"error":"no"}', '{"error":{"code":[],"message":{}}}', '{"error":null}', "<html>", "[" * 100_000):
+            self.assertEqual(code(500, body, lambda c: c.limits()), "refused")
+        self.assertEqual(code(200, "[" * 100_000, lambda c: c.limits()), "unreadable_answer")
+
+    def test_an_endless_refusal_is_not_read_to_its_end(self) -> None:
+        def endless(_: Asked, handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(500)
+            handler.end_headers()
+            try:
+                while True:
+                    handler.wfile.write(b" " * (1 << 20))
+            except OSError:
+                handler.close_connection = True
+
+        with self.assertRaises(FantailError) as raised:
+            self.client(Fake(self, endless)).limits()
+        self.assertEqual(raised.exception.code, "unreadable_answer")
 
     def test_the_source_is_one_of_python_3_9(self) -> None:
         for path in Path(fantail.__file__).parent.glob("*.py"):

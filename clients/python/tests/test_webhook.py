@@ -36,11 +36,23 @@ class Signatures(unittest.TestCase):
 
     def test_faults_of_the_caller(self) -> None:
         standard = next(case for case in CASES if case["scheme"] == "standard")
-        for secret in ("", [], ["x", ""]):
+        nothing: Any = None
+        for secret in ("", [], ["x", ""], ["x", nothing], nothing):
             with self.assertRaises(ValueError):
-                outcome(CASES[0], secret=secret)
+                verify_terra(secret, CASES[0]["headers"], b"x")
         for key in ("no-prefix-at-all", "whsec_", "whsec_AAAA", "whpk_AAAA", "whsk_AAAA"):
             with self.assertRaises(ValueError):
                 outcome(standard, secret=key)
         with self.assertRaises(TypeError):
             outcome(CASES[0], body="text")  # type: ignore[arg-type]
+
+    def test_a_tolerance_or_a_time_that_is_no_number_lets_nothing_pass(self) -> None:
+        nan = float("nan")
+        for case in CASES:
+            if case["want"] != "ok":
+                continue
+            verify = verify_terra if case["scheme"] == "terra" else verify_standard
+            for tolerance, now in ((nan, case["now"]), (300, nan)):
+                with self.assertRaises(SignatureError) as raised:
+                    verify(case["secrets"], case["headers"], base64.b64decode(case["body"]), tolerance=tolerance, now=now)
+                self.assertEqual(raised.exception.code, "time")

@@ -2,7 +2,10 @@ import { FantailError } from "./errors.js";
 import { bytesOf, maxBytes, maxLines, newKey, type Outcome, type SendRequest } from "./events.js";
 
 export interface BatcherOptions {
-  /** Is told what became of each event. What it throws is thrown by `flush` and `close`. */
+  /**
+   * Is told what became of each event. What it throws is thrown by `flush` and `close`. It must not await
+   * `add`, `flush` or `close`: they may wait for it.
+   */
   onOutcome: (outcome: Outcome) => void | Promise<void>;
   /** Events of a request; 500 when left out, 1,000 at most. */
   maxEvents?: number;
@@ -10,14 +13,18 @@ export interface BatcherOptions {
   maxBytes?: number;
   /** Milliseconds that an event waits for others; 200 when left out. */
   maxWait?: number;
-  /** Bytes of the bodies that wait or are under way; `add` waits for room beyond. 32 MiB when left out. */
+  /** Bytes of the events that wait or are under way, 512 for each beside its body; `add` waits for room beyond. 32 MiB when left out. */
   maxPending?: number;
 }
 
 interface Waiting {
   request: SendRequest;
-  size: number;
+  size: number; // of its body
+  room: number; // what it takes in memory
 }
+
+/** What an event takes in memory beside its body: without it many small ones would be bounded by nothing. */
+const overhead = 512;
 
 /**
  * Gathers events and hands them in together. `add` resolves when there is room for the event, `flush`
@@ -45,12 +52,16 @@ export class Batcher {
 
   async add(request: SendRequest): Promise<void> {
     const body = bytesOf(request);
-    while (this.#pending > 0 && this.#pending + body.length > this.#options.maxPending) await new Promise<void>((resolve) => this.#room.push(resolve));
+    const room = body.length + overhead;
+    while (this.#pending > 0 && this.#pending + room > this.#options.maxPending) {
+      this.#start();
+      await new Promise<void>((resolve) => this.#room.push(resolve));
+    }
     if (this.#closed) throw new Error("the batcher is closed");
     const { event: _, ...rest } = request;
-    this.#waiting.push({ request: { ...rest, body, idempotencyKey: request.idempotencyKey ?? newKey() }, size: body.length });
+    this.#waiting.push({ request: { ...rest, body, idempotencyKey: request.idempotencyKey ?? newKey() }, size: body.length, room });
     this.#bytes += body.length;
-    this.#pending += body.length;
+    this.#pending += room;
     if (this.#waiting.length >= this.#options.maxEvents || this.#bytes >= this.#options.maxBytes || this.#pending >= this.#options.maxPending) this.#start();
     else this.#timer ??= setTimeout(() => this.#start(), this.#options.maxWait);
   }
@@ -77,7 +88,7 @@ export class Batcher {
   #start(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    this.#running ??= this.#run();
   }
 
   async #run(): Promise<void> {
@@ -85,12 +96,13 @@ export class Batcher {
       let size = 0;
       let n = 0;
       while (n < this.#waiting.length && n < this.#options.maxEvents && (n === 0 || size + this.#waiting[n]!.size <= this.#options.maxBytes)) size += this.#waiting[n++]!.size;
-      const requests = this.#waiting.splice(0, n).map((waiting) => waiting.request);
+      const taken = this.#waiting.splice(0, n);
       this.#bytes -= size;
-      await this.#handIn(requests);
-      this.#pending -= size;
+      await this.#handIn(taken.map((waiting) => waiting.request));
+      for (const waiting of taken) this.#pending -= waiting.room;
       for (const resolve of this.#room.splice(0)) resolve();
     } while (this.#waiting.length > 0);
+    this.#running = undefined; // at once: what is added after this look starts the next
   }
 
   async #handIn(requests: SendRequest[]): Promise<void> {

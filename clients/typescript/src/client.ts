@@ -1,6 +1,6 @@
 import { Batcher, type BatcherOptions } from "./batcher.js";
 import { sendLines, type Outcome, type SendRequest, bytesOf, newKey } from "./events.js";
-import { segment, Transport, type CallOptions, type Options, type Params } from "./http.js";
+import { parsed, segment, Transport, whole, type CallOptions, type Options, type Params } from "./http.js";
 import type * as t from "./types.js";
 
 /** A page of a list ends where `next` is "". */
@@ -62,7 +62,7 @@ export class Fantail {
   /**
    * Hands in many events, over as many requests as it takes, and returns what became of each, in their
    * order. Events stand alone: some may be refused. Throws where the daemon refuses all of them, as for
-   * a wrong token.
+   * a wrong token. Once it has answered for one, a failure is told as the outcome of the others.
    */
   sendBatch(requests: readonly SendRequest[], options: CallOptions = {}): Promise<Outcome[]> {
     return sendLines(this.#http, requests, options.signal);
@@ -82,7 +82,7 @@ export class Fantail {
   }
   /** The body of an event, byte for byte. */
   eventBody(id: string, options: CallOptions = {}): Promise<Uint8Array> {
-    return this.#http.call({ method: "GET", path: `/v1/events/${segment(id)}/body`, safe: true, ...options }, async (answer) => new Uint8Array(await answer.arrayBuffer()));
+    return this.#http.call({ method: "GET", path: `/v1/events/${segment(id)}/body`, safe: true, ...options }, whole);
   }
   /** Who would get an event, and what exactly. Nothing is stored or sent. */
   explain(request: Pick<SendRequest, "developer" | "event" | "body">, options: CallOptions = {}): Promise<t.ExplainEventAnswer> {
@@ -242,7 +242,7 @@ export class Fantail {
   }
   /** Whether the daemon can take events, and if not, why. One try. */
   ready(options: CallOptions = {}): Promise<t.Readiness> {
-    return this.#http.once({ method: "GET", path: "/readyz", accept: 503, ...options }, (answer) => answer.json() as Promise<t.Readiness>);
+    return this.#http.once({ method: "GET", path: "/readyz", accept: 503, ...options }, (answer) => parsed<t.Readiness>(answer));
   }
 
   #get<T>(path: string, query: object, options: CallOptions): Promise<T> {
@@ -285,7 +285,7 @@ export class Fantail {
   #document(path: string, options: CallOptions): Promise<Document> {
     return this.#http.call({ method: "GET", path, headers: { accept: "application/yaml" }, safe: true, ...options }, async (answer) => {
       const version = /\d+/.exec(answer.headers.get("etag") ?? "");
-      return { text: await answer.text(), version: version ? Number(version[0]) : undefined };
+      return { text: new TextDecoder().decode(await whole(answer)), version: version ? Number(version[0]) : undefined };
     });
   }
 

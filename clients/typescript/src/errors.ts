@@ -24,13 +24,19 @@ export class FantailError extends Error {
     this.status = more.status ?? 0;
     this.retryAfter = more.retryAfter ?? 0;
     this.faults = more.faults ?? [];
-    this.advice = advice[code] ?? advice[String(this.status)] ?? "";
+    this.advice = adviceOn(code) ?? adviceOn(String(this.status)) ?? "";
   }
 
-  /** Whether the same may go well later: 429, 503, no answer. */
+  /** Whether the same may go well later: 429, 503, no answer, the 502 or 504 of a proxy whose daemon is away. */
   get temporary(): boolean {
+    if (this.status === 502 || this.status === 504) return this.code === "refused";
     return this.status === 429 || this.status === 503 || this.status === 0;
   }
+}
+
+/** Codes come from outside: `constructor` is none. */
+function adviceOn(code: string): string | undefined {
+  return Object.hasOwn(advice, code) ? advice[code] : undefined;
 }
 
 /** A webhook that nobody should believe. */

@@ -83,16 +83,22 @@ export async function sendLines(http: Transport, requests: readonly SendRequest[
   };
   let chunk: Line[] = [];
   let size = 0;
-  for (const line of lines) {
-    if (chunk.length === maxLines || (chunk.length > 0 && size + line.bytes.length > maxBytes)) {
-      await post(http, chunk, answer, signal);
-      chunk = [];
-      size = 0;
+  try {
+    for (const line of lines) {
+      if (chunk.length === maxLines || (chunk.length > 0 && size + line.bytes.length > maxBytes)) {
+        await post(http, chunk, answer, signal);
+        chunk = [];
+        size = 0;
+      }
+      chunk.push(line);
+      size += line.bytes.length;
     }
-    chunk.push(line);
-    size += line.bytes.length;
+    await post(http, chunk, answer, signal);
+  } catch (failure) {
+    // Whoever were thrown this would not learn what was accepted, and hand that in again under other keys.
+    if (!(failure instanceof FantailError) || !outcomes.some(() => true)) throw failure;
+    requests.forEach((request, at) => (outcomes[at] ??= { request, error: failure }));
   }
-  await post(http, chunk, answer, signal);
   return outcomes;
 }
 
@@ -147,7 +153,9 @@ async function once(http: Transport, lines: Line[], answer: Answer, signal: Abor
     await http.once({ method: "POST", path: "/v1/events/batch", headers: { "content-type": "application/x-ndjson" }, body, signal }, async (response) => {
       const retryAfter = Number(response.headers.get("retry-after")) || 0;
       for await (const text of linesOf(response)) {
-        const result = JSON.parse(text) as BatchResult;
+        const result = JSON.parse(text) as BatchResult | null;
+        // Believed, it would be an event that is nowhere.
+        if (!result || (result.error ? typeof result.error.code !== "string" : typeof result.id !== "string")) throw new SyntaxError("no result of Fantail");
         const line = lines[result.line - 1];
         if (!line || answered.has(line.at)) continue;
         const refused = result.error && new FantailError(result.error.code, result.error.message, { status: result.status, retryAfter });
@@ -166,6 +174,9 @@ async function once(http: Transport, lines: Line[], answer: Answer, signal: Abor
   return { rest: lines.filter((line) => !answered.has(line.at)), error };
 }
 
+/** Characters of a result that has no end so far. */
+const mostUnread = 64 << 10;
+
 /** The lines of an answer, as they come; one that is cut short is left out. */
 async function* linesOf(response: Response): AsyncGenerator<string, void, undefined> {
   if (!response.body) return;
@@ -177,6 +188,7 @@ async function* linesOf(response: Response): AsyncGenerator<string, void, undefi
       const { done, value } = await reader.read();
       if (done) return;
       text += decoder.decode(value, { stream: true });
+      if (text.length > mostUnread + value.length) throw new SyntaxError("a result without an end");
       for (let end; (end = text.indexOf("\n")) >= 0; text = text.slice(end + 1)) yield text.slice(0, end);
     }
   } finally {

@@ -116,17 +116,44 @@ export class Transport {
       throw new FantailError("no_answer", `the daemon at ${this.#url} did not answer: ${why(error)}`, { cause: error });
     } finally {
       clearTimeout(timer);
+      limit.abort(); // what is left of an answer that was not read to its end
       call.signal?.removeEventListener("abort", stop);
     }
   }
 
   json<T>(call: Call): Promise<T> {
-    return this.call(call, (answer) => answer.json() as Promise<T>);
+    return this.call(call, (answer) => parsed<T>(answer));
   }
 
   async nothing(call: Call): Promise<void> {
-    await this.call(call, (answer) => answer.arrayBuffer());
+    await this.call(call, whole);
   }
+}
+
+/** Bytes that are read of an answer: more than a full page of a list with all its details. */
+const mostAnswer = 256 << 20;
+
+/** An answer to its end. */
+export async function whole(answer: Response, most = mostAnswer): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader = answer.body?.getReader();
+  for (let part; reader && !(part = await reader.read()).done; ) {
+    if ((size += part.value.length) > most) throw new SyntaxError(`the answer is larger than ${most} bytes`);
+    chunks.push(part.value);
+  }
+  const all = new Uint8Array(size);
+  let end = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, end);
+    end += chunk.length;
+  }
+  return all;
+}
+
+/** An answer that is JSON. */
+export async function parsed<T>(answer: Response): Promise<T> {
+  return JSON.parse(new TextDecoder().decode(await whole(answer))) as T;
 }
 
 /** Milliseconds to wait after a refusal: what the daemon asks for, or longer. */
@@ -142,10 +169,11 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
       reject(signal?.reason);
     };
     if (signal?.aborted) return reject(signal.reason);
+    const longest = 2 ** 31 - 1; // a timer that is longer ends at once
     const timer = setTimeout(() => {
       signal?.removeEventListener("abort", stop);
       resolve();
-    }, ms);
+    }, Math.min(ms, longest));
     signal?.addEventListener("abort", stop, { once: true });
   });
 }
@@ -156,10 +184,11 @@ export function segment(text: string): string {
 }
 
 async function refusal(answer: Response): Promise<FantailError> {
-  const text = await answer.text();
+  const text = new TextDecoder().decode(await whole(answer, 16 << 20));
   const retryAfter = Math.max(0, Number(answer.headers.get("retry-after")) || 0);
   try {
     const { error, faults } = JSON.parse(text) as { error: { code: string; message: string }; faults?: { line: number; message: string }[] };
+    if (typeof error.code !== "string" || typeof error.message !== "string") throw new TypeError("no refusal of Fantail");
     return new FantailError(error.code, error.message, { status: answer.status, retryAfter, ...(faults ? { faults } : {}) });
   } catch {
     const message = text.startsWith("<") ? "" : text.slice(0, 200).trim();

@@ -20,7 +20,7 @@ export interface VerifyOptions {
 /** A delivery that is what it says. */
 export interface Webhook {
   event: { type: string; [member: string]: unknown };
-  /** The same on every try of a delivery: by it a repeat is known. */
+  /** The same on every try of a delivery: by it a repeat is known. `signing: terra` does not sign it. */
   id: string;
 }
 
@@ -76,7 +76,7 @@ export async function verifyStandard(options: VerifyOptions): Promise<Webhook> {
 async function settle(tries: Promise<boolean>[], time: string, options: VerifyOptions): Promise<void> {
   if (!(await Promise.all(tries)).includes(true)) throw new SignatureError("mismatch", "none of the secrets made this signature of this body");
   const age = (options.now ?? Date.now()) / 1000 - Number(time);
-  if (Math.abs(age) > (options.tolerance ?? 300)) throw new SignatureError("time", "the signature is too old, or of the future");
+  if (!(Math.abs(age) <= (options.tolerance ?? 300))) throw new SignatureError("time", "the signature is too old, or of the future");
 }
 
 /** Compares in constant time, as WebCrypto promises of verify. */
@@ -92,12 +92,15 @@ async function ed25519(key: Uint8Array, sum: Uint8Array, content: Uint8Array): P
 
 function secrets(options: VerifyOptions): readonly string[] {
   const all = typeof options.secret === "string" ? [options.secret] : options.secret;
-  if (all.length === 0 || all.includes("")) throw new TypeError("a secret is empty: whoever signs with an empty one would be believed");
+  if (!all || all.length === 0 || !all.every((one) => typeof one === "string" && one !== "")) throw new TypeError("a secret is empty or missing: whoever signs with an empty one would be believed");
   return all;
 }
 
 function header(headers: HeadersLike, name: string): string {
-  const value = typeof headers.get === "function" ? (headers as { get(name: string): string | null | undefined }).get(name) : (headers as Record<string, string | readonly string[] | undefined>)[name];
+  if (typeof headers.get === "function") return (headers as { get(name: string): string | null | undefined }).get(name) ?? "";
+  // Node.js has them in lower case, gateways as they were sent. Of two none is believed.
+  const values = Object.entries(headers).filter(([key]) => key.toLowerCase() === name);
+  const value = values.length === 1 ? values[0]![1] : "";
   return typeof value === "string" ? value : "";
 }
 

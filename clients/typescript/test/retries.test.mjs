@@ -179,7 +179,7 @@ test("the batcher gathers by count, size and time, and waits for room", async (t
   const seen = [];
   const event = (n) => ({ developer: "acme", event: { type: "x", n, pad: "x".repeat(100) } });
   const size = JSON.stringify(event(0).event).length;
-  const batcher = new Fantail({ url }).batcher({ onOutcome: (o) => void seen.push(o.accepted.id), maxEvents: 3, maxWait: 20, maxPending: 4 * size });
+  const batcher = new Fantail({ url }).batcher({ onOutcome: (o) => void seen.push(o.accepted.id), maxEvents: 3, maxWait: 20, maxPending: 4 * (size + 512) });
   for (let n = 0; n < 4; n++) await batcher.add(event(n)); // the first three are under way
   let fifth = false;
   const waiting = batcher.add(event(4)).then(() => (fifth = true));
@@ -209,4 +209,67 @@ test("what a callback throws comes out of flush", async (t) => {
   await batcher.add({ developer: "acme", event: { type: "x" } });
   await assert.rejects(batcher.flush(), /the callback's/);
   await batcher.close();
+});
+
+test("many small events are bounded, too", async (t) => {
+  const { url } = await fake(t, (req, res, a) => res.writeHead(200).end(lines(a).map((_, i) => `{"line":${i + 1},"status":202,"id":"e","reference":"r","deliveries":1}\n`).join("")));
+  const batcher = new Fantail({ url }).batcher({ onOutcome: () => {}, maxWait: 60_000, maxPending: 10_000 });
+  let room = 0;
+  const all = Array.from({ length: 100 }, () => batcher.add({ developer: "acme", body: "{}" }).then(() => room++));
+  await Promise.resolve().then(() => {});
+  assert.ok(room < 25, `${room} at once`);
+  await Promise.all(all);
+  await batcher.close();
+});
+
+test("a batch that fails halfway tells what was accepted", async (t) => {
+  const { asked, url } = await fake(t, (req, res, a) => {
+    if (asked.length > 1) return res.writeHead(401).end('{"error":{"code":"unauthorized","message":"no"}}');
+    res.writeHead(200).end(lines(a).map((_, i) => `{"line":${i + 1},"status":202,"id":"e","reference":"r","deliveries":1}\n`).join(""));
+  });
+  const outcomes = await new Fantail({ url }).sendBatch(Array.from({ length: 1002 }, (_, n) => ({ developer: "acme", event: { type: "x", n } })));
+  assert.equal(outcomes.filter((o) => o.accepted).length, 1000);
+  assert.deepEqual(outcomes.slice(1000).map((o) => [o.error.code, o.request.event.n]), [["unauthorized", 1000], ["unauthorized", 1001]]);
+});
+
+test("a proxy whose daemon is away is asked again", async (t) => {
+  for (const status of [502, 504]) {
+    const { asked, url } = await fake(t, { status, body: "<html>" }, accepted);
+    await new Fantail({ url }).send({ developer: "acme", event: { type: "x" } });
+    assert.equal(asked.length, 2);
+  }
+});
+
+test("answers that are none are not believed", async (t) => {
+  for (const body of ['{"line":1,"status":202}\n', "null\n", '{"ok":true}\n', '{"line":1,"status":404,"error":"no"}\n', " ".repeat(1 << 20)]) {
+    const { url } = await fake(t, { status: 200, body });
+    await assert.rejects(new Fantail({ url, patience: 0 }).sendBatch([{ developer: "acme", event: { type: "x" } }]), { code: "unreadable_answer" }, body.slice(0, 50));
+  }
+  for (const body of ['{"error":"no"}', '{"error":{"code":5,"message":{}}}', '{"error":null}', "<html>"]) {
+    const { url } = await fake(t, { status: 500, body });
+    await assert.rejects(new Fantail({ url }).limits(), { code: "refused", status: 500, advice: "" });
+  }
+  const { url } = await fake(t, refused(500, "constructor"));
+  await assert.rejects(new Fantail({ url }).limits(), { code: "constructor", advice: "" });
+});
+
+test("an endless refusal is not read to its end, and its connection is given up", async (t) => {
+  let ended;
+  const gone = new Promise((resolve) => (ended = resolve));
+  const { url } = await fake(t, (req, res) => {
+    res.on("close", ended).writeHead(500);
+    const more = () => {
+      while (!res.destroyed && res.write(" ".repeat(1 << 20)));
+    };
+    res.on("drain", more);
+    more();
+  });
+  await assert.rejects(new Fantail({ url }).limits(), { code: "unreadable_answer" });
+  await gone;
+});
+
+test("a wait that is longer than a timer's longest does not end at once", async (t) => {
+  const { asked, url } = await fake(t, refused(503, "unavailable", { "retry-after": "99999999999" }));
+  await assert.rejects(new Fantail({ url, patience: Infinity }).limits({ signal: AbortSignal.timeout(100) }), { name: "TimeoutError" });
+  assert.equal(asked.length, 1);
 });

@@ -32,7 +32,22 @@ test("the body as text, and headers of fetch", async () => {
 
 test("an empty secret, no secret, and a body that was parsed are faults of the caller", async () => {
   const c = cases[0];
-  for (const more of [{ secret: "" }, { secret: [] }, { secret: ["x", ""] }, { body: JSON.parse("{}") }]) await assert.rejects(outcome(c, more), TypeError);
+  for (const more of [{ secret: "" }, { secret: [] }, { secret: ["x", ""] }, { secret: ["x", undefined] }, { secret: undefined }, { body: JSON.parse("{}") }]) await assert.rejects(outcome(c, more), TypeError);
   const standard = cases.find((c) => c.scheme === "standard");
   for (const secret of ["no-prefix-at-all", "whsec_", "whsec_AAAA", "whpk_AAAA", "whsk_AAAA"]) await assert.rejects(outcome(standard, { secret }), TypeError);
+});
+
+test("a tolerance or a time that is no number lets nothing pass", async () => {
+  for (const c of cases.filter((c) => c.want === "ok")) {
+    assert.equal(await outcome(c, { tolerance: NaN }), "time");
+    assert.equal(await outcome(c, { now: NaN }), "time");
+  }
+});
+
+test("headers as a gateway has them, and twice", async () => {
+  for (const c of cases.filter((c) => c.want === "ok")) {
+    const upper = Object.fromEntries(Object.entries(c.headers).map(([name, value]) => [name.toUpperCase(), value]));
+    assert.equal(await outcome(c, { headers: upper }), "ok");
+    assert.equal(await outcome(c, { headers: { ...upper, ...lower(c.headers) } }), "malformed");
+  }
 });

@@ -27,6 +27,9 @@ const (
 	fetchBytes  = 16 << 20
 	partBytes   = 4 << 20
 	batchBytes  = 64 << 20
+	letterBytes = 96 << 20
+	// togetherBytes is half of what a topic takes by default.
+	togetherBytes = 512 << 10
 )
 
 // session is how long the partitions of a member that was killed wait for another.
@@ -71,6 +74,9 @@ func Open(ctx context.Context, o Options) (*Source, error) {
 		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.SessionTimeout(session),
 		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(partBytes), kgo.MaxDecompressBatchBytes(batchBytes),
+		// A letter is a third longer than its record, as base64, which compression takes back, though not at
+		// its fast levels. How long it may be the topic says, not the client.
+		kgo.ProducerBatchMaxBytes(letterBytes), kgo.ProducerBatchCompression(kgo.GzipCompression().WithLevel(9)),
 		kgo.WithLogger(logger{o.Note}),
 	}
 	if o.TLS != nil {
@@ -232,12 +238,23 @@ func prefixes(records []*kgo.Record, done []bool) []*kgo.Record {
 
 // Put implements feed.DeadLetters: all replicas in sync have a letter before it counts.
 func (s *Source) Put(ctx context.Context, letters [][]byte) error {
-	records := make([]*kgo.Record, len(letters))
-	for i, l := range letters {
-		records[i] = &kgo.Record{Topic: s.Dead, Value: l}
-	}
-	if err := s.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
-		return fmt.Errorf("send dead letters to the topic %s: %w", s.Dead, err)
+	for len(letters) > 0 {
+		var records []*kgo.Record
+		size := 0
+		for _, l := range letters { // a topic bounds what comes together, too
+			if size += len(l); size > togetherBytes && len(records) > 0 {
+				break
+			}
+			records = append(records, &kgo.Record{Topic: s.Dead, Value: l})
+		}
+		err := s.client.ProduceSync(ctx, records...).FirstErr()
+		if errors.Is(err, kerr.MessageTooLarge) {
+			return fmt.Errorf("send dead letters to the topic %s, which takes none of %d bytes: raise its max.message.bytes, or give --dead-letter with a file instead: %w", s.Dead, size, err)
+		}
+		if err != nil {
+			return fmt.Errorf("send dead letters to the topic %s: %w", s.Dead, err)
+		}
+		letters = letters[len(records):]
 	}
 	return nil
 }

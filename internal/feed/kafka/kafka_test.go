@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -348,6 +349,33 @@ func TestARefusedRecordStopsItBeforeItsOffset(t *testing.T) {
 	}
 	if err := json.Unmarshal(letters[0].Value, &letter); err != nil || letter.From != "events/0/4" || letter.Code != "unknown_developer" || string(letter.Line.Body) != `{"type":"x","n":4}` {
 		t.Errorf("%s, %v", letters[0].Value, err)
+	}
+}
+
+// A letter is longer than its record: one that is nearly as long as Kafka takes by default must not stop
+// the group for ever.
+func TestALongRecordBecomesALetter(t *testing.T) {
+	brokers, w := cluster(t, 1)
+	in, sink := newIntake(t)
+	in.judge = func(string) (int, string) { return 400, "invalid_json" }
+	body := make([]byte, 900<<10)
+	if _, err := rand.NewChaCha8([32]byte{}).Read(body); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.ProduceSync(t.Context(), &kgo.Record{Topic: "events", Value: body}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	o := options(t, brokers)
+	o.Dead = "dead"
+	s, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	sink.Dead = s
+	done, err := sink.Take(t.Context(), []feed.Record{{ID: "events/0/0", Key: "k", Body: body}})
+	if err != nil || !done[0] {
+		t.Error(err)
 	}
 }
 

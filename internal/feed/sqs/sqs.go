@@ -244,6 +244,8 @@ func record(m *types.Message) feed.Record {
 	for name, v := range m.MessageAttributes {
 		if v.StringValue != nil {
 			r.Set(name, *v.StringValue)
+		} else if v.BinaryValue != nil { // left out, the event would be that of --developer
+			r.Set(name, string(v.BinaryValue))
 		}
 	}
 	return r
@@ -258,6 +260,9 @@ func (s *Source) Put(ctx context.Context, letters [][]byte) error {
 			in.MessageGroupId, in.MessageDeduplicationId = aws.String("fantail"), aws.String(hex.EncodeToString(sum[:]))
 		}
 		if _, err := s.api.SendMessage(ctx, in); err != nil {
+			if answer, ok := errors.AsType[smithy.APIError](err); ok && answer.ErrorCode() == "InvalidParameterValue" { // no code says that it is too long
+				return fmt.Errorf("send a dead letter of %d bytes to %s: if that is too long for the queue, give --dead-letter with a file instead: %w", len(l), s.Dead, err)
+			}
 			return fmt.Errorf("send dead letters to %s: %w", s.Dead, err)
 		}
 	}

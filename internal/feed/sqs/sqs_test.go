@@ -296,3 +296,15 @@ func TestWhatIsHopeless(t *testing.T) {
 		server.Close()
 	}
 }
+
+// A developer who is named in a binary attribute is named: the event is not somebody else's.
+func TestAttributesOfAnyTypeAreHeaders(t *testing.T) {
+	m := types.Message{MessageId: aws.String("1"), MessageAttributes: map[string]types.MessageAttributeValue{
+		"Dev-Id":                   {DataType: aws.String("Binary"), BinaryValue: []byte("acme")},
+		"terra-ordering-timestamp": {DataType: aws.String("Number"), StringValue: aws.String("1782897153007")},
+	}}
+	r := record(&m)
+	if r.Headers["dev-id"] != "acme" || r.Headers["terra-ordering-timestamp"] != "1782897153007" || len(r.Body) != 0 {
+		t.Errorf("%+v", r)
+	}
+}

@@ -2,6 +2,7 @@ package copying_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -28,7 +29,11 @@ func (p place) open(copied bool) (copying.Store, error) {
 	if p.dir != "" {
 		return pebblestore.Open(p.dir, pebblestore.Options{Log: quiet, Copying: copied})
 	}
-	return pgstore.Open(ctx, pgstore.Options{URLs: []secret.Value{secret.New(p.url)}, Log: quiet, Lease: 300 * time.Millisecond, Copying: copied})
+	lease := 20 * time.Second // of a daemon: a busy machine must not end it
+	if copied {
+		lease = 300 * time.Millisecond // copies are killed, and the next one waits for it
+	}
+	return pgstore.Open(ctx, pgstore.Options{URLs: []secret.Value{secret.New(p.url)}, Log: quiet, Lease: lease, Copying: copied})
 }
 
 func (p place) side() copying.Side {
@@ -144,6 +149,10 @@ func fill(t testing.TB, s copying.Store, n int) {
 func TestMain(m *testing.M) {
 	if os.Getenv("FANTAIL_COPY") != "" {
 		os.Exit(child())
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil { // they wait for the database and for processes
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,6 +35,8 @@ type committer struct {
 	seq   int64 // of the last commit that was begun
 	link  *link // nil: none is open
 
+	base  int64        // the last commit of those before
+	acked atomic.Int64 // the last commit that was done: its row stays in the tally
 }
 
 // writers are the committers of this daemon.
@@ -99,6 +102,7 @@ func (c *committer) commit(do func(commit) (deltas, error)) (lost bool, err erro
 	switch {
 	case err == nil && idle:
 		c.s.counters.add(sum)
+		c.acked.Store(c.seq)
 		return false, nil
 	case idle && !is(err, readOnly):
 		return false, c.explain(err)
@@ -191,6 +195,9 @@ func (c *committer) fence() (done bool, err error) {
 		return false, err
 	}
 	c.s.counters.add(sum)
+	if done {
+		c.acked.Store(c.seq)
+	}
 	return done, nil
 }
 

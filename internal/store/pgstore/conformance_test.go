@@ -2,6 +2,9 @@ package pgstore
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -43,7 +46,7 @@ func harness(server *servers.Private, through string, seeds ...uint64) storetest
 			if through != "" {
 				s.url = otherHost(t, url, through)
 			}
-			s.Store = openAt(t, s.url)
+			s.Store = openAt(t, s.url, alone)
 			return s
 		},
 		Reopen: func(t testing.TB, s store.Store) store.Store {
@@ -51,7 +54,7 @@ func harness(server *servers.Private, through string, seeds ...uint64) storetest
 				t.Errorf("close: %v", err)
 			}
 			again := *s.(*placed)
-			again.Store = openAt(t, again.url)
+			again.Store = openAt(t, again.url, alone)
 			return &again
 		},
 		Stall: func(t testing.TB, s store.Store) func() { return stall(t, s.(*placed).direct) },
@@ -62,7 +65,7 @@ func harness(server *servers.Private, through string, seeds ...uint64) storetest
 			crashed.server = crashed.server.Crashed(t)
 			crashed.url = otherHost(t, crashed.url, crashed.server.DSN)
 			crashed.direct = crashed.url
-			crashed.Store = openAt(t, crashed.url)
+			crashed.Store = openAt(t, crashed.url, alone)
 			crashed.inherits(t)
 			return &crashed
 		}
@@ -115,23 +118,56 @@ func stall(t testing.TB, url string) (release func()) {
 	return nil
 }
 
-// TestConformance also stalls and crashes a server of its own.
-func TestConformance(t *testing.T) {
+// long tells that the tests take all the time that they can use: `make long` sets the variable. Without
+// it fewer random lives are led, and behind a pooler the topics are those of how statements are sent.
+func long() bool { return os.Getenv("FANTAIL_STORE") == "long" }
+
+// conforms runs topics of a suite, all for nil, in parts, each on a server of its own: some stall or
+// crash it. with makes the harness for one.
+func conforms(t *testing.T, parts int, only []string, with func(t testing.TB, server *servers.Private) storetest.Harness) {
 	t.Parallel()
-	storetest.Run(t, harness(servers.PrivatePostgres(t), "", 1, 2))
+	for part := range parts {
+		t.Run(fmt.Sprintf("part %d", part+1), func(t *testing.T) {
+			t.Parallel()
+			h := with(t, servers.PrivatePostgres(t))
+			h.Only = only
+			topics := storetest.Topics(h)
+			slices.Reverse(topics) // the last ones are the longest: each begins a part
+			h.Only = nil
+			for i := part; i < len(topics); i += parts {
+				h.Only = append(h.Only, topics[i])
+			}
+			storetest.Run(t, h)
+		})
+	}
+}
+
+// TestConformance also stalls and crashes servers of its own.
+func TestConformance(t *testing.T) {
+	seeds := []uint64{1}
+	if long() {
+		seeds = []uint64{1, 2}
+	}
+	conforms(t, 5, nil, func(_ testing.TB, server *servers.Private) storetest.Harness { return harness(server, "", seeds...) })
 }
 
 // TestConformanceBehindPgBouncer: in transaction mode every transaction may have another
 // connection to the server.
 func TestConformanceBehindPgBouncer(t *testing.T) {
-	t.Parallel()
-	server := servers.PrivatePostgres(t)
-	storetest.Run(t, harness(server, servers.StartPgBouncer(t, server.DSN, 8).DSN, 3))
+	only := []string{"append", "body", "idempotency", "due", "settle", "stale", "move", "replay", "search", "registry", "retain", "erase", "concurrency", "random"}
+	if long() {
+		only = nil
+	}
+	conforms(t, 2, only, func(t testing.TB, server *servers.Private) storetest.Harness {
+		return harness(server, servers.StartPgBouncer(t, server.DSN, 8).DSN, 3)
+	})
 }
 
 // cluster is one database and the daemons on it, each behind a network of its own.
 type cluster struct {
 	direct, through string // through: what lies between, if anything does
+
+	lease time.Duration
 
 	mu      sync.Mutex
 	stores  map[int]*Store
@@ -140,18 +176,16 @@ type cluster struct {
 }
 
 func sharedHarness(server *servers.Private, through string) storetest.SharedHarness {
-	return storetest.SharedHarness{Lease: sharedLease, New: func(t testing.TB) storetest.Cluster {
+	return storetest.SharedHarness{New: func(t testing.TB, lease time.Duration) (storetest.Cluster, time.Duration) {
 		c := &cluster{direct: freshOn(t, server.DSN), stores: map[int]*Store{}, proxies: map[int]*faults.Proxy{}, fatal: map[int]error{}}
 		c.through = c.direct
 		if through != "" {
 			c.through = otherHost(t, c.direct, through)
 		}
-		return c
+		c.lease = lasting(t, c.through, lease)
+		return c, c.lease
 	}}
 }
-
-// sharedLease is longer than testLease: cases say how fast things must be beside a lease.
-const sharedLease = 1500 * time.Millisecond
 
 func (c *cluster) Open(t testing.TB, i int, serial func(uint32) bool) store.Shared {
 	proxy, url := proxied(t, c.through)
@@ -159,7 +193,7 @@ func (c *cluster) Open(t testing.TB, i int, serial func(uint32) bool) store.Shar
 	defer c.mu.Unlock()
 	c.proxies[i] = proxy
 	s, err := Open(context.Background(), optionsWith(url, func(o *Options) {
-		o.Lease, o.Serial = sharedLease, serial
+		o.Lease, o.Serial = c.lease, serial
 		o.Fatal = func(err error) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -183,7 +217,7 @@ func (c *cluster) Cut(_ testing.TB, i int) (mend func()) {
 	proxy.Down()
 	return func() {
 		proxy.Up()
-		for end := time.Now().Add(10 * time.Second); !s.health.reachable() && c.Fatal(i) == nil && time.Now().Before(end); {
+		for end := time.Now().Add(30 * time.Second); !s.health.reachable() && c.Fatal(i) == nil && time.Now().Before(end); {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}

@@ -123,8 +123,9 @@ type counters struct {
 
 	tailing sync.Mutex // held by who moves tail
 	tail    tail
-	foreign bool        // a daemon of a version that folds at once is there
-	stale   atomic.Bool // something may have been missed: all is to be summed anew
+	foreign bool          // a daemon of a version that folds at once is there
+	stale   atomic.Bool   // something may have been missed: all is to be summed anew
+	wake    chan struct{} // has that done now
 
 	own atomic.Pointer[map[uint32]int64] // what is pending in slots of this daemon; nil: it is alone
 }
@@ -214,6 +215,15 @@ func (s *Store) countOwn() error {
 		s.counters.own.Store(&own)
 	}
 	return err
+}
+
+// doubt has all counters summed anew soon.
+func (c *counters) doubt() {
+	c.stale.Store(true)
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
 }
 
 // recount sums all counters anew, on one snapshot that all commits of this daemon come before or

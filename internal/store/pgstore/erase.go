@@ -23,9 +23,16 @@ func (s *Store) Erase(ctx context.Context, now time.Time, req store.Erasure, can
 		return rep, err
 	}
 	defer s.leave()
+	newest, err := s.newest(ctx) // of all daemons: what one of them took last counts
+	if err != nil {
+		return rep, fmt.Errorf("erase: %w", err)
+	}
 	s.groups.mu.Lock()
 	until := s.groups.ids.Newest() // events that come later stay
 	s.groups.mu.Unlock()
+	if older(until, newest) {
+		until = newest
+	}
 	for i := range 8 {
 		until[8+i] = 0xff
 	}

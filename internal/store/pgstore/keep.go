@@ -27,6 +27,7 @@ func (s *Store) keepLoop() {
 	for {
 		select {
 		case <-t.C:
+		case <-s.counters.wake:
 		case <-s.quit:
 			return
 		}
@@ -35,7 +36,11 @@ func (s *Store) keepLoop() {
 				s.log.Warn("the database could not be kept in order; trying again in a minute", "error", err)
 			}
 		}
-		t.Reset(keepEvery)
+		if s.counters.stale.Load() { // the database cannot be reached yet, or failed again
+			t.Reset(time.Second)
+		} else {
+			t.Reset(keepEvery)
+		}
 	}
 }
 
@@ -117,9 +122,7 @@ func (s *Store) foldAll() error {
 			}
 			continue
 		}
-		c.mu.Lock()
-		known[slot] = c.seq // no commit is under way while mu is held
-		c.mu.Unlock()
+		known[slot] = max(c.base, c.acked.Load()-1) // the last one stays: see lookLost
 		if to := f.known[slot]; to > f.done[slot] {
 			if err := s.fold(slot, f.done[slot], to); err != nil {
 				return err

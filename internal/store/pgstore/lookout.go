@@ -29,6 +29,7 @@ type lookout struct {
 	given  map[int16]time.Time    // slots that may have been given back lately
 	held   map[[16]byte]time.Time // owners with a commit under way that waits for something
 	untold []int16                // slots that were adopted and nobody was told of
+	again  bool                   // nobody was told what came back in slots of this daemon: see lookLost
 	back   time.Time              // when slots were given back last
 	news   news
 	logged time.Time
@@ -91,9 +92,13 @@ func (s *Store) look1(ctx context.Context) (err error) {
 		if s.look.link, err = s.configs.connectLink(ctx); err != nil {
 			return err
 		}
+		s.counters.doubt() // a database that crashed may have lost what another daemon counted
 	}
 	l := s.look.link
 	q := query{ctx, l.Conn}
+	if err := s.lookLost(q); err != nil {
+		return err
+	}
 	if err := s.lookDaemons(q); err != nil {
 		return err
 	}
@@ -141,6 +146,14 @@ func (s *Store) lookOwn(q query) ([]slotRow, error) {
 		}
 	}
 	s.owned.set(mine)
+	if s.look.again {
+		heads, err := s.heads(q, s.owned.all())
+		if err != nil {
+			return nil, err
+		}
+		s.look.again = false
+		s.tell(heads)
+	}
 	if len(s.look.untold) > 0 {
 		heads, err := s.heads(q, s.look.untold)
 		if err != nil {

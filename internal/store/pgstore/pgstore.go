@@ -138,6 +138,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.idem.flying = map[[16]byte]*claim{}
 	s.groups.ids.Rand, s.groups.wake = o.Rand, make(chan struct{}, 1)
+	s.counters.wake = make(chan struct{}, 1)
 	s.counters.dests = map[uint32]*[8]atomic.Int64{}
 	s.look.empty, s.look.given, s.look.held, s.look.news.stamp = map[int16]int64{}, map[int16]time.Time{}, map[[16]byte]time.Time{}, map[uint32]int64{}
 	s.duties.mine, s.folds.done = map[string]bool{}, map[int16]int64{}
@@ -234,23 +235,30 @@ func (s *Store) now() time.Time {
 // days than their ids say.
 func (s *Store) seedIDs(ctx context.Context) error {
 	s.groups.ids.Seed(s.kept.newest)
+	newest, err := s.newest(ctx)
+	if err == nil {
+		s.groups.ids.Seed(newest)
+	}
+	return err
+}
+
+// newest is the newest event of all daemons; zero: there is none.
+func (s *Store) newest(ctx context.Context) (id [16]byte, err error) {
 	days, err := s.freshDays(ctx)
 	if err != nil {
-		return err
+		return id, err
 	}
 	for _, day := range days {
-		var id [16]byte
 		err := s.pool.QueryRow(ctx, sqlNewest, int32(day), firstID(day)).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("find the newest event: %w", err)
+			return id, fmt.Errorf("find the newest event: %w", err)
 		}
-		s.groups.ids.Seed(id)
-		return nil
+		return id, nil
 	}
-	return nil
+	return id, nil
 }
 
 // enter begins a call; leave ends it.

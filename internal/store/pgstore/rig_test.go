@@ -27,8 +27,31 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// testLease is how long a store waits for one that was not closed.
-const testLease = 300 * time.Millisecond
+// testLease is longer than a machine that does other things keeps a daemon from renewing it: where no
+// test asks for it, none ends.
+const testLease = 20 * time.Second
+
+// alone has the next store wait shortly for one that was not closed. Beside another daemon a store would
+// lose so short a lease when the machine is busy.
+func alone(o *Options) { o.Lease = 300 * time.Millisecond }
+
+// lapsing is the lease of daemons of which one is to lose its own, and none other.
+func lapsing(t testing.TB, url string) func(*Options) {
+	lease := lasting(t, url, 1500*time.Millisecond)
+	return func(o *Options) { o.Lease = lease }
+}
+
+// lasting returns how long a lease must be for its owner to keep it: least, or what ten renewals take,
+// each over a new connection.
+func lasting(t testing.TB, url string, least time.Duration) time.Duration {
+	t.Helper()
+	for range 3 {
+		began := time.Now()
+		exec(t, url, "UPDATE fantail.lease SET until = until")
+		least = max(least, 10*time.Since(began))
+	}
+	return least
+}
 
 // freshDatabase returns the URL of a database with the schema, on the server that all
 // tests share.

@@ -145,6 +145,7 @@ func (s *Store) join(ctx context.Context) error {
 		// Numbers grow from owner to owner, also where all the tally is folded: others remember the last
 		// that they have read.
 		c.seq = max(c.seq, c.epoch<<32)
+		c.base = c.seq
 		if i == 0 {
 			s.changes = c
 		} else {

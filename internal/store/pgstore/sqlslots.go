@@ -102,6 +102,12 @@ INSERT INTO fantail.number AS n (name, last) VALUES ($1, $2::bigint + 1)
 ON CONFLICT (name) DO UPDATE SET last = greatest(n.last, $2::bigint) + 1 RETURNING last`
 )
 
+// sqlLost returns of some slots ($1) those of which a row of the tally ($2; 0: none was written) is
+// missing. By primary key.
+const sqlLost = `
+SELECT x.slot FROM unnest($1::smallint[], $2::bigint[]) AS x(slot, seq)
+WHERE x.seq > 0 AND NOT EXISTS (SELECT FROM fantail.tally t WHERE t.slot = x.slot AND t.seq = x.seq)`
+
 // sqlTail adds up what other slots' commits after the cursors ($1 slots, $2 numbers) did to the
 // counters. Numbers of a slot only grow, and commits of a slot come one after the other, so
 // that none appears before the cursor later. By primary key.

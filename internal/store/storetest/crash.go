@@ -214,7 +214,8 @@ func (r *rig) crashUnder(dests []uint32) {
 	for w := range writers {
 		wg.Go(func() {
 			for i := 0; i < each && !stop.Load(); i++ {
-				out, err := old.Append(r.ctx, r.now, entries[w][i:i+1])
+				var out []store.Appended
+				err := r.patiently(func() (err error) { out, err = old.Append(r.ctx, r.now, entries[w][i:i+1]); return err })
 				if err != nil {
 					r.Errorf("append: %v", err)
 					return
@@ -224,7 +225,7 @@ func (r *rig) crashUnder(dests []uint32) {
 				mu.Unlock()
 				begun <- struct{}{}
 				o := store.Outcome{Item: out[0].Items[w%3], Attempt: attempts[w], State: store.Delivered, Attempts: 1}
-				if _, err := old.Settle(r.ctx, r.now, []store.Outcome{o}); err != nil {
+				if err := r.patiently(func() error { _, err := old.Settle(r.ctx, r.now, []store.Outcome{o}); return err }); err != nil {
 					r.Errorf("settle: %v", err)
 					return
 				}

@@ -18,14 +18,14 @@ type manyCluster struct {
 }
 
 func manyHarness(wrap func(*Member) store.Shared) SharedHarness {
-	return SharedHarness{Lease: 3 * time.Second, Bubble: true, New: func(t testing.TB) Cluster {
-		c := &manyCluster{many: NewMany(ManyOptions{Lease: 3 * time.Second}), members: map[int]*Member{}, fatal: map[int]error{}, wrap: wrap}
+	return SharedHarness{Bubble: true, New: func(t testing.TB, lease time.Duration) (Cluster, time.Duration) {
+		c := &manyCluster{many: NewMany(ManyOptions{Lease: lease}), members: map[int]*Member{}, fatal: map[int]error{}, wrap: wrap}
 		t.Cleanup(func() {
 			for _, m := range c.members {
 				m.Kill()
 			}
 		})
-		return c
+		return c, lease
 	}}
 }
 

@@ -68,6 +68,25 @@ func (r *rig) crash() {
 	r.s = r.h.Crash(r, r.s)
 }
 
+// patiently repeats what the store refuses for a while because it is slow, as callers do: most is how
+// long. A store under a busy machine refuses that now and then.
+func patiently(most time.Duration, do func() error) error {
+	for end := time.Now().Add(most); ; time.Sleep(20 * time.Millisecond) {
+		err := do()
+		if _, slow := errors.AsType[*store.Unavailable](err); !slow || !time.Now().Before(end) {
+			return err
+		}
+	}
+}
+
+// patiently has no patience in a bubble, where nothing is slow.
+func (r *rig) patiently(do func() error) error {
+	if r.h.Bubble {
+		return do()
+	}
+	return patiently(20*time.Second, do)
+}
+
 // must fails the case when err is not nil.
 func (r *rig) must(what string, err error) {
 	r.Helper()
@@ -131,8 +150,8 @@ func (r *rig) append(batch ...*store.Entry) []store.Appended {
 // try appends and leaves it to the case what the outcomes should be.
 func (r *rig) try(batch ...*store.Entry) []store.Appended {
 	r.Helper()
-	out, err := r.s.Append(r.ctx, r.now, batch)
-	r.must("append", err)
+	var out []store.Appended
+	r.must("append", r.patiently(func() (err error) { out, err = r.s.Append(r.ctx, r.now, batch); return err }))
 	if len(out) != len(batch) {
 		r.Fatalf("append gave %d outcomes for %d entries", len(out), len(batch))
 	}
@@ -162,8 +181,8 @@ func (r *rig) posts(n int, dest uint32) []store.Item {
 
 func (r *rig) settle(outcomes ...store.Outcome) []store.Settled {
 	r.Helper()
-	out, err := r.s.Settle(r.ctx, r.now, outcomes)
-	r.must("settle", err)
+	var out []store.Settled
+	r.must("settle", r.patiently(func() (err error) { out, err = r.s.Settle(r.ctx, r.now, outcomes); return err }))
 	if len(out) != len(outcomes) {
 		r.Fatalf("settle gave %d results for %d outcomes", len(out), len(outcomes))
 	}
@@ -172,8 +191,8 @@ func (r *rig) settle(outcomes ...store.Outcome) []store.Settled {
 
 func (r *rig) move(c store.Change, ids ...store.DeliveryID) []store.Moved {
 	r.Helper()
-	out, err := r.s.Move(r.ctx, r.now, c, ids)
-	r.must("move", err)
+	var out []store.Moved
+	r.must("move", r.patiently(func() (err error) { out, err = r.s.Move(r.ctx, r.now, c, ids); return err }))
 	if len(out) != len(ids) {
 		r.Fatalf("move gave %d results for %d ids", len(out), len(ids))
 	}

@@ -18,12 +18,11 @@ import (
 // SharedHarness says how several daemons open one store, and what can be done to them.
 type SharedHarness struct {
 	// New makes a fresh, empty store that nobody has opened. The harness ends whatever
-	// daemons are left when the test ends.
-	New func(t testing.TB) Cluster
-	// Lease is how long a daemon that does not renew its lease keeps its slots. Cases wait for some of
-	// them, so it should be as short as the store allows.
-	Lease time.Duration
-	// Bubble runs each case in a synctest bubble.
+	// daemons are left when the test ends. Leases last as long as given, or longer where a renewal
+	// takes too long for that: New returns how long.
+	New func(t testing.TB, lease time.Duration) (Cluster, time.Duration)
+	// Bubble runs each case in a synctest bubble. Without it they run at the same time, as many as
+	// go test allows.
 	Bubble bool
 }
 
@@ -40,15 +39,23 @@ type Cluster interface {
 }
 
 type sharedScenario struct {
-	name string
-	run  func(r *sharedRig)
+	name  string
+	run   func(r *sharedRig)
+	lease time.Duration
 }
+
+// How long leases are, in cases that wait for the end of one, and in those in which none ends.
+const (
+	lapses = 3 * time.Second
+	goesOn = time.Minute
+)
 
 // RunShared runs the cases of store.Shared.
 func RunShared(t *testing.T, h SharedHarness) {
 	for _, c := range sharedCases() {
 		t.Run(c.name, func(t *testing.T) {
 			if !h.Bubble {
+				t.Parallel() // they wait most of the time
 				c.play(t, h)
 				return
 			}
@@ -62,7 +69,8 @@ func sharedCases() []sharedScenario {
 }
 
 func (c sharedScenario) play(t testing.TB, h SharedHarness) {
-	r := &sharedRig{TB: t, h: h, cluster: h.New(t), ctx: context.Background()}
+	r := &sharedRig{TB: t, h: h, ctx: context.Background()}
+	r.cluster, r.lease = h.New(t, c.lease)
 	c.run(r)
 	r.balanced()
 	for _, d := range r.daemons {
@@ -75,6 +83,7 @@ type sharedRig struct {
 	testing.TB
 	h       SharedHarness
 	cluster Cluster
+	lease   time.Duration
 	ctx     context.Context
 	daemons []*daemon
 	serial  sync.Map // uint32 -> bool
@@ -171,10 +180,16 @@ func (r *sharedRig) within(most time.Duration, what string, done func() bool) {
 }
 
 // lapse is by when somebody else must own what a daemon owned that renews its lease no more.
-func (r *sharedRig) lapse() time.Duration { return 2*r.h.Lease + 2*time.Second }
+func (r *sharedRig) lapse() time.Duration { return 2*r.lease + r.soon() }
 
-// soon is by when a daemon must know what another has stored.
-const soon = 2 * time.Second
+// soon is by when a daemon must know what another has stored. A real store shares the machine with
+// whatever else runs there; goesOn is longer than that, so that the end of a lease does not help.
+func (r *sharedRig) soon() time.Duration {
+	if r.h.Bubble {
+		return 2 * time.Second
+	}
+	return goesOn / 3
+}
 
 func (d *daemon) dest(name string) uint32 {
 	d.r.Helper()
@@ -195,17 +210,22 @@ func (r *sharedRig) entry(to ...uint32) *store.Entry {
 // post has d accept an event, and returns the deliveries that it is to make of it.
 func (d *daemon) post(to ...uint32) (event.ID, []store.Item) {
 	d.r.Helper()
-	out, err := d.Append(d.r.ctx, time.Now(), []*store.Entry{d.r.entry(to...)})
-	d.r.must("append", err)
+	e := []*store.Entry{d.r.entry(to...)}
+	var out []store.Appended
+	d.r.must("append", d.r.patiently(func() (err error) { out, err = d.Append(d.r.ctx, time.Now(), e); return err }))
 	d.r.must("append", out[0].Err)
 	return out[0].ID, out[0].Items
 }
 
 // deliver settles an item as delivered.
-func (d *daemon) deliver(it store.Item) ([]store.Settled, error) {
-	return d.Settle(d.r.ctx, time.Now(), []store.Outcome{{Item: it, State: store.Delivered, Attempts: 1,
-		Attempt: &store.Attempt{At: time.Now().UnixNano(), Class: "delivered", Code: 200, Counted: true}}})
+func (d *daemon) deliver(it store.Item) (s []store.Settled, err error) {
+	o := []store.Outcome{{Item: it, State: store.Delivered, Attempts: 1,
+		Attempt: &store.Attempt{At: time.Now().UnixNano(), Class: "delivered", Code: 200, Counted: true}}}
+	err = d.r.patiently(func() error { s, err = d.Settle(d.r.ctx, time.Now(), o); return err })
+	return s, err
 }
+
+func (r *sharedRig) patiently(do func() error) error { return patiently(r.soon(), do) }
 
 // shows tells whether d would make the delivery.
 func (d *daemon) shows(id store.DeliveryID) bool {

@@ -9,27 +9,27 @@ import (
 
 func elsewhereCases() []sharedScenario {
 	return []sharedScenario{
-		{"what another daemon registers and changes is told", changedTold},
-		{"of changes at two daemons none is lost", changedByTwo},
-		{"one has a duty", dutyOfOne},
-		{"a duty ends with the lease", dutyLost},
-		{"shares of those alive", shares},
-		{"daemons are listed", daemonsListed},
-		{"a key is known to all", keysShared},
-		{"what is cancelled elsewhere stays so", cancelledElsewhere},
+		{"what another daemon registers and changes is told", changedTold, goesOn},
+		{"of changes at two daemons none is lost", changedByTwo, goesOn},
+		{"one has a duty", dutyOfOne, goesOn},
+		{"a duty ends with the lease", dutyLost, lapses},
+		{"shares of those alive", shares, lapses},
+		{"daemons are listed", daemonsListed, lapses},
+		{"a key is known to all", keysShared, goesOn},
+		{"what is cancelled elsewhere stays so", cancelledElsewhere, goesOn},
 	}
 }
 
 func changedTold(r *sharedRig) {
 	a, b := r.join(), r.join()
 	d := a.dest("x")
-	r.within(soon, "a destination registered elsewhere", func() bool { return b.heard(d).Name == "x" })
+	r.within(r.soon(), "a destination registered elsewhere", func() bool { return b.heard(d).Name == "x" })
 	_, version, err := a.ChangeState(r.ctx, d, func(s *store.DestinationState) { s.Paused, s.Reason = true, "by hand" })
 	r.must("change state", err)
-	r.within(soon, "a pause elsewhere", func() bool { n := b.heard(d); return n.State.Paused && n.Version == version })
+	r.within(r.soon(), "a pause elsewhere", func() bool { n := b.heard(d); return n.State.Paused && n.Version == version })
 	_, _, err = b.ChangeState(r.ctx, d, func(s *store.DestinationState) { s.Paused, s.Held, s.Settings = false, true, 9 })
 	r.must("change state", err)
-	r.within(soon, "a hold elsewhere", func() bool {
+	r.within(r.soon(), "a hold elsewhere", func() bool {
 		n := a.heard(d)
 		return !n.State.Paused && n.State.Held && n.State.Reason == "by hand" && n.Version > version
 	})
@@ -76,7 +76,7 @@ func dutyOfOne(r *sharedRig) {
 		}
 	}
 	a.end()
-	r.within(time.Second, "a duty that was given back", func() bool { return b.has("retention") })
+	r.within(r.soon(), "a duty that was given back", func() bool { return b.has("retention") })
 }
 
 func dutyLost(r *sharedRig) {
@@ -109,7 +109,7 @@ func shares(r *sharedRig) {
 			return true
 		}
 	}
-	r.within(soon, "the only one has all", is(1, a))
+	r.within(r.soon(), "the only one has all", is(1, a))
 	b := r.join()
 	r.within(r.lapse(), "two of two", is(2, a, b))
 	c := r.join()
@@ -124,7 +124,7 @@ func daemonsListed(r *sharedRig) {
 	a, b, c := r.join().announce(), r.join().announce(), r.join().announce()
 	for _, d := range []*daemon{a, b, c} {
 		var got store.Daemon
-		r.within(soon, "who is there", func() bool { got = d.listed(a); return got.Alive && len(got.Slots) > 0 })
+		r.within(r.soon(), "who is there", func() bool { got = d.listed(a); return got.Alive && len(got.Slots) > 0 })
 		if got.ID == "" || got.API != "http://"+d.name() || got.Version != "1" || got.Key != "k" || got.Files != "f" || got.Seen.IsZero() || got.Started.IsZero() {
 			r.Errorf("listed as %+v", got)
 		}
@@ -135,7 +135,7 @@ func daemonsListed(r *sharedRig) {
 	b.kill()
 	r.within(r.lapse(), "one that was killed is listed so", func() bool { one := b.listed(a); return one.Name != "" && !one.Alive && len(one.Slots) == 0 })
 	c.end()
-	r.within(soon, "one that left is not listed as alive", func() bool { return !c.listed(a).Alive })
+	r.within(r.soon(), "one that left is not listed as alive", func() bool { return !c.listed(a).Alive })
 }
 
 func keysShared(r *sharedRig) {

@@ -9,11 +9,11 @@ import (
 
 func fenceCases() []sharedScenario {
 	return []sharedScenario{
-		{"a stale owner changes nothing", staleOwner},
-		{"a stale owner loses every slot at once", staleWhole},
-		{"a late renewal goes on where nobody has replaced the owner", lateRenewal},
-		{"no attempt begins once somebody may adopt", ownedEnds},
-		{"of two outcomes one counts", outcomesRace},
+		{"a stale owner changes nothing", staleOwner, lapses},
+		{"a stale owner loses every slot at once", staleWhole, lapses},
+		{"a late renewal goes on where nobody has replaced the owner", lateRenewal, lapses},
+		{"no attempt begins once somebody may adopt", ownedEnds, lapses},
+		{"of two outcomes one counts", outcomesRace, lapses},
 	}
 }
 
@@ -34,25 +34,30 @@ func staleOwner(r *sharedRig) {
 	id := items[0].ID
 	_, more := a.post(d)
 	r.replaced(a, b, items[0], more[0])
-	fenced := func(what string, err error) {
+	fenced := func(what string, do func() error) {
 		r.Helper()
-		if !errors.Is(err, store.ErrFenced) {
+		if err := r.patiently(do); !errors.Is(err, store.ErrFenced) {
 			r.Errorf("%s by a stale owner: %v, want that its lease is lost", what, err)
 		}
 	}
 	e := r.entry(d)
 	e.IdempotencyKey = "stale"
-	out, err := a.Append(r.ctx, time.Now(), []*store.Entry{e})
-	if err == nil && len(out) > 0 {
-		err = out[0].Err
-	}
-	fenced("append", err)
-	_, err = a.deliver(items[0])
-	fenced("settle", err)
-	_, err = a.Move(r.ctx, time.Now(), store.Cancel, []store.DeliveryID{id})
-	fenced("cancel", err)
-	_, err = a.Replay(r.ctx, time.Now(), 7, []store.Want{{Event: dead, Day: dead.Day(), Dest: d, Due: time.Now().UnixNano()}})
-	fenced("replay", err)
+	fenced("append", func() error {
+		out, err := a.Append(r.ctx, time.Now(), []*store.Entry{e})
+		if err == nil && len(out) > 0 {
+			err = out[0].Err
+		}
+		return err
+	})
+	fenced("settle", func() error { _, err := a.deliver(items[0]); return err })
+	fenced("cancel", func() error {
+		_, err := a.Move(r.ctx, time.Now(), store.Cancel, []store.DeliveryID{id})
+		return err
+	})
+	fenced("replay", func() error {
+		_, err := a.Replay(r.ctx, time.Now(), 7, []store.Want{{Event: dead, Day: dead.Day(), Dest: d, Due: time.Now().UnixNano()}})
+		return err
+	})
 
 	if got := b.state(id); got != store.Pending {
 		r.Errorf("a stale owner made a delivery %v", got)
@@ -64,7 +69,7 @@ func staleOwner(r *sharedRig) {
 		r.Errorf("%d attempts by a stale owner are in the log, %v", len(as), err)
 	}
 	r.counted(b, d, store.Counts{Accepted: 2, Pending: 2})
-	r.within(soon, "who runs the stale daemon is told", func() bool { return errors.Is(r.cluster.Fatal(a.i), store.ErrFenced) })
+	r.within(r.soon(), "who runs the stale daemon is told", func() bool { return errors.Is(r.cluster.Fatal(a.i), store.ErrFenced) })
 	if a.Owned() {
 		r.Errorf("a stale owner may begin attempts")
 	}
@@ -98,7 +103,9 @@ func staleWhole(r *sharedRig) {
 			r.Errorf("a daemon some of whose slots were set free settles: %v", err)
 		}
 	}
-	if _, err := a.Append(r.ctx, time.Now(), []*store.Entry{r.entry(x)}); !errors.Is(err, store.ErrFenced) {
+	e := []*store.Entry{r.entry(x)}
+	err := r.patiently(func() error { _, err := a.Append(r.ctx, time.Now(), e); return err })
+	if !errors.Is(err, store.ErrFenced) {
 		r.Errorf("a daemon some of whose slots were set free accepts: %v", err)
 	}
 	for _, it := range items {
@@ -114,7 +121,7 @@ func lateRenewal(r *sharedRig) {
 	_, items := a.post(d)
 	mend := r.cluster.Cut(r, a.i)
 	r.within(r.lapse(), "no attempts begin without the lease", func() bool { return !a.Owned() })
-	time.Sleep(2 * r.h.Lease)
+	time.Sleep(2 * r.lease)
 	mend()
 	r.within(r.lapse(), "attempts begin again", a.Owned)
 	if s, err := a.deliver(items[0]); err != nil || s[0].Stale {

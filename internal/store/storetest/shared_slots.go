@@ -10,16 +10,16 @@ import (
 
 func slotCases() []sharedScenario {
 	return []sharedScenario{
-		{"a delivery is shown to who accepted it alone", bornAtHome},
-		{"a lost lease is adopted", adopted},
-		{"nothing is adopted while a lease goes on", notAdopted},
-		{"owners that ended without goodbye are counted", uncleanCounted},
-		{"who closes hands over at once", handedOver},
-		{"what a start finds is not told, and says whose it was", foundAtStart},
-		{"two owners at once, never", oneOwner},
-		{"serial destinations are all in one place", serialBirths},
-		{"a serial destination moves with its slot", serialAdopted},
-		{"what is retried goes to who asked", retriedHere},
+		{"a delivery is shown to who accepted it alone", bornAtHome, goesOn},
+		{"a lost lease is adopted", adopted, lapses},
+		{"nothing is adopted while a lease goes on", notAdopted, lapses},
+		{"owners that ended without goodbye are counted", uncleanCounted, lapses},
+		{"who closes hands over at once", handedOver, goesOn},
+		{"what a start finds is not told, and says whose it was", foundAtStart, lapses},
+		{"two owners at once, never", oneOwner, lapses},
+		{"serial destinations are all in one place", serialBirths, goesOn},
+		{"a serial destination moves with its slot", serialAdopted, lapses},
+		{"what is retried goes to who asked", retriedHere, goesOn},
 	}
 }
 
@@ -45,7 +45,7 @@ func bornAtHome(r *sharedRig) {
 // counted waits until d has the counters of a destination, PendingBytes aside.
 func (r *sharedRig) counted(d *daemon, dest uint32, want store.Counts) {
 	r.Helper()
-	r.within(soon, fmt.Sprintf("counters %+v", want), func() bool {
+	r.within(r.soon(), fmt.Sprintf("counters %+v", want), func() bool {
 		c := d.Counts(dest)
 		c.PendingBytes = 0
 		return c == want
@@ -56,7 +56,7 @@ func (r *sharedRig) counted(d *daemon, dest uint32, want store.Counts) {
 func (r *sharedRig) adoptedBy(d *daemon, it store.Item, within time.Duration) (h store.Head) {
 	r.Helper()
 	r.within(within, "shown what lies in an adopted slot", func() bool { return d.shows(it.ID) })
-	r.within(soon, "told of what lies in an adopted slot", func() (ok bool) { h, ok = d.told(it.Queue, it.Position()); return ok })
+	r.within(r.soon(), "told of what lies in an adopted slot", func() (ok bool) { h, ok = d.told(it.Queue, it.Position()); return ok })
 	return h
 }
 
@@ -70,7 +70,7 @@ func adopted(r *sharedRig) {
 	if h.Unclean != 1 {
 		r.Errorf("one owner ended without goodbye, and %d are said to", h.Unclean)
 	}
-	r.adoptedBy(b, second[0], soon)
+	r.adoptedBy(b, second[0], r.soon())
 	if s, err := b.deliver(first[0]); err != nil || s[0].State != store.Delivered || s[0].Stale {
 		r.Errorf("settled by the adopter: %+v, %v", s, err)
 	}
@@ -81,7 +81,7 @@ func notAdopted(r *sharedRig) {
 	a, b := r.join().announce(), r.join().announce()
 	d := a.dest("x")
 	_, items := a.post(d)
-	for end := time.Now().Add(3 * r.h.Lease); time.Now().Before(end); time.Sleep(r.h.Lease / 10) {
+	for end := time.Now().Add(3 * r.lease); time.Now().Before(end); time.Sleep(r.lease / 10) {
 		if !a.Owned() || !b.Owned() {
 			r.Fatalf("a daemon that can renew its lease may begin no attempts: %v, %v", a.Owned(), b.Owned())
 		}
@@ -104,7 +104,7 @@ func uncleanCounted(r *sharedRig) {
 	}
 	b := r.join()
 	a.end()
-	if h := r.adoptedBy(b, items[0], soon); h.Unclean != 0 {
+	if h := r.adoptedBy(b, items[0], r.soon()); h.Unclean != 0 {
 		r.Errorf("the last owner gave the slot back, and %d are said to have ended without", h.Unclean)
 	}
 }
@@ -113,7 +113,7 @@ func handedOver(r *sharedRig) {
 	a, b := r.join(), r.join()
 	_, items := a.post(a.dest("x"))
 	a.end()
-	if h := r.adoptedBy(b, items[0], time.Second+tellWithin); h.Unclean != 0 {
+	if h := r.adoptedBy(b, items[0], r.soon()); h.Unclean != 0 {
 		r.Errorf("an orderly stop counts as %d that were none", h.Unclean)
 	}
 	if s, err := b.deliver(items[0]); err != nil || s[0].Stale {
@@ -125,7 +125,7 @@ func foundAtStart(r *sharedRig) {
 	a := r.join()
 	_, items := a.post(a.dest("x"))
 	a.kill()
-	time.Sleep(r.h.Lease + r.h.Lease/5)
+	time.Sleep(r.lease + r.lease/5)
 	b := r.join()
 	r.within(r.lapse(), "the only daemon owns everything", func() bool { return b.shows(items[0].ID) })
 	heads, err := b.Queues(r.ctx)
@@ -172,14 +172,20 @@ func oneOwner(r *sharedRig) {
 	}
 	once()
 	mend := r.cluster.Cut(r, 0)
-	for end := time.Now().Add(r.lapse()); time.Now().Before(end); time.Sleep(r.h.Lease / 20) {
+	least := time.Now().Add(2*r.lease + 2*time.Second)
+	r.within(r.lapse(), "all that the daemon had is adopted", func() bool {
+		time.Sleep(r.lease / 20)
 		check(b, c)
+		over := time.Now().After(least)
 		for _, it := range items {
-			if b.shows(it.ID) && c.shows(it.ID) {
+			one, two := b.shows(it.ID), c.shows(it.ID)
+			if one && two {
 				r.Fatalf("%v is shown to two", it.ID)
 			}
+			over = over && (one || two)
 		}
-	}
+		return over
+	})
 	mend()
 	once()
 	check(b)
@@ -220,7 +226,7 @@ func serialBirths(r *sharedRig) {
 				r.Errorf("the daemon that accepted %v is to make %d deliveries of it, owner %v", it, len(items), owner == by)
 			}
 			if owner != by {
-				r.within(soon, "the owner is told of a delivery born elsewhere", func() bool { _, ok := owner.told(found.Queue, found.Position()); return ok })
+				r.within(r.soon(), "the owner is told of a delivery born elsewhere", func() bool { _, ok := owner.told(found.Queue, found.Position()); return ok })
 			}
 		}
 		if slices.ContainsFunc(owners, func(o *daemon) bool { return o != owners[0] }) {

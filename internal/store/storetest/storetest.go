@@ -118,6 +118,14 @@ func topics(h Harness) []topic {
 	return slices.DeleteFunc(all, func(p topic) bool { return len(p.cases) == 0 || h.Only != nil && !slices.Contains(h.Only, p.name) })
 }
 
+// Topics names the topics that h is able to run.
+func Topics(h Harness) (names []string) {
+	for _, p := range topics(h) {
+		names = append(names, p.name)
+	}
+	return names
+}
+
 // Run runs every case that h is able to run.
 func Run(t *testing.T, h Harness) {
 	for _, p := range topics(h) {

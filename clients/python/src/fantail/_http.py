@@ -20,6 +20,7 @@ T = TypeVar("T")
 FIRST_WAIT = 0.25
 LONGEST_WAIT = 15.0
 IDLE = 8  # connections that are kept
+MOST_ANSWER = 256 << 20  # bytes: more than a full page of a list with all its details
 
 
 @dataclass
@@ -72,7 +73,7 @@ class Transport:
                 pause = pause_after(error, wait)
                 if not call.safe or not error.temporary or time.monotonic() - began + pause > self.patience:
                     raise
-            time.sleep(pause)
+            time.sleep(min(pause, threading.TIMEOUT_MAX))
             wait = min(2 * wait, LONGEST_WAIT)
 
     def once(self, call: Call, read: Callable[[http.client.HTTPResponse], T]) -> T:
@@ -109,13 +110,13 @@ class Transport:
                 connection = self._fresh()
                 answer = self._ask(connection, call, target, headers)
             yield answer
-            answer.read()  # what follows belongs to the next
+            whole(answer)  # what follows belongs to the next
             done = not answer.will_close
         except (socket.timeout, TimeoutError) as cause:
             raise FantailError("timeout", f"the daemon did not answer within {self.timeout:g} s") from cause
         except (OSError, http.client.HTTPException) as cause:
             raise FantailError("no_answer", f"the daemon at {self.url} did not answer: {cause or type(cause).__name__}") from cause
-        except (json.JSONDecodeError, UnicodeDecodeError) as cause:
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, TooStrange) as cause:
             raise FantailError("unreadable_answer", f"the answer is not what Fantail sends; is {self.url} the daemon?", status=502) from cause
         finally:
             if done:
@@ -144,7 +145,27 @@ class Transport:
         connection.close()
 
     def json(self, call: Call) -> Any:
-        return self.call(call, lambda answer: json.loads(answer.read()))
+        return self.call(call, lambda answer: json.loads(whole(answer)))
+
+
+class TooStrange(Exception):
+    """An answer that the daemon would not make."""
+
+
+def whole(answer: http.client.HTTPResponse, most: int = MOST_ANSWER) -> bytes:
+    """An answer to its end."""
+    chunks: List[bytes] = []
+    size = 0
+    while True:
+        chunk = answer.read(1 << 20)
+        if not chunk:
+            if answer.length:  # read with a size does not tell that it was cut short
+                raise http.client.IncompleteRead(b"", answer.length)
+            return b"".join(chunks)
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > most:
+            raise TooStrange(f"the answer is larger than {most} bytes")
 
 
 def pause_after(error: FantailError, wait: float) -> float:
@@ -173,13 +194,15 @@ def text_of(value: object) -> str:
 
 
 def refusal(answer: http.client.HTTPResponse) -> FantailError:
-    text = answer.read(1 << 20)
+    text = whole(answer, 16 << 20)
     retry_after = seconds(answer.getheader("retry-after"))
     try:
         body: Dict[str, Any] = json.loads(text)
         error = body["error"]
+        if not isinstance(error["code"], str) or not isinstance(error["message"], str):
+            raise TypeError("no refusal of Fantail")
         return FantailError(error["code"], error["message"], status=answer.status, retry_after=retry_after, faults=body.get("faults"))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         message = "" if text.startswith(b"<") else text[:200].decode("utf-8", "replace").strip()
         return FantailError("refused", message or f"answered {answer.status} {answer.reason}", status=answer.status, retry_after=retry_after)
 

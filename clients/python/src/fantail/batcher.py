@@ -12,6 +12,10 @@ from .errors import FantailError
 from .events import MAX_BYTES, MAX_LINES, Outcome, SendRequest, keyed
 
 
+# What an event takes in memory beside its body: without it many small ones would be bounded by nothing.
+OVERHEAD = 512
+
+
 class Batcher:
     """Gathers events and hands them in by hundreds, from a thread of its own.
 
@@ -19,10 +23,11 @@ class Batcher:
     a time. Events get their idempotency keys when they are added.
 
     on_outcome: is told, in the batcher's thread, what became of each event. What it raises is raised by ``flush`` and
-        ``close``.
+        ``close``. It may ``add``, and must not ``flush`` or ``close``, which wait for it.
     max_events, max_bytes: of a request.
     max_wait: seconds that an event waits for others.
-    max_pending: bytes of the bodies that wait or are under way; ``add`` waits for room beyond.
+    max_pending: bytes of the events that wait or are under way, 512 for each beside its body; ``add`` waits for room
+        beyond.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Batcher:
         self._bytes = 0  # waiting
         self._pending = 0  # waiting or under way
         self._busy = False
+        self._crowded = False  # somebody waits for room
         self._flushing = 0
         self._failure: Optional[BaseException] = None
         self._closed = False
@@ -55,18 +61,24 @@ class Batcher:
     def add(self, request: SendRequest) -> None:
         made = keyed(request)
         size = len(made.body or b"")
+        room = size + OVERHEAD
+        own = threading.current_thread() is self._thread  # which makes the room
         with self._changed:
-            while self._pending and self._pending + size > self._max_pending and not self._closed:
+            while self._pending and self._pending + room > self._max_pending and not self._closed and not own:
+                self._crowded = True
+                self._changed.notify_all()
                 self._changed.wait()
             if self._closed:
                 raise RuntimeError("the batcher is closed")
             self._waiting.append((made, size, time.monotonic()))
             self._bytes += size
-            self._pending += size
+            self._pending += room
             self._changed.notify_all()
 
     def flush(self) -> None:
         """Hands in what waits. Returns when all of it has an outcome."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("on_outcome cannot flush or close its batcher, which waits for it")
         with self._changed:
             self._flushing += 1
             self._changed.notify_all()
@@ -79,6 +91,8 @@ class Batcher:
 
     def close(self) -> None:
         """Flushes, and takes no more."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("on_outcome cannot flush or close its batcher, which waits for it")
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -103,7 +117,7 @@ class Batcher:
             failure = self._hand_in(requests)
             with self._changed:
                 self._busy = False
-                self._pending -= size
+                self._pending -= size + OVERHEAD * len(requests)
                 self._failure = self._failure or failure
                 self._changed.notify_all()
 
@@ -111,7 +125,7 @@ class Batcher:
         if not self._waiting:
             return False
         full = len(self._waiting) >= self._max_events or self._bytes >= self._max_bytes or self._pending >= self._max_pending
-        return full or self._closed or self._flushing > 0 or self._waiting[0][2] + self._max_wait <= time.monotonic()
+        return full or self._crowded or self._closed or self._flushing > 0 or self._waiting[0][2] + self._max_wait <= time.monotonic()
 
     def _take(self) -> Tuple[List[SendRequest], int]:
         requests: List[SendRequest] = []
@@ -121,6 +135,7 @@ class Batcher:
             requests.append(request)
             size += length
         self._bytes -= size
+        self._crowded = False
         return requests, size
 
     def _hand_in(self, requests: List[SendRequest]) -> Optional[BaseException]:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Type, Union, cast
 
 from . import types as t
-from ._http import Call, Transport, segment
+from ._http import Call, Transport, segment, whole
 from .batcher import Batcher
 from .events import Outcome, SendRequest, Sending, bytes_of, keyed, ordering_of
 
@@ -106,7 +106,8 @@ class Fantail:
     def send_batch(self, requests: Sequence[SendRequest]) -> List[Outcome]:
         """Hands in many events, over as many requests as it takes, and returns what became of each, in their order.
 
-        Events stand alone: some may be refused. Raises where the daemon refuses all of them, as for a wrong token.
+        Events stand alone: some may be refused. Raises where the daemon refuses all of them, as for a wrong token. Once it
+        has answered for one, a failure is told as the outcome of the others.
         """
         return Sending(self._http, requests).run()
 
@@ -125,7 +126,7 @@ class Fantail:
 
     def event_body(self, id: str) -> bytes:
         """The body of an event, byte for byte."""
-        return self._http.call(Call("GET", f"/v1/events/{segment(id)}/body", safe=True), lambda answer: answer.read())
+        return self._http.call(Call("GET", f"/v1/events/{segment(id)}/body", safe=True), whole)
 
     def explain(self, developer: str, event: Optional[Mapping[str, Any]] = None, *, body: Optional[Body] = None) -> t.ExplainEventAnswer:
         """Who would get an event, and what exactly. Nothing is stored or sent."""
@@ -294,7 +295,7 @@ class Fantail:
 
     def revoke_portal_link(self, id: str) -> None:
         """Ends a link, and the session that it opened."""
-        self._http.call(Call("DELETE", "/v1/portal-links/" + segment(id)), lambda answer: answer.read())
+        self._http.call(Call("DELETE", "/v1/portal-links/" + segment(id)), whole)
 
     def erase_user(self, developer: str, user: str) -> t.EraseUserAnswer:
         """Erases what is stored of a user. It cannot be undone; again is harmless."""
@@ -322,7 +323,7 @@ class Fantail:
 
     def ready(self) -> t.Readiness:
         """Whether the daemon can take events, and if not, why. One try."""
-        return cast(t.Readiness, self._http.once(Call("GET", "/readyz", accept=503), lambda answer: json.loads(answer.read())))
+        return cast(t.Readiness, self._http.once(Call("GET", "/readyz", accept=503), lambda answer: json.loads(whole(answer))))
 
     def _get(self, path: str, query: Optional[object] = None) -> Any:
         return self._http.json(Call("GET", path, query=plain(query), safe=True))
@@ -364,7 +365,7 @@ class Fantail:
     def _document(self, path: str) -> Document:
         def read(answer: http.client.HTTPResponse) -> Document:
             version = re.search(r"\d+", answer.getheader("etag") or "")
-            return Document(answer.read().decode(), int(version[0]) if version else None)
+            return Document(whole(answer).decode(), int(version[0]) if version else None)
 
         return self._http.call(Call("GET", path, headers={"accept": "application/yaml"}, safe=True), read)
 

@@ -34,7 +34,9 @@ class FantailError(Exception):
 
     @property
     def temporary(self) -> bool:
-        """Whether the same may go well later: 429, 503, no answer."""
+        """Whether the same may go well later: 429, 503, no answer, the 502 or 504 of a proxy whose daemon is away."""
+        if self.status in (502, 504):
+            return self.code == "refused"
         return self.status in (0, 429, 503)
 
 

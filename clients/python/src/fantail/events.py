@@ -5,19 +5,21 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import threading
 import time
 import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
-from ._http import FIRST_WAIT, LONGEST_WAIT, Call, Transport, pause_after, seconds
+from ._http import FIRST_WAIT, LONGEST_WAIT, Call, TooStrange, Transport, pause_after, seconds
 from .errors import FantailError
 from .types import Accepted
 
 # Limits of one request: the daemon's own of lines, and well below what it takes by default.
 MAX_LINES = 1000
 MAX_BYTES = 8 << 20
+MOST_RESULT = 64 << 10  # bytes of one line of the answer
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,18 @@ class Sending:
         self.outcomes: List[Optional[Outcome]] = [None] * len(requests)
 
     def run(self) -> List[Outcome]:
+        try:
+            self.post_all()
+        except FantailError as failure:
+            # Whoever were raised this would not learn what was accepted, and hand that in again under other keys.
+            if not any(self.outcomes):
+                raise
+            for at, outcome in enumerate(self.outcomes):
+                if outcome is None:
+                    self.refused(at, failure)
+        return [outcome for outcome in self.outcomes if outcome is not None]
+
+    def post_all(self) -> None:
         chunk: List[Line] = []
         size = 0
         for at, request in enumerate(self.requests):
@@ -105,7 +119,6 @@ class Sending:
             chunk.append((at, line))
             size += len(line)
         self.post(chunk)
-        return [outcome for outcome in self.outcomes if outcome is not None]
 
     def post(self, left: List[Line]) -> None:
         last, wait = time.monotonic(), FIRST_WAIT
@@ -134,7 +147,7 @@ class Sending:
                 for at, _ in left:
                     self.refused(at, failure)
                 return
-            time.sleep(pause)
+            time.sleep(min(pause, threading.TIMEOUT_MAX))
             wait = min(2 * wait, LONGEST_WAIT)
 
     def once(self, lines: List[Line]) -> Tuple[List[Line], Optional[FantailError]]:
@@ -144,8 +157,8 @@ class Sending:
 
         def read(answer: http.client.HTTPResponse) -> None:
             retry_after = seconds(answer.getheader("retry-after"))
-            for text in whole(answer):
-                result = json.loads(text)
+            for text in lines_of(answer):
+                result = result_of(text)
                 number = result["line"] - 1
                 if not 0 <= number < len(lines) or answered[number]:
                     continue
@@ -178,8 +191,25 @@ def unjudged(error: FantailError) -> bool:
     return error.status == 408 or error.code == "incomplete_body"
 
 
-def whole(answer: http.client.HTTPResponse) -> Iterable[bytes]:
+def result_of(text: bytes) -> Dict[str, Any]:
+    """What became of one line. Believed without an id, it would be an event that is nowhere."""
+    result = json.loads(text)
+    if isinstance(result, dict) and type(result.get("line")) is int and type(result.get("status")) is int:
+        error = result.get("error")
+        if isinstance(error, dict) and isinstance(error.get("code"), str) and isinstance(error.get("message"), str):
+            return result
+        if "error" not in result and isinstance(result.get("id"), str):
+            return result
+    raise TooStrange("no result of Fantail")
+
+
+def lines_of(answer: http.client.HTTPResponse) -> Iterable[bytes]:
     """The lines of an answer; one that is cut short is left out."""
-    for line in answer:
+    while True:
+        line = answer.readline(MOST_RESULT)
         if line.endswith(b"\n"):
             yield line
+        elif len(line) == MOST_RESULT:
+            raise TooStrange("a result without an end")
+        else:
+            return

@@ -28,7 +28,7 @@ class Headers(Protocol):
 class Webhook:
     """A delivery that is what it says.
 
-    id: the same on every try of a delivery: by it a repeat is known.
+    id: the same on every try of a delivery: by it a repeat is known. ``signing: terra`` does not sign it.
     """
 
     event: Dict[str, Any]
@@ -94,14 +94,14 @@ def verify_standard(
 def settle(made: List[bool], at: str, tolerance: float, now: Optional[float]) -> None:
     if not any(made):
         raise SignatureError("mismatch", "none of the secrets made this signature of this body")
-    if abs((time.time() if now is None else now) - int(at)) > tolerance:
+    if not abs((time.time() if now is None else now) - int(at)) <= tolerance:  # of NaN nothing is true
         raise SignatureError("time", "the signature is too old, or of the future")
 
 
 def secrets(secret: Union[str, Sequence[str]]) -> List[str]:
-    every = [secret] if isinstance(secret, str) else list(secret)
-    if not every or not all(every):
-        raise ValueError("a secret is empty: whoever signs with an empty one would be believed")
+    every = [secret] if isinstance(secret, str) else list(secret or [])
+    if not every or not all(isinstance(one, str) and one for one in every):
+        raise ValueError("a secret is empty or missing: whoever signs with an empty one would be believed")
     return every
 
 
@@ -137,6 +137,6 @@ def raw(body: bytes) -> bytes:
 def parse(body: bytes) -> Dict[str, Any]:
     try:
         event: Dict[str, Any] = json.loads(body)
-    except ValueError as cause:
+    except (ValueError, RecursionError) as cause:
         raise SignatureError("body", "the body is signed, and no JSON") from cause
     return event
