@@ -171,7 +171,7 @@ func TestThePortalInAFrame(t *testing.T) {
 		t.Fatal(err)
 	}
 	frame.allow("answered 401: ")
-	frame.click("link", "Deliveries")
+	frame.eval("location.hash = '#/deliveries'", nil) // it reads, if it has not done so by itself
 	frame.on("login")
 	if strings.Contains(frame.text(), "acme/") {
 		t.Errorf("what the page showed is still there:\n%s", frame.text())

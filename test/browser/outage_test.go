@@ -126,7 +126,7 @@ func TestTheStoryGoesOn(t *testing.T) {
 	b.call("Page.reload", nil, nil) // what moves after a click is forgiven
 	b.on("developer")
 	b.reads(`(?s)No link lives.*Day by day.*\d{4}-\d\d-\d\d`)
-	b.steady("a developer with links")
+	b.steadyWithin(0.01, "a developer with links")
 	slow(0)
 	b.allow("answered 422: ") // the faults of a document
 	o.moves(b, "globex")

@@ -124,6 +124,11 @@ func (b *tab) fits(where string) {
 // steady fails the test if the page moved after it was painted: browsers call a sum below 0.1 good, below 0.25 fair.
 func (b *tab) steady(where string) {
 	b.t.Helper()
+	b.steadyWithin(0.1, where)
+}
+
+func (b *tab) steadyWithin(limit float64, where string) {
+	b.t.Helper()
 	var moves []struct {
 		Value float64
 		What  []string
@@ -138,7 +143,7 @@ func (b *tab) steady(where string) {
 	for _, m := range moves {
 		sum += m.Value
 	}
-	if sum > 0.1 {
+	if sum > limit {
 		b.t.Errorf("%s: the page jumps, by %.3f: %+v", where, sum, moves)
 	}
 }
