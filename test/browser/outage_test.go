@@ -50,7 +50,7 @@ func newOutage(t testing.TB, settings string, prepare ...func(dir string)) *outa
 	send(1, "acme", "globex")
 	died := func(n int64) func(rows map[string]client.AuditRow) bool {
 		return func(rows map[string]client.AuditRow) bool {
-			return int64(rows["acme/hooks"].Dead) == n && int64(rows["globex/hooks"].Dead) == n
+			return rows["acme/hooks"].Dead == n && rows["globex/hooks"].Dead == n
 		}
 	}
 	o.until("one event each has died", died(1))
