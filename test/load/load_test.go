@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -38,6 +39,9 @@ func TestMain(m *testing.M) {
 // small is o in a size for every day.
 func small(t *testing.T, o options) options {
 	o.Binary, o.Dir = os.Args[0], t.TempDir()
+	if err := os.Chmod(filepath.Dir(o.Dir), 0o711); err != nil { // a database runs as nobody
+		t.Fatal(err)
+	}
 	o.Warm, o.For, o.Runs = 300*time.Millisecond, 1500*time.Millisecond, 1
 	o.progress, o.out = t.Output(), io.Discard
 	return o

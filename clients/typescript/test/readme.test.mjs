@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import test from "node:test";
 import { Fantail } from "fantail-client";
 
@@ -16,6 +16,21 @@ async function freePort() {
   server.close();
   await once(server, "close");
   return port;
+}
+
+async function listening(port) {
+  for (const end = Date.now() + 20_000; ; ) {
+    const socket = connect(port, "127.0.0.1");
+    try {
+      await once(socket, "connect");
+      return;
+    } catch (refused) {
+      if (Date.now() > end) throw refused;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    } finally {
+      socket.destroy();
+    }
+  }
 }
 
 test("the README's code works", async (t) => {
@@ -38,6 +53,7 @@ test("the README's code works", async (t) => {
   const server = files.find((file) => readFileSync(file, "utf8").includes("createServer"));
   const child = start(server);
   t.after(() => child.kill());
+  await listening(port); // else the first attempt is refused, and the next one is due in 30 s
   for (const file of files.filter((file) => file !== server)) {
     const [code] = await once(start(file), "exit");
     assert.equal(code, 0, `${file}: ${said[file]}`);
