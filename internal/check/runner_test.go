@@ -247,6 +247,7 @@ func TestFaultsOfALongRoundAreToldMeanwhile(t *testing.T) {
 		}
 		_, log := running(t, nil, ts...)
 		time.Sleep(pass + 5*Timeout) // four at a time, each for 30 s
+		synctest.Wait()              // what this instant brings is told
 		if text := log.String(); strings.Count(text, "more destinations found faults") != 1 || strings.Count(text, "\n") != singly+1 {
 			t.Errorf("the log:\n%.2000s", text)
 		}

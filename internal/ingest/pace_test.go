@@ -25,13 +25,14 @@ func TestProducersWaitWhileDeliveriesAreBehind(t *testing.T) {
 			p := &Pace{Behind: func() (time.Duration, float64) { return c.behind, 1000 }, Most: c.most}
 			p.Took(1000, 3000)
 			began := time.Now()
-			var err error
+			var errs [3]error
 			var wg sync.WaitGroup
-			for range 3 {
-				wg.Go(func() { err = p.Wait(t.Context(), 100) })
+			for i := range errs {
+				wg.Go(func() { errs[i] = p.Wait(t.Context(), 100) })
 				synctest.Wait()
 			}
 			wg.Wait()
+			err := errs[2]
 			if waited := time.Since(began); waited != c.wait || (err != nil) != c.refused {
 				t.Errorf("%s: waited %v, %v", name, waited, err)
 			}
