@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -122,7 +121,7 @@ func dialer() *net.Dialer {
 				return nil
 			}
 			controlled := c.Control(func(fd uintptr) {
-				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadAfter/time.Millisecond))
+				err = giveUp(int(fd), deadAfter)
 			})
 			return errors.Join(err, controlled)
 		},

@@ -24,7 +24,7 @@ type lease struct {
 // believe that its lease is young.
 func bootTime() int64 {
 	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) != nil {
+	if unix.ClockGettime(bootClock, &t) != nil {
 		return int64(time.Since(processStart))
 	}
 	return t.Nano()
