@@ -43,11 +43,15 @@ var (
 	errGone    = errors.New("what was stored is not there when it is read: the endpoint leads to no object storage, or to one that is not yet consistent")
 )
 
+// tries is how often a check puts its probe when it is not there, since others that check the same
+// bucket remove it: eight checks at a time may do that many times running.
+const tries = 20
+
 // Run returns what it has seen, or what is in the way of deliveries: an error of
 // the put, of the get, or one of its own, which is classified.
 func (p Probe) Run(ctx context.Context) (s Seen, reading bool, err error) {
 	why := errGone
-	for range rounds {
+	for range tries {
 		version, mine, err := p.put(ctx, &s, errors.Is(why, errAltered))
 		if err != nil {
 			return s, false, err
