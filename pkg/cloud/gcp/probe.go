@@ -20,7 +20,7 @@ type Seen struct {
 // probes is how often a check puts its probe anew, when another check has removed
 // it just now.
 const (
-	probes   = 3
+	probes   = 20
 	probeTTL = time.Minute
 )
 
