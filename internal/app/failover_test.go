@@ -78,7 +78,7 @@ func TestAfterAFailoverADaemonRunsOnWhatTheStoreHas(t *testing.T) {
 	}
 	d := s.startWith(o)
 	for _, put := range [][2]string{{"acme", "first"}, {"acme", "second"}, {"globex", "third"}} {
-		text := strings.Replace(fmt.Sprintf(acmeDocument, put[1]), "acme", put[0], 1)
+		text := strings.NewReplacer("acme", put[0], "kind: post", "kind: post\n    retry: { settings: frozen }").Replace(fmt.Sprintf(acmeDocument, put[1]))
 		if _, err := d.PutDocument(t.Context(), put[0], []byte(text), client.ChangeOptions{}); err != nil {
 			t.Fatal(err)
 		}

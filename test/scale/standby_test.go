@@ -52,7 +52,7 @@ shutdown_grace: 5s
 
 // destinationTo is a destination of a developer's document.
 func destinationTo(name string, s *sink) string {
-	return fmt.Sprintf("  - name: %s\n    kind: webhook\n    retry: { waits: [100ms, 200ms, 1s, 5s, 10s], jitter: 0 }\n    settings: { url: %q, secret: a-secret-of-acme, allow_http: true }\n", name, s.url)
+	return fmt.Sprintf("  - name: %s\n    kind: webhook\n    retry: { waits: [100ms, 200ms, 1s, 5s, 10s], jitter: 0, settings: frozen }\n    settings: { url: %q, secret: a-secret-of-acme, allow_http: true }\n", name, s.url)
 }
 
 // through returns the URL with the address of a proxy.

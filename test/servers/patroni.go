@@ -166,7 +166,7 @@ bootstrap:
     postgresql:
       use_pg_rewind: true
       parameters: { wal_log_hints: "on", fsync: "off", full_page_writes: "off", max_connections: 100, max_wal_size: 64MB }
-  initdb: [ { encoding: UTF8 }, { locale: C.UTF-8 }, { wal-segsize: 1 } ]
+  initdb: [ { encoding: UTF8 }, { locale: C.UTF-8 }, { wal-segsize: "1" } ]
   pg_hba: [ host all all 127.0.0.1/32 scram-sha-256, host replication all 127.0.0.1/32 scram-sha-256 ]
 postgresql:
   listen: "SERVER"
