@@ -308,6 +308,8 @@ func TestACopySaysForWhomItWaits(t *testing.T) {
 		}
 	case err := <-done:
 		t.Fatalf("ended with %v", err)
+	case <-time.After(2 * time.Minute):
+		t.Fatal("nobody is told")
 	}
 	if err := target.Close(); err != nil {
 		t.Fatal(err)
