@@ -75,7 +75,7 @@ func TestLinkPutsWhatIsNotThereYet(t *testing.T) {
 		}
 	}
 	l, path := r.link(id, `{"ttl":60,"developer":"acme"}`)
-	if left := time.Until(l.Expires); left > time.Minute || left < 55*time.Second {
+	if left := time.Until(l.Expires); left > time.Minute || left < 30*time.Second {
 		t.Errorf("it lives for %v", left)
 	}
 	if got := r.do("GET", path, "", "Range: bytes=0-1"); got.status != 206 || string(got.body) != `{"` {

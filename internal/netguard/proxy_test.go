@@ -64,7 +64,7 @@ func TestProxyThatCannotReachTheFirstAddress(t *testing.T) {
 			forward(c, req)
 		})
 		g := newGuard(t, Config{Resolver: dns.resolver, Allow: ranges("127.0.0.0/8"), Proxy: "http://" + out.addr.String()})
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		for range 2 {
 			c, err := g.DialContext(ctx, "tcp", addressOf("half.example", far))

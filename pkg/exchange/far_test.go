@@ -202,9 +202,9 @@ func openFiles() int {
 	return len(l)
 }
 
-// eventually polls for a condition, 10 s at most.
+// eventually polls for a condition, a minute at most.
 func eventually(met func() bool) bool {
-	for began := time.Now(); time.Since(began) < 10*time.Second; runtime.Gosched() {
+	for began := time.Now(); time.Since(began) < time.Minute; runtime.Gosched() {
 		if met() {
 			return true
 		}

@@ -115,7 +115,7 @@ func (l *lives) again() {
 	case <-l.done:
 		l.crashes++
 		l.start()
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		l.t.Fatalf("the daemon neither answers nor dies\n%s", tail(l.log.Bytes(), 4000))
 	}
 }
@@ -128,7 +128,7 @@ func (l *lives) serves(while time.Duration) {
 		select {
 		case <-l.arrived:
 		case <-l.done:
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			l.t.Fatalf("the neighbour is not served\n%s", tail(l.log.Bytes(), 4000))
 		}
 		if l.dead() {

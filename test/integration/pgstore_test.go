@@ -143,13 +143,13 @@ func newPair(t *testing.T) *pair {
 	})
 	for i := range p.homes {
 		h := newHome(t)
-		p.homes[i], p.addresses[i] = h, freeAddress(t)
+		p.homes[i], p.addresses[i] = h, servers.Address(t)
 		h.write("fantail.yaml", fmt.Sprintf(`
 listen: %s
 store: { postgres: { urls: ["${file:store-url}"], dir: own } }
 egress: { allow: [127.0.0.0/8] }
 limits: { per_developer: { shortest_wait: 1ms } }
-shutdown_grace: 5s
+shutdown_grace: 30s
 `, p.addresses[i]))
 		h.write("store-url", server.DSN)
 		h.write("fantail.key", strings.Repeat("k", 32))
@@ -168,7 +168,7 @@ func (p *pair) send(order ...int) {
 	n := p.n
 	p.mu.Unlock()
 	body := fmt.Sprintf(`{"type":"sleep","n":%d}`, n)
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		for _, i := range order {
 			p.mu.Lock()
 			d := p.daemons[i]

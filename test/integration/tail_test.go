@@ -69,7 +69,7 @@ func TestTailGoesOnOverARestart(t *testing.T) {
 		if code != 130 {
 			t.Errorf("exit %d: %s", code, errs.String())
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Error("tail does not end")
 	}
 	if err := d.stop(); err != nil {

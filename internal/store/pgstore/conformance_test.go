@@ -217,7 +217,7 @@ func (c *cluster) Cut(_ testing.TB, i int) (mend func()) {
 	proxy.Down()
 	return func() {
 		proxy.Up()
-		for end := time.Now().Add(30 * time.Second); !s.health.reachable() && c.Fatal(i) == nil && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); !s.health.reachable() && c.Fatal(i) == nil && time.Now().Before(end); {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}

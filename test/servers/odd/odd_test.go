@@ -256,7 +256,7 @@ func (t *trial) arrived(o outcome) {
 		}
 		return n
 	}
-	for deadline := time.Now().Add(5 * time.Second); whole() == 0; <-time.After(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); whole() == 0; <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Errorf("it counts as delivered and did not arrive whole: %v", o.requests)
 			return
