@@ -217,7 +217,12 @@ func TestLinkOfErasedEventsIsRefused(t *testing.T) {
 func TestLinkWhileTheStoreIsDown(t *testing.T) {
 	r, dir := filed(t, setup{})
 	id := r.post(twoItems)
-	if err := os.WriteFile(filepath.Join(dir, time.Now().UTC().Format(time.DateOnly)), nil, 0o600); err != nil {
+	made, err := event.ParseID(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inTheWay := filepath.Join(dir, event.DayOf(made.Time()).Date())
+	if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	got := r.do("POST", "/v1/payloads/"+id+"/link", "")
@@ -227,7 +232,7 @@ func TestLinkWhileTheStoreIsDown(t *testing.T) {
 	if log := r.log.String(); strings.Contains(log, "request failed") || !strings.Contains(log, "the payload store fails") {
 		t.Errorf("log %s", log)
 	}
-	if err := os.Remove(filepath.Join(dir, time.Now().UTC().Format(time.DateOnly))); err != nil {
+	if err := os.Remove(inTheWay); err != nil {
 		t.Fatal(err)
 	}
 	r.link(id, "")

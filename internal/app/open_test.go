@@ -37,7 +37,7 @@ func until(t *testing.T, what string, done func() bool) {
 	defer tick.Stop()
 	for limit := time.Now().Add(2 * time.Minute); !done(); <-tick.C {
 		if time.Now().After(limit) {
-			t.Fatalf("waited 30 s for: %s", what)
+			t.Fatalf("waited two minutes for: %s", what)
 		}
 	}
 }

@@ -257,7 +257,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 // exchanged makes an exchange and returns its closed answer with the body.
 func exchanged(t testing.TB, c *Client, r *Request) (*Answer, string) {
 	t.Helper()
-	a, err := c.Do(within(t, 20*time.Second), r)
+	a, err := c.Do(within(t, time.Minute), r)
 	if err != nil {
 		t.Fatalf("after %d requests: %v", a.Requests, err)
 	}

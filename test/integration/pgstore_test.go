@@ -54,7 +54,6 @@ shutdown_grace: 2s
 	}
 
 	d := h.start()
-	d.Patience = 0 // refusals are what is looked at
 	sent := 0
 	send := func() {
 		t.Helper()
@@ -70,6 +69,8 @@ shutdown_grace: 2s
 		t.Errorf("backup: %v", err)
 	}
 
+	patient := d.Patience
+	d.Patience = 0 // refusals are what is looked at
 	for name, fault := range map[string]struct{ begin, end func() }{
 		"killed":  {server.Kill, server.Start},
 		"cut off": {proxy.Down, proxy.Up},
@@ -94,6 +95,7 @@ shutdown_grace: 2s
 			return err == nil
 		})
 	}
+	d.Patience = patient
 	until(t, "what was accepted is delivered", func() bool { return len(r.all()) >= sent })
 	d.balanced(t)
 
@@ -242,7 +244,7 @@ func TestADaemonGoesOnWithTheWorkOfOneThatWasKilled(t *testing.T) {
 	p.down.Store(false)
 	p.send(1) // the other accepts meanwhile
 	p.delivered("the deliveries of the daemon that was killed arrive")
-	if took := time.Since(killed); took > 20*time.Second {
+	if took := time.Since(killed); took > time.Minute {
 		t.Errorf("the last arrived %v after the kill", took)
 	}
 	p.balanced(1)

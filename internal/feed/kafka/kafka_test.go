@@ -46,7 +46,7 @@ func newIntake(t *testing.T) (*intake, *feed.Sink) {
 		t.Fatal(err)
 	}
 	return in, &feed.Sink{Mapping: feed.Mapping{Developer: "acme", Brand: "terra"}, Poster: feed.Poster{
-		Client: c, Patience: feed.Forever, Grace: 5 * time.Second, Now: time.Now, Waiting: func(error, time.Duration) {},
+		Client: c, Patience: feed.Forever, Grace: time.Minute, Now: time.Now, Waiting: func(error, time.Duration) {},
 		Pause: func(ctx context.Context, _ time.Duration) bool {
 			select {
 			case <-time.After(time.Millisecond):
@@ -436,7 +436,11 @@ func TestLoggingIn(t *testing.T) {
 			default:
 				o.SASL = scram.Auth{User: user, Pass: given}.AsSha512Mechanism()
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			patience := time.Second // what is refused is tried again until then
+			if well {
+				patience = time.Minute
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			s, err := Open(ctx, o)
 			cancel()
 			if (err == nil) != well {

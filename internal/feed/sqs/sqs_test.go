@@ -43,7 +43,7 @@ func newIntake(t *testing.T) (*intake, *feed.Sink) {
 		t.Fatal(err)
 	}
 	return in, &feed.Sink{Mapping: feed.Mapping{Developer: "acme", Brand: "terra"}, Poster: feed.Poster{
-		Client: c, Patience: feed.Forever, Grace: 5 * time.Second, Now: time.Now, Waiting: func(error, time.Duration) {},
+		Client: c, Patience: feed.Forever, Grace: time.Minute, Now: time.Now, Waiting: func(error, time.Duration) {},
 		Pause: func(ctx context.Context, _ time.Duration) bool {
 			select {
 			case <-time.After(time.Millisecond):
@@ -213,7 +213,7 @@ func TestMessagesGoWhenTheDaemonHasThem(t *testing.T) {
 // the end it is shown at once.
 func TestABusyDaemonHoldsMessages(t *testing.T) {
 	q := newQueue(t, "")
-	q.o.Visibility, q.o.Receivers = 2*time.Second, 1
+	q.o.Visibility, q.o.Receivers = 6*time.Second, 1 // a busy machine has three of them to ask for more
 	in, sink := newIntake(t)
 	asked := make(chan struct{}, 1)
 	in.judge = func(string) (int, string) {
@@ -226,7 +226,7 @@ func TestABusyDaemonHoldsMessages(t *testing.T) {
 	q.send(t, `{"type":"x"}`, nil)
 	r := q.run(t, sink)
 	<-asked
-	out, err := q.ReceiveMessage(t.Context(), &api.ReceiveMessageInput{QueueUrl: &q.url, WaitTimeSeconds: 4})
+	out, err := q.ReceiveMessage(t.Context(), &api.ReceiveMessageInput{QueueUrl: &q.url, WaitTimeSeconds: 8})
 	if err != nil || len(out.Messages) != 0 {
 		t.Errorf("another consumer is shown %d messages, %v", len(out.Messages), err)
 	}
