@@ -254,6 +254,20 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
+// inTime gives do a tenth of a second in which an exchange is to come as far as a test wants it, and more
+// where a busy machine makes it late.
+func inTime(t testing.TB, do func(ctx context.Context) (late bool)) {
+	t.Helper()
+	for d := 100 * time.Millisecond; ; d *= 4 {
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		late := do(ctx)
+		cancel()
+		if !late || d > 20*time.Second {
+			return
+		}
+	}
+}
+
 // exchanged makes an exchange and returns its closed answer with the body.
 func exchanged(t testing.TB, c *Client, r *Request) (*Answer, string) {
 	t.Helper()

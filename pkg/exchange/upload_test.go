@@ -227,14 +227,16 @@ func TestNeverRead(t *testing.T) {
 				cl := client(t)
 				f := serve(t, secure, func(_ int, p *peer) { p.head(); p.say("%s", answer); p.hang() })
 				r := post(f.Target, text(32<<20))
-				began := time.Now()
-				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-				defer cancel()
-				a, err := cl.Do(ctx, r)
-				_ = a.Close()
-				if took := time.Since(began); took < 200*time.Millisecond || took > time.Minute {
-					t.Errorf("it took %v", took)
-				}
+				var a *Answer
+				var err error
+				inTime(t, func(ctx context.Context) (late bool) {
+					a, err = cl.Do(ctx, r)
+					_ = a.Close()
+					if ctx.Err() == nil {
+						t.Error("it ended before its time")
+					}
+					return answer != "" && deadline(err)
+				})
 				if answer == "" && (!deadline(err) || a.Requests != 1) || answer != "" && (err != nil || a.Code != 200 || a.Whole()) {
 					t.Errorf("%d, %d of %d bytes: %v", a.Code, a.Sent, a.Length, err)
 				}
@@ -427,20 +429,23 @@ func TestSourceThatWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cl := client(t)
 			f := serve(t, false, func(_ int, p *peer) { p.head(); p.say("%s", answer); p.gone() })
-			s := &closing{ended: make(chan struct{})}
-			s.Reader = io.MultiReader(strings.NewReader(text(firstWrite)), waits{s.ended})
+			s := &closing{}
 			r := post(f.Target, "")
 			r.Length, r.Body = 1<<20, func() (io.Reader, error) { return s, nil }
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-			defer cancel()
-			began := time.Now()
-			a, err := cl.Do(ctx, r)
-			_ = a.Close()
+			var a *Answer
+			var err error
+			inTime(t, func(ctx context.Context) (late bool) {
+				s.ended, s.times = make(chan struct{}), 0
+				s.Reader = io.MultiReader(strings.NewReader(text(firstWrite)), waits{s.ended})
+				a, err = cl.Do(ctx, r)
+				_ = a.Close()
+				return answer != "" && deadline(err)
+			})
 			if (answer == "") != (err != nil) || a.Whole() && err == nil {
 				t.Errorf("%d, %v", a.Code, err)
 			}
-			if took := time.Since(began); took > time.Minute || !s.closed() {
-				t.Errorf("it took %v, the source was closed %d times", took, s.times)
+			if !s.closed() {
+				t.Errorf("the source was closed %d times", s.times)
 			}
 		})
 	}
