@@ -3,29 +3,31 @@ package pgstore
 // Statements that read, with the plan that each is meant to have. A day is a partition:
 // with day = $n only that one is looked at.
 
-// sqlDue reads a queue from a position on: for each slot a range of pending_queue. Dead rows
-// before the position that are not vacuumed yet cost nothing. A daemon that was replaced and
-// does not know it yet finds nothing.
+// sqlDue reads a queue from a position on, or from head_low: for each slot a range of
+// pending_queue. Dead rows before that are not vacuumed yet cost nothing. A daemon that was
+// replaced and does not know it yet finds nothing.
 const sqlDue = `
-SELECT d.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = s.slot AND o.owner = $8 CROSS JOIN LATERAL (
+SELECT d.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = s.slot AND o.owner = $8 JOIN fantail.lease h ON h.slot = s.slot CROSS JOIN LATERAL (
 	SELECT day, event, replay, due, ordering, version, round, attempts, size
 	FROM fantail.pending p
-	WHERE p.slot = s.slot AND p.dest = $2 AND p.settings = $3 AND (p.due, p.event, p.replay) >= ($4, $5, $6)
+	WHERE p.slot = s.slot AND p.dest = $2 AND p.settings = $3 AND (p.due, p.event, p.replay) >=
+		(greatest($4, h.head_low), CASE WHEN $4 >= h.head_low THEN $5 ELSE '` + nobody + `'::uuid END, CASE WHEN $4 >= h.head_low THEN $6 ELSE 0 END)
 	ORDER BY p.due, p.event, p.replay LIMIT $7
 ) d ORDER BY d.due, d.event, d.replay LIMIT $7`
 
 // sqlQueues skips from queue to queue along pending_queue: one descent of the index for each,
-// however many deliveries the queue has.
+// however many deliveries the queue has. Of dead rows before head_low it sees the entries of the
+// index alone.
 const sqlQueues = `
 WITH RECURSIVE q AS (
-	SELECT s.slot, f.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = s.slot AND o.owner = $2 CROSS JOIN LATERAL (
+	SELECT s.slot, h.head_low, f.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = s.slot AND o.owner = $2 JOIN fantail.lease h ON h.slot = s.slot CROSS JOIN LATERAL (
 		SELECT p.dest, p.settings, p.due, p.event, p.replay FROM fantail.pending p
-		WHERE p.slot = s.slot ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1
+		WHERE p.slot = s.slot AND p.due >= h.head_low ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1
 	) f
 	UNION ALL
-	SELECT q.slot, f.* FROM q CROSS JOIN LATERAL (
+	SELECT q.slot, q.head_low, f.* FROM q CROSS JOIN LATERAL (
 		SELECT p.dest, p.settings, p.due, p.event, p.replay FROM fantail.pending p
-		WHERE p.slot = q.slot AND (p.dest, p.settings) > (q.dest, q.settings) ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1
+		WHERE p.slot = q.slot AND (p.dest, p.settings) > (q.dest, q.settings) AND p.due >= q.head_low ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1
 	) f
 )
 SELECT slot, dest, settings, due, event, replay FROM q ORDER BY due, event, replay`
