@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // lease is what this daemon knows of its own. It does not end by itself: a daemon that nobody
@@ -49,6 +50,9 @@ func (l *lease) age() time.Duration { return time.Duration(bootTime() - l.renewe
 func (s *Store) Owned() bool {
 	return !s.health.gone.Load() && s.lease.age() < s.opts.Lease-margin(s.opts.Lease)
 }
+
+// Holds tells whether attempts for an event may begin: see store.Shared.
+func (s *Store) Holds(event.ID) bool { return s.Owned() }
 
 // mayFree tells whether this daemon may set the slots of others free. After an outage of the
 // database the leases of all have ended; whoever renews its own first must not end the others,
