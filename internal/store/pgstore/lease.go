@@ -78,6 +78,10 @@ func (s *Store) leaseLoop() {
 		case <-s.quit:
 			return
 		}
+		if !s.opts.part.leads() { // whoever has lost the home database lets go of the others, too
+			wait = min(s.opts.Lease/3, 300*time.Millisecond)
+			continue
+		}
 		err := s.renew(&l)
 		switch {
 		case errors.Is(err, store.ErrFenced):
