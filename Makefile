@@ -132,7 +132,7 @@ console-bench: ## each page of the console over DELIVERIES (2000000) deliveries,
 
 .PHONY: demo
 demo: ## the main job on real input, in a few seconds
-	@echo "A first run fetches some 900 MB of modules and compiles them, which takes 2 to 6 minutes."
+	@echo "A first run fetches 147 MB of modules and compiles them, which takes 2 to 6 minutes."
 	$(GO) run ./cmd/fantail demo
 
 .PHONY: up
