@@ -160,13 +160,16 @@ func (s *Store) fold(slot int16, from, to int64) error {
 
 // measure asks for what Stats and Warnings say.
 func (s *Store) measure() error {
-	var bytes, age int64
-	err := s.reading(s.ending, func(q query) error { return q.one(sqlSize, nil, &bytes, &age) })
+	var bytes int64
+	var oldest snapshot
+	err := s.reading(s.ending, func(q query) error {
+		return q.one(sqlSize, nil, &bytes, &oldest.age, &oldest.kind, &oldest.pid, &oldest.name)
+	})
 	if err != nil {
 		return err
 	}
 	s.health.bytes.Store(bytes)
-	s.health.snapshot.Store(age)
+	s.health.snapshot.Store(&oldest)
 	var version, commit, fsync, pages, standbys string
 	if err := s.reading(s.ending, func(q query) error { return q.one(sqlServer, nil, &version, &commit, &fsync, &pages, &standbys) }); err != nil {
 		return err

@@ -146,10 +146,21 @@ FROM counted c FULL JOIN found f USING (dest)`
 const sqlServer = `
 SELECT current_setting('server_version'), current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_standby_names')`
 
-// sqlSize is the size of the database, and the age of the oldest snapshot that is held: rows
-// that died after it cannot be vacuumed. Sessions of others show their age to everybody.
+// sqlSize is the size of the database, and the oldest snapshot that is held: rows that died after
+// it cannot be vacuumed. Sessions of others show their age and their name to everybody; sessions in
+// other databases hold nothing up here.
 const sqlSize = `
-SELECT pg_database_size(current_database()), coalesce((SELECT max(age(backend_xmin)) FROM pg_stat_activity WHERE backend_xmin IS NOT NULL), 0)::bigint`
+WITH held AS (
+	SELECT age(a.backend_xmin) AS age, CASE WHEN r.pid IS NULL THEN 'session' ELSE 'replica' END AS kind, a.pid, a.application_name::text AS name
+	FROM pg_stat_activity a LEFT JOIN pg_stat_replication r ON r.pid = a.pid
+	WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_backend_pid() AND (a.datname IS NULL OR a.datname = current_database())
+	UNION ALL
+	SELECT age(xmin), 'slot', 0, slot_name::text FROM pg_replication_slots WHERE xmin IS NOT NULL
+	UNION ALL
+	SELECT age(transaction), 'prepared', 0, gid FROM pg_prepared_xacts WHERE database = current_database()
+)
+SELECT pg_database_size(current_database()), coalesce(h.age, 0)::bigint, coalesce(h.kind, ''), coalesce(h.pid, 0), coalesce(h.name, '')
+FROM (SELECT) AS one LEFT JOIN LATERAL (SELECT * FROM held ORDER BY age DESC LIMIT 1) AS h ON true`
 
 // sqlPartitions lists the partitions of a table. sqlTables lists every table with such a name,
 // and so finds partitions that were detached but not dropped.
