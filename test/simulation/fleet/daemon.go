@@ -179,6 +179,7 @@ func (f *fleet) start(h *host) {
 	})
 	v := view{d.store, d}
 	d.sched = delivery.New(delivery.Options{
+		Busy:  func() time.Duration { return 0 }, // not this machine's
 		Store: v, Shared: v, Metrics: d.metrics, Flight: suspects.New(h.memory, time.Now()), Chance: func() float64 { return 0.5 },
 		Fatal: func(error) { d.lost() }, Tell: f.oracle.told, Log: slog.New(slog.NewTextHandler(chatter{d}, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
