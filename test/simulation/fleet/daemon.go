@@ -158,6 +158,7 @@ type ears struct{ d *daemon }
 
 func (e ears) Pending(heads []store.Head) {
 	e.d.gate()
+	e.d.fleet.oracle.adopted(heads)
 	e.d.sched.Pending(heads)
 }
 
