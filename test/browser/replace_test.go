@@ -40,11 +40,13 @@ func TestALinkEndsNoSessionUnasked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withTokens)
 	window := newWindow(t)
-	b, other := window.tab(), window.tab()
+	b := window.tab()
 	b.enter(w, operatorToken)
+	other := window.tab()
 	other.goTo(w.console("#/destinations"))
 	other.on("destinations")
 	other.reads("globex/hooks")
+	b.call("Page.bringToFront", nil, nil)
 
 	l := w.link("acme")
 	b.allow("answered 409: ")
@@ -71,6 +73,7 @@ func TestALinkEndsNoSessionUnasked(t *testing.T) {
 	other.allow("answered 401: ") // the moment before it is loaded again
 	b.click("button", "Open the link instead")
 	for _, tab := range []*tab{b, other} {
+		tab.call("Page.bringToFront", nil, nil)
 		tab.wait("the portal of acme", func() bool {
 			text := tab.text()
 			return strings.Contains(text, "acme/old") && !strings.Contains(text, "globex") && !strings.Contains(text, "operator")
@@ -80,6 +83,7 @@ func TestALinkEndsNoSessionUnasked(t *testing.T) {
 		t.Error("the link is unused")
 	}
 
+	b.call("Page.bringToFront", nil, nil)
 	b.goTo(w.link("acme").URL) // the same portal again is no other
 	b.on("overview")
 	l = w.link("globex")

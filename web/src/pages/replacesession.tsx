@@ -31,7 +31,7 @@ export function ReplaceSession({ session, developer, stay, open }: Props) {
         </p>
         <p class="dim">Open it only if you know who gave it to you: what you do and write from then on is theirs.</p>
         <div class="dialog-acts">
-          <button type="button" class="primary" autofocus disabled={busy} onClick={act(stay)}>
+          <button type="button" class="primary" disabled={busy} onClick={act(stay)}>
             Stay signed in
           </button>
           <button type="button" disabled={busy} onClick={act(open)}>
