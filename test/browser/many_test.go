@@ -103,7 +103,8 @@ func TestTenThousandDestinations(t *testing.T) {
 	if len(b.nodes("button", "Show more")) > 0 {
 		t.Error("more than a thousand rows are offered")
 	}
-	bounded("one of them", 1500, 200<<10, 200, func() {
+	// What happened to it stands among the acts on all 500 of its developer, which are read until it is found.
+	bounded("one of them", 1500, 200<<10, 1500, func() {
 		b.goTo(w.console("#/destination/many-07/hooks-321"))
 		b.on("destination")
 		b.reads("503")
