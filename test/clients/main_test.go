@@ -53,7 +53,7 @@ shutdown_grace: 2s
 }
 
 // within is how long a suite may take.
-const within = 2 * time.Minute
+const within = 5 * time.Minute
 
 // copyFolder copies what git knows, or would, of a folder below the repository: builds must leave nothing
 // in it.
