@@ -55,9 +55,12 @@ export function url(path: string, query: Query = {}): string {
   return '..' + path + (text ? '?' + text : '')
 }
 
-/** p fills in a path: every part is a name or id that somebody else chose. */
+/**
+ * p fills in a path: every part is a name or id that somebody else chose. A browser takes the parts . and .. for steps
+ * to another path, however they are written: with a blank they are names that nobody has.
+ */
 export function p(parts: TemplateStringsArray, ...names: string[]): string {
-  return parts.reduce((path, part, i) => path + encodeURIComponent(names[i - 1] ?? '') + part)
+  return parts.reduce((path, part, i) => path + encodeURIComponent((names[i - 1] ?? '').replace(/^\.{1,2}$/, ' $&')) + part)
 }
 
 /** request makes a call and returns its answer, whatever its form. It throws an ApiError. */

@@ -368,7 +368,10 @@ export interface Destination {
   last_answer?: LastAnswer;
   /** Attempts with the present settings that have failed since one succeeded */
   failed_attempts: number;
-  /** Deliveries that died in this hour of the clock and the 23 before it */
+  /**
+   * Deliveries that died in this hour of the clock and the 23 before it, and not more than are dead now: retrying all of them
+   * makes it 0
+   */
   dead_24h: number;
   check?: Check;
   outcomes_24h?: Outcomes;
@@ -648,8 +651,8 @@ export interface ListDeliveriesQuery {
   state?: State[];
   event?: EventRef;
   /**
-   * Of the event; may stand several times. Type, user, class and code are in no index: what the other parameters select is read
-   * one by one
+   * Of the event; may stand several times. Type, class and code are in no index: what the other parameters select is read one by
+   * one
    */
   type?: string[];
   /** Of the event */
@@ -878,6 +881,8 @@ export interface FollowAttemptsQuery {
   developer?: string;
   /** Name; needs developer */
   destination?: string;
+  /** May stand twice; attempts where it is left out */
+  tell?: ("attempts" | "counters")[];
 }
 
 export interface AuditQuery {

@@ -504,7 +504,8 @@ class _Destination(TypedDict):
     breaker: Literal["closed", "open"]
     # Attempts with the present settings that have failed since one succeeded
     failed_attempts: int
-    # Deliveries that died in this hour of the clock and the 23 before it
+    # Deliveries that died in this hour of the clock and the 23 before it, and not more than are dead now: retrying all of them
+    # makes it 0
     dead_24h: int
 
 
@@ -859,8 +860,8 @@ class ListDeliveriesQuery(_ListDeliveriesQueryClass, total=False):
     # May stand several times
     state: List[State]
     event: EventRef
-    # Of the event; may stand several times. Type, user, class and code are in no index: what the other parameters select is read
-    # one by one
+    # Of the event; may stand several times. Type, class and code are in no index: what the other parameters select is read one by
+    # one
     type: List[str]
     # Of the event
     user: str
@@ -1109,6 +1110,8 @@ class FollowAttemptsQuery(TypedDict, total=False):
     developer: str
     # Name; needs developer
     destination: str
+    # May stand twice; attempts where it is left out
+    tell: List[Literal["attempts", "counters"]]
 
 
 class AuditQuery(TypedDict, total=False):
