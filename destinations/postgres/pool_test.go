@@ -15,7 +15,7 @@ import (
 func TestAPanicCostsNoConnection(t *testing.T) {
 	f := newFar(t)
 	p := f.open(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a slot that is lost is waited for in vain
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a slot that is lost is waited for in vain
 	defer cancel()
 	sound := p.pool.config.BuildFrontend
 	p.pool.config.BuildFrontend = func(io.Reader, io.Writer) *pgproto3.Frontend { panic("boom") }

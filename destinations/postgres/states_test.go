@@ -191,7 +191,7 @@ func TestStatesOfAServerThatStops(t *testing.T) {
 		// For this role alone: the test itself goes on without TLS.
 		f.exec(t, "COPY (SELECT 'hostssl all \""+f.role+"\" all scram-sha-256' UNION ALL SELECT 'host all asked all ident' UNION ALL SELECT 'host all \"postgres\" all scram-sha-256') TO '"+hba+"'", "SELECT pg_reload_conf()")
 		p := f.open(t)
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 			if _, err := p.Send(t.Context(), plain(t, 1)); err != nil {
 				break
 			}
@@ -217,7 +217,7 @@ func TestStatesOfAServerThatStops(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := f.open(t)
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); p.pool.drop(time.Time{}) {
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); p.pool.drop(time.Time{}) {
 			if _, err := p.Send(t.Context(), plain(t, 1)); err != nil {
 				break
 			}

@@ -101,7 +101,7 @@ func TestEightAtATime(t *testing.T) {
 		defer mu.Unlock()
 		now--
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, err := openWith(t, s.config, deps).Send(ctx, destinationtest.Delivery(t, 1, manyItems(40, 10))); err != nil {
 		t.Error(err)

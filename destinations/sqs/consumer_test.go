@@ -77,7 +77,7 @@ func read(ctx context.Context, m types.Message, links string) (trace string, eve
 
 // follow reads the whole event: a short read is an error, an expired link is 403.
 func follow(ctx context.Context, url string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -174,7 +174,7 @@ func (r *real) forged(t *testing.T, links, elsewhere string) int {
 	if _, err := r.client.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: r.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
 		t.Fatal(err)
 	}
-	for until := time.Now().Add(30 * time.Second); err == nil && time.Now().Before(until); { // its link ends
+	for until := time.Now().Add(2 * time.Minute); err == nil && time.Now().Before(until); { // its link ends
 		_, _, err = read(t.Context(), m, links)
 	}
 	if err == nil || !strings.Contains(err.Error(), "403") {

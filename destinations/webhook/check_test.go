@@ -77,7 +77,7 @@ func TestHostInAnotherScript(t *testing.T) {
 		if err := check(t, d); err != nil {
 			t.Errorf("secure %v: %v", secure, err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if _, err := d.Send(ctx, delivery(t, 1)); err != nil {
 			t.Errorf("secure %v: a delivery: %v", secure, err)

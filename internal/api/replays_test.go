@@ -34,7 +34,7 @@ type noReplays struct{ Replays }
 func (r *rig) ended(id uint32, headers ...string) replay.Replay {
 	r.t.Helper()
 	var p replay.Replay
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if r.do("GET", fmt.Sprint("/v1/replays/", id), "", headers...).into(r.t, &p); p.State != replay.Running {
 			return p
 		}

@@ -35,9 +35,9 @@ func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for limit := time.Now().Add(30 * time.Second); !done(); <-tick.C {
+	for limit := time.Now().Add(2 * time.Minute); !done(); <-tick.C {
 		if time.Now().After(limit) {
-			t.Fatalf("waited 30 s for: %s", what)
+			t.Fatalf("waited two minutes for: %s", what)
 		}
 	}
 }

@@ -101,7 +101,7 @@ func listed[T any](t *testing.T, out string) (items []T) {
 // await asks until as many deliveries as wanted are in a state.
 func (tr trial) await(t *testing.T, state string, want int) []client.Delivery {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		found := listed[client.Delivery](t, tr.must(t, "deliveries --developer acme --destination app --limit 0 --json --state "+state))
 		if len(found) == want {
 			return found

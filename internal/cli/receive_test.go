@@ -80,7 +80,7 @@ func receive(t *testing.T, prepare func(*env), args ...string) *receiving {
 	go func() { code <- e.run(ctx, append([]string{"receive", "--listen", "127.0.0.1:0"}, args...)) }()
 	r.stop = sync.OnceValue(func() int { cancel(); return <-code })
 	t.Cleanup(func() { r.stop() })
-	for deadline := time.Now().Add(10 * time.Second); r.url == ""; time.Sleep(time.Millisecond) { // until it says where
+	for deadline := time.Now().Add(time.Minute); r.url == ""; time.Sleep(time.Millisecond) { // until it says where
 		if m := regexp.MustCompile(`Receiving at (http://\S+),`).FindStringSubmatch(r.err.String()); m != nil {
 			r.url = m[1]
 		} else if time.Now().After(deadline) {

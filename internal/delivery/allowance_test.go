@@ -49,11 +49,11 @@ func TestAttemptsOfADeveloperAreSpaced(t *testing.T) {
 		other, o := r.add("globex", "a")
 		r.start()
 		defer r.close()
-		time.Sleep(time.Minute) // idling saves up nothing
+		pass(time.Minute) // idling saves up nothing
 		began := r.since()
 		r.acceptMany(4, ids...)
 		for i := range 10 {
-			time.Sleep(time.Second)
+			pass(time.Second)
 			at := r.since()
 			r.accept(other)
 			settleDown()
@@ -72,7 +72,7 @@ func TestAttemptsOfADeveloperAreSpaced(t *testing.T) {
 				t.Fatalf("%s came twice before all had come once", h.name)
 			}
 		}
-		time.Sleep(24 * time.Hour)
+		pass(24 * time.Hour)
 		spaced(t, allHits(fars...), 100*time.Millisecond)
 		for i, f := range fars {
 			if i%3 != 0 && len(f.seen()) != 4 {
@@ -96,7 +96,7 @@ func TestAllowanceCountsTheDeliveriesOfABatch(t *testing.T) {
 		r.acceptMany(100, id)
 		r.acceptMany(10, small)
 		for range 20 {
-			time.Sleep(500 * time.Millisecond)
+			pass(500 * time.Millisecond)
 			n := len(b.seen()) + len(f.seen())
 			for _, size := range b.batches() {
 				n += size
@@ -105,7 +105,7 @@ func TestAllowanceCountsTheDeliveriesOfABatch(t *testing.T) {
 				t.Fatalf("%d attempts after %v", n, r.since()-began)
 			}
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		sum := len(b.seen()) + len(f.seen())
 		for _, size := range b.batches() {
 			sum += size
@@ -135,9 +135,9 @@ func TestAllowanceHoldsForWhatWaitsForBytes(t *testing.T) {
 		r.acceptSized(1, 8<<20, acme) // finds no room beside the first
 		settleDown()
 		r.acceptMany(20, busy) // and these use the allowance up
-		time.Sleep(50 * time.Millisecond)
+		pass(50 * time.Millisecond)
 		r.acceptSized(1, 4<<20, behind)
-		time.Sleep(50 * time.Millisecond)
+		pass(50 * time.Millisecond)
 		if len(a.seen()) != 0 || len(b.seen()) != 1 || len(h.seen()) != 0 {
 			t.Errorf("large %v, small %v, behind %v", a.seen(), b.seen(), h.seen())
 		}
@@ -146,12 +146,11 @@ func TestAllowanceHoldsForWhatWaitsForBytes(t *testing.T) {
 		if len(a.seen()) != 0 || len(h.seen()) != 1 {
 			t.Errorf("large %v, behind %v: who waits for the allowance holds up others", a.seen(), h.seen())
 		}
-		time.Sleep(100 * time.Millisecond)
-		settleDown()
+		pass(100 * time.Millisecond)
 		if len(a.seen()) != 1 || len(b.seen()) != 1 {
 			t.Errorf("large %v, small %v: the large body has lost its place", a.seen(), b.seen())
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		spaced(t, allHits(a, b), 200*time.Millisecond)
 		if len(b.seen()) != 20 {
 			t.Errorf("%d small ones", len(b.seen()))

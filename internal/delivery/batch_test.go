@@ -71,7 +71,7 @@ func TestBatchTakesWhatIsDue(t *testing.T) {
 		for range 35 {
 			items = append(items, r.accept(id)...)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		sum := len(b.seen())
 		for _, n := range b.batches() {
 			if sum += n; n > 10 {
@@ -107,8 +107,7 @@ func TestEachOfABatchSettlesOnItsOwn(t *testing.T) {
 		for range 41 {
 			items = append(items, r.accept(id)...)
 		}
-		time.Sleep(3 * time.Second)
-		settleDown()
+		pass(3 * time.Second)
 		count := map[string]int{}
 		for _, it := range items[1:] {
 			d, as := r.record(it)
@@ -158,7 +157,7 @@ func TestSuspectIsInNoBatch(t *testing.T) {
 		r.targets[id].Disabled = false
 		r.start()
 		defer r.close()
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		mu.Lock()
 		defer mu.Unlock()
 		if beside != 1 {

@@ -34,10 +34,10 @@ func openBreaker(t *testing.T, frozen bool) {
 	var items []store.Item
 	for range 30 {
 		items = append(items, r.accept(id)...)
-		time.Sleep(time.Second)
+		pass(time.Second)
 	}
 	for r.status(id).Breaker == "closed" {
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if r.since() > time.Hour {
 			t.Fatal("the breaker never opened")
 		}
@@ -63,7 +63,7 @@ func openBreaker(t *testing.T, frozen bool) {
 		}
 		return errors.New("still down")
 	})
-	time.Sleep(20 * time.Minute)
+	pass(20 * time.Minute)
 	hits := f.seen()[n:]
 	gap := time.Duration(0)
 	for i := 1; i < len(hits); i++ {
@@ -74,8 +74,7 @@ func openBreaker(t *testing.T, frozen bool) {
 		gap = d
 	}
 	fresh := r.accept(id) // it waits for its turn
-	time.Sleep(5 * time.Minute)
-	settleDown()
+	pass(5 * time.Minute)
 	if d, _ := r.record(fresh[0]); d.Attempts != 0 {
 		t.Errorf("a new delivery had %d attempts before those that are due for longer", d.Attempts)
 	}
@@ -89,7 +88,7 @@ func openBreaker(t *testing.T, frozen bool) {
 		t.Errorf("%d positions in memory behind an open breaker", n)
 	}
 	f.set(takes(time.Second))
-	time.Sleep(2 * time.Minute)
+	pass(2 * time.Minute)
 	if st := r.status(id); st.Breaker != "closed" || st.Pending != 0 {
 		t.Errorf("after it came back: %+v", st)
 	}
@@ -108,14 +107,14 @@ func TestOpenBreakerKeepsNothing(t *testing.T) {
 		defer r.close()
 		r.acceptMany(300, id)
 		for r.status(id).Breaker == "closed" {
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		settleDown()
 		if n := r.positions(); n != 0 {
 			t.Errorf("%d positions in memory", n)
 		}
 		f.set(nil)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if c := r.store.Counts(id); c.Delivered != 300 {
 			t.Errorf("%+v", c)
 		}
@@ -134,7 +133,7 @@ func TestThrottlingOpensNoBreaker(t *testing.T) {
 		for range 60 {
 			r.accept(id)
 		}
-		time.Sleep(30 * time.Minute)
+		pass(30 * time.Minute)
 		if st := r.status(id); st.Breaker != "closed" {
 			t.Errorf("%+v", st)
 		}
@@ -161,7 +160,7 @@ func TestARestartDoesNotCloseABreakerForAMinute(t *testing.T) {
 				id, f := r.add("acme", "a", func(s *Settings) { s.Schedule = retry.Schedule{Waits: []time.Duration{24 * time.Hour}} })
 				f.answer = fails
 				r.start()
-				for began := r.since(); r.since()-began < c.down; time.Sleep(c.each) {
+				for began := r.since(); r.since()-began < c.down; pass(c.each) {
 					r.accept(id)
 				}
 				if open := r.status(id).Breaker == "open"; open != (c.down > time.Minute) {
@@ -181,8 +180,7 @@ func TestARestartDoesNotCloseABreakerForAMinute(t *testing.T) {
 				r.start()
 				defer r.close()
 				r.acceptMany(1000, id)
-				time.Sleep(30 * time.Second)
-				settleDown()
+				pass(30 * time.Second)
 				if n := len(again.seen()); c.few != (n <= 10) || !c.few && n < 1000 {
 					t.Errorf("%d attempts in the first 30 s", n)
 				}

@@ -75,11 +75,11 @@ func TestSettleIsTriedForEver(t *testing.T) {
 		for range 5000 {
 			items = append(items, r.accept(id)...)
 		}
-		time.Sleep(30 * time.Minute)
+		pass(30 * time.Minute)
 		if n := len(f.seen()); n < 4096 || n > 4096+4 {
 			t.Errorf("%d attempts while nothing can be recorded, want 4096", n)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if n := len(f.seen()); n != 5000 {
 			t.Errorf("%d attempts of 5000 deliveries", n)
 		}
@@ -116,7 +116,7 @@ func TestLeaseLostEndsEverything(t *testing.T) {
 			t.Error("an attempt goes on without the lease")
 		}
 		r.accept(a, b)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if n := len(fa.seen()) + len(fb.seen()); n != 2 {
 			t.Errorf("%d attempts, want none after the lease was lost", n)
 		}
@@ -152,7 +152,7 @@ func TestReadsAreTriedAgain(t *testing.T) {
 		for range 300 {
 			items = append(items, r.accept(id)...)
 		}
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		for _, it := range items {
 			r.wantState(it, store.Delivered)
 		}

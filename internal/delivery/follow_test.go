@@ -103,7 +103,7 @@ func TestNoAttemptBeginsWhileTheLeaseMayBeOver(t *testing.T) {
 		sh.lost.Store(true)
 		r.accept(id)
 		asked := sh.asks.Load()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if n := len(f.seen()); n != 0 {
 			t.Errorf("%d attempts without the lease", n)
 		}
@@ -111,8 +111,7 @@ func TestNoAttemptBeginsWhileTheLeaseMayBeOver(t *testing.T) {
 			t.Errorf("asked %d times within a minute whether attempts may begin", n)
 		}
 		sh.lost.Store(false)
-		time.Sleep(ownedAgain)
-		settleDown()
+		pass(ownedAgain)
 		if n := len(f.seen()); n != 1 {
 			t.Errorf("%d attempts once the lease is renewed, want 1", n)
 		}
@@ -137,12 +136,12 @@ func TestABodyThatCameLateIsNotSent(t *testing.T) {
 		defer r.close()
 		items, heads := r.unoffered(1, 0, id)
 		r.s.Pending(heads)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if d, as := r.record(items[0]); len(f.seen()) != 0 || d.State != store.Pending || d.Attempts != 0 || len(as) != 1 || as[0].Class != "interrupted" {
 			t.Errorf("%d sent; %+v, %+v", len(f.seen()), d, as)
 		}
 		sh.lost.Store(false)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		r.wantState(items[0], store.Delivered)
 	})
 }
@@ -241,8 +240,7 @@ func TestWhatAnotherDaemonDecidesHoldsHere(t *testing.T) {
 		}
 		r.s.Changed([]store.Destination{r.elsewhere(id, func(s *store.DestinationState) { s.Paused = false })})
 		attempts(1, "held elsewhere: it is probed in a minute")
-		time.Sleep(time.Minute)
-		settleDown()
+		pass(time.Minute)
 		if n := len(f.seen()); n < 2 || r.status(id).State != "active" {
 			t.Errorf("after a probe %d attempts, %+v", n, r.status(id))
 		}
@@ -290,7 +288,7 @@ func TestASuccessElsewhereEndsAnOutage(t *testing.T) {
 		r.start()
 		defer r.close()
 		r.accept(id)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		outage := func() policy.Outage {
 			r.s.mu.Lock()
 			defer r.s.mu.Unlock()
@@ -320,7 +318,7 @@ func TestWhatNobodyToldIsNoFault(t *testing.T) {
 		r.start()
 		defer r.close() // fails when something was rescued
 		items, _ := r.unoffered(100, 0, id)
-		time.Sleep(3 * time.Minute)
+		pass(3 * time.Minute)
 		for _, it := range items {
 			r.wantState(it, store.Delivered)
 		}
@@ -353,11 +351,11 @@ func TestABurstOfQueuesLeavesReadersToOthers(t *testing.T) {
 				r.s.Pending([]store.Head{h})
 			}
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if len(f.seen()) != 1 {
 			t.Errorf("what this daemon had before waits for what was adopted")
 		}
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		if n := most.Load(); n != 1 {
 			t.Errorf("%d reads of adopted queues at once, want 1", n)
 		}
@@ -398,18 +396,18 @@ func TestWhatEndedDaemonsIsTriedAlone(t *testing.T) {
 			for range 20 { // until it may be served 8 at once
 				r.accept(id)
 			}
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			items, heads := r.unoffered(20, unclean, id)
 			r.s.Pending(heads)
 			most := 0
 			for range 50 {
-				time.Sleep(100 * time.Millisecond)
+				pass(100 * time.Millisecond)
 				most = max(most, f.running())
 			}
 			if (most == 1) != alone {
 				t.Errorf("%d owners ended: %d at once", unclean, most)
 			}
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			for _, it := range items {
 				r.wantState(it, store.Delivered)
 			}
@@ -452,18 +450,18 @@ func TestTrialsThatNobodySurvivedAreKnown(t *testing.T) {
 				return nil
 			}
 			r.s.Pending(heads)
-			time.Sleep(wait - time.Second)
+			pass(wait - time.Second)
 			if n := len(f.seen()); wait > 0 && n != 0 {
 				t.Errorf("after %d trials that nobody survived: tried %d times at once", alone, n)
 			}
-			time.Sleep(2 * time.Second)
+			pass(2 * time.Second)
 			if d, _ := r.record(items[0]); (d.State == store.Dead) != (alone == 5) || alone == 5 && d.Reason != policy.DeadOfCrashes {
 				t.Errorf("after %d trials of it that nobody survived it is %v (%s)", alone, d.State, d.Reason)
 			}
 			if alone < 5 && int(noted.Trials) != alone+1 {
 				t.Errorf("the trial after %d is written down as %+v", alone, noted)
 			}
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			r.wantState(items[1], store.Delivered)
 		})
 	}
@@ -480,11 +478,11 @@ func TestATrialThatCannotBeWrittenDownWaits(t *testing.T) {
 		items, heads := r.unoffered(1, 2, id)
 		sh.puts = r.during(time.Hour, errors.New("disk"))
 		r.s.Pending(heads)
-		time.Sleep(50 * time.Minute)
+		pass(50 * time.Minute)
 		if n := len(f.seen()); n != 0 {
 			t.Errorf("tried %d times", n)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		r.wantState(items[0], store.Delivered)
 	})
 }
@@ -504,7 +502,7 @@ func TestWhatLiesElsewhereIsNotMadeHere(t *testing.T) {
 		it := r.accept(id)[0]
 		gone.Store(true)
 		r.s.Moved([]store.Moved{{ID: it.ID, From: store.Pending, To: store.Pending, Was: it.Queue}})
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if n := len(f.seen()); n != 1 {
 			t.Errorf("%d attempts, want that of the other", n)
 		}
@@ -515,7 +513,7 @@ func TestWhatLiesElsewhereIsNotMadeHere(t *testing.T) {
 		if waits || q != nil {
 			t.Errorf("it waits here %v, queue of nothing %v", waits, q)
 		}
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		if n := len(f.seen()); n != 1 {
 			t.Errorf("%d attempts in the end, want that of the other", n)
 		}

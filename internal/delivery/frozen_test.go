@@ -36,14 +36,14 @@ func TestFrozenRetriesKeepTheirSettingsOverReloadAndRestart(t *testing.T) {
 		oldHash := r.targets[id].Current.Hash
 		r.start()
 		it := r.accept(id)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		next := r.reload(id, "new", func(s *Settings) { s.Schedule = retry.Schedule{} })
 		settleDown()
 		if old.closes() != 0 {
 			t.Error("the old instance was closed though a delivery needs it")
 		}
 		fresh := r.accept(id)
-		time.Sleep(30 * time.Second) // the retry at 30 s goes out with the old settings
+		pass(30 * time.Second) // the retry at 30 s goes out with the old settings
 		r.wantState(fresh[0], store.Delivered)
 		if got := names(old, next); !slices.Equal(got, []string{"old", "new", "old"}) {
 			t.Errorf("attempts by %v", got)
@@ -62,7 +62,7 @@ func TestFrozenRetriesKeepTheirSettingsOverReloadAndRestart(t *testing.T) {
 		r.targets[id].Current.Destination = next
 		r.start()
 		defer r.close()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if got := at(thawed.seen()); !slices.Equal(got, []time.Duration{2 * time.Minute}) || len(next.seen()) != 0 || r.thaws.Load() != 1 {
 			t.Errorf("thawed %d times, attempts at %v; current settings made %v", r.thaws.Load(), got, next.seen())
 		}
@@ -96,7 +96,7 @@ func TestFirstFailureInFlightOverReload(t *testing.T) {
 			}
 			close(release)
 			old.set(nil)
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			want := []string{"old", "old"}
 			if rebound {
 				want[1] = "new"
@@ -141,11 +141,11 @@ func TestSettingsAreKeptWhileAnAttemptMayFreezeToThem(t *testing.T) {
 				t.Errorf("%s: %v", when, err)
 			}
 		}
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		collect("in flight")
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		collect("while its outcome is being stored")
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		collect("when it is stored")
 		if d, _ := r.record(it); d.Settings != hash || len(r.s.SettingsInFlight()) != 0 {
 			t.Errorf("%+v; %v are in flight", d, r.s.SettingsInFlight())
@@ -164,7 +164,7 @@ func TestRebind(t *testing.T) {
 			r.accept(id)
 		}
 		for len(old.seen()) < 1200 {
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		next := r.reload(id, "new", nil)
 		pending := r.status(id).Pending
@@ -173,7 +173,7 @@ func TestRebind(t *testing.T) {
 			t.Errorf("%d of %d rebound: %v", n, pending, err)
 		}
 		before := len(old.seen())
-		time.Sleep(3 * time.Hour)
+		pass(3 * time.Hour)
 		if len(old.seen()) != before || len(next.seen()) != int(pending) {
 			t.Errorf("after it the old made %d, the new %d attempts", len(old.seen())-before, len(next.seen()))
 		}
@@ -194,16 +194,16 @@ func TestRebindBesideARead(t *testing.T) {
 		r.start()
 		defer r.close()
 		it := r.accept(id)[0]
-		time.Sleep(time.Second)
+		pass(time.Second)
 		next := r.reload(id, "new", nil)
 		d, _ := r.record(it)
 		n.set(10*time.Second, 0)
-		time.Sleep(time.Unix(0, d.Due).Sub(r.now()) + time.Second)
+		pass(time.Unix(0, d.Due).Sub(r.now()) + time.Second)
 		n.set(0, 0)
 		if moved, err := r.s.Rebind(context.Background(), id); moved != 1 || err != nil {
 			t.Fatalf("%d rebound: %v", moved, err)
 		}
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if len(old.seen()) != 1 || len(next.seen()) != 1 {
 			t.Errorf("the old made %d, the new %d attempts", len(old.seen()), len(next.seen()))
 		}
@@ -221,19 +221,19 @@ func TestAQueueEndsBesideARead(t *testing.T) {
 		r.start()
 		defer r.close()
 		it := r.accept(id)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		r.reload(id, "new", func(s *Settings) { s.Schedule = retry.Schedule{} })
 		old.set(takes(2 * time.Second)) // for the retry at 30 s
-		time.Sleep(21 * time.Second)
+		pass(21 * time.Second)
 		n.set(5*time.Second, 0)
 		now := r.s.lock()
 		d := r.s.dests[id]
 		r.s.queue(store.QueueID{Dest: id}).spill(store.Position{})
 		r.s.considerAll(d, now)
 		r.s.unlock(now)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		r.wantState(it[0], store.Delivered)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		r.s.mu.Lock()
 		defer r.s.mu.Unlock()
 		if len(d.queues) != 1 || len(d.lanes) != 1 {
@@ -256,7 +256,7 @@ func TestSettingsGoneRebinds(t *testing.T) {
 		r.targets[id].Current.Hash++
 		r.start()
 		defer r.close()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		r.wantState(items[0], store.Delivered)
 		if got := at(next.seen()); !slices.Equal(got, []time.Duration{30 * time.Second}) {
 			t.Errorf("attempts at %v, want due as before", got)
@@ -292,7 +292,7 @@ func TestThawFailingIsTriedAgain(t *testing.T) {
 		r.targets[id].Current.Hash++
 		r.start()
 		defer r.close()
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		if got := at(thawed.seen()); !slices.Equal(got, []time.Duration{45 * time.Second}) {
 			t.Errorf("attempts at %v, want after waits of 1, 2, 4 and 8 s", got)
 		}
@@ -314,8 +314,7 @@ func TestMisconfiguredUnderOldSettings(t *testing.T) {
 		settleDown()
 		old.set(misconfigures)
 		next := r.reload(id, "new", nil)
-		time.Sleep(30 * time.Second)
-		settleDown()
+		pass(30 * time.Second)
 		r.wantState(it[0], store.Delivered)
 		if got := names(old, next); !slices.Equal(got, []string{"old", "old", "new"}) {
 			t.Errorf("attempts by %v", got)
@@ -355,7 +354,7 @@ func TestRetryByHandBesideAFrozenAttempt(t *testing.T) {
 					}
 					return nil
 				})
-				time.Sleep(35 * time.Second) // tried at 30 s
+				pass(35 * time.Second) // tried at 30 s
 				if m := r.move(store.Retry, it[0]); m.Item.Queue.Settings != 0 || old.running() != 1 {
 					t.Fatalf("%+v, %d in flight", m, old.running())
 				}
@@ -363,7 +362,7 @@ func TestRetryByHandBesideAFrozenAttempt(t *testing.T) {
 				if len(next.seen()) != 0 {
 					t.Error("tried beside the attempt in flight")
 				}
-				time.Sleep(5 * time.Second)
+				pass(5 * time.Second)
 				close(release)
 				settleDown()
 				r.wantState(it[0], store.Delivered)
@@ -392,14 +391,14 @@ func TestOldSettingsDisturbNobody(t *testing.T) {
 		for range 40 {
 			r.accept(id)
 		}
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		old.set(hang)
 		next := r.reload(id, "new", nil)
 		var want []time.Duration
 		for range 300 {
 			r.accept(id)
 			want = append(want, r.since())
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		if got := at(next.seen()); !slices.Equal(got, want) {
 			t.Errorf("%d of %d attempts of the corrected destination in time", len(got), len(want))
@@ -424,7 +423,7 @@ func TestCurrentSettingsAreThoseOfTheMoment(t *testing.T) {
 		if old.closes() != 1 {
 			t.Errorf("the old instance was closed %d times", old.closes())
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		r.wantState(it[0], store.Delivered)
 		if got := names(old, next); !slices.Equal(got, []string{"old", "new"}) {
 			t.Errorf("attempts by %v", got)
@@ -442,11 +441,11 @@ func TestReloadLetsSendsEnd(t *testing.T) {
 		it := r.accept(id)
 		settleDown()
 		r.reload(id, "new", nil)
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if old.closes() != 0 {
 			t.Error("closed while a Send runs")
 		}
-		time.Sleep(6 * time.Second)
+		pass(6 * time.Second)
 		if old.closes() != 1 {
 			t.Errorf("closed %d times", old.closes())
 		}

@@ -33,7 +33,7 @@ func TestHoldProbesAndResumes(t *testing.T) {
 		if st := r.status(id); st.State != "held" || st.Reason != "no such bucket" || st.Pending != 150 {
 			t.Fatalf("%+v", st)
 		}
-		time.Sleep(10 * time.Hour)
+		pass(10 * time.Hour)
 		hits := f.seen()
 		wait := time.Minute
 		for i := 1; i < len(hits); i++ {
@@ -55,7 +55,7 @@ func TestHoldProbesAndResumes(t *testing.T) {
 			t.Errorf("%d positions in memory of a held destination", n)
 		}
 		f.set(nil)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if st := r.status(id); st.State != "active" || st.Pending != 0 || st.Reason != "" {
 			t.Errorf("%+v", st)
 		}
@@ -75,7 +75,7 @@ func TestProbeCountsNothing(t *testing.T) {
 		it := r.accept(id)
 		settleDown()
 		f.set(fails) // now it is down altogether
-		time.Sleep(24 * time.Hour)
+		pass(24 * time.Hour)
 		if d, as := r.record(it[0]); d.State != store.Pending || d.Attempts != 0 || len(as) < 20 {
 			t.Errorf("%+v, %d attempts", d, len(as))
 		}
@@ -104,7 +104,7 @@ func TestHoldSurvivesRestart(t *testing.T) {
 		f = &far{name: "again", rig: r}
 		r.targets[id].Current.Destination, r.targets[id].State = f, ds[0].State
 		r.start()
-		time.Sleep(59 * time.Second)
+		pass(59 * time.Second)
 		if len(f.seen()) > 0 || r.status(id).State != "held" {
 			t.Errorf("%v %+v", f.seen(), r.status(id))
 		}
@@ -132,7 +132,7 @@ func TestHoldEndsByHandAndByReload(t *testing.T) {
 			r.start()
 			defer r.close()
 			it := r.accept(id)
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			if how == "reload" {
 				r.reload(id, "mended", nil)
 			} else {
@@ -170,9 +170,9 @@ func TestHoldIsStoredHoweverLongItTakes(t *testing.T) {
 		if err := r.s.Pause(context.Background(), id, "by hand"); err == nil {
 			t.Error("a pause that is not durable was reported as made")
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		broken.Store(false)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		ds, _ := r.store.Destinations(context.Background())
 		if st := ds[0].State; !st.Paused || !st.Held || st.Reason != "by hand" {
 			t.Errorf("%+v", st)

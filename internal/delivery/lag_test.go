@@ -37,7 +37,7 @@ func TestLagIsOfWhatWaitsForTheDaemon(t *testing.T) {
 		"they are nearly free": {busy: 900 * time.Microsecond, limits: Limits{InFlight: 1}, change: func(s *Settings) { s.MaxInFlight = 1 }, before: func(s *setting) {
 			s.f.set(takes(time.Millisecond))
 			s.r.acceptMany(30, s.id)
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}},
 		"the far side is what is slow": {busy: 4 * time.Millisecond},
 		"takes one at a time":          {busy: 20 * time.Millisecond, change: func(s *Settings) { s.MaxInFlight = 1 }},
@@ -80,17 +80,16 @@ func TestLagIsOfWhatWaitsForTheDaemon(t *testing.T) {
 				}
 				r.acceptMany(8000, id)
 				if c.after != nil {
-					time.Sleep(10 * time.Millisecond)
+					pass(10 * time.Millisecond)
 					c.after(s)
 				}
-				time.Sleep(3 * time.Second)
-				settleDown()
+				pass(3 * time.Second)
 				lag := r.s.Lag()
 				if c.counts && (lag < 2900*time.Millisecond || lag > 3*time.Second) || !c.counts && lag != 0 {
 					t.Errorf("behind by %v", lag)
 				}
 				if c.counts {
-					time.Sleep(3 * time.Second)
+					pass(3 * time.Second)
 					if lag := r.s.Lag(); lag != 0 {
 						t.Errorf("behind by %v when all is delivered", lag)
 					}
@@ -108,7 +107,7 @@ func TestABacklogOfBeforeTheRestartIsNoLag(t *testing.T) {
 		f.answer = hang
 		r.start()
 		r.acceptMany(8000, id)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		r.stop()
 		f = &far{name: "again", rig: r, answer: takes(10 * time.Millisecond)}
 		r.targets[id].Current.Destination = f
@@ -116,16 +115,14 @@ func TestABacklogOfBeforeTheRestartIsNoLag(t *testing.T) {
 		r.start()
 		defer r.close()
 		for range 3 {
-			time.Sleep(time.Second)
-			settleDown()
+			pass(time.Second)
 			if lag := r.s.Lag(); lag != 0 {
 				t.Errorf("behind by %v", lag)
 			}
 		}
-		time.Sleep(10 * time.Second)
-		settleDown()
+		pass(10 * time.Second)
 		r.acceptMany(8000, id) // it has caught up: this is of today
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if lag := r.s.Lag(); lag < 900*time.Millisecond {
 			t.Errorf("behind by %v", lag)
 		}
@@ -141,7 +138,7 @@ func TestABusyRestartEndsNoPace(t *testing.T) {
 		f.answer = hang
 		r.start()
 		r.acceptMany(8000, id)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		r.stop()
 		r.targets[id].Current.Destination = &far{name: "again", rig: r, answer: takes(10 * time.Millisecond)} // 1,600 a second
 		r.busy = func() time.Duration { return 20 * time.Millisecond }
@@ -150,7 +147,7 @@ func TestABusyRestartEndsNoPace(t *testing.T) {
 		lags := make([]time.Duration, 56)
 		for i := range lags { // 14 s
 			r.acceptMany(750, id)
-			time.Sleep(lagEvery)
+			pass(lagEvery)
 			lags[i] = r.s.Lag()
 		}
 		for i, lag := range lags[:20] {
@@ -233,7 +230,7 @@ func TestOneDestinationThatIsBehindSlowsNobodyDown(t *testing.T) {
 				for range 40 { // 10 s
 					r.acceptMany(25, others...)
 					r.acceptMany(200, id)
-					time.Sleep(lagEvery)
+					pass(lagEvery)
 					if lag := r.s.Lag(); lag != 0 {
 						t.Fatalf("producers are slowed down: %v", lag)
 					}
@@ -261,7 +258,7 @@ func TestOneBehindThatGetsMostCounts(t *testing.T) {
 		for range 12 {
 			r.acceptMany(800, id)
 			r.acceptMany(100, other)
-			time.Sleep(lagEvery)
+			pass(lagEvery)
 			r.s.Lag()
 		}
 		if lag := r.s.Lag(); lag < time.Second {

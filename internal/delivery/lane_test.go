@@ -26,12 +26,11 @@ func TestThreePhases(t *testing.T) {
 			least = 1 << 30
 			for range int(d / (500 * time.Millisecond)) {
 				r.acceptMany(80, id) // 160 a second, as much as 16 in flight can take
-				time.Sleep(450 * time.Millisecond)
-				settleDown()
+				pass(450 * time.Millisecond)
 				n := f.running()
 				plot = append(plot, n)
 				least, most, last = min(least, n), max(most, n), n
-				time.Sleep(50 * time.Millisecond)
+				pass(50 * time.Millisecond)
 			}
 			return least, most, last
 		}
@@ -55,7 +54,7 @@ func TestThreePhases(t *testing.T) {
 			t.Errorf("recovered: %d at least, %d at last, want 16", least, last)
 		}
 		t.Logf("in flight, every 500 ms: %v", plot)
-		time.Sleep(3 * time.Hour)
+		pass(3 * time.Hour)
 		if st := r.status(id); st.Pending != 0 {
 			t.Errorf("%d still pending", st.Pending)
 		}
@@ -87,7 +86,7 @@ func TestHangingDelaysNobody(t *testing.T) {
 		defer r.close()
 		r.acceptMany(40, bad...) // everybody proves itself and reaches full concurrency
 		r.accept(good)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		for _, f := range fars {
 			f.set(hang)
 		}
@@ -96,13 +95,13 @@ func TestHangingDelaysNobody(t *testing.T) {
 		if n := r.s.callsInFlight(); n != 1024 {
 			t.Errorf("%d hang, want all 1024 places taken at first", n)
 		}
-		time.Sleep(5 * time.Second) // the slow have moved out of the way
+		pass(5 * time.Second) // the slow have moved out of the way
 		before := len(g.seen())
 		var want []time.Duration
 		for range 600 {
 			want = append(want, r.since())
 			r.accept(good)
-			time.Sleep(500 * time.Millisecond)
+			pass(500 * time.Millisecond)
 		}
 		if got := at(g.seen())[before:]; !slices.Equal(got, want) {
 			late := 0
@@ -139,7 +138,7 @@ func TestExhaustedBudgets(t *testing.T) {
 				for range 5 {
 					r.accept(bad...)
 				}
-				time.Sleep(10 * time.Second)
+				pass(10 * time.Second)
 				if got, most := r.s.callsInFlight(), 32; got > most || got < 12 {
 					t.Errorf("%d in flight, want 12 to %d", got, most)
 				}
@@ -152,7 +151,7 @@ func TestExhaustedBudgets(t *testing.T) {
 				r.s.mu.Unlock()
 				for range 200 {
 					r.accept(good)
-					time.Sleep(time.Second)
+					pass(time.Second)
 				}
 				hits := g.seen()[1:]
 				if len(hits) != 200 {
@@ -191,8 +190,7 @@ func TestDevelopersTakeTurns(t *testing.T) {
 		for range 10 {
 			r.accept(ids...)
 		}
-		time.Sleep(20 * time.Second)
-		settleDown()
+		pass(20 * time.Second)
 		small := 0
 		for _, d := range order[:20] {
 			if d == "small" {
@@ -223,7 +221,7 @@ func TestOneBodyInSixteen(t *testing.T) {
 		for range 50 {
 			r.acceptBody(body, id)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if f.peak() != 2 { // a sixteenth of three quarters is 7,500
 			t.Errorf("%d bodies of 3 kB in flight, want 2", f.peak())
 		}
@@ -236,7 +234,7 @@ func TestOneBodyInSixteen(t *testing.T) {
 		for range 50 {
 			r.acceptBody(body, id)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if len(fb.seen()) != 1 || len(f.seen()) != 100 {
 			t.Errorf("a body larger than all that may be in flight: %d attempts; beside it %d of 100", len(fb.seen()), len(f.seen()))
 		}
@@ -250,12 +248,12 @@ func TestRateLimitIsExact(t *testing.T) {
 		id, f := r.add("acme", "a", func(s *Settings) { s.Rate = 8 })
 		r.start()
 		defer r.close()
-		time.Sleep(time.Minute) // idling saves up nothing
+		pass(time.Minute) // idling saves up nothing
 		begin := r.since()
 		for range 200 {
 			r.accept(id)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		hits := f.seen()
 		if len(hits) != 200 {
 			t.Fatalf("%d attempts", len(hits))
@@ -278,11 +276,11 @@ func TestRateLimitIsOneForAllLanes(t *testing.T) {
 		r.start()
 		defer r.close()
 		r.acceptMany(5, id) // retries are due from 30 s on, one a second
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		old.set(nil)
 		next := r.reload(id, "new", nil)
 		r.acceptMany(20, id)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		hits := slices.Concat(old.seen(), next.seen())
 		slices.SortFunc(hits, func(a, b hit) int { return int(a.at - b.at) })
 		if len(old.seen()) != 10 || len(next.seen()) != 20 {
@@ -306,17 +304,17 @@ func TestMaxInFlight(t *testing.T) {
 		for range 100 {
 			r.accept(id)
 		}
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if f.peak() != 5 {
 			t.Errorf("%d in flight, want 5", f.peak())
 		}
 		r.targets[id].Current.Destination, r.targets[id].Current.MaxInFlight = nil, 2
 		r.apply()
-		time.Sleep(2500 * time.Millisecond) // between two ends: attempts take whole seconds
+		pass(2 * time.Second)
 		if n := f.running(); n != 2 {
 			t.Errorf("%d in flight after the limit was lowered to 2", n)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if f.closes() != 0 {
 			t.Error("the destination was closed though its settings are the same")
 		}

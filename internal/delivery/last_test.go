@@ -47,14 +47,14 @@ func TestADestinationThatFailsSaysSo(t *testing.T) {
 		if st.Reason != "" || st.Last.Failed != 0 || st.Last.Success != succeeded.UnixNano() || st.Last.Answer.Class != "delivered" || st.Last.Answer.Code != 200 {
 			t.Errorf("after a success: %+v", st)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		f.set(fails)
 		it := r.accept(id)[0]
 		settleDown()
 		if st := r.status(id); st.Reason != "the last attempt failed: 503" || st.State != "active" {
 			t.Errorf("after one failure: %+v", st)
 		}
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		failed := r.now()
 		check := func(when string) {
 			t.Helper()
@@ -81,11 +81,11 @@ func TestADestinationThatFailsSaysSo(t *testing.T) {
 			t.Errorf("with other settings, of which nothing is known: %+v", st)
 		}
 		r.accept(id)
-		time.Sleep(23 * time.Hour)
+		pass(23 * time.Hour)
 		if st := r.status(id); st.Reason != "" || st.Last.Success <= succeeded.UnixNano() || st.Dead != 1 {
 			t.Errorf("after a success: %+v", st)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if st := r.status(id); st.Dead != 0 {
 			t.Errorf("%d dead in 24 h, of one that died 25 h ago", st.Dead)
 		}
@@ -122,22 +122,22 @@ func TestLastAnswersAreStoredSeldom(t *testing.T) {
 		for range 100 { // 20 s
 			r.accept(a)
 			r.accept(b)
-			time.Sleep(200 * time.Millisecond)
+			pass(200 * time.Millisecond)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if calls, rows := seen.calls.Load(), seen.rows.Load(); calls > 3 || calls < 2 || rows != 2*calls {
 			t.Errorf("%d writes of %d rows in 20 s of traffic", calls, rows)
 		}
 		before := seen.calls.Load()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if n := seen.calls.Load() - before; n != 0 {
 			t.Errorf("%d writes while nothing happened", n)
 		}
 		seen.fails.Store(true)
 		r.accept(a)
-		time.Sleep(15 * time.Second)
+		pass(15 * time.Second)
 		seen.fails.Store(false)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		registered, err := r.store.Destinations(t.Context())
 		if err != nil || registered[0].Last.Success == 0 || registered[0].Last != r.status(a).Last {
 			t.Errorf("after a fault of the store: %+v, %v", registered, err)
@@ -154,7 +154,7 @@ func TestACrashLosesTenSecondsOfLastAnswers(t *testing.T) {
 		f.answer = fails
 		r.start()
 		r.accept(id)
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		r.crash()
 		r.open()
 		r.again()
@@ -200,7 +200,7 @@ func TestLastAnswersForgetWhatIsErased(t *testing.T) {
 			}
 		}
 		mute("after the erasure")
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		mute("after an attempt that was in flight")
 		r.stop()
 		r.again()

@@ -107,13 +107,13 @@ func TestLateSettleBehindAChange(t *testing.T) {
 					r.start()
 					defer r.close()
 					it := r.accept(id)[0]
-					time.Sleep(10 * time.Millisecond) // the next attempt is due
+					pass(10 * time.Millisecond) // the next attempt is due
 					f.set(nil)
 					if m := r.move(change, it); m.Err != nil {
 						t.Fatal(m.Err)
 					}
 					close(slow.settle)
-					time.Sleep(time.Second)
+					pass(time.Second)
 					hits := f.seen()
 					if len(hits) != 1+want || hits[want].attempt != 1 {
 						t.Errorf("%+v, want %d attempts after the change, as the first of what it made", hits, want)

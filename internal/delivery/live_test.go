@@ -24,7 +24,7 @@ func TestWhoWatchesIsToldOfAttempts(t *testing.T) {
 		w := r.s.Watch(func(k store.DestinationKey) bool { return k.Developer == "acme" })
 		f.set(fails)
 		it := r.accept(a, b)[0]
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		got, lost := w.Take()
 		if len(got) != 3 || lost != 0 || len(w.Wake) != 1 {
 			t.Fatalf("%d attempts, %d lost: %+v", len(got), lost, got)
@@ -40,7 +40,7 @@ func TestWhoWatchesIsToldOfAttempts(t *testing.T) {
 		w.Close()
 		w.Close()
 		r.accept(a)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if got, lost := w.Take(); len(got) != 0 || lost != 0 {
 			t.Errorf("told after the end: %+v, %d lost", got, lost)
 		}

@@ -55,8 +55,7 @@ func TestMetrics(t *testing.T) {
 		r.accept(a, b, c)
 		cancelled := r.accept(b)
 		r.move(store.Cancel, cancelled[0])
-		time.Sleep(70 * time.Second)
-		settleDown()
+		pass(70 * time.Second)
 		got := figures(t, r.s)
 		for name, want := range map[string]float64{
 			"fantail_attempts_total{delivered,fake}":         1,
@@ -107,8 +106,7 @@ func TestUnguardedObjectsAreCounted(t *testing.T) {
 		r.start()
 		defer r.close()
 		r.accept(a, b, c)
-		time.Sleep(time.Second)
-		settleDown()
+		pass(time.Second)
 		if got := figures(t, r.s)["fantail_unguarded_objects_total{fake}"]; got != 5 {
 			t.Errorf("%v, want 5", got)
 		}
@@ -128,7 +126,7 @@ func TestGaugesAreBounded(t *testing.T) {
 		r.start()
 		defer r.close()
 		r.accept(ids...)
-		time.Sleep(31 * time.Second) // each has failed once
+		pass(31 * time.Second) // each has failed once
 		got := figures(t, r.s)
 		if got["fantail_pending{d499,acme}"] != 1 || got["fantail_pending{other,other}"] != 100 {
 			t.Errorf("%v of the 500th, %v of the rest", got["fantail_pending{d499,acme}"], got["fantail_pending{other,other}"])
@@ -151,9 +149,9 @@ func TestOldestPending(t *testing.T) {
 		r.start()
 		defer r.close()
 		first := r.accept(id)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		second := r.accept(id)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		want := func(it store.Item) {
 			t.Helper()
 			time.Sleep(time.Minute)
@@ -170,7 +168,7 @@ func TestOldestPending(t *testing.T) {
 		want(first[0])
 		r.move(store.Cancel, first[0])
 		r.move(store.Cancel, second[0])
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if st := r.status(id); !st.OldestPending.IsZero() {
 			t.Errorf("%+v", st)
 		}
@@ -184,15 +182,15 @@ func TestSafetyNetCatches(t *testing.T) {
 		id, f := r.add("acme", "a")
 		r.start()
 		r.accept(id)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		s := r.s
 		// A delivery that nobody offered: as if the scheduler had forgotten it.
 		r.s = New(Options{Store: r.store})
 		it := r.accept(id)
 		r.s = s
-		time.Sleep(59 * time.Second)
+		pass(59 * time.Second)
 		r.wantState(it[0], store.Pending)
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		r.wantState(it[0], store.Delivered)
 		if n := value(s.metrics.rescued); n != 1 || len(f.seen()) != 2 {
 			t.Errorf("%v rescued", n)
@@ -207,7 +205,7 @@ func TestSafetyNetCatches(t *testing.T) {
 		s.budget.maxInFlight = 10
 		s.ring.remove(s.dests[id].current)
 		s.mu.Unlock()
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		r.wantState(it[0], store.Delivered)
 		if n := value(s.metrics.rescued); n != 2 {
 			t.Errorf("%v rescued", n)

@@ -371,7 +371,7 @@ func runModel(t *testing.T, seed uint64) {
 			t.Error(err)
 		}
 	}
-	time.Sleep(8 * time.Hour)
+	pass(8 * time.Hour)
 	m.account()
 	m.close()
 	for _, f := range m.opened {

@@ -40,7 +40,7 @@ func (h *heard) named(name string) (some []Notice) {
 
 // hourly hands in an event every hour for so long.
 func (r *rig) hourly(id uint32, long time.Duration) {
-	for end := time.Now().Add(long); time.Now().Before(end); time.Sleep(time.Hour) {
+	for end := time.Now().Add(long); time.Now().Before(end); pass(time.Hour) {
 		r.accept(id)
 	}
 }
@@ -76,12 +76,12 @@ func TestFailingDestinationIsHeldAfterItsScheduleAndATenth(t *testing.T) {
 		if dead == 0 {
 			t.Error("nothing died before the hold")
 		}
-		time.Sleep(48 * time.Hour) // held: nothing dies any more
+		pass(48 * time.Hour) // held: nothing dies any more
 		if n := len(h.named(DeliveryDead)); n != dead {
 			t.Errorf("%d deliveries died of probes", n-dead)
 		}
 		f.set(nil)
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		if st := r.status(id); st.State != "active" || st.Pending != 0 {
 			t.Errorf("after it is back: %+v", st)
 		}
@@ -121,7 +121,7 @@ func TestFailingClockCountsFailuresOnly(t *testing.T) {
 					f.set(tt.answer[i%len(tt.answer)])
 					for range 15 {
 						r.accept(id)
-						time.Sleep(time.Minute)
+						pass(time.Minute)
 					}
 				}
 				if st := r.status(id); (st.State == "held") != tt.held {
@@ -145,7 +145,7 @@ func TestFewFailuresDoNotHold(t *testing.T) {
 				t.Fatalf("held after %d failures", i)
 			}
 			r.accept(id)
-			time.Sleep(2 * time.Hour)
+			pass(2 * time.Hour)
 		}
 		if st := r.status(id); st.State != "held" {
 			t.Errorf("after %d failures it is %s", policy.HoldAttempts, st.State)
@@ -213,7 +213,7 @@ func TestFailingClockEnds(t *testing.T) {
 					t.Fatalf("stored: %+v", ds[0].State)
 				}
 				end(r, id, f)
-				time.Sleep(10 * time.Second)
+				pass(10 * time.Second)
 				if ds, _ := r.store.Destinations(context.Background()); ds[0].State.Failing != (store.Failing{}) {
 					t.Errorf("stored: %+v", ds[0].State)
 				}
@@ -239,7 +239,7 @@ func TestProbesTakeTurns(t *testing.T) {
 			}
 			return nil
 		})
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		if st := r.status(id); st.State != "active" {
 			t.Errorf("it is %s: %s", st.State, st.Reason)
 		}

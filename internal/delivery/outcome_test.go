@@ -37,7 +37,7 @@ func TestPanicIsAFailure(t *testing.T) {
 			if log := r.log.String(); !strings.Contains(log, "a destination panicked") || !strings.Contains(log, "outcome_test.go") || strings.Contains(log, "hunter2") {
 				t.Errorf("log: %s", log)
 			}
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			r.wantState(it[0], store.Delivered)
 		})
 	}
@@ -51,7 +51,7 @@ func TestTimeoutIsAFailure(t *testing.T) {
 		r.start()
 		defer r.close()
 		it := r.accept(id)
-		time.Sleep(31 * time.Second)
+		pass(31 * time.Second)
 		if d, as := r.record(it[0]); d.Attempts != 1 || as[0].Took != 30*time.Second || !strings.Contains(as[0].Answer, "no answer within 30s") {
 			t.Errorf("%+v %+v", d, as)
 		}
@@ -85,7 +85,7 @@ func TestEngineFaultBlamesNobody(t *testing.T) {
 		r.start()
 		defer r.close()
 		it := r.accept(id)
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		hits := f.seen()
 		if n := len(hits); n < 10 || n > 20 {
 			t.Errorf("%d attempts in 10 m", n)
@@ -95,7 +95,7 @@ func TestEngineFaultBlamesNobody(t *testing.T) {
 			t.Errorf("%+v", d)
 		}
 		f.set(nil)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		r.wantState(it[0], store.Delivered)
 	})
 }

@@ -34,7 +34,7 @@ func TestThrottledWaits(t *testing.T) {
 		for range 30 {
 			r.accept(id)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		hits := f.seen()
 		if len(hits) != 32 || hits[1].at != 10*time.Minute {
 			t.Errorf("%d attempts, the second at %v, want all but the first from 10 m on", len(hits), hits[1].at)
@@ -83,11 +83,11 @@ func TestASuccessEndsTheWait(t *testing.T) {
 		})
 		r.acceptMany(5, id)
 		settleDown()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if n := len(f.seen()); n != 1+5 {
 			t.Errorf("%d attempts, want all six: one of them succeeded after another was asked to wait", n)
 		}
-		time.Sleep(6 * time.Hour)
+		pass(6 * time.Hour)
 		if hits := f.seen(); len(hits) != 7 || hits[6].id != *first.Load() || hits[6].at < 6*time.Hour {
 			t.Errorf("%v: the delivery that was asked to wait comes last, when its own wait is over", hits)
 		}
@@ -110,7 +110,7 @@ func TestAnAbsurdWaitIsNotBelieved(t *testing.T) {
 		f.set(nil)
 		r.accept(id)
 		settleDown()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		hits := f.seen()
 		if len(hits) != 3 || hits[1].at != 0 || hits[2].at != 30*time.Second {
 			t.Errorf("%v, want the second at once, the first again when its schedule says so", at(hits))
@@ -136,7 +136,7 @@ func TestAPersonEndsTheWait(t *testing.T) {
 				throttled := r.accept(id)[0]
 				settleDown()
 				waiting := r.accept(id)[0]
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				if n := len(f.seen()); n != 1 {
 					t.Fatalf("%d attempts before anybody did anything", n)
 				}
@@ -205,7 +205,7 @@ func TestARebindOfTheEngineEndsNoWait(t *testing.T) {
 		r.start()
 		defer r.close()
 		r.accept(id)
-		time.Sleep(time.Hour) // the frozen one is due, and its settings are gone
+		pass(time.Hour) // the frozen one is due, and its settings are gone
 		if n := len(f.seen()); n != 1 {
 			t.Errorf("%d attempts, want the one that was asked to wait", n)
 		}

@@ -334,6 +334,13 @@ func (r *rig) move(c store.Change, it store.Item) store.Moved {
 // settleDown lets everything happen that happens without time passing.
 func settleDown() { synctest.Wait() }
 
+// pass lets time pass, and all happen that is due by then. A test that looked, or acted, in the very instant in
+// which attempts end and begin would see now what was, now what will be.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	settleDown()
+}
+
 func at(hits []hit) []time.Duration {
 	var ds []time.Duration
 	for _, h := range hits {

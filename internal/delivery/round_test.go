@@ -31,7 +31,7 @@ func TestARetryByHandIsARoundOfItsOwn(t *testing.T) {
 		}
 		r.start()
 		it := r.accept(id)[0]
-		time.Sleep(time.Minute) // the schedule's first wait is 30 s
+		pass(time.Minute) // the schedule's first wait is 30 s
 		down.Store(false)
 		r.move(store.Retry, it) // brought forward: it has not ended
 		settleDown()
@@ -45,7 +45,7 @@ func TestARetryByHandIsARoundOfItsOwn(t *testing.T) {
 		r.start()
 		defer r.close()
 		down.Store(false)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		r.wantState(it, store.Delivered)
 		if got := fmt.Sprint(seen); got != "[0.1 0.2 0.1 1.1 1.2]" {
 			t.Errorf("rounds and attempts are %s", got)

@@ -44,7 +44,7 @@ func TestRetriesAtTheirDueTimes(t *testing.T) {
 		r.start()
 		defer r.close()
 		it := r.accept(id)
-		time.Sleep(28 * time.Hour)
+		pass(28 * time.Hour)
 		var want []time.Duration
 		at0 := time.Duration(0)
 		want = append(want, 0)
@@ -68,7 +68,7 @@ func TestShutdownBurnsNoAttempt(t *testing.T) {
 		f.answer = hang
 		r.start()
 		it := r.accept(id)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		began := r.since()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -116,7 +116,7 @@ func TestCancelInFlight(t *testing.T) {
 			} else {
 				release <- nil
 			}
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			r.wantState(it[0], want)
 			if n := len(f.seen()); n != 1 {
 				t.Errorf("%d attempts", n)
@@ -169,16 +169,16 @@ func TestCancelAndRetryWhileItWaits(t *testing.T) {
 		if m := r.move(store.Cancel, waiting[0]); m.To != store.Cancelled {
 			t.Fatalf("%+v", m)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if n := len(f.seen()); n != 1 {
 			t.Errorf("%d attempts, want that of the first alone", n)
 		}
 		r.wantState(first[0], store.Delivered)
 		r.move(store.Retry, waiting[0])
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		r.wantState(waiting[0], store.Delivered)
 		r.move(store.Retry, first[0]) // what is delivered can be sent again
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if n := len(f.seen()); n != 3 {
 			t.Errorf("%d attempts, want 3", n)
 		}
@@ -198,7 +198,7 @@ func TestAPauseForgetsTheErased(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if err := r.s.ForgetUser(t.Context(), "acme", "user-7"); err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +227,7 @@ func TestPauseAndResume(t *testing.T) {
 			t.Fatal(err)
 		}
 		it := r.accept(id)
-		time.Sleep(3 * time.Hour)
+		pass(3 * time.Hour)
 		if st := r.status(id); st.State != "paused" || st.Reason != "maintenance" || st.Pending != 1 || st.OldestPending.IsZero() || !st.Since.Equal(r.began) {
 			t.Errorf("%+v", st)
 		}
@@ -237,7 +237,7 @@ func TestPauseAndResume(t *testing.T) {
 		r.targets[id].Current.Destination, r.targets[id].State = f, ds[0].State
 		r.start()
 		defer r.close()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if len(f.seen()) != 0 {
 			t.Fatal("an attempt of a paused destination")
 		}
@@ -275,7 +275,7 @@ func TestDisabledAndRemovedKeepTheirDeliveries(t *testing.T) {
 				t.Errorf("%d positions in memory", n)
 			}
 			items = append(items, r.acceptMany(100, id)...)
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			if n := len(f.seen()); n != 1 {
 				t.Fatalf("%d attempts", n)
 			}
@@ -286,7 +286,7 @@ func TestDisabledAndRemovedKeepTheirDeliveries(t *testing.T) {
 				before.Current.Destination = f
 			}
 			r.apply()
-			time.Sleep(5 * time.Minute)
+			pass(5 * time.Minute)
 			n := len(f.seen())
 			if f != made {
 				n++ // that before the change

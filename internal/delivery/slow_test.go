@@ -76,8 +76,7 @@ func TestChangeOvertakesASettle(t *testing.T) {
 		if len(f.seen()) != 1 {
 			t.Error("tried again before its settle is through")
 		}
-		time.Sleep(10 * time.Second)
-		settleDown()
+		pass(10 * time.Second)
 		r.wantState(it[0], store.Delivered)
 		if hits := f.seen(); len(hits) != 2 || hits[1].at != 10*time.Second {
 			t.Errorf("%v", hits)
@@ -102,7 +101,7 @@ func TestSettledWhileARead(t *testing.T) {
 		r.s.queue(items[0].Queue).spill(store.Position{}) // a read from the start, which sees the first in flight
 		r.s.mu.Unlock()
 		items = append(items, r.accept(id)...)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if got := f.seen(); len(got) != 2 {
 			t.Errorf("%d attempts of 2 deliveries", len(got))
 		}
@@ -126,9 +125,9 @@ func TestCancelledWhileARead(t *testing.T) {
 		r.s.queue(store.QueueID{Dest: id}).spill(store.Position{})
 		r.s.mu.Unlock()
 		it := r.accept(id)
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		r.move(store.Cancel, it[0])
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if len(f.seen()) != 0 {
 			t.Error("a cancelled delivery was tried")
 		}
@@ -147,21 +146,21 @@ func TestPausedWhileARead(t *testing.T) {
 		defer r.close()
 		items := r.acceptMany(200, id)
 		n.set(10*time.Second, 0)
-		time.Sleep(35 * time.Second) // half of the window is gone: it is read again
+		pass(35 * time.Second) // half of the window is gone: it is read again
 		if q := r.s.known(items[0].Queue); !q.reading {
 			t.Fatal("no read is running")
 		}
 		if err := r.s.Pause(context.Background(), id, "now"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if p := r.positions(); p != 0 {
 			t.Errorf("%d positions in memory of a paused destination", p)
 		}
 		if err := r.s.Resume(context.Background(), id); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		for _, it := range items {
 			r.wantState(it, store.Delivered)
 		}
@@ -180,7 +179,7 @@ func TestNothingJoinsWhatHangs(t *testing.T) {
 		r.start()
 		defer r.close()
 		r.acceptMany(100, id) // up to 16 at once
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		var calls atomic.Int32
 		f.set(func(ctx context.Context, d destination.Delivery) error {
 			if calls.Add(1) == 1 {
@@ -189,14 +188,13 @@ func TestNothingJoinsWhatHangs(t *testing.T) {
 			return takes(20*time.Second)(ctx, d)
 		})
 		r.acceptMany(4, id)
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		r.acceptMany(4, id)
 		settleDown()
 		if n := f.running(); n != 4 {
 			t.Errorf("%d in flight, want the 4 that are over age", n)
 		}
-		time.Sleep(time.Second)
-		settleDown()
+		pass(time.Second)
 		if n := f.running(); n != 7 {
 			t.Errorf("%d in flight after a success, want the other 4 beside the 3 that are over age", n)
 		}
@@ -220,13 +218,12 @@ func TestOneDeveloperLeavesRoom(t *testing.T) {
 		defer r.close()
 		r.accept(bad...)
 		r.accept(good)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		for _, f := range fars {
 			f.set(hang)
 		}
 		r.acceptMany(10, bad...)
-		time.Sleep(3 * time.Second)
-		settleDown()
+		pass(3 * time.Second)
 		r.s.mu.Lock()
 		dev := r.s.developers["big"]
 		if dev.slowPlaces != 8 || dev.inFlight != 8 {
@@ -240,7 +237,7 @@ func TestOneDeveloperLeavesRoom(t *testing.T) {
 			if hits := g.seen(); hits[len(hits)-1].at != began {
 				t.Fatalf("tried at %v, accepted at %v", hits[len(hits)-1].at, began)
 			}
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 	})
 }
@@ -261,15 +258,14 @@ func TestSecondPlacesLeaveFirstPlaces(t *testing.T) {
 		r.start()
 		defer r.close()
 		r.acceptMany(50, ids...)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		for _, f := range fars {
 			f.set(hang)
 		}
 		r.acceptMany(8, ids[:2]...)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		r.accept(ids[2:]...)
-		time.Sleep(2 * time.Second)
-		settleDown()
+		pass(2 * time.Second)
 		r.s.mu.Lock()
 		defer r.s.mu.Unlock()
 		if b := &r.s.budget; b.surplus != 8 || b.slow != 16 {
@@ -306,11 +302,11 @@ func TestStuckMovesWhenThereIsRoom(t *testing.T) {
 				t.Errorf("%v: %d slow, %d in flight, want %d and %d", r.since(), b.slow, b.inFlight, slow, inFlight)
 			}
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		want(2, 1)
-		time.Sleep(4 * time.Second)
+		pass(4 * time.Second)
 		want(2, 0)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		want(0, 0)
 	})
 }
@@ -331,18 +327,18 @@ func TestLargeBodyGetsItsTurn(t *testing.T) {
 		defer r.close()
 		for range 10 {
 			r.acceptSized(2, 90, others...)
-			time.Sleep(500 * time.Millisecond)
+			pass(500 * time.Millisecond)
 		}
 		r.acceptSized(1, 1500, big)
 		began := r.since()
 		for range 20 {
 			r.acceptSized(2, 90, others...)
-			time.Sleep(500 * time.Millisecond)
+			pass(500 * time.Millisecond)
 		}
 		if hits := fb.seen(); len(hits) != 1 || hits[0].at-began > 4*time.Second {
 			t.Errorf("offered at %v, tried %v", began, hits)
 		}
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 	})
 }
 
@@ -365,7 +361,7 @@ func TestLargeBodiesLeaveBytesToSmallOnes(t *testing.T) {
 		r.start()
 		defer r.close()
 		r.acceptMany(20, mixed)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		m.set(takes(900 * time.Millisecond))
 		r.acceptSized(1, 2<<20, mixed)
 		r.acceptSized(1, 2<<20, hanging...)
@@ -378,14 +374,14 @@ func TestLargeBodiesLeaveBytesToSmallOnes(t *testing.T) {
 					t.Fatalf("tried at %v, accepted at %v", hits[len(hits)-1].at, began)
 				}
 			}
-			time.Sleep(200 * time.Millisecond)
+			pass(200 * time.Millisecond)
 		}
 		r.s.mu.Lock()
 		if p := &r.s.budget.pools[large]; p.inFlight != p.max || p.slow != p.max || len(p.waiting) == 0 {
 			t.Errorf("%d bytes in flight, %d slow of %d, %d wait", p.inFlight, p.slow, p.max, len(p.waiting))
 		}
 		r.s.mu.Unlock()
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		for i, f := range fars {
 			if len(f.seen()) == 0 {
 				t.Errorf("the large body of %d was never tried", i)
@@ -450,7 +446,7 @@ func TestLargeBodiesAreReadInTurn(t *testing.T) {
 			for _, id := range ids {
 				r.acceptSized(1, tt.size, id)
 			}
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			began := reads.all()
 			if len(began) != len(ids) {
 				t.Fatalf("%d reads", len(began))
@@ -470,7 +466,7 @@ func TestNobodyWaitsToReadALargeBodyAtAStop(t *testing.T) {
 		r, _, ids := slowReaders(t, 800*time.Millisecond)
 		defer r.close()
 		r.acceptSized(1, largeBody, ids...)
-		time.Sleep(100 * time.Millisecond)
+		pass(100 * time.Millisecond)
 		began := r.since()
 		r.stop()
 		if took := r.since() - began; took > time.Second {

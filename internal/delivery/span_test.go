@@ -74,7 +74,7 @@ func TestEachAttemptIsASpan(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &told{done: make(chan struct{}, 100)}
-	id, f := r.add("acme", "app", func(s *Settings) { s.Timeout = 5 * time.Second })
+	id, f := r.add("acme", "app", func(s *Settings) { s.Timeout = time.Minute })
 	bad, g := r.add("acme", "bad")
 	many, b := r.bulk(10)
 	b.each = func(_ int, d destination.Delivery) error { return w.take(d, nil) }
@@ -99,7 +99,7 @@ func TestEachAttemptIsASpan(t *testing.T) {
 	for range 16 {
 		<-w.done
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r.s.Stop(ctx)
 	r.trace.Stop(t.Context())

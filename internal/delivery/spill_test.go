@@ -41,9 +41,9 @@ func TestSpilledQueue(t *testing.T) {
 				t.Errorf("%d deliveries in memory", l)
 			}
 			r.s.mu.Unlock()
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 		}
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		hits := f.seen()
 		got := make([]string, len(hits))
 		for i := range hits {
@@ -85,7 +85,7 @@ func TestWindowsShareABudget(t *testing.T) {
 			t.Errorf("%d positions in windows, want about 100", n)
 		}
 		r.s.mu.Unlock()
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		for _, f := range fars {
 			if n := len(f.seen()); n != 40 {
 				t.Errorf("%s: %d of 40", f.name, n)
@@ -105,13 +105,13 @@ func TestRestartWithBacklog(t *testing.T) {
 		for range 500 {
 			r.accept(a, b)
 		}
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		r.stop()
 		fa, fb = &far{name: "a2", rig: r}, &far{name: "b2", rig: r}
 		r.targets[a].Current.Destination, r.targets[b].Current.Destination = fa, fb
 		r.start()
 		defer r.close()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		for _, id := range []uint32{a, b} {
 			if c := r.store.Counts(id); c.Pending != 0 || c.Delivered != 500 {
 				t.Errorf("%+v", c)
@@ -137,10 +137,9 @@ func TestClockSteps(t *testing.T) {
 		defer r.close()
 		step := func(d time.Duration) { r.skew.Add(int64(d)) }
 		r.accept(id)
-		time.Sleep(170 * time.Second) // tried at 0, 30 s, 2 m; due at 6 m 30 s
+		pass(170 * time.Second) // tried at 0, 30 s, 2 m; due at 6 m 30 s
 		step(time.Hour)
-		time.Sleep(time.Minute)
-		settleDown()
+		pass(time.Minute)
 		if got := at(f.seen()); len(got) != 4 || got[3] > 4*time.Minute {
 			t.Errorf("after a step forward: attempts at %v", got)
 		}
@@ -149,14 +148,14 @@ func TestClockSteps(t *testing.T) {
 		began := r.since()
 		for range 200 {
 			r.accept(id)
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		settleDown()
 		hits := f.seen()[4:]
 		if len(hits) != 200 || hits[0].at != began || hits[199].at != began+199*time.Second {
 			t.Errorf("after a step back %d of 200 new deliveries", len(hits))
 		}
-		time.Sleep(3 * time.Hour)
+		pass(3 * time.Hour)
 		if st := r.status(id); st.Pending != 0 {
 			t.Errorf("%+v", st)
 		}

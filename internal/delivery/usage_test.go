@@ -42,7 +42,7 @@ func TestUsageAndSeriesCountEverythingOnce(t *testing.T) {
 		r.series.Tick(time.Now(), func(uint32) int64 { return 0 })
 		ids := r.accept(a, b, c)
 		r.move(store.Cancel, r.accept(c)[0])
-		time.Sleep(40 * time.Second) // c has failed once
+		pass(40 * time.Second) // c has failed once
 		made, err := r.store.Replay(context.Background(), r.now(), 7, []store.Want{{Event: ids[0].ID.Event, Day: ids[0].ID.Day, Dest: a, Due: r.now().UnixNano()}})
 		if err != nil {
 			t.Fatal(err)
@@ -53,8 +53,7 @@ func TestUsageAndSeriesCountEverythingOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.s.Moved(again) // it was made before
-		time.Sleep(5 * time.Second)
-		settleDown()
+		pass(5 * time.Second)
 		size := float64(made[0].Item.Size)
 		got := figures(t, r.s)
 		for name, want := range map[string]float64{
@@ -121,8 +120,7 @@ func TestUsageMetricsAreBounded(t *testing.T) {
 		defer r.close()
 		for range 2 {
 			r.accept(ids...)
-			time.Sleep(10 * time.Second)
-			settleDown()
+			pass(10 * time.Second)
 		}
 		got, own := figures(t, r.s), 0
 		for name := range got {

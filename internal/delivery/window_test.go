@@ -27,7 +27,7 @@ func (r *rig) proveFast(id uint32, f *far) {
 	f.set(takes(10 * time.Millisecond))
 	for range 10 {
 		r.acceptMany(16, id)
-		time.Sleep(time.Second)
+		pass(time.Second)
 	}
 	settleDown()
 	if n := r.positions(); n != 0 {
@@ -50,8 +50,7 @@ func TestAFastDestinationFallsBehindInMemory(t *testing.T) {
 		if n := r.positions(); n != 4000-16 {
 			t.Errorf("%d positions in memory", n)
 		}
-		time.Sleep(3 * time.Second)
-		settleDown()
+		pass(3 * time.Second)
 		if c := r.store.Counts(id); c.Pending != 0 || dues.Load() != 0 || bodies.Load() != 0 {
 			t.Errorf("%d pending, %d reads of positions, %d of bodies", c.Pending, dues.Load(), bodies.Load())
 		}
@@ -73,8 +72,7 @@ func TestBodiesOfWhatIsReadBackSoonAreKept(t *testing.T) {
 		if n := r.positions(); n != 6400 { // which it takes in windowTime: 16 at once, each in 10 ms
 			t.Errorf("%d positions in memory", n)
 		}
-		time.Sleep(6 * time.Second)
-		settleDown()
+		pass(6 * time.Second)
 		if c := r.store.Counts(id); c.Pending != 0 || dues.Load() == 0 || dues.Load() > 20 || bodies.Load() != 0 {
 			t.Errorf("%d pending, %d reads of positions, %d of bodies", c.Pending, dues.Load(), bodies.Load())
 		}
@@ -99,13 +97,12 @@ func TestWhatIsHealthyNoMoreHoldsNoMoreThanOthers(t *testing.T) {
 				r.proveFast(id, f)
 				f.set(answer)
 				r.acceptMany(3000, id)
-				time.Sleep(5 * time.Second)
-				settleDown()
+				pass(5 * time.Second)
 				if n := r.positions(); n > windowSize {
 					t.Errorf("%d positions in memory", n)
 				}
 				f.set(nil)
-				time.Sleep(time.Hour)
+				pass(time.Hour)
 				if c := r.store.Counts(id); c.Pending != 0 || c.Delivered != 3160 {
 					t.Errorf("%+v", c)
 				}

@@ -34,7 +34,7 @@ func TestWorkerMakesTheNextCall(t *testing.T) {
 				t.Fatalf("%d workers wait after the calls of two destinations, want 1 or 2", n)
 			}
 		}
-		time.Sleep(3 * time.Minute)
+		pass(3 * time.Minute)
 		synctest.Wait()
 		if n := r.idle(); n != 0 {
 			t.Errorf("%d workers wait still after minutes without a call", n)

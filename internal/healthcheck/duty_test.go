@@ -29,8 +29,9 @@ func TestOneOfSeveralDaemonsSendsThem(t *testing.T) {
 		holder.Store(1)
 		first, second := start(1), start(2)
 		for minute := range 4 * 60 {
+			time.Sleep(30 * time.Second) // counters are read on the minute
 			m.add(1, 1)
-			time.Sleep(time.Minute)
+			time.Sleep(30 * time.Second)
 			if minute == 2*60 {
 				first()
 				holder.Store(2)

@@ -35,7 +35,7 @@ func TestTwoLengthsInAPipeline(t *testing.T) {
 	p.send("POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab")
 	select {
 	case <-s.entered:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the first was not served")
 	}
 	p.send("cPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled)

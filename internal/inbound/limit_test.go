@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// patience is what something may take that happens, or fails the test, on a busy machine too.
+const patience = time.Minute
+
 // served is a server under a limit. A request for /hold is answered when something
 // is sent to release.
 type served struct {
@@ -52,7 +55,7 @@ func (s *served) dial() *peer {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	return &peer{s.t, c, bufio.NewReader(c)}
 }
 
@@ -60,7 +63,7 @@ func (s *served) dial() *peer {
 func (s *served) until(what string, ok func() bool) {
 	s.t.Helper()
 	for began := time.Now(); !ok(); time.Sleep(time.Millisecond) {
-		if time.Since(began) > 20*time.Second {
+		if time.Since(began) > patience {
 			s.t.Fatalf("never: %s; %d open", what, s.limit.Open())
 		}
 	}
@@ -98,7 +101,7 @@ func (p *peer) get(path string) string {
 // ended tells whether the server has closed the connection.
 func (p *peer) ended() bool {
 	_ = p.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-	defer func() { _ = p.SetReadDeadline(time.Now().Add(20 * time.Second)) }()
+	defer func() { _ = p.SetReadDeadline(time.Now().Add(patience)) }()
 	_, err := p.in.Peek(1)
 	e, ok := err.(net.Error)
 	return err != nil && !(ok && e.Timeout())

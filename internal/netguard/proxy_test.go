@@ -64,7 +64,7 @@ func TestProxyThatCannotReachTheFirstAddress(t *testing.T) {
 			forward(c, req)
 		})
 		g := newGuard(t, Config{Resolver: dns.resolver, Allow: ranges("127.0.0.0/8"), Proxy: "http://" + out.addr.String()})
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		for range 2 {
 			c, err := g.DialContext(ctx, "tcp", addressOf("half.example", far))
@@ -211,14 +211,9 @@ func TestProxyFailuresAreTransientAndTellNoSecrets(t *testing.T) {
 }
 
 func TestProxyThatIsDownOrHangs(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	down := l.Addr().String()
-	l.Close()
+	const down = "127.0.0.1:1"
 	g := newGuard(t, Config{Proxy: "http://" + down})
-	_, err = g.DialContext(t.Context(), "tcp", "8.8.8.8:443")
+	_, err := g.DialContext(t.Context(), "tcp", "8.8.8.8:443")
 	if err == nil || classOf(err) != destination.Transient || strings.Contains(err.Error(), down) {
 		t.Errorf("proxy down: %v, want transient without its address", err)
 	}

@@ -152,13 +152,14 @@ func TestConcurrentPutsOfOnePayloadAllSucceed(t *testing.T) {
 }
 
 func TestPutFailsWholeAndLeavesNothing(t *testing.T) {
-	p := some(time.Now(), -1, "body")
+	now := time.Now()
+	p := some(now, -1, "body")
 	for name, c := range map[string]struct {
 		spoil func(t *testing.T, d *Dir)
 		want  error
 	}{
 		"a file in the place of the day": {func(t *testing.T, d *Dir) {
-			touch(t, filepath.Join(d.path, time.Now().UTC().Format(time.DateOnly)))
+			touch(t, filepath.Join(d.path, now.UTC().Format(time.DateOnly)))
 		}, syscall.ENOTDIR},
 		"the folder is gone": {func(t *testing.T, d *Dir) {
 			if err := os.RemoveAll(d.path); err != nil {

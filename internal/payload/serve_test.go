@@ -67,10 +67,11 @@ func linked(t testing.TB, d *Dir, developer string, p event.Payload, ttl time.Du
 
 func TestLinkIsServedWithRangesAndConditions(t *testing.T) {
 	d := openDir(t, t.TempDir())
-	p := some(time.Now(), 7, `{"type":"sleep","data":[{}]}`)
+	now := time.Now()
+	p := some(now, 7, `{"type":"sleep","data":[{}]}`)
 	put(t, d, "acme", p)
 	link := linked(t, d, "acme", p, time.Hour)
-	if !strings.HasPrefix(link, "https://events.example/payloads/"+time.Now().UTC().Format(time.DateOnly)+"/acme/"+p.ID+".json?") {
+	if !strings.HasPrefix(link, "https://events.example/payloads/"+now.UTC().Format(time.DateOnly)+"/acme/"+p.ID+".json?") {
 		t.Errorf("link %s", link)
 	}
 	res := ask(d, "GET", link)

@@ -22,7 +22,7 @@ func TestLiveTrafficIsNotDisturbed(t *testing.T) {
 		f := r.fars[r.ids["acme/app"]]
 		for range 100 { // until its concurrency has grown
 			r.send("acme", "sleep", "u", "acme/app")
-			time.Sleep(10 * time.Millisecond)
+			pass(10 * time.Millisecond)
 		}
 		f.seen()
 		q := acme("dead")
@@ -32,7 +32,7 @@ func TestLiveTrafficIsNotDisturbed(t *testing.T) {
 		for range live {
 			at := time.Now()
 			accepted[r.send("acme", "sleep", "u", "acme/app")] = at
-			time.Sleep(10*time.Millisecond + 137*time.Microsecond)
+			pass(10*time.Millisecond + 137*time.Microsecond)
 		}
 		if p, _ := r.run.Get(id); p.State != Running || p.Made < 4000 {
 			r.Errorf("live traffic has ended and the replay is %+v: they did not run side by side", p)
@@ -76,7 +76,7 @@ func TestRate(t *testing.T) {
 		q = acme("delivered")
 		q.Rate = 1.0 / 60
 		id := r.create(q).ID
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		if p, _ := r.run.Get(id); p.Made < 10 || p.Made > 11 {
 			r.Errorf("one a minute for ten minutes made %d", p.Made)
 		}
@@ -85,7 +85,7 @@ func TestRate(t *testing.T) {
 		}
 		q.Rate = 1e-300
 		id = r.create(q).ID
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		if p, _ := r.run.Get(id); p.State != Running || p.Made != 1 {
 			r.Errorf("the slowest rate of all is %s and made %d, want the first alone", p.State, p.Made)
 		}
@@ -106,7 +106,7 @@ func TestAReplayYields(t *testing.T) {
 		id := r.create(q).ID
 		waited := false
 		for range 300 {
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 			due, _, err := r.store.Due(r.ctx, store.QueueID{Dest: r.ids["acme/app"]}, store.Position{}, time.Now().UnixNano(), 10_000)
 			r.must(err)
 			if most := ahead + int(q.Rate*period.Seconds()); len(due) > most {
@@ -133,12 +133,12 @@ func TestCancel(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.dead(1000, "acme/app")
 		id := r.create(acme("dead")).ID
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		p, err := r.run.Cancel(r.ctx, id)
 		if err != nil || p.State != Cancelled || p.Made < 200 || p.Made > 400 || p.Ended.IsZero() {
 			r.Errorf("cancelled: %+v, %v", p, err)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if n := len(r.fars[r.ids["acme/app"]].seen()); int64(n) != p.Made {
 			r.Errorf("%d attempts, %d were made", n, p.Made)
 		}
@@ -149,7 +149,7 @@ func TestCancel(t *testing.T) {
 		if again, err := r.run.Get(id); err != nil || again.State != Cancelled || again.Counts != p.Counts {
 			r.Errorf("after a restart it is %+v, %v", again, err)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		r.got("acme/app")
 	}, "acme/app")
 }
@@ -168,10 +168,10 @@ func TestRestart(t *testing.T) {
 				q.Types = []string{"sleep"}
 				id := r.create(q).ID
 				for range 6 {
-					time.Sleep(1300 * time.Millisecond)
+					pass(1300 * time.Millisecond)
 					if name == "a stop past midnight" {
 						r.run.Stop()
-						time.Sleep(20 * time.Hour)
+						pass(20 * time.Hour)
 					}
 					r.restart()
 				}
@@ -203,7 +203,7 @@ func TestStoreAtFault(t *testing.T) {
 		ids := r.dead(50, "acme/app")
 		f.err.Store(error(&store.Unavailable{Reason: "disk reserve reached", After: time.Second}))
 		id := r.create(acme("dead")).ID
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if p, _ := r.run.Get(id); p.State != Running || p.Waiting != "disk reserve reached" || p.Made != 0 {
 			r.Errorf("while the store refuses: %+v", p)
 		}
@@ -260,14 +260,14 @@ func TestList(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.fars[r.ids["acme/app"]].set(false, 0)
 		r.send("acme", "sleep", "ann", "acme/app")
-		time.Sleep(time.Second)
+		pass(time.Second)
 		for i := range 210 {
 			q := Request{Filter: Filter{Users: []string{"ann"}}, DryRun: true, By: "ops"}
 			p := r.create(q)
 			if p.ID != uint32(i+1) || p.State != Running || len(p.Users) != 1 {
 				r.Fatalf("created %+v", p)
 			}
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		check := func() {
 			r.Helper()
@@ -290,7 +290,7 @@ func TestList(t *testing.T) {
 		if v, err := r.store.Get(r.ctx, recordKey(5)); err == nil {
 			r.Errorf("a forgotten replay is kept: %s", v)
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		r.fars[r.ids["acme/app"]].seen()
 		r.dead(MaxRunning, "acme/app")
 		slow := acme("dead")
@@ -318,7 +318,7 @@ func TestList(t *testing.T) {
 func TestReplaysDoNotCountAsLate(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.dead(10, "acme/app")
-		time.Sleep(6 * time.Hour)
+		pass(6 * time.Hour)
 		r.replayed(acme("dead"), Counts{Found: 10, Made: 10})
 		families, err := r.stats.Gather()
 		r.must(err)
@@ -329,7 +329,7 @@ func TestReplaysDoNotCountAsLate(t *testing.T) {
 		}
 		r.must(r.sched.Pause(r.ctx, r.ids["acme/app"], "by hand"))
 		r.replayed(acme("delivered"), Counts{Found: 10, Made: 10})
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		st := r.sched.Status()[0]
 		if age := time.Since(st.OldestPending); st.Pending != 10 || age < 3*time.Minute || age > 7*time.Minute {
 			r.Errorf("%d pending, the oldest since %v; they were made five minutes ago", st.Pending, age)

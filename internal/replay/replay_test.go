@@ -58,17 +58,17 @@ func (r *rig) scene() scene {
 		for _, k := range []string{who.typ, who.user, "all"} {
 			s.by[k] = append(s.by[k], id)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 	}
 	s.foreign = r.send("globex", "sleep", "ann", out)
 	s.nobody = r.send("acme", "sleep", "dora")
 	s.late = r.send("acme", "sleep", "dora", db)
-	time.Sleep(time.Hour)
+	pass(time.Hour)
 	for _, f := range r.fars {
 		f.set(false, 0)
 	}
 	s.fine = r.send("acme", "sleep", "eve", app)
-	time.Sleep(time.Minute)
+	pass(time.Minute)
 	for _, f := range r.fars {
 		f.seen()
 	}
@@ -83,7 +83,7 @@ func TestTheLastDeliveryCounts(t *testing.T) {
 		f.set(true, 0)
 		for range 3 { // each makes one more dead delivery of each event, on another day
 			r.replayed(acme("dead"), Counts{Found: 5, Made: 5})
-			time.Sleep(20 * time.Hour)
+			pass(20 * time.Hour)
 		}
 		f.set(false, 0)
 		f.seen()
@@ -91,7 +91,7 @@ func TestTheLastDeliveryCounts(t *testing.T) {
 		if _, err := r.sched.Move(r.ctx, time.Now(), store.Retry, []store.DeliveryID{first}); err != nil {
 			r.Fatal(err)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		r.got("acme/app", ids[0]) // by hand, the first of its deliveries
 		q := acme("dead")
 		q.DryRun = true
@@ -191,7 +191,7 @@ func TestSubscriptions(t *testing.T) {
 		r.apply()
 		r.fars[r.ids["acme/sleep"]].set(false, 0)
 		a, b := r.send("acme", "sleep", "u"), r.send("acme", "daily", "u")
-		time.Sleep(time.Second)
+		pass(time.Second)
 		q := func(dest string, types ...string) Request {
 			return Request{Filter: Filter{Developer: "acme", Destination: dest, Types: types, States: []string{Unmatched}}, DryRun: true}
 		}
@@ -227,7 +227,7 @@ func TestWhatIsLeftOut(t *testing.T) {
 		q.DryRun = false
 		r.replayed(q, Counts{Found: 5, Made: 3, Gone: 2})
 		r.got("acme/app", ids[2], ids[3], ids[5])
-		time.Sleep(24 * time.Hour)
+		pass(24 * time.Hour)
 		r.got("acme/app", ids[0])
 	}, "acme/app")
 }

@@ -211,10 +211,10 @@ func (r *rig) dead(n int, dest string) []event.ID {
 	for i := range n {
 		ids = append(ids, r.send(developer, "sleep", fmt.Sprint("user-", i%3), dest))
 		if i%200 == 199 {
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 	}
-	time.Sleep(time.Minute)
+	pass(time.Minute)
 	f.set(false, 5*time.Millisecond)
 	if n, want := len(f.seen()), len(ids); n != want {
 		r.Fatalf("%d attempts of %d events", n, want)
@@ -234,15 +234,21 @@ func (r *rig) create(q Request) Replay {
 	return p
 }
 
+// pass lets time pass, and all happen that is due by then: nothing is looked at in the midst of an instant.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // until waits in fake time until the replay has ended and all it made was tried.
 func (r *rig) until(id uint32) Replay {
 	r.Helper()
 	for range 3600 {
-		time.Sleep(time.Second)
+		pass(time.Second)
 		p, err := r.run.Get(id)
 		r.must(err)
 		if p.State != Running {
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			return p
 		}
 	}

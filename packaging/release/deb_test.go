@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/client"
+	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
 // laterDeb makes the package of a later version out of the same program, with other settings as it comes.
@@ -105,7 +106,7 @@ func TestTheDebianPackage(t *testing.T) {
 	verifyUnits(t, s)
 
 	// An operator writes settings.
-	api := freeAddress(t)
+	api := servers.Address(t)
 	shipped := s.read("etc/fantail/fantail.yaml")
 	mine := strings.Replace(shipped, "listen: 127.0.0.1:8080", "listen: "+api+" # mine", 1)
 	if mine == shipped {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/seed-51f8da91/fantail/pkg/client"
+	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
 // instruction is one of a Dockerfile.
@@ -198,7 +199,7 @@ func TestTheImageServesAsAUserWithoutRights(t *testing.T) {
 	agents := make(chan string, 1)
 	far := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { agents <- r.UserAgent() }))
 	defer far.Close()
-	api := freeAddress(t)
+	api := servers.Address(t)
 	m.write("/etc/fantail/fantail.yaml", "listen: "+api+"\negress: { allow: [127.0.0.0/8] }\nkeys: [\"${file:/var/lib/fantail/fantail.key}\"]\nstore: { pebble: { dir: /var/lib/fantail/store } }\n", 0o444)
 	m.write("/etc/fantail/developers/acme.yaml", "developer: acme\ndestinations:\n  - { name: app, kind: webhook, settings: { url: \""+far.URL+"\", secret: a-secret-of-acme, allow_http: true } }\n", 0o444)
 	c, stop := m.daemon(m.command(65532, 65532, m.workdir, append(m.entrypoint, m.args...)...), api)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -215,17 +214,6 @@ func (s *system) daemon(cmd *exec.Cmd, address string) (c *client.Client, stop f
 			s.t.Errorf("the daemon ended with %v\n%s", err, &log)
 		}
 	}
-}
-
-// freeAddress returns an address on loopback that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // number is a number in a text.

@@ -102,7 +102,7 @@ func ready(ended <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	for limit := time.Now().Add(20 * time.Second); ; {
+	for limit := time.Now().Add(time.Minute); ; {
 		select {
 		case <-ended:
 			return errors.New("the daemon ended, and has said why")

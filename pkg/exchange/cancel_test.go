@@ -58,7 +58,7 @@ func TestContextEnds(t *testing.T) {
 				if !errors.Is(err, context.Canceled) || a.Requests > 1 || a.Code != 0 {
 					t.Errorf("%d after %d requests: %v", a.Code, a.Requests, err)
 				}
-				if took := time.Since(began); took > 5*time.Second {
+				if took := time.Since(began); took > time.Minute {
 					t.Errorf("it took %v", took)
 				}
 				_ = a.Close()
@@ -81,17 +81,22 @@ func TestContextEndsInTheAnswer(t *testing.T) {
 			over(t, func(t *testing.T, secure bool) {
 				cl := client(t)
 				f := serve(t, secure, func(_ int, p *peer) { p.request(); p.say("%s", answer); p.gone() })
-				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-				defer cancel()
-				a, err := cl.Do(ctx, post(f.Target, "{}"))
-				if err != nil || a.Code != 200 {
-					t.Fatalf("%d, %v", a.Code, err)
+				var a *Answer
+				var b []byte
+				var err, failed error
+				inTime(t, func(ctx context.Context) (late bool) {
+					if a, failed = cl.Do(ctx, post(f.Target, "{}")); failed == nil {
+						b, err = io.ReadAll(a)
+					}
+					_ = a.Close()
+					return deadline(failed) || name == "body" && len(b) == 0
+				})
+				if failed != nil || a.Code != 200 {
+					t.Fatalf("%d, %v", a.Code, failed)
 				}
-				b, err := io.ReadAll(a)
 				if name == "head" && a.Truncated == nil || name == "body" && (string(b) != "half" || !deadline(err)) {
 					t.Errorf("%v, %q: %v", a.Truncated, b, err)
 				}
-				_ = a.Close()
 				if _, err := a.Read(make([]byte, 1)); name == "body" && (err == nil || err == io.EOF) {
 					t.Errorf("reading what is closed: %v", err)
 				}

@@ -53,7 +53,7 @@ func TestSecondRequest(t *testing.T) {
 					c.end(p)
 				})
 				exchanged(t, cl, post(f.Target, "{}"))
-				a, err := cl.Do(within(t, 20*time.Second), post(f.Target, c.body))
+				a, err := cl.Do(within(t, time.Minute), post(f.Target, c.body))
 				_ = a.Close()
 				if a.Requests != c.requests || (err == nil) != (c.requests == 2) {
 					t.Errorf("%d requests, %v; want %d", a.Requests, err, c.requests)
@@ -83,7 +83,7 @@ func TestNoThirdRequest(t *testing.T) {
 	})
 	exchanged(t, cl, post(f.Target, "{}"))
 	for _, want := range []int{2, 1} { // over a kept connection, then over a fresh one
-		if a, err := cl.Do(within(t, 20*time.Second), post(f.Target, "{}")); err == nil || a.Requests != want {
+		if a, err := cl.Do(within(t, time.Minute), post(f.Target, "{}")); err == nil || a.Requests != want {
 			t.Errorf("%d requests, %v; want %d", a.Requests, err, want)
 		}
 	}

@@ -48,7 +48,7 @@ func TestNothingIsTakenFromAReceiverThatSendsAllBack(t *testing.T) {
 				got.Store(0)
 				r := post(f.Target, strings.Repeat("x", size))
 				r.Wait = 2 * time.Second
-				a, err := c.Do(within(t, 20*time.Second), r)
+				a, err := c.Do(within(t, time.Minute), r)
 				if err != nil {
 					t.Fatal(err)
 				}

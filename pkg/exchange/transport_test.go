@@ -22,7 +22,7 @@ import (
 func to(t testing.TB, f Target, method string, body io.Reader) *http.Request {
 	t.Helper()
 	scheme := map[bool]string{true: "https", false: "http"}[f.Secure]
-	r, err := http.NewRequestWithContext(within(t, 20*time.Second), method, scheme+"://"+f.Address()+"/p?q=1", body)
+	r, err := http.NewRequestWithContext(within(t, time.Minute), method, scheme+"://"+f.Address()+"/p?q=1", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -429,7 +429,7 @@ func TestTransportCloseWhileReading(t *testing.T) {
 		began := time.Now()
 		_ = resp.Body.Close()
 		exchanged(t, cl, post(f.Target, "{}"))
-		if got := <-read; got != "begin" || time.Since(began) > 5*time.Second || f.conns.Load() > 101 {
+		if got := <-read; got != "begin" || time.Since(began) > time.Minute/2 || f.conns.Load() > 101 {
 			t.Fatalf("%q after %v", got, time.Since(began))
 		}
 	}

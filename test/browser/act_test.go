@@ -66,6 +66,23 @@ func (b *tab) see(role, name string) node {
 	return found[0]
 }
 
+// meanwhile watches for what is there only for a moment; shown waits until it was.
+func (b *tab) meanwhile(selector string) (shown func()) {
+	b.t.Helper()
+	b.eval(`{
+	const look = () => { window.shown ||= !!document.querySelector(`+quote(selector)+`) }
+	new MutationObserver(look).observe(document, {subtree: true, childList: true, attributes: true})
+	look()
+}`, nil)
+	return func() {
+		b.t.Helper()
+		b.wait(selector, func() bool {
+			var shown bool
+			return b.ask("!!window.shown", &shown) == nil && shown
+		})
+	}
+}
+
 // gone waits until nothing has this role and name.
 func (b *tab) gone(role, name string) {
 	b.t.Helper()
@@ -162,12 +179,12 @@ func (b *tab) focused() (role, name string) {
 }
 
 // hurry makes the timers of pages that are opened from now on run ten times as fast: tests need not wait for
-// what refreshes every ten seconds.
+// what refreshes every ten seconds. A notice, which goes after eight, stays: a busy machine would miss it.
 func (b *tab) hurry() {
 	b.t.Helper()
 	b.call("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": `{
 	const timeout = window.setTimeout, interval = window.setInterval
-	window.setTimeout = (f, ms, ...args) => timeout(f, (ms ?? 0) / 10, ...args)
+	window.setTimeout = (f, ms, ...args) => ms === 8000 ? 0 : timeout(f, (ms ?? 0) / 10, ...args)
 	window.setInterval = (f, ms, ...args) => interval(f, (ms ?? 0) / 10, ...args)
 }`}, nil)
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a page may take to show what a test waits for. It only ends tests that fail.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 var browserProtocol = sync.OnceValue(func() *protocol { return newProtocol(chromiumOf.In, chromiumOf.Out) })
 

@@ -53,7 +53,8 @@ func environment(t *testing.T) []string {
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return []string{"FANTAIL_URL=" + daemon(t), "FANTAIL_TOKEN=" + token, "FANTAIL_SIGNATURES=" + path, "NO_PROXY=127.0.0.1"}
+	_, port, _ := strings.Cut(servers.Address(t), ":") // of the README's receiver
+	return []string{"FANTAIL_URL=" + daemon(t), "FANTAIL_TOKEN=" + token, "FANTAIL_SIGNATURES=" + path, "PORT=" + port, "NO_PROXY=127.0.0.1"}
 }
 
 // TestTypeScript packs the client, installs it into an empty project, checks its types there, and runs

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,9 +17,13 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/client"
+	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
 var binary string // of the daemon, built once
+
+// patience is what something may take that happens, or fails the test, on a busy machine too.
+const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asDeadly) != "" {
@@ -78,7 +81,7 @@ func launch(t *testing.T, cmd *exec.Cmd, listen string) *daemon {
 		t.Fatal(err)
 	}
 	d.Patience = 0
-	limit := time.Now().Add(20 * time.Second)
+	limit := time.Now().Add(patience)
 	for !d.dead() && d.Ready(t.Context()) != nil {
 		select {
 		case <-d.done:
@@ -86,7 +89,7 @@ func launch(t *testing.T, cmd *exec.Cmd, listen string) *daemon {
 		}
 		if time.Now().After(limit) {
 			d.kill()
-			t.Fatalf("the daemon is not ready after 20 s\n%s", &d.log)
+			t.Fatalf("the daemon is not ready after %v\n%s", patience, &d.log)
 		}
 	}
 	return d
@@ -104,7 +107,7 @@ func (d *daemon) dead() bool {
 
 // run runs a command that is expected to end by itself.
 func run(args ...string) (output string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, binary, args...).CombinedOutput()
 	return string(out), err
@@ -122,7 +125,7 @@ func (d *daemon) stop(t *testing.T) {
 	d.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.done:
-	case <-time.After(40 * time.Second):
+	case <-time.After(patience):
 		d.kill()
 		t.Fatalf("the daemon did not stop on SIGTERM\n%s", &d.log)
 	}
@@ -135,7 +138,7 @@ func (d *daemon) stop(t *testing.T) {
 // settled waits until nothing is pending and returns the audit, recounted.
 func (d *daemon) settled(t *testing.T) client.AuditRow {
 	t.Helper()
-	limit := time.Now().Add(time.Minute)
+	limit := time.Now().Add(patience)
 	for {
 		rows, err := d.Audit(t.Context(), false)
 		if err != nil {
@@ -149,7 +152,7 @@ func (d *daemon) settled(t *testing.T) client.AuditRow {
 			break
 		}
 		if time.Now().After(limit) {
-			t.Fatalf("%d deliveries are pending after a minute\n%s", pending, &d.log)
+			t.Fatalf("%d deliveries are pending after %v\n%s", pending, patience, &d.log)
 		}
 		<-time.After(20 * time.Millisecond)
 	}
@@ -193,18 +196,13 @@ func (d *daemon) used(t *testing.T, rows []client.AuditRow) {
 // settings writes a daemon with one developer, acme, whose destinations are urls.
 func settings(t *testing.T, dir string, urls ...string) (listen string) {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen = l.Addr().String()
-	l.Close()
+	listen = servers.Address(t)
 	dev := "developer: acme\ndestinations:\n"
 	for i, url := range urls {
 		dev += fmt.Sprintf("  - name: d%d\n    kind: webhook\n    retry: { waits: [100ms, 200ms, 1s, 5s, 10s], jitter: 0 }\n    settings: { url: %q, secret: a-secret-of-acme, allow_http: true }\n", i, url)
 	}
 	for name, text := range map[string]string{
-		"fantail.yaml":         fmt.Sprintf("listen: %s\nstore: { pebble: { dir: store } }\negress: { allow: [127.0.0.0/8] }\nlimits: { per_developer: { shortest_wait: 1ms } }\nshutdown_grace: 5s\n", listen),
+		"fantail.yaml":         fmt.Sprintf("listen: %s\nstore: { pebble: { dir: store } }\negress: { allow: [127.0.0.0/8] }\nlimits: { per_developer: { shortest_wait: 1ms } }\nshutdown_grace: 30s\n", listen),
 		"developers/acme.yaml": dev,
 	} {
 		path := filepath.Join(dir, name)

@@ -92,7 +92,7 @@ func survives(t *testing.T, all []*attacked) {
 			t.Fatal(err)
 		}
 	}
-	limit := time.Now().Add(2 * time.Minute)
+	limit := time.Now().Add(patience)
 	for {
 		serves()
 		resumeHeld(t, d)
@@ -112,7 +112,7 @@ func survives(t *testing.T, all []*attacked) {
 	for _, a := range all {
 		a.server.Play(a.sound)
 	}
-	for limit := time.Now().Add(time.Minute); time.Now().Before(limit) && pending(t, d) > 0; {
+	for limit := time.Now().Add(patience); time.Now().Before(limit) && pending(t, d) > 0; {
 		resumeHeld(t, d) // also what an attempt from before has held; a hold ends by itself, too, at its next probe
 		<-time.After(100 * time.Millisecond)
 	}

@@ -63,7 +63,7 @@ func TestKillDoesNotEndAReplay(t *testing.T) {
 	// The first position from which a process goes on is stored after the first page; the second kill
 	// comes after that.
 	for _, made := range []int64{events / 5, 3 * events / 5} {
-		for limit := time.Now().Add(30 * time.Second); p.Made < made; {
+		for limit := time.Now().Add(2 * time.Minute); p.Made < made; {
 			if p, err = d.GetReplay(t.Context(), p.ID); err != nil || p.State != "running" || time.Now().After(limit) {
 				t.Fatalf("before %d were made: %+v, %v\n%s", made, p, err, &d.log)
 			}
@@ -74,7 +74,7 @@ func TestKillDoesNotEndAReplay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for limit := time.Now().Add(30 * time.Second); p.State == "running"; {
+	for limit := time.Now().Add(2 * time.Minute); p.State == "running"; {
 		<-time.After(20 * time.Millisecond)
 		if p, err = d.GetReplay(t.Context(), p.ID); err != nil || time.Now().After(limit) {
 			t.Fatalf("the replay does not end: %+v, %v\n%s", p, err, &d.log)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
 // completing are shells that complete the words of $1, $2, ... and print their offers, a name a line.
@@ -33,7 +35,7 @@ var completing = map[string][]string{
 // TestShellsCompleteNames has each shell complete with the script that Fantail makes for it.
 func TestShellsCompleteNames(t *testing.T) {
 	h := newHome(t)
-	address := freeAddress(t)
+	address := servers.Address(t)
 	h.write("fantail.yaml", "listen: "+address+"\nstore: { pebble: { dir: store } }\n")
 	h.write("developers/acme.yaml", `developer: acme
 destinations:

@@ -102,7 +102,7 @@ func TestTwoDaemonsTogetherComeToTheSameEnd(t *testing.T) {
 	}
 	var daemons [2]*process
 	for i := range daemons {
-		h, listen := newHome(t), freeAddress(t)
+		h, listen := newHome(t), servers.Address(t)
 		h.write("fantail.yaml", fmt.Sprintf("listen: %s\nstore: { pebble: { dir: store } }\negress: { allow: [127.0.0.1/32] }\nlimits: { per_developer: { shortest_wait: 1ms } }\n%s", listen, payloads))
 		h.write("developers/acme.yaml", s.settings)
 		daemons[i] = h.serve(listen)
@@ -135,7 +135,6 @@ func TestTwoDaemonsTogetherComeToTheSameEnd(t *testing.T) {
 // settles waits until nothing is pending. It gives up when nothing moves any more.
 func (d *daemon) settles(t *testing.T) {
 	t.Helper()
-	const patience = 30 * time.Second
 	last, since := int64(-1), time.Now()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/seed-51f8da91/fantail/pkg/client"
+	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
 // Idle connections from anybody who reaches the port once took every descriptor. Then no event could
 // be stored, no receiver dialled and no outcome recorded.
 func TestIdleConnectionsLeaveDescriptors(t *testing.T) {
-	h, listen := newHome(t), freeAddress(t)
+	h, listen := newHome(t), servers.Address(t)
 	r := newReceiver(t, nil)
 	h.write("fantail.yaml", "listen: "+listen+"\nstore: { pebble: { dir: store } }\negress: { allow: [127.0.0.0/8] }\nlimits: { in_flight: 32 }\n")
 	h.write("developers/acme.yaml", webhook("acme", r.URL, "a-secret-of-acme", ""))

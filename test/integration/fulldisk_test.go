@@ -67,7 +67,7 @@ egress: { allow: [127.0.0.0/8] }
 	for refused == nil {
 		began := time.Now()
 		_, err := d.Send(t.Context(), client.SendRequest{Developer: "acme", Body: body})
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Fatalf("the answer took %s: the store hung", took)
 		}
 		switch {

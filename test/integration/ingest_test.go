@@ -141,7 +141,7 @@ func committed(t *testing.T, c *kgo.Client, name string) (sum int) {
 // what the daemon has with what was sent.
 func ingested(t *testing.T, s source) {
 	h := newHome(t)
-	address := freeAddress(t)
+	address := servers.Address(t)
 	h.write("fantail.yaml", "listen: "+address+"\nstore: { pebble: { dir: store } }\nshutdown_grace: 2s\n")
 	h.write("developers/acme.yaml", "developer: acme\n")
 	d := h.serve(address)

@@ -112,7 +112,7 @@ func startBusy(t *testing.T) *daemon {
 	h.write("fantail.yaml", plain+"payloads: { dir: { path: payloads, public_url: 'http://events.example' } }\n")
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: sound.Certificate().Raw})
 	h.write("developers/acme.yaml", fmt.Sprintf("developer: acme\ndestinations:\n  - name: app\n    kind: webhook\n    settings: { url: %q, secret: a-secret-of-acme, tls: { ca: %q } }\n", sound.URL, ca))
-	h.write("developers/globex.yaml", webhook("globex", failing.URL, "a-secret-of-globex", ""))
+	h.write("developers/globex.yaml", webhook("globex", failing.URL, "a-secret-of-globex", "retry: { waits: [1h], jitter: 0 }"))
 	h.write("developers/initech.yaml", webhook("initech", "http://127.0.0.2:9/", "a-secret-of-initech", "")) // the guard refuses that
 	h.write("developers/broken.yaml", "developer: broken\ndestinations: 7\n")
 	d := h.start()

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
 // machine is a folder that stands for the machine on which docs/OPERATIONS.md is run. Its paths lie
@@ -98,7 +100,7 @@ func (m *machine) run(script string) string {
 // the certificate and the address of the page.
 func TestOperationsRuns(t *testing.T) {
 	t.Parallel()
-	api, hooks := freeAddress(t), freeAddress(t)
+	api, hooks := servers.Address(t), servers.Address(t)
 	m := newMachine(t, api)
 	page := readOperations(t)
 	var script strings.Builder

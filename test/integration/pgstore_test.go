@@ -54,7 +54,6 @@ shutdown_grace: 2s
 	}
 
 	d := h.start()
-	d.Patience = 0 // refusals are what is looked at
 	sent := 0
 	send := func() {
 		t.Helper()
@@ -70,6 +69,8 @@ shutdown_grace: 2s
 		t.Errorf("backup: %v", err)
 	}
 
+	patient := d.Patience
+	d.Patience = 0 // refusals are what is looked at
 	for name, fault := range map[string]struct{ begin, end func() }{
 		"killed":  {server.Kill, server.Start},
 		"cut off": {proxy.Down, proxy.Up},
@@ -94,6 +95,7 @@ shutdown_grace: 2s
 			return err == nil
 		})
 	}
+	d.Patience = patient
 	until(t, "what was accepted is delivered", func() bool { return len(r.all()) >= sent })
 	d.balanced(t)
 
@@ -143,13 +145,13 @@ func newPair(t *testing.T) *pair {
 	})
 	for i := range p.homes {
 		h := newHome(t)
-		p.homes[i], p.addresses[i] = h, freeAddress(t)
+		p.homes[i], p.addresses[i] = h, servers.Address(t)
 		h.write("fantail.yaml", fmt.Sprintf(`
 listen: %s
 store: { postgres: { urls: ["${file:store-url}"], dir: own } }
 egress: { allow: [127.0.0.0/8] }
 limits: { per_developer: { shortest_wait: 1ms } }
-shutdown_grace: 5s
+shutdown_grace: 30s
 `, p.addresses[i]))
 		h.write("store-url", server.DSN)
 		h.write("fantail.key", strings.Repeat("k", 32))
@@ -168,7 +170,7 @@ func (p *pair) send(order ...int) {
 	n := p.n
 	p.mu.Unlock()
 	body := fmt.Sprintf(`{"type":"sleep","n":%d}`, n)
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		for _, i := range order {
 			p.mu.Lock()
 			d := p.daemons[i]
@@ -242,7 +244,7 @@ func TestADaemonGoesOnWithTheWorkOfOneThatWasKilled(t *testing.T) {
 	p.down.Store(false)
 	p.send(1) // the other accepts meanwhile
 	p.delivered("the deliveries of the daemon that was killed arrive")
-	if took := time.Since(killed); took > 20*time.Second {
+	if took := time.Since(killed); took > time.Minute {
 		t.Errorf("the last arrived %v after the kill", took)
 	}
 	p.balanced(1)

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -70,17 +69,6 @@ func (h *home) serveAs(cmd *exec.Cmd, listen string) *process {
 	p.daemon = &daemon{Client: c, stop: func() error { _ = cmd.Process.Signal(syscall.SIGTERM); return wait() }}
 	until(h.t, "the daemon is ready", func() bool { return c.Ready(h.t.Context()) == nil })
 	return p
-}
-
-// freeAddress returns an address on loopback that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // failing waits until each destination has a pending delivery whose attempt failed after the test last

@@ -50,7 +50,7 @@ func TestReplayAfterAnEndpointIsMended(t *testing.T) {
 	if code, out, errs := fantail(append(sentence, d.app.URL(), "--dry-run")...); code != 0 || out != "would make 300 deliveries\n" {
 		t.Fatalf("exit %d: %s%s", code, out, errs)
 	}
-	code, out, errs := fantail(append(sentence, d.app.URL(), "--rate", "200/s", "--no-wait", "--yes")...)
+	code, out, errs := fantail(append(sentence, d.app.URL(), "--rate", "50/s", "--no-wait", "--yes")...)
 	if code != 0 || !strings.HasPrefix(out, "replay 2 has begun") {
 		t.Fatalf("exit %d: %s%s", code, out, errs)
 	}

@@ -22,7 +22,7 @@ func TestKeyIsRotatedUnderFrozenRetries(t *testing.T) {
 	h.write("new.key", strings.Repeat("n", 32))
 	keys := func(list string) { h.write("fantail.yaml", plain+"keys: ["+list+"]\n") }
 	acme := func(url string) {
-		h.write("developers/acme.yaml", webhook("acme", url, "a-secret-of-acme", "retry: { waits: [2s, 2s, 2s, 2s, 2s, 2s] }"))
+		h.write("developers/acme.yaml", webhook("acme", url, "a-secret-of-acme", "retry: { waits: ["+strings.Repeat("2s, ", 59)+"2s] }"))
 	}
 	keys("'${file:old.key}'")
 	acme(old.URL)

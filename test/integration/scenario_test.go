@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-51f8da91/fantail/test/servers"
 	"github.com/seed-51f8da91/fantail/test/servers/faults"
 )
 
@@ -16,7 +17,7 @@ var everywhere = []string{"app", "objects", "google", "queue", "ordered", "own"}
 // the daemon ends meanwhile.
 func TestEverySampleArrivesEverywhere(t *testing.T) {
 	w := newWorld(t)
-	h, listen := newHome(t), freeAddress(t)
+	h, listen := newHome(t), servers.Address(t)
 	h.write("fantail.yaml", fmt.Sprintf(`
 listen: %s
 store: { pebble: { dir: store } }

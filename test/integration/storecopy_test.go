@@ -19,7 +19,7 @@ func TestStoresAreCopiedAsThePageSays(t *testing.T) {
 	if len(code) != 1 {
 		t.Fatalf("the section has %d blocks", len(code))
 	}
-	api := freeAddress(t)
+	api := servers.Address(t)
 	m := newMachine(t, api)
 	page := m.replace.Replace(code[0])
 	h := &home{t: t, dir: filepath.Join(m.dir, "etc")}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/destinations/all"
 	"github.com/seed-51f8da91/fantail/internal/cli"
+	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
 // heard is an output that is read while it is written.
@@ -36,7 +37,8 @@ func TestTailGoesOnOverARestart(t *testing.T) {
 	h := newHome(t)
 	up := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) })
 	const settings = "\nstore: { pebble: { dir: store } }\negress: { allow: [127.0.0.0/8] }\n"
-	h.write("fantail.yaml", "listen: 127.0.0.1:0"+settings)
+	listen := servers.Address(t)
+	h.write("fantail.yaml", "listen: "+listen+settings)
 	h.write("developers/acme.yaml", webhook("acme", up.URL, "a-secret-of-acme", ""))
 	d := h.start()
 	url := d.app.URL()
@@ -59,7 +61,6 @@ func TestTailGoesOnOverARestart(t *testing.T) {
 	}
 	until(t, "the stop is told", func() bool { return strings.Contains(errs.String(), "The daemon has stopped.") })
 	before := strings.Count(out.String(), "delivered, 200")
-	h.write("fantail.yaml", "listen: "+strings.TrimPrefix(url, "http://")+settings)
 	d = h.start()
 	until(t, "the daemon is found again", func() bool { return strings.Contains(errs.String(), "Connected again.") })
 	until(t, "an attempt after it is shown", shown(before+1))
@@ -69,7 +70,7 @@ func TestTailGoesOnOverARestart(t *testing.T) {
 		if code != 130 {
 			t.Errorf("exit %d: %s", code, errs.String())
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Error("tail does not end")
 	}
 	if err := d.stop(); err != nil {

@@ -136,6 +136,7 @@ func TestTestEventGoesToAThrottledDestination(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "delivered") {
 		t.Errorf("it ends with %d:\n%s%s", code, out, errs)
 	}
+	until(t, "what waited for that", func() bool { return len(app.all()) >= 3 })
 	if n := len(app.all()); n != 3 {
 		t.Errorf("%d requests arrived, want what was asked to wait once, what waited for that and the test", n)
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
 // blocks returns the code of one language in a section of a page.
@@ -90,7 +92,7 @@ func TestTheTourDelivers(t *testing.T) {
 			if !strings.HasPrefix(code, build) {
 				t.Fatalf("the tour does not begin with %q", build)
 			}
-			api, hooks := freeAddress(t), freeAddress(t)
+			api, hooks := servers.Address(t), servers.Address(t)
 			code = strings.NewReplacer("127.0.0.1:8080", api, "127.0.0.1:9000", hooks).Replace(strings.TrimPrefix(code, build))
 
 			dir := t.TempDir()

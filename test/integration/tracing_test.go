@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-51f8da91/fantail/internal/tracing/tracingtest"
 	"github.com/seed-51f8da91/fantail/pkg/client"
+	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
 const producersParent, producersState = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "vendor=1"
@@ -152,7 +153,7 @@ func TestTraceOfTheProducerPassesADaemonThatDoesNotTrace(t *testing.T) {
 func TestCollectorThatIsDownDelaysNothing(t *testing.T) {
 	h := newHome(t)
 	r := newReceiver(t, nil)
-	h.settings("tracing: { endpoint: 'http://" + freeAddress(t) + "', headers: { authorization: hunter2hunter2 } }\n")
+	h.settings("tracing: { endpoint: 'http://" + servers.Address(t) + "', headers: { authorization: hunter2hunter2 } }\n")
 	h.write("developers/acme.yaml", webhook("acme", r.URL, "a-secret-of-acme", ""))
 	d := h.start()
 	for range 20 {

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
 // oldStores are stores that programs of older formats wrote, by their format.
@@ -53,7 +55,7 @@ func TestTheProgramTakesOverOldStores(t *testing.T) {
 	for format, store := range oldStores(t) {
 		t.Run("format "+format, func(t *testing.T) {
 			r := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) })
-			listen := freeAddress(t)
+			listen := servers.Address(t)
 			h := upgraded(t, store, listen, r.URL)
 			ask := func(want string, args ...string) string {
 				t.Helper()
@@ -146,7 +148,7 @@ func TestUpgradingSaysWhatTheProgramDoes(t *testing.T) {
 		oldest - 1: fmt.Sprintf("nothing migrates format %d: use a program that does, or restore a backup", oldest-1),
 		newest + 1: fmt.Sprintf("it has format %d and this program knows formats up to %d: run the newer program that wrote it", newest+1, newest),
 	} {
-		h := marked(t, freeAddress(t), number)
+		h := marked(t, servers.Address(t), number)
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page does not say %q", want)
 		}

@@ -104,7 +104,7 @@ func (o *options) weight(ctx context.Context, name string) (w weight, err error)
 
 // newBacklogRig has one developer with healthy destinations and many with a dead one each.
 func (o *options) newBacklogRig(size int) (*rig, error) {
-	nobody, err := deadPort()
+	nobody, err := freePort()
 	if err != nil {
 		return nil, err
 	}

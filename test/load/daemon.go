@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -191,21 +190,15 @@ func (d *daemon) profile(ctx context.Context, file string, long time.Duration) (
 	return done
 }
 
-// freePort returns a loopback address that nobody listens on now.
+// freePort returns a loopback address that nobody else gets for as long as the process lives: a socket is
+// bound to it, and never listens. Connections are refused until a daemon listens beside it, which Linux
+// allows when both set SO_REUSEADDR.
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return "", err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
-
-// deadPort returns a loopback address that refuses connections for as long as the process lives. It is
-// bound, so that nobody else gets it, and never listened on.
-func deadPort() (string, error) {
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
 		return "", err
 	}
 	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {

@@ -32,7 +32,7 @@ type loader struct {
 
 func newLoader(t task) *loader {
 	return &loader{task: t, bodies: newBodies(t.Size), transport: &http.Transport{
-		DialContext:  (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		DialContext:  (&net.Dialer{Timeout: time.Minute}).DialContext,
 		MaxIdleConns: t.Conns, MaxIdleConnsPerHost: t.Conns, MaxConnsPerHost: t.Conns,
 		DisableCompression: true,
 		WriteBufferSize:    min(max(4<<10, (t.Size+1<<10)*max(1, t.Batch)), 128<<10),

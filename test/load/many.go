@@ -66,7 +66,7 @@ func (c *crowd) cells(run string) []string {
 }
 
 func (o *options) crowd(ctx context.Context) (c crowd, err error) {
-	nobody, err := deadPort()
+	nobody, err := freePort()
 	if err != nil {
 		return c, err
 	}

@@ -199,7 +199,7 @@ func (d *daemon) stop() time.Duration {
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.done:
-	case <-time.After(40 * time.Second):
+	case <-time.After(2 * time.Minute):
 		d.t.Fatalf("%s did not stop on SIGTERM\n%s", d.name, d.log)
 	}
 	if d.err != nil {

@@ -20,7 +20,7 @@ import (
 
 // startTimeout is what a server may take to be ready. The slowest, LocalStack
 // and postgres-meta, took up to 15 s on two busy cores.
-const startTimeout = 90 * time.Second
+const startTimeout = 3 * time.Minute
 
 // command says how a server is started and when it is ready.
 type command struct {

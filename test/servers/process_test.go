@@ -98,7 +98,7 @@ func TestCloseEndsTheServerAndItsChildren(t *testing.T) {
 // awaitGone waits until the folder is gone and the processes have ended.
 func awaitGone(t *testing.T, dir string, pids ...int) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		_, err := os.Stat(dir)
 		if errors.Is(err, os.ErrNotExist) && !slices.ContainsFunc(pids, alive) {

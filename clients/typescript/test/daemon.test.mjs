@@ -12,7 +12,7 @@ const genuine = [];
 const forged = [];
 
 async function until(done) {
-  for (const end = Date.now() + 20_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 20))) {
+  for (const end = Date.now() + 60_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 20))) {
     const value = await done();
     if (value) return value;
   }

@@ -84,7 +84,7 @@ func connectTo(t *testing.T, mode, greeting string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err = pgconn.ConnectConfig(ctx, c)
 	return err

@@ -101,21 +101,35 @@ func stall(t testing.TB, url string) (release func()) {
 	t.Cleanup(release)
 	do("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
 	do("SELECT pg_reload_conf()")
-	for range 100 { // each process of the server hears of it by itself
-		waiting, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	waits := false
+	eventually(t, "a commit waits for the standby", func() bool { // each process of the server hears of it by itself
 		other, err := pgx.Connect(ctx, url)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = other.Exec(waiting, "SELECT pg_logical_emit_message(true, 'test', 'waits')")
-		cancel()
-		other.Close(ctx)
-		if err != nil {
-			return release
+		defer other.Close(ctx)
+		waiting, cancel := context.WithCancel(ctx)
+		defer cancel()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = other.Exec(waiting, "SELECT pg_logical_emit_message(true, 'test', 'waits')")
+		}()
+		for ended := false; !ended && !waits; { // a commit that takes long may do so for any reason
+			select {
+			case <-done:
+				ended = true
+			case <-time.After(time.Millisecond):
+			}
+			if err := c.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep')", other.PgConn().PID()).Scan(&waits); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	t.Fatal("commits do not wait for the standby")
-	return nil
+		cancel()
+		<-done
+		return waits
+	})
+	return release
 }
 
 // long tells that the tests take all the time that they can use: `make long` sets the variable. Without
@@ -217,7 +231,7 @@ func (c *cluster) Cut(_ testing.TB, i int) (mend func()) {
 	proxy.Down()
 	return func() {
 		proxy.Up()
-		for end := time.Now().Add(30 * time.Second); !s.health.reachable() && c.Fatal(i) == nil && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); !s.health.reachable() && c.Fatal(i) == nil && time.Now().Before(end); {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}

@@ -43,7 +43,7 @@ func appendOne(t testing.TB, s *Store, e *store.Entry) store.Appended {
 // eventually waits until ok holds.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); {
+	for end := time.Now().Add(3 * time.Minute); !ok(); {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}
@@ -286,7 +286,7 @@ func TestCloseWaitsForNobodyWhoDoesNotAnswer(t *testing.T) {
 	eventually(t, "commits wait", func() bool { return s.health.slow.Load() >= 2 })
 	began := time.Now()
 	s.Close()
-	if took := time.Since(began); took > 25*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
 	for range 2 {

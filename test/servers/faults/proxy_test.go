@@ -96,7 +96,7 @@ func TestDownBreaksOpenConnections(t *testing.T) {
 	}
 	defer far.Close()
 	p.Down()
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the open connection: %v", err)
 	}

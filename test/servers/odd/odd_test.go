@@ -164,7 +164,7 @@ type outcome struct {
 }
 
 // unhurried is the timeout of an attempt that only has to arrive.
-const unhurried = 20 * time.Second
+const unhurried = time.Minute
 
 func (t *trial) send(size int, timeout time.Duration) (o outcome) {
 	t.n++
@@ -233,7 +233,7 @@ func (t *trial) judge(o outcome) {
 	if n, least := len(o.requests), 1; want.None && n > 0 || !want.None && (n < least || n > most) {
 		t.Errorf("%d requests, want %d to %d, none: %v", n, least, most, want.None)
 	}
-	within := t.row.Patience() + 2*time.Second
+	within := t.row.Patience() + 30*time.Second // a busy machine stands still for some
 	if want.Within > 0 {
 		within = want.Within
 	}
@@ -256,7 +256,7 @@ func (t *trial) arrived(o outcome) {
 		}
 		return n
 	}
-	for deadline := time.Now().Add(5 * time.Second); whole() == 0; <-time.After(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); whole() == 0; <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Errorf("it counts as delivered and did not arrive whole: %v", o.requests)
 			return

@@ -54,7 +54,7 @@ type Want struct {
 	Again     bool          // one more, where the first went over a kept connection
 	None      bool          // no request arrives
 	Foreign   bool          // the server speaks something else than HTTP
-	Within    time.Duration // how long it may take; 0: the timeout and two seconds
+	Within    time.Duration // how long it may take; 0: the timeout, and what a busy machine takes
 	Fresh     bool          // the next delivery comes over another connection
 	Torn      bool          // delivered, though the server did not read the body whole
 }
@@ -78,7 +78,7 @@ func (r Row) Bodies() []int {
 // Patience is the timeout of an attempt.
 func (r Row) Patience() time.Duration {
 	if r.Timeout == 0 {
-		return 10 * time.Second
+		return time.Minute
 	}
 	return r.Timeout
 }
