@@ -36,6 +36,9 @@ func (t *trial) ask() {
 	if t.rnd.IntN(4) == 0 && len(t.ids) > 0 {
 		d.Event = pick(t, t.ids...).Event
 	}
+	if t.rnd.IntN(3) == 0 {
+		d.User, d.Developers = pick(t, "ann", "bob"), []string{pick(t, "acme", "globex"), "globex"}
+	}
 	t.findsDeliveries(t.m, d)
 }
 

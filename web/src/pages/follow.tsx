@@ -32,8 +32,9 @@ export function Follow({ id, name }: { id: string; name: string }) {
           <a href={to.delivery(d.id)}>{name}</a> to {d.developer}/{d.destination}: <Badge is={d.state} />{' '}
           {last ? (
             <>
-              {last.class}, <Code code={last.code} /> after {millis(last.ms)}
-              {last.class !== 'delivered' && last.answer && <>: {last.answer}</>}
+              {last.class !== d.state && <>{last.class}, </>}
+              <Code code={last.code} /> after {millis(last.ms)}
+              {last.class !== 'delivered' && last.answer && <>: {last.answer.replace(/(\\n)+$/, '')}</>}
             </>
           ) : d.waits_for ? (
             waiting[d.waits_for] ?? d.waits_for
