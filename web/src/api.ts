@@ -1,5 +1,7 @@
 // Calls of the public API, which lies beside the console whatever prefix a proxy gives both.
 
+import type { Session } from './types'
+
 /** ApiError is what the daemon answered instead, or that it did not answer (status 0). */
 export class ApiError extends Error {
   constructor(
@@ -9,6 +11,8 @@ export class ApiError extends Error {
     readonly faults: { line: number; message: string }[] = [],
     /** Seconds that the daemon asks to wait; 0: it did not. */
     readonly retryAfter = 0,
+    /** What else it says. */
+    readonly more: { session?: Session; developer?: string } = {},
   ) {
     super(message)
   }
@@ -85,7 +89,7 @@ async function refusal(r: Response, path: string): Promise<ApiError> {
   let error: ApiError
   try {
     const said = await r.json()
-    error = new ApiError(r.status, said.error.code, said.error.message, said.faults ?? [], after)
+    error = new ApiError(r.status, said.error.code, said.error.message, said.faults ?? [], after, said)
   } catch {
     error = new ApiError(r.status, 'unreadable', `Something between this page and the daemon answered ${r.status}, not the daemon itself.`, [], after)
   }

@@ -132,6 +132,9 @@ class Refusal(_Refusal, total=False):
     # What was done, or would be
     plan: List[PlanStep]
     notes: List[str]
+    session: Session
+    # With session: whose portal would end it
+    developer: str
 
 
 class _PlanStep(TypedDict):
@@ -160,7 +163,7 @@ class DocumentHead(_DocumentHead, total=False):
     # Left out: it is a file
     version: int
     at: Time
-    # The name of the token that made it
+    # The name of the token that made it, as in Act; the id of the link to the portal
     by: str
     deleted: Literal[True]
     destinations: int
@@ -453,7 +456,7 @@ class _Replay(TypedDict):
     states: List[Replayable]
     rate: float
     dry_run: bool
-    # The token that asked
+    # The token that asked, as in Act, or the id of the link to the portal
     by: str
     created: Time
     state: ReplayState
@@ -587,7 +590,7 @@ class PortalLink(_PortalLink, total=False):
 
 
 class _Session(TypedDict):
-    # That of the token; `local` without tokens
+    # That of the token; `local` without tokens, `portal` over a link
     name: str
     may: List[Literal["ingest", "read", "operate", "configure", "link", "retry", "test", "replay"]]
 
@@ -644,7 +647,8 @@ class _Act(TypedDict):
 
 
 class Act(_Act, _ActFrom, total=False):
-    # Name of the token; `local` without tokens or a daemon, `daemon`, `signal`; left out of a refused log-in
+    # Name of the token; `local` without tokens or a daemon, `daemon`, `signal`; left out of a refused log-in. Whoever sees some
+    # developers alone reads `operator`, over a link `portal`, in place of tokens that are not theirs
     by: str
     # Id of the link to the portal over which it was done
     via: str
@@ -1009,6 +1013,8 @@ class CreateSessionRequest(TypedDict, total=False):
     # That of a link, after `#link=`
     code: str
     bearer: bool
+    # A session that there is may end
+    replace: bool
 
 
 class _CreatePortalLinkRequest(TypedDict):
@@ -1029,7 +1035,7 @@ class ListPortalLinksQuery(TypedDict, total=False):
 
 class ListChangesQuery(TypedDict, total=False):
     developer: str
-    # Name of the token; `local`, `daemon` or `signal`
+    # Name of the token; `local`, `daemon` or `signal`; as the rows have it for whoever asks
     by: str
     # An operationId of this description; `logIn` (refused), `reload` of a signal, `start`, `restore`, or the name of a notice
     call: str
