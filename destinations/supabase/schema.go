@@ -160,13 +160,5 @@ func (t tables) block() string {
 // script completes all tables. It may be run any number of times.
 func (t tables) script() string { return "DO $fantail$\n" + t.block() + "\n$fantail$;\n" }
 
-// function is the name of what functionScript installs.
+// function is the name of what function.sql installs.
 func (t tables) function() string { return t.brand + "_complete_tables" }
-
-// functionScript installs script as a function that PostgREST can call: it
-// takes nothing and does nothing else, whoever calls it.
-func (t tables) functionScript() string {
-	name := t.schema + "." + t.function() + "()"
-	return "CREATE OR REPLACE FUNCTION " + name + " RETURNS void\nLANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $fantail$\n" + t.block() +
-		"\n$fantail$;\nREVOKE ALL ON FUNCTION " + name + " FROM PUBLIC, anon, authenticated;\nGRANT EXECUTE ON FUNCTION " + name + " TO service_role;\n" + reload + ";\n"
-}

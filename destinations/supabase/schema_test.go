@@ -11,6 +11,14 @@ import (
 	project "github.com/seed-51f8da91/fantail/test/servers/supabase"
 )
 
+// functionScript is function.sql: it installs script as a function that PostgREST can call, which takes nothing and does
+// nothing else, whoever calls it.
+func (t tables) functionScript() string {
+	name := t.schema + "." + t.function() + "()"
+	return "CREATE OR REPLACE FUNCTION " + name + " RETURNS void\nLANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $fantail$\n" + t.block() +
+		"\n$fantail$;\nREVOKE ALL ON FUNCTION " + name + " FROM PUBLIC, anon, authenticated;\nGRANT EXECUTE ON FUNCTION " + name + " TO service_role;\n" + reload + ";\n"
+}
+
 // The files are for people; what the engine runs comes from the code.
 func TestTheFilesAreWhatTheEngineRuns(t *testing.T) {
 	const head = "-- For the brand terra and the schema public. The test of this folder keeps it equal to what the engine runs itself.\n"

@@ -124,9 +124,10 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: none
 	Log        *slog.Logger
 
-	Tokens  []Token // none: requests from this machine only, and Listen must be a loopback address
-	Listen  string  // host:port
-	Brand   string  // prefix of headers: "terra"
+	Tokens  []Token    // none: requests from this machine only, and Listen must be a loopback address
+	Daemons func() int // how many share the rates of tokens; nil: this one has all of them
+	Listen  string     // host:port
+	Brand   string     // prefix of headers: "terra"
 	Version string
 	Egress  Egress
 
@@ -180,7 +181,7 @@ func New(o Options) (*API, error) {
 		o.BodyRate = 1 << 10
 	}
 	a := &API{
-		Options: o, header: newHeaders(o.Brand), drafts: make(chan struct{}, maxDrafts), readers: newReaders(), strangers: ingest.NewBucket(1.0 / 60), deaf: ingest.NewBucket(1.0 / 60), explaining: make(chan struct{}, 4), peerFollow: make(chan struct{}, peerReaders),
+		Options: o, header: newHeaders(o.Brand), drafts: make(chan struct{}, maxDrafts), readers: newReaders(), strangers: ingest.NewBucket(1.0/60, nil), deaf: ingest.NewBucket(1.0/60, nil), explaining: make(chan struct{}, 4), peerFollow: make(chan struct{}, peerReaders),
 	}
 	a.SetConsole(config.Console{})
 	a.memory.setup(o.MaxBody, o.Memory)

@@ -160,7 +160,7 @@ func (a *API) rateOf(t *Token) *ingest.Bucket {
 			}
 		}
 	}
-	return ingest.NewBucket(t.Rate)
+	return ingest.NewBucket(t.Rate, a.Daemons)
 }
 
 var errNoToken = refuse(401, "unauthorized", "a valid bearer token is needed")

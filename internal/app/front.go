@@ -34,7 +34,7 @@ func (a *App) buildAPI(ctx context.Context, d *config.Daemon) error {
 		Ingest: a.ingest, Pace: &ingest.Pace{Behind: a.scheduler.Pace, Most: d.Limits.Lag}, Scheduler: a.scheduler, Store: a.store, Usage: a.store, Series: a.series, Eraser: a.store, Daemon: a, Documents: a, Replays: a.replays, Checks: a.checks, Trail: a.trail, Sessions: sessions, Settings: a, Queues: a.store, Trace: a.tracer,
 		Metrics:    promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}),
 		Registerer: a.metrics, Log: a.log,
-		Tokens: tokens(d), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
+		Tokens: tokens(d), Daemons: a.daemons(), Listen: d.Listen, Brand: d.Brand, Version: a.version, Egress: egress(d),
 		MaxBody: d.Limits.Body, BodyRate: d.Limits.BodyRate, Memory: d.Limits.InFlightBytes,
 		Catalogue: a.catalogue, Outside: inbound.Outside, Console: a.console,
 	}

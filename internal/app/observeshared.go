@@ -19,10 +19,13 @@ func (a *App) observeShared() {
 	gauge("fantail_slots", "Slots of the shared store that this daemon owns.", func(v store.Vitals) float64 { return float64(v.Slots) })
 	gauge("fantail_lease_age_seconds", "Since this daemon renewed its lease last; above 10 s others adopt what it has.", func(v store.Vitals) float64 { return v.LeaseAge.Seconds() })
 	gauge("fantail_clock_offset_seconds", "How far the clock of the database is ahead of this machine's; beyond 5 s no events are taken.", func(v store.Vitals) float64 { return v.Offset.Seconds() })
-	gauge("fantail_oldest_snapshot_transactions", "How old the oldest snapshot is that somebody holds in the database: rows that died since cannot be swept up.", func(v store.Vitals) float64 { return float64(v.OldestSnapshot) })
 	a.metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "fantail_slots_adopted_total", Help: "Slots that this daemon took over from daemons that had ended without giving them back, or had left."},
 		func() float64 { return float64(v.Vitals().Adopted) }))
-	a.metrics.MustRegister(durability{v, prometheus.NewDesc("fantail_durability", "1 for what a commit of the shared store waits for: none, local (the disk of the database), standby.", []string{"of"}, nil)})
+	a.metrics.MustRegister(
+		oneOf{v, prometheus.NewDesc("fantail_durability", "1 for what a commit of the shared store waits for: none, local (the disk of the database), standby.", []string{"of"}, nil),
+			[]string{"none", "local", "standby"}, func(v store.Vitals) (string, float64) { return v.Durability, 1 }},
+		oneOf{v, prometheus.NewDesc("fantail_oldest_snapshot_transactions", "How old the oldest snapshot is that somebody holds in the database: rows that died since cannot be swept up. Who holds it: session, replica, slot (of replication), prepared (a transaction).", []string{"of"}, nil),
+			[]string{"session", "replica", "slot", "prepared"}, func(v store.Vitals) (string, float64) { return v.SnapshotOf, float64(v.OldestSnapshot) }})
 	a.metrics.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_daemons", Help: "Daemons that are alive on the shared store, as this one sees it."}, func() float64 { return float64(len(a.peers.Others()) + 1) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "fantail_daemons_differing", Help: "How many of them have other keys or other files than this one."}, func() float64 { return float64(a.differing()) }))
@@ -39,25 +42,27 @@ func (a *App) differing() (n int) {
 	return n
 }
 
-// durability shows what a commit waits for.
-type durability struct {
-	of   vital
-	desc *prometheus.Desc
+// oneOf shows a figure under the one of several names that it is for now; the others are 0.
+type oneOf struct {
+	of    vital
+	desc  *prometheus.Desc
+	names []string
+	now   func(store.Vitals) (string, float64)
 }
 
-var _ prometheus.Collector = durability{}
+var _ prometheus.Collector = oneOf{}
 
 // Describe implements prometheus.Collector.
-func (d durability) Describe(c chan<- *prometheus.Desc) { c <- d.desc }
+func (o oneOf) Describe(c chan<- *prometheus.Desc) { c <- o.desc }
 
 // Collect implements prometheus.Collector.
-func (d durability) Collect(c chan<- prometheus.Metric) {
-	now := d.of.Vitals().Durability
-	for _, name := range []string{"none", "local", "standby"} {
+func (o oneOf) Collect(c chan<- prometheus.Metric) {
+	now, figure := o.now(o.of.Vitals())
+	for _, name := range o.names {
 		value := 0.0
 		if name == now {
-			value = 1
+			value = figure
 		}
-		c <- prometheus.MustNewConstMetric(d.desc, prometheus.GaugeValue, value, name)
+		c <- prometheus.MustNewConstMetric(o.desc, prometheus.GaugeValue, value, name)
 	}
 }

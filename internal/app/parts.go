@@ -70,7 +70,9 @@ func (a *App) buildEngine(ctx context.Context, d *config.Daemon, _ Options) erro
 	a.onStop("scheduler", func(ctx context.Context) error { a.scheduler.Stop(ctx); return nil })
 	a.ingest = ingest.New(a.store, a.scheduler.Offer, ingest.Limits{
 		Body: d.Limits.Body, Rate: d.Limits.PerDeveloper.Rate, Pending: d.Limits.PerDeveloper.Pending, Bytes: d.Limits.PerDeveloper.Bytes,
+		Daemons: a.daemons(),
 	})
+	a.ingest.Elsewhere = a.scheduler.AcceptedElsewhere
 	if err := a.buildReplays(ctx); err != nil {
 		return err
 	}

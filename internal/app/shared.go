@@ -122,3 +122,14 @@ func (a *App) otherKeys(keys *keyring.Ring) bool {
 	own := keysPrint(keys)
 	return slices.ContainsFunc(a.peers.Others(), func(o store.Daemon) bool { return o.Key != own })
 }
+
+// daemons tells among how many daemons the intake's rates are divided; nil where this is the only one.
+func (a *App) daemons() func() int {
+	if a.shared == nil {
+		return nil
+	}
+	return func() int {
+		_, n := a.shared.Share()
+		return n
+	}
+}

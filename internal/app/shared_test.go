@@ -1,10 +1,12 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -316,5 +318,66 @@ func TestPlotsGoOnAtWhoeverComesNext(t *testing.T) {
 	}
 	if c := s.start(s.home("c", "")); c.seriesKey != was {
 		t.Errorf("whoever comes next has %q, want %q", c.seriesKey, was)
+	}
+}
+
+// Rates at the intake are those of all daemons together.
+func TestRatesAreOfAllDaemonsTogether(t *testing.T) {
+	s := newSharing(t)
+	const limits = "limits: { per_developer: { rate: 40/s } }\n"
+	a, b := s.start(s.home("a", limits)), s.start(s.home("b", limits))
+	if _, err := a.PutDocument(t.Context(), "acme", fmt.Appendf(nil, acmeDocument, "x"), client.ChangeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "both have the developer and know each other", func() bool {
+		_, size := b.current.Load().snapshot.Size()
+		_, n := a.shared.Share()
+		_, m := b.shared.Share()
+		return size == 1 && n == 2 && m == 2
+	})
+	line, err := client.AppendLine(nil, client.SendRequest{Developer: "acme", Body: []byte(`{"type":"sleep"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.Repeat(line, 60)
+	for _, d := range []*daemon{a, b} {
+		accepted, began := 0, time.Now()
+		for r, err := range d.SendBatch(t.Context(), lines) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Err == nil {
+				accepted++
+			}
+		}
+		if most := 21 + int(20*time.Since(began).Seconds()); accepted < 20 || accepted > most {
+			t.Errorf("one of two daemons accepts %d events at once, want 20 of 40 a second", accepted)
+		}
+	}
+}
+
+// What is accepted at one daemon and delivered by another is counted as accepted where it was, once.
+func TestWhatIsServedElsewhereCountsAsAccepted(t *testing.T) {
+	s := newSharing(t)
+	ha, hb := s.home("a", ""), s.home("b", "")
+	a, b := s.start(ha), s.start(hb)
+	serial := fmt.Sprintf(acmeDocument, "x") + "    max_in_flight: 1\n"
+	if _, err := a.PutDocument(t.Context(), "acme", []byte(serial), client.ChangeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "both have the developer", func() bool { _, size := b.current.Load().snapshot.Size(); return size == 1 })
+	for range 3 {
+		a.send(t, "acme")
+		b.send(t, "acme")
+	}
+	until(t, "all are delivered", func() bool { return strings.Count(ha.delivered()+hb.delivered(), "x") == 6 })
+	if ha.delivered() != "" && hb.delivered() != "" {
+		t.Errorf("a destination that one daemon serves was served by both")
+	}
+	for _, d := range []*daemon{a, b} {
+		text, err := d.Metrics(t.Context())
+		if err != nil || !strings.Contains(string(text), `fantail_usage_deliveries_total{developer="acme",state="accepted"} 3`) {
+			t.Errorf("each daemon accepted 3 deliveries; %v:\n%s", err, regexp.MustCompile(`(?m)^fantail_usage_.*`).FindAllString(string(text), -1))
+		}
 	}
 }

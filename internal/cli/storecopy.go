@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -116,6 +117,7 @@ func (e *env) copyStore(ctx context.Context, from, to string) error {
 	line := e.progress()
 	defer line.clear()
 	o.Show = (&copyProgress{line: line, env: e}).show
+	o.Waits = e.copyWaits
 	rep, err := copying.Run(ctx, o)
 	if err != nil {
 		return err
@@ -133,6 +135,13 @@ Start the daemon with "fantail serve --config %s". None starts on the store that
 `, count(int(rep.Events), "event"), deliveries(rep.Deliveries), count(int(rep.Attempts), "attempt"), clean(o.From.Name), clean(o.To.Name),
 		count(rep.Audited, "destination"), count(int(rep.Records), "record"), clean(to))
 	return err
+}
+
+// copyWaits says at once why nothing moves: a daemon that was killed is known to be gone when its
+// lease is over, and one that runs has to be stopped.
+func (e *env) copyWaits(w copying.Wait) {
+	fmt.Fprintf(e.err, "%s on %s: %s. Waiting up to %v for the leases of those that were killed; stop those that run.\n",
+		count(len(w.Daemons), "daemon"), clean(w.Side), clean(strings.Join(w.Daemons, ", ")), w.Most)
 }
 
 func deliveries(n int64) string { return count(int(n), "delivery") }

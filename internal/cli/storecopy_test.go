@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,5 +35,16 @@ func TestACopySaysHowFarItIs(t *testing.T) {
 	c.show(copying.Auditing, copying.Progress{Records: 5})
 	if got, want := c.text(copying.Progress{Records: 70}, 3*time.Second), "counting every delivery again: 70 rows, 3s"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestACopySaysAtOnceForWhomItWaits.
+func TestACopySaysAtOnceForWhomItWaits(t *testing.T) {
+	var out bytes.Buffer
+	e := &env{err: &out}
+	e.copyWaits(copying.Wait{Side: "PostgreSQL at db:5432/fantail", Daemons: []string{"fantail-0", "evil\x1b[2J"}, Most: 25 * time.Second})
+	want := "2 daemons on PostgreSQL at db:5432/fantail: fantail-0, evil"
+	if got := out.String(); !strings.HasPrefix(got, want) || strings.Contains(got, "\x1b") || !strings.Contains(got, "Waiting up to 25s") {
+		t.Errorf("said %q", got)
 	}
 }

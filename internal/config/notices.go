@@ -12,10 +12,8 @@ import (
 	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
+// noticeNames are the notices that settings may name.
 var noticeNames = []string{"destination.held", "destination.resumed", "destination.failing", "delivery.dead", "replay.finished"}
-
-// NoticeNames lists the notices that settings may name.
-func NoticeNames() []string { return slices.Clone(noticeNames) }
 
 // Notices says who is told of what happens to destinations. The log has all of it in any case.
 type Notices struct {

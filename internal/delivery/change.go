@@ -68,7 +68,7 @@ func (s *Scheduler) applyMoved(m *store.Moved, now instant) {
 		s.flight.Forget(m.ID)
 		d := s.dest(m.ID.Dest, store.DestinationKey{})
 		if m.From == 0 {
-			s.countAccepted(d, 0)
+			s.countAccepted(d, m.Size)
 		}
 		d.oldestFailed.remove(m.ID)
 		s.reviewApart(d, now)

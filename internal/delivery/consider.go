@@ -65,6 +65,9 @@ func (s *Scheduler) considerAll(d *dest, now instant) {
 // gate returns before which moment of the monotonic clock no call may start.
 func (l *lane) gate() int64 {
 	gate := max(l.retryAfter.Until, l.ownFault.At, l.dest.rate.At)
+	if l.fails() {
+		gate = max(gate, l.heldBack)
+	}
 	if l.dest.apart {
 		gate = max(gate, l.dest.apartUntil)
 	}

@@ -85,7 +85,7 @@ type Limits struct {
 	InFlight   int   // attempts; 0: 1,024
 	Slow       int   // attempts older than max(1 s, 4 x median); 0: as InFlight
 	Bytes      int64 // of bodies in flight, and as much again in slow attempts; 0: 256 MiB
-	CacheBytes int64 // of bodies kept for fan-out; 0: 32 MiB
+	CacheBytes int64 // of bodies kept for fan-out; 0: 64 MiB
 	Window     int   // positions over all windows; 0: 256 k
 
 	PerDeveloper float64 // attempts a second of each developer; 0: no limit

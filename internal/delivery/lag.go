@@ -23,9 +23,11 @@ const (
 
 // lag is how far the daemon itself is behind with deliveries.
 type lag struct {
-	busy  func() time.Duration // see Options
-	known atomic.Int64         // ns
-	at    atomic.Int64         // mono: when it is looked at again
+	busy   func() time.Duration // see Options
+	waited atomic.Int64         // ns: what busy said last
+	busyAt atomic.Int64         // mono: when it is asked again
+	known  atomic.Int64         // ns
+	at     atomic.Int64         // mono: when it is looked at again
 
 	begun  atomic.Int64  // deliveries in all
 	rate   atomic.Uint64 // of them a second, as a float64, between the last two looks
@@ -43,9 +45,17 @@ func (s *Scheduler) Lag() time.Duration {
 		begun := g.begun.Load()
 		took := max(lagEvery, time.Duration(mono-at)+lagEvery)
 		g.rate.Store(math.Float64bits(float64(begun-g.counts.Swap(begun)) / took.Seconds()))
-		g.known.Store(s.lookForLag(g.busy()))
+		g.known.Store(s.lookForLag(g.wait(mono)))
 	}
 	return time.Duration(g.known.Load())
+}
+
+// wait is how long at least a tenth of all goroutines waited for a processor lately.
+func (g *lag) wait(mono int64) time.Duration {
+	if at := g.busyAt.Load(); mono >= at && g.busyAt.CompareAndSwap(at, mono+int64(lagEvery)) {
+		g.waited.Store(int64(g.busy()))
+	}
+	return time.Duration(g.waited.Load())
 }
 
 // Pace returns the lag, and how many deliveries a second were begun lately.

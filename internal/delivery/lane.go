@@ -94,11 +94,12 @@ type lane struct {
 	first         *call
 	last          *call
 	calls         int
-	begun         int  // deliveries in calls that were made since the lag was last looked for
-	unsettled     int  // outcomes that may bring deliveries back
-	overAge       int  // calls in flight older than the threshold
-	hanging       bool // one went over age and none has succeeded since
-	proven        bool // its last attempt succeeded
+	begun         int   // deliveries in calls that were made since the lag was last looked for
+	unsettled     int   // outcomes that may bring deliveries back
+	overAge       int   // calls in flight older than the threshold
+	hanging       bool  // one went over age and none has succeeded since
+	proven        bool  // its last attempt succeeded
+	heldBack      int64 // mono: see shortage; of a lane that fails
 
 	// What it is behind for another's sake than the daemon's: see excuse.
 	hindered      bool  // something has kept it from delivering, and it has not succeeded since

@@ -35,3 +35,13 @@ func (s *Scheduler) Offer(e *event.Event, items []store.Item) {
 		s.cache.putRead(e)
 	}
 }
+
+// AcceptedElsewhere counts deliveries of an event that was accepted here, and that another daemon
+// goes on with. Bodies have size bytes.
+func (s *Scheduler) AcceptedElsewhere(dests []uint32, size int) {
+	now := s.lock()
+	defer s.unlock(now)
+	for _, id := range dests {
+		s.countAccepted(s.dest(id, store.DestinationKey{}), uint32(size))
+	}
+}

@@ -13,7 +13,7 @@ import (
 // falls behind for a moment would else have all that follows read from the disk.
 const (
 	windowSize = 64
-	windowMost = 4096
+	windowMost = 16384
 	windowTime = 4 * time.Second
 )
 
@@ -144,14 +144,15 @@ func (s *Scheduler) admit(q *queue, item *store.Item, now instant) *job {
 }
 
 // room is how many deliveries more the window of q may have. Half of all positions
-// are for windows of windowSize alone, and each queue is sure of one.
+// are for windows of windowSize alone, and each queue is sure of one. Of the other half a
+// queue leaves three times what it takes to others: those that come later find room.
 func (s *Scheduler) room(q *queue, now instant) int {
 	n := len(q.window)
 	switch ld := &s.loader; {
 	case ld.positions >= ld.maxPositions:
 		return 1 - n
 	case ld.positions < ld.maxPositions/2:
-		return q.lane.window(now) - n
+		return min(q.lane.window(now), max(windowSize, (ld.maxPositions/2-ld.positions+n)/4)) - n
 	}
 	return windowSize - n
 }

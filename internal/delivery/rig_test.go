@@ -103,6 +103,10 @@ func (r *rig) build() {
 	if r.shared != nil {
 		shared = r.shared
 	}
+	busy := r.busy
+	if busy == nil { // not this machine's, which has other work
+		busy = func() time.Duration { return 0 }
+	}
 	r.s = New(Options{
 		Store: st, Shared: shared, Limits: r.limits, Flight: fl, Metrics: prometheus.NewRegistry(), Chance: func() float64 { return 0.5 },
 		Log: slog.New(slog.NewTextHandler(&locked{b: r.log}, nil)),
@@ -117,7 +121,7 @@ func (r *rig) build() {
 			return nil, store.ErrNotFound
 		},
 		Wall: func(t time.Time) int64 { return t.UnixNano() + r.skew.Load() },
-		Tell: r.tell, Fatal: r.fatal, Trace: r.trace, Busy: r.busy, Series: r.series,
+		Tell: r.tell, Fatal: r.fatal, Trace: r.trace, Busy: busy, Series: r.series,
 	})
 }
 

@@ -62,6 +62,7 @@ type Scheduler struct {
 	cache         cache
 	loader        loader
 	lag           lag
+	shortage      shortage
 	settler       settler
 	stateWriter   stateWriter
 	lastWriter    lastWriter
@@ -97,7 +98,7 @@ func New(o Options) *Scheduler {
 		l.Bytes = 256 << 20
 	}
 	if l.CacheBytes <= 0 {
-		l.CacheBytes = 32 << 20
+		l.CacheBytes = 64 << 20
 	}
 	if l.Window <= 0 {
 		l.Window = 256 << 10

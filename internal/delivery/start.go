@@ -7,12 +7,13 @@ import "github.com/seed-51f8da91/fantail/internal/delivery/suspects"
 func (s *Scheduler) startCalls(now instant, keep bool) *call {
 	var mine *call
 	s.reviewShare()
+	s.reviewShortage(now)
 	for s.phase == running && s.settler.unsettled < s.settler.bound && s.owned(now) {
 		l := s.nextLane()
 		if l == nil {
 			break
 		}
-		if !s.mayTry(l) { // another trial has begun since it was ready
+		if !s.mayTry(l) || s.shortage.holdBack(l) { // another trial has begun since it was ready
 			s.consider(l, now)
 			continue
 		}

@@ -133,3 +133,21 @@ func TestUsageMetricsAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// What is accepted here and goes on at another daemon counts here, with its bytes.
+func TestWhatGoesOnElsewhereCountsAsAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.share(0, 2)
+		id, _ := r.add("acme", "a")
+		r.start()
+		defer r.close()
+		r.s.AcceptedElsewhere([]uint32{id}, 15)
+		it := r.accept(id)[0]
+		r.s.Moved([]store.Moved{{ID: store.DeliveryID{Day: it.ID.Day, Event: it.ID.Event, Dest: id, Replay: 3}, To: store.Pending, Size: 7}})
+		got := figures(t, r.s)
+		if n, bytes := got["fantail_usage_deliveries_total{acme,accepted}"], got["fantail_usage_bytes_total{acme}"]; n != 3 || bytes != 15+7+float64(it.Size) {
+			t.Errorf("%v deliveries with %v bytes, want 3 with %v", n, bytes, 15+7+it.Size)
+		}
+	})
+}

@@ -69,7 +69,7 @@ func TestBodiesOfWhatIsReadBackSoonAreKept(t *testing.T) {
 		r.proveFast(id, f)
 		dues.Store(0)
 		r.acceptMany(8000, id)
-		if n := r.positions(); n != windowMost {
+		if n := r.positions(); n != 6400 { // which it takes in windowTime: 16 at once, each in 10 ms
 			t.Errorf("%d positions in memory", n)
 		}
 		pass(6 * time.Second)
@@ -109,6 +109,32 @@ func TestWhatIsHealthyNoMoreHoldsNoMoreThanOthers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestALargeWindowLeavesRoomForOthers: who falls behind later has a large one, too.
+func TestALargeWindowLeavesRoomForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.limits = Limits{Window: 8000}
+		var fast []uint32
+		var fars []*far
+		for i := range 4 {
+			id, f := r.add("acme", fmt.Sprint("fast", i))
+			fast, fars = append(fast, id), append(fars, f)
+		}
+		r.start()
+		defer r.close()
+		for i, id := range fast {
+			r.proveFast(id, fars[i])
+		}
+		for _, id := range fast {
+			before := r.positions()
+			r.acceptMany(5000, id)
+			if n := r.positions() - before; n < 400 || n > 1000 {
+				t.Errorf("%d positions beside %d of others", n, before)
+			}
+		}
+	})
 }
 
 // TestLargeWindowsLeaveHalfOfThePositions to those who have small ones.

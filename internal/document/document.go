@@ -57,9 +57,6 @@ func bare(err error) error { return fmt.Errorf("it cannot be written as YAML (%T
 // JSON writes a document on one line.
 func JSON(root *yaml.Node) []byte { return append(strictyaml.AppendJSON(nil, root), '\n') }
 
-// Plain copies a document without comments and styles.
-func Plain(root *yaml.Node) *yaml.Node { return clone(root, plain) }
-
 // plain leaves the form of a value to the writer, except for texts of several lines, which
 // mostly are certificates and keys. A time is a text, as it is in JSON.
 func plain(n *yaml.Node) {

@@ -119,8 +119,8 @@ func TestRedactedShowsNoSecretWhereverItStands(t *testing.T) {
 	}
 }
 
-func TestPlainKeepsNoComment(t *testing.T) {
-	if text := asYAML(t, Plain(read(t, whole).Root)); strings.Contains(text, "hunter2-comment") || strings.Contains(text, "hunter2-aside") || !strings.Contains(text, "hunter2-secret") {
+func TestWhatIsWrittenHasNoComment(t *testing.T) {
+	if text := asYAML(t, read(t, whole).Root); strings.Contains(text, "hunter2-comment") || strings.Contains(text, "hunter2-aside") || !strings.Contains(text, "hunter2-secret") {
 		t.Errorf("kept:\n%s", text)
 	}
 }

@@ -5,6 +5,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,8 @@ type Limits struct {
 	Rate    float64 // events a second, each developer
 	Pending int64   // deliveries, each developer
 	Bytes   int64   // of pending bodies, each developer
+
+	Daemons func() int // how many share Rate; nil: this one has all of it
 }
 
 // Store is what Accept needs of the store.
@@ -54,6 +57,10 @@ type Ingest struct {
 	store  Store
 	offer  func(*event.Event, []store.Item)
 	limits Limits
+
+	// Elsewhere, if it is set, is told of deliveries that another daemon goes on with, and of how
+	// many bytes the body of each has. It is set before SetRoutes.
+	Elsewhere func(dests []uint32, size int)
 
 	swap   sync.Mutex // one SetRoutes at a time
 	routes atomic.Pointer[routes]
@@ -130,7 +137,7 @@ func (in *Ingest) Accept(ctx context.Context, rs []Request) []Result {
 		if results[i].Err != nil {
 			continue
 		}
-		results[i] = in.finish(batch[next].Event, &appended[next])
+		results[i] = in.finish(batch[next], &appended[next])
 		next++
 	}
 	return results
@@ -182,7 +189,7 @@ func (in *Ingest) prepare(routes *routes, r *Request, now time.Time, loads *[]lo
 }
 
 // finish offers what was stored and says what came of it.
-func (in *Ingest) finish(e *event.Event, a *store.Appended) Result {
+func (in *Ingest) finish(e *store.Entry, a *store.Appended) Result {
 	if a.Err != nil {
 		if errors.Is(a.Err, store.ErrIdempotencyMismatch) {
 			return Result{Err: Refuse(422, "idempotency_mismatch", "the idempotency key was used with another body")}
@@ -190,7 +197,20 @@ func (in *Ingest) finish(e *event.Event, a *store.Appended) Result {
 		return Result{Err: unavailable(a.Err)}
 	}
 	if !a.Duplicate && len(a.Items) > 0 {
-		in.offer(e, a.Items)
+		in.offer(e.Event, a.Items)
+	}
+	if !a.Duplicate && len(a.Items) < a.Fanout && in.Elsewhere != nil {
+		in.Elsewhere(elsewhere(e.To, a.Items), len(e.Event.Body))
 	}
 	return Result{ID: a.ID, Reference: a.Reference, Deliveries: a.Fanout, Duplicate: a.Duplicate}
+}
+
+// elsewhere returns which of the destinations have none of the items.
+func elsewhere(to []uint32, items []store.Item) (dests []uint32) {
+	for _, dest := range to {
+		if !slices.ContainsFunc(items, func(it store.Item) bool { return it.ID.Dest == dest }) {
+			dests = append(dests, dest)
+		}
+	}
+	return dests
 }

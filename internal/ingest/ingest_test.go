@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -213,5 +214,33 @@ func TestNewRoutesApplyToTheNextRequest(t *testing.T) {
 	}
 	if _, refusal := accept(t, in, Request{Developer: "initech", Body: []byte(sleep)}); refusal == nil || refusal.Code != "unknown_developer" {
 		t.Errorf("got %+v, want unknown_developer", refusal)
+	}
+}
+
+// apart is a store in which another daemon goes on with the deliveries of destination 1.
+type apart struct{ *memory }
+
+func (a apart) Append(ctx context.Context, now time.Time, batch []*store.Entry) ([]store.Appended, error) {
+	out, err := a.memory.Append(ctx, now, batch)
+	for i := range out {
+		out[i].Items = slices.DeleteFunc(out[i].Items, func(it store.Item) bool { return it.ID.Dest == 1 })
+	}
+	return out, err
+}
+
+// TestWhatGoesOnElsewhereIsTold, once, with the size of its body.
+func TestWhatGoesOnElsewhereIsTold(t *testing.T) {
+	var o offers
+	in := New(apart{newMemory()}, o.offer, Limits{})
+	var told []string
+	in.Elsewhere = func(dests []uint32, size int) { told = append(told, fmt.Sprint(dests, size)) }
+	in.SetRoutes(sample())
+	for range 2 { // the second one is a duplicate
+		if _, refusal := accept(t, in, Request{Developer: "acme", Body: []byte(sleep), IdempotencyKey: "k"}); refusal != nil {
+			t.Fatal(refusal)
+		}
+	}
+	if want := fmt.Sprint([]uint32{1}, len(sleep)); len(told) != 1 || told[0] != want || o.items != 1 {
+		t.Errorf("told %v, want %q; offered %d", told, want, o.items)
 	}
 }

@@ -11,24 +11,25 @@ import (
 // it holds tokens, refilled at rate, of which at most one second's worth (and at
 // least one) is saved up. A nil Bucket limits nothing.
 type Bucket struct {
-	rate  float64 // tokens a second
-	burst float64
+	rate    float64    // tokens a second
+	daemons func() int // how many share them; nil: this one has all
 
 	mu     sync.Mutex
 	tokens float64
 	at     time.Time // when tokens was right
 }
 
-// NewBucket returns a full bucket; nil, which limits nothing, when rate is 0.
-func NewBucket(rate float64) *Bucket {
+// NewBucket returns a full bucket; nil, which limits nothing, when rate is 0. Of several daemons
+// each has its part of the rate: daemons, which may be nil, tells how many there are, and is asked
+// for every token.
+func NewBucket(rate float64, daemons func() int) *Bucket {
 	if rate <= 0 {
 		return nil
 	}
-	burst := math.Max(1, rate)
-	return &Bucket{rate: rate, burst: burst, tokens: burst}
+	return &Bucket{rate: rate, daemons: daemons, tokens: math.Max(1, rate)}
 }
 
-// Rate returns how many tokens come a second; 0: there is no limit.
+// Rate returns how many tokens come a second at all daemons; 0: there is no limit.
 func (b *Bucket) Rate() float64 {
 	if b == nil {
 		return 0
@@ -41,14 +42,19 @@ func (b *Bucket) Take(now time.Time) time.Duration {
 	if b == nil {
 		return 0
 	}
+	rate := b.rate
+	if b.daemons != nil {
+		rate /= float64(max(1, b.daemons()))
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.tokens = math.Min(math.Max(1, rate), b.tokens) // another daemon may have come
 	if passed := now.Sub(b.at); passed > 0 {
-		b.tokens = math.Min(b.burst, b.tokens+passed.Seconds()*b.rate)
+		b.tokens = math.Min(math.Max(1, rate), b.tokens+passed.Seconds()*rate)
 		b.at = now
 	}
 	if b.tokens < 1 {
-		return time.Duration(math.Ceil((1 - b.tokens) / b.rate * float64(time.Second)))
+		return time.Duration(math.Ceil((1 - b.tokens) / rate * float64(time.Second)))
 	}
 	b.tokens--
 	return 0

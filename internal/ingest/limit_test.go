@@ -49,7 +49,7 @@ func TestRateIsEachDevelopersOwnAndRefills(t *testing.T) {
 // TestRequestsAtOnceGetNoMore: the time of a request is read when it comes, but concurrent
 // requests are judged in any order.
 func TestRequestsAtOnceGetNoMore(t *testing.T) {
-	b, now, n := NewBucket(2), time.Now(), 0
+	b, now, n := NewBucket(2, nil), time.Now(), 0
 	for i := range 40 {
 		if b.Take(now.Add(time.Duration(i%2)*time.Second)) == 0 {
 			n++
@@ -133,5 +133,39 @@ func TestAFullDeveloperStillKeepsWhatMatchesNobody(t *testing.T) {
 	in.SetRoutes(routes)
 	if got, refusal := accept(t, in, Request{Developer: "acme", Body: []byte(sleep)}); refusal != nil || got.Deliveries != 0 || len(m.entries) != 1 {
 		t.Fatalf("got %+v, %v", got, refusal)
+	}
+}
+
+// TestSeveralDaemonsShareARate: each gives out its part of it, also of what was saved up before another came.
+func TestSeveralDaemonsShareARate(t *testing.T) {
+	daemons := 1
+	b, now := NewBucket(6, func() int { return daemons }), time.Now()
+	burst := func() (n int, wait time.Duration) {
+		for n < 100 {
+			if wait = b.Take(now); wait > 0 {
+				return n, wait
+			}
+			n++
+		}
+		return n, 0
+	}
+	for _, c := range []struct {
+		daemons, want int
+		wait          time.Duration
+	}{{1, 6, time.Second / 6}, {2, 3, time.Second / 3}, {3, 2, time.Second / 2}, {12, 1, 2 * time.Second}, {0, 6, time.Second / 6}} {
+		daemons = c.daemons
+		now = now.Add(time.Hour)
+		if n, wait := burst(); n != c.want || (wait-c.wait).Abs() > time.Microsecond {
+			t.Errorf("one of %d daemons let %d in at once and has the next wait %v, want %d and %v", c.daemons, n, wait, c.want, c.wait)
+		}
+	}
+	daemons, now = 1, now.Add(time.Hour)
+	b.Take(now)
+	daemons = 3
+	if n, _ := burst(); n != 2 {
+		t.Errorf("of what was saved up alone, one of 3 daemons lets %d in, want 2", n)
+	}
+	if b.Rate() != 6 {
+		t.Errorf("the rate is %v", b.Rate())
 	}
 }

@@ -43,7 +43,7 @@ func (in *Ingest) SetRoutes(r *Routes) {
 		}
 		switch {
 		case dev == nil:
-			dev = &developer{d, NewBucket(in.limits.Rate)}
+			dev = &developer{d, NewBucket(in.limits.Rate, in.limits.Daemons)}
 		case dev.Developer != d:
 			dev = &developer{d, dev.bucket}
 		}

@@ -5,7 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"slices"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -173,9 +174,15 @@ func TestNoticesWaitForTheStore(t *testing.T) {
 	})
 }
 
+// TestSettingsKnowEveryNotice: what notices.events may name is what there is.
 func TestSettingsKnowEveryNotice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fantail.yaml")
+	if err := os.WriteFile(path, []byte("notices: { destinations: [acme/app], events: [no-such-notice] }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	have := []string{delivery.DestinationHeld, delivery.DestinationResumed, delivery.DestinationFailing, delivery.DeliveryDead, ReplayFinished}
-	if known := config.NoticeNames(); !slices.Equal(known, have) {
-		t.Errorf("settings know %v, there are %v", known, have)
+	want := "is no notice: known are " + strings.Join(have, ", ")
+	if _, err := config.Load(path, nil); err == nil || !strings.Contains(err.Error()+"\n", want+"\n") {
+		t.Errorf("settings say %v, want %q", err, want)
 	}
 }

@@ -233,6 +233,7 @@ type Moved struct {
 	To   State
 	Was  QueueID // where it was pending, if it was
 	Item Item    // as it is pending now, if it is
+	Size uint32  // bytes of the body, where Replay has made it and another daemon goes on with it: Item is zero then
 	Err  error   // ErrNotFound, ErrConflict
 }
 

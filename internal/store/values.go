@@ -20,5 +20,6 @@ type Vitals struct {
 	Adopted        uint64        // slots of daemons that had ended, since the start
 	Offset         time.Duration // how far the store's clock is ahead of this machine's
 	OldestSnapshot int64         // of all that somebody holds, in transactions
+	SnapshotOf     string        // who holds that: session, replica, slot, prepared; "": nobody
 	Durability     string        // what a commit waits for, in a word: "local", "standby", "none"
 }

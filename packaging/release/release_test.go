@@ -348,6 +348,33 @@ func TestNotesAreTheVersionsPart(t *testing.T) {
 	}
 }
 
+// TestEveryPackageHasTheVersion: clients and chart are published with a version, and bear its number.
+func TestEveryPackageHasTheVersion(t *testing.T) {
+	read := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join("../..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	newest := regexp.MustCompile(`(?m)^## v(\S+) - `).FindStringSubmatch(read("CHANGELOG.md"))
+	if newest == nil {
+		t.Fatal("the changelog has no version")
+	}
+	for file, pattern := range map[string]string{
+		"clients/typescript/package.json":      `(?m)^  "version": "(.*)",$`,
+		"clients/typescript/package-lock.json": `(?m)^  "version": "(.*)",$`,
+		"clients/typescript/README.md":         `fantail-client-(.*)\.tgz`,
+		"clients/python/pyproject.toml":        `(?m)^version = "(.*)"$`,
+		"configs/helm/fantail/Chart.yaml":      `(?m)^appVersion: "(.*)"$`,
+	} {
+		if m := regexp.MustCompile(pattern).FindStringSubmatch(read(file)); m == nil || m[1] != newest[1] {
+			t.Errorf("%s: %q, the newest version is %s", file, m, newest[1])
+		}
+	}
+}
+
 // TestTheChangelogIsInOrder: what is not released first, then versions, the newest first, with their days.
 func TestTheChangelogIsInOrder(t *testing.T) {
 	text, err := os.ReadFile("../../CHANGELOG.md")

@@ -156,6 +156,27 @@ func TestWhatIsSaidOfOthersHasASource(t *testing.T) {
 	}
 }
 
+// TestFencesStandAlone: what begins and ends code has a line of its own, and each beginning its end. Otherwise the code is
+// shown as prose, and the prose after it as code.
+func TestFencesStandAlone(t *testing.T) {
+	alone := regexp.MustCompile("^ *```[a-z]*$")
+	for _, page := range pages(t) {
+		open := false
+		for i, line := range strings.Split(read(t, page), "\n") {
+			switch {
+			case !strings.Contains(line, "```"):
+				continue
+			case !alone.MatchString(line) || open && !strings.HasSuffix(line, "```"):
+				t.Errorf("%s:%d: %s", page, i+1, line)
+			}
+			open = !open
+		}
+		if open {
+			t.Errorf("%s: its last code does not end", page)
+		}
+	}
+}
+
 // TestDocsNameTargetsThatExist checks every `make x` of a page.
 func TestDocsNameTargetsThatExist(t *testing.T) {
 	var known []string

@@ -2,14 +2,12 @@ package scale
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/test/servers"
-	"github.com/seed-51f8da91/fantail/test/servers/faults"
 )
 
 // inFlight is how long before a daemon died something may have been in flight, or settled and not synced.
@@ -83,44 +81,7 @@ func TestARollingDeployIsNotSeenThroughTheBalancer(t *testing.T) {
 	f.settle(acked, nil, 0)
 }
 
-// What lies between a daemon and the database breaks, answers are lost after they were sent, and it
-// stands still for a while. Nothing acknowledged is lost, and the other daemon goes on.
-func TestABrokenWayToTheDatabaseLosesNothing(t *testing.T) {
-	var proxy *faults.Proxy
-	f := newFleet(t, 2, "shutdown_delay: 0s\n", func(i int, dsn string) string {
-		if i == 0 {
-			return dsn
-		}
-		u, err := url.Parse(dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		proxy = faults.New(t, u.Host)
-		u.Host = proxy.Addr
-		return u.String()
-	})
-	l := newLoad(t, 6, f.urls()...)
-	var moments []time.Time
-	for range rounds(1) {
-		for _, breaks := range []func(){proxy.Reset, proxy.LoseAnswers, proxy.Hang} {
-			l.more(t, 100)
-			moments = append(moments, time.Now())
-			breaks()
-			l.more(t, 200)
-			proxy.Heal()
-			moments = append(moments, time.Now())
-			proxy.Down() // connections that hang, end
-			proxy.Up()
-			until(t, 60*time.Second, "the daemon takes events again", func() bool { return f.daemons[1].ended() || f.daemons[1].Ready(t.Context()) == nil })
-			if f.daemons[1].ended() { // it was cut off for longer than its lease
-				f.daemons[1].start()
-			}
-		}
-	}
-	f.settle(l.end(), moments, 15*time.Second)
-}
-
-// The figure of a metric without labels.
+// The figure of a metric, whose name has its labels with it.
 func (d *daemon) figure(name string) float64 {
 	text, err := d.Metrics(d.t.Context())
 	if err != nil {

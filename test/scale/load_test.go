@@ -71,6 +71,8 @@ type load struct {
 	over  sync.WaitGroup
 }
 
+var loads atomic.Int64 // so far: each has references of its own
+
 func newLoad(t *testing.T, producers int, urls ...string) *load {
 	t.Helper()
 	l := &load{}
@@ -86,10 +88,11 @@ func newLoad(t *testing.T, producers int, urls ...string) *load {
 	l.stop = stop
 	t.Cleanup(func() { stop(); l.over.Wait() })
 	var n atomic.Int64
+	series := loads.Add(1)
 	for p := range producers {
 		l.over.Go(func() {
 			for at := p; ctx.Err() == nil; {
-				ref := fmt.Sprint("r", n.Add(1))
+				ref := fmt.Sprint("r", series, "-", n.Add(1))
 				for ctx.Err() == nil {
 					_, err := l.clients[at%len(l.clients)].Send(ctx, client.SendRequest{Developer: "acme", Reference: ref, IdempotencyKey: ref, Body: []byte(`{"type":"sleep","n":"` + ref + `"}`)})
 					if err == nil {

@@ -4,6 +4,7 @@ package scale
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,6 +66,8 @@ type daemon struct {
 	name   string
 	dir    string
 	listen string
+	binary string   // "": of this build
+	env    []string // beside that of the test
 
 	cmd  *exec.Cmd
 	log  *bytes.Buffer
@@ -72,32 +75,69 @@ type daemon struct {
 	err  error         // of the process, once done
 }
 
+// shape says what is special about a fleet; each may be nil.
+type shape struct {
+	more string                             // goes into every fantail.yaml
+	url  func(i int, dsn string) string     // where a daemon finds the database
+	api  func(i int, listen string) string  // where the others find a daemon; nil: nowhere
+	sink func(addr string) (through string) // where all find the sink
+}
+
 // newFleet prepares n daemons and starts them. more goes into every fantail.yaml; url, which may be nil,
 // says where a daemon finds the database.
 func newFleet(t *testing.T, n int, more string, url func(i int, dsn string) string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, sink: newSink(t), server: servers.PrivatePostgres(t)}
-	if _, err := pgstore.Migrate(t.Context(), pgstore.Options{URLs: []secret.Value{secret.New(f.server.DSN)}}); err != nil {
-		t.Fatal(err)
+	return newFleetOf(t, n, shape{more: more, url: url})
+}
+
+func newFleetOf(t *testing.T, n int, like shape) *fleet {
+	t.Helper()
+	f := layOut(t, servers.PrivatePostgres(t), n, like)
+	f.migrate()
+	for _, d := range f.daemons {
+		d.start()
+	}
+	return f
+}
+
+// migrate makes the schema of this build.
+func (f *fleet) migrate() (from, to int) {
+	f.t.Helper()
+	m, err := pgstore.Migrate(f.t.Context(), pgstore.Options{URLs: []secret.Value{secret.New(f.server.DSN)}})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return m.From, m.To
+}
+
+// layOut prepares n daemons and starts none.
+func layOut(t *testing.T, server *servers.Private, n int, like shape) *fleet {
+	t.Helper()
+	f := &fleet{t: t, sink: newSink(t), server: server}
+	far := f.sink.url
+	if like.sink != nil {
+		far = "http://" + like.sink(strings.TrimPrefix(far, "http://"))
 	}
 	for i := range n {
 		d := &daemon{t: t, name: fmt.Sprintf("fantail-%d", i), dir: t.TempDir(), listen: servers.Address(t)}
-		at := f.server.DSN
-		if url != nil {
-			at = url(i, at)
+		at, api := f.server.DSN, ""
+		if like.url != nil {
+			at = like.url(i, at)
+		}
+		if like.api != nil {
+			api = ", advertise: \"http://" + like.api(i, d.listen) + "\""
 		}
 		d.write("store-url", at)
 		d.write("fantail.key", strings.Repeat("k", 32))
 		d.write("fantail.yaml", fmt.Sprintf(`
 listen: %s
-store: { postgres: { urls: ["${file:store-url}"], name: %s, dir: own } }
+store: { postgres: { urls: ["${file:store-url}"], name: %s, dir: own%s } }
 egress: { allow: [127.0.0.0/8] }
 limits: { per_developer: { shortest_wait: 1ms } }
 shutdown_grace: 5s
-%s`, d.listen, d.name, more))
-		d.write("developers/acme.yaml", fmt.Sprintf("developer: acme\ndestinations:\n  - name: app\n    kind: webhook\n    retry: { waits: [100ms, 200ms, 1s, 5s, 10s], jitter: 0 }\n    settings: { url: %q, secret: a-secret-of-acme, allow_http: true }\n", f.sink.url))
+%s`, d.listen, d.name, api, like.more))
+		d.write("developers/acme.yaml", fmt.Sprintf("developer: acme\ndestinations:\n  - name: app\n    kind: webhook\n    timeout: 5s\n    retry: { waits: [100ms, 200ms, 1s, 5s, 10s, 10s, 20s, 30s], jitter: 0 }\n    settings: { url: %q, secret: a-secret-of-acme, allow_http: true }\n", far))
 		f.daemons = append(f.daemons, d)
-		d.start()
 	}
 	return f
 }
@@ -114,7 +154,8 @@ func (d *daemon) write(name, text string) {
 func (d *daemon) start() {
 	d.t.Helper()
 	d.done, d.log = make(chan struct{}), &bytes.Buffer{}
-	d.cmd = exec.Command(binary, "serve", "--config", filepath.Join(d.dir, "fantail.yaml"))
+	d.cmd = exec.Command(cmp.Or(d.binary, binary), "serve", "--config", filepath.Join(d.dir, "fantail.yaml"))
+	d.cmd.Env = append(os.Environ(), d.env...)
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := d.cmd.Start(); err != nil {

@@ -114,6 +114,7 @@ func (e *engine) start(setups map[int]Setup, crashed bool) bool {
 		return false
 	}
 	p.sched = delivery.New(delivery.Options{
+		Busy:  func() time.Duration { return 0 }, // not this machine's
 		Store: p.rec, Thaw: p.thaw, Limits: e.sc.Limits, Flight: suspects.New(e.memory, e.model.wallTime(time.Now())), Log: e.log(p),
 		Metrics: p.metrics, Chance: e.float, Wall: func(t time.Time) int64 { return e.model.wall(t.UnixNano()) },
 		Tell: func(n delivery.Notice) { e.model.told(p, &n) },

@@ -4,6 +4,7 @@ import ast
 import base64
 import json
 import socket
+import sys
 import threading
 import time
 import unittest
@@ -110,6 +111,7 @@ class Retries(unittest.TestCase):
         self.assertEqual(second.body, b' {"type":"x"}\n')
         names = ("authorization", "dev-id", "zebra-reference", "zebra-ordering-timestamp", "fantail-reason")
         self.assertEqual([first.headers[name] for name in names], ["Bearer token", "acme", "ref", "1782897153000", "a%20%C3%A9"])
+        self.assertRegex(first.headers["user-agent"], r"^fantail-client-python/\d+\.\d+\.\d+$")
 
     def test_what_is_no_event_is_not_sent(self) -> None:
         fake = Fake(self, ACCEPTED)
@@ -313,6 +315,31 @@ class Retries(unittest.TestCase):
         with self.assertRaisesRegex(KeyError, "the callback's"):
             batcher.flush()
         batcher.close()
+
+    def test_a_callback_that_exits_ends_no_batcher(self) -> None:
+        seen: List[str] = []
+
+        def leave(outcome: Outcome) -> None:
+            seen.append(outcome.request.developer)
+            sys.exit(3)
+
+        batcher = self.client(Fake(self, every)).batcher(leave)
+        for developer in ("acme", "other"):
+            batcher.add(SendRequest(developer, {"type": "x"}))
+            flushed: List[BaseException] = []
+
+            def flush() -> None:
+                try:
+                    batcher.flush()
+                except SystemExit as error:
+                    flushed.append(error)
+
+            waits = threading.Thread(target=flush, daemon=True)
+            waits.start()
+            waits.join(60)
+            self.assertEqual([str(e) for e in flushed], ["3"])
+        batcher.close()
+        self.assertEqual(seen, ["acme", "other"])
 
     def test_many_small_events_are_bounded_too(self) -> None:
         release = threading.Event()

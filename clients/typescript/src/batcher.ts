@@ -3,8 +3,10 @@ import { bytesOf, maxBytes, maxLines, newKey, type Outcome, type SendRequest } f
 
 export interface BatcherOptions {
   /**
-   * Is told what became of each event. What it throws is thrown by `flush` and `close`. It must not await
-   * `add`, `flush` or `close`: they may wait for it.
+   * Is told what became of each event. What it throws is thrown by `flush` and `close`. An `add` in it does
+   * not wait for room, which it makes itself. It must not `flush` or `close`, which wait for it: they are
+   * refused where the runtime can tell who calls (Node.js from 20.16 and 22.3, Deno, Bun). Elsewhere it must
+   * not await any of the three.
    */
   onOutcome: (outcome: Outcome) => void | Promise<void>;
   /** Events of a request; 500 when left out, 1,000 at most. */
@@ -22,6 +24,14 @@ interface Waiting {
   size: number; // of its body
   room: number; // what it takes in memory
 }
+
+/** Tells what an asynchronous call was begun by. It is asked for in a way that does no harm in browsers, which lack it. */
+interface Origin<T> {
+  run<R>(value: T, call: () => R): R;
+  getStore(): T | undefined;
+}
+type Runtime = { process?: { getBuiltinModule?: (name: string) => { AsyncLocalStorage: new <T>() => Origin<T> } | undefined } };
+const Origins = (globalThis as Runtime).process?.getBuiltinModule?.("node:async_hooks")?.AsyncLocalStorage;
 
 /** What an event takes in memory beside its body: without it many small ones would be bounded by nothing. */
 const overhead = 512;
@@ -42,6 +52,7 @@ export class Batcher {
   #room: (() => void)[] = [];
   #failure: unknown;
   #closed = false;
+  readonly #calls = Origins && new Origins<{ over: boolean }>(); // of the callback
 
   constructor(send: (requests: SendRequest[]) => Promise<Outcome[]>, options: BatcherOptions) {
     this.#send = send;
@@ -53,7 +64,7 @@ export class Batcher {
   async add(request: SendRequest): Promise<void> {
     const body = bytesOf(request);
     const room = body.length + overhead;
-    while (this.#pending > 0 && this.#pending + room > this.#options.maxPending) {
+    while (!this.#called() && this.#pending > 0 && this.#pending + room > this.#options.maxPending) {
       this.#start();
       await new Promise<void>((resolve) => this.#room.push(resolve));
     }
@@ -68,6 +79,7 @@ export class Batcher {
 
   /** Hands in what waits. Resolves when all of it has an outcome. */
   async flush(): Promise<void> {
+    this.#refuseCallback();
     while (this.#waiting.length > 0 || this.#running) {
       this.#start();
       await this.#running;
@@ -81,8 +93,18 @@ export class Batcher {
 
   /** Flushes, and takes no more. */
   async close(): Promise<void> {
+    this.#refuseCallback();
     this.#closed = true;
     await this.flush();
+  }
+
+  /** Tells whether the callback is what asks: the batcher goes on when it has returned. */
+  #called(): boolean {
+    return this.#calls?.getStore()?.over === false;
+  }
+
+  #refuseCallback(): void {
+    if (this.#called()) throw new Error("onOutcome cannot flush or close its batcher, which waits for it");
   }
 
   #start(): void {
@@ -114,10 +136,14 @@ export class Batcher {
       outcomes = requests.map((request) => ({ request, error }));
     }
     for (const outcome of outcomes) {
+      const call = { over: false }; // what it leaves running may flush afterwards
+      const tell = () => this.#options.onOutcome(outcome);
       try {
-        await this.#options.onOutcome(outcome);
+        await (this.#calls ? this.#calls.run(call, tell) : tell());
       } catch (error) {
         this.#failure ??= error;
+      } finally {
+        call.over = true;
       }
     }
   }

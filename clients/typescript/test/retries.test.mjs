@@ -211,6 +211,28 @@ test("what a callback throws comes out of flush", async (t) => {
   await batcher.close();
 });
 
+test("a callback may add, and what waits for it is refused", async (t) => {
+  const { asked, url } = await fake(t, (req, res, a) => res.writeHead(200).end(lines(a).map((_, i) => `{"line":${i + 1},"status":202,"id":"e","reference":"r","deliveries":1}\n`).join("")));
+  const wrong = [];
+  let later;
+  const batcher = new Fantail({ url }).batcher({
+    maxPending: 1,
+    async onOutcome({ request }) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (request.developer === "acme") await batcher.add({ developer: "other", body: "x".repeat(100) });
+      for (const wait of ["flush", "close"]) await batcher[wait]().catch((error) => wrong.push(error.message));
+      later ??= new Promise((resolve) => setImmediate(resolve)).then(() => batcher.flush()); // nothing waits for it
+    },
+  });
+  await batcher.add({ developer: "acme", body: "{}" });
+  await batcher.flush();
+  await later;
+  await batcher.close();
+  assert.equal(wrong.length, 4);
+  for (const message of wrong) assert.match(message, /onOutcome cannot/);
+  assert.deepEqual(asked.flatMap(lines).map((line) => line.dev_id), ["acme", "other"]);
+});
+
 test("many small events are bounded, too", async (t) => {
   const { url } = await fake(t, (req, res, a) => res.writeHead(200).end(lines(a).map((_, i) => `{"line":${i + 1},"status":202,"id":"e","reference":"r","deliveries":1}\n`).join("")));
   const batcher = new Fantail({ url }).batcher({ onOutcome: () => {}, maxWait: 60_000, maxPending: 10_000 });

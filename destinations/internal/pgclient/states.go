@@ -1,11 +1,6 @@
 package pgclient
 
-import (
-	"maps"
-	"slices"
-
-	"github.com/seed-51f8da91/fantail/pkg/destination"
-)
+import "github.com/seed-51f8da91/fantail/pkg/destination"
 
 // Meaning is what an SQLSTATE, met while rows are written, says about the next
 // attempt.
@@ -34,10 +29,6 @@ func MeaningOf(code string) Meaning {
 	}
 	return one(destination.Transient, "")
 }
-
-// States are the codes, of five characters, and classes, of two, that have a row, in
-// their order: for tests that meet all of them.
-func States() []string { return slices.Sorted(maps.Keys(states)) }
 
 const (
 	trigger = "a trigger or rule of yours fails: mend or drop it"

@@ -56,6 +56,9 @@ func (b *Breaker) Resume(failures int, lasted time.Duration, mono int64) {
 	b.failures, b.since = failures, mono-int64(lasted)
 }
 
+// Failing tells whether the last attempt failed.
+func (b *Breaker) Failing() bool { return b.failures > 0 }
+
 func (b *Breaker) knows(id store.DeliveryID) bool {
 	for _, w := range b.deliveries {
 		// Not by queue: the first failure moves a frozen delivery to another one.

@@ -1,19 +1,15 @@
 package kafka
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,98 +20,17 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/seed-51f8da91/fantail/internal/feed"
-	"github.com/seed-51f8da91/fantail/pkg/client"
+	"github.com/seed-51f8da91/fantail/internal/feed/feedtest"
 )
 
-// intake takes batches, knows keys, and counts what comes twice.
-type intake struct {
-	mu     sync.Mutex
-	bodies map[string]string // by key
-	again  int
-	judge  func(body string) (status int, code string) // nil: 202; called with the lock
-	took   chan struct{}
-}
-
-func newIntake(t *testing.T) (*intake, *feed.Sink) {
+// has waits for the first n events, and checks that they are those of produce(0, n).
+func has(t *testing.T, in *feedtest.Intake, n int) {
 	t.Helper()
-	in := &intake{bodies: map[string]string{}, took: make(chan struct{}, 1<<16)}
-	server := httptest.NewServer(in)
-	t.Cleanup(server.Close)
-	c, err := client.New(server.URL, "", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return in, &feed.Sink{Mapping: feed.Mapping{Developer: "acme", Brand: "terra"}, Poster: feed.Poster{
-		Client: c, Patience: feed.Forever, Grace: time.Minute, Now: time.Now, Waiting: func(error, time.Duration) {},
-		Pause: func(ctx context.Context, _ time.Duration) bool {
-			select {
-			case <-time.After(time.Millisecond):
-				return true
-			case <-ctx.Done():
-				return false
-			}
-		},
-	}}
-}
-
-func (in *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body) // first: a server that answers meanwhile loses the rest
-	if err != nil {
-		return
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	s := bufio.NewScanner(bytes.NewReader(body))
-	s.Buffer(nil, 1<<24)
-	for n := 1; s.Scan(); n++ {
-		var line struct {
-			Dev   string          `json:"dev_id"`
-			Key   string          `json:"idempotency_key"`
-			Event json.RawMessage `json:"event"`
-		}
-		if err := json.Unmarshal(s.Bytes(), &line); err != nil {
-			panic(err)
-		}
-		body := line.Dev + " " + string(line.Event)
-		status, code := 202, ""
-		if in.judge != nil {
-			status, code = in.judge(body)
-		}
-		switch known, ok := in.bodies[line.Key]; {
-		case status != 202:
-		case ok && known != body:
-			status, code = 422, "idempotency_mismatch"
-		case ok:
-			status = 200
-			in.again++
-		default:
-			in.bodies[line.Key] = body
-			in.took <- struct{}{}
-		}
-		if code != "" {
-			fmt.Fprintf(w, `{"line":%d,"status":%d,"error":{"code":%q,"message":"because"}}`+"\n", n, status, code)
-		} else {
-			fmt.Fprintf(w, `{"line":%d,"status":%d,"id":"e","reference":"r","deliveries":1,"duplicate":%v}`+"\n", n, status, status == 200)
-		}
-	}
-}
-
-// has waits until n events are there, and checks that they are those of events(0, n).
-func (in *intake) has(t *testing.T, n int) {
-	t.Helper()
-	limit := time.After(time.Minute)
-	for i := range n {
-		select {
-		case <-in.took:
-		case <-limit:
-			t.Fatalf("%d of %d events arrived in a minute", i, n)
-		}
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
+	in.Wait(t, n)
+	lines, _ := in.Taken()
 	var got, want []string
-	for _, b := range in.bodies {
-		got = append(got, b)
+	for _, line := range lines {
+		got = append(got, line.Developer+" "+string(line.Event))
 	}
 	for i := range n {
 		want = append(want, fmt.Sprintf(`acme {"type":"x","n":%d}`, i))
@@ -158,13 +73,7 @@ func options(t *testing.T, brokers []string) Options {
 	return Options{Brokers: brokers, Topics: []string{"events"}, Group: "g", Version: "test", Note: func(text string) { t.Log(text) }}
 }
 
-// running is a source that runs until it is stopped.
-type running struct {
-	stop context.CancelFunc
-	end  chan error
-}
-
-func run(t *testing.T, o Options, sink *feed.Sink) *running {
+func run(t *testing.T, o Options, sink *feed.Sink) *feedtest.Running {
 	t.Helper()
 	s, err := Open(t.Context(), o)
 	if err != nil {
@@ -173,19 +82,7 @@ func run(t *testing.T, o Options, sink *feed.Sink) *running {
 	if o.Dead != "" {
 		sink.Dead = s
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{cancel, make(chan error, 1)}
-	go func() { r.end <- s.Run(ctx, sink) }()
-	t.Cleanup(cancel)
-	return r
-}
-
-func (r *running) stopped(t *testing.T) {
-	t.Helper()
-	r.stop()
-	if err := <-r.end; err != nil {
-		t.Error(err)
-	}
+	return feedtest.Run(t, s, sink)
 }
 
 // committed sums the offsets of the group.
@@ -211,40 +108,38 @@ func committed(t *testing.T, w *kgo.Client) (sum int64) {
 
 func TestOffsetsFollowWhatTheDaemonHas(t *testing.T) {
 	brokers, w := cluster(t, 3)
-	in, sink := newIntake(t)
+	in, sink := feedtest.New(t)
 	produce(t, w, 0, 200)
 	// The daemon is busy now and then.
 	calls := 0
-	in.judge = func(string) (int, string) {
+	in.Judge(func(string) (int, string) {
 		if calls++; calls%7 == 0 {
 			return 503, "unavailable"
 		}
 		return 202, ""
-	}
+	})
 	r := run(t, options(t, brokers), sink)
-	in.has(t, 200)
-	r.stopped(t)
+	has(t, in, 200)
+	r.Stop(t)
 	if got := committed(t, w); got != 200 {
 		t.Errorf("%d offsets are committed, want 200", got)
 	}
 	produce(t, w, 200, 210)
 	r = run(t, options(t, brokers), sink)
-	for range 10 {
-		<-in.took
-	}
-	r.stopped(t)
-	if in.again != 0 || len(in.bodies) != 210 {
-		t.Errorf("%d came twice, %d events", in.again, len(in.bodies))
+	in.Wait(t, 10)
+	r.Stop(t)
+	if lines, again := in.Taken(); again != 0 || len(lines) != 210 {
+		t.Errorf("%d came twice, %d events", again, len(lines))
 	}
 }
 
 // A source that is told to stop while the daemon takes nothing commits nothing of it.
 func TestWhatHasNoAnswerComesAgain(t *testing.T) {
 	brokers, w := cluster(t, 1)
-	in, sink := newIntake(t)
+	in, sink := feedtest.New(t)
 	produce(t, w, 0, 20)
 	asked := make(chan struct{}, 1)
-	in.judge = func(body string) (int, string) {
+	in.Judge(func(body string) (int, string) {
 		if strings.Contains(body, `"n":7}`) {
 			select {
 			case asked <- struct{}{}:
@@ -253,19 +148,17 @@ func TestWhatHasNoAnswerComesAgain(t *testing.T) {
 			return 503, "unavailable"
 		}
 		return 202, ""
-	}
+	})
 	r := run(t, options(t, brokers), sink)
 	<-asked
-	r.stopped(t)
+	r.Stop(t)
 	if got := committed(t, w); got > 7 {
 		t.Errorf("offset %d is committed beyond a record that has no answer", got)
 	}
-	in.mu.Lock()
-	in.judge = nil
-	in.mu.Unlock()
+	in.Judge(nil)
 	r = run(t, options(t, brokers), sink)
-	in.has(t, 20)
-	r.stopped(t)
+	has(t, in, 20)
+	r.Stop(t)
 	if got := committed(t, w); got != 20 {
 		t.Errorf("offset %d is committed, want 20", got)
 	}
@@ -273,18 +166,18 @@ func TestWhatHasNoAnswerComesAgain(t *testing.T) {
 
 func TestAGroupThatMovesLosesNothing(t *testing.T) {
 	brokers, w := cluster(t, 6)
-	in, sink := newIntake(t)
+	in, sink := feedtest.New(t)
 	o := options(t, brokers)
 	first := run(t, o, sink)
 	produce(t, w, 0, 300)
 	second := run(t, o, sink)
 	produce(t, w, 300, 600)
 	third := run(t, o, sink)
-	first.stopped(t)
+	first.Stop(t)
 	produce(t, w, 600, 900)
-	second.stopped(t)
-	in.has(t, 900)
-	third.stopped(t)
+	second.Stop(t)
+	has(t, in, 900)
+	third.Stop(t)
 	if got := committed(t, w); got != 900 {
 		t.Errorf("%d offsets are committed, want 900", got)
 	}
@@ -292,16 +185,16 @@ func TestAGroupThatMovesLosesNothing(t *testing.T) {
 
 func TestARefusedRecordStopsItBeforeItsOffset(t *testing.T) {
 	brokers, w := cluster(t, 1)
-	in, sink := newIntake(t)
+	in, sink := feedtest.New(t)
 	produce(t, w, 0, 10)
-	in.judge = func(body string) (int, string) {
+	in.Judge(func(body string) (int, string) {
 		if strings.Contains(body, `"n":4}`) {
 			return 404, "unknown_developer"
 		}
 		return 202, ""
-	}
+	})
 	r := run(t, options(t, brokers), sink)
-	err := <-r.end
+	err := r.End()
 	refused, ok := feed.Refused(err)
 	if !ok || refused.Record.ID != "events/0/4" || refused.Code != "unknown_developer" {
 		t.Fatalf("%v", err)
@@ -313,19 +206,9 @@ func TestARefusedRecordStopsItBeforeItsOffset(t *testing.T) {
 	o := options(t, brokers)
 	o.Dead = "dead"
 	r = run(t, o, sink)
-	in.mu.Lock()
-	in.judge = func(body string) (int, string) {
-		if strings.Contains(body, `"n":4}`) {
-			return 404, "unknown_developer"
-		}
-		return 202, ""
-	}
-	in.mu.Unlock()
 	produce(t, w, 10, 11)
-	for range 10 {
-		<-in.took
-	}
-	r.stopped(t)
+	in.Wait(t, 10)
+	r.Stop(t)
 	if got := committed(t, w); got != 11 {
 		t.Errorf("offset %d is committed, want 11", got)
 	}
@@ -356,8 +239,8 @@ func TestARefusedRecordStopsItBeforeItsOffset(t *testing.T) {
 // the group for ever.
 func TestALongRecordBecomesALetter(t *testing.T) {
 	brokers, w := cluster(t, 1)
-	in, sink := newIntake(t)
-	in.judge = func(string) (int, string) { return 400, "invalid_json" }
+	in, sink := feedtest.New(t)
+	in.Judge(func(string) (int, string) { return 400, "invalid_json" })
 	body := make([]byte, 900<<10)
 	if _, err := rand.NewChaCha8([32]byte{}).Read(body); err != nil {
 		t.Fatal(err)
@@ -436,7 +319,7 @@ func TestLoggingIn(t *testing.T) {
 			default:
 				o.SASL = scram.Auth{User: user, Pass: given}.AsSha512Mechanism()
 			}
-			patience := time.Second // what is refused is tried again until then
+			patience := time.Second // who is refused is asked for all of it
 			if well {
 				patience = time.Minute
 			}

@@ -1,10 +1,12 @@
 package copying
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -22,6 +24,7 @@ type Options struct {
 	By       store.Act                     // noted in the trails of both when all is done; without a call nothing is
 	Room     func(from, to Store) error    // tells whether the target has room, before a copy begins; nil: nobody asks
 	Patience time.Duration                 // for the leases of daemons that were killed; 0: 25 s
+	Waits    func(Wait)                    // is told at once when others are waited for; nil: nobody is
 	Batch    int                           // records of a commit; 0: 5,000
 	Show     func(phase Phase, p Progress) // sees how far it is, often; nil: nobody looks
 	Now      func() time.Time              // nil: time.Now
@@ -41,6 +44,13 @@ const (
 type Progress struct {
 	Records, Events, Deliveries, Attempts, Bytes int64 // bytes of bodies, packed
 	Total                                        int64 // deliveries that there are; 0: not known
+}
+
+// Wait says for whom a copy waits.
+type Wait struct {
+	Side    string   // on which they work
+	Daemons []string // by their names
+	Most    time.Duration
 }
 
 // Report says what a copy did.
@@ -64,6 +74,9 @@ func Run(ctx context.Context, o Options) (rep Report, err error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Waits == nil {
+		o.Waits = func(Wait) {}
 	}
 	if o.Show == nil {
 		o.Show = func(Phase, Progress) {}
@@ -123,22 +136,22 @@ func (o *Options) alone(ctx context.Context, from, to Store, patience time.Durat
 		if !ok {
 			continue
 		}
+		side := [...]string{o.From.Name, o.To.Name}[i]
+		told := patience == 0
 		for until := time.Now().Add(patience); ; {
-			all, err := shared.Daemons(ctx)
+			others, err := othersOn(ctx, shared)
 			if err != nil {
 				return err
 			}
-			alive := 0
-			for _, d := range all {
-				if d.Alive {
-					alive++
-				}
-			}
-			if alive <= 1 { // this process
+			if len(others) == 0 {
 				break
 			}
+			if !told {
+				told = true
+				o.Waits(Wait{Side: side, Daemons: others, Most: patience})
+			}
 			if time.Now().After(until) {
-				return fmt.Errorf("a daemon works on %s: stop all that do", [...]string{o.From.Name, o.To.Name}[i])
+				return fmt.Errorf("a daemon works on %s: stop all that do (%s)", side, strings.Join(others, ", "))
 			}
 			select {
 			case <-time.After(300 * time.Millisecond):
@@ -148,6 +161,17 @@ func (o *Options) alone(ctx context.Context, from, to Store, patience time.Durat
 		}
 	}
 	return nil
+}
+
+// othersOn names the daemons that work on a store beside this process.
+func othersOn(ctx context.Context, s store.Shared) (names []string, err error) {
+	all, err := s.Daemons(ctx)
+	for _, d := range all {
+		if d.Alive && !d.Self {
+			names = append(names, cmp.Or(d.Name, d.ID))
+		}
+	}
+	return names, err
 }
 
 // begin decides whether a copy begins or goes on, and returns the mark of the target. A copy that was

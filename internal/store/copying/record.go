@@ -58,16 +58,33 @@ func (p Place) Compare(o Place) int {
 	return cmp.Or(cmp.Compare(p.Part, o.Part), bytes.Compare(p.Key, o.Key))
 }
 
-// From returns after which key of a part an export begins, nil for its beginning, and whether the
-// part has anything left.
-func (p Place) From(part Part) (key []byte, some bool) {
-	switch {
-	case p.Part < part:
-		return nil, true
-	case p.Part > part:
-		return nil, false
+// Parts say how a store exports each of its parts: what comes after a key, and all of it after nil. They may give
+// what comes before, too, as Behind leaves it out.
+type Parts [KeyPart + 1]func(key []byte) error
+
+// After exports what comes after a place, part by part.
+func (all Parts) After(at Place) error {
+	for part := max(at.Part, KeptPart); part <= KeyPart; part++ {
+		var key []byte
+		if part == at.Part {
+			key = at.Key
+		}
+		if err := all[part](key); err != nil {
+			return fmt.Errorf("export: %w", err)
+		}
 	}
-	return p.Key, true
+	return nil
+}
+
+// Destinations hands over what a store lists, without what counts changes of its run.
+func Destinations(list []store.Destination, each func(Record) error) error {
+	for _, d := range list {
+		d.Version = 0
+		if err := each(&Destination{d}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Record is one of the types below.

@@ -34,21 +34,11 @@ func (s *Store) Export(ctx context.Context, after copying.Place, each func(copyi
 		}
 		return each(r)
 	}}
-	for part, export := range []func(key []byte) error{
+	return copying.Parts{
 		copying.KeptPart: x.kept, copying.DestinationPart: x.destinations, copying.SettingsPart: x.settings, copying.ValuePart: x.values,
 		copying.DocumentPart: x.documents, copying.ActPart: x.acts, copying.ErasurePart: x.erasures, copying.EventPart: x.events,
 		copying.CounterPart: x.counters, copying.KeyPart: x.keys,
-	} {
-		if export == nil {
-			continue
-		}
-		if key, some := after.From(copying.Part(part)); some {
-			if err := export(key); err != nil {
-				return fmt.Errorf("export: %w", err)
-			}
-		}
-	}
-	return nil
+	}.After(after)
 }
 
 type exporter struct {
@@ -69,11 +59,10 @@ func (x *exporter) kept([]byte) error {
 
 func (x *exporter) destinations([]byte) error {
 	all, err := x.s.Destinations(context.Background())
-	for i := 0; i < len(all) && err == nil; i++ {
-		all[i].Version = 0 // counts changes of this run
-		err = x.each(&copying.Destination{Destination: all[i]})
+	if err != nil {
+		return err
 	}
-	return err
+	return copying.Destinations(all, x.each)
 }
 
 // scan visits the keys that begin with prefix from prefix+key on, with what follows prefix.

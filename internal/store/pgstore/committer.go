@@ -68,6 +68,7 @@ type commit struct {
 func (c *committer) write(do func(commit) (deltas, error)) (lost bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.s.lows.end(c)
 	for try := 0; ; try++ {
 		lost, err = c.commit(do)
 		// After a failover the first commit finds its connection dead. Nothing was stored, so that it may

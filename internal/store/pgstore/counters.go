@@ -123,9 +123,10 @@ type counters struct {
 
 	tailing sync.Mutex // held by who moves tail
 	tail    tail
-	foreign bool          // a daemon of a version that folds at once is there
-	stale   atomic.Bool   // something may have been missed: all is to be summed anew
-	wake    chan struct{} // has that done now
+	foreign bool            // a daemon of a version that folds at once is there
+	missed  map[int16]int64 // commits of others that are gone, by slot: each is missed once
+	stale   atomic.Bool     // something may have been missed: all is to be summed anew
+	wake    chan struct{}   // has that done now
 
 	own atomic.Pointer[map[uint32]int64] // what is pending in slots of this daemon; nil: it is alone
 }

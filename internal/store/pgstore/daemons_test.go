@@ -403,38 +403,6 @@ func TestReplaysAtTwoDaemonsMakeEachDeliveryOnce(t *testing.T) {
 	}
 }
 
-// TestClocksOfDaemons (T15): ids and ordering go by the database's clock.
-func TestClocksOfDaemons(t *testing.T) {
-	url := freshDatabase(t)
-	skewed := func(by time.Duration) *Store {
-		s := openAt(t, url, func(o *Options) { o.clock = func() time.Time { return time.Now().Add(by) } })
-		eventually(t, "the offset is measured", func() bool { return s.lease.clocks.offset() != 0 || by == 0 })
-		return s
-	}
-	right, fast := skewed(0), skewed(2*time.Second)
-	dest := register(t, right)
-	var last event.ID
-	for i := range 20 {
-		s := []*Store{fast, right}[i%2]
-		out, err := s.Append(ctx, s.now(), []*store.Entry{entryTo(`{}`, dest)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if id := out[0].ID; id.Time().Add(500 * time.Millisecond).Before(last.Time()) {
-			t.Errorf("accepted later, and %v earlier", last.Time().Sub(id.Time()))
-		}
-		last = out[0].ID
-	}
-	if len(fast.Warnings()) == 0 {
-		t.Error("nobody is told of the clock")
-	}
-	wrong := skewed(-10 * time.Second)
-	var u *store.Unavailable
-	if _, err := wrong.Append(ctx, wrong.now(), []*store.Entry{entryTo(`{}`, dest)}); !errors.As(err, &u) {
-		t.Errorf("a daemon whose clock is 10 s late accepts: %v", err)
-	}
-}
-
 // TestSlotsDoNotGrowWithEveryDeploy.
 func TestSlotsDoNotGrowWithEveryDeploy(t *testing.T) {
 	url := freshDatabase(t)

@@ -39,21 +39,11 @@ func (s *Store) Export(ctx context.Context, after copying.Place, each func(copyi
 		defer c.PgConn().Conn().Close() // a statement that is not read to its end ends with its connection
 		x.links[i] = c
 	}
-	for part, export := range []func(key []byte) error{
+	return copying.Parts{
 		copying.KeptPart: x.kept, copying.DestinationPart: x.destinations, copying.SettingsPart: x.settings, copying.ValuePart: x.values,
 		copying.DocumentPart: x.documents, copying.ActPart: x.acts, copying.ErasurePart: x.erasures, copying.EventPart: x.events,
 		copying.CounterPart: x.counters, copying.KeyPart: x.keys,
-	} {
-		if export == nil {
-			continue
-		}
-		if key, some := after.From(copying.Part(part)); some {
-			if err := export(key); err != nil {
-				return fmt.Errorf("export: %w", err)
-			}
-		}
-	}
-	return nil
+	}.After(after)
 }
 
 type exporter struct {
@@ -83,11 +73,10 @@ func (x *exporter) kept([]byte) error {
 
 func (x *exporter) destinations([]byte) error {
 	all, err := x.s.Destinations(x.ctx)
-	for i := 0; i < len(all) && err == nil; i++ {
-		all[i].Version = 0 // counts changes of this run
-		err = x.each(&copying.Destination{Destination: all[i]})
+	if err != nil {
+		return err
 	}
-	return err
+	return copying.Destinations(all, x.each)
 }
 
 // number reads a key of 8 bytes; 0 is the beginning.

@@ -39,6 +39,13 @@ func (c *changes) flush() error {
 		}
 	}
 	if len(pending.ids) > 0 {
+		made := earliest{}
+		for i, due := range pending.due {
+			made.add(pending.slot[i], due)
+		}
+		if err := c.s.underLows(c.ctx, c.tx, c.s.changes, made); err != nil {
+			return err
+		}
 		b.Queue(sqlPutPending, pending.putPending()...)
 	}
 	if len(done.ids) > 0 {

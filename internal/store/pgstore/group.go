@@ -172,7 +172,12 @@ func (s *Store) commitGroup(c *committer, g *group) {
 	if err == nil {
 		// Keys are sorted, so that two committers that hold each other's keys wait in one direction.
 		slices.SortFunc(g.keys, func(a, b *claim) int { return bytes.Compare(a.hash[:], b.hash[:]) })
-		_, err = c.write(func(w commit) (deltas, error) { return g.sum, s.appendGroup(w, g) })
+		_, err = c.write(func(w commit) (deltas, error) {
+			if err := s.underLows(context.Background(), w, c, g.made(w.slot)); err != nil {
+				return nil, err
+			}
+			return g.sum, s.appendGroup(w, g)
+		})
 	}
 	for _, b := range g.bodies {
 		s.packer.Release(b)
@@ -189,6 +194,17 @@ func (s *Store) commitGroup(c *committer, g *group) {
 	for _, orphan := range g.end(&s.groups, err) {
 		s.adopt(orphan)
 	}
+}
+
+// made is what the group makes pending in the slot of its commit.
+func (g *group) made(slot int16) earliest {
+	made := earliest{}
+	for i, at := range g.now {
+		if g.slots[i] == nil {
+			made.add(slot, max(at, 0))
+		}
+	}
+	return made
 }
 
 // errContended: nothing of the group was stored, because another daemon has one of its keys

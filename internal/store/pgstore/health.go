@@ -28,12 +28,12 @@ type health struct {
 	fenced sync.Once
 	gone   atomic.Bool // the slots have another owner
 
-	adopted  atomic.Uint64          // slots of others that this daemon goes on with
-	bytes    atomic.Int64           // of the database
-	snapshot atomic.Int64           // age of the oldest that is held, in transactions
-	clock    atomic.Int64           // how far the database's clock is ahead of ours, ns
-	mode     atomic.Pointer[string] // what a commit waits for: see vitals.go
-	durable  string                 // what is wrong with the server's durability; set at the start
+	adopted  atomic.Uint64            // slots of others that this daemon goes on with
+	bytes    atomic.Int64             // of the database
+	snapshot atomic.Pointer[snapshot] // the oldest that is held; nil: not known yet
+	clock    atomic.Int64             // how far the database's clock is ahead of ours, ns
+	mode     atomic.Pointer[string]   // what a commit waits for: see vitals.go
+	durable  string                   // what is wrong with the server's durability; set at the start
 }
 
 func (h *health) reachable() bool { return !h.down.Load() && h.lost.Load() == 0 && h.slow.Load() == 0 }
@@ -72,10 +72,32 @@ func (s *Store) Warnings() []string {
 	if off := time.Duration(s.health.clock.Load()).Abs(); off > clockWarning {
 		all = append(all, fmt.Sprintf("the clock of this machine and that of the database differ by %v: synchronise them", off.Round(time.Millisecond)))
 	}
-	if age := s.health.snapshot.Load(); age > oldSnapshot {
-		all = append(all, fmt.Sprintf("somebody holds a snapshot of the database that is %d transactions old, and nothing since can be swept up: see backend_xmin in pg_stat_activity", age))
+	if held := s.health.snapshot.Load(); held != nil && held.age > oldSnapshot {
+		all = append(all, held.String())
 	}
 	return all
+}
+
+// snapshot is one that somebody holds in the database: nothing that died since can be swept up.
+type snapshot struct {
+	age  int64  // in transactions
+	kind string // session, replica, slot or prepared
+	pid  int32  // of a session or a replica
+	name string // what a session says it is; of a slot, of a prepared transaction
+}
+
+// String names the holder and what ends it, without users and hosts.
+func (h *snapshot) String() string {
+	who, end := fmt.Sprintf("session %d (%.64q)", h.pid, h.name), fmt.Sprintf("wait for it, or SELECT pg_terminate_backend(%d)", h.pid)
+	switch h.kind {
+	case "replica":
+		who, end = fmt.Sprintf("replica %.64q (session %d)", h.name, h.pid), "end its long queries, or turn its hot_standby_feedback off"
+	case "slot":
+		who, end = fmt.Sprintf("replication slot %.64q", h.name), "start its replica, or SELECT pg_drop_replication_slot"
+	case "prepared":
+		who, end = fmt.Sprintf("prepared transaction %.64q", h.name), "COMMIT PREPARED or ROLLBACK PREPARED"
+	}
+	return fmt.Sprintf("%s holds a snapshot of the database that is %d transactions old, and nothing since can be swept up: %s", who, h.age, end)
 }
 
 // unreachable notes that the database could not be reached.

@@ -21,10 +21,7 @@ func (s *Store) Import(ctx context.Context, records []copying.Record, mark []byt
 		return err
 	}
 	defer s.leave()
-	p := paste{slots: []int16{s.changes.slot}}
-	for _, c := range s.appends {
-		p.slots = append(p.slots, c.slot)
-	}
+	p := paste{slot: s.changes.slot}
 	var days []int32
 	for _, r := range records {
 		if err := p.add(r); err != nil {
@@ -60,7 +57,7 @@ func (s *Store) Import(ctx context.Context, records []copying.Record, mark []byt
 // paste is what one Import writes.
 type paste struct {
 	batch pgx.Batch
-	slots []int16 // for what is pending: a destination's in one of them, which daemons adopt one by one
+	slot  int16 // for all but deliveries
 
 	events        pastedEvents
 	bodyDays      []int32
@@ -137,6 +134,8 @@ func (p *paste) add(r copying.Record) error {
 	return nil
 }
 
+// event adds deliveries in the slots that their destinations' ids name. Nobody has to know which are serial:
+// any delivery may lie there, and daemons adopt these slots one by one.
 func (p *paste) event(e *copying.Event) error {
 	if e.Row != nil {
 		if err := p.events.add(e.Day, e.ID, e.Row); err != nil {
@@ -150,7 +149,7 @@ func (p *paste) event(e *copying.Event) error {
 		d := &e.Deliveries[i]
 		id := store.DeliveryID{Day: e.Day, Event: e.ID, Dest: d.Dest, Replay: d.Replay}
 		r := row{State: d.State, Attempts: d.Attempts, Version: d.Version, Round: d.Round, Size: d.Size, Due: d.Due, Ordering: d.Ordering,
-			Changed: d.Changed, Settings: d.Settings, Reason: d.Reason, slot: p.slots[d.Dest%uint32(len(p.slots))]}
+			Changed: d.Changed, Settings: d.Settings, Reason: d.Reason, slot: serialSlot(d.Dest)}
 		switch r.State {
 		case 0:
 		case store.Pending:
@@ -191,7 +190,7 @@ func (t *pastedEvents) add(day event.Day, id event.ID, r *copying.EventRow) erro
 // finish turns what was gathered into statements.
 func (p *paste) finish() {
 	if t := &p.events; len(t.ids) > 0 { // dests of nobody is empty, never NULL
-		p.queue(sqlPasteEvents, p.slots[0], append([]int32{}, t.dests...), t.days, t.ids, t.who, t.ordering, t.sizes, t.versioned, t.erased,
+		p.queue(sqlPasteEvents, p.slot, append([]int32{}, t.dests...), t.days, t.ids, t.who, t.ordering, t.sizes, t.versioned, t.erased,
 			t.texts[0], t.texts[1], t.texts[2], t.texts[3], t.texts[4], t.trace, t.key, t.first, t.fanout)
 	}
 	if len(p.bodies) > 0 {
@@ -211,7 +210,7 @@ func (p *paste) finish() {
 		p.queue(sqlPutActs, p.actKeys, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], p.actCounts)
 	}
 	if len(p.counters) > 0 {
-		p.queue(sqlPasteCounters, append([]any{p.slots[0]}, p.counters.args()...)...)
+		p.queue(sqlPasteCounters, append([]any{p.slot}, p.counters.args()...)...)
 	}
 	if k := &p.keys; len(k.hashes) > 0 {
 		p.queue(sqlPasteKeys, k.hashes, k.bodies, k.events, k.days, k.fanouts, k.references)

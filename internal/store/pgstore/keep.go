@@ -24,6 +24,7 @@ func (s *Store) keepLoop() {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	var analyzed time.Time
+	raised := time.Now()
 	for {
 		select {
 		case <-t.C:
@@ -34,6 +35,12 @@ func (s *Store) keepLoop() {
 		if s.health.reachable() {
 			if err := s.keepOnce(&analyzed); err != nil && s.ending.Err() == nil {
 				s.log.Warn("the database could not be kept in order; trying again in a minute", "error", err)
+			}
+			if time.Since(raised) >= keepEvery {
+				raised = time.Now()
+				if err := s.raiseLows(s.settledLow()); err != nil && s.ending.Err() == nil {
+					s.log.Warn("where reading of slots begins could not be moved on; trying again in a minute", "error", err)
+				}
 			}
 		}
 		if s.counters.stale.Load() { // the database cannot be reached yet, or failed again
@@ -82,13 +89,21 @@ func (s *Store) keepOnce(analyzed *time.Time) error {
 	if time.Since(*analyzed) < analyzeEvery {
 		return nil
 	}
-	// The server gathers statistics of partitions by itself, but not of partitioned tables.
+	if err := s.analyze(); err != nil {
+		return err
+	}
+	*analyzed = time.Now()
+	return nil
+}
+
+// analyze has the server gather statistics. It does so of partitions by itself, but not of
+// partitioned tables.
+func (s *Store) analyze() error {
 	for _, table := range append(partitioned[:], "idem", "pending") {
 		if err := s.exec(time.Minute, "ANALYZE fantail."+table); err != nil {
 			return fmt.Errorf("analyze %s: %w", table, err)
 		}
 	}
-	*analyzed = time.Now()
 	return nil
 }
 
@@ -145,13 +160,16 @@ func (s *Store) fold(slot int16, from, to int64) error {
 
 // measure asks for what Stats and Warnings say.
 func (s *Store) measure() error {
-	var bytes, age int64
-	err := s.reading(s.ending, func(q query) error { return q.one(sqlSize, nil, &bytes, &age) })
+	var bytes int64
+	var oldest snapshot
+	err := s.reading(s.ending, func(q query) error {
+		return q.one(sqlSize, nil, &bytes, &oldest.age, &oldest.kind, &oldest.pid, &oldest.name)
+	})
 	if err != nil {
 		return err
 	}
 	s.health.bytes.Store(bytes)
-	s.health.snapshot.Store(age)
+	s.health.snapshot.Store(&oldest)
 	var version, commit, fsync, pages, standbys string
 	if err := s.reading(s.ending, func(q query) error { return q.one(sqlServer, nil, &version, &commit, &fsync, &pages, &standbys) }); err != nil {
 		return err

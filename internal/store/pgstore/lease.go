@@ -146,7 +146,17 @@ type offsets struct {
 	best atomic.Int64
 }
 
+// stepped is how much two samples may contradict each other before a clock was set in between: more than
+// clocks drift apart meanwhile.
+const stepped = 20 * time.Millisecond
+
 func (o *offsets) add(s sample) {
+	for _, before := range o.last[:min(o.n, len(o.last))] {
+		if (s.ahead - before.ahead).Abs() > (s.took+before.took)/2+stepped {
+			o.n = 0 // what was measured before is no longer true
+			break
+		}
+	}
 	o.last[o.n%len(o.last)] = s
 	o.n++
 	best := o.last[0]

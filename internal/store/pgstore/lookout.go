@@ -99,6 +99,9 @@ func (s *Store) look1(ctx context.Context) (err error) {
 	if err := s.lookLost(q); err != nil {
 		return err
 	}
+	if err := s.lookMissed(q); err != nil {
+		return err
+	}
 	if err := s.lookDaemons(q); err != nil {
 		return err
 	}
@@ -145,6 +148,7 @@ func (s *Store) lookOwn(q query) ([]slotRow, error) {
 			s.health.adopted.Add(1)
 		}
 	}
+	s.lows.learn(mine)
 	s.owned.set(mine)
 	if s.look.again {
 		heads, err := s.heads(q, s.owned.all())

@@ -105,6 +105,7 @@ type Store struct {
 	duties duties
 	share  atomic.Pointer[[2]int]
 	folds  folds
+	lows   lows
 
 	settled atomic.Uint64 // commits that did not wait for the disk
 	durable atomic.Uint64 // how many of them one that did has covered
@@ -139,9 +140,10 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s.idem.flying = map[[16]byte]*claim{}
 	s.groups.ids.Rand, s.groups.wake = o.Rand, make(chan struct{}, 1)
 	s.counters.wake = make(chan struct{}, 1)
-	s.counters.dests = map[uint32]*[8]atomic.Int64{}
+	s.counters.dests, s.counters.missed = map[uint32]*[8]atomic.Int64{}, map[int16]int64{}
 	s.look.empty, s.look.given, s.look.held, s.look.news.stamp = map[int16]int64{}, map[int16]time.Time{}, map[[16]byte]time.Time{}, map[uint32]int64{}
 	s.duties.mine, s.folds.done = map[string]bool{}, map[int16]int64{}
+	s.lows.high, s.lows.flying = map[int16]int64{}, map[*committer]earliest{}
 	s.share.Store(&[2]int{0, 1})
 	s.started = s.now()
 	if s.configs, err = parse(o); err != nil {

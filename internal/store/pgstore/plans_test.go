@@ -49,7 +49,9 @@ func filledStore(t testing.TB) (url string, pending, done []store.Item) {
 			}
 		}
 	}
-	exec(t, url, "ANALYZE fantail.event", "ANALYZE fantail.body", "ANALYZE fantail.done", "ANALYZE fantail.attempt", "ANALYZE fantail.pending", "ANALYZE fantail.idem")
+	if err := s.analyze(); err != nil {
+		t.Fatal(err)
+	}
 	return url, pending, done
 }
 

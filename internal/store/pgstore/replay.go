@@ -141,7 +141,11 @@ func (c *replayer) want(w *store.Want) (store.Moved, error) {
 		slot: c.s.slotFor(w.Dest, c.slot)}
 	c.make(id, r)
 	c.family[w.Event] = append(c.family[w.Event], id)
-	return store.Moved{ID: id, To: store.Pending, Item: c.offer(id, &r)}, nil
+	m := store.Moved{ID: id, To: store.Pending, Item: c.offer(id, &r)}
+	if m.Item == (store.Item{}) {
+		m.Size = r.Size
+	}
+	return m, nil
 }
 
 // stands reports a delivery that this replay has made before.

@@ -142,7 +142,7 @@ func (s *Store) expireDay(ctx context.Context, now time.Time, day event.Day, exp
 
 // retainRows takes whole days of events, deliveries, attempts and counters.
 func (s *Store) retainRows(ctx context.Context, kept event.Day, gone map[event.Day]bool) error {
-	if days, err := s.daysOf(ctx, sqlTables, partitioned[0]); err != nil || len(days) == 0 || days[0] >= kept {
+	if some, err := s.anyBefore(ctx, kept); err != nil || !some {
 		return err
 	}
 	s.groups.mu.Lock()
@@ -164,6 +164,18 @@ func (s *Store) retainRows(ctx context.Context, kept event.Day, gone map[event.D
 		return err
 	}
 	return s.dropBefore(ctx, kept, gone, partitioned[:]...)
+}
+
+// anyBefore tells whether any partition of an earlier day is left: who was cut short may have dropped that of one
+// table and not of the next.
+func (s *Store) anyBefore(ctx context.Context, kept event.Day) (bool, error) {
+	for _, table := range partitioned {
+		days, err := s.daysOf(ctx, sqlTables, table)
+		if err != nil || len(days) > 0 && days[0] < kept {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 func (s *Store) retainKeys(ctx context.Context, kept event.Day) error {

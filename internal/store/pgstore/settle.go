@@ -108,6 +108,17 @@ func (s *Store) settleFast(w commit, now time.Time, outcomes []store.Outcome, wh
 			log.add(o.Attempt)
 		}
 	}
+	if again := slices.Index(state, int32(store.Pending)); again >= 0 {
+		first := due[again]
+		for k, st := range state {
+			if st == int32(store.Pending) {
+				first = min(first, due[k])
+			}
+		}
+		if err := s.underLows(context.Background(), w, s.changes, s.everywhere(first)); err != nil {
+			return nil, nil, err
+		}
+	}
 	keys := keysOf(ids)
 	args := []any{w.slot, w.owner, w.epoch, now.UnixNano(), of, keys[1], keys[2], keys[3], keys[0], version, state, due, settings, attempts, reason, tried, log.at}
 	args = append(append(args, log.args()...), w.seq)

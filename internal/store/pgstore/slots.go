@@ -83,6 +83,7 @@ type slotRow struct {
 	over    bool // its lease has ended
 	left    bool // its owner has ended the lease itself
 	known   bool // its owner has a row in daemon
+	headLow int64
 }
 
 func (r *slotRow) free() bool { return r.owner == [16]byte{} }
@@ -90,7 +91,7 @@ func (r *slotRow) free() bool { return r.owner == [16]byte{} }
 func lookSlots(q query) (rows []slotRow, err error) {
 	err = q.each(sqlLookSlots, nil, func(scan func(...any) error) error {
 		var r slotRow
-		err := scan(&r.id, &r.owner, &r.epoch, &r.unclean, &r.over, &r.left, &r.known)
+		err := scan(&r.id, &r.owner, &r.epoch, &r.unclean, &r.over, &r.left, &r.known, &r.headLow)
 		rows = append(rows, r)
 		return err
 	})
@@ -132,7 +133,9 @@ func (s *Store) join(ctx context.Context) error {
 	if rows, err = lookSlots(q); err != nil {
 		return fmt.Errorf("list slots: %w", err)
 	}
-	s.owned.set(slices.DeleteFunc(slices.Clone(rows), func(r slotRow) bool { return r.owner != s.owner }))
+	own := slices.DeleteFunc(slices.Clone(rows), func(r slotRow) bool { return r.owner != s.owner })
+	s.lows.learn(own)
+	s.owned.set(own)
 	for i, id := range mine {
 		at := slices.IndexFunc(rows, func(r slotRow) bool { return r.id == id && r.owner == s.owner })
 		if at < 0 {

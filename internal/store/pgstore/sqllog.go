@@ -3,29 +3,31 @@ package pgstore
 // Statements that read, with the plan that each is meant to have. A day is a partition:
 // with day = $n only that one is looked at.
 
-// sqlDue reads a queue from a position on: for each slot a range of pending_queue. Dead rows
-// before the position that are not vacuumed yet cost nothing. A daemon that was replaced and
-// does not know it yet finds nothing.
+// sqlDue reads a queue from a position on, or from head_low: for each slot a range of
+// pending_queue. Dead rows before that are not vacuumed yet cost nothing. A daemon that was
+// replaced and does not know it yet finds nothing.
 const sqlDue = `
-SELECT d.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = s.slot AND o.owner = $8 CROSS JOIN LATERAL (
+SELECT d.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = s.slot AND o.owner = $8 JOIN fantail.lease h ON h.slot = s.slot CROSS JOIN LATERAL (
 	SELECT day, event, replay, due, ordering, version, round, attempts, size
 	FROM fantail.pending p
-	WHERE p.slot = s.slot AND p.dest = $2 AND p.settings = $3 AND (p.due, p.event, p.replay) >= ($4, $5, $6)
+	WHERE p.slot = s.slot AND p.dest = $2 AND p.settings = $3 AND (p.due, p.event, p.replay) >=
+		(greatest($4, h.head_low), CASE WHEN $4 >= h.head_low THEN $5 ELSE '` + nobody + `'::uuid END, CASE WHEN $4 >= h.head_low THEN $6 ELSE 0 END)
 	ORDER BY p.due, p.event, p.replay LIMIT $7
 ) d ORDER BY d.due, d.event, d.replay LIMIT $7`
 
 // sqlQueues skips from queue to queue along pending_queue: one descent of the index for each,
-// however many deliveries the queue has.
+// however many deliveries the queue has. Of dead rows before head_low it sees the entries of the
+// index alone.
 const sqlQueues = `
 WITH RECURSIVE q AS (
-	SELECT s.slot, f.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = s.slot AND o.owner = $2 CROSS JOIN LATERAL (
+	SELECT s.slot, h.head_low, f.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = s.slot AND o.owner = $2 JOIN fantail.lease h ON h.slot = s.slot CROSS JOIN LATERAL (
 		SELECT p.dest, p.settings, p.due, p.event, p.replay FROM fantail.pending p
-		WHERE p.slot = s.slot ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1
+		WHERE p.slot = s.slot AND p.due >= h.head_low ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1
 	) f
 	UNION ALL
-	SELECT q.slot, f.* FROM q CROSS JOIN LATERAL (
+	SELECT q.slot, q.head_low, f.* FROM q CROSS JOIN LATERAL (
 		SELECT p.dest, p.settings, p.due, p.event, p.replay FROM fantail.pending p
-		WHERE p.slot = q.slot AND (p.dest, p.settings) > (q.dest, q.settings) ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1
+		WHERE p.slot = q.slot AND (p.dest, p.settings) > (q.dest, q.settings) AND p.due >= q.head_low ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1
 	) f
 )
 SELECT slot, dest, settings, due, event, replay FROM q ORDER BY due, event, replay`
@@ -144,10 +146,21 @@ FROM counted c FULL JOIN found f USING (dest)`
 const sqlServer = `
 SELECT current_setting('server_version'), current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_standby_names')`
 
-// sqlSize is the size of the database, and the age of the oldest snapshot that is held: rows
-// that died after it cannot be vacuumed. Sessions of others show their age to everybody.
+// sqlSize is the size of the database, and the oldest snapshot that is held: rows that died after
+// it cannot be vacuumed. Sessions of others show their age and their name to everybody; sessions in
+// other databases hold nothing up here.
 const sqlSize = `
-SELECT pg_database_size(current_database()), coalesce((SELECT max(age(backend_xmin)) FROM pg_stat_activity WHERE backend_xmin IS NOT NULL), 0)::bigint`
+WITH held AS (
+	SELECT age(a.backend_xmin) AS age, CASE WHEN r.pid IS NULL THEN 'session' ELSE 'replica' END AS kind, a.pid, a.application_name::text AS name
+	FROM pg_stat_activity a LEFT JOIN pg_stat_replication r ON r.pid = a.pid
+	WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_backend_pid() AND (a.datname IS NULL OR a.datname = current_database())
+	UNION ALL
+	SELECT age(xmin), 'slot', 0, slot_name::text FROM pg_replication_slots WHERE xmin IS NOT NULL
+	UNION ALL
+	SELECT age(transaction), 'prepared', 0, gid FROM pg_prepared_xacts WHERE database = current_database()
+)
+SELECT pg_database_size(current_database()), coalesce(h.age, 0)::bigint, coalesce(h.kind, ''), coalesce(h.pid, 0), coalesce(h.name, '')
+FROM (SELECT) AS one LEFT JOIN LATERAL (SELECT * FROM held ORDER BY age DESC LIMIT 1) AS h ON true`
 
 // sqlPartitions lists the partitions of a table. sqlTables lists every table with such a name,
 // and so finds partitions that were detached but not dropped.

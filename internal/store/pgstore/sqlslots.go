@@ -36,20 +36,20 @@ RETURNING l.slot`
 
 	// sqlLookSlots shows every slot, with what the fence, the lease and the daemon say.
 	sqlLookSlots = `
-SELECT s.id, s.owner, s.epoch, s.unclean, l.until <= now(), l.until = '-infinity', d.id IS NOT NULL
+SELECT s.id, s.owner, s.epoch, s.unclean, l.until <= now(), l.until = '-infinity', d.id IS NOT NULL, l.head_low
 FROM fantail.slot s JOIN fantail.lease l ON l.slot = s.id LEFT JOIN fantail.daemon d ON d.id = s.owner ORDER BY s.id`
 
 	// sqlIdle tells whether a slot that nobody owns has anything to be adopted for: something pending,
 	// or counters that nobody has folded.
 	sqlIdle = `
-SELECT NOT EXISTS (SELECT FROM fantail.pending WHERE slot = $1) AND NOT EXISTS (SELECT FROM fantail.tally WHERE slot = $1)`
+SELECT NOT EXISTS (SELECT FROM fantail.pending WHERE slot = $1 AND ` + fromLow + `) AND NOT EXISTS (SELECT FROM fantail.tally WHERE slot = $1)`
 
 	// sqlGiveBack frees a slot of this daemon in which nothing is pending, and whose tally is folded.
 	// Nothing is born into it, since no committer writes for it.
 	sqlGiveBack = `
 WITH me AS (SELECT id FROM fantail.daemon WHERE id = $2 AND ended IS NULL FOR UPDATE), s AS (
 	UPDATE fantail.slot s SET owner = '` + nobody + `', epoch = s.epoch + 1, unclean = 0 FROM me
-	WHERE s.id = $1 AND s.owner = me.id AND NOT EXISTS (SELECT FROM fantail.pending WHERE slot = $1)
+	WHERE s.id = $1 AND s.owner = me.id AND NOT EXISTS (SELECT FROM fantail.pending WHERE slot = $1 AND ` + fromLow + `)
 		AND NOT EXISTS (SELECT FROM fantail.tally WHERE slot = $1) RETURNING s.id
 )
 UPDATE fantail.lease l SET until = '-infinity' FROM s WHERE l.slot = s.id AND ` + durable + ` IS NOT NULL RETURNING l.slot`
@@ -136,4 +136,28 @@ SELECT id, developer, name, kind, state, last, version, stamp::text::bigint FROM
 )
 
 // sqlOwnPending counts what is pending in slots: along pending_queue.
-const sqlOwnPending = `SELECT dest, count(*) FROM fantail.pending WHERE slot = ANY($1) GROUP BY dest`
+const sqlOwnPending = `
+SELECT p.dest, count(*) FROM fantail.lease h JOIN fantail.pending p ON p.slot = h.slot AND p.due >= h.head_low WHERE h.slot = ANY($1) GROUP BY p.dest`
+
+// Statements of head_low: see lows.go. fromLow leaves out what lies before that of the slot $1.
+// sqlLower need not wait for the disk: what is lowered for comes later in the log.
+// sqlRaise has whoever sets this daemon's slots free wait for it, so that an adopter reads its
+// last value. It skips along pending_queue, as sqlQueues does.
+const (
+	fromLow  = `due >= (SELECT head_low FROM fantail.lease WHERE slot = $1)`
+	sqlLows  = `SELECT slot, head_low FROM fantail.lease WHERE slot = ANY($1)`
+	sqlLower = `UPDATE fantail.lease SET head_low = least(head_low - 1, $2) WHERE slot = $1 AND ` + hasty + ` IS NOT NULL`
+	sqlRaise = `
+WITH RECURSIVE q AS (
+	(SELECT p.dest, p.settings, p.due FROM fantail.pending p WHERE p.slot = $1 AND p.due >= $3 ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1)
+	UNION ALL
+	SELECT f.* FROM q CROSS JOIN LATERAL (
+		SELECT p.dest, p.settings, p.due FROM fantail.pending p
+		WHERE p.slot = $1 AND (p.dest, p.settings) > (q.dest, q.settings) AND p.due >= $3 ORDER BY p.dest, p.settings, p.due, p.event, p.replay LIMIT 1
+	) f
+), me AS MATERIALIZED (
+	SELECT d.id FROM fantail.daemon d JOIN fantail.slot s ON s.owner = d.id WHERE d.id = $2 AND s.id = $1 AND d.ended IS NULL FOR KEY SHARE OF d
+)
+UPDATE fantail.lease l SET head_low = least($4, (SELECT min(due) FROM q)) FROM me
+WHERE l.slot = $1 AND l.head_low = $3 AND $3 < least($4, (SELECT min(due) FROM q)) AND ` + hasty + ` IS NOT NULL`
+)

@@ -3,6 +3,10 @@ package pgstore
 import (
 	"errors"
 	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -231,4 +235,19 @@ func TestTheFormerVersionGoesOnDuringAnUpgrade(t *testing.T) {
 	}
 	old = startFormer(t, url) // and back
 	accept()
+}
+
+// TestUpgradingSaysWhatThisProgramRunsOn: the last row of the table in docs/UPGRADING.md is this program.
+func TestUpgradingSaysWhatThisProgramRunsOn(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/UPGRADING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile(`(?m)^\| \S+ \| (\d+) \| (\d+) and (\d+) \|$`).FindAllStringSubmatch(string(text), -1)
+	if want := []string{fmt.Sprint(schemaVersion), fmt.Sprint(oldestSchema), fmt.Sprint(newestSchema)}; len(rows) < 2 || !slices.Equal(rows[len(rows)-1][1:], want) {
+		t.Errorf("the table ends with %q, want %q", rows, want)
+	}
+	if want := fmt.Sprintf("The schema has version %d.", schemaVersion); !strings.Contains(string(text), want) {
+		t.Errorf("it does not say %q", want)
+	}
 }

@@ -30,7 +30,10 @@ func (s *Store) Vitals() store.Vitals {
 	h := &s.health
 	v := store.Vitals{
 		Slots: len(s.owned.all()), LeaseAge: s.lease.age(), Adopted: h.adopted.Load(),
-		Offset: time.Duration(h.clock.Load()), OldestSnapshot: h.snapshot.Load(),
+		Offset: time.Duration(h.clock.Load()),
+	}
+	if held := h.snapshot.Load(); held != nil {
+		v.OldestSnapshot, v.SnapshotOf = held.age, held.kind
 	}
 	if mode := h.mode.Load(); mode != nil {
 		v.Durability = *mode

@@ -137,6 +137,16 @@ func (o *odd) Close() error {
 	return o.Member.Close()
 }
 
+// ends waits, and tells whether the daemon has ended meanwhile.
+func (o *odd) ends(wait time.Duration) bool {
+	select {
+	case <-time.After(wait):
+		return false
+	case <-o.quit:
+		return true
+	}
+}
+
 // outside is the store as one sees it who owns nothing and asks nobody: without slots and fences.
 func (m *Member) outside() *model { return &model{contents: m.contents} }
 
@@ -197,6 +207,49 @@ func sharedMutants() []sharedMutant {
 					o.many.lapse(o.Member)
 				}
 			}()
+		}},
+		{"who does not reach the store has lost its lease", "nothing is adopted before a lease is over", func(o *odd) {
+			go func() {
+				for !o.ends(100 * time.Millisecond) {
+					o.mu.Lock()
+					if o.cut > 0 && !o.lapsed {
+						o.many.lapse(o.Member)
+					}
+					o.mu.Unlock()
+				}
+			}()
+		}},
+		{"a lease is over twice as late", "nothing is adopted before a lease is over", func(o *odd) {
+			go func() {
+				for !o.ends(50 * time.Millisecond) {
+					o.mu.Lock()
+					if !o.lapsed {
+						o.until = o.said.Seen.Add(2 * lapses)
+					}
+					o.mu.Unlock()
+				}
+			}()
+		}},
+		{"what was settled is handed over", "what is handed over is handed over once", func(o *odd) {
+			o.close = func() error {
+				o.mu.Lock()
+				for _, row := range o.rows {
+					if row.state == store.Delivered && o.shows(row) {
+						row.state = store.Pending
+					}
+				}
+				o.mu.Unlock()
+				return o.Member.Close()
+			}
+		}},
+		{"who closes lets the lease run out first", "what is handed over is handed over once", func(o *odd) {
+			o.close = func() error { time.Sleep(1500 * time.Millisecond); return o.Member.Close() }
+		}},
+		{"what is handed over is everybody's", "what is handed over is handed over once", func(o *odd) {
+			o.queues = func() ([]store.Head, error) { return o.outside().Queues(bg) }
+			o.due = func(q store.QueueID, from store.Position, until int64, limit int) ([]store.Item, int64, error) {
+				return o.outside().Due(bg, q, from, until, limit)
+			}
 		}},
 		{"every owner that is gone was the first", "owners that ended without goodbye are counted", func(o *odd) {
 			o.follow = func(f store.Follower) {

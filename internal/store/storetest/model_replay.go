@@ -94,5 +94,9 @@ func (m *model) again(now time.Time, replay uint32, w store.Want) store.Moved {
 	row := &modelRow{Item: it, state: store.Pending, changed: now.UnixNano()}
 	m.rows[id] = row
 	m.member.bears(row)
-	return store.Moved{ID: id, To: store.Pending, Item: m.offered(row)}
+	out := store.Moved{ID: id, To: store.Pending, Item: m.offered(row)}
+	if out.Item == (store.Item{}) {
+		out.Size = row.Size
+	}
+	return out
 }

@@ -13,8 +13,10 @@ func slotCases() []sharedScenario {
 		{"a delivery is shown to who accepted it alone", bornAtHome, goesOn},
 		{"a lost lease is adopted", adopted, lapses},
 		{"nothing is adopted while a lease goes on", notAdopted, lapses},
+		{"nothing is adopted before a lease is over", notTooSoon, lapses},
 		{"owners that ended without goodbye are counted", uncleanCounted, lapses},
 		{"who closes hands over at once", handedOver, goesOn},
+		{"what is handed over is handed over once", handedOverOnce, goesOn},
 		{"what a start finds is not told, and says whose it was", foundAtStart, lapses},
 		{"two owners at once, never", oneOwner, lapses},
 		{"serial destinations are all in one place", serialBirths, goesOn},
@@ -91,6 +93,24 @@ func notAdopted(r *sharedRig) {
 	}
 }
 
+// notTooSoon: a daemon that does not reach the store keeps what it has until its lease is over, and no longer.
+func notTooSoon(r *sharedRig) {
+	a, b := r.join().announce(), r.join().announce()
+	_, items := a.post(a.dest("x"))
+	defer r.cluster.Cut(r, a.i)()
+	r.within(r.lapse(), "what the daemon had is adopted", func() bool { return b.shows(items[0].ID) })
+	adopted := time.Now()
+	over := a.listed(b).Seen.Add(r.lease) // a renewal may have been on its way
+	if adopted.Before(over) {
+		r.Errorf("what a daemon had was adopted %v before its lease was over", over.Sub(adopted))
+	}
+	if late := adopted.Sub(over); r.h.Bubble && late > r.lease/3+time.Second {
+		r.Errorf("what a daemon had was adopted %v after its lease was over", late)
+	}
+	a.over = true
+	_ = a.Close()
+}
+
 func uncleanCounted(r *sharedRig) {
 	a := r.join()
 	_, items := a.post(a.dest("x"))
@@ -119,6 +139,52 @@ func handedOver(r *sharedRig) {
 	if s, err := b.deliver(items[0]); err != nil || s[0].Stale {
 		r.Errorf("settled by the next owner: %+v, %v", s, err)
 	}
+}
+
+// handedOverOnce: a daemon that closes while it works leaves each delivery that it has not settled to one other
+// daemon, and none that it has.
+func handedOverOnce(r *sharedRig) {
+	a, b, c := r.join(), r.join(), r.join()
+	d := a.dest("x")
+	var settled, left []store.Item
+	for i := range 20 {
+		_, items := a.post(d)
+		if i%2 == 0 {
+			left = append(left, items[0])
+			continue
+		}
+		if s, err := a.deliver(items[0]); err != nil || s[0].State != store.Delivered {
+			r.Fatalf("settle: %+v, %v", s, err)
+		}
+		settled = append(settled, items[0])
+	}
+	closed := time.Now()
+	a.end()
+	for _, it := range left {
+		r.within(r.soon(), "somebody has what was left", func() bool { return b.shows(it.ID) || c.shows(it.ID) })
+	}
+	if took := time.Since(closed); r.h.Bubble && took > time.Second {
+		r.Errorf("handed over within %v, want a second", took)
+	}
+	for _, it := range settled {
+		if b.shows(it.ID) || c.shows(it.ID) {
+			r.Errorf("%v was settled, and is handed over", it.ID)
+		}
+	}
+	for _, it := range left {
+		by := b
+		if c.shows(it.ID) {
+			by = c
+			if b.shows(it.ID) {
+				r.Errorf("%v is handed over to two", it.ID)
+			}
+		}
+		if s, err := by.deliver(it); err != nil || s[0].Stale {
+			r.Errorf("settled by the next owner: %+v, %v", s, err)
+		}
+	}
+	r.counted(b, d, store.Counts{Accepted: 20, Delivered: 20})
+	r.counted(c, d, store.Counts{Accepted: 20, Delivered: 20})
 }
 
 func foundAtStart(r *sharedRig) {
@@ -227,6 +293,19 @@ func serialBirths(r *sharedRig) {
 			}
 			if owner != by {
 				r.within(r.soon(), "the owner is told of a delivery born elsewhere", func() bool { _, ok := owner.told(found.Queue, found.Position()); return ok })
+			}
+		}
+		for i, by := range []*daemon{a, b} { // replays as well
+			id, _ := a.post(d)
+			r.must("cancel", func() error {
+				_, err := a.Move(r.ctx, time.Now(), store.Cancel, []store.DeliveryID{{Day: id.Day(), Event: id, Dest: d}})
+				return err
+			}())
+			out, err := by.Replay(r.ctx, time.Now(), uint32(10+i), []store.Want{{Event: id, Day: id.Day(), Dest: d, Due: time.Now().UnixNano()}})
+			r.must("replay", err)
+			mine := by == owners[0]
+			if m := out[0]; m.Err != nil || m.To != store.Pending || mine != (m.Item.ID == m.ID) || mine != (m.Size == 0) || !owners[0].shows(m.ID) {
+				r.Errorf("replayed by its owner %v: %+v", mine, m)
 			}
 		}
 		if slices.ContainsFunc(owners, func(o *daemon) bool { return o != owners[0] }) {

@@ -158,6 +158,7 @@ type ears struct{ d *daemon }
 
 func (e ears) Pending(heads []store.Head) {
 	e.d.gate()
+	e.d.fleet.oracle.adopted(heads)
 	e.d.sched.Pending(heads)
 }
 
@@ -179,6 +180,7 @@ func (f *fleet) start(h *host) {
 	})
 	v := view{d.store, d}
 	d.sched = delivery.New(delivery.Options{
+		Busy:  func() time.Duration { return 0 }, // not this machine's
 		Store: v, Shared: v, Metrics: d.metrics, Flight: suspects.New(h.memory, time.Now()), Chance: func() float64 { return 0.5 },
 		Fatal: func(error) { d.lost() }, Tell: f.oracle.told, Log: slog.New(slog.NewTextHandler(chatter{d}, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})

@@ -19,6 +19,9 @@ const (
 	handedOver = 1500 * time.Millisecond
 	// latest is how late an attempt may be when all is well: sooner than the watchdog would mend it.
 	latest = 50 * time.Second
+	// apart is for how long a destination may wait apart whose deliveries were due while daemons ended one after the
+	// other. Each adopter tries them one by one, and takes a trial that another is about for one that nobody survived.
+	apart = 15 * time.Minute
 	// mostKills is how many daemons one delivery may end: two until it is suspected, five in trials, and those
 	// that it was beside another suspect in. Hosts count for themselves, too.
 	mostKills = 12
@@ -35,6 +38,7 @@ type oracle struct {
 	running map[uint32][]*try
 	last    map[uint32]time.Time // the last attempt of a destination
 	paused  map[uint32]time.Time // since when every daemon must know it
+	suspect map[uint32]time.Time // when a daemon last adopted what several had when they ended
 	calm    time.Time            // from when on the last disturbance is over for everybody
 	stable  time.Time            // since when daemons neither came nor went, and none was disturbed
 	held    map[string]bool
@@ -67,7 +71,7 @@ type try struct {
 
 func newOracle(f *fleet) *oracle {
 	return &oracle{f: f, began: time.Now(), dests: map[uint32]*destSetup{}, parcels: map[string]*parcel{}, running: map[uint32][]*try{},
-		last: map[uint32]time.Time{}, paused: map[uint32]time.Time{}, held: map[string]bool{}, calm: time.Now().Add(adoptedBy), stable: time.Now()}
+		last: map[uint32]time.Time{}, paused: map[uint32]time.Time{}, suspect: map[uint32]time.Time{}, held: map[string]bool{}, calm: time.Now().Add(adoptedBy), stable: time.Now()}
 }
 
 func (o *oracle) since() time.Duration { return time.Since(o.began) }
@@ -184,6 +188,9 @@ func (o *oracle) begins(d *daemon, dest uint32, id string) *try {
 		o.faultLocked("%s makes %s: %d in flight here, %d at all daemons, of at most %d", d.name, id, here, all, setup.max)
 	}
 	ready := latestOf(p.due, o.calm, o.last[dest])
+	if at, ok := o.suspect[dest]; ok && ready.Before(at.Add(apart)) {
+		ready = at.Add(apart)
+	}
 	if !o.f.poisonous && setup.fair(o.since()) && o.paused[dest].IsZero() && !p.byHand && now.Sub(ready) > latest {
 		o.faultLocked("%s makes %s %v after it could have", d.name, id, now.Sub(ready))
 	}
@@ -241,6 +248,17 @@ func (o *oracle) ends(t *try) {
 		if r == t {
 			o.running[t.dest] = append(list[:i:i], list[i+1:]...)
 			return
+		}
+	}
+}
+
+// adopted notes what a daemon is told of others' work.
+func (o *oracle) adopted(heads []store.Head) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range heads {
+		if heads[i].Unclean > 1 {
+			o.suspect[heads[i].Queue.Dest] = time.Now()
 		}
 	}
 }

@@ -385,8 +385,9 @@ func (f *fleet) report() string {
 }
 
 func (f *fleet) summary(took time.Duration) string {
-	tries, doubled := 0, 0
+	tries, doubled, kills := 0, 0, 0
 	for _, p := range f.oracle.parcels {
+		kills = max(kills, p.kills)
 		taken := 0
 		for _, t := range p.tries {
 			if tries++; t.taken {
@@ -397,5 +398,5 @@ func (f *fleet) summary(took time.Duration) string {
 			doubled++
 		}
 	}
-	return fmt.Sprintf("%d hosts, %d daemons, %d deliveries, %d attempts, %d made twice, %v", len(f.hosts), f.runs, len(f.oracle.parcels), tries, doubled, took.Round(time.Millisecond))
+	return fmt.Sprintf("%d hosts, %d daemons, %d deliveries, %d attempts, %d made twice, one ended %d daemons, %v", len(f.hosts), f.runs, len(f.oracle.parcels), tries, doubled, kills, took.Round(time.Millisecond))
 }

@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, TypeVar, Union
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -21,6 +22,14 @@ FIRST_WAIT = 0.25
 LONGEST_WAIT = 15.0
 IDLE = 8  # connections that are kept
 MOST_ANSWER = 256 << 20  # bytes: more than a full page of a list with all its details
+
+
+def installed() -> str:
+    """The version of this package; "dev" where it runs from its sources."""
+    try:
+        return metadata.version("fantail-client")
+    except metadata.PackageNotFoundError:
+        return "dev"
 
 
 @dataclass
@@ -49,7 +58,7 @@ class Transport:
         self.brand = brand
         self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
         self._tls = (context or ssl.create_default_context()) if parts.scheme == "https" else None
-        self._headers: Dict[str, str] = {"user-agent": "fantail-client-python/0.1.0"}
+        self._headers: Dict[str, str] = {"user-agent": "fantail-client-python/" + installed()}
         if token:
             self._headers["authorization"] = "Bearer " + token
         if reason:

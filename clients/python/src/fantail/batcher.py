@@ -148,6 +148,6 @@ class Batcher:
         for outcome in outcomes:
             try:
                 self._on_outcome(outcome)
-            except Exception as error:
+            except BaseException as error:  # sys.exit() too: without its thread every flush would wait for ever
                 failure = failure or error
         return failure
