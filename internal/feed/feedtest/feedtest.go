@@ -48,7 +48,7 @@ func New(t *testing.T) (*Intake, *feed.Sink) {
 		t.Fatal(err)
 	}
 	return in, &feed.Sink{Mapping: feed.Mapping{Developer: "acme", Brand: "terra"}, Poster: feed.Poster{
-		Client: c, Patience: feed.Forever, Grace: 5 * time.Second, Now: time.Now, Waiting: func(error, time.Duration) {},
+		Client: c, Patience: feed.Forever, Grace: time.Minute, Now: time.Now, Waiting: func(error, time.Duration) {},
 		Pause: func(ctx context.Context, _ time.Duration) bool {
 			select {
 			case <-time.After(time.Millisecond):
