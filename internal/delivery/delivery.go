@@ -73,6 +73,7 @@ type Store interface {
 // see store.Shared and store.Registry.
 type Shared interface {
 	Owned() bool
+	Holds(id event.ID) bool
 	Share() (i, n int)
 	OwnPending(dest uint32) int64
 	Get(ctx context.Context, key string) ([]byte, error)

@@ -12,6 +12,8 @@
 // statement for all outcomes whose rows nobody has touched (settle.go), the rest goes row by
 // row in a transaction (change.go).
 //
+// A store may lie in several databases, each of which is a Store: see Primaries.
+//
 // Reads go through a pool, with a deadline. A commit has none: see committer.go.
 package pgstore
 
@@ -64,6 +66,10 @@ type Options struct {
 	Serial func(dest uint32) bool
 
 	clock func() time.Time // nil: time.Now
+	part  *part            // what the store is of several; nil: all of it
+
+	patience time.Duration   // see Primaries; 0: 5 s
+	tracer   pgx.QueryTracer // sees every statement; nil: nobody
 }
 
 // Store is a store.Store.
@@ -151,7 +157,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	s.identity.log, s.identity.change = s.log, s.failedOver
 	s.configs = s.identity.watch(s.configs)
-	if _, err := crand.Read(s.owner[:]); err != nil {
+	if o.part != nil && o.part.home != nil {
+		s.owner = o.part.home.owner
+	} else if _, err := crand.Read(s.owner[:]); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	defer func() {
@@ -162,7 +170,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err := s.openPool(ctx); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	for _, step := range []func(context.Context) error{s.checkServer, s.join, s.checkCopy, s.loadDays, s.loadKept, s.recount, s.seedIDs, s.loadNews} {
+	for _, step := range []func(context.Context) error{s.checkServer, s.join, s.checkCopy, s.checkParts, s.loadDays, s.loadKept, s.recount, s.seedIDs, s.loadNews} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("open the store: %w", err)
 		}

@@ -13,11 +13,7 @@ import (
 
 // Deliveries lists deliveries newest first: see store.Log.
 func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (page store.Page[store.DeliveryRecord], err error) {
-	print := keys.Query("deliveries", q.Dests, q.States, q.Event)
-	filters := len(q.Types) > 0 || q.User != "" || len(q.Classes) > 0 || len(q.Codes) > 0
-	if filters {
-		print = keys.Query(print, q.Types, q.User, q.Classes, q.Codes)
-	}
+	print, filters := deliveriesPrint(&q)
 	at, err := readCursor(print, q.Cursor)
 	if err != nil {
 		return page, err
@@ -78,6 +74,15 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (page sto
 		}
 	}
 	return page, s.open()
+}
+
+// deliveriesPrint also tells whether q asks for what no index knows.
+func deliveriesPrint(q *store.DeliveryQuery) (print uint64, filters bool) {
+	print = keys.Query("deliveries", q.Dests, q.States, q.Event)
+	if filters = len(q.Types) > 0 || q.User != "" || len(q.Classes) > 0 || len(q.Codes) > 0; filters {
+		print = keys.Query(print, q.Types, q.User, q.Classes, q.Codes)
+	}
+	return print, filters
 }
 
 func placeOf(id store.DeliveryID) place {

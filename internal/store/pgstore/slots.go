@@ -191,6 +191,9 @@ func (s *Store) adoptSlots(q query, rows []slotRow) (n int, err error) {
 		case !r.free():
 			continue
 		case r.id >= firstSerial:
+			if !s.opts.part.serves(r.id) {
+				continue
+			}
 		case s.look.empty[r.id] == r.epoch: // a commit for the slot needs its fence, so that what is empty stays so
 			continue
 		default:
