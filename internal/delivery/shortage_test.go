@@ -60,3 +60,36 @@ func TestWhatFailsTakesLittleWhileProcessorsAreShort(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatFailsIsTriedInTurnWhileProcessorsAreShort: of more destinations that fail than may begin
+// between two looks none waits for ever, as one that is back would.
+func TestWhatFailsIsTriedInTurnWhileProcessorsAreShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const dead, rounds, each = 3 * failingLeast, 4, 2 * failingLeast
+		r := newRig(t)
+		r.busy = func() time.Duration { return 20 * time.Millisecond }
+		var ids []uint32
+		var fars []*far
+		for i := range dead {
+			id, f := r.add(fmt.Sprintf("dead-%d", i), "a")
+			f.answer = fails
+			ids, fars = append(ids, id), append(fars, f)
+		}
+		r.start()
+		defer r.close()
+		for _, id := range ids {
+			r.acceptMany(each, id)
+		}
+		time.Sleep(shortageEvery) // each has failed once, and the looks follow each other
+		before := make([]int, dead)
+		for i, f := range fars {
+			before[i] = len(f.seen())
+		}
+		time.Sleep(rounds * dead / failingLeast * shortageEvery)
+		for i, f := range fars {
+			if n := len(f.seen()) - before[i]; n < rounds-1 || n > rounds+1 {
+				t.Errorf("%d attempts at destination %d of %d, want about %d", n, i, dead, rounds)
+			}
+		}
+	})
+}

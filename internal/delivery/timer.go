@@ -24,17 +24,17 @@ func (s *Scheduler) setTimer(now instant) {
 		return
 	}
 	at := min(c.nextWatch, c.owned)
-	if len(c.gates) > 0 {
-		at = min(at, c.gates[0].at)
+	if a := c.gates.first(); a != nil {
+		at = min(at, a.at)
 	}
-	if len(c.allowances) > 0 {
-		at = min(at, c.allowances[0].at)
+	if a := c.allowances.first(); a != nil {
+		at = min(at, a.at)
 	}
 	if s.trial.on {
 		at = min(at, s.trial.until)
 	}
-	if len(c.dues) > 0 {
-		at = min(at, now.mono+max(0, c.dues[0].at-now.wall))
+	if a := c.dues.first(); a != nil {
+		at = min(at, now.mono+max(0, a.at-now.wall))
 	}
 	if at >= c.at {
 		return
@@ -60,20 +60,20 @@ func (s *Scheduler) tick() {
 	if c.owned <= now.mono {
 		c.owned = never // startCalls asks again, and sets it anew
 	}
-	for len(c.dues) > 0 && c.dues[0].at <= now.wall {
-		q := c.dues[0].owner
-		c.dues.disarm(c.dues[0])
+	for a := c.dues.first(); a != nil && a.at <= now.wall; a = c.dues.first() {
+		q := a.owner
+		c.dues.disarm(a)
 		s.consider(q.lane, now)
 	}
-	for len(c.gates) > 0 && c.gates[0].at <= now.mono {
-		l := c.gates[0].owner
-		c.gates.disarm(c.gates[0])
+	for a := c.gates.first(); a != nil && a.at <= now.mono; a = c.gates.first() {
+		l := a.owner
+		c.gates.disarm(a)
 		s.markSlow(l, now)
 		s.consider(l, now)
 	}
-	for len(c.allowances) > 0 && c.allowances[0].at <= now.mono {
-		d := c.allowances[0].owner
-		c.allowances.disarm(c.allowances[0])
+	for a := c.allowances.first(); a != nil && a.at <= now.mono; a = c.allowances.first() {
+		d := a.owner
+		c.allowances.disarm(a)
 		s.renewAllowance(d)
 	}
 	if s.trial.on && s.trial.until <= now.mono {

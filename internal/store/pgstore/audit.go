@@ -41,17 +41,17 @@ func (s *Store) audit(ctx context.Context, ds []store.Destination, deep bool, pr
 			return nil, err
 		}
 		args := []any{int32(day), firstID(day), [16]byte(lastOf(day))}
-		bounded, cancel := context.WithTimeout(ctx, auditTime)
-		err := query{bounded, s.pool}.each(sqlRecount, args, func(scan func(...any) error) error {
-			var dest uint32
-			var c, f counts
-			err := scan(append(append([]any{unsigned{&dest}}, c.into()[:nAttempts]...), f.into()[:nAttempts]...)...)
-			counted.of(0, dest).add(&c)
-			found.of(0, dest).add(&f)
-			read += f[nAccepted]
-			return err
+		err := s.readingOnce(ctx, func(ask query) error {
+			return ask.each(sqlRecount, args, func(scan func(...any) error) error {
+				var dest uint32
+				var c, f counts
+				err := scan(append(append([]any{unsigned{&dest}}, c.into()[:nAttempts]...), f.into()[:nAttempts]...)...)
+				counted.of(0, dest).add(&c)
+				found.of(0, dest).add(&f)
+				read += f[nAccepted]
+				return err
+			})
 		})
-		cancel()
 		s.leave()
 		if err == nil {
 			err = s.interrupted(ctx)

@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,17 +115,20 @@ func (s *Store) EachDocument(ctx context.Context, old bool, f func(store.Documen
 		return err
 	}
 	defer s.leave()
-	ctx, cancel := context.WithTimeout(ctx, auditTime)
-	defer cancel()
 	sql := sqlNewestDocuments
 	if old {
 		sql = sqlEveryDocument
 	}
-	return query{ctx, s.pool}.each(sql, nil, func(scan func(...any) error) error {
-		d, err := scanDocument(scan)
-		if err == nil {
-			err = f(d)
-		}
-		return err
+	var own error // of f, and not of the database
+	err := s.readingOnce(ctx, func(ask query) error {
+		return ask.each(sql, nil, func(scan func(...any) error) error {
+			d, err := scanDocument(scan)
+			if err == nil {
+				own = f(d)
+				err = own
+			}
+			return err
+		})
 	})
+	return cmp.Or(own, err)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -126,11 +127,12 @@ func mergePages[T any](pages []store.Page[T], limit int, print uint64, at func(*
 	return page, nil
 }
 
-// Audit returns the counters of every destination: see store.Log.
+// Audit returns the counters of every destination: see store.Log. Of a database that cannot be reached
+// memory has counters, and nobody knows whether they are right.
 func (p *Primaries) Audit(ctx context.Context, deep bool, progress func(int64)) ([]store.AuditRow, error) {
-	all, err := p.each()
+	all, err := p.eachUp()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("audit: %w", err)
 	}
 	ds, err := p.home.Destinations(ctx)
 	if err != nil {
@@ -168,9 +170,9 @@ func plus(a, b store.Counts) store.Counts {
 
 // Usage tells what was used on which day: see store.Usage.
 func (p *Primaries) Usage(ctx context.Context, q store.UsageQuery, each func(*store.UsageRow)) error {
-	all, err := p.each()
+	all, err := p.eachUp()
 	if err != nil {
-		return err
+		return fmt.Errorf("read usage: %w", err)
 	}
 	sums := map[dayDest]*store.UsageRow{}
 	for _, s := range all {

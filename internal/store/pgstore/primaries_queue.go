@@ -248,3 +248,13 @@ func (p *Primaries) each() ([]*Store, error) {
 	}
 	return all, nil
 }
+
+// eachUp is each for what takes long to read: a database that is known to be away is not waited for.
+func (p *Primaries) eachUp() ([]*Store, error) {
+	for _, m := range p.more {
+		if _, err := m.up(); err != nil {
+			return nil, err
+		}
+	}
+	return p.each()
+}

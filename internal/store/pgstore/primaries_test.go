@@ -298,6 +298,14 @@ func TestAPrimaryThatIsDown(t *testing.T) {
 	if w := strings.Join(p.Warnings(), "; "); !strings.Contains(w, "primary b") {
 		t.Errorf("warnings do not name the primary that is down: %q", w)
 	}
+	_, audited := p.Audit(ctx, false, func(int64) {})
+	used := p.Usage(ctx, store.UsageQuery{}, func(*store.UsageRow) {})
+	usedThere := p.more[0].store.Load().Usage(ctx, store.UsageQuery{}, func(*store.UsageRow) {})
+	for what, err := range map[string]error{"the audit": audited, "usage": used, "usage of the database itself": usedThere} {
+		if _, away := errors.AsType[*store.Unavailable](err); !away {
+			t.Errorf("%s while a primary is down: %v, want that it is not available", what, err)
+		}
+	}
 	if _, err := p.EventRecord(ctx, home[0].ID.Event); err != nil {
 		t.Errorf("an event at home cannot be read: %v", err)
 	}

@@ -78,11 +78,27 @@ func (s *Store) reading(ctx context.Context, f func(query) error) error {
 			return err
 		}
 		if ctx.Err() != nil || try == 2 {
-			if ctx.Err() == nil || errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-				s.log.Debug("the database does not answer", "error", err)
-				return &store.Unavailable{Reason: "the database does not answer", After: time.Second}
-			}
-			return fmt.Errorf("ask the database: %w", context.Cause(ctx))
+			return s.unanswered(ctx, err)
 		}
 	}
+}
+
+// readingOnce is reading for what takes up to auditTime, and hands on what it reads while it does.
+func (s *Store) readingOnce(ctx context.Context, f func(query) error) error {
+	ctx, cancel := context.WithTimeout(ctx, auditTime)
+	defer cancel()
+	err := f(query{ctx, s.pool})
+	if _, answered := refused(err); err == nil || answered || errors.Is(err, errRow) {
+		return err
+	}
+	return s.unanswered(ctx, err)
+}
+
+// unanswered is what callers are told who asked until ctx ended: whose deadline it was, or that the database is away.
+func (s *Store) unanswered(ctx context.Context, err error) error {
+	if ctx.Err() == nil || errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		s.log.Debug("the database does not answer", "error", err)
+		return &store.Unavailable{Reason: "the database does not answer", After: time.Second}
+	}
+	return fmt.Errorf("ask the database: %w", context.Cause(ctx))
 }

@@ -24,16 +24,16 @@ func (s *Store) Usage(ctx context.Context, q store.UsageQuery, each func(*store.
 	for _, d := range q.Dests {
 		dests = append(dests, int32(d))
 	}
-	ctx, cancel := context.WithTimeout(ctx, auditTime)
-	defer cancel()
-	err := query{ctx, s.pool}.each(sqlUsage, []any{int32(q.Since), until, dests}, func(scan func(...any) error) error {
-		var at dayDest
-		var n counts
-		if err := scan(at.into(n.into()...)...); err != nil {
-			return err
-		}
-		each(&store.UsageRow{Day: at.day, Dest: at.dest, Counts: n.export(), Attempts: n[nAttempts], Bytes: n[nSizes]})
-		return nil
+	err := s.readingOnce(ctx, func(ask query) error {
+		return ask.each(sqlUsage, []any{int32(q.Since), until, dests}, func(scan func(...any) error) error {
+			var at dayDest
+			var n counts
+			if err := scan(at.into(n.into()...)...); err != nil {
+				return err
+			}
+			each(&store.UsageRow{Day: at.day, Dest: at.dest, Counts: n.export(), Attempts: n[nAttempts], Bytes: n[nSizes]})
+			return nil
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("read usage: %w", err)
