@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// liveReaders is how many may follow attempts at once, and liveOfOne how many with one token.
-	liveReaders, liveOfOne = 16, 4
+	// liveReaders is how many may follow attempts at once, liveOfOne how many with one token or over links to one
+	// developer's portal, and liveOverLinks how many over all links: portals leave room for those who operate.
+	liveReaders, liveOfOne, liveOverLinks = 16, 4, 8
 	// liveBeat is how often a reader hears that nothing happens, and whether they may still read is looked at.
 	liveBeat = 15 * time.Second
 	// livePatience is how long a reader may take nothing before the connection is cut.
@@ -57,27 +58,35 @@ func viewAttempted(a *delivery.Attempted) liveView {
 type readers struct {
 	mu    sync.Mutex
 	all   int
-	of    map[string]int // by the name of the token
+	links int            // over links to the portal
+	of    map[string]int // by the name of the token, or the developer of a portal
 	ended chan struct{}  // closed when the daemon stops
 	once  sync.Once
 }
 
 func newReaders() *readers { return &readers{of: map[string]int{}, ended: make(chan struct{})} }
 
-// enter counts one in; leave counts them out.
-func (r *readers) enter(name string) (leave func(), err error) {
+// enter counts one in; leave counts them out. One token makes the links of all portals: what one developer's readers
+// take is not that of others.
+func (r *readers) enter(who *principal) (leave func(), err error) {
+	name, link := who.name, 0
+	if who.via != "" {
+		name, link = "portal/"+who.developers[0], 1 // no token's name has a slash
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.all >= liveReaders || r.of[name] >= liveOfOne && name != local.name {
+	if r.all >= liveReaders || r.links+link > liveOverLinks || r.of[name] >= liveOfOne && name != local.name {
 		return nil, &ingest.Refusal{Status: 429, Code: "too_many_readers", RetryAfter: liveBeat,
-			Message: fmt.Sprintf("%d follow attempts already, %d of them with this token: %d and %d are the most", r.all, r.of[name], liveReaders, liveOfOne)}
+			Message: fmt.Sprintf("as many follow as may: %d in all, %d over links to portals, %d with one token or to one portal", liveReaders, liveOverLinks, liveOfOne)}
 	}
 	r.all++
+	r.links += link
 	r.of[name]++
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.all--
+		r.links -= link
 		if r.of[name]--; r.of[name] == 0 {
 			delete(r.of, name)
 		}
@@ -104,7 +113,7 @@ func (a *API) live(c *call) error {
 	if err != nil {
 		return err
 	}
-	leave, err := a.readers.enter(c.who.name)
+	leave, err := a.readers.enter(c.who)
 	if err != nil {
 		return err
 	}

@@ -182,6 +182,38 @@ func TestReadersOfAttemptsAreBounded(t *testing.T) {
 	}
 }
 
+// TestOnePortalTakesNoStreamOfAnother: the links of all portals are made with one token, whose share is not theirs.
+func TestOnePortalTakesNoStreamOfAnother(t *testing.T) {
+	r := newReaders()
+	portal := func(developer string) *principal {
+		return &principal{name: "back-end", via: "lnk_" + developer, developers: []string{developer}}
+	}
+	fill := func(who *principal, want int) (leave []func()) {
+		t.Helper()
+		for range 2 * liveOfOne {
+			if l, err := r.enter(who); err == nil {
+				leave = append(leave, l)
+			}
+		}
+		if len(leave) != want {
+			t.Errorf("%d may follow as %v, want %d", len(leave), who, want)
+		}
+		return leave
+	}
+	leave := fill(portal("acme"), liveOfOne)
+	leave = append(leave, fill(portal("globex"), liveOfOne)...)
+	fill(portal("initech"), 0) // all portals together have half
+	leave = append(leave, fill(&principal{name: "back-end"}, liveOfOne)...)
+	leave = append(leave, fill(&principal{name: "support"}, liveOfOne)...)
+	fill(&principal{name: "late"}, 0)
+	for _, l := range leave {
+		l()
+	}
+	if r.all != 0 || r.links != 0 || len(r.of) != 0 {
+		t.Errorf("after all have left: %d, %d over links, %v", r.all, r.links, r.of)
+	}
+}
+
 // Who does not read loses attempts, hears how many, and keeps nobody waiting.
 func TestASlowReaderIsToldWhatItLost(t *testing.T) {
 	r := newRig(t, setup{live: true})

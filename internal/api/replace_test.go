@@ -109,3 +109,35 @@ func TestALinkEndsNoSessionUnasked(t *testing.T) {
 		t.Errorf("a token: %s", got)
 	}
 }
+
+// A cookie goes along whatever else a request shows: its session does not end unasked because it was not what counted.
+func TestALinkEndsNoSessionOfACookieUnasked(t *testing.T) {
+	r := newRig(t, setup{tokens: []Token{token("all", "operate configure link")}})
+	cookie := cookieOf(t, r.logIn(`{"token":"secret-of-all"}`))
+	portal := r.portal("all", `{"developer":"acme"}`)
+	for what, headers := range map[string][]string{
+		"no page":                                   {cookie},
+		"a frame whose session has ended":           {cookie, "Authorization: Bearer fts_ended"},
+		"a back end's token":                        {cookie, bearer("all")},
+		"a frame with the portal that is asked for": {cookie, portal},
+	} {
+		id, code := r.portalLink("all", `{"developer":"acme"}`)
+		var v existing
+		got := r.do("POST", "/v1/session", `{"bearer":true,"code":"`+code+`"}`, headers...)
+		if got.into(t, &v); got.status != 409 || v.Error.Code != "session_exists" || v.Session.Name != "all" || r.used(id) {
+			t.Errorf("%s: %s, want a question about the cookie's session", what, got)
+		}
+		if got := r.do("GET", "/v1/session", "", cookie); got.status != 200 {
+			t.Fatalf("%s: the cookie's session has ended: %s", what, got)
+		}
+	}
+	_, code := r.portalLink("all", `{"developer":"acme"}`)
+	if got := r.do("POST", "/v1/session", `{"replace":true,"bearer":true,"code":"`+code+`"}`, cookie, portal); got.status != 201 {
+		t.Fatal(got)
+	}
+	for _, old := range []string{cookie, portal} {
+		if got := r.do("GET", "/v1/session", "", old); got.status != 401 {
+			t.Errorf("the session before goes on: %s", got)
+		}
+	}
+}

@@ -80,7 +80,8 @@ func (a *API) createSession(c *call) error {
 		}
 	}
 	now, from := time.Now(), network(c.r.RemoteAddr)
-	if asked, err := a.askBefore(c, &req, now); asked || err != nil {
+	before := a.sessionsBefore(c)
+	if asked, err := a.askBefore(c, before, &req, now); asked || err != nil {
 		return err
 	}
 	secret, s, err := a.open(c, &req, now)
@@ -104,15 +105,10 @@ func (a *API) createSession(c *call) error {
 	if who == nil {
 		return refuseLogIn(c) // the token went meanwhile
 	}
-	before := map[string]bool{a.cookie(c.r): true}
-	if c.who != nil {
-		before[c.who.secret] = true
-	}
 	c.who = who
 	c.act.Developer = s.Developer
-	delete(before, "")
-	for old := range before {
-		if err := a.Sessions.End(c.r.Context(), old, now); err != nil {
+	for _, old := range before {
+		if err := a.Sessions.End(c.r.Context(), old.secret, now); err != nil {
 			a.Log.Warn("the session before a log-in could not be ended in the store", "error", err)
 		}
 	}
@@ -125,18 +121,35 @@ func (a *API) createSession(c *call) error {
 	return c.json(201, v)
 }
 
+// sessionsBefore returns the sessions that a log-in ends: that of the header and that of the cookie, whichever of them
+// counted as who asks.
+func (a *API) sessionsBefore(c *call) (all []*principal) {
+	if c.who != nil && c.who.secret != "" {
+		all = append(all, c.who)
+	}
+	if secret := a.cookie(c.r); secret != "" && (c.who == nil || c.who.secret != secret) {
+		if who, err := a.bySecret(c.r.Context(), secret); err == nil {
+			all = append(all, who)
+		}
+	}
+	return all
+}
+
 // askBefore answers in place of a log-in whose link would end another session, unless that is said to be meant. Anybody
 // can make somebody follow a link of theirs: whoever then takes that portal for their own tells it what is nobody
 // else's affair. The answer uses nothing up. The same developer's portal again, on the same token's word, is no other.
-func (a *API) askBefore(c *call, req *sessionRequest, now time.Time) (asked bool, err error) {
-	if req.Code == "" || req.Replace || c.who == nil || c.who.secret == "" {
+func (a *API) askBefore(c *call, before []*principal, req *sessionRequest, now time.Time) (asked bool, err error) {
+	if req.Code == "" || req.Replace || len(before) == 0 {
 		return false, nil
 	}
 	l, err := a.Sessions.Peek(c.r.Context(), req.Code, now, a.standing)
 	if err != nil { // it opens nothing, and so ends nothing
 		return false, nil
 	}
-	if c.who.via != "" && c.who.name == l.Token.Name && slices.Equal(c.who.developers, []string{l.Developer}) {
+	i := slices.IndexFunc(before, func(who *principal) bool {
+		return who.via == "" || who.name != l.Token.Name || !slices.Equal(who.developers, []string{l.Developer})
+	})
+	if i < 0 {
 		return false, nil
 	}
 	c.refused = "session_exists"
@@ -146,7 +159,7 @@ func (a *API) askBefore(c *call, req *sessionRequest, now time.Time) (asked bool
 		Developer string      `json:"developer"`
 	}{
 		problem{problemText{c.refused, "the link opens the portal of " + l.Developer + ", which would end the session that there is: if that is meant, say so with replace"}},
-		a.viewSession(c.who), l.Developer,
+		a.viewSession(before[i]), l.Developer,
 	})
 }
 

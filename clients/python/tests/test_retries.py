@@ -268,6 +268,15 @@ class Retries(unittest.TestCase):
         self.assertEqual(base64.b64decode(two["body"]).decode(), '{\n"type":"é"}')
         self.assertEqual(base64.b64decode(three["body"]), b' {"type":"x"}')
 
+    def test_bounds_that_bound_nothing_are_refused(self) -> None:
+        client = Fantail("http://127.0.0.1:1")
+        for name in ("max_events", "max_bytes", "max_wait", "max_pending"):
+            for value in (float("nan"), -1):
+                with self.assertRaisesRegex(ValueError, name):
+                    client.batcher(lambda o: None, **{name: value}).close()  # type: ignore[arg-type]
+        with self.assertRaisesRegex(ValueError, "max_events"):
+            client.batcher(lambda o: None, max_events=0).close()
+
     def test_the_batcher_gathers_and_waits_for_room(self) -> None:
         release, reached = threading.Event(), threading.Event()
 

@@ -55,10 +55,12 @@ export class Batcher {
   readonly #calls = Origins && new Origins<{ over: boolean }>(); // of the callback
 
   constructor(send: (requests: SendRequest[]) => Promise<Outcome[]>, options: BatcherOptions) {
+    const { onOutcome, maxEvents = 500, maxBytes: bytes = 4 << 20, maxWait = 200, maxPending = 32 << 20 } = options;
+    // With no event in a request it would hand in nothing for ever; with NaN nothing would bound anything.
+    for (const [name, value, least] of [["maxEvents", maxEvents, 1], ["maxBytes", bytes, 1], ["maxWait", maxWait, 0], ["maxPending", maxPending, 1]] as const)
+      if (!(value >= least)) throw new RangeError(`${name} is ${value}: it must be a number from ${least}`);
     this.#send = send;
-    this.#options = { maxEvents: 500, maxBytes: 4 << 20, maxWait: 200, maxPending: 32 << 20, ...options };
-    this.#options.maxEvents = Math.min(this.#options.maxEvents, maxLines);
-    this.#options.maxBytes = Math.min(this.#options.maxBytes, maxBytes);
+    this.#options = { onOutcome, maxEvents: Math.min(maxEvents, maxLines), maxBytes: Math.min(bytes, maxBytes), maxWait, maxPending };
   }
 
   async add(request: SendRequest): Promise<void> {

@@ -388,7 +388,11 @@ export interface Outcomes {
   failed: (number | null)[];
 }
 
-/** Of all that developer and q select, whatever page, state and failing select of them */
+/**
+ * Of all that developer and q select, whatever page, state and failing select of them. Where several daemons share a store,
+ * `pending` and `states` are those of all; `failing`, `waiting`, `oldest_pending`, `in_flight` and `dead_24h` are what the daemon
+ * knows that is asked.
+ */
 export interface DestinationTotals {
   destinations: number;
   /** How many are in which state; one that none is in is left out */

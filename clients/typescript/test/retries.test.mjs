@@ -233,6 +233,19 @@ test("a callback may add, and what waits for it is refused", async (t) => {
   assert.deepEqual(asked.flatMap(lines).map((line) => line.dev_id), ["acme", "other"]);
 });
 
+test("bounds that are undefined are the usual ones, and those that bound nothing are refused", async (t) => {
+  const { asked, url } = await fake(t, (req, res, a) => res.writeHead(200).end(lines(a).map((_, i) => `{"line":${i + 1},"status":202,"id":"e","reference":"r","deliveries":1}\n`).join("")));
+  const client = new Fantail({ url });
+  const onOutcome = () => {};
+  for (const name of ["maxEvents", "maxBytes", "maxWait", "maxPending"])
+    for (const value of [NaN, -1, "many"]) assert.throws(() => client.batcher({ onOutcome, [name]: value }), { name: "RangeError", message: new RegExp(name) });
+  assert.throws(() => client.batcher({ onOutcome, maxEvents: 0 }), RangeError);
+  const batcher = client.batcher({ onOutcome, maxEvents: undefined, maxBytes: undefined, maxWait: undefined, maxPending: undefined });
+  for (let n = 0; n < 3; n++) await batcher.add({ developer: "acme", body: "{}" });
+  await batcher.close();
+  assert.equal(lines(asked[0]).length, 3);
+});
+
 test("many small events are bounded, too", async (t) => {
   const { url } = await fake(t, (req, res, a) => res.writeHead(200).end(lines(a).map((_, i) => `{"line":${i + 1},"status":202,"id":"e","reference":"r","deliveries":1}\n`).join("")));
   const batcher = new Fantail({ url }).batcher({ onOutcome: () => {}, maxWait: 60_000, maxPending: 10_000 });

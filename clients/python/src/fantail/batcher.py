@@ -40,6 +40,10 @@ class Batcher:
         max_wait: float = 0.2,
         max_pending: int = 32 << 20,
     ) -> None:
+        bounds = (("max_events", max_events, 1), ("max_bytes", max_bytes, 1), ("max_wait", max_wait, 0), ("max_pending", max_pending, 1))
+        for name, value, least in bounds:
+            if not value >= least:  # with no event in a request it would hand in nothing for ever
+                raise ValueError(f"{name} is {value}: it must be a number from {least}")
         self._send = send
         self._on_outcome = on_outcome
         self._max_events = min(max_events, MAX_LINES)

@@ -565,7 +565,9 @@ class _DestinationTotals(TypedDict):
 
 
 class DestinationTotals(_DestinationTotals, total=False):
-    """Of all that developer and q select, whatever page, state and failing select of them"""
+    """Of all that developer and q select, whatever page, state and failing select of them. Where several daemons share a store,
+    `pending` and `states` are those of all; `failing`, `waiting`, `oldest_pending`, `in_flight` and `dead_24h` are what the
+    daemon knows that is asked."""
 
     oldest_pending: Time
 
