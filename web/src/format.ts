@@ -102,6 +102,11 @@ export function since(text: string | undefined, now = Date.now()): string | unde
   return isNaN(t) ? undefined : new Date(t).toISOString()
 }
 
+/** unended is an excerpt of an answer, in which the daemon escapes line ends, without those at its end. */
+export function unended(text: string): string {
+  return text.replace(/(\\[rn])+$/, '')
+}
+
 /**
  * visible writes characters that nobody sees, and those that turn the order of text around, as escapes: what is shown
  * must be what is there. JSON reads them as the same text.

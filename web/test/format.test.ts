@@ -1,6 +1,6 @@
 import { equal } from 'node:assert/strict'
 import { test } from 'node:test'
-import { absolute, acceptedAt, brief, bytes, count, counted, millis, rate, relative, since, span, tick, visible } from '../src/format'
+import { absolute, acceptedAt, brief, bytes, count, counted, millis, rate, relative, since, span, tick, unended, visible } from '../src/format'
 
 /** each compares what a function makes of some values. */
 function each<T>(f: (v: T) => string | undefined, cases: [T, string | undefined][]): void {
@@ -65,6 +65,10 @@ test('since takes how long ago, or a time', () => {
     ['', undefined], ['24h', '2026-07-01T00:00:00.000Z'], ['7d', '2026-06-25T00:00:00.000Z'], ['30m', '2026-07-01T23:30:00.000Z'], ['90s', '2026-07-01T23:58:30.000Z'],
     ['2026-07-01T09:12:33+02:00', '2026-07-01T07:12:33.000Z'], ['24 h', undefined], ['-1h', undefined], ['yesterday', undefined],
   ])
+})
+
+test('an answer has no line ends at its end', () => {
+  each(unended, [['busy, try later\\n', 'busy, try later'], ['a\\nb\\r\\n\\n', 'a\\nb'], ['\\n', ''], ['', ''], ['plain', 'plain']])
 })
 
 test('an id says when its event was accepted', () => {

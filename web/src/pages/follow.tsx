@@ -6,7 +6,7 @@ import type { Delivery } from '../types'
 import { Badge, Code } from '../ui/badge'
 import { Problem } from '../ui/problem'
 import { waiting } from './deliverytable'
-import { millis } from '../format'
+import { millis, unended } from '../format'
 import { Ago } from '../ui/time'
 
 /** useDelivery is a delivery as it is now: it follows attempts, and looks again while it is pending. */
@@ -34,7 +34,7 @@ export function Follow({ id, name }: { id: string; name: string }) {
             <>
               {last.class !== d.state && <>{last.class}, </>}
               <Code code={last.code} /> after {millis(last.ms)}
-              {last.class !== 'delivered' && last.answer && <>: {last.answer.replace(/(\\n)+$/, '')}</>}
+              {last.class !== 'delivered' && last.answer && <>: {unended(last.answer)}</>}
             </>
           ) : d.waits_for ? (
             waiting[d.waits_for] ?? d.waits_for
