@@ -160,7 +160,7 @@ func (f *fleet) acceptedAfter(moment time.Time) time.Duration {
 	var all sync.WaitGroup
 	for i, d := range f.daemons {
 		all.Go(func() {
-			for ctx := f.t.Context(); ctx.Err() == nil && time.Since(moment) < 2*time.Minute; <-time.After(20 * time.Millisecond) {
+			for ctx := f.t.Context(); ctx.Err() == nil && !d.ended() && time.Since(moment) < 2*time.Minute; <-time.After(20 * time.Millisecond) {
 				if _, err := d.Send(ctx, client.SendRequest{Developer: "acme", Body: []byte(`{"type":"sleep"}`)}); err == nil {
 					took[i] = time.Since(moment)
 					return
@@ -170,8 +170,11 @@ func (f *fleet) acceptedAfter(moment time.Time) time.Duration {
 	}
 	all.Wait()
 	for i, d := range f.daemons {
+		if took[i] == 0 && d.ended() {
+			f.t.Fatalf("%s ended: %v\n%.8000s", d.name, d.err, d.log)
+		}
 		if took[i] == 0 {
-			f.t.Fatalf("%s accepts nothing (it ended: %t)", d.name, d.ended())
+			f.t.Fatalf("%s accepts nothing", d.name)
 		}
 	}
 	return slices.Max(took)

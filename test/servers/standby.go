@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -111,6 +112,8 @@ func (s *Private) Lose() {
 	s.p.signal(syscall.SIGKILL)
 }
 
+var segments = regexp.MustCompile(`/dev/shm/PostgreSQL\.\d+`)
+
 // losePostgres kills the server of a data folder, if it runs. Its shared memory would stay until the next
 // start, which may never come.
 func losePostgres(data string) {
@@ -126,7 +129,11 @@ func losePostgres(data string) {
 	}
 	syscall.Kill(pid, syscall.SIGSTOP) // it starts no more children
 	for _, one := range family(pid) {
+		maps, _ := os.ReadFile(fmt.Sprintf("/proc/%d/maps", one))
 		syscall.Kill(one, syscall.SIGKILL) // an error: it has ended
+		for _, segment := range segments.FindAll(maps, -1) {
+			os.Remove(string(segment)) // an error: another had it mapped, too
+		}
 	}
 	if len(lines) > 6 {
 		if fields := strings.Fields(lines[6]); len(fields) == 2 {
