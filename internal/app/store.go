@@ -59,14 +59,27 @@ func (a *App) openPebble(p *config.Pebble, o Options, committed func(time.Durati
 }
 
 func (a *App) openPostgres(ctx context.Context, p *config.Postgres, committed func(time.Duration)) error {
-	s, err := pgstore.Open(ctx, pgstore.Options{
-		URLs: p.URLs, Connections: p.Connections, Log: a.log, OnCommit: committed, Fatal: a.fail, Adopted: a.adopted, Serial: a.isSerial,
-	})
+	o := pgstore.Options{
+		URLs: p.URLs, Connections: p.Connections, Log: a.log, OnCommit: committed, Fatal: a.fail, Adopted: a.adopted, FailedOver: a.failedOver, Serial: a.isSerial,
+	}
+	var s interface {
+		store.Shared
+		Warnings() []string
+	}
+	var err error
+	if len(p.More) == 0 {
+		s, err = pgstore.Open(ctx, o)
+	} else {
+		more := make([]pgstore.More, len(p.More))
+		for i, m := range p.More {
+			more[i] = pgstore.More(m)
+		}
+		s, err = pgstore.OpenPrimaries(ctx, o, more)
+	}
 	if err != nil {
 		return err
 	}
-	a.store, a.storeWarnings = s, s.Warnings
-	a.shared, _ = store.Store(s).(store.Shared)
+	a.store, a.shared, a.storeWarnings = s, s, s.Warnings
 	return nil
 }
 

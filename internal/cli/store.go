@@ -35,7 +35,7 @@ func newStoreMigrate(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the schema of the store to the version of this program",
-		Long: `Makes the schema fantail in the database that store.postgres of the settings
+		Long: `Makes the schema fantail in each database that store.postgres of the settings
 names, or brings it to the version of this program. It may be repeated, and
 daemons may run meanwhile: the version before runs on the new schema, so first
 migrate, then replace the daemons.
@@ -56,17 +56,45 @@ it made: it also makes the tables of each day.`,
 			if err != nil {
 				return err
 			}
-			switch {
-			case e.json:
-				return e.printJSON(map[string]int{"from": m.From, "to": m.To})
-			case m.From == m.To:
-				_, err = fmt.Fprintf(e.out, "The schema is version %d already.\n", m.To)
-			default:
-				_, err = fmt.Fprintf(e.out, "The schema was version %d and is version %d.\n", m.From, m.To)
+			more := map[string]pgstore.Migrated{}
+			for _, p := range daemon.Store.Postgres.More {
+				if more[p.Name], err = pgstore.Migrate(cmd.Context(), pgstore.Options{URLs: p.URLs}); err != nil {
+					return fmt.Errorf("primary %s: %w", p.Name, err)
+				}
+			}
+			if e.json {
+				return e.printJSON(migrated(m, more))
+			}
+			err = e.sayMigrated("The schema", m)
+			for _, p := range daemon.Store.Postgres.More {
+				if err == nil {
+					err = e.sayMigrated("The schema of the primary "+p.Name, more[p.Name])
+				}
 			}
 			return err
 		},
 	}
 	configFlag(cmd, &path)
 	return cmd
+}
+
+func migrated(m pgstore.Migrated, more map[string]pgstore.Migrated) map[string]any {
+	out := map[string]any{"from": m.From, "to": m.To}
+	if len(more) > 0 {
+		of := map[string]any{}
+		for name, m := range more {
+			of[name] = migrated(m, nil)
+		}
+		out["more"] = of
+	}
+	return out
+}
+
+func (e *env) sayMigrated(what string, m pgstore.Migrated) (err error) {
+	if m.From == m.To {
+		_, err = fmt.Fprintf(e.out, "%s is version %d already.\n", what, m.To)
+	} else {
+		_, err = fmt.Fprintf(e.out, "%s was version %d and is version %d.\n", what, m.From, m.To)
+	}
+	return err
 }

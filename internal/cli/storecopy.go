@@ -105,6 +105,11 @@ func (e *env) copyStore(ctx context.Context, from, to string) error {
 	if source.Daemon.Store.Shared() == target.Daemon.Store.Shared() {
 		return errors.New("both settings name the same kind of store: one must have store.postgres, the other store.pebble")
 	}
+	for _, side := range []*config.Snapshot{source, target} {
+		if p := side.Daemon.Store.Postgres; p != nil && len(p.More) > 0 {
+			return errors.New("store.postgres.more names further primaries: a store of several databases cannot be copied")
+		}
+	}
 	what := []byte("a copy")
 	if source.Keys.Fingerprint(what) != target.Keys.Fingerprint(what) {
 		return errors.New("the keys of both settings differ: what is sealed in the store can be opened with its own key alone, so give the target the same keys, or the same key file")

@@ -65,6 +65,12 @@ type postgresFile struct {
 	Dir         string         `yaml:"dir"`
 	Name        string         `yaml:"name"`
 	Advertise   string         `yaml:"advertise"`
+	More        []primaryFile  `yaml:"more"`
+}
+
+type primaryFile struct {
+	Name string         `yaml:"name"`
+	URLs []secret.Value `yaml:"urls"`
 }
 
 type retentionFile struct {

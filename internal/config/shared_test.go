@@ -31,3 +31,29 @@ func TestWhatASharedStoreDefaultsTo(t *testing.T) {
 		t.Errorf("with the embedded store: %v, delay %v", err, d.ShutdownDelay)
 	}
 }
+
+// TestFurtherPrimaries: each has a name of its own and URLs.
+func TestFurtherPrimaries(t *testing.T) {
+	load := func(more string) (*Daemon, error) {
+		text := "store: { postgres: { urls: ['postgres://u:p@db/x'], more: " + more + " } }\n"
+		return LoadDaemon(folder(t, map[string]string{"fantail.yaml": text, "developers/acme.yaml": acme, "fantail.key": strings.Repeat("k", 32)}))
+	}
+	d, err := load("[{ name: b, urls: ['postgres://u:p@b1/x', 'postgres://u:p@b2/x'] }, { name: c, urls: ['postgres://u:p@c/x'] }]")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if more := d.Store.Postgres.More; len(more) != 2 || more[0].Name != "b" || len(more[0].URLs) != 2 || more[1].URLs[0].Reveal() != "postgres://u:p@c/x" {
+		t.Errorf("%+v", more)
+	}
+	for more, says := range map[string]string{
+		"[{ urls: ['postgres://u:p@b/x'] }]":              "store.postgres.more[0].name",
+		"[{ name: 'a b', urls: ['postgres://u:p@b/x'] }]": "store.postgres.more[0].name",
+		"[{ name: b }]": "store.postgres.more[0].urls",
+		"[{ name: b, urls: ['mysql://u:p@b/x'] }]":                                         "store.postgres.more[0].urls[0]",
+		"[{ name: b, urls: ['postgres://u:p@b/x'] }, { name: b, urls: ['postgres://c'] }]": "another primary",
+	} {
+		if _, err := load(more); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", more, err, says)
+		}
+	}
+}

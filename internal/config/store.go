@@ -32,7 +32,14 @@ type Postgres struct {
 	Connections int            // at most
 	Dir         string         // absolute; what this daemon alone knows
 	Name        string         // of this daemon; never ""
+	More        []Primary      // further databases of the store; what must be one lies in that of URLs
 	Advertise   string         // URL at which other daemons reach the API; "": where it listens, if that is one machine's address
+}
+
+// Primary is a further database of a store.
+type Primary struct {
+	Name string
+	URLs []secret.Value // of one database, to be tried in turn
 }
 
 // Shared tells whether other daemons may use the store, now or later.
@@ -70,6 +77,9 @@ func (f *storeFile) settings(dir string) Store {
 			s.Postgres.Name = hostName()
 		}
 		s.Postgres.Advertise = advertised(p.Advertise, s.Postgres.Name)
+		for _, m := range p.More {
+			s.Postgres.More = append(s.Postgres.More, Primary{Name: m.Name, URLs: slices.Clone(m.URLs)})
+		}
 	}
 	return s
 }
@@ -99,16 +109,8 @@ func (r *daemonRules) store() {
 		r.At("store", "must hold one of pebble and postgres: that is where events are kept")
 	}
 	p := f.Postgres
-	r.Require("store.postgres.urls", len(p.URLs) > 0, "must list the URL of the database, as \"${env:FANTAIL_STORE_URL}\" or \"${file:store-url}\"")
-	for i, u := range p.URLs {
-		path := strictyaml.Index("store.postgres.urls", i)
-		if !r.OK(path) || u.IsZero() {
-			continue
-		}
-		if _, err := pgurl.Parse(u.Reveal()); err != nil {
-			r.At(path, "%s", err)
-		}
-	}
+	r.databases("store.postgres.urls", p.URLs)
+	r.primaries(p.More)
 	if p.Connections != 0 {
 		r.Require("store.postgres.connections", p.Connections >= minConnections && p.Connections <= maxConnections,
 			fmt.Sprintf("must be from %d to %d", minConnections, maxConnections))
@@ -124,5 +126,40 @@ func (r *daemonRules) store() {
 	}
 	if r.daemon.file.Payloads.Dir != nil {
 		r.At("payloads.dir", "is the disk of one machine, and the store is not: keep payloads in payloads.s3 or payloads.gcs")
+	}
+}
+
+// mostPrimaries is how many further databases a store may have.
+const mostPrimaries = 16
+
+// primaries checks further databases. That no two are one, the store finds at its start.
+func (r *daemonRules) primaries(more []primaryFile) {
+	if !r.OK("store.postgres.more") {
+		return
+	}
+	r.Require("store.postgres.more", len(more) <= mostPrimaries, fmt.Sprintf("must list at most %d further databases", mostPrimaries))
+	seen := map[string]bool{}
+	for i, m := range more {
+		path := strictyaml.Index("store.postgres.more", i)
+		r.Require(path+".name", event.ValidName(m.Name), nameRule)
+		if seen[m.Name] {
+			r.At(path+".name", "is the name of another primary, too")
+		}
+		seen[m.Name] = true
+		r.databases(path+".urls", m.URLs)
+	}
+}
+
+// databases checks the URLs of one database.
+func (r *daemonRules) databases(path string, urls []secret.Value) {
+	r.Require(path, len(urls) > 0, "must list the URL of the database, as \"${env:FANTAIL_STORE_URL}\" or \"${file:store-url}\"")
+	for i, u := range urls {
+		path := strictyaml.Index(path, i)
+		if !r.OK(path) || u.IsZero() {
+			continue
+		}
+		if _, err := pgurl.Parse(u.Reveal()); err != nil {
+			r.At(path, "%s", err)
+		}
 	}
 }

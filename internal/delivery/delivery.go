@@ -73,6 +73,7 @@ type Store interface {
 // see store.Shared and store.Registry.
 type Shared interface {
 	Owned() bool
+	Holds(id event.ID) bool
 	Share() (i, n int)
 	OwnPending(dest uint32) int64
 	Get(ctx context.Context, key string) ([]byte, error)
@@ -132,5 +133,5 @@ type Status struct {
 	Wait          Wait // of what goes out with current settings
 
 	Last store.Last // Failed and Answer are of current settings
-	Dead int64      // deliveries that died in this hour of the clock and the 23 before it
+	Dead int64      // deliveries that died in this hour of the clock and the 23 before it; not more than are dead now
 }

@@ -14,16 +14,18 @@ import (
 	"github.com/seed-51f8da91/fantail/internal/delivery/policy"
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/pkg/destination"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // sharing is what a scheduler is told of other daemons.
 type sharing struct {
 	*rig
-	lost atomic.Bool
-	mu   sync.Mutex
-	i, n int
-	asks atomic.Int64
-	puts func() error
+	lost  atomic.Bool
+	apart atomic.Int64 // for how many questions the part of the store is not held
+	mu    sync.Mutex
+	i, n  int
+	asks  atomic.Int64
+	puts  func() error
 }
 
 func (r *rig) share(i, n int) *sharing {
@@ -35,6 +37,8 @@ func (sh *sharing) Owned() bool {
 	sh.asks.Add(1)
 	return !sh.lost.Load()
 }
+
+func (sh *sharing) Holds(event.ID) bool { return !sh.lost.Load() && sh.apart.Add(-1) < 0 }
 
 func (sh *sharing) Share() (i, n int) {
 	sh.mu.Lock()
@@ -139,6 +143,23 @@ func TestABodyThatCameLateIsNotSent(t *testing.T) {
 		sh.lost.Store(false)
 		pass(10 * time.Second)
 		r.wantState(items[0], store.Delivered)
+	})
+}
+
+// TestAnAttemptAsksForThePartOfItsEvent: the lease on the database that the event lies in may have run out alone.
+func TestAnAttemptAsksForThePartOfItsEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		sh := r.share(0, 2)
+		id, f := r.add("acme", "a")
+		r.start()
+		defer r.close()
+		sh.apart.Store(1)
+		items := r.accept(id)
+		time.Sleep(time.Second)
+		if d, as := r.record(items[0]); len(f.seen()) != 1 || d.State != store.Delivered || len(as) != 2 || as[0].Class != "interrupted" {
+			t.Errorf("%d sent; %+v, %+v", len(f.seen()), d, as)
+		}
 	})
 }
 

@@ -96,9 +96,9 @@ func (s *Scheduler) makeCall(c *call) {
 }
 
 // mayAsk tells whether the attempts of c may be made still: reading their bodies took time, in
-// which the lease may have run out.
+// which the lease may have run out, and it may not hold for all parts of the store.
 func (s *Scheduler) mayAsk(c *call, at int64) bool {
-	if s.shared == nil || !slices.ContainsFunc(c.attempts, func(a attempt) bool { return a.read }) || s.shared.Owned() {
+	if s.shared == nil || !slices.ContainsFunc(c.attempts, func(a attempt) bool { return a.event != nil && !s.shared.Holds(a.job.item.ID.Event) }) {
 		return true
 	}
 	for i := range c.attempts {

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // Shared is what a Store gives beside the rest when several daemons work on it.
@@ -30,8 +32,10 @@ type Shared interface {
 
 	// Owned tells whether attempts may begin: the lease was renewed so lately that nobody can
 	// have set the slots free. It is asked before every attempt, costs nothing, and
-	// counts time in which the machine slept.
+	// counts time in which the machine slept. Holds tells the same of one event: parts of a store
+	// may lie in several databases, one of which cannot be reached.
 	Owned() bool
+	Holds(id event.ID) bool
 
 	// Duty tells whether this daemon has to do what one alone may do ("retention", "notices").
 	// A duty is taken at the first question when nobody has it, kept with the lease, and

@@ -23,19 +23,37 @@ func (s *Store) Append(ctx context.Context, now time.Time, batch []*store.Entry)
 		return nil, err
 	}
 	defer s.leave()
-	out := make([]store.Appended, len(batch))
-	if err := s.appendAll(ctx, now, batch, out); err != nil {
+	return s.appendAll(ctx, call{now: now}, batch)
+}
+
+// named is the id that an entry gets, whose event is accepted then.
+type named struct {
+	id       event.ID
+	accepted time.Time
+}
+
+// appendAs is Append with ids that were given before: entry i becomes as[i]. With claims it stores
+// the keys alone, which all entries have then. A key whose event goes to another database has a
+// negative number of deliveries: the complement of theirs.
+func (s *Store) appendAs(ctx context.Context, now time.Time, batch []*store.Entry, as []named, claims bool) ([]store.Appended, error) {
+	if err := s.Ready(); err != nil {
 		return nil, err
 	}
-	return out, nil
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	return s.appendAll(ctx, call{now: now, as: as, claims: claims}, batch)
 }
 
 // call is what one caller adds to a group.
 type call struct {
 	now     time.Time
 	entries []fresh
-	barrier bool // it waits for a commit though it adds nothing
-	alone   bool // it goes in a group of its own
+	as      []named // the ids of the entries; nil: the store gives them
+	claims  bool    // the keys alone are stored: the events go to another database
+	barrier bool    // it waits for a commit though it adds nothing
+	alone   bool    // it goes in a group of its own
 	out     []store.Appended
 	left    bool // the caller has gone; under groups.mu
 }
@@ -55,7 +73,9 @@ func (c *call) add(at int, e *store.Entry, claim *claim) {
 // commit adds the call to a group and waits until that is durable.
 func (s *Store) commit(ctx context.Context, c *call) error {
 	for i := range c.entries {
-		c.entries[i].body = s.packer.Pack(c.entries[i].entry.Event.Body)
+		if !c.claims {
+			c.entries[i].body = s.packer.Pack(c.entries[i].entry.Event.Body)
+		}
 	}
 	g, err := s.enlist(ctx, c)
 	if err != nil {
@@ -118,8 +138,18 @@ func (s *Store) enlist(ctx context.Context, c *call) (*group, error) {
 // build writes one event with its deliveries into g.
 func (s *Store) build(g *group, c *call, f *fresh) {
 	e := f.entry.Event
-	// By the database's clock: those of daemons differ, and what came later would seem to be earlier.
-	id, accepted := s.groups.ids.Next(c.now.Add(s.lease.clocks.offset()))
+	if c.claims {
+		g.claim(f, c.as[f.at].id, &c.out[f.at])
+		return
+	}
+	var id event.ID
+	var accepted time.Time
+	if c.as != nil {
+		id, accepted = c.as[f.at].id, c.as[f.at].accepted
+		s.groups.ids.Seed(id)
+	} else { // by the database's clock: those of daemons differ, and what came later would seem to be earlier
+		id, accepted = s.groups.ids.Next(c.now.Add(s.lease.clocks.offset()))
+	}
 	e.ID = id
 	if e.Ordering.IsZero() {
 		e.Ordering = accepted
@@ -150,6 +180,15 @@ func (s *Store) build(g *group, c *call, f *fresh) {
 		n[nSizes] += int64(len(e.Body))
 		n.count(store.Pending, uint32(len(e.Body)), 1)
 	}
+}
+
+// claim adds the key alone. What the reference says is for the database of the event to know: an
+// erasure there does not look here.
+func (g *group) claim(f *fresh, id event.ID, out *store.Appended) {
+	f.claim.first = first{id: id, fanout: ^len(distinct(f.entry.To))}
+	g.keys = append(g.keys, f.claim)
+	g.bytes += 256
+	*out = store.Appended{ID: id, Fanout: f.claim.first.fanout}
 }
 
 // event adds a row of event and one of body.

@@ -19,6 +19,10 @@ func (s *Store) Audit(ctx context.Context, deep bool, progress func(int64)) ([]s
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
+	return s.audit(ctx, ds, deep, progress)
+}
+
+func (s *Store) audit(ctx context.Context, ds []store.Destination, deep bool, progress func(int64)) ([]store.AuditRow, error) {
 	rows := make([]store.AuditRow, len(ds))
 	if !deep {
 		for i, d := range ds {

@@ -26,6 +26,7 @@ func parse(o Options) (configs, error) {
 		if err != nil {
 			return nil, fmt.Errorf("url %d: %w", i+1, err)
 		}
+		c.Tracer = o.tracer
 		cs = append(cs, c)
 	}
 	return cs, nil

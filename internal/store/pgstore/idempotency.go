@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 	"github.com/seed-51f8da91/fantail/internal/store/keys"
@@ -83,16 +82,17 @@ type wait struct {
 // The answer about a known key waits for a commit too. Its row can be visible and not durable,
 // when the wait for the standby was broken off. Our commit comes after it, and is durable no
 // earlier.
-func (s *Store) appendAll(ctx context.Context, now time.Time, batch []*store.Entry, out []store.Appended) error {
+func (s *Store) appendAll(ctx context.Context, like call, batch []*store.Entry) ([]store.Appended, error) {
+	out := make([]store.Appended, len(batch))
 	todo := make([]int, len(batch))
 	for i := range todo {
 		todo[i] = i
 	}
 	for alone := false; len(todo) > 0; {
-		c := &call{now: now, out: out, alone: alone}
+		c := &call{now: like.now, as: like.as, claims: like.claims, out: out, alone: alone}
 		claims, waits, err := s.claim(ctx, c, batch, todo)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(c.entries) > 0 || c.barrier {
 			err = s.commit(ctx, c)
@@ -102,7 +102,7 @@ func (s *Store) appendAll(ctx context.Context, now time.Time, batch []*store.Ent
 		case errors.Is(err, errContended): // nothing of it was stored; entries with keys go alone now
 			alone = len(claims) > 0
 		case err != nil:
-			return err
+			return nil, err
 		default:
 			todo = todo[:0:0]
 			for _, w := range waits {
@@ -116,11 +116,11 @@ func (s *Store) appendAll(ctx context.Context, now time.Time, batch []*store.Ent
 		}
 		if len(todo) > 0 {
 			if err := s.Ready(); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return out, nil
 }
 
 // claim sorts the entries. Those that are to be stored go into c, those whose key is known are
@@ -157,8 +157,10 @@ func (s *Store) claim(ctx context.Context, c *call, batch []*store.Entry, todo [
 	return claims, waits, nil
 }
 
+// duplicate answers a key that is known. Whether the body is the same, the database of the event
+// says, if that is another one.
 func duplicate(f first, same bool) store.Appended {
-	if !same {
+	if !same && f.fanout >= 0 {
 		return store.Appended{Err: store.ErrIdempotencyMismatch}
 	}
 	return store.Appended{ID: f.id, Reference: f.reference, Fanout: f.fanout, Duplicate: true}

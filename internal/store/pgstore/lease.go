@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // lease is what this daemon knows of its own. It does not end by itself: a daemon that nobody
@@ -50,6 +51,9 @@ func (s *Store) Owned() bool {
 	return !s.health.gone.Load() && s.lease.age() < s.opts.Lease-margin(s.opts.Lease)
 }
 
+// Holds tells whether attempts for an event may begin: see store.Shared.
+func (s *Store) Holds(event.ID) bool { return s.Owned() }
+
 // mayFree tells whether this daemon may set the slots of others free. After an outage of the
 // database the leases of all have ended; whoever renews its own first must not end the others,
 // who renew theirs a moment later.
@@ -73,6 +77,10 @@ func (s *Store) leaseLoop() {
 		case <-time.After(wait):
 		case <-s.quit:
 			return
+		}
+		if !s.opts.part.leads() { // whoever has lost the home database lets go of the others, too
+			wait = min(s.opts.Lease/3, 300*time.Millisecond)
+			continue
 		}
 		err := s.renew(&l)
 		switch {
@@ -102,7 +110,7 @@ func (s *Store) renew(l **link) (err error) {
 		*l = nil
 	}
 	if *l == nil {
-		if *l, err = s.configs.connectLink(ctx); err != nil {
+		if *l, err = s.connectLink(ctx, &s.lease); err != nil {
 			return err
 		}
 	}

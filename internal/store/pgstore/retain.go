@@ -34,34 +34,39 @@ func (s *Store) loadKept(ctx context.Context) error {
 // Retain removes days that are older than r allows: see store.Keeper. A day goes when
 // all of it is too old. It may be interrupted and called again.
 func (s *Store) Retain(ctx context.Context, now time.Time, r store.Retention, expired func([]store.Moved)) (rep store.RetainReport, err error) {
+	gone := map[event.Day]bool{}
+	err = s.retain(ctx, now, r, expired, gone, &rep)
+	rep.Days = len(gone)
+	return rep, err
+}
+
+func (s *Store) retain(ctx context.Context, now time.Time, r store.Retention, expired func([]store.Moved), gone map[event.Day]bool, rep *store.RetainReport) error {
 	if err := s.enter(); err != nil {
-		return rep, err
+		return err
 	}
 	defer s.leave()
-	gone := map[event.Day]bool{}
 	if r.Events > 0 {
-		if err := s.retainBodies(ctx, now, firstKept(now, r.Events), expired, gone, &rep); err != nil {
-			return rep, fmt.Errorf("retain bodies: %w", err)
+		if err := s.retainBodies(ctx, now, firstKept(now, r.Events), expired, gone, rep); err != nil {
+			return fmt.Errorf("retain bodies: %w", err)
 		}
 		if r.Attempts > 0 {
 			if err := s.retainRows(ctx, firstKept(now, max(r.Attempts, r.Events)), gone); err != nil {
-				return rep, fmt.Errorf("retain deliveries: %w", err)
+				return fmt.Errorf("retain deliveries: %w", err)
 			}
 		}
 	}
 	if r.Acts > 0 {
 		before := firstKept(now, r.Acts).Start().UnixMilli() << actBits
 		if err := s.each(ctx, sqlDropActs, before); err != nil {
-			return rep, fmt.Errorf("retain acts: %w", err)
+			return fmt.Errorf("retain acts: %w", err)
 		}
 	}
 	if r.Idempotency > 0 {
 		if err := s.retainKeys(ctx, firstKept(now, r.Idempotency)); err != nil {
-			return rep, fmt.Errorf("retain idempotency keys: %w", err)
+			return fmt.Errorf("retain idempotency keys: %w", err)
 		}
 	}
-	rep.Days = len(gone)
-	return rep, nil
+	return nil
 }
 
 // firstKept is the day of what was accepted age ago: every earlier day is older than that.

@@ -31,7 +31,7 @@ func bounds(since, until time.Time) (from, to event.ID) {
 
 // Events lists events newest first: see store.Log.
 func (s *Store) Events(ctx context.Context, q store.EventQuery) (page store.Page[store.EventRecord], err error) {
-	print := keys.Query("events", q.Developers, q.Types, q.User, q.Unmatched)
+	print := eventsPrint(&q)
 	at, err := readCursor(print, q.Cursor)
 	if err != nil {
 		return page, err
@@ -75,6 +75,10 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (page store.Page
 		}
 	}
 	return page, s.open()
+}
+
+func eventsPrint(q *store.EventQuery) uint64 {
+	return keys.Query("events", q.Developers, q.Types, q.User, q.Unmatched)
 }
 
 // eventPiece reads a piece of a day before at, and moves at to the end of the piece.

@@ -17,6 +17,8 @@ const (
 	sqlJoin = `
 INSERT INTO fantail.daemon (id, started, seen, until) SELECT $1, $2, clock_timestamp(), clock_timestamp() + $3 * interval '1 millisecond'
 FROM (SELECT pg_advisory_xact_lock(8245937402372)) AS alone WHERE ` + durable + ` IS NOT NULL`
+	// sqlLockJoin keeps others from joining.
+	sqlLockJoin = `SELECT pg_advisory_xact_lock(8245937402372)`
 	// sqlFreeSlots are some that a daemon may take.
 	sqlFreeSlots = `
 SELECT id FROM fantail.slot WHERE owner = '` + nobody + `' AND id < 10001 ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`
@@ -124,6 +126,25 @@ UNION ALL
 SELECT 2, u.dest, 0, sum(u.accepted), sum(u.delivered), sum(u.pending), sum(u.dead), sum(u.cancelled), sum(u.bytes)::bigint, sum(u.attempts), sum(u.sizes)::bigint
 FROM t, unnest(t.dest, t.accepted, t.delivered, t.pending, t.dead, t.cancelled, t.bytes, t.attempts, t.sizes)
 	AS u(dest, accepted, delivered, pending, dead, cancelled, bytes, attempts, sizes) GROUP BY u.dest`
+
+// sqlMembers are the daemons whose slots nobody has set free; one that knows version 1 has slots alone.
+const sqlMembers = `
+SELECT id FROM fantail.daemon WHERE ended IS NULL UNION SELECT owner FROM fantail.slot WHERE owner <> '` + nobody + `'`
+
+// sqlFrozen lists the settings that pending deliveries of any slot need: along pending_queue, as
+// sqlQueues.
+const sqlFrozen = `
+WITH RECURSIVE q AS (
+	SELECT s.id AS slot, f.* FROM fantail.slot s CROSS JOIN LATERAL (
+		SELECT p.dest, p.settings FROM fantail.pending p WHERE p.slot = s.id ORDER BY p.dest, p.settings LIMIT 1
+	) f
+	UNION ALL
+	SELECT q.slot, f.* FROM q CROSS JOIN LATERAL (
+		SELECT p.dest, p.settings FROM fantail.pending p
+		WHERE p.slot = q.slot AND (p.dest, p.settings) > (q.dest, q.settings) ORDER BY p.dest, p.settings LIMIT 1
+	) f
+)
+SELECT DISTINCT settings FROM q WHERE settings <> 0`
 
 const sqlSeqs = `SELECT slot, max(seq) FROM fantail.tally GROUP BY slot`
 

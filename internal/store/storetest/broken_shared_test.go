@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // odd is a daemon whose store keeps every rule but one: what is set replaces a call.
@@ -94,6 +95,8 @@ func (o *odd) Owned() bool {
 	}
 	return o.Member.Owned()
 }
+
+func (o *odd) Holds(event.ID) bool { return o.Owned() }
 
 func (o *odd) Counts(dest uint32) store.Counts {
 	if o.counts != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
+	"github.com/seed-51f8da91/fantail/pkg/event"
 )
 
 // Many is a store in memory that several daemons work on: slots, leases and the rest of
@@ -313,6 +314,9 @@ func (m *Member) Owned() bool {
 	lease := m.many.o.Lease
 	return !m.over && time.Since(m.renewed) < lease-lease/margin
 }
+
+// Holds tells the same of any event: see store.Shared.
+func (m *Member) Holds(event.ID) bool { return m.Owned() }
 
 // Duty tells whether m has it: see store.Shared.
 func (m *Member) Duty(_ context.Context, name string) (bool, error) {

@@ -141,7 +141,7 @@ func ownedEnds(r *sharedRig) {
 	mend := r.cluster.Cut(r, a.i)
 	defer mend()
 	for end := time.Now().Add(r.lapse()); ; time.Sleep(2 * time.Millisecond) {
-		owned := a.Owned() // before the look: what is adopted after it does not count
+		owned := a.Holds(items[0].ID.Event) // before the look: what is adopted after it does not count
 		if _, ok := b.told(items[0].Queue, items[0].Position()); ok {
 			if owned {
 				r.Errorf("attempts may begin at a daemon whose slots another has adopted")

@@ -153,6 +153,9 @@ func (v view) Owned() bool {
 	return !stopped && v.Member.Owned()
 }
 
+// Holds is the same of any event.
+func (v view) Holds(event.ID) bool { return v.Owned() }
+
 // Pending and Changed wait while the daemon is stopped, as its connection's reader would.
 type ears struct{ d *daemon }
 
