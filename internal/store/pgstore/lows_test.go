@@ -24,6 +24,10 @@ func pages(t testing.TB, url, sql string, args ...any) (n int) {
 		t.Fatal(err)
 	}
 	defer c.Close(ctx)
+	// The table is too small for the planner to prefer the index whatever it knows of it by then.
+	if _, err := c.Exec(ctx, "SET enable_seqscan = off; SET enable_bitmapscan = off"); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 { // the first time, the catalogue's pages count as well
 		rows, err := c.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) "+sql, args...)
 		if err != nil {
@@ -92,15 +96,15 @@ func TestReadingBeginsBehindWhatIsDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended(t, s, time.Now().Add(-time.Hour), 1000, dests...)
+	if err := s.analyze(); err != nil { // else it depends on what the table had when the daemon did it first
+		t.Fatal(err)
+	}
 	slots := s.owned.all()
 	asked := map[string]func() int{
 		"due": func() int {
 			return pages(t, url, sqlDue, s.owned.of(dest), int32(dest), int64(0), int64(0), [16]byte{}, int64(0), 65, s.owner)
 		},
 		"queues": func() int { return pages(t, url, sqlQueues, slots, s.owner) },
-		"idle": func() int {
-			return pages(t, url, sqlIdle, s.changes.slot) + pages(t, url, sqlIdle, s.appends[0].slot) + pages(t, url, sqlIdle, s.appends[1].slot)
-		},
 	}
 	before := map[string]int{}
 	for name, ask := range asked {
