@@ -124,7 +124,7 @@ console: ## make the console's pages of web/, and judge their types
 
 .PHONY: console-shots
 console-shots: ## take the pictures that README and docs/CONSOLE.md show, in a real browser
-	$(GO) test -count=1 ./test/browser -run TestShots -shots $(CURDIR)/docs/images
+	$(GO) test -count=1 ./test/browser -run Shots -shots $(CURDIR)/docs/images
 
 DELIVERIES ?= 2000000
 .PHONY: console-bench

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -134,7 +135,7 @@ func isImage(ending string, b []byte) bool {
 	for d := xml.NewDecoder(bytes.NewReader(b)); ; {
 		token, err := d.Token()
 		if err != nil {
-			return err == io.EOF && !root
+			return errors.Is(err, io.EOF) && !root
 		}
 		switch t := token.(type) {
 		case xml.Directive: // it can name other files, and entities that grow

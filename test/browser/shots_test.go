@@ -60,7 +60,7 @@ func TestShots(t *testing.T) {
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	w := newPicture(t)
+	w := newPicture(t, "")
 	b := newWindow(t).tab()
 	b.call("Emulation.setTimezoneOverride", map[string]any{"timezoneId": "Europe/Berlin"}, nil)
 	p := photographer{tab: b, dir: dir}
@@ -129,9 +129,49 @@ func TestShots(t *testing.T) {
 	t.Logf("%d KiB in %s", p.sum>>10, dir)
 }
 
+// TestPortalShots makes those of docs/CONSOLE.md that show the portal: a developer's own, in a platform's name and colour,
+// and the question before a link of somebody else ends their session.
+func TestPortalShots(t *testing.T) {
+	t.Parallel()
+	dir := *shotsDir
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	w := newPicture(t, withTokens+`console: { name: Example Health, accent: "#5b3fa8" }`+"\n")
+	b := newWindow(t).tab()
+	b.call("Emulation.setTimezoneOverride", map[string]any{"timezoneId": "Europe/Berlin"}, nil)
+	p := photographer{tab: b, dir: dir}
+	link := func(developer string) string {
+		t.Helper()
+		l, err := w.MakePortalLink(context.Background(), client.PortalLinkRequest{Developer: developer, May: []string{"read", "configure", "test", "retry", "replay"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l.URL
+	}
+	b.size(size{width: 1280, height: 800, overlay: true})
+	b.scheme("light")
+	b.goTo(link("globex"))
+	b.on("overview")
+	b.click("link", "globex/hooks")
+	b.on("destination")
+	b.reads(`attempts failed since`)
+	p.take("portal")
+	b.size(size{width: 390, height: 760, overlay: true})
+	b.scheme("dark")
+	p.take("portal-narrow")
+	b.allow("answered 409: ")
+	b.goTo(link("initech"))
+	b.on("replace-session")
+	p.take("portal-question")
+	if p.sum > mostShots/3 {
+		t.Errorf("the pictures weigh %d KiB, want at most %d", p.sum>>10, mostShots/3>>10)
+	}
+}
+
 // newPicture is a world as an operator may meet it: one destination began to fail a while ago, one recovers, one hangs,
 // one is held and one paused. What plots show of the day before is made up, and so is every event.
-func newPicture(t *testing.T) *world {
+func newPicture(t *testing.T, settings string) *world {
 	t.Helper()
 	cast := []part{
 		{developer: "acme", name: "app", answer: healthy},
@@ -142,7 +182,7 @@ func newPicture(t *testing.T) *world {
 		{developer: "initech", name: "events", answer: moved, settings: ", hold_on_410: true"},
 	}
 	w := &world{far: map[string]*farSide{}}
-	w.daemon = startDaemon(t, "", func(dir string) {
+	w.daemon = startDaemon(t, settings, func(dir string) {
 		err := os.WriteFile(filepath.Join(dir, "fantail.key"), []byte("a key that seals nothing that matters\n"), 0o600)
 		if err == nil {
 			err = yesterday(filepath.Join(dir, "store"), cast)
