@@ -58,7 +58,7 @@ func TestSevenTabsShareOneStream(t *testing.T) {
 	for _, b := range lists {
 		b.reads("1 new attempt: show")
 	}
-	w.send("globex", "", `{"type":"dies","data":[]}`) // seven have died before
+	w.send("globex", "", `{"type":"dies","data":[]}`)             // seven have died before
 	for _, b := range append(slices.Clone(overviews), lists[0]) { // one of a window is seen, and that one reads
 		b.call("Page.bringToFront", nil, nil)
 		b.wait("who is seen reads", func() bool { return streams() == 1 && b.streams("/v1/live") == 1 })

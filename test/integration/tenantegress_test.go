@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/seed-51f8da91/fantail/pkg/client"
+	"github.com/seed-51f8da91/fantail/test/servers"
 )
 
 // banner is what an internal service says first to whoever connects.
@@ -44,7 +45,7 @@ func newCanary(t *testing.T) *canary {
 	t.Cleanup(func() { l.Close() })
 	c := &canary{}
 	_, c.port, _ = net.SplitHostPort(l.Addr().String())
-	_, c.closed, _ = net.SplitHostPort(freeAddress(t))
+	_, c.closed, _ = net.SplitHostPort(servers.Address(t))
 	go func() {
 		for {
 			conn, err := l.Accept()

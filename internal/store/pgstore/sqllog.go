@@ -11,7 +11,7 @@ SELECT d.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = 
 	SELECT day, event, replay, due, ordering, version, round, attempts, size
 	FROM fantail.pending p
 	WHERE p.slot = s.slot AND p.dest = $2 AND p.settings = $3 AND (p.due, p.event, p.replay) >=
-		(greatest($4, h.head_low), CASE WHEN $4 >= h.head_low THEN $5 ELSE '` + nobody + `'::uuid END, CASE WHEN $4 >= h.head_low THEN $6 ELSE 0 END)
+		(greatest($4, h.head_low), CASE WHEN $4 >= h.head_low THEN $5 ELSE '` + nobody + `'::uuid END, CASE WHEN $4 >= h.head_low THEN $6 ELSE 0::bigint END)
 	ORDER BY p.due, p.event, p.replay LIMIT $7
 ) d ORDER BY d.due, d.event, d.replay LIMIT $7`
 

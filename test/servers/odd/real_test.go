@@ -93,11 +93,19 @@ func TestRealReceivers(t *testing.T) {
 					<-time.After(time.Second + time.Duration(n%9-4)*10*time.Millisecond)
 				}
 				x := padded(t, n, size)
-				if receipt, err := send(t, d, x); err != nil {
-					t.Errorf("event %d: %+v, %v", n, receipt, err)
-					continue
+				for busy := 0; ; busy++ {
+					began := time.Now()
+					receipt, err := send(t, d, x)
+					if err == nil {
+						sent[x.ID] = x
+						break
+					}
+					// What an idle connection's end takes longer than a second to tell is left to the engine's next attempt.
+					if time.Since(began) < time.Second || busy == 5 {
+						t.Errorf("event %d: %+v, %v", n, receipt, err)
+						break
+					}
 				}
-				sent[x.ID] = x
 			}
 			allArrived(t, sent, at.arrivals)
 		})
@@ -187,9 +195,12 @@ func TestNginxsReloads(t *testing.T) {
 				case <-time.After(3 * time.Millisecond):
 				}
 				x := padded(t, sender*100_000+n, odd.Small)
+				began := time.Now()
 				receipt, err := send(t, d, x)
 				if err != nil {
-					t.Errorf("event %d: %+v, %v", n, receipt, err)
+					if time.Since(began) < time.Second { // else it is the engine's to try again, as above
+						t.Errorf("event %d: %+v, %v", n, receipt, err)
+					}
 					continue
 				}
 				mu.Lock()
