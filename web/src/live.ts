@@ -154,7 +154,9 @@ async function follow(ended: AbortSignal): Promise<void> {
         channel.postMessage({ t: 'counters' } satisfies Message)
         count(undefined)
         failures++
-        wait = Math.max(e instanceof ApiError ? e.retryAfter * 1000 : 0, Math.min(30_000, 1000 * 2 ** Math.min(failures, 5)))
+        // Not all browsers at one moment after a restart.
+        const again = Math.min(30_000, 1000 * 2 ** Math.min(failures, 5)) * (0.75 + Math.random() / 2)
+        wait = Math.max(e instanceof ApiError ? e.retryAfter * 1000 : 0, again)
         if (e instanceof ApiError && (e.status === 401 || e.status === 403)) wait = 60_000
       }
     }
