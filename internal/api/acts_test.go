@@ -132,7 +132,7 @@ func TestTenantsSeeTheirActsAlone(t *testing.T) {
 	r.do("POST", "/v1/replays", `{"developer":"acme"}`, bearer("crm"), reasonHeader+": forged")
 	r.do("POST", "/v1/deliveries/retry", `{"developer":"acme"}`, bearer("crm"), reasonHeader+": forged")
 	show := func(as []actView) string { return fmt.Sprintf("%+v", as) }
-	if got := r.acts("", bearer("crm")); len(got) != 1 || got[0].Reason != "theirs" || got[0].By != "support" || got[0].State != "paused" {
+	if got := r.acts("", bearer("crm")); len(got) != 1 || got[0].Reason != "theirs" || got[0].By != "operator" || got[0].State != "paused" {
 		t.Errorf("crm sees %s", show(got))
 	}
 	for _, query := range []string{"?developer=acme", "?by=support&developer=acme"} {

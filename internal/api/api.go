@@ -160,6 +160,7 @@ type API struct {
 	deaf      *ingest.Bucket // lines of the log about daemons that do not answer
 	strangers *ingest.Bucket // lines of the log about acts of those who showed no token
 
+	recent     recent
 	peerFollow chan struct{} // has a place for each daemon that follows attempts here
 	explaining chan struct{} // has a place for each who does: kinds read keys for it
 }

@@ -142,10 +142,10 @@ func (a *API) admit(c *call, need scope) error {
 	c.who = who
 	if wait := who.rate.Take(time.Now()); wait > 0 {
 		return &ingest.Refusal{Status: 429, Code: "token_rate", RetryAfter: wait,
-			Message: fmt.Sprintf("more requests come with the token %q than its rate allows", who.name)}
+			Message: fmt.Sprintf("more requests come with %v than its rate allows", who)}
 	}
 	if who.may&need == 0 && !who.portal[c.operation] || who.via != "" && beyondLinks[c.operation] {
-		return refuse(403, "forbidden", fmt.Sprintf("the token %q may not do this", who.name))
+		return refuse(403, "forbidden", fmt.Sprintf("%v may not do this", who))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
@@ -21,15 +22,15 @@ type actView struct {
 	Count     int       `json:"count"`
 }
 
-func viewAct(a *store.Act) actView {
-	return actView{wall(a.At), a.By, a.Via, a.From, a.Call, a.Developer, a.Object, a.Reason, a.Result, a.State, max(a.Count, 1)}
+func (a *API) viewAct(who *principal, act *store.Act) actView {
+	return actView{wall(act.At), a.nameFor(who, act.By, act.Via), act.Via, act.From, act.Call, act.Developer, act.Object, act.Reason, act.Result, act.State, max(act.Count, 1)}
 }
 
 // listChanges lists who did what, newest first.
 func (a *API) listChanges(c *call) error {
 	q := &c.query
 	aq := store.ActQuery{
-		Developers: c.who.developers, By: q.text("by"), Call: q.text("call"),
+		Developers: c.who.developers, Call: q.text("call"),
 		Since: q.time("since"), Until: q.time("until"), Limit: q.limit(), Cursor: q.text("cursor"),
 	}
 	if q.err != nil {
@@ -41,7 +42,11 @@ func (a *API) listChanges(c *call) error {
 		}
 		aq.Developers = []string{developer}
 	}
-	return a.showActs(c, aq)
+	by := q.text("by")
+	if c.who.developers == nil {
+		aq.By, by = by, ""
+	}
+	return a.showActs(c, aq, by)
 }
 
 // history lists what happened to a destination, and by whom.
@@ -58,13 +63,16 @@ func (a *API) history(c *call) error {
 	if q.err != nil {
 		return q.err
 	}
-	return a.showActs(c, aq)
+	return a.showActs(c, aq, "")
 }
 
-func (a *API) showActs(c *call, q store.ActQuery) error {
+// showActs answers with a page of acts: of it those by whom the reader reads as by, unless that is "".
+func (a *API) showActs(c *call, q store.ActQuery, by string) error {
 	found, err := a.Trail.Acts(c.r.Context(), q)
 	if err != nil {
 		return err
 	}
-	return c.json(200, pageOf(found, viewAct))
+	p := pageOf(found, func(act *store.Act) actView { return a.viewAct(c.who, act) })
+	p.Items = slices.DeleteFunc(p.Items, func(v actView) bool { return by != "" && v.By != by })
+	return c.json(200, p)
 }

@@ -102,7 +102,7 @@ func TestClientAndAPIAgree(t *testing.T) {
 	if err := c.Pause(ctx, "acme", "app", ""); err != nil {
 		t.Errorf("pause: %v", err)
 	}
-	if all := collect(t, c.Destinations(ctx, "acme", "paused")); len(all) != 1 || all[0].State != "paused" || all[0].Reason != "paused by all" || all[0].Since.IsZero() {
+	if all := collect(t, c.Destinations(ctx, "acme", "paused")); len(all) != 1 || all[0].State != "paused" || all[0].Reason != "paused by operator" || all[0].Since.IsZero() {
 		t.Errorf("destinations: %+v", all)
 	}
 	if err := c.Resume(ctx, "acme", "app"); err != nil {

@@ -154,6 +154,9 @@ func (a *API) deliveryQuery(c *call, s selection) (store.DeliveryQuery, bool, er
 			return q, false, nil
 		}
 	}
+	if s.user != "" {
+		q.Developers = a.Daemon.Names().developers(who, s.developer)
+	}
 	return q, true, nil
 }
 

@@ -116,9 +116,17 @@ func (d *described) answer(method, path string, status int, h http.Header, body 
 	case "application/json":
 		return d.checkJSON(content["schema"].(map[string]any), body)
 	case "text/event-stream":
+		name := ""
 		for line := range bytes.Lines(body) {
-			if data, ok := bytes.CutPrefix(line, []byte("data: ")); ok && !bytes.Contains(data, []byte(`"message"`)) {
-				if err := d.checkJSON(content["x-line"].(map[string]any), data); err != nil {
+			if event, ok := bytes.CutPrefix(line, []byte("event: ")); ok {
+				name = string(bytes.TrimSpace(event))
+			}
+			if data, ok := bytes.CutPrefix(line, []byte("data: ")); ok && name != "end" && name != "unanswered" {
+				schema, ok := content["x-events"].(map[string]any)[name].(map[string]any)
+				if !ok {
+					return fmt.Errorf("the event %q is not described", name)
+				}
+				if err := d.checkJSON(schema, data); err != nil {
 					return err
 				}
 			}

@@ -104,7 +104,7 @@ func (a *API) pause(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Scheduler.Pause(c.r.Context(), d.ID, cmp.Or(c.act.Reason, "paused by "+c.who.name)); err != nil {
+	if err := a.Scheduler.Pause(c.r.Context(), d.ID, cmp.Or(c.act.Reason, "paused by "+c.who.signature())); err != nil {
 		return err
 	}
 	c.act.State = "paused"

@@ -140,7 +140,7 @@ func (c *call) begun() (ch DocumentChange, err error) {
 	if ch.Match, err = c.match(); err != nil {
 		return ch, err
 	}
-	ch.By, ch.DryRun, ch.AllowRemoval = c.who.name, c.query.flag("dry_run"), c.query.flag("allow_removal")
+	ch.By, ch.DryRun, ch.AllowRemoval = c.who.author(), c.query.flag("dry_run"), c.query.flag("allow_removal")
 	if c.query.err != nil {
 		return ch, c.query.err
 	}
@@ -306,7 +306,7 @@ func (a *API) deleteDeveloper(c *call) error {
 		return refuse(400, "invalid_parameter", fmt.Sprintf("data is %s or %s", KeepData, EraseData))
 	}
 	if r.Data == EraseData && c.who.may&canOperate == 0 {
-		return refuse(403, "forbidden", fmt.Sprintf("data=erase erases events and cancels deliveries, which the token %q may not: that needs operate as well", c.who.name))
+		return refuse(403, "forbidden", fmt.Sprintf("data=erase erases events and cancels deliveries, which %v may not: that needs operate as well", c.who))
 	}
 	gone := a.letting(c)
 	r.Cancelled = gone.note

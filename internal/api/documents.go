@@ -89,7 +89,7 @@ func (a *API) listDevelopers(c *call) error {
 			p.Next = base64.RawURLEncoding.EncodeToString([]byte(p.Items[limit-1].Developer))
 			break
 		}
-		p.Items = append(p.Items, documentView{h.Developer, h.Version, h.At, h.By, false, &h.Destinations, h.Faults})
+		p.Items = append(p.Items, documentView{h.Developer, h.Version, h.At, a.nameFor(c.who, h.By, ""), false, &h.Destinations, h.Faults})
 	}
 	return c.json(200, p)
 }
@@ -181,7 +181,7 @@ func (a *API) listVersions(c *call) error {
 	}
 	items := make([]documentView, len(all))
 	for i, h := range all {
-		items[i] = documentView{Developer: h.Developer, Version: h.Version, At: h.At, By: h.By, Deleted: h.Deleted}
+		items[i] = documentView{Developer: h.Developer, Version: h.Version, At: h.At, By: a.nameFor(c.who, h.By, ""), Deleted: h.Deleted}
 	}
 	return c.json(200, struct {
 		Items []documentView `json:"items"`

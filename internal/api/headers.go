@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/seed-51f8da91/fantail/internal/ingest"
 )
@@ -68,5 +67,5 @@ func (h *headers) none(r *http.Request) error {
 
 // notYours is the same whether the developer exists or not.
 func notYours(who *principal) *ingest.Refusal {
-	return refuse(403, "forbidden_developer", "the token "+strconv.Quote(who.name)+" may not act for this developer")
+	return refuse(403, "forbidden_developer", who.String()+" may not act for this developer")
 }

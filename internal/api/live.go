@@ -90,8 +90,8 @@ func (a *API) EndLive() { a.readers.once.Do(func() { close(a.readers.ended) }) }
 
 var asEvents = []string{"text/event-stream"}
 
-// live tells of attempts as they end, as server-sent events, until the reader goes,
-// may not read any more, takes nothing, or the daemon stops.
+// live tells of attempts as they end, and of counters, as server-sent events, until the
+// reader goes, may not read any more, takes nothing, or the daemon stops.
 func (a *API) live(c *call) error {
 	developer, destination := c.query.text("developer"), c.query.text("destination")
 	if destination != "" && developer == "" {
@@ -99,6 +99,10 @@ func (a *API) live(c *call) error {
 	}
 	if developer != "" && len(a.Daemon.Names().find(c.who, developer, destination)) == 0 {
 		return notFound("there is no such developer or destination")
+	}
+	attempts, counters, err := toTell(c.query.values["tell"])
+	if err != nil {
+		return err
 	}
 	leave, err := a.readers.enter(c.who.name)
 	if err != nil {
@@ -117,40 +121,62 @@ func (a *API) live(c *call) error {
 		c.WriteHeader(200)
 		return nil
 	}
+	out := &stream{c: c, out: http.NewResponseController(c.ResponseWriter), sees: func() bool { return a.stillSees(c) }}
+	if counters {
+		out.totals = func() totalsView { return a.totalsOf(c.who) }
+	}
+	if !attempts {
+		a.follow(out, nil, nil)
+		return nil
+	}
 	wish := liveWish{Developer: developer, Destination: destination, All: c.who.developers == nil, Developers: c.who.developers}
 	w := a.Scheduler.Watch(wish.wants)
 	defer w.Close()
 	ctx, cancel := context.WithCancel(c.r.Context())
 	f := a.followPeers(ctx, wish)
-	a.follow(&stream{c: c, out: http.NewResponseController(c.ResponseWriter), sees: func() bool { return a.stillSees(c) }}, w, f)
+	a.follow(out, w, f)
 	if cancel(); f != nil {
 		f.work.Wait()
 	}
 	return nil
 }
 
-// follow tells of attempts here, and of those that others tell of; f is nil where nobody does.
+// follow tells of attempts here, of those that others tell of, and of totals. w and out.totals are nil where the
+// reader wants none, f where nobody else tells.
 func (a *API) follow(out *stream, w *delivery.Watch, f *fan) {
+	var wake <-chan struct{}
 	var theirs chan json.RawMessage
 	var silent chan string
+	text := ": counters follow\n\n"
+	if w != nil {
+		wake, text = w.Wake, ": attempts follow\n\n"
+	}
 	if f != nil {
 		theirs, silent = f.attempts, f.silent
 	}
 	beat := time.NewTicker(liveBeat)
 	defer beat.Stop()
-	for text := ": attempts follow\n\n"; ; {
-		if out.raw(text) != nil {
+	var due <-chan time.Time // of the next totals
+	if out.totals != nil {
+		each := time.NewTicker(countersEvery)
+		defer each.Stop()
+		due = each.C
+	}
+	for count := out.totals != nil; ; {
+		if out.raw(text) != nil || count && out.event("counters", out.totals()) != nil {
 			return
 		}
-		text = ""
+		text, count = "", false
 		var one json.RawMessage
 		select {
+		case <-due:
+			count = true
 		case one = <-theirs:
 		case name := <-silent:
 			if out.event("unanswered", problemText{"unanswered", "daemon " + name + " does not tell of its attempts"}) != nil {
 				return
 			}
-		case <-w.Wake:
+		case <-wake:
 		case <-beat.C:
 			text = ": nothing else for now\n\n"
 		case <-a.readers.ended:
@@ -165,6 +191,9 @@ func (a *API) follow(out *stream, w *delivery.Watch, f *fan) {
 		}
 		if one != nil && out.event("attempt", one) != nil {
 			return
+		}
+		if w == nil {
+			continue
 		}
 		attempts, lost := w.Take()
 		for i := range attempts {
@@ -189,6 +218,8 @@ type stream struct {
 	c    *call
 	out  *http.ResponseController
 	sees func() bool // whether the reader still may
+
+	totals func() totalsView // nil: the reader wants none
 }
 
 func (s *stream) raw(text string) error {

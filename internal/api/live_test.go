@@ -2,13 +2,17 @@ package api
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-51f8da91/fantail/internal/delivery"
@@ -51,7 +55,7 @@ func (r *rig) follow(query, name string) *reader {
 		r.t.Fatalf("%d %s: %s", res.StatusCode, res.Header.Get("Content-Type"), b)
 	}
 	f := &reader{bufio.NewScanner(res.Body), res.Body}
-	if got := f.next(); got != ": attempts follow" {
+	if got := f.next(); got != ": attempts follow" && !(got == ": counters follow" && strings.Contains(query, "counters")) {
 		r.t.Fatalf("it begins with %q", got)
 	}
 	return f
@@ -244,5 +248,124 @@ func TestTheClientFollowsAttempts(t *testing.T) {
 	}
 	if len(seen) != 1 || seen[0].Developer != "acme" || seen[0].Code != 500 || seen[0].Millis != 1000 || seen[0].State != "pending" {
 		t.Errorf("%+v", seen)
+	}
+}
+
+// totals returns the data of the next event, which must be counters.
+func (f *reader) totals(t *testing.T) (got client.Totals) {
+	t.Helper()
+	name, data := f.next(), strings.TrimPrefix(f.next(), "data: ")
+	if err := json.Unmarshal([]byte(data), &got); name != "event: counters" || err != nil {
+		t.Fatalf("got %q %q, want counters (%v)", name, data, err)
+	}
+	return got
+}
+
+// TestCountersAreToldToThoseWhoAsk: at once and again and again, of what the token may see and no more. Who asks for
+// counters alone is told of no attempt, and costs those who end attempts nothing.
+func TestCountersAreToldToThoseWhoAsk(t *testing.T) {
+	r := newRig(t, setup{live: true, tokens: []Token{token("all", "read"), token("acme", "read", "acme")}})
+	var watchers atomic.Int64
+	r.sched.mu.Lock()
+	r.sched.watched = func() { watchers.Add(1) }
+	r.sched.mu.Unlock()
+	sums := func(name string) client.Totals {
+		t.Helper()
+		c, err := client.New(r.server.URL, "secret-of-"+name, r.server.Client())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums, err := c.DestinationTotals(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sums
+	}
+	dead := func(name string, n int64) {
+		for _, s := range r.sched.Status() {
+			if s.Key.Name == name {
+				_ = r.sched.set(s.ID, func(d *delivery.Status) { d.Dead = n })
+			}
+		}
+	}
+	dead("crm", 5) // of initech
+	all, acme := r.follow("?tell=counters", "all"), r.follow("?tell=counters", "acme")
+	if watchers.Load() != 0 {
+		t.Error("who asks for counters alone has attempts kept for them")
+	}
+	both := r.follow("?developer=acme&tell=attempts&tell=counters", "all")
+	if n := watchers.Load(); n != 1 {
+		t.Errorf("%d watch attempts, want 1", n)
+	}
+	r.sched.Tell(attemptAt("acme", "app", 1))
+	first := all.totals(t)
+	if want := sums("all"); !reflect.DeepEqual(first, want) {
+		t.Errorf("told %+v, want %+v as the list has them", first, want)
+	}
+	own := acme.totals(t)
+	if want := sums("acme"); !reflect.DeepEqual(own, want) || own.Destinations >= first.Destinations {
+		t.Errorf("a token of acme is told %+v, want %+v, which is not all of %+v", own, want, first)
+	}
+	if got := both.totals(t); got.Destinations != first.Destinations {
+		t.Errorf("whose attempts are followed has narrowed the counters: %+v", got)
+	}
+	for name := both.next(); name != "event: attempt"; name = both.next() {
+		if name == "" {
+			t.Fatal("who asks for both is told of no attempt")
+		}
+	}
+	if got := both.next(); !strings.Contains(got, `"destination":"app"`) {
+		t.Errorf("both: %s", got)
+	}
+	dead("crm", 6)
+	for until := time.Now().Add(time.Minute); all.totals(t).Dead24h != first.Dead24h+1; {
+		if time.Now().After(until) {
+			t.Fatal("counters stay as they were")
+		}
+	}
+	if got := acme.totals(t); !reflect.DeepEqual(got, own) {
+		t.Errorf("what happens to others is told to acme: %+v, had %+v", got, own)
+	}
+	if a := r.do("GET", "/v1/live?tell=everything", "", bearer("all")); a.status != 400 || a.code() != "invalid_parameter" {
+		t.Errorf("an unknown thing to tell of: %s", a)
+	}
+}
+
+// TestCountersOfManyReadersAreCountedOnce: 16 readers who come at a time have destinations gone through once a second.
+func TestCountersOfManyReadersAreCountedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &countedScheduler{}
+		a := &API{Options: Options{Scheduler: s}}
+		one, other := &principal{}, &principal{developers: []string{"globex"}}
+		for range 16 {
+			if got := a.totalsOf(one); got.Pending != 5 || got.States["active"] != 2 {
+				t.Fatalf("in all: %+v", got)
+			}
+			if got := a.totalsOf(other); got.Pending != 2 || got.Destinations != 1 {
+				t.Fatalf("of globex: %+v", got)
+			}
+		}
+		if s.n != 1 {
+			t.Errorf("destinations were gone through %d times, want once", s.n)
+		}
+		time.Sleep(countersEvery)
+		if a.totalsOf(one); s.n != 2 {
+			t.Error("counters are old")
+		}
+	})
+}
+
+// countedScheduler is a scheduler that counts how often it is asked for its destinations.
+type countedScheduler struct {
+	Scheduler
+	n int
+}
+
+func (s *countedScheduler) Status() []delivery.Status {
+	s.n++
+	at := time.Now()
+	return []delivery.Status{
+		{Key: store.DestinationKey{Developer: "acme", Name: "app"}, State: "active", Pending: 3, OldestPending: at},
+		{Key: store.DestinationKey{Developer: "globex", Name: "app"}, State: "active", Pending: 2},
 	}
 }

@@ -75,3 +75,18 @@ func (n *Names) find(who *principal, developer, name string) []uint32 {
 	}
 	return ids
 }
+
+// developers lists those who have or had destinations and whom who may see; one: that one alone.
+func (n *Names) developers(who *principal, one string) []string {
+	among := n.all
+	if one != "" {
+		among = n.Of(one)
+	}
+	var list []string
+	for _, d := range among {
+		if who.sees(d.Developer) && (len(list) == 0 || list[len(list)-1] != d.Developer) {
+			list = append(list, d.Developer)
+		}
+	}
+	return list
+}

@@ -184,7 +184,7 @@ func TestPauseAndResume(t *testing.T) {
 		a.into(t, &v)
 		return a, v
 	}
-	if a, v := do("pause", ""); v.State != "paused" || v.Reason != "paused by ops" || v.Since.IsZero() {
+	if a, v := do("pause", ""); v.State != "paused" || v.Reason != "paused by operator" || v.Since.IsZero() {
 		t.Errorf("pause: %s", a)
 	}
 	if a, v := do("pause", `{"reason":"moving house"}`); v.Reason != "moving house" {

@@ -69,7 +69,7 @@ func TestTheClientCoversEveryOperation(t *testing.T) {
 		"deleteDocumentDestination": {"RemoveDestination": func() { _, _ = c.RemoveDestination(ctx, "acme", "app", client.ChangeOptions{}) }},
 		"rotateSecret":              {"RotateSecret": func() { _, _ = c.RotateSecret(ctx, "acme", "app", client.Rotation{}, client.ChangeOptions{}) }},
 
-		"followAttempts":         {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }},
+		"followAttempts":         {"Follow": func() { all(seq(c.Follow(ctx, "", ""))) }, "FollowTotals": func() { all(seq(c.FollowTotals(ctx))) }},
 		"audit":                  {"Audit": func() { _, _ = c.Audit(ctx, false) }},
 		"getSeries":              {"Series": func() { _, _ = c.Series(ctx, client.SeriesFilter{}) }},
 		"getUsage":               {"Usage": func() { _, _ = c.Usage(ctx, client.UsageFilter{}) }},

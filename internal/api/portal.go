@@ -67,8 +67,8 @@ type portalLinkView struct {
 	URL       string    `json:"url,omitempty"`
 }
 
-func viewPortalLink(l *session.Link) portalLinkView {
-	return portalLinkView{ID: l.ID, Developer: l.Developer, May: l.May, By: l.Token.Name, Created: l.Created.UTC(), Ends: l.Ends.UTC(), Used: l.Used}
+func (a *API) viewPortalLink(who *principal, l *session.Link) portalLinkView {
+	return portalLinkView{ID: l.ID, Developer: l.Developer, May: l.May, By: a.nameFor(who, l.Token.Name, ""), Created: l.Created.UTC(), Ends: l.Ends.UTC(), Used: l.Used}
 }
 
 // createPortalLink makes a link that opens one session of a developer's portal. It never
@@ -108,7 +108,7 @@ func (a *API) createPortalLink(c *call) error {
 	}
 	for _, name := range req.May {
 		if c.who.may&portalRights[name].needs == 0 {
-			return refuse(403, "forbidden", fmt.Sprintf("may: the token %q may not do this itself: %s", c.who.name, name))
+			return refuse(403, "forbidden", fmt.Sprintf("may: %v may not do this itself: %s", c.who, name))
 		}
 	}
 	base, err := a.consoleURL(c)
@@ -125,7 +125,7 @@ func (a *API) createPortalLink(c *call) error {
 		return err
 	}
 	c.about(l.Developer, l.ID)
-	v := viewPortalLink(&l)
+	v := a.viewPortalLink(c.who, &l)
 	v.URL = base + "/console/#link=" + url.QueryEscape(code) // a fragment is sent to nobody, and in no log
 	return c.json(201, v)
 }
@@ -164,7 +164,7 @@ func (a *API) listPortalLinks(c *call) error {
 		all = all[:limit]
 		next = all[limit-1].ID
 	}
-	return c.json(200, pageOf(store.Page[session.Link]{Items: all, Next: next}, viewPortalLink))
+	return c.json(200, pageOf(store.Page[session.Link]{Items: all, Next: next}, func(l *session.Link) portalLinkView { return a.viewPortalLink(c.who, l) }))
 }
 
 // revokePortalLink ends a link and the session that it opened.

@@ -105,7 +105,7 @@ func (a *API) createReplay(c *call) error {
 	if f.Events, err = a.eventsOf(c, &r); err != nil {
 		return err
 	}
-	p, err := a.Replays.Create(c.r.Context(), replay.Request{Filter: f, Rate: rate, DryRun: r.DryRun, By: c.who.name})
+	p, err := a.Replays.Create(c.r.Context(), replay.Request{Filter: f, Rate: rate, DryRun: r.DryRun, By: c.who.author()})
 	switch {
 	case errors.Is(err, replay.ErrInvalid):
 		return refuse(400, "invalid_request", err.Error())
@@ -118,7 +118,7 @@ func (a *API) createReplay(c *call) error {
 	}
 	c.idle = r.DryRun
 	c.about(r.Developer, cmp.Or(r.Destination, "all")+" (replay "+strconv.FormatUint(uint64(p.ID), 10)+")")
-	return c.json(201, p)
+	return c.json(201, a.viewReplay(c, p))
 }
 
 // listReplays lists what is remembered; a cursor is the last id of the page before. A count is nothing
@@ -144,7 +144,13 @@ func (a *API) listReplays(c *call) error {
 		all = all[:limit]
 		next = strconv.FormatUint(uint64(all[limit-1].ID), 10)
 	}
-	return c.json(200, pageOf(store.Page[replay.Replay]{Items: all, Next: next}, func(p *replay.Replay) replay.Replay { return *p }))
+	return c.json(200, pageOf(store.Page[replay.Replay]{Items: all, Next: next}, func(p *replay.Replay) replay.Replay { return a.viewReplay(c, *p) }))
+}
+
+// viewReplay is p as the caller may read it.
+func (a *API) viewReplay(c *call, p replay.Replay) replay.Replay {
+	p.By = a.nameFor(c.who, p.By, "")
+	return p
 }
 
 // shows tells whether who may see p: one of all developers belongs to those who may see all.
@@ -170,7 +176,7 @@ func (a *API) getReplay(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.json(200, p)
+	return c.json(200, a.viewReplay(c, p))
 }
 
 func (a *API) cancelReplay(c *call) error {
@@ -186,5 +192,5 @@ func (a *API) cancelReplay(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.json(200, p)
+	return c.json(200, a.viewReplay(c, p))
 }

@@ -85,7 +85,7 @@ var routes = map[string]endpoint{
 		"DELETE": {canConfigure, (*API).deleteDeveloperDestination, params{"dry_run", "allow_removal"}},
 	},
 	"/v1/developers/{developer}/destinations/{destination}/rotate-secret": {"POST": {canConfigure, (*API).rotateSecret, params{"dry_run"}}},
-	"/v1/live":                             {"GET": {canRead, (*API).live, params{"developer", "destination"}}},
+	"/v1/live":                             {"GET": {canRead, (*API).live, params{"developer", "destination", "tell*"}}},
 	"/v1/audit":                            {"GET": {canRead, (*API).audit, params{"developer", "deep"}}},
 	"/v1/series":                           {"GET": {canRead, (*API).showSeries, params{"developer", "destination", "kind", "range"}}},
 	"/v1/usage":                            {"GET": {canRead, (*API).usage, params{"developer", "destination", "since", "until", "by"}}},

@@ -25,6 +25,8 @@ type sessionRequest struct {
 	Token  string `json:"token"`
 	Code   string `json:"code"`
 	Bearer bool   `json:"bearer"` // answer the secret in place of a cookie, for pages inside a frame
+	// Replace says that whoever has a session knows that the link ends it, and whose portal they see from then on.
+	Replace bool `json:"replace"`
 }
 
 // sessionView is who somebody is, and what they may.
@@ -37,8 +39,8 @@ type sessionView struct {
 	Bearer     string    `json:"bearer,omitempty"`
 }
 
-func viewSession(p *principal) sessionView {
-	v := sessionView{Name: p.name, Via: p.via, May: []string{}, Developers: p.developers, Ends: p.ends}
+func (a *API) viewSession(p *principal) sessionView {
+	v := sessionView{Name: a.nameFor(p, p.name, p.via), Via: p.via, May: []string{}, Developers: p.developers, Ends: p.ends}
 	for name, s := range scopes {
 		if p.may&s == s {
 			v.May = append(v.May, name)
@@ -78,6 +80,9 @@ func (a *API) createSession(c *call) error {
 		}
 	}
 	now, from := time.Now(), network(c.r.RemoteAddr)
+	if asked, err := a.askBefore(c, &req, now); asked || err != nil {
+		return err
+	}
 	secret, s, err := a.open(c, &req, now)
 	if errors.Is(err, session.ErrUnknown) {
 		c.act.From = from
@@ -99,20 +104,50 @@ func (a *API) createSession(c *call) error {
 	if who == nil {
 		return refuseLogIn(c) // the token went meanwhile
 	}
+	before := map[string]bool{a.cookie(c.r): true}
+	if c.who != nil {
+		before[c.who.secret] = true
+	}
 	c.who = who
 	c.act.Developer = s.Developer
-	if old := a.cookie(c.r); old != "" {
+	delete(before, "")
+	for old := range before {
 		if err := a.Sessions.End(c.r.Context(), old, now); err != nil {
 			a.Log.Warn("the session before a log-in could not be ended in the store", "error", err)
 		}
 	}
-	v := viewSession(who)
+	v := a.viewSession(who)
 	if req.Bearer {
 		v.Bearer = secret
 	} else {
 		a.setCookie(c, secret, s.Ends.Sub(now))
 	}
 	return c.json(201, v)
+}
+
+// askBefore answers in place of a log-in whose link would end another session, unless that is said to be meant. Anybody
+// can make somebody follow a link of theirs: whoever then takes that portal for their own tells it what is nobody
+// else's affair. The answer uses nothing up. The same developer's portal again, on the same token's word, is no other.
+func (a *API) askBefore(c *call, req *sessionRequest, now time.Time) (asked bool, err error) {
+	if req.Code == "" || req.Replace || c.who == nil || c.who.secret == "" {
+		return false, nil
+	}
+	l, err := a.Sessions.Peek(c.r.Context(), req.Code, now, a.standing)
+	if err != nil { // it opens nothing, and so ends nothing
+		return false, nil
+	}
+	if c.who.via != "" && c.who.name == l.Token.Name && slices.Equal(c.who.developers, []string{l.Developer}) {
+		return false, nil
+	}
+	c.refused = "session_exists"
+	return true, c.json(409, struct {
+		problem
+		Session   sessionView `json:"session"`
+		Developer string      `json:"developer"`
+	}{
+		problem{problemText{c.refused, "the link opens the portal of " + l.Developer + ", which would end the session that there is: if that is meant, say so with replace"}},
+		a.viewSession(c.who), l.Developer,
+	})
 }
 
 // open begins the session that a log-in asks for. session.ErrUnknown: nothing is opened.
@@ -162,7 +197,7 @@ func (a *API) ofSession(s session.Session) (*principal, error) {
 }
 
 // getSession says who asks.
-func (a *API) getSession(c *call) error { return c.json(200, viewSession(c.who)) }
+func (a *API) getSession(c *call) error { return c.json(200, a.viewSession(c.who)) }
 
 // deleteSession logs out.
 func (a *API) deleteSession(c *call) error {

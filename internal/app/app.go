@@ -96,7 +96,9 @@ type App struct {
 	heads     atomic.Pointer[map[string]api.DocumentHead] // of the documents in the store
 	current   atomic.Pointer[state]
 	stopping  atomic.Bool
-	fatal     chan error // the store can write no more
+	fatal     chan error    // the store can write no more
+	failovers atomic.Int64  // of the store, so far
+	failover  chan struct{} // signalled at each
 	teardown  []step
 }
 
@@ -132,7 +134,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a := &App{
 		loader: loader, kinds: o.Kinds, log: o.Log, version: o.Version,
-		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), erasing: map[string]bool{}, started: &snapshot.Daemon,
+		metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), failover: make(chan struct{}, 1), erasing: map[string]bool{}, started: &snapshot.Daemon,
 	}
 	defer func() {
 		if err != nil {
@@ -198,6 +200,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.peers != nil {
 		background.Go(func() { a.peers.Run(ctx) })
 		background.Go(func() { a.followDocuments(ctx) })
+		background.Go(func() { a.followFailovers(ctx) })
 	}
 	if a.payloads != nil {
 		background.Go(func() { a.payloads.Watch(ctx) })

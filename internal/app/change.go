@@ -135,9 +135,11 @@ func (a *App) changed(ctx context.Context, cur *state, next *config.Snapshot, op
 
 // changedTo puts next in force, which d has brought.
 func (a *App) changedTo(ctx context.Context, next *config.Snapshot, opened opening, refused []refusal, d store.Document) error {
-	if d.Version > 0 {
+	if d.Version > 0 || d.Deleted {
 		heads := maps.Clone(*a.heads.Load())
-		heads[d.Developer] = headOf(d)
+		if heads[d.Developer] = headOf(d); d.Version == 0 {
+			delete(heads, d.Developer)
+		}
 		a.heads.Store(&heads)
 	}
 	if err := a.apply(ctx, next, opened, refused); err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -84,7 +85,7 @@ func (a *App) announce(ctx context.Context, developers ...string) error {
 
 // followDocuments puts in force what other daemons change, until ctx ends.
 func (a *App) followDocuments(ctx context.Context) {
-	f := follower{app: a, until: map[string]time.Time{}}
+	f := follower{app: a, until: map[string]time.Time{}, failovers: a.failovers.Load()}
 	_, c, _ := a.readChanges(ctx) // else all of it is looked at once more
 	f.seen = c.newest()
 	for _, one := range c.Last {
@@ -113,6 +114,8 @@ type follower struct {
 	raw   []byte
 	seen  uint64
 	until map[string]time.Time // who is looked at, and for how long
+
+	failovers int64 // those after which everybody was looked at
 }
 
 func (f *follower) look(ctx context.Context) error {
@@ -121,6 +124,12 @@ func (f *follower) look(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
+	if n := f.app.failovers.Load(); n != f.failovers { // numbers and versions may have gone back
+		if err := f.all(ctx, now); err != nil {
+			return err
+		}
+		f.failovers = n
+	}
 	if !bytes.Equal(raw, f.raw) {
 		if len(c.Last) > 0 && c.Last[0].Number > f.seen+1 {
 			if err := f.all(ctx, now); err != nil {
@@ -147,16 +156,25 @@ func (f *follower) look(ctx context.Context) error {
 
 // all has everybody looked at whose document is not the one that is in force.
 func (f *follower) all(ctx context.Context, now time.Time) error {
-	heads := *f.app.heads.Load()
-	return f.app.store.EachDocument(ctx, false, func(d store.Document) error {
+	heads := maps.Clone(*f.app.heads.Load())
+	err := f.app.store.EachDocument(ctx, false, func(d store.Document) error {
 		if heads[d.Developer].Version != d.Version {
 			f.until[d.Developer] = now.Add(lookFor)
 		}
+		delete(heads, d.Developer)
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for id := range heads { // whose only document a failover has lost
+		f.until[id] = now.Add(lookFor)
+	}
+	return nil
 }
 
-// followDocument puts the newest document of a developer in force, if another daemon made it.
+// followDocument puts the newest document of a developer in force, if another daemon made it. After a failover
+// that may be an earlier version than the one in force, or none: all daemons run on what the store has.
 func (a *App) followDocument(ctx context.Context, developer string) error {
 	if (*a.heads.Load())[developer].Version == a.newestVersion(ctx, developer) {
 		return nil
@@ -164,10 +182,10 @@ func (a *App) followDocument(ctx context.Context, developer string) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	d, err := a.store.Document(ctx, developer, 0)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (*a.heads.Load())[developer].Version >= d.Version {
-		return nil
+	if errors.Is(err, store.ErrNotFound) {
+		d, err = store.Document{Developer: developer, Deleted: true}, nil
 	}
-	if err != nil {
+	if err != nil || (*a.heads.Load())[developer].Version == d.Version {
 		return err
 	}
 	cur := a.current.Load()
@@ -211,7 +229,7 @@ func (a *App) followDocument(ctx context.Context, developer string) error {
 // newestVersion is the version of a document in the store; where it cannot be read, the one in force.
 func (a *App) newestVersion(ctx context.Context, developer string) uint64 {
 	d, err := a.store.Document(ctx, developer, 0)
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return (*a.heads.Load())[developer].Version
 	}
 	return d.Version

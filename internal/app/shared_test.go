@@ -48,7 +48,12 @@ func (s *sharing) options(h *home) Options {
 // start starts the daemon of a folder.
 func (s *sharing) start(h *home) *daemon {
 	s.t.Helper()
-	a, err := New(s.t.Context(), s.options(h))
+	return s.startWith(s.options(h))
+}
+
+func (s *sharing) startWith(o Options) *daemon {
+	s.t.Helper()
+	a, err := New(s.t.Context(), o)
 	if err != nil {
 		s.t.Fatal(err)
 	}

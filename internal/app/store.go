@@ -60,7 +60,7 @@ func (a *App) openPebble(p *config.Pebble, o Options, committed func(time.Durati
 
 func (a *App) openPostgres(ctx context.Context, p *config.Postgres, committed func(time.Duration)) error {
 	o := pgstore.Options{
-		URLs: p.URLs, Connections: p.Connections, Log: a.log, OnCommit: committed, Fatal: a.fail, Adopted: a.adopted, Serial: a.isSerial,
+		URLs: p.URLs, Connections: p.Connections, Log: a.log, OnCommit: committed, Fatal: a.fail, Adopted: a.adopted, FailedOver: a.failedOver, Serial: a.isSerial,
 	}
 	var s interface {
 		store.Shared

@@ -1,6 +1,9 @@
 package config
 
 import (
+	"bytes"
+	"encoding/xml"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -79,12 +82,18 @@ func (r *daemonRules) console() {
 		r.Require(path, isOrigin(origin), "must be scheme and host of a page, as https://app.example.com, without path or *")
 		r.Require(path, !slices.Contains(f.FrameAncestors[:i], origin), "is there twice: remove one")
 	}
-	r.Require("console.name", utf8.RuneCountInString(f.Name) <= maxConsoleName && !strings.ContainsFunc(f.Name, func(c rune) bool { return !unicode.IsPrint(c) }),
-		"must be at most 64 characters that show")
+	r.Require("console.name", utf8.RuneCountInString(f.Name) <= maxConsoleName && !strings.ContainsFunc(f.Name, func(c rune) bool { return !unicode.IsPrint(c) }) &&
+		strings.TrimSpace(f.Name) == f.Name && (f.Name == "" || strings.ContainsFunc(f.Name, visible)),
+		"must be at most 64 characters that show, with a letter or digit among them and no space around them")
 	r.Require("console.accent", f.Accent == "" || colour.MatchString(f.Accent), "must be a colour as \"#0a7d4f\", in quotes")
 	if f.Logo != "" {
 		r.logo(absolute(r.daemon.dir, f.Logo))
 	}
+}
+
+// visible tells whether c makes a name that is read. Some letters have no picture (the Hangul fillers).
+func visible(c rune) bool {
+	return (unicode.IsLetter(c) || unicode.IsDigit(c)) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, c)
 }
 
 // isOrigin tells whether text names the pages of one site. It is put into a header
@@ -102,5 +111,39 @@ func (r *daemonRules) logo(path string) {
 		r.Require("console.logo", false, "cannot be read: "+bare(err).Error())
 	case !info.Mode().IsRegular() || info.Size() > maxLogo:
 		r.Require("console.logo", false, "must be a file of at most 256KiB")
+	default:
+		b, err := os.ReadFile(path)
+		if err != nil {
+			r.Require("console.logo", false, "cannot be read: "+bare(err).Error())
+		} else if slices.Contains(images, strings.ToLower(filepath.Ext(path))) {
+			r.Require("console.logo", isImage(strings.ToLower(filepath.Ext(path)), b), "is no image of the kind that its name says: everybody can read what stands there")
+		}
+	}
+}
+
+// isImage tells whether a file is what its ending says. The logo is served to anybody: another file behind a link must
+// not be, and no page in the place of a picture.
+func isImage(ending string, b []byte) bool {
+	switch ending {
+	case ".png":
+		return bytes.HasPrefix(b, []byte("\x89PNG\r\n\x1a\n"))
+	case ".webp":
+		return len(b) >= 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP"
+	}
+	root := true
+	for d := xml.NewDecoder(bytes.NewReader(b)); ; {
+		token, err := d.Token()
+		if err != nil {
+			return err == io.EOF && !root
+		}
+		switch t := token.(type) {
+		case xml.Directive: // it can name other files, and entities that grow
+			return false
+		case xml.StartElement:
+			if root && t.Name != (xml.Name{Space: "http://www.w3.org/2000/svg", Local: "svg"}) {
+				return false
+			}
+			root = false
+		}
 	}
 }

@@ -1,9 +1,6 @@
 package console
 
-import (
-	"math"
-	"strings"
-)
+import "strings"
 
 // knows tells whether an If-None-Match names the tag. Proxies that compress make it weak.
 func knows(header, tag string) bool {
@@ -25,13 +22,4 @@ func takesGzip(header string) bool {
 		}
 	}
 	return false
-}
-
-// linear is the light of one channel of a colour (WCAG 2.2, relative luminance).
-func linear(c uint8) float64 {
-	v := float64(c) / 255
-	if v <= 0.04045 {
-		return v / 12.92
-	}
-	return math.Pow((v+0.055)/1.055, 2.4)
 }

@@ -133,5 +133,5 @@ type Status struct {
 	Wait          Wait // of what goes out with current settings
 
 	Last store.Last // Failed and Answer are of current settings
-	Dead int64      // deliveries that died in this hour of the clock and the 23 before it
+	Dead int64      // deliveries that died in this hour of the clock and the 23 before it; not more than are dead now
 }

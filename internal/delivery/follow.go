@@ -55,3 +55,13 @@ func (s *Scheduler) Changed(ds []store.Destination) {
 		s.learnState(d, ds[i].State, ds[i].Version, now)
 	}
 }
+
+// ForgetVersions has the next Changed hold whatever version it has: after a failover the store may have lost
+// changes, with their versions. What is being written meanwhile gets a version of the new primary.
+func (s *Scheduler) ForgetVersions() {
+	now := s.lock()
+	defer s.unlock(now)
+	for _, d := range s.dests {
+		d.stateWrite.version = 0
+	}
+}

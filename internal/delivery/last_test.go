@@ -93,6 +93,38 @@ func TestADestinationThatFailsSaysSo(t *testing.T) {
 	})
 }
 
+// TestWhatWasRetriedIsNotDeadAnyMore: a destination whose dead deliveries have all been retried and have arrived needs
+// nobody, whatever died in the last day. Of those that are dead still, none is forgotten.
+func TestWhatWasRetriedIsNotDeadAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id, f := r.add("acme", "a", short)
+		f.answer = fails
+		r.start()
+		one, two := r.accept(id)[0], r.accept(id)[0]
+		time.Sleep(time.Minute)
+		if st := r.status(id); st.Dead != 2 {
+			t.Fatalf("%d dead, want 2", st.Dead)
+		}
+		f.set(nil)
+		for i, it := range []store.Item{one, two} {
+			if _, err := r.s.Move(t.Context(), r.now(), store.Retry, []store.DeliveryID{it.ID}); err != nil {
+				t.Fatal(err)
+			}
+			settleDown()
+			if st := r.status(id); st.Dead != int64(1-i) || st.Reason != "" {
+				t.Errorf("after %d were retried: %+v", i+1, st)
+			}
+		}
+		r.stop()
+		r.again()
+		if st := r.status(id); st.Dead != 0 {
+			t.Errorf("after a restart: %+v", st)
+		}
+		r.close()
+	})
+}
+
 // lastSeen counts writes of last answers.
 type lastSeen struct {
 	Store

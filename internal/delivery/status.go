@@ -11,9 +11,11 @@ func (s *Scheduler) Status() []Status {
 	list := s.statuses()
 	for i := range list {
 		st := &list[i]
-		if st.Pending = s.store.Counts(st.ID).Pending; st.Pending == 0 {
+		counts := s.store.Counts(st.ID)
+		if st.Pending = counts.Pending; st.Pending == 0 {
 			st.OldestPending = time.Time{}
 		}
+		st.Dead = min(st.Dead, max(counts.Dead, 0)) // what was retried since needs nobody any more
 	}
 	return list
 }

@@ -33,7 +33,11 @@ const (
 
 	secretPrefix = "fts_" // tells a session's secret from a token
 	codePrefix   = "ftl_"
+	linkPrefix   = "lnk_"
 )
+
+// IsLink tells whether an id is of the form that those of links have.
+func IsLink(id string) bool { return strings.HasPrefix(id, linkPrefix) }
 
 var (
 	// ErrUnknown: there is no such code or link, it was used or revoked, or it has expired.
@@ -176,7 +180,7 @@ func (d *Desk) End(ctx context.Context, secret string, now time.Time) error {
 // MakeLink makes a link of l, with its ID and times, and returns the code that uses it.
 func (d *Desk) MakeLink(ctx context.Context, l Link, now time.Time, life time.Duration) (string, Link, error) {
 	code := random(codePrefix)
-	l.ID, l.Created, l.Ends, l.Used = "lnk_"+strings.ToLower(rand.Text()[:16]), now, now.Add(min(life, MaxLife)), time.Time{}
+	l.ID, l.Created, l.Ends, l.Used = linkPrefix+strings.ToLower(rand.Text()[:16]), now, now.Add(min(life, MaxLife)), time.Time{}
 	return code, l, d.edit(ctx, now, []int{shardOf(hashOf(code))}, func(c *edit) error {
 		if len(c.links) >= mostLinks && !c.endLinkOfMost(l.Token.Name) {
 			return ErrFull
@@ -184,6 +188,18 @@ func (d *Desk) MakeLink(ctx context.Context, l Link, now time.Time, life time.Du
 		c.setLink(hashOf(code), l)
 		return nil
 	})
+}
+
+// Peek returns the link that a code would use, and uses nothing up. ErrUnknown as with UseLink.
+func (d *Desk) Peek(ctx context.Context, code string, now time.Time, good func(Token) bool) (Link, error) {
+	h := hashOf(code)
+	d.look(ctx, shardOf(h), now)
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if l, ok := d.links[h]; ok && l.lives(now) && l.Used.IsZero() && good(l.Token) {
+		return l, nil
+	}
+	return Link{}, ErrUnknown
 }
 
 // UseLink begins the session that a code is for. Of several who use it one succeeds. good

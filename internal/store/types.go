@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -283,12 +284,19 @@ type DeliveryQuery struct {
 	Limit  int // 1 to 1,000
 	Cursor string
 
-	// No index knows these: the rows that the others select are read one by one.
-	Types   []string // of the event; nil: all
-	User    string
-	Classes []string // of the last attempt; nil: all
-	Codes   []int    // likewise
-	Detail  bool     // fill in Type, User and Last
+	// No index knows these: the rows that the others select are read one by one. Of a user whose developer is
+	// known, only the user's own are.
+	Types      []string // of the event; nil: all
+	User       string
+	Developers []string // whose User is meant; nil: anybody's
+	Classes    []string // of the last attempt; nil: all
+	Codes      []int    // likewise
+	Detail     bool     // fill in Type, User and Last
+}
+
+// Names tells whether q asks for the deliveries of that user of that developer's.
+func (q *DeliveryQuery) Names(developer, user string) bool {
+	return q.User == "" || q.User == user && (q.Developers == nil || slices.Contains(q.Developers, developer))
 }
 
 // Detailed tells whether Type, User and Last of what q lists are filled in.

@@ -25,7 +25,7 @@ type Destination struct {
 	LastSuccess    time.Time `json:"last_success,omitzero"` // of an attempt; zero: none known
 	LastAnswer     *Answer   `json:"last_answer,omitempty"` // nil: no attempt was made with the present settings
 	FailedAttempts int       `json:"failed_attempts"`       // with the present settings, since one succeeded
-	Dead24h        int64     `json:"dead_24h"`              // deliveries that died in this hour of the clock and the 23 before it
+	Dead24h        int64     `json:"dead_24h"`              // deliveries that died in this hour of the clock and the 23 before it; not more than are dead now
 
 	Check *Check `json:"check,omitempty"` // the last one; nil: none since the daemon's start
 

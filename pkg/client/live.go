@@ -46,16 +46,27 @@ const maxLive = 1 << 20
 // with an error: an [*Error] with the code stopping when the daemon stops.
 func (c *Client) Follow(ctx context.Context, developer, destination string) iter.Seq2[LiveAttempt, error] {
 	q := params{}.text("developer", developer).text("destination", destination)
-	return func(yield func(LiveAttempt, error) bool) {
+	return follow[LiveAttempt](ctx, c, url.Values(q), "attempts", "attempt")
+}
+
+// FollowTotals tells every two seconds what [Client.DestinationTotals] of all that the token may see is. The sequence
+// ends as that of [Client.Follow].
+func (c *Client) FollowTotals(ctx context.Context) iter.Seq2[Totals, error] {
+	return follow[Totals](ctx, c, url.Values{"tell": {"counters"}}, "counters", "counters")
+}
+
+// follow hands on the data of events of a stream until it ends. what they tell of stands in errors.
+func follow[T any](ctx context.Context, c *Client, q url.Values, what, event string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		err := c.once(ctx, call{method: http.MethodGet, path: "/v1/live", query: url.Values(q)}, func(res *http.Response) error {
+		err := c.once(ctx, call{method: http.MethodGet, path: "/v1/live", query: q}, func(res *http.Response) error {
 			if c.Following != nil {
 				c.Following()
 			}
 			quiet := time.AfterFunc(silence, func() { cancel(fmt.Errorf("the daemon has said nothing for %v", silence)) })
 			defer quiet.Stop()
-			return readLive(res.Body, func() { quiet.Reset(silence) }, yield)
+			return readLive(res.Body, what, event, func() { quiet.Reset(silence) }, yield)
 		})
 		if errors.Is(err, errEnough) {
 			return
@@ -63,15 +74,16 @@ func (c *Client) Follow(ctx context.Context, developer, destination string) iter
 		if cause := context.Cause(ctx); cause != nil && err != nil {
 			err = cause
 		}
-		yield(LiveAttempt{}, err)
+		var none T
+		yield(none, err)
 	}
 }
 
 // errEnough ends a stream that nobody wants more of.
 var errEnough = errors.New("enough")
 
-// readLive hands on what a stream of server-sent events tells.
-func readLive(body io.Reader, alive func(), yield func(LiveAttempt, error) bool) error {
+// readLive hands on what a stream of server-sent events tells of.
+func readLive[T any](body io.Reader, what, event string, alive func(), yield func(T, error) bool) error {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxLive)
 	name := ""
@@ -87,20 +99,20 @@ func readLive(body io.Reader, alive func(), yield func(LiveAttempt, error) bool)
 				_ = json.Unmarshal(value, &why) // then it says nothing
 				return &Error{Status: http.StatusOK, Code: why.Code, Message: why.Message}
 			}
-			if name != "attempt" {
+			if name != event {
 				continue // what a newer daemon tells
 			}
-			var a LiveAttempt
-			if err := json.Unmarshal(value, &a); err != nil {
-				return fmt.Errorf("read an attempt: %w", err)
+			var told T
+			if err := json.Unmarshal(value, &told); err != nil {
+				return fmt.Errorf("follow %s: %w", what, err)
 			}
-			if !yield(a, nil) {
+			if !yield(told, nil) {
 				return errEnough
 			}
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return fmt.Errorf("follow attempts: %w", err)
+		return fmt.Errorf("follow %s: %w", what, err)
 	}
-	return fmt.Errorf("follow attempts: %w", io.ErrUnexpectedEOF)
+	return fmt.Errorf("follow %s: %w", what, io.ErrUnexpectedEOF)
 }

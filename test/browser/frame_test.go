@@ -44,7 +44,7 @@ func newPlatform(t *testing.T) *platform {
 // used tells whether a link has opened its session.
 func (w *world) used(id string) bool {
 	w.t.Helper()
-	for l, err := range w.PortalLinks(context.Background(), "acme") {
+	for l, err := range w.PortalLinks(context.Background(), "") {
 		if err != nil {
 			w.t.Fatal(err)
 		}

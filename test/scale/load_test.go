@@ -64,6 +64,7 @@ type load struct {
 	clients []*client.Client
 	failed  atomic.Int64 // answers of 5xx, and connections that broke
 	first   atomic.Pointer[error]
+	saw     func(try) // called for each; may be nil
 
 	mu    sync.Mutex
 	acked []string
@@ -75,7 +76,21 @@ var loads atomic.Int64 // so far: each has references of its own
 
 func newLoad(t *testing.T, producers int, urls ...string) *load {
 	t.Helper()
-	l := &load{}
+	return newLoadThat(t, nil, producers, urls...)
+}
+
+// try is one request of a producer.
+type try struct {
+	ref          string
+	to           int // which URL
+	began, ended time.Time
+	err          error
+}
+
+// newLoadThat is newLoad that shows its requests.
+func newLoadThat(t *testing.T, saw func(try), producers int, urls ...string) *load {
+	t.Helper()
+	l := &load{saw: saw}
 	for _, u := range urls {
 		c, err := client.New(u, "", &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: producers}})
 		if err != nil {
@@ -94,7 +109,11 @@ func newLoad(t *testing.T, producers int, urls ...string) *load {
 			for at := p; ctx.Err() == nil; {
 				ref := fmt.Sprint("r", series, "-", n.Add(1))
 				for ctx.Err() == nil {
+					began := time.Now()
 					_, err := l.clients[at%len(l.clients)].Send(ctx, client.SendRequest{Developer: "acme", Reference: ref, IdempotencyKey: ref, Body: []byte(`{"type":"sleep","n":"` + ref + `"}`)})
+					if l.saw != nil && (err == nil || ctx.Err() == nil) {
+						l.saw(try{ref, at % len(l.clients), began, time.Now(), err})
+					}
 					if err == nil {
 						l.mu.Lock()
 						l.acked = append(l.acked, ref)

@@ -225,6 +225,20 @@ func until(t *testing.T, limit time.Duration, what string, done func() bool) {
 // shortly before one of them may have come twice.
 func (f *fleet) settle(acked []string, moments []time.Time, before time.Duration) {
 	f.t.Helper()
+	f.balance()
+	lost, doubled, unexplained := f.account(acked, moments, before)
+	f.t.Logf("%d acknowledged, %d lost, %d came twice, %d of them without a reason", len(acked), len(lost), doubled, unexplained)
+	if len(lost) > 0 || unexplained > 0 {
+		f.t.Errorf("lost %d, doubled without a reason %d", len(lost), unexplained)
+	}
+	if len(acked) == 0 {
+		f.t.Error("nothing was acknowledged: the test says nothing")
+	}
+}
+
+// balance waits until nothing is pending, and recounts the audit.
+func (f *fleet) balance() {
+	f.t.Helper()
 	d := f.daemons[0]
 	until(f.t, 90*time.Second, "nothing is pending", func() bool {
 		rows, err := d.Audit(f.t.Context(), false)
@@ -249,12 +263,15 @@ func (f *fleet) settle(acked []string, moments []time.Time, before time.Duration
 			f.t.Errorf("the audit does not balance: %+v, recounted %+v", r, r.Recounted)
 		}
 	}
-	lost, doubled, unexplained := 0, 0, 0
+}
+
+// account asks the sink for what was acknowledged.
+func (f *fleet) account(acked []string, moments []time.Time, before time.Duration) (lost []string, doubled, unexplained int) {
 	for _, ref := range acked {
 		times := f.sink.of(ref)
 		switch {
 		case len(times) == 0:
-			lost++
+			lost = append(lost, ref)
 		case len(times) > 1:
 			doubled++
 			if !explained(times, moments, before) {
@@ -262,13 +279,7 @@ func (f *fleet) settle(acked []string, moments []time.Time, before time.Duration
 			}
 		}
 	}
-	f.t.Logf("%d acknowledged, %d lost, %d came twice, %d of them without a reason", len(acked), lost, doubled, unexplained)
-	if lost > 0 || unexplained > 0 {
-		f.t.Errorf("lost %d, doubled without a reason %d", lost, unexplained)
-	}
-	if len(acked) == 0 {
-		f.t.Error("nothing was acknowledged: the test says nothing")
-	}
+	return lost, doubled, unexplained
 }
 
 // explained tells whether something broke between two arrivals, shortly after the first.

@@ -18,7 +18,7 @@ func TestAHeldSnapshotIsPassedOver(t *testing.T) {
 	alone := l.rate(t)
 	end := f.hold("pg_dump")
 	var first, last float64
-	for i := range 1 + rounds(3) {
+	for i := range 1 + rounds(2) {
 		// What waits for a destination that is away is tried again and again: each time one dead row more.
 		before := readPending(t, c)
 		f.sink.set(true)
@@ -40,7 +40,7 @@ func TestAHeldSnapshotIsPassedOver(t *testing.T) {
 	}
 	f.daemons[1].stop()
 	f.daemons[1].start() // which looks at the database at once
-	until(t, soon, "the metric says how old the snapshot is", func() bool {
+	until(t, 2*time.Minute, "the metric says how old the snapshot is", func() bool {
 		return f.daemons[1].figure(`fantail_oldest_snapshot_transactions{of="session"}`) > 100
 	})
 	end()

@@ -55,8 +55,11 @@ func (s *Private) limit(bytes string) {
 }
 
 // all returns the pids of the server's process and its children.
-func (p *process) all() []int {
-	pids := []int{p.cmd.Process.Pid}
+func (p *process) all() []int { return family(p.cmd.Process.Pid) }
+
+// family returns the pids of a process and its children.
+func family(parent int) []int {
+	pids := []int{parent}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, file := range stats {
 		stat, err := os.ReadFile(file)
@@ -64,7 +67,7 @@ func (p *process) all() []int {
 			continue
 		}
 		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-		if len(fields) > 1 && string(fields[1]) == strconv.Itoa(pids[0]) {
+		if len(fields) > 1 && string(fields[1]) == strconv.Itoa(parent) {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 			pids = append(pids, pid)
 		}

@@ -1,5 +1,7 @@
 // Calls of the public API, which lies beside the console whatever prefix a proxy gives both.
 
+import type { Session } from './types'
+
 /** ApiError is what the daemon answered instead, or that it did not answer (status 0). */
 export class ApiError extends Error {
   constructor(
@@ -9,6 +11,8 @@ export class ApiError extends Error {
     readonly faults: { line: number; message: string }[] = [],
     /** Seconds that the daemon asks to wait; 0: it did not. */
     readonly retryAfter = 0,
+    /** What else it says. */
+    readonly more: { session?: Session; developer?: string } = {},
   ) {
     super(message)
   }
@@ -51,9 +55,12 @@ export function url(path: string, query: Query = {}): string {
   return '..' + path + (text ? '?' + text : '')
 }
 
-/** p fills in a path: every part is a name or id that somebody else chose. */
+/**
+ * p fills in a path: every part is a name or id that somebody else chose. A browser takes the parts . and .. for steps
+ * to another path, however they are written: with a blank they are names that nobody has.
+ */
 export function p(parts: TemplateStringsArray, ...names: string[]): string {
-  return parts.reduce((path, part, i) => path + encodeURIComponent(names[i - 1] ?? '') + part)
+  return parts.reduce((path, part, i) => path + encodeURIComponent((names[i - 1] ?? '').replace(/^\.{1,2}$/, ' $&')) + part)
 }
 
 /** request makes a call and returns its answer, whatever its form. It throws an ApiError. */
@@ -82,7 +89,7 @@ async function refusal(r: Response, path: string): Promise<ApiError> {
   let error: ApiError
   try {
     const said = await r.json()
-    error = new ApiError(r.status, said.error.code, said.error.message, said.faults ?? [], after)
+    error = new ApiError(r.status, said.error.code, said.error.message, said.faults ?? [], after, said)
   } catch {
     error = new ApiError(r.status, 'unreadable', `Something between this page and the daemon answered ${r.status}, not the daemon itself.`, [], after)
   }

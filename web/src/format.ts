@@ -16,30 +16,38 @@ export function counted(n: number, one: string, many = one + 's'): string {
 export function rate(n: number): string {
   if (n === 0) return '0'
   if (n < 0.01) return '<0.01'
-  return n >= 100 ? count(Math.round(n)) : n.toFixed(n < 10 ? 2 : 1)
+  return n >= 99.95 ? count(Math.round(n)) : n.toFixed(n < 9.995 ? 2 : 1)
+}
+
+const significant = new Intl.NumberFormat('en-GB', { maximumSignificantDigits: 3 })
+
+/** tick is a number beside an axis, with no more digits than it needs. */
+export function tick(n: number): string {
+  return significant.format(n)
 }
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 
 export function bytes(n: number): string {
   let i = 0
-  while (n >= 1024 && i < units.length - 1) {
+  while (Math.round(n) >= 1024 && i < units.length - 1) {
     n /= 1024
     i++
   }
-  return `${i === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)} ${units[i]}`
+  return `${i === 0 || n >= 99.95 ? Math.round(n) : n.toFixed(1)} ${units[i]}`
 }
 
 /** millis is how long something took. */
 export function millis(ms: number): string {
-  if (ms < 1000) return `${ms < 10 ? +ms.toFixed(1) : Math.round(ms)} ms`
+  if (ms < 999.5) return `${ms < 10 ? +ms.toFixed(1) : Math.round(ms)} ms`
   return span(ms)
 }
 
 /** span is a length of time in its two largest units. */
 export function span(ms: number): string {
   const s = Math.max(0, Math.round(ms / 1000))
-  if (s < 60) return ms < 10_000 && ms % 1000 >= 100 ? `${(ms / 1000).toFixed(1)} s` : `${s} s`
+  const tenths = Math.round(ms / 100)
+  if (s < 60) return tenths < 100 && tenths % 10 > 0 ? `${(tenths / 10).toFixed(1)} s` : `${s} s`
   const m = Math.floor(s / 60)
   if (m < 60) return s % 60 && m < 10 ? `${m} min ${s % 60} s` : `${m} min`
   const h = Math.floor(m / 60)
@@ -77,6 +85,14 @@ export function absolute(t: string | number, fraction = false): string {
   return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}${ms} ${zone(d)}`
 }
 
+/** brief is a time in little room, with its zone: the time of a day that is today, else the day and the minute. */
+export function brief(t: string | number, now: number): string {
+  const full = absolute(t)
+  const [day, time, zone] = full.split(' ')
+  if (!time) return full
+  return day === absolute(now).split(' ')[0] ? `${time} ${zone}` : `${day} ${time.slice(0, 5)} ${zone}`
+}
+
 /** since turns 24h, 7d, 30m or a time into a time; undefined where it is neither. */
 export function since(text: string | undefined, now = Date.now()): string | undefined {
   if (!text) return undefined
@@ -84,6 +100,11 @@ export function since(text: string | undefined, now = Date.now()): string | unde
   if (m) return new Date(now - Number(m[1]) * { s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[m[2] as 's' | 'm' | 'h' | 'd']).toISOString()
   const t = Date.parse(text)
   return isNaN(t) ? undefined : new Date(t).toISOString()
+}
+
+/** unended is an excerpt of an answer, in which the daemon escapes line ends, without those at its end. */
+export function unended(text: string): string {
+  return text.replace(/(\\[rn])+$/, '')
 }
 
 /**

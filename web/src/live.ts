@@ -1,41 +1,79 @@
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { ApiError, request } from './api'
-import type { LiveAttempt } from './types'
+import { covers, fits, narrowest } from './interest'
+import type { Interest, Want } from './interest'
+import type { LiveAttempt, DestinationTotals as Totals } from './types'
 
-// One stream of attempts a browser, shared by its tabs: browsers allow six connections to a host, and the daemon
-// counts readers. Each tab that is looked at says what it wants; the one that has the lock follows the narrowest
-// stream that covers all of it, and passes on what comes.
+// One stream a browser, of attempts and of counters, shared by its tabs: browsers allow six connections to a host, and
+// the daemon counts readers. Each tab that is looked at says what it wants; the one that has the lock follows the
+// narrowest stream that covers all of it, and passes on what comes.
 
-/** Interest says whose attempts are wanted; empty: all. */
-export interface Interest {
-  developer?: string
-  destination?: string
+type Message = { t: 'want'; tab: string; wants: Want[] } | { t: 'ask' } | { t: 'attempts'; items: LiveAttempt[] } | { t: 'counters'; totals?: Totals }
+
+/** Reader is a part of this page that is told what comes. */
+interface Reader {
+  want: Want
+  attempts?: (items: LiveAttempt[]) => void
+  /** undefined: nothing more comes for now. */
+  counters?: (totals: Totals | undefined) => void
 }
 
-type Message = { t: 'want'; tab: string; wants: Interest[] } | { t: 'ask' } | { t: 'attempts'; items: LiveAttempt[] }
-
 const tab = crypto.getRandomValues(new Uint32Array(2)).join('-')
-const channel = new BroadcastChannel('fantail-live')
-const mine = new Map<number, { want: Interest; told: (items: LiveAttempt[]) => void }>()
-const others = new Map<string, Interest[]>()
+// A frame has a session of its own: what it may see is no other tab's, and the other way round.
+const shared = 'fantail-live' + (window.top === window.self ? '' : '-' + tab)
+const channel = new BroadcastChannel(shared)
+const mine = new Map<number, Reader>()
+const others = new Map<string, Want[]>()
 let nextId = 0
 let leading: AbortController | undefined // of who leads, or waits to
-let following: { filter: Interest; stop: AbortController } | undefined
+let following: { filter: Want; stop: AbortController } | undefined
 
 /** useLive has told called with attempts as they end, as long as the page is seen. want undefined: with none. */
 export function useLive(want: Interest | undefined, told: (items: LiveAttempt[]) => void): void {
   const latest = useRef(told)
   latest.current = told
+  useEffect(() => (want ? reads({ want: { attempts: want }, attempts: (items) => latest.current(items) }) : undefined), [want && JSON.stringify(want)])
+}
+
+/** Counted are the totals of all destinations that one sees, as they came last. */
+export interface Counted {
+  totals: Totals
+  /** When they came. */
+  at: number
+  /** More will come: false where the stream has broken or says nothing. */
+  fresh: boolean
+}
+
+/** Counters come every 2 s: after so long without, something is wrong. */
+const silence = 10_000
+
+/** useCounters follows the totals of destinations, as long as the page is seen; on false: it keeps those that it has. */
+export function useCounters(on: boolean): Counted | undefined {
+  const [got, set] = useState<Counted>()
   useEffect(() => {
-    if (!want) return
-    const id = nextId++
-    mine.set(id, { want, told: (items) => latest.current(items) })
-    announce()
+    if (!on) return undefined
+    const stale = (old: Counted | undefined) => (old?.fresh ? { ...old, fresh: false } : old)
+    const end = reads({ want: { counters: true }, counters: (totals) => set((old) => (totals ? { totals, at: Date.now(), fresh: true } : stale(old))) })
+    const timer = setInterval(() => {
+      if (seen()) set((old) => (old && Date.now() - old.at > silence ? stale(old) : old))
+    }, silence / 2)
     return () => {
-      mine.delete(id)
-      announce()
+      clearInterval(timer)
+      end()
     }
-  }, [want && JSON.stringify(want)])
+  }, [on])
+  return got
+}
+
+/** reads has r told of what it wants until the function that it returns is called. */
+function reads(r: Reader): () => void {
+  const id = nextId++
+  mine.set(id, r)
+  announce()
+  return () => {
+    mine.delete(id)
+    announce()
+  }
 }
 
 function seen(): boolean {
@@ -61,8 +99,10 @@ channel.onmessage = ({ data }: MessageEvent<Message>) => {
     refit()
   } else if (data.t === 'ask') {
     if (seen() && mine.size) channel.postMessage({ t: 'want', tab, wants: [...mine.values()].map((m) => m.want) } satisfies Message)
-  } else {
+  } else if (data.t === 'attempts') {
     tell(data.items)
+  } else if (seen()) {
+    count(data.totals)
   }
 }
 document.addEventListener('visibilitychange', announce)
@@ -70,41 +110,37 @@ addEventListener('pagehide', () => channel.postMessage({ t: 'want', tab, wants: 
 
 function tell(items: LiveAttempt[]): void {
   for (const m of mine.values()) {
-    const some = items.filter((a) => a.lost || covers(m.want, a))
-    if (some.length) m.told(some)
+    const some = items.filter((a) => a.lost || (m.want.attempts && fits(m.want.attempts, a)))
+    if (some.length) m.attempts?.(some)
   }
 }
 
-function covers(filter: Interest, of: Interest): boolean {
-  return (!filter.developer || filter.developer === of.developer) && (!filter.destination || filter.destination === of.destination)
+function count(totals: Totals | undefined): void {
+  for (const m of mine.values()) m.counters?.(totals)
 }
 
-/** narrowest is the filter of one stream that has all that somebody wants. */
-function narrowest(): Interest {
-  const all = [...[...mine.values()].map((m) => m.want), ...[...others.values()].flat()]
-  const [first, ...rest] = all
-  if (!first?.developer || rest.some((w) => w.developer !== first.developer)) return {}
-  if (!first.destination || rest.some((w) => w.destination !== first.destination)) return { developer: first.developer }
-  return { developer: first.developer, destination: first.destination }
+/** wanted is what somebody wants, here or in another tab. */
+function wanted(): Want {
+  return narrowest([...[...mine.values()].map((m) => m.want), ...[...others.values()].flat()])
 }
 
-/** refit begins another stream where the one that is followed does not cover what is wanted. */
+/** refit begins another stream where the one that is followed does not do any more. */
 function refit(): void {
-  if (following && !covers(following.filter, narrowest())) following.stop.abort()
+  if (following && !covers(following.filter, wanted())) following.stop.abort()
 }
 
 function lead(): void {
   const own = (leading = new AbortController())
   const run = () => follow(own.signal)
   // Locks exist only over TLS and on loopback: elsewhere each tab that is seen follows by itself.
-  const held = navigator.locks ? navigator.locks.request('fantail-live', { signal: own.signal }, run) : run()
+  const held = navigator.locks ? navigator.locks.request(shared, { signal: own.signal }, run) : run()
   held.catch(() => {}) // aborted while it waited
 }
 
 async function follow(ended: AbortSignal): Promise<void> {
   channel.postMessage({ t: 'ask' } satisfies Message)
   for (let failures = 0; !ended.aborted; ) {
-    const filter = narrowest()
+    const filter = wanted()
     const stop = new AbortController()
     const end = () => stop.abort()
     ended.addEventListener('abort', end)
@@ -115,6 +151,8 @@ async function follow(ended: AbortSignal): Promise<void> {
       failures = 0
     } catch (e) {
       if (!stop.signal.aborted) {
+        channel.postMessage({ t: 'counters' } satisfies Message)
+        count(undefined)
         failures++
         wait = Math.max(e instanceof ApiError ? e.retryAfter * 1000 : 0, Math.min(30_000, 1000 * 2 ** Math.min(failures, 5)))
         if (e instanceof ApiError && (e.status === 401 || e.status === 403)) wait = 60_000
@@ -134,8 +172,9 @@ function pause(ms: number, ended: AbortSignal): Promise<void> {
 }
 
 /** read passes on what one answer tells. Attempts are gathered for a quarter of a second: a page draws no faster. */
-async function read(filter: Interest, signal: AbortSignal): Promise<void> {
-  const r = await request('GET', '/v1/live', { query: { ...filter }, signal })
+async function read({ attempts, counters }: Want, signal: AbortSignal): Promise<void> {
+  const what = [attempts ? 'attempts' : '', counters ? 'counters' : ''].filter(Boolean)
+  const r = await request('GET', '/v1/live', { query: { ...attempts, tell: what }, signal })
   const reader = r.body!.pipeThrough(new TextDecoderStream()).getReader()
   let text = ''
   let gathered: LiveAttempt[] = []
@@ -153,8 +192,13 @@ async function read(filter: Interest, signal: AbortSignal): Promise<void> {
       const events = (text + value).split('\n\n')
       text = events.pop() ?? ''
       for (const event of events) {
-        const data = /^event: attempt\ndata: (.*)$/m.exec(event)
-        if (data) gathered.push(JSON.parse(data[1]!))
+        const [, name, data] = /^event: (\w+)\ndata: (.*)$/m.exec(event) ?? []
+        if (name === 'attempt') gathered.push(JSON.parse(data!))
+        if (name === 'counters') {
+          const totals: Totals = JSON.parse(data!)
+          channel.postMessage({ t: 'counters', totals } satisfies Message)
+          count(totals)
+        }
       }
       // Who falls behind loses the middle, and is told so, as from the daemon.
       if (gathered.length > 500) gathered = [...gathered.slice(-499), { lost: gathered.length - 499 }]

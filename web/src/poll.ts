@@ -51,11 +51,13 @@ export interface Polled<T> {
   refresh: () => void
 }
 
-/** usePoll reads now, when key changes, and every ms after an answer; ms 0: only now. */
+/** usePoll reads now, when key changes, and every ms after an answer; ms 0: only now. Another ms counts from the next answer on. */
 export function usePoll<T>(key: string, ms: number, read: (signal: AbortSignal) => Promise<T>): Polled<T> {
   const [got, set] = useState<{ key: string; data?: T; error?: ApiError; at: number }>({ key, at: 0 })
   const latest = useRef(read)
   latest.current = read
+  const every = useRef(ms)
+  every.current = ms
   const again = useRef<() => void>(() => {})
 
   useEffect(() => {
@@ -71,7 +73,7 @@ export function usePoll<T>(key: string, ms: number, read: (signal: AbortSignal) 
         return
       }
       busy = true
-      let next = ms
+      let next = every.current
       try {
         const data = await latest.current(end.signal)
         if (!end.signal.aborted) set({ key, data, at: Date.now() })
@@ -79,7 +81,7 @@ export function usePoll<T>(key: string, ms: number, read: (signal: AbortSignal) 
         if (end.signal.aborted) return
         const error = e instanceof ApiError ? e : new ApiError(0, 'fault', 'This page has a fault: ' + String(e))
         set((old) => ({ key, data: old.key === key ? old.data : undefined, at: old.at, error }))
-        next = later(error, ms)
+        next = later(error, every.current)
       }
       busy = false
       answered = Date.now()
@@ -94,7 +96,7 @@ export function usePoll<T>(key: string, ms: number, read: (signal: AbortSignal) 
       if (document.visibilityState === 'visible' && !paused) void run()
     }
     const awake = () => {
-      if (ms && Date.now() - answered >= ms && !busy) tick()
+      if (every.current && Date.now() - answered >= every.current && !busy) tick()
     }
     again.current = () => void run()
     document.addEventListener('visibilitychange', awake)
@@ -106,7 +108,7 @@ export function usePoll<T>(key: string, ms: number, read: (signal: AbortSignal) 
       document.removeEventListener('visibilitychange', awake)
       pauseListeners.delete(awake)
     }
-  }, [key, ms])
+  }, [key])
 
   const current = got.key === key ? got : { data: undefined, error: undefined, at: 0 }
   return { data: current.data, error: current.error, at: current.at, refresh: useCallback(() => again.current(), []) }

@@ -8,7 +8,8 @@ export interface Route {
   query: URLSearchParams
 }
 
-function parse(hash: string): Route {
+/** parse reads what href writes. */
+export function parse(hash: string): Route {
   const text = hash.replace(/^#\/?/, '')
   const at = text.indexOf('?')
   const path = (at < 0 ? text : text.slice(0, at)).split('/').filter(Boolean).map(decode)

@@ -11,6 +11,9 @@ export interface Refusal {
   /** What was done, or would be */
   plan?: PlanStep[];
   notes?: string[];
+  session?: Session;
+  /** With session: whose portal would end it */
+  developer?: string;
 }
 
 /** One thing that a change of settings does. It names keys, and no values. */
@@ -32,7 +35,7 @@ export interface DocumentHead {
   /** Left out: it is a file */
   version?: number;
   at?: Time;
-  /** The name of the token that made it */
+  /** The name of the token that made it, as in Act; the id of the link to the portal */
   by?: string;
   deleted?: true;
   destinations?: number;
@@ -308,7 +311,7 @@ export interface Replay {
   until?: Time;
   rate: number;
   dry_run: boolean;
-  /** The token that asked */
+  /** The token that asked, as in Act, or the id of the link to the portal */
   by: string;
   created: Time;
   state: ReplayState;
@@ -365,7 +368,10 @@ export interface Destination {
   last_answer?: LastAnswer;
   /** Attempts with the present settings that have failed since one succeeded */
   failed_attempts: number;
-  /** Deliveries that died in this hour of the clock and the 23 before it */
+  /**
+   * Deliveries that died in this hour of the clock and the 23 before it, and not more than are dead now: retrying all of them
+   * makes it 0
+   */
   dead_24h: number;
   check?: Check;
   outcomes_24h?: Outcomes;
@@ -420,7 +426,7 @@ export interface PortalLink {
 }
 
 export interface Session {
-  /** That of the token; `local` without tokens */
+  /** That of the token; `local` without tokens, `portal` over a link */
   name: string;
   /** Id of the link that the session came over */
   via?: string;
@@ -455,7 +461,10 @@ export interface Explained {
 
 export interface Act {
   at: Time;
-  /** Name of the token; `local` without tokens or a daemon, `daemon`, `signal`; left out of a refused log-in */
+  /**
+   * Name of the token; `local` without tokens or a daemon, `daemon`, `signal`; left out of a refused log-in. Whoever sees some
+   * developers alone reads `operator`, over a link `portal`, in place of tokens that are not theirs
+   */
   by?: string;
   /** Id of the link to the portal over which it was done */
   via?: string;
@@ -642,8 +651,8 @@ export interface ListDeliveriesQuery {
   state?: State[];
   event?: EventRef;
   /**
-   * Of the event; may stand several times. Type, user, class and code are in no index: what the other parameters select is read
-   * one by one
+   * Of the event; may stand several times. Type, class and code are in no index: what the other parameters select is read one by
+   * one
    */
   type?: string[];
   /** Of the event */
@@ -778,6 +787,8 @@ export interface CreateSessionRequest {
   /** That of a link, after `#link=` */
   code?: string;
   bearer?: boolean;
+  /** A session that there is may end */
+  replace?: boolean;
 }
 
 export interface CreatePortalLinkRequest {
@@ -795,7 +806,7 @@ export interface ListPortalLinksQuery {
 
 export interface ListChangesQuery {
   developer?: string;
-  /** Name of the token; `local`, `daemon` or `signal` */
+  /** Name of the token; `local`, `daemon` or `signal`; as the rows have it for whoever asks */
   by?: string;
   /** An operationId of this description; `logIn` (refused), `reload` of a signal, `start`, `restore`, or the name of a notice */
   call?: string;
@@ -870,6 +881,8 @@ export interface FollowAttemptsQuery {
   developer?: string;
   /** Name; needs developer */
   destination?: string;
+  /** May stand twice; attempts where it is left out */
+  tell?: ("attempts" | "counters")[];
 }
 
 export interface AuditQuery {

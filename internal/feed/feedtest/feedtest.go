@@ -137,6 +137,25 @@ func (in *Intake) take(text []byte) (status int, code string) {
 	return 200, ""
 }
 
+// Note returns what logs for a test. Clients of brokers have more to say after it has ended, which testing takes for a
+// fault of the whole package.
+func Note(t *testing.T) func(text string) {
+	var mu sync.Mutex
+	over := false
+	t.Cleanup(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+	})
+	return func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !over {
+			t.Log(text)
+		}
+	}
+}
+
 // Source is what is tested.
 type Source interface {
 	Run(ctx context.Context, sink *feed.Sink) error

@@ -70,7 +70,7 @@ func produce(t *testing.T, w *kgo.Client, from, to int) {
 }
 
 func options(t *testing.T, brokers []string) Options {
-	return Options{Brokers: brokers, Topics: []string{"events"}, Group: "g", Version: "test", Note: func(text string) { t.Log(text) }}
+	return Options{Brokers: brokers, Topics: []string{"events"}, Group: "g", Version: "test", Note: feedtest.Note(t)}
 }
 
 func run(t *testing.T, o Options, sink *feed.Sink) *feedtest.Running {

@@ -42,7 +42,7 @@ func newQueue(t *testing.T, suffix string) *queue {
 		t.Fatal(err)
 	}
 	return &queue{c, *made.QueueUrl, Options{
-		Queue: *made.QueueUrl, Region: s.Region, Endpoint: s.Endpoint, Visibility: 30 * time.Second, Receivers: 3, Note: func(text string) { t.Log(text) },
+		Queue: *made.QueueUrl, Region: s.Region, Endpoint: s.Endpoint, Visibility: 30 * time.Second, Receivers: 3, Note: feedtest.Note(t),
 	}}
 }
 

@@ -17,8 +17,12 @@ func TestRowsReadForAnswersAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	var es []*store.Entry
-	for range 200 {
-		es = append(es, entry("acme", "u", "{}", dests[0]))
+	for i := range 200 {
+		user := "u"
+		if i < 10 {
+			user = "rare" // and old: 190 deliveries are newer
+		}
+		es = append(es, entry("acme", user, "{}", dests[0]))
 	}
 	mustAppend(t, s, now, es...)
 	items, _, err := s.Due(ctx, store.QueueID{Dest: dests[0]}, store.Position{}, now.Add(time.Hour).UnixNano(), 300)
@@ -45,6 +49,10 @@ func TestRowsReadForAnswersAreCounted(t *testing.T) {
 		}, 20, 40},
 		"10 deliveries": {func() error { _, err := s.Deliveries(ctx, store.DeliveryQuery{Limit: 10}); return err }, 10, 20},
 		"10 in detail":  {func() error { _, err := s.Deliveries(ctx, store.DeliveryQuery{Limit: 10, Detail: true}); return err }, 30, 60},
+		"10 deliveries of a user": {func() error {
+			_, err := s.Deliveries(ctx, store.DeliveryQuery{Developers: []string{"acme"}, User: "rare", Limit: 10})
+			return err
+		}, 30, 80},
 		"those of one": {func() error {
 			_, err := s.Deliveries(ctx, store.DeliveryQuery{Event: es[0].Event.ID, Limit: 10})
 			return err

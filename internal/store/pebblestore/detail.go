@@ -54,7 +54,7 @@ func (d *details) add(r *store.DeliveryRecord, first *store.Attempt) (wanted boo
 		return false, err
 	}
 	r.Type, r.User = e.Event.Type, e.Event.UserID
-	if len(q.Types) > 0 && !slices.Contains(q.Types, r.Type) || q.User != "" && q.User != r.User {
+	if len(q.Types) > 0 && !slices.Contains(q.Types, r.Type) || !q.Names(e.Event.Developer, r.User) {
 		return false, nil
 	}
 	prefix := deliveryKey(nil, r.ID)

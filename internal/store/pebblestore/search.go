@@ -134,14 +134,40 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 	if !q.Event.IsZero() {
 		return s.deliveriesOf(&q, from, print, detail)
 	}
+	limit := pageLimit(q.Limit)
+	full := position{}
+	// list adds a delivery to the page. It returns false when the page is full.
+	list := func(id store.DeliveryID, r *row) (bool, error) {
+		if !wantsState(&q, r.State) {
+			return true, nil
+		}
+		record := r.record(id)
+		if wanted, err := detail.add(&record, r.first); err != nil || !wanted {
+			return true, err
+		}
+		if len(page.Items) == limit {
+			return false, nil
+		}
+		if n := len(page.Items); n > 0 && page.Items[n-1].ID == id { // it moved to another state while we read
+			return true, nil
+		}
+		page.Items = append(page.Items, record)
+		full = position{id.Day, placeOf(id.Event, id.Dest, id.Replay)}
+		return true, nil
+	}
 	src := allDeliveries()
-	if of := s.indexed(&q); of != nil {
+	users := s.ofUser(&q, from)
+	if users != nil {
+		defer users.close()
+		src = users.source
+	} else if of := s.indexed(&q); of != nil {
 		src = byState(of)
 	}
-	limit := pageLimit(q.Limit)
 	w := walk{source: src, from: from, since: q.Since, until: q.Until}
-	full := position{}
 	stopped, more, err := w.run(s, s.view(), func(day event.Day, p place, it *pebble.Iterator) (bool, error) {
+		if users != nil {
+			return users.each(day, p.event(), list)
+		}
 		id := p.delivery(day)
 		var r row
 		ok := true
@@ -161,22 +187,10 @@ func (s *Store) Deliveries(_ context.Context, q store.DeliveryQuery) (store.Page
 		if err != nil {
 			return false, err
 		}
-		if !ok || !wantsState(&q, r.State) {
+		if !ok {
 			return true, nil
 		}
-		record := r.record(id)
-		if wanted, err := detail.add(&record, r.first); err != nil || !wanted {
-			return true, err
-		}
-		if len(page.Items) == limit {
-			return false, nil
-		}
-		if n := len(page.Items); n > 0 && page.Items[n-1].ID == id { // it moved to another state while we read
-			return true, nil
-		}
-		page.Items = append(page.Items, record)
-		full = position{day, p}
-		return true, nil
+		return list(id, &r)
 	})
 	if err != nil {
 		return store.Page[store.DeliveryRecord]{}, fmt.Errorf("list deliveries: %w", err)

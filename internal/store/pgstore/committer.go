@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,11 +31,12 @@ type committer struct {
 
 	mu    sync.Mutex // held by who writes
 	epoch int64
+	on    int64 // the timeline on which the epoch was taken
 	seq   int64 // of the last commit that was begun
 	link  *link // nil: none is open
 
-	base  int64        // the last commit of those before
-	acked atomic.Int64 // the last commit that was done: its row stays in the tally
+	base  int64  // the last commit of those before
+	fresh recent // commits that were done: their rows stay in the tally
 }
 
 // writers are the committers of this daemon.
@@ -91,6 +91,17 @@ func (c *committer) commit(do func(commit) (deltas, error)) (lost bool, err erro
 			return false, err
 		}
 	}
+	if timelineOf(c.link.PgConn()) != c.on { // see failover
+		if err := c.takeFence(); err != nil {
+			c.link.cut()
+			c.link = nil
+			if !errors.Is(err, store.ErrFenced) {
+				c.s.unreachable(err)
+				err = c.s.unavailable(err)
+			}
+			return false, err
+		}
+	}
 	c.seq++
 	l := c.link
 	l.doubtful.Store(false)
@@ -103,7 +114,7 @@ func (c *committer) commit(do func(commit) (deltas, error)) (lost bool, err erro
 	switch {
 	case err == nil && idle:
 		c.s.counters.add(sum)
-		c.acked.Store(c.seq)
+		c.fresh.add(c.seq)
 		return false, nil
 	case idle && !is(err, readOnly):
 		return false, c.explain(err)
@@ -114,7 +125,7 @@ func (c *committer) commit(do func(commit) (deltas, error)) (lost bool, err erro
 
 // connect opens the connection. Nothing was sent, so nothing was done.
 func (c *committer) connect() (*link, error) {
-	l, err := c.s.configs.connectLink(context.Background())
+	l, err := c.s.connectLink(context.Background(), c)
 	if err != nil {
 		c.s.unreachable(err)
 		return nil, c.s.unavailable(err)
@@ -148,6 +159,7 @@ func (c *committer) find() (done bool, err error) {
 			}
 			return done, err
 		}
+		c.s.groups.refuse(c.s.unavailable(err)) // what no committer has taken is not stored
 		c.s.log.Warn("the database cannot be asked what became of a commit; trying again", "slot", c.slot, "error", err, "wait", wait)
 		select {
 		case <-time.After(wait):
@@ -157,24 +169,37 @@ func (c *committer) find() (done bool, err error) {
 	}
 }
 
-func (c *committer) fence() (done bool, err error) {
-	if c.link, err = c.connect(); err != nil {
-		return false, err
-	}
+// takeFence takes a new epoch over the connection, durably.
+func (c *committer) takeFence() error {
 	l := c.link
-	err = c.s.watch(l, func() error {
+	err := c.s.watch(l, func() error {
+		if err := c.s.putAgain(l); err != nil {
+			return err
+		}
 		// This commit is durable, and with it every commit before it. A row whose wait for the standby
 		// was broken off can be read before it is durable.
 		return l.QueryRow(context.Background(), sqlFence, c.slot, c.s.owner).Scan(&c.epoch, nil)
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return false, c.s.fenced()
+		return c.s.fenced()
 	case err == nil && l.doubtful.Load():
-		return false, errors.New("the new epoch is not known to be durable")
+		return errors.New("the new epoch is not known to be durable")
 	case err != nil:
+		return err
+	}
+	c.on = timelineOf(l.PgConn())
+	return nil
+}
+
+func (c *committer) fence() (done bool, err error) {
+	if c.link, err = c.connect(); err != nil {
 		return false, err
 	}
+	if err := c.takeFence(); err != nil {
+		return false, err
+	}
+	l := c.link
 	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
 	sum := deltas{}
@@ -197,7 +222,7 @@ func (c *committer) fence() (done bool, err error) {
 	}
 	c.s.counters.add(sum)
 	if done {
-		c.acked.Store(c.seq)
+		c.fresh.add(c.seq)
 	}
 	return done, nil
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -22,6 +21,7 @@ type identity struct {
 	mu       sync.Mutex
 	system   string
 	timeline int64 // the latest that was seen; 0: servers do not tell
+	good     int   // which URL led to it last
 }
 
 const timelineKey = "fantail.timeline"
@@ -31,7 +31,9 @@ const sqlIdentity = `SELECT (pg_control_system()).system_identifier, left(pg_wal
 
 // watch has every connection of these looked at.
 func (i *identity) watch(cs configs) configs {
-	return cs.with(func(c *pgx.ConnConfig) {
+	out := make(configs, len(cs))
+	for n, c := range cs {
+		c = c.Copy()
 		next := c.ValidateConnect
 		c.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
 			if next != nil {
@@ -39,14 +41,19 @@ func (i *identity) watch(cs configs) configs {
 					return err
 				}
 			}
-			return i.look(ctx, conn)
+			return i.look(ctx, conn, n)
 		}
-	})
+		out[n] = c
+	}
+	return out
 }
 
-func (i *identity) look(ctx context.Context, conn *pgconn.PgConn) error {
+func (i *identity) look(ctx context.Context, conn *pgconn.PgConn, url int) error {
 	results, err := conn.Exec(ctx, sqlIdentity).ReadAll()
 	if _, answered := refused(err); answered { // some services do not tell
+		i.mu.Lock()
+		i.good = url
+		i.mu.Unlock()
 		return nil
 	}
 	if err != nil {
@@ -75,22 +82,28 @@ func (i *identity) look(ctx context.Context, conn *pgconn.PgConn) error {
 		i.timeline = timeline
 		i.change()
 	}
+	i.good = url
 	return nil
+}
+
+// timelineOf is the timeline of the server of a connection; 0: it does not tell.
+func timelineOf(c *pgconn.PgConn) int64 {
+	timeline, _ := c.CustomData()[timelineKey].(int64)
+	return timeline
 }
 
 // former tells whether a connection is to a server that has been replaced.
 func (i *identity) former(c *pgconn.PgConn) bool {
-	timeline, told := c.CustomData()[timelineKey].(int64)
+	_, told := c.CustomData()[timelineKey]
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return told && timeline < i.timeline
+	return told && timelineOf(c) < i.timeline
 }
 
-// failedOver forgets what was true of the former primary: its connections, and that leases were
-// renewed in time. What a failover took back of an adoption, the lookout finds.
-func (s *Store) failedOver() {
-	s.lease.since.Store(bootTime())
-	if s.pool != nil {
-		go s.pool.Reset()
-	}
+// inTurn returns the URLs in the order in which they are tried: the one that led to the primary last
+// comes first. A machine that is gone does not answer at all, and every new connection would wait for it.
+func (i *identity) inTurn(cs configs) configs {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return append(append(configs{}, cs[i.good:]...), cs[:i.good]...)
 }

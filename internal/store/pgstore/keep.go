@@ -137,7 +137,7 @@ func (s *Store) foldAll() error {
 			}
 			continue
 		}
-		known[slot] = max(c.base, c.acked.Load()-1) // the last one stays: see lookLost
+		known[slot] = max(c.base, c.fresh.first()-1) // the last one that somebody looked for stays: see lookLost
 		if to := f.known[slot]; to > f.done[slot] {
 			if err := s.fold(slot, f.done[slot], to); err != nil {
 				return err

@@ -110,7 +110,7 @@ func (s *Store) renew(l **link) (err error) {
 		*l = nil
 	}
 	if *l == nil {
-		if *l, err = s.configs.connectLink(ctx); err != nil {
+		if *l, err = s.connectLink(ctx, &s.lease); err != nil {
 			return err
 		}
 	}

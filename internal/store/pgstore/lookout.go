@@ -24,15 +24,16 @@ const (
 
 // lookout is what the look loop remembers.
 type lookout struct {
-	link   *link                  // nil: none is open
-	empty  map[int16]int64        // free slots that have nothing to adopt, and the epoch they had
-	given  map[int16]time.Time    // slots that may have been given back lately
-	held   map[[16]byte]time.Time // owners with a commit under way that waits for something
-	untold []int16                // slots that were adopted and nobody was told of
-	again  bool                   // nobody was told what came back in slots of this daemon: see lookLost
-	back   time.Time              // when slots were given back last
-	news   news
-	logged time.Time
+	link      *link                  // nil: none is open
+	empty     map[int16]int64        // free slots that have nothing to adopt, and the epoch they had
+	given     map[int16]time.Time    // slots that may have been given back lately
+	held      map[[16]byte]time.Time // owners with a commit under way that waits for something
+	untold    []int16                // slots that were adopted and nobody was told of
+	again     bool                   // nobody was told what came back in slots of this daemon: see lookLost
+	back      time.Time              // when slots were given back last
+	news      news
+	logged    time.Time
+	failovers int64 // those after which what was known was forgotten
 
 	mu   sync.Mutex
 	made born // what this daemon made pending in slots that it did not own
@@ -89,10 +90,16 @@ func (s *Store) look1(ctx context.Context) (err error) {
 		s.look.cut()
 	}
 	if s.look.link == nil {
-		if s.look.link, err = s.configs.connectLink(ctx); err != nil {
+		if s.look.link, err = s.connectLink(ctx, &s.look); err != nil {
 			return err
 		}
 		s.counters.doubt() // a database that crashed may have lost what another daemon counted
+	}
+	if seen := s.failover.seen.Load(); seen != s.look.failovers {
+		if err := s.forget(ctx); err != nil {
+			return err
+		}
+		s.look.failovers = seen
 	}
 	l := s.look.link
 	q := query{ctx, l.Conn}

@@ -1,9 +1,12 @@
 package pgstore
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/seed-51f8da91/fantail/internal/store"
 )
@@ -69,6 +72,46 @@ func TestWhatACrashOfTheDatabaseLosesIsTriedAgain(t *testing.T) {
 		}
 		return
 	}
+}
+
+// TestALostCommitIsFoundBehindALaterOne: after a crash, a commit may come before anybody looks. That it is there
+// says nothing of those that were made before the crash.
+func TestALostCommitIsFoundBehindALaterOne(t *testing.T) {
+	t.Parallel()
+	url := freshDatabase(t)
+	s := openAt(t, url, longLease)
+	dest := register(t, s)
+	told := &heard{dest: map[uint32]int{}}
+	s.Follow(told)
+	now := time.Now()
+	settle := func(it store.Item) {
+		t.Helper()
+		if _, err := s.Settle(ctx, now, []store.Outcome{{Item: it, State: store.Pending, Due: now.Add(time.Hour).UnixNano(), Attempts: 1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lost, later := appendOne(t, s, entryTo(`{"n":1}`, dest)).Items[0], appendOne(t, s, entryTo(`{"n":2}`, dest)).Items[0]
+	locker, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer locker.Close(ctx)
+	tx, err := locker.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(ctx, "LOCK TABLE fantail.destination"); err != nil { // the end of a look waits for it
+		t.Fatal(err)
+	}
+	eventually(t, "a look has begun that will find nothing", func() bool { return ask[int](t, url, "SELECT count(*)::int FROM pg_locks WHERE NOT granted") > 0 })
+	settle(lost)
+	exec(t, url, fmt.Sprintf("DELETE FROM fantail.tally WHERE slot = %d AND seq = (SELECT max(seq) FROM fantail.tally WHERE slot = %[1]d)", s.changes.slot))
+	settle(later)
+	n := told.of(dest)
+	if err := tx.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the engine is told", func() bool { return told.of(dest) > n })
 }
 
 // TestTheLastCommitStaysInTheTally: folding takes what tells that nothing is lost at the very last.

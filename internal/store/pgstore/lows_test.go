@@ -323,9 +323,9 @@ func (e *eager) Due(ctx context.Context, q store.QueueID, from store.Position, u
 
 // TestConformanceWhereReadingBeginsLate.
 func TestConformanceWhereReadingBeginsLate(t *testing.T) {
-	only := []string{"move", "replay", "random"}
+	only := []string{"random"}
 	if long() {
-		only = append(only, "due", "settle", "stale", "concurrency", "retain")
+		only = append(only, "move", "replay", "due", "settle", "stale", "concurrency", "retain")
 	}
 	conforms(t, 1, only, func(t testing.TB, server *servers.Private) storetest.Harness {
 		h := harness(server, "", 5)

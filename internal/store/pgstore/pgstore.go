@@ -57,6 +57,7 @@ type Options struct {
 	OnCommit    func(time.Duration)
 	Fatal       func(error)         // called once when another daemon has taken over: stop and exit non-zero
 	Adopted     func([]store.Moved) // deliveries that are pending here though no caller was told; nil: nobody asks
+	FailedOver  func()              // another server has become the primary, and may lack what was stored last; must not block; nil: nobody asks
 	Rand        func() uint64       // random bits of event ids; nil: math/rand/v2
 	Copying     bool                // for a copy: opens what a copy is made from or to
 	Lease       time.Duration       // how long after the end of a daemon another may take over; 0: 10 s
@@ -103,6 +104,7 @@ type Store struct {
 	changes *committer
 
 	identity identity
+	failover failover
 
 	owned  owned
 	lease  lease
@@ -156,7 +158,11 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	s.identity.log, s.identity.change = s.log, s.failedOver
+	s.failover.links, s.failover.dests = map[any]*link{}, map[uint32]store.DestinationKey{}
 	s.configs = s.identity.watch(s.configs)
+	if len(s.configs) > 1 {
+		scout(ctx, s.configs) // a former primary may stand first, and take writes
+	}
 	if o.part != nil && o.part.home != nil {
 		s.owner = o.part.home.owner
 	} else if _, err := crand.Read(s.owner[:]); err != nil {
@@ -182,6 +188,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s.wg.Go(s.leaseLoop)
 	s.wg.Go(s.lookLoop)
 	s.wg.Go(s.keepLoop)
+	s.wg.Go(s.scoutLoop)
 	return s, nil
 }
 
@@ -201,11 +208,12 @@ func (s *Store) abandon() {
 // openPool opens the connection of the lookout, and those that read. The driver tries the next host of one URL when a
 // host refuses. It does not know of further URLs: those are its fallbacks.
 func (s *Store) openPool(ctx context.Context) error {
-	l, err := s.configs.connectLink(ctx)
+	l, err := s.connectLink(ctx, &s.look)
 	if err != nil {
 		return err
 	}
 	s.look.link = l
+	s.failover.put = timelineOf(l.PgConn())
 	version, err := readVersion(ctx, l.Conn)
 	if err != nil {
 		return err
@@ -221,8 +229,13 @@ func (s *Store) openPool(ctx context.Context) error {
 	config.MaxConns = int32(s.opts.Connections - ownConnections)
 	config.MaxConnLifetime = 30 * time.Minute
 	config.MaxConnIdleTime = time.Minute
-	for _, other := range s.configs[1:] {
-		config.ConnConfig.Fallbacks = append(config.ConnConfig.Fallbacks, fallback(other)...)
+	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+		turn := s.identity.inTurn(s.configs)
+		*c = *turn[0].Copy()
+		for _, other := range turn[1:] {
+			c.Fallbacks = append(c.Fallbacks, fallback(other)...)
+		}
+		return nil
 	}
 	s.pool, err = pgxpool.NewWithConfig(ctx, config)
 	return err

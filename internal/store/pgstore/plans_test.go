@@ -83,18 +83,20 @@ func TestPlans(t *testing.T) {
 		args       []any
 		partitions int // at the most
 	}{
-		"settle":       {sqlSettle, settle, 0},
-		"due":          {sqlDue, []any{[]int16{1, 2, 3}, int32(p.ID.Dest), int64(0), p.Due, [16]byte(p.ID.Event), int64(0), 65, owner}, 0},
-		"queues":       {sqlQueues, []any{[]int16{1, 2, 3}, owner}, 0},
-		"event":        {sqlEvent, []any{day, [16]byte(p.ID.Event)}, 2},
-		"event record": {sqlEventRecord, []any{day, [16]byte(p.ID.Event)}, 1},
-		"delivery":     {sqlDelivery, []any{day, [16]byte(d.ID.Event), int32(d.ID.Dest), int64(0)}, 2},
-		"lock pending": {sqlLockPending, keys, 0},
-		"lock done":    {sqlLockDone, keys, 99}, // whichever days they are of
-		"keys":         {sqlKeys, []any{[][]byte{make([]byte, 16)}}, 0},
-		"deliveries":   {sqlDeliveries, []any{day, [16]byte(lastID), int32(1<<31 - 1), int64(1 << 40), [16]byte{}, 101, []int32{int32(d.ID.Dest)}, []int32(nil), firstID(p.ID.Day), nil}, 1},
-		"events":       {sqlEvents, []any{day, [16]byte(lastID), firstID(p.ID.Day), texts([]string{"acme"}), pieceRows, []int64{who("acme", "user-7")}, texts(nil), []byte("user-7"), false, 100}, 1},
-		"newest":       {sqlNewest, []any{day, firstID(p.ID.Day)}, 1},
+		"settle":          {sqlSettle, settle, 0},
+		"due":             {sqlDue, []any{[]int16{1, 2, 3}, int32(p.ID.Dest), int64(0), p.Due, [16]byte(p.ID.Event), int64(0), 65, owner}, 0},
+		"queues":          {sqlQueues, []any{[]int16{1, 2, 3}, owner}, 0},
+		"event":           {sqlEvent, []any{day, [16]byte(p.ID.Event)}, 2},
+		"event record":    {sqlEventRecord, []any{day, [16]byte(p.ID.Event)}, 1},
+		"delivery":        {sqlDelivery, []any{day, [16]byte(d.ID.Event), int32(d.ID.Dest), int64(0)}, 2},
+		"lock pending":    {sqlLockPending, keys, 0},
+		"lock done":       {sqlLockDone, keys, 99}, // whichever days they are of
+		"keys":            {sqlKeys, []any{[][]byte{make([]byte, 16)}}, 0},
+		"deliveries":      {sqlDeliveries, []any{day, [16]byte(lastID), int32(1<<31 - 1), int64(1 << 40), [16]byte{}, 101, []int32{int32(d.ID.Dest)}, []int32(nil), firstID(p.ID.Day), nil}, 1},
+		"events":          {sqlEvents, []any{day, [16]byte(lastID), firstID(p.ID.Day), texts([]string{"acme"}), pieceRows, []int64{who("acme", "user-7")}, texts(nil), []byte("user-7"), false, 100}, 1},
+		"user events":     {sqlUserEvents, []any{day, []int64{who("acme", "user-7")}, [16]byte(lastID), [16]byte{}, nil, []byte("user-7"), texts([]string{"acme"}), userEvents}, 1},
+		"user deliveries": {sqlUserDeliveries, []any{day, [16]byte(lastID), int32(1<<31 - 1), int64(1 << 40), 101, []int32(nil), []int32(nil), [][16]byte{[16]byte(p.ID.Event), [16]byte(d.ID.Event)}}, 1},
+		"newest":          {sqlNewest, []any{day, firstID(p.ID.Day)}, 1},
 	} {
 		rows, err := c.Query(ctx, "EXPLAIN "+q.sql, q.args...)
 		if err != nil {

@@ -79,21 +79,28 @@ func comparePlaces(a, b place) int {
 	return cmp.Or(cmp.Compare(b.day, a.day), cmp.Compare(string(b.event[:]), string(a.event[:])), cmp.Compare(b.dest, a.dest), cmp.Compare(b.replay, a.replay))
 }
 
-// list merges the pages of all databases. A cursor names a place in an order that all of them
+// list asks all databases for a page.
+func list[T any](p *Primaries, limit int, print uint64, at func(*T) place, ask func(*Store) (store.Page[T], error)) (store.Page[T], error) {
+	all, err := p.each()
+	pages := make([]store.Page[T], len(all))
+	for i, s := range all {
+		if err == nil {
+			pages[i], err = ask(s)
+		}
+	}
+	if err != nil {
+		return store.Page[T]{}, err
+	}
+	return mergePages(pages, limit, print, at)
+}
+
+// mergePages merges the pages of all databases. A cursor names a place in an order that all of them
 // have, so that the same one goes on in each. A page that ends early says nothing of what lies
 // behind its end: the merged one ends there, too.
-func list[T any](p *Primaries, limit int, print uint64, at func(*T) place, ask func(*Store) (store.Page[T], error)) (page store.Page[T], err error) {
-	all, err := p.each()
-	if err != nil {
-		return page, err
-	}
+func mergePages[T any](pages []store.Page[T], limit int, print uint64, at func(*T) place) (page store.Page[T], err error) {
 	var end place
 	ends := false
-	for _, s := range all {
-		one, err := ask(s)
-		if err != nil {
-			return store.Page[T]{}, err
-		}
+	for _, one := range pages {
 		page.Items = append(page.Items, one.Items...)
 		if one.Next == "" {
 			continue

@@ -574,6 +574,47 @@ func TestWhoLosesHomeLosesAll(t *testing.T) {
 	}
 }
 
+// TestPagesAreMerged: in order, no further than the first that ended early, and cut where a page is full.
+func TestPagesAreMerged(t *testing.T) {
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	ids := make([]event.ID, 10) // the newest first
+	for i := range ids {
+		ids[i] = event.NewID(now.Add(-time.Duration(i)*time.Second), 0, 0)
+	}
+	at := func(id *event.ID) place { return place{day: id.Day(), event: *id} }
+	page := func(next int, items ...int) (p store.Page[event.ID]) {
+		for _, i := range items {
+			p.Items = append(p.Items, ids[i])
+		}
+		if next >= 0 {
+			p.Next, p.Back = appendCursor(7, at(&ids[next])), ids[next].Time()
+		}
+		return p
+	}
+	for _, c := range []struct {
+		what       string
+		limit      int
+		pages      []store.Page[event.ID]
+		want, next int // how many of the first, and behind which it goes on; -1: it does not
+	}{
+		{"both whole", 9, []store.Page[event.ID]{page(-1, 1, 2, 5), page(-1, 0, 3, 4)}, 6, -1},
+		{"one ended early", 9, []store.Page[event.ID]{page(2, 1, 2), page(-1, 0, 3, 4)}, 3, 2},
+		{"both did", 9, []store.Page[event.ID]{page(3, 1, 2), page(2, 0)}, 3, 2},
+		{"more than a page", 4, []store.Page[event.ID]{page(-1, 1, 2, 5), page(-1, 0, 3, 4)}, 4, 3},
+		{"one full", 3, []store.Page[event.ID]{page(3, 1, 2, 3), page(-1, 0)}, 3, 2},
+		{"nothing found yet", 3, []store.Page[event.ID]{page(5), page(-1, 7)}, 0, 5},
+	} {
+		got, err := mergePages(c.pages, c.limit, 7, at)
+		want := page(c.next)
+		if err != nil || !slices.Equal(got.Items, ids[:c.want]) || got.Next != want.Next || !got.Back.Equal(want.Back) {
+			t.Errorf("%s: %d items, %+v, %v", c.what, len(got.Items), got, err)
+		}
+	}
+	if _, err := mergePages([]store.Page[event.ID]{page(5)}, 3, 8, at); !errors.Is(err, store.ErrCursor) {
+		t.Errorf("a cursor of another list: %v", err)
+	}
+}
+
 // statements counts statements by their text.
 type statements struct {
 	mu sync.Mutex

@@ -71,6 +71,7 @@ func (s *Store) Register(ctx context.Context, wanted []store.DestinationKey) ([]
 	for i, h := range hashes {
 		ids[i] = known[string(h)]
 	}
+	s.failover.given(wanted, ids)
 	return ids, nil
 }
 

@@ -46,13 +46,18 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (page sto
 				rows = 1000
 			}
 			var found []store.DeliveryRecord
-			if found, err = s.deliveryPiece(ctx, &q, at, from, rows); err == nil && q.Detailed() {
+			var next place
+			if q.User != "" && q.Developers != nil {
+				found, next, more, err = s.userPiece(ctx, &q, at, from, rows)
+			} else {
+				found, next, more, err = s.deliveryPiece(ctx, &q, at, from, rows)
+			}
+			if err == nil && q.Detailed() {
 				err = s.detail(ctx, found)
 			}
 			if err != nil {
 				return store.Page[store.DeliveryRecord]{}, fmt.Errorf("list deliveries: %w", err)
 			}
-			more = len(found) == rows
 			for _, d := range found {
 				if filters && !wanted(&q, &d) {
 					continue
@@ -64,10 +69,7 @@ func (s *Store) Deliveries(ctx context.Context, q store.DeliveryQuery) (page sto
 				}
 				page.Items = append(page.Items, d)
 			}
-			if len(found) > 0 {
-				at = placeOf(found[len(found)-1].ID)
-			}
-			if more && time.Since(began) > listTime {
+			if at = next; more && time.Since(began) > listTime {
 				page.Next, page.Back = appendCursor(print, at), at.event.Time()
 				return page, nil
 			}
@@ -89,27 +91,79 @@ func placeOf(id store.DeliveryID) place {
 	return place{id.Day, id.Event, int32(id.Dest), int64(id.Replay)}
 }
 
-// deliveryPiece reads the next rows of the day of at, behind it.
-func (s *Store) deliveryPiece(ctx context.Context, q *store.DeliveryQuery, at place, from event.ID, rows int) (found []store.DeliveryRecord, err error) {
-	var dests, states []int32
+// deliveryPiece reads the next rows of the day of at, behind it. next is where they end.
+func (s *Store) deliveryPiece(ctx context.Context, q *store.DeliveryQuery, at place, from event.ID, rows int) (found []store.DeliveryRecord, next place, more bool, err error) {
+	var of any
+	if !q.Event.IsZero() {
+		of = [16]byte(q.Event)
+	}
+	dests, states := numbered(q)
+	args := []any{int32(at.day), [16]byte(at.event), at.dest, at.replay, [16]byte(from), rows, dests, states, firstID(at.day), of}
+	err = s.read(ctx, func(ask query) error {
+		found, err = listed(ask, sqlDeliveries, args)
+		return err
+	})
+	if next = at; len(found) > 0 {
+		next = placeOf(found[len(found)-1].ID)
+	}
+	return found, next, len(found) == rows, err
+}
+
+// userEvents is of how many events of a user one piece lists the deliveries.
+const userEvents = 200
+
+// userPiece is deliveryPiece of the events of a user, which an index knows: it reads nobody else's.
+func (s *Store) userPiece(ctx context.Context, q *store.DeliveryQuery, at place, from event.ID, rows int) (found []store.DeliveryRecord, next place, more bool, err error) {
+	whose := make([]int64, len(q.Developers))
+	for i, d := range q.Developers {
+		whose[i] = who(d, q.User)
+	}
+	var of any
+	if !q.Event.IsZero() {
+		of = [16]byte(q.Event)
+	}
+	dests, states := numbered(q)
+	var events [][16]byte
+	err = s.read(ctx, func(ask query) error {
+		events, found = nil, nil
+		args := []any{int32(at.day), whose, [16]byte(at.event), [16]byte(from), of, []byte(q.User), texts(q.Developers), userEvents}
+		err := ask.each(sqlUserEvents, args, func(scan func(...any) error) error {
+			var id [16]byte
+			err := scan(&id)
+			events = append(events, id)
+			return err
+		})
+		if err == nil && len(events) > 0 {
+			found, err = listed(ask, sqlUserDeliveries, []any{int32(at.day), [16]byte(at.event), at.dest, at.replay, rows, dests, states, events})
+		}
+		return err
+	})
+	switch {
+	case len(events) == 0:
+		return found, at, false, err
+	case len(found) == rows:
+		return found, placeOf(found[rows-1].ID), true, err
+	}
+	return found, place{at.day, events[len(events)-1], -1 << 31, -1}, len(events) == userEvents, err
+}
+
+// numbered are the destinations and states of q; nil: all.
+func numbered(q *store.DeliveryQuery) (dests, states []int32) {
 	for _, d := range q.Dests {
 		dests = append(dests, int32(d))
 	}
 	for _, st := range q.States {
 		states = append(states, int32(st))
 	}
-	var of any
-	if !q.Event.IsZero() {
-		of = [16]byte(q.Event)
-	}
-	args := []any{int32(at.day), [16]byte(at.event), at.dest, at.replay, [16]byte(from), rows, dests, states, firstID(at.day), of}
-	err = s.read(ctx, func(ask query) error {
-		found = nil
-		return ask.each(sqlDeliveries, args, func(scan func(...any) error) error {
-			id, r, err := scanRow(scan)
-			found = append(found, r.record(id))
-			return err
-		})
+	return dests, states
+}
+
+// listed are the deliveries that a statement lists.
+func listed(ask query, sql string, args []any) (found []store.DeliveryRecord, err error) {
+	err = ask.each(sql, args, func(scan func(...any) error) error {
+		id, r, err := scanRow(scan)
+		found = append(found, r.record(id))
+		return err
 	})
 	return found, err
 }

@@ -141,7 +141,7 @@ func (s *Store) join(ctx context.Context) error {
 		if at < 0 {
 			return errors.New("another daemon has taken the slots of this one")
 		}
-		c := &committer{s: s, slot: id, epoch: rows[at].epoch}
+		c := &committer{s: s, slot: id, epoch: rows[at].epoch, on: timelineOf(l.PgConn())}
 		if err := q.one(sqlLastSeq, []any{id}, &c.seq); err != nil {
 			return fmt.Errorf("find the last commit of slot %d: %w", id, err)
 		}
@@ -319,7 +319,7 @@ func (s *Store) leaveSlots() {
 	defer cancel()
 	l, err := s.look.link, error(nil)
 	if l == nil || l.IsClosed() {
-		l, err = s.configs.connectLink(ctx)
+		l, err = s.connectLink(ctx, &s.look)
 		s.look.link = l
 	}
 	if err == nil {

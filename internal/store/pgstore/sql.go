@@ -239,15 +239,18 @@ const (
 	sqlNextDestinations  = `UPDATE fantail.kept SET next_dest = next_dest + $1 RETURNING next_dest - $1`
 	sqlLockDestinations  = `SELECT next_dest FROM fantail.kept FOR UPDATE`
 	sqlPutDestination    = `INSERT INTO fantail.destination (id, hash, developer, name, kind) VALUES ($1, $2, $3, $4, $5) RETURNING stamp::text::bigint`
-	sqlLockState         = `SELECT state FROM fantail.destination WHERE id = $1 FOR UPDATE`
-	sqlPutState          = `UPDATE fantail.destination SET state = $2, version = version + 1 WHERE id = $1 RETURNING version, stamp::text::bigint`
-	sqlPutLast           = `UPDATE fantail.destination SET last = $2, version = version + 1 WHERE id = $1`
-	sqlLastsOf           = `SELECT id, last FROM fantail.destination WHERE developer = $1 AND last <> '' FOR UPDATE`
-	sqlPutSettings       = `INSERT INTO fantail.settings (hash, sealed) SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT (hash) DO UPDATE SET used = now()`
-	sqlPutValues         = `INSERT INTO fantail.value (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = fantail.value.version + 1`
-	sqlFirstValue        = `INSERT INTO fantail.value (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING`
-	sqlSwapValue         = `UPDATE fantail.value SET value = $2, version = version + 1 WHERE key = $1 AND value = $3`
-	sqlDropValue         = `DELETE FROM fantail.value WHERE key = $1`
+	// These put what a failover has lost.
+	sqlRaiseDestinations   = `UPDATE fantail.kept SET next_dest = greatest(next_dest, $1)`
+	sqlPutDestinationAgain = `INSERT INTO fantail.destination (id, hash, developer, name, kind) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
+	sqlLockState           = `SELECT state FROM fantail.destination WHERE id = $1 FOR UPDATE`
+	sqlPutState            = `UPDATE fantail.destination SET state = $2, version = version + 1 WHERE id = $1 RETURNING version, stamp::text::bigint`
+	sqlPutLast             = `UPDATE fantail.destination SET last = $2, version = version + 1 WHERE id = $1`
+	sqlLastsOf             = `SELECT id, last FROM fantail.destination WHERE developer = $1 AND last <> '' FOR UPDATE`
+	sqlPutSettings         = `INSERT INTO fantail.settings (hash, sealed) SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT (hash) DO UPDATE SET used = now()`
+	sqlPutValues           = `INSERT INTO fantail.value (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = fantail.value.version + 1`
+	sqlFirstValue          = `INSERT INTO fantail.value (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING`
+	sqlSwapValue           = `UPDATE fantail.value SET value = $2, version = version + 1 WHERE key = $1 AND value = $3`
+	sqlDropValue           = `DELETE FROM fantail.value WHERE key = $1`
 )
 
 // sqlCollect removes settings that no pending delivery of any slot needs and $1 does not name.

@@ -11,7 +11,7 @@ SELECT d.* FROM unnest($1::smallint[]) AS s(slot) JOIN fantail.slot o ON o.id = 
 	SELECT day, event, replay, due, ordering, version, round, attempts, size
 	FROM fantail.pending p
 	WHERE p.slot = s.slot AND p.dest = $2 AND p.settings = $3 AND (p.due, p.event, p.replay) >=
-		(greatest($4, h.head_low), CASE WHEN $4 >= h.head_low THEN $5 ELSE '` + nobody + `'::uuid END, CASE WHEN $4 >= h.head_low THEN $6 ELSE 0 END)
+		(greatest($4, h.head_low), CASE WHEN $4 >= h.head_low THEN $5 ELSE '` + nobody + `'::uuid END, CASE WHEN $4 >= h.head_low THEN $6 ELSE 0::bigint END)
 	ORDER BY p.due, p.event, p.replay LIMIT $7
 ) d ORDER BY d.due, d.event, d.replay LIMIT $7`
 
@@ -105,6 +105,29 @@ const deliveryPiece = `
 // sqlDeliveries lists a piece.
 const sqlDeliveries = `
 SELECT * FROM (` + deliveryPiece + `) d ORDER BY d.event DESC, d.dest DESC, d.replay DESC LIMIT $6`
+
+// sqlUserEvents finds the events of users on a day, newest first, from $3 back to $4, by event_who. Hashes only
+// narrow: names are compared.
+const sqlUserEvents = `
+SELECT e.id FROM fantail.event e
+WHERE e.day = $1 AND e.who = ANY($2) AND e.who <> 0 AND e.id <= $3 AND e.id >= $4 AND ($5::uuid IS NULL OR e.id = $5)
+	AND e.usr = $6 AND e.developer = ANY($7)
+ORDER BY e.id DESC LIMIT $8`
+
+// sqlUserDeliveries lists the deliveries of some events on a day, newest first: those before the place ($2, $3, $4).
+// By primary keys.
+const sqlUserDeliveries = `
+SELECT * FROM (
+	SELECT d.day, d.event, d.dest, d.replay, d.slot, d.state, 0::bigint AS settings, 0::bigint AS due, d.ordering, d.changed, d.version, d.round, d.attempts, d.size, d.reason
+	FROM fantail.done d
+	WHERE d.day = $1 AND d.event = ANY($8) AND (d.event, d.dest, d.replay) < ($2, $3, $4)
+		AND ($6::int[] IS NULL OR d.dest = ANY($6)) AND ($7::int[] IS NULL OR d.state = ANY($7))
+	UNION ALL
+	SELECT p.day, p.event, p.dest, p.replay, p.slot, 1::smallint, p.settings, p.due, p.ordering, p.changed, p.version, p.round, p.attempts, p.size, ''::bytea
+	FROM fantail.pending p
+	WHERE p.day = $1 AND p.event = ANY($8) AND (p.event, p.dest, p.replay) < ($2, $3, $4)
+		AND ($6::int[] IS NULL OR p.dest = ANY($6)) AND ($7::int[] IS NULL OR 1 = ANY($7))
+) d ORDER BY d.event DESC, d.dest DESC, d.replay DESC LIMIT $5`
 
 // sqlDetails adds to some deliveries the type and user of the event, and the last
 // attempt. By primary keys, in nested loops.

@@ -89,6 +89,10 @@ func brokenLogs() []mutant {
 			}
 			return m.Deliveries(bg, q)
 		})},
+		{rule: "a user is everybody's of that name", caught: "search/deliveries by what no index knows", breaks: listsDeliveries(func(m *model, q store.DeliveryQuery) (store.Page[store.DeliveryRecord], error) {
+			q.Developers = nil
+			return m.Deliveries(bg, q)
+		})},
 		{rule: "destinations are listed one after another", caught: "search/deliveries by every filter", breaks: listsDeliveries(func(m *model, q store.DeliveryQuery) (store.Page[store.DeliveryRecord], error) {
 			p, err := m.Deliveries(bg, q)
 			if len(q.Dests) > 1 {

@@ -121,12 +121,12 @@ func (m *model) detail(q *store.DeliveryQuery, r *store.DeliveryRecord, row *mod
 	if !q.Detailed() {
 		return true
 	}
-	e := m.events[r.ID.Event]
+	e := m.at(r.ID.Day, r.ID.Event) // a copy outlives what it was made from
 	r.Type, r.User = e.Type, e.UserID
 	if as := slices.SortedStableFunc(slices.Values(row.attempts), byAge); len(as) > 0 {
 		r.Last = as[len(as)-1]
 	}
-	return oneOf(q.Types, r.Type) && (q.User == "" || q.User == r.User) && oneOf(q.Classes, r.Last.Class) && (q.Codes == nil || r.Last.Class != "" && oneOf(q.Codes, r.Last.Code))
+	return oneOf(q.Types, r.Type) && q.Names(e.Developer, r.User) && oneOf(q.Classes, r.Last.Class) && (q.Codes == nil || r.Last.Class != "" && oneOf(q.Codes, r.Last.Code))
 }
 
 func oneOf[T comparable](list []T, x T) bool { return list == nil || slices.Contains(list, x) }

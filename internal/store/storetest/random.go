@@ -34,6 +34,7 @@ func randomCases(h Harness) []scenario {
 
 // trial does the same random work to a store and to a model.
 type trial struct {
+	asked int // how often for deliveries
 	*rig
 	rnd   *rand.Rand
 	m     *model

@@ -37,6 +37,10 @@ func (t *trial) ask() {
 		d.Event = pick(t, t.ids...).Event
 	}
 	t.findsDeliveries(t.m, d)
+	// Of one user, too. It draws nothing: what a seed finds stays what it was.
+	d.User, d.Developers = []string{"ann", "bob"}[t.asked%2], [][]string{{"acme", "globex"}, {"globex", "globex"}, {"acme"}}[t.asked%3]
+	t.asked++
+	t.findsDeliveries(t.m, d)
 }
 
 func (t *trial) askDue() {

@@ -77,10 +77,17 @@ func searchDeliveries(r *rig) {
 		{Until: mid, Dests: l.dests[:2]},
 		{Since: l.times[3], Until: mid, States: every[:1], Dests: l.dests},
 		{Since: mid, Until: l.times[3]},
+		{User: "ann", Developers: []string{"acme", "globex", "initech"}},
+		{User: "ann", Developers: []string{"initech"}},
+		{User: "ann", Developers: []string{"acme", "acme"}, States: every[1:3]},
+		{User: "bob", Developers: []string{"acme", "initech"}, Dests: l.dests[1:3], Since: l.times[3], Until: mid},
+		{User: "bob", Developers: []string{"acme", "initech", "globex"}, Event: some},
+		{User: "ann ", Developers: []string{"nobody"}},
 	} {
 		r.findsDeliveries(l.m, q)
 	}
 	r.reopen()
+	r.findsDeliveries(l.m, store.DeliveryQuery{User: "ann", Developers: []string{"acme", "globex", "initech"}})
 	r.findsDeliveries(l.m, store.DeliveryQuery{Dests: l.dests[1:3], States: every[:1]})
 }
 
@@ -285,6 +292,9 @@ func searchDetails(r *rig) {
 		{store.DeliveryQuery{Codes: []int{422}, Event: items[0].ID.Event}, []int{0}},
 		{store.DeliveryQuery{Codes: []int{200}, Event: items[0].ID.Event}, nil},
 		{store.DeliveryQuery{User: "ann", Dests: []uint32{d}}, []int{-1, 2, 0}},
+		{store.DeliveryQuery{User: "ann", Developers: []string{"acme"}}, []int{-1, 2, 0}},
+		{store.DeliveryQuery{User: "ann", Developers: []string{"acme"}, Codes: []int{422}}, []int{0}},
+		{store.DeliveryQuery{User: "ann", Developers: []string{"globex"}}, nil},
 	} {
 		for _, limit := range []int{1, 1000} {
 			c.q.Limit = limit

@@ -44,6 +44,9 @@ func (p *Proxy) Up() {
 	}
 }
 
+// Upstream has the proxy pass on to another address once it is Up again. It must be Down.
+func (p *Proxy) Upstream(addr string) { p.p.Upstream = addr }
+
 // Latency delays what the server sends.
 func (p *Proxy) Latency(d time.Duration) {
 	p.t.Helper()

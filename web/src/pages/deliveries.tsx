@@ -1,20 +1,20 @@
 import { useState } from 'preact/hooks'
 import { get } from '../api'
-import type { Query } from '../api'
-import { absolute, counted, since as sinceOf } from '../format'
+import { absolute, counted } from '../format'
 import { useLive } from '../live'
 import { usePaused } from '../poll'
 import { go, to, useRoute } from '../router'
 import { useMay } from '../session'
-import type { Delivery, LiveAttempt, Page as List } from '../types'
+import type { Delivery, Page as List } from '../types'
 import { Bulk } from '../ui/bulk'
-import type { BulkAct, Selection } from '../ui/bulk'
+import type { BulkAct } from '../ui/bulk'
 import { useList } from '../ui/list'
 import { Page } from '../ui/layout'
 import { Problem } from '../ui/problem'
 import { Bones, Empty } from '../ui/table'
-import { DeliveryFilters, filterOf } from './deliveryfilters'
-import type { Filter } from './deliveryfilters'
+import { asQuery, asSelection, filterOf, inWords, matches } from './deliveryfilter'
+import type { Filter } from './deliveryfilter'
+import { DeliveryFilters } from './deliveryfilters'
 import { DeliveryTable } from './deliverytable'
 
 /** Deliveries: what became of what was accepted, by every filter that the daemon has. */
@@ -112,48 +112,3 @@ function Nothing({ f }: { f: Filter }) {
     </Empty>
   )
 }
-
-/** asQuery is a filter as the list takes it. */
-function asQuery(f: Filter): Query {
-  return { state: f.state, developer: f.developer, destination: f.developer && f.destination, event: f.event, type: f.type, user: f.user, class: f.class, code: f.code, since: sinceOf(f.since), until: sinceOf(f.until) }
-}
-
-/** asSelection is a filter as a change of many takes it. */
-function asSelection(f: Filter): Selection {
-  return {
-    state: f.state, developer: f.developer, destination: f.developer && f.destination, event: f.event, user: f.user, since: sinceOf(f.since), until: sinceOf(f.until),
-    types: f.type ? [f.type] : [], classes: f.class ? [f.class] : [], codes: f.code !== '' ? [Number(f.code)] : [],
-  }
-}
-
-/** inWords says what a filter selects. */
-function inWords(f: Filter): string {
-  const said = [
-    f.state && `that are ${f.state}`,
-    f.developer && f.destination ? `of ${f.developer}/${f.destination}` : f.developer ? `of ${f.developer}` : 'of everybody',
-    f.event && `of the event ${f.event}`,
-    f.type && `of type ${f.type}`,
-    f.user && `of the user ${f.user}`,
-    f.class && `whose last attempt was ${f.class}`,
-    f.code !== '' && (f.code === '0' ? 'that got no answer' : `answered ${f.code}`),
-    f.since && `since ${/^\d+[smhd]$/.test(f.since) ? f.since + ' ago' : absolute(f.since)}`,
-    f.until && `until ${absolute(sinceOf(f.until) ?? f.until)}`,
-  ]
-  return said.filter(Boolean).join(' ')
-}
-
-/** matches tells whether an attempt is about a delivery that the filter would list now. */
-function matches(f: Filter, a: LiveAttempt): boolean {
-  return (
-    (!f.state || f.state === a.state) &&
-    (!f.developer || f.developer === a.developer) &&
-    (!f.destination || f.destination === a.destination) &&
-    (!f.type || f.type === a.type) &&
-    (!f.class || f.class === a.class) &&
-    (f.code === '' || Number(f.code) === (a.code ?? 0)) &&
-    (!f.event || !!a.delivery?.startsWith(f.event)) &&
-    (!f.user || f.user === a.user) &&
-    !f.until
-  )
-}
-

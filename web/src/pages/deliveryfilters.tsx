@@ -2,29 +2,7 @@ import { useState } from 'preact/hooks'
 import { since as sinceOf } from '../format'
 import { to } from '../router'
 import { attemptClasses, deliveryStates } from '../types'
-
-/** Filter is what the address of the list says; "" is anything. */
-export interface Filter {
-  [name: string]: string
-  state: string
-  developer: string
-  destination: string
-  event: string
-  type: string
-  user: string
-  class: string
-  code: string
-  since: string
-  until: string
-}
-
-export function filterOf(q: URLSearchParams): Filter {
-  const of = (name: string) => q.get(name) ?? ''
-  return {
-    state: of('state'), developer: of('developer'), destination: of('destination'), event: of('event'), type: of('type'), user: of('user'), class: of('class'), code: of('code'),
-    since: of('since'), until: of('until'),
-  }
-}
+import type { Filter } from './deliveryfilter'
 
 const sinces = [
   ['', 'any time'],

@@ -1,4 +1,4 @@
-import { acceptedAt, visible } from '../format'
+import { acceptedAt, unended, visible } from '../format'
 import { useNow } from '../poll'
 import { to } from '../router'
 import type { Delivery } from '../types'
@@ -58,14 +58,14 @@ function LastAnswer({ d }: { d: Delivery }) {
   if (!last) return <span class="dim">{d.waits_for ? waiting[d.waits_for] ?? d.waits_for : 'none yet'}</span>
   return (
     <span class="clip" title={last.answer}>
-      <Code code={last.code} /> {last.class !== 'delivered' && <span class="long">{visible(last.fault || last.answer || last.class)}</span>}
+      <Code code={last.code} /> {last.class !== 'delivered' && <span class="long">{visible(last.fault || unended(last.answer ?? '') || last.class)}</span>}
     </span>
   )
 }
 
 function Next({ d }: { d: Delivery }) {
   const now = useNow()
-  if (d.state !== 'pending') return <span class="dim">–</span>
+  if (d.state !== 'pending' || (d.waits_for && !d.last_answer)) return <span class="dim">–</span> // why it waits stands in place of an answer
   if (d.waits_for) return <span title={d.waits_reason}>{waiting[d.waits_for] ?? d.waits_for}</span>
   const late = !!d.due && Date.parse(d.due) < now - 1000 // in flight, or waits for its turn
   return (

@@ -57,9 +57,9 @@ export function DestinationTable({ caption, items, full, acts }: Props) {
     { head: 'Last success', kind: 'num opt', cell: (d) => <Ago t={d.last_success} none="never" /> },
   ]
   if (full) {
-    columns.splice(5, 0, { head: 'In flight', kind: 'num opt2', cell: (d) => count(d.in_flight) })
+    columns.splice(5, 0, { head: 'In flight', kind: 'num opt1', cell: (d) => count(d.in_flight) })
     columns.push(
-      { head: 'Certificate', kind: 'num opt2', cell: (d) => <Certificate d={d} /> },
+      { head: 'Certificate', kind: 'num opt1', cell: (d) => <Certificate d={d} /> },
       { head: 'Last 24 h', kind: 'opt2', cell: (d) => d.outcomes_24h && <Spark {...d.outcomes_24h} /> },
     )
   }

@@ -6,7 +6,7 @@ import type { Delivery } from '../types'
 import { Badge, Code } from '../ui/badge'
 import { Problem } from '../ui/problem'
 import { waiting } from './deliverytable'
-import { millis } from '../format'
+import { millis, unended } from '../format'
 import { Ago } from '../ui/time'
 
 /** useDelivery is a delivery as it is now: it follows attempts, and looks again while it is pending. */
@@ -32,8 +32,9 @@ export function Follow({ id, name }: { id: string; name: string }) {
           <a href={to.delivery(d.id)}>{name}</a> to {d.developer}/{d.destination}: <Badge is={d.state} />{' '}
           {last ? (
             <>
-              {last.class}, <Code code={last.code} /> after {millis(last.ms)}
-              {last.class !== 'delivered' && last.answer && <>: {last.answer}</>}
+              {last.class !== d.state && <>{last.class}, </>}
+              <Code code={last.code} /> after {millis(last.ms)}
+              {last.class !== 'delivered' && last.answer && <>: {unended(last.answer)}</>}
             </>
           ) : d.waits_for ? (
             waiting[d.waits_for] ?? d.waits_for

@@ -1,6 +1,8 @@
+import { useEffect, useRef } from 'preact/hooks'
 import { get, request } from '../api'
-import { bytes, count, counted, span } from '../format'
-import { useNow, usePoll } from '../poll'
+import { absolute, brief, bytes, count, counted, span } from '../format'
+import { useCounters } from '../live'
+import { useNow, usePaused, usePoll } from '../poll'
 import { to } from '../router'
 import { useSession } from '../session'
 import type { Destination, Page as List, Readiness, DestinationTotals as Totals, Usage } from '../types'
@@ -8,19 +10,38 @@ import { Card, Facts, Figure, Page } from '../ui/layout'
 import { Problem } from '../ui/problem'
 import { failed24h } from '../ui/shell'
 import { Bones, Empty } from '../ui/table'
-import { absolute } from '../format'
 import { DestinationTable, looksWrong } from './destinationtable'
 import { Rates } from './rates'
 
 const worst = 10
+
+/** How often the list is read where counters come over the stream, and where they do not. */
+const [quietly, often] = [60_000, 10_000]
+
+/** standing is how many destinations are how. */
+function standing(t: Totals): string {
+  return JSON.stringify([t.failing, t.waiting, ...['active', 'paused', 'disabled', 'held', 'removed'].map((s) => t.states[s as keyof Totals['states']] ?? 0)])
+}
 
 type Overall = List<Destination> & { totals: Totals }
 
 /** Overview: is anything late, who fails, what does it cost. */
 export function Overview() {
   const { developers } = useSession()
-  const all = usePoll('overview', 10_000, (signal) => get<Overall>('/v1/destinations', { sort: 'worst', totals: true, limit: worst }, signal))
-  const totals = all.data?.totals
+  const live = useCounters(!usePaused())
+  const all = usePoll('overview', live?.fresh ? quietly : often, (signal) => get<Overall>('/v1/destinations', { sort: 'worst', totals: true, limit: worst }, signal))
+  const totals = live && live.at > all.at ? live.totals : all.data?.totals
+  const known = useRef<string | undefined>(undefined)
+  useEffect(() => {
+    // The list is read when more or fewer are failing, held or paused than were when it was read, now and then while
+    // anything else changes, and at once when the stream breaks.
+    const listed = all.data?.totals
+    if (!live || !listed || live.at < all.at) return
+    known.current ??= standing(listed)
+    const changed = standing(live.totals) !== known.current
+    known.current = standing(live.totals)
+    if (!live.fresh || changed || (Date.now() - all.at >= often && JSON.stringify(live.totals) !== JSON.stringify(listed))) all.refresh()
+  }, [live])
   const wrong = all.data?.items.filter(looksWrong)
   return (
     <Page name="overview" title="Overview" beside={<Ready />}>
@@ -48,15 +69,16 @@ export function Overview() {
 
 function Figures({ totals }: { totals?: Totals }) {
   const now = useNow()
-  const oldest = totals?.oldest_pending ? now - Date.parse(totals.oldest_pending) : 0
+  const since = totals?.oldest_pending
+  const oldest = since ? Math.max(0, now - Date.parse(since)) : 0
   const s = totals?.states ?? {}
   return (
     <dl class="figures">
       <Figure name="Pending" href={to.deliveries({ state: 'pending' })} note={totals && `${count(totals.in_flight)} in flight`}>
         {count(totals?.pending)}
       </Figure>
-      <Figure name="Oldest pending" tone={oldest > 3600_000 ? 'warn' : ''} note={totals?.oldest_pending && absolute(totals.oldest_pending)}>
-        {!totals ? '–' : oldest ? span(oldest) : 'none'}
+      <Figure name="Oldest pending" tone={oldest > 3600_000 ? 'warn' : ''} note={since && brief(since, now)}>
+        {!totals ? '–' : since ? span(Math.floor(oldest / 1000) * 1000) : 'none'}
       </Figure>
       <Figure name="Dead in 24 h" tone={totals?.dead_24h ? 'bad' : ''} href={failed24h}>
         {count(totals?.dead_24h)}

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { get } from '../api'
-import { count, millis, rate } from '../format'
+import { count, millis, rate, tick } from '../format'
 import { usePoll } from '../poll'
 import type { Series } from '../types'
 import { Choice } from '../ui/choice'
@@ -57,6 +57,7 @@ export function Plots({ series: s }: { series: Series }) {
         title="Deliveries and attempts a second"
         {...at}
         value={rate}
+        axis={tick}
         lines={[
           { name: 'Accepted', tone: 'dim', values: aSecond(s.accepted) },
           { name: 'Delivered', tone: 'good', values: aSecond(s.delivered) },

@@ -14,16 +14,17 @@ interface Props {
   from: string
   step: number
   lines: Line[]
-  /** How a value is written, on the axis and below the plot. */
+  /** How a value is written below the plot, and on the axis unless axis says otherwise. */
   value: (n: number) => string
+  axis?: (n: number) => string
 }
 
 /** Plot draws lines over time. What it shows stands in a sentence for who does not see it. */
-export function Plot({ title, from, step, lines, value }: Props) {
+export function Plot({ title, from, step, lines, value, axis = value }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | undefined>(undefined)
-  const write = useRef(value)
-  write.current = value
+  const write = useRef(axis)
+  write.current = axis
   const [under, setUnder] = useState<number | null>(null) // the step below the pointer
   const shape = lines.map((l) => l.name + l.tone).join()
 

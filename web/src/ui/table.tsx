@@ -51,7 +51,7 @@ export function Table<T>({ caption, columns, items, id, mark }: Props<T>) {
 /** Bones keep the place of a list that is on its way, so that nothing jumps when it comes. */
 export function Bones({ rows = 6 }: { rows?: number }) {
   return (
-    <div class="bones" aria-busy="true" aria-label="Loading">
+    <div class="bones" role="progressbar" aria-busy="true" aria-label="Loading">
       {Array.from({ length: rows }, () => (
         <div />
       ))}

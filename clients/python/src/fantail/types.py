@@ -132,6 +132,9 @@ class Refusal(_Refusal, total=False):
     # What was done, or would be
     plan: List[PlanStep]
     notes: List[str]
+    session: Session
+    # With session: whose portal would end it
+    developer: str
 
 
 class _PlanStep(TypedDict):
@@ -160,7 +163,7 @@ class DocumentHead(_DocumentHead, total=False):
     # Left out: it is a file
     version: int
     at: Time
-    # The name of the token that made it
+    # The name of the token that made it, as in Act; the id of the link to the portal
     by: str
     deleted: Literal[True]
     destinations: int
@@ -453,7 +456,7 @@ class _Replay(TypedDict):
     states: List[Replayable]
     rate: float
     dry_run: bool
-    # The token that asked
+    # The token that asked, as in Act, or the id of the link to the portal
     by: str
     created: Time
     state: ReplayState
@@ -501,7 +504,8 @@ class _Destination(TypedDict):
     breaker: Literal["closed", "open"]
     # Attempts with the present settings that have failed since one succeeded
     failed_attempts: int
-    # Deliveries that died in this hour of the clock and the 23 before it
+    # Deliveries that died in this hour of the clock and the 23 before it, and not more than are dead now: retrying all of them
+    # makes it 0
     dead_24h: int
 
 
@@ -586,7 +590,7 @@ class PortalLink(_PortalLink, total=False):
 
 
 class _Session(TypedDict):
-    # That of the token; `local` without tokens
+    # That of the token; `local` without tokens, `portal` over a link
     name: str
     may: List[Literal["ingest", "read", "operate", "configure", "link", "retry", "test", "replay"]]
 
@@ -643,7 +647,8 @@ class _Act(TypedDict):
 
 
 class Act(_Act, _ActFrom, total=False):
-    # Name of the token; `local` without tokens or a daemon, `daemon`, `signal`; left out of a refused log-in
+    # Name of the token; `local` without tokens or a daemon, `daemon`, `signal`; left out of a refused log-in. Whoever sees some
+    # developers alone reads `operator`, over a link `portal`, in place of tokens that are not theirs
     by: str
     # Id of the link to the portal over which it was done
     via: str
@@ -855,8 +860,8 @@ class ListDeliveriesQuery(_ListDeliveriesQueryClass, total=False):
     # May stand several times
     state: List[State]
     event: EventRef
-    # Of the event; may stand several times. Type, user, class and code are in no index: what the other parameters select is read
-    # one by one
+    # Of the event; may stand several times. Type, class and code are in no index: what the other parameters select is read one by
+    # one
     type: List[str]
     # Of the event
     user: str
@@ -1008,6 +1013,8 @@ class CreateSessionRequest(TypedDict, total=False):
     # That of a link, after `#link=`
     code: str
     bearer: bool
+    # A session that there is may end
+    replace: bool
 
 
 class _CreatePortalLinkRequest(TypedDict):
@@ -1028,7 +1035,7 @@ class ListPortalLinksQuery(TypedDict, total=False):
 
 class ListChangesQuery(TypedDict, total=False):
     developer: str
-    # Name of the token; `local`, `daemon` or `signal`
+    # Name of the token; `local`, `daemon` or `signal`; as the rows have it for whoever asks
     by: str
     # An operationId of this description; `logIn` (refused), `reload` of a signal, `start`, `restore`, or the name of a notice
     call: str
@@ -1103,6 +1110,8 @@ class FollowAttemptsQuery(TypedDict, total=False):
     developer: str
     # Name; needs developer
     destination: str
+    # May stand twice; attempts where it is left out
+    tell: List[Literal["attempts", "counters"]]
 
 
 class AuditQuery(TypedDict, total=False):
