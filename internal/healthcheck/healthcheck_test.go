@@ -135,12 +135,13 @@ func TestFiguresAreOfTheLastHourAndSurviveARestart(t *testing.T) {
 			if minute >= 4*60 {
 				n = 3
 			}
+			time.Sleep(30 * time.Second) // counters are read on the minute
 			m.add(1, n)
 			if minute%100 == 50 {
 				stop() // a restart
 				stop = m.start(time.Hour, target(1))
 			}
-			time.Sleep(time.Minute)
+			time.Sleep(30 * time.Second)
 		}
 		stop()
 		var sums []string
