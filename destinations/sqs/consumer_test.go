@@ -77,7 +77,7 @@ func read(ctx context.Context, m types.Message, links string) (trace string, eve
 
 // follow reads the whole event: a short read is an error, an expired link is 403.
 func follow(ctx context.Context, url string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
