@@ -36,10 +36,11 @@ func (t tables) column(table, name string) (known, bool) {
 // cache is PostgREST's schema cache. It is loaded when PostgREST connects and when it is notified, but
 // not when tables change.
 type cache struct {
-	mu     sync.Mutex
-	known  tables
-	deaf   bool
-	loaded chan struct{} // closed at the next load
+	loading sync.Mutex // one after the other: a slow load must not put what it read before a later one
+	mu      sync.Mutex
+	known   tables
+	deaf    bool
+	loaded  chan struct{} // closed at the next load
 }
 
 // Deaf makes PostgREST miss notifications, so that its cache goes stale.
@@ -136,6 +137,8 @@ func (c *cache) follow(ctx context.Context, dsn string) error {
 }
 
 func (c *cache) load(ctx context.Context, conn *pgx.Conn) error {
+	c.loading.Lock()
+	defer c.loading.Unlock()
 	rows, err := conn.Query(ctx, `SELECT n.nspname || '.' || c.relname, coalesce(a.attname, ''), coalesce(format_type(a.atttypid, a.atttypmod), ''), coalesce(format_type(a.atttypid, NULL), ''),
 			coalesce(information_schema._pg_char_max_length(a.atttypid, a.atttypmod), 0), coalesce(a.attnotnull, false),
 			coalesce(CASE WHEN a.attidentity = 'd' THEN 'nextval(' || quote_literal(c.relname || '_' || a.attname || '_seq') || ')' WHEN a.attgenerated = 's' THEN NULL ELSE pg_get_expr(d.adbin, d.adrelid) END, ''),
