@@ -21,6 +21,7 @@ import (
 //   - what a commit under way makes is not raised over;
 //   - whoever makes something that is due earlier, as after a clock was set back, lowers it first, to
 //     a value that it did not have: a raise names the value that it knows;
+//   - a program of schema 1, which knows nothing of it, leaves 0 to whoever adopts its slots;
 //   - into the slots of serial destinations every daemon makes something: there it stays 0.
 
 // lowMargin is how far behind the database's clock head_low stays.

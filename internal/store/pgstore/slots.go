@@ -266,7 +266,9 @@ func (s *Store) setFree(ctx context.Context, c *pgx.Conn, owner [16]byte, clean 
 			return err
 		}
 		alive := false
-		if err := q.one(sqlLockDaemon, []any{owner}, &alive); err != nil && !errors.Is(err, store.ErrNotFound) {
+		err := q.one(sqlLockDaemon, []any{owner}, &alive)
+		former := errors.Is(err, store.ErrNotFound) // a program of schema 1, which does not know head_low
+		if err != nil && !former {
 			return err
 		}
 		ids, err := column[int16](q, sqlLockSlots, owner)
@@ -288,10 +290,10 @@ func (s *Store) setFree(ctx context.Context, c *pgx.Conn, owner [16]byte, clean 
 			last = sqlDropDaemon
 		}
 		for _, step := range []struct {
-			sql string
-			arg any
-		}{{sqlEndLeases, ids}, {sqlDropDuties, owner}, {last, owner}} {
-			if _, err := tx.Exec(ctx, step.sql, step.arg); err != nil {
+			sql  string
+			args []any
+		}{{sqlEndLeases, []any{ids, former}}, {sqlDropDuties, []any{owner}}, {last, []any{owner}}} {
+			if _, err := tx.Exec(ctx, step.sql, step.args...); err != nil {
 				return err
 			}
 		}

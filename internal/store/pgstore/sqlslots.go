@@ -66,7 +66,7 @@ SELECT set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_s
 SELECT l.until > clock_timestamp() FROM fantail.lease l WHERE l.slot = ANY($1) ORDER BY l.slot FOR UPDATE`
 	sqlSetFree = `
 UPDATE fantail.slot SET owner = '` + nobody + `', epoch = epoch + 1, unclean = CASE WHEN $2 THEN 0 ELSE unclean + 1 END WHERE owner = $1 RETURNING id`
-	sqlEndLeases     = `UPDATE fantail.lease SET until = '-infinity' WHERE slot = ANY($1)`
+	sqlEndLeases     = `UPDATE fantail.lease SET until = '-infinity', head_low = CASE WHEN $2 THEN 0 ELSE head_low END WHERE slot = ANY($1)`
 	sqlDropDuties    = `DELETE FROM fantail.duty WHERE owner = $1`
 	sqlEndDaemon     = `UPDATE fantail.daemon SET ended = now() WHERE id = $1 AND ended IS NULL`
 	sqlDropDaemon    = `DELETE FROM fantail.daemon WHERE id = $1`

@@ -221,6 +221,8 @@ func TestTheFormerVersionGoesOnDuringAnUpgrade(t *testing.T) {
 	appendOne(t, s, entryTo(`{}`, dest))
 	exec(t, url, "UPDATE fantail.destination SET state = '{}', version = version + 1") // a pause there
 	eventually(t, "the new one hears of a change by the former one", func() bool { heard.mu.Lock(); defer heard.mu.Unlock(); return len(heard.news) > 0 })
+	// As if it had found its slots with a head_low, which it does not know, and its clock were an hour behind.
+	old.exec("UPDATE fantail.lease SET head_low = $2 WHERE slot IN (SELECT id FROM fantail.slot WHERE owner = $1)", old.owner, time.Now().Add(time.Hour).UnixNano())
 	old.exec(v1Leave, old.owner)
 	eventually(t, "its work is adopted", func() bool { return len(all(t, s, dest)) == 5 })
 	if err := old.append(dest); !errors.Is(err, store.ErrFenced) {
