@@ -13,7 +13,7 @@ func (s *Scheduler) startCalls(now instant, keep bool) *call {
 		if l == nil {
 			break
 		}
-		if !s.mayTry(l) || s.shortage.holdBack(l) { // another trial has begun since it was ready
+		if !s.mayTry(l) || s.shortage.holdBack(l) { // since it was ready another trial has begun, or others have begun what it might
 			s.consider(l, now)
 			continue
 		}
