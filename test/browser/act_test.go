@@ -92,7 +92,7 @@ func (b *tab) gone(role, name string) {
 // click clicks on what has the role and name, with the mouse, in its middle.
 func (b *tab) click(role, name string) {
 	b.t.Helper()
-	var x, y float64
+	x, y := -1.0, -1.0
 	b.wait(fmt.Sprintf("a place to click %s %q", role, name), func() bool {
 		found := b.nodes(role, name)
 		if len(found) == 0 || found[0].properties["disabled"] == true {
@@ -106,9 +106,10 @@ func (b *tab) click(role, name string) {
 		if b.try("DOM.getContentQuads", at, &quads) != nil || len(quads.Quads) == 0 {
 			return false
 		}
-		q := quads.Quads[0]
+		q, beforeX, beforeY := quads.Quads[0], x, y
 		x, y = (q[0]+q[4])/2, (q[1]+q[5])/2
-		return b.hit(found[0].id, x, y) // whatever lies above it would get the click
+		// It stands still: what is read meanwhile moves what is below. And whatever lies above it would get the click.
+		return x == beforeX && y == beforeY && b.hit(found[0].id, x, y)
 	})
 	for _, kind := range []string{"mouseMoved", "mousePressed", "mouseReleased"} {
 		event := map[string]any{"type": kind, "x": x, "y": y}

@@ -31,6 +31,7 @@ func TestSendIsByteForByte(t *testing.T) {
 
 	b.click("link", `[0-9a-f]{8}-[0-9a-f-]{27}`)
 	b.on("event")
+	b.see("table", "Deliveries of the event") // which moves what is below when it is read
 	b.click("button", "Show the body")
 	b.reads(`"z": ` + bigInteger) // set out in lines, with its numbers as they were
 	b.click("button", "raw")
