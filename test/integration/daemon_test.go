@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -229,35 +228,35 @@ func (d *daemon) balanced(t *testing.T) []client.AuditRow {
 	return rows
 }
 
-// used compares usage, which counts by day, with the audit, as nothing happens between the two.
+// used waits until usage, which counts by day, says what the audit says. What a crash of the database has lost the
+// audit of a daemon may tell two seconds later.
 func (d *daemon) used(t *testing.T) {
 	t.Helper()
-	var u client.Usage
-	var rows []client.AuditRow
-	until(t, "nothing happens", func() bool {
-		before, err := d.Audit(t.Context(), false)
-		if err == nil {
-			u, err = d.Usage(t.Context(), client.UsageFilter{By: "destination", Since: time.Unix(0, 0)})
-		}
-		if err == nil {
-			rows, err = d.Audit(t.Context(), false)
-		}
+	var differs string
+	if within(patience, func() bool {
+		differs = ""
+		u, err := d.Usage(t.Context(), client.UsageFilter{By: "destination", Since: time.Unix(0, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return slices.Equal(before, rows)
-	})
-	used := map[string]client.UsageRow{}
-	for _, r := range u.Items {
-		used[r.Developer+"/"+r.Destination+"/"+r.Kind] = r
-	}
-	for _, r := range rows {
-		got := used[r.Developer+"/"+r.Destination+"/"+r.Kind]
-		if got.Accepted != r.Accepted || got.Delivered != r.Delivered || got.Pending != r.Pending || got.Dead != r.Dead || got.Cancelled != r.Cancelled {
-			t.Errorf("usage says %+v, the audit %+v", got, r)
+		rows, err := d.Audit(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if r.Delivered > 0 && (got.Attempts == nil || *got.Attempts < r.Delivered || *got.Bytes == 0) {
-			t.Errorf("usage lacks attempts or bytes: %+v", got)
+		used := map[string]client.UsageRow{}
+		for _, r := range u.Items {
+			used[r.Developer+"/"+r.Destination+"/"+r.Kind] = r
 		}
+		for _, r := range rows {
+			got := used[r.Developer+"/"+r.Destination+"/"+r.Kind]
+			if got.Accepted != r.Accepted || got.Delivered != r.Delivered || got.Pending != r.Pending || got.Dead != r.Dead || got.Cancelled != r.Cancelled ||
+				r.Delivered > 0 && (got.Attempts == nil || *got.Attempts < r.Delivered || *got.Bytes == 0) {
+				differs += fmt.Sprintf("usage says %+v, the audit %+v\n", got, r)
+			}
+		}
+		return differs == ""
+	}) {
+		return
 	}
+	t.Error(differs)
 }
